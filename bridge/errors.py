@@ -1,0 +1,62 @@
+"""Every error that Fester raises on purpose.
+
+FesterError
+├── ConfigurationError      settings or mapping files to fix; holds *all* problems (exit code 2)
+├── SourceError             the source cannot be read at all (exit code 1)
+│   └── SourceRefused       the source says no: token missing, expired or too weak
+├── PublishError            a destination did not take the catalog (exit code 1)
+│   └── PublishConflict     somebody else published there at the same time
+├── StoreError              the store cannot be opened, read or written (exit code 1)
+└── NotUnderstood           one text is not what it should be; carries a `Problem`
+
+An error's message is for the person who reads it: it names the file, key or project,
+says what was expected, and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.model.problems import Problem
+
+
+class FesterError(Exception):
+    """The root: whatever Fester raises on purpose is one of these."""
+
+
+class ConfigurationError(FesterError):
+    """Settings or mapping files need fixing; `problems` lists every one found, not just the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SourceError(FesterError):
+    """The source could not be read at all; nothing is published and nothing is deleted."""
+
+
+class SourceRefused(SourceError):
+    """The source refused the token (401 or 403): check GITLAB_TOKEN and its scope `read_api`."""
+
+
+class PublishError(FesterError):
+    """A destination did not take the catalog; what it held before is still whole."""
+
+
+class PublishConflict(PublishError):
+    """Another publisher wrote to the same destination meanwhile; run again to publish on top."""
+
+
+class StoreError(FesterError):
+    """The store could not be opened, read or written; check its URL, its rights and its disk."""
+
+
+class NotUnderstood(FesterError):
+    """One text is not what it should be; `problem` says where and what was expected."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))

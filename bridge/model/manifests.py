@@ -1,0 +1,61 @@
+"""Manifests once translated: what each one says, as drafts of entities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.model.entities import Draft, Json
+from bridge.model.problems import Problem
+from bridge.model.scrape import Project
+
+
+class Verdict(StrEnum):
+    """What became of one manifest file."""
+
+    VALID = "valid"  # translated
+    QUARANTINED = "quarantined"  # meant for us, and broken
+    IGNORED = "ignored"  # not meant for us, with a reason
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What one manifest file became. Depends only on the blob, its project and the mappings.
+
+    `data` is the parsed manifest (one tree a document), for processors that want more than
+    entities. `reason` says in words why a file was ignored. `fingerprint` names everything that
+    the translation depends on: the same fingerprint never needs translating again.
+    """
+
+    verdict: Verdict
+    fingerprint: str
+    mapping: str = ""
+    drafts: tuple[Draft, ...] = ()
+    data: tuple[Json, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedManifest:
+    """A translation in its place: the project and file, and whether it is an older, kept one.
+
+    `kept_since` is an ISO date-time: since when `translation` stands in for a newer text that is
+    broken; `kept_because` says why. Both are "" for a current one. `held_since` is when this
+    manifest first claimed what it claims (ISO; "" unknown): the older claim wins.
+    """
+
+    project: Project
+    file: str
+    oid: str
+    translation: Translation
+    kept_since: str = ""
+    kept_because: str = ""
+    held_since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatedManifests:
+    """All translated manifests of a pass, sorted by (project id, file): a processor's input."""
+
+    manifests: tuple[TranslatedManifest, ...] = ()

@@ -1,0 +1,59 @@
+"""What Fester remembers between passes, so that nothing unread is ever taken for deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from bridge.model.entities import Catalog
+from bridge.model.manifests import Translation
+from bridge.model.runs import Report
+from bridge.model.scrape import Project
+
+ManifestKey: TypeAlias = tuple[int, str]  # (project id, file path)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownProject:
+    """A project as it was last read. Date-times are ISO, UTC; "" means not."""
+
+    project: Project
+    read_at: str
+    gap_since: str = ""
+    gap_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownManifest:
+    """A wanted file as it was last read, and its last good translation if that is another one.
+
+    `current` belongs to blob `oid`. When `current` is quarantined, `good` (of blob `good_oid`)
+    stands in for it and `broken_since` says since when. `held_since` is when this file was first
+    seen to be valid: the older claim on an entity wins.
+    """
+
+    project_id: int
+    file: str
+    oid: str
+    current: Translation
+    held_since: str = ""
+    good: Translation | None = None
+    good_oid: str = ""
+    broken_since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that is known of one source."""
+
+    projects: Mapping[int, KnownProject] = field(default_factory=dict)
+    manifests: Mapping[ManifestKey, KnownManifest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PassRecord:
+    """The outcome of the last pass that was saved: what is served after a restart."""
+
+    report: Report
+    catalog: Catalog

@@ -1,0 +1,109 @@
+"""What a pass gives: artifacts, receipts and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bridge.model.entities import Catalog, Json
+from bridge.model.problems import Problem
+
+
+class Stage(StrEnum):
+    """When an artifact is written: a reader of the index must find all that it names."""
+
+    ENTITIES = "entities"  # first
+    INDEX = "index"  # after every entity file is safe
+    DATA = "data"  # beside the index; nothing refers to it by name
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One file to publish. `path` is relative, `[A-Za-z0-9._/-]` only, without `..`."""
+
+    path: str
+    body: bytes
+    content_type: str
+    stage: Stage = Stage.DATA
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What a processor made: files, and a catalog if it makes entities."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    catalog: Catalog | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one exporter did. `changed` lists the paths written."""
+
+    to: str
+    written: int
+    kept: int
+    removed: int
+    changed: tuple[str, ...] = ()
+
+
+class Outcome(StrEnum):
+    """How a pass ended."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"  # published, but something could not be read, or was withheld
+    FAILED = "failed"  # nothing published
+
+    @property
+    def exit_code(self) -> int:
+        """The command's exit code for this outcome."""
+        return {"complete": 0, "incomplete": 3, "failed": 1}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The account of one pass; `as_json` is the shape that `--report` writes."""
+
+    outcome: Outcome
+    seconds: float
+    projects: Mapping[str, int] = field(default_factory=dict)
+    manifests: Mapping[str, int] = field(default_factory=dict)
+    entities: Mapping[str, int] = field(default_factory=dict)
+    gitlab_requests: int = 0
+    problems: tuple[Problem, ...] = ()
+    published: tuple[Receipt, ...] = ()
+    started_at: str = ""
+    failure: str = ""
+
+    def as_json(self) -> dict[str, Json]:
+        """The report as a JSON tree with the documented keys."""
+        return {
+            "outcome": self.outcome.value,
+            "seconds": round(self.seconds, 3),
+            "started_at": self.started_at,
+            "failure": self.failure,
+            "projects": dict(self.projects),
+            "manifests": dict(self.manifests),
+            "entities": dict(self.entities),
+            "gitlab_requests": self.gitlab_requests,
+            "problems": [problem_json(problem) for problem in self.problems],
+            "published": [
+                {"to": r.to, "written": r.written, "kept": r.kept, "removed": r.removed}
+                for r in self.published
+            ],
+        }
+
+
+def problem_json(problem: Problem) -> dict[str, Json]:
+    """A problem as a JSON object with the report's keys."""
+    return {
+        "project": problem.project,
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+        "severity": problem.severity.value,
+        "rule": problem.rule,
+        "ref": problem.ref,
+    }

@@ -1,0 +1,142 @@
+"""What a scraper sees: projects read whole, projects left out, gaps; and the snapshot of it all.
+
+A gap is a value and is carried to the end: what could not be read may not be deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A GitLab project, or a checkout in a folder. Keyed by `id`, never by path: paths change."""
+
+    id: int
+    path: str  # full path, "group/subgroup/name"
+    web_url: str = ""  # "" for a checkout without a remote
+    default_branch: str = ""
+    description: str = ""
+    visibility: str = ""
+    topics: tuple[str, ...] = ()
+    archived: bool = False
+    created_at: str = ""  # ISO date-times as GitLab gives them, "" unknown
+    updated_at: str = ""
+    last_activity_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """One wanted file of one project at its default branch.
+
+    `text` is None when the file is there but cannot be used as text; `refused` then says why
+    ("an LFS pointer", "a symbolic link", "binary", "4.1 MB; the limit is 256 kB").
+    """
+
+    path: str
+    oid: str
+    size: int
+    text: str | None
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRead:
+    """A project whose repository was read: a wanted file that is not in `files` is not there."""
+
+    project: Project
+    files: tuple[ManifestFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSkipped:
+    """A project that was seen and is left out on purpose (archived, excluded by a filter)."""
+
+    project: Project
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectGone:
+    """Positive evidence that a project is no more (404 by id)."""
+
+    project_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that could not be read. Everything known of it stays as it was.
+
+    With `project_id` it is one project; without, a part of the enumeration was lost and any
+    project that was not seen may be in it. `path` is the project's path if known.
+    """
+
+    reason: str  # a sentence part: "403 from GitLab: no permission to read code"
+    project_id: int | None = None
+    path: str = ""
+
+
+class Coverage(StrEnum):
+    """What a scrape set out to see."""
+
+    FULL = "full"  # everything: what was not seen, and lies in no gap, is gone
+    CHANGES = "changes"  # what changed since a watermark: unseen means unchanged
+    SELECTED = "selected"  # some projects by id
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeEnd:
+    """The last record of every scrape; `requests` counts what it cost."""
+
+    coverage: Coverage
+    requests: int = 0
+
+
+Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | ScrapeEnd
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeRequest:
+    """What to read: `files` at each repository's root; all projects, or only some.
+
+    `since` (aware) asks for what changed after it; `only` asks for these project ids.
+    """
+
+    files: tuple[str, ...]
+    since: datetime | None = None
+    only: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One file that is to be translated, with the project it stands in."""
+
+    project: Project
+    file: ManifestFile
+    gap_since: str = ""  # ISO date-time when the project could last not be read; "" when fresh
+    gap_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known after a scrape: fresh where it was read, as before where it was not.
+
+    `manifests` are sorted by (project id, file path).
+    """
+
+    manifests: tuple[Manifest, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    skipped: tuple[ProjectSkipped, ...] = ()
+    projects_seen: int = 0
+    complete: bool = True  # False when anything that was asked for could not be read
+    requests: int = 0
+    taken_at: datetime | None = field(default=None, compare=False)

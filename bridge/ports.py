@@ -1,0 +1,105 @@
+"""Every extension point on one screen.
+
+Another package adds a scraper, a processor or an exporter by an entry point (groups
+`fester.scrapers`, `fester.processors`, `fester.exporters`) that names a factory:
+
+- scrapers:   `factory(source: str) -> Scraper | None`   None: "that source is not mine"
+- processors: `factory() -> Processor`
+- exporters:  `factory(destination: str) -> Exporter | None`
+
+`bridge.conformance` holds the tests that any implementation must pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from bridge.model.manifests import AggregatedManifests, Translation
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.runs import Artifact, Processed, Receipt
+from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
+
+
+@runtime_checkable
+class Scraper(Protocol):
+    """Reads projects from a source. What it cannot read it reports as a `Gap`, never omits."""
+
+    @property
+    def name(self) -> str:
+        """The source, for people and for the store: a URL or a folder's path."""
+
+    def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+        """Yield a record a project, each project once, and one `ScrapeEnd` as the last record.
+
+        Raises `SourceError` (or `SourceRefused`) only when nothing at all can be read.
+        """
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice."""
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """Turns aggregated manifests into artifacts. Pure: no I/O, no clock, order-independent."""
+
+    @property
+    def name(self) -> str:
+        """A short name for logs and reports."""
+
+    def process(self, manifests: AggregatedManifests) -> Processed:
+        """The same manifests, in whatever order, give the same bytes."""
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Publishes artifacts to a destination: entities first, index next, removals last."""
+
+    @property
+    def name(self) -> str:
+        """The destination as the user wrote it."""
+
+    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+        """Write what changed, keep what did not, remove what is no longer named.
+
+        With `dry_run` nothing is written; the receipt says what would be.
+        Raises `PublishError` (or `PublishConflict`); the old catalog then still stands whole.
+        """
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice."""
+
+
+class Translator(Protocol):
+    """Turns one manifest file into drafts of entities; pure. Not an entry point: mappings are."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file names that the mappings want, at a repository's root."""
+
+    def fingerprint(self, project: Project, file: ManifestFile) -> str:
+        """Names everything that the translation depends on; cheap."""
+
+    def translate(self, project: Project, file: ManifestFile) -> Translation:
+        """Never raises for what a manifest says: whatever is wrong is in the translation."""
+
+
+class Store(Protocol):
+    """Keeps what must survive a restart. Not an entry point: SQLite or PostgreSQL by URL."""
+
+    async def load(self, source: str) -> Memory:
+        """All that is known of a source; empty when it was never seen. Raises `StoreError`."""
+
+    async def save(
+        self, source: str, before: Memory, after: Memory, record: PassRecord | None
+    ) -> None:
+        """Replace `before` by `after` in one transaction, writing only what differs.
+
+        With `record`, also make it the source's latest pass. Raises `StoreError`.
+        """
+
+    async def latest(self, source: str) -> PassRecord | None:
+        """The last saved pass of a source."""
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice."""
