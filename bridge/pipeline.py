@@ -1,0 +1,243 @@
+"""One pass: scrape → translate → aggregate → validate → publish → remember. Knows ports only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import perf_counter
+from typing import cast
+
+import structlog
+
+from bridge.errors import PublishError, SourceError
+from bridge.model.entities import Catalog
+from bridge.model.manifests import AggregatedManifests
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.problems import Problem, Severity
+from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
+from bridge.model.scrape import ScrapeRequest
+from bridge.ports import Exporter, Processor, Scraper, Store, Translator
+from bridge.recollection import (
+    Recollection,
+    manifest_problems,
+    translated_manifests,
+    verdicts,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """When removals look like a failure rather than a change.
+
+    A pass that would remove at least `at_least` entities and more than `share` of the catalog
+    withholds the removals.
+    """
+
+    share: float = 0.2
+    at_least: int = 10
+
+    def holds(self, removed: int, total: int) -> bool:
+        """Whether to withhold `removed` of `total` entities."""
+        return removed >= self.at_least and removed > self.share * total
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Everything that a pass is made of."""
+
+    scraper: Scraper
+    translator: Translator
+    processors: Sequence[Processor]
+    exporters: Sequence[Exporter]
+    store: Store
+    render: Callable[[Catalog], tuple[Artifact, ...]]
+    clock: Callable[[], datetime]
+    guard: Guard = field(default_factory=Guard)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How one pass is to go.
+
+    `request` None asks for everything. `progress` hears (stage, done): "project" with the number
+    of projects read so far, then "process", "publish", "remember".
+    """
+
+    dry_run: bool = False
+    accept_removals: bool = False
+    request: ScrapeRequest | None = None
+    progress: Callable[[str, int], None] = lambda stage, done: None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a pass gave: its record, and every artifact (changed or not)."""
+
+    record: PassRecord
+    artifacts: tuple[Artifact, ...] = ()
+
+
+async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
+    """Make one pass and return what it gave.
+
+    A source that cannot be read at all, or destinations that all refuse, give `Outcome.FAILED`
+    with the reason in `report.failure`; what was published before still stands.
+    Raises `StoreError` when memory cannot be loaded: without it nothing is safe to remove.
+    """
+    wish = wish or Wish()
+    source, started, begun = stages.scraper.name, stages.clock(), perf_counter()
+    before = await stages.store.load(source)
+    latest = await stages.store.latest(source)
+    published = latest.catalog if latest else Catalog()
+    try:
+        recollection, after = await _scrape(stages, wish, before, started)
+    except SourceError as error:
+        log.error("The source could not be read", action="scrape_failed", error=str(error))
+        report = Report(
+            Outcome.FAILED, perf_counter() - begun, started_at=_iso(started), failure=str(error)
+        )
+        return Pass(PassRecord(report, published))
+    wish.progress("process", 0)
+    processed = await asyncio.to_thread(_process, stages.processors, after)
+    catalog, withheld = _withhold(stages.guard, published, processed.catalog, wish.accept_removals)
+    rendered = await asyncio.to_thread(stages.render, catalog)
+    artifacts = (*rendered, *processed.artifacts)
+    wish.progress("publish", 0)
+    receipts, refusals = await _publish(stages.exporters, artifacts, dry_run=wish.dry_run)
+    failed = bool(stages.exporters) and not receipts
+    complete = recollection.complete and not withheld and not refusals
+    report = Report(
+        outcome=Outcome.FAILED if failed else Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
+        seconds=perf_counter() - begun,
+        projects={
+            "seen": len(recollection.seen),
+            "with_manifest": len({key[0] for key in after.manifests}),
+            "unreadable": len(recollection.unreadable),
+        },
+        manifests=verdicts(after),
+        entities=catalog.counts(),
+        gitlab_requests=recollection.end.requests if recollection.end else 0,
+        problems=tuple(
+            (
+                *withheld,
+                *refusals,
+                *recollection.problems,
+                *manifest_problems(after),
+                *processed.problems,
+            )
+        ),
+        published=tuple(receipts),
+        started_at=_iso(started),
+        failure="; ".join(p.message for p in refusals) if failed else "",
+    )
+    record = PassRecord(report, published if failed else catalog)
+    if not wish.dry_run:
+        wish.progress("remember", 0)
+        await stages.store.save(source, before, after, record)
+    _log_report(report)
+    return Pass(record, artifacts)
+
+
+async def _scrape(
+    stages: Stages, wish: Wish, before: Memory, started: datetime
+) -> tuple[Recollection, Memory]:
+    recollection = Recollection(before, stages.translator, _iso(started))
+    request = wish.request or ScrapeRequest(stages.translator.files)
+    async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
+        async for record in records:
+            recollection.take(record)
+            wish.progress("project", len(recollection.seen))
+    if recollection.end is None:
+        raise SourceError(
+            f"{stages.scraper.name}: the scrape broke off before its end; nothing is changed. "
+            "Run again; if it stays, the scraper has a fault (its last record must be ScrapeEnd)"
+        )
+    return recollection, recollection.finish()
+
+
+def _process(processors: Sequence[Processor], memory: Memory) -> Processed:
+    """All processors' work as one: artifacts side by side, one catalog, problems in order."""
+    manifests = AggregatedManifests(translated_manifests(memory))
+    results = [processor.process(manifests) for processor in processors]
+    catalogs = [result.catalog for result in results if result.catalog is not None]
+    merged: dict[str, Artifact] = {}
+    problems = [problem for result in results for problem in result.problems]
+    for processor, result in zip(processors, results, strict=True):
+        for artifact in result.artifacts:
+            if artifact.path in merged:
+                problems.append(
+                    Problem(
+                        f"{artifact.path} is made by two processors; the one of "
+                        f"{processor.name!r} is left out. Give one of them another path",
+                        "artifact-collision",
+                    )
+                )
+                continue
+            merged[artifact.path] = artifact
+    entities = {entity.ref: entity for catalog in reversed(catalogs) for entity in catalog.entities}
+    catalog = Catalog(tuple(sorted(entities.values(), key=lambda entity: str(entity.ref))))
+    return Processed(tuple(merged.values()), catalog, tuple(problems))
+
+
+def _withhold(
+    guard: Guard, published: Catalog, catalog: Catalog | None, accepted: bool
+) -> tuple[Catalog, list[Problem]]:
+    """The catalog to publish, with too many removals undone, and the problem that says so."""
+    catalog = catalog or Catalog()
+    present = {entity.ref for entity in catalog.entities}
+    removed = [entity for entity in published.entities if entity.ref not in present]
+    if accepted or not guard.holds(len(removed), len(published.entities)):
+        return catalog, []
+    kept = sorted((*catalog.entities, *removed), key=lambda entity: str(entity.ref))
+    some = ", ".join(str(entity.ref) for entity in removed[:5])
+    problem = Problem(
+        f"{len(removed)} of {len(published.entities)} entities would be removed (such as {some}); "
+        f"that is more than {guard.share:.0%}, so they are kept. If they really are gone, "
+        "run once with --accept-removals",
+        "removals-withheld",
+    )
+    return replace(catalog, entities=tuple(kept)), [problem]
+
+
+async def _publish(
+    exporters: Sequence[Exporter], artifacts: Sequence[Artifact], *, dry_run: bool
+) -> tuple[list[Receipt], list[Problem]]:
+    """Publish everywhere, side by side; one destination's failure does not hold up another."""
+    results = await asyncio.gather(
+        *(exporter.publish(artifacts, dry_run=dry_run) for exporter in exporters),
+        return_exceptions=True,
+    )
+    receipts: list[Receipt] = []
+    refusals: list[Problem] = []
+    for exporter, result in zip(exporters, results, strict=True):
+        if isinstance(result, PublishError):
+            refusals.append(Problem(f"{exporter.name}: {result}", "publish-failed"))
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            receipts.append(result)
+    return receipts, refusals
+
+
+def _log_report(report: Report) -> None:
+    counts = cast(dict[str, int], dict(report.projects))
+    errors = sum(problem.severity is Severity.ERROR for problem in report.problems)
+    log.info(
+        "A pass has ended",
+        action="pass_ended",
+        outcome=report.outcome.value,
+        seconds=round(report.seconds, 3),
+        errors=errors,
+        requests=report.gitlab_requests,
+        entities=sum(report.entities.values()),
+        **counts,
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,275 @@
+"""From what a scrape saw and what was known before to what is known now. Pure.
+
+This is where the promise is kept: a gap is not an absence. A project or a manifest leaves the
+memory only on positive evidence:
+
+- its project was read whole and the file is not in it,
+- its project is gone from a complete enumeration, or answered 404 by id,
+- its project is left out on purpose (archived, excluded), with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from bridge.model.manifests import TranslatedManifest, Translation, Verdict
+from bridge.model.memory import KnownManifest, KnownProject, ManifestKey, Memory
+from bridge.model.problems import Problem, Severity
+from bridge.model.scrape import (
+    Coverage,
+    Gap,
+    ManifestFile,
+    Project,
+    ProjectGone,
+    ProjectRead,
+    ProjectSkipped,
+    Record,
+    ScrapeEnd,
+)
+from bridge.ports import Translator
+
+
+@dataclass(slots=True)
+class Recollection:
+    """Takes in the records of one scrape, then `finish` gives the new memory.
+
+    `now` is an ISO date-time; it stamps first sightings and gaps.
+    """
+
+    before: Memory
+    translator: Translator
+    now: str
+    projects: dict[int, KnownProject] = field(init=False)
+    manifests: dict[ManifestKey, KnownManifest] = field(init=False)
+    problems: list[Problem] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
+    unreadable: set[int] = field(default_factory=set)
+    translated: int = 0
+    enumeration_lost: list[str] = field(default_factory=list)
+    end: ScrapeEnd | None = None
+    _files: dict[int, set[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.projects = dict(self.before.projects)
+        self.manifests = dict(self.before.manifests)
+        self._files = {}
+        for project_id, file in self.before.manifests:
+            self._files.setdefault(project_id, set()).add(file)
+
+    def take(self, record: Record) -> None:
+        """Take in one record. A project's later record overrides its earlier one."""
+        takers: dict[type, Callable[..., None]] = {
+            ProjectRead: self._take_read,
+            ProjectSkipped: self._take_skipped,
+            ProjectGone: self._take_gone,
+            Gap: self._take_gap,
+            ScrapeEnd: self._take_end,
+        }
+        takers[type(record)](record)
+
+    def finish(self) -> Memory:
+        """The memory after the scrape; settles the projects that were not seen."""
+        if self.end is not None and self.end.coverage is Coverage.FULL:
+            for project_id in sorted(self.before.projects.keys() - self.seen):
+                self._settle_unseen(project_id)
+        for reason in self.enumeration_lost:
+            self.problems.append(
+                Problem(
+                    f"a part of the list of projects could not be read ({reason}); "
+                    "everything known that was not seen is kept",
+                    "enumeration-gap",
+                    Severity.WARNING,
+                )
+            )
+        return Memory(self.projects, self.manifests)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for was read."""
+        return self.end is not None and not self.unreadable and not self.enumeration_lost
+
+    def _take_end(self, record: ScrapeEnd) -> None:
+        self.end = record
+
+    def _take_read(self, record: ProjectRead) -> None:
+        project = record.project
+        self.seen.add(project.id)
+        self.unreadable.discard(project.id)
+        known = self.projects.get(project.id)
+        fresh = KnownProject(project, self.now)
+        # An unchanged project keeps its row as it is: nothing to write for it.
+        if known is None or replace(known, read_at=self.now) != fresh:
+            self.projects[project.id] = fresh
+        present = {file.path for file in record.files}
+        for gone in self._files.get(project.id, set()) - present:
+            del self.manifests[project.id, gone]
+            self.problems.append(
+                Problem(
+                    "the file is no longer on the default branch; what it described is removed",
+                    "manifest-removed",
+                    Severity.INFO,
+                    project=project.path,
+                    file=gone,
+                )
+            )
+        for file in record.files:
+            self._take_file(project, file)
+        self._files[project.id] = present
+
+    def _take_file(self, project: Project, file: ManifestFile) -> None:
+        key = (project.id, file.path)
+        known = self.manifests.get(key)
+        fingerprint = self.translator.fingerprint(project, file)
+        if known is not None and known.current.fingerprint == fingerprint:
+            return
+        translation = self.translator.translate(project, file)
+        self.translated += 1
+        self.manifests[key] = remember(known, project.id, file, translation, self.now)
+
+    def _take_skipped(self, record: ProjectSkipped) -> None:
+        self.seen.add(record.project.id)
+        self._forget(record.project.id, record.reason)
+
+    def _take_gone(self, record: ProjectGone) -> None:
+        self.seen.add(record.project_id)
+        self._forget(record.project_id, record.reason)
+
+    def _take_gap(self, record: Gap) -> None:
+        if record.project_id is None:
+            self.enumeration_lost.append(record.reason)
+            return
+        if record.project_id in self.seen and record.project_id not in self.unreadable:
+            return  # read after all: the gap is older news
+        self.seen.add(record.project_id)
+        self._mark_unreadable(record.project_id, record.reason, record.path)
+
+    def _settle_unseen(self, project_id: int) -> None:
+        if self.enumeration_lost:
+            self._mark_unreadable(project_id, "the list of projects could not be read whole", "")
+        else:
+            self._forget(project_id, "it is no longer in GitLab's complete list of projects")
+
+    def _mark_unreadable(self, project_id: int, reason: str, path: str) -> None:
+        self.unreadable.add(project_id)
+        known = self.projects.get(project_id)
+        kept = "nothing was known of it yet"
+        if known is not None:
+            since = known.gap_since or self.now
+            self.projects[project_id] = replace(known, gap_since=since, gap_reason=reason)
+            path = path or known.project.path
+            kept = f"what was known of it since {known.read_at} is kept"
+        self.problems.append(
+            Problem(
+                f"could not be read ({reason}); {kept}",
+                "unreadable",
+                Severity.WARNING,
+                project=path or f"project {project_id}",
+            )
+        )
+
+    def _forget(self, project_id: int, reason: str) -> None:
+        known = self.projects.pop(project_id, None)
+        files = self._files.pop(project_id, set())
+        for file in files:
+            del self.manifests[project_id, file]
+        if known is not None and files:
+            self.problems.append(
+                Problem(
+                    f"left out: {reason}; what its manifests described is removed",
+                    "project-left-out",
+                    Severity.INFO,
+                    project=known.project.path,
+                )
+            )
+
+
+def remember(
+    known: KnownManifest | None,
+    project_id: int,
+    file: ManifestFile,
+    translation: Translation,
+    now: str,
+) -> KnownManifest:
+    """What to remember of a file that has just been translated anew.
+
+    A broken text keeps the last good translation beside it; a good text starts its claim when it
+    is first seen and keeps it through later changes.
+    """
+    held = known.held_since if known else ""
+    if translation.verdict is Verdict.VALID:
+        return KnownManifest(project_id, file.path, file.oid, translation, held or now)
+    fresh = KnownManifest(project_id, file.path, file.oid, translation)
+    if translation.verdict is Verdict.IGNORED or known is None:
+        return fresh
+    if known.current.verdict is Verdict.VALID:
+        good, good_oid = known.current, known.oid
+    elif known.good is not None:
+        good, good_oid = known.good, known.good_oid
+    else:
+        return fresh
+    return replace(
+        fresh,
+        good=good,
+        good_oid=good_oid,
+        held_since=held,
+        broken_since=known.broken_since or now,
+    )
+
+
+def translated_manifests(memory: Memory) -> tuple[TranslatedManifest, ...]:
+    """Every manifest that has something to say, sorted by (project id, file)."""
+    found = []
+    for key in sorted(memory.manifests):
+        manifest = memory.manifests[key]
+        project = memory.projects[manifest.project_id].project
+        if manifest.current.verdict is Verdict.VALID:
+            found.append(
+                TranslatedManifest(
+                    project,
+                    manifest.file,
+                    manifest.oid,
+                    manifest.current,
+                    held_since=manifest.held_since,
+                )
+            )
+        elif manifest.good is not None:
+            found.append(
+                TranslatedManifest(
+                    project,
+                    manifest.file,
+                    manifest.good_oid,
+                    manifest.good,
+                    kept_since=manifest.broken_since,
+                    kept_because="the manifest's newer text is broken",
+                    held_since=manifest.held_since,
+                )
+            )
+    return tuple(found)
+
+
+def verdicts(memory: Memory) -> dict[str, int]:
+    """How many manifests are valid, quarantined and ignored."""
+    counts = {verdict.value: 0 for verdict in Verdict}
+    for manifest in memory.manifests.values():
+        counts[manifest.current.verdict.value] += 1
+    return counts
+
+
+def manifest_problems(memory: Memory) -> list[Problem]:
+    """What is wrong with the manifests as they are now, by (project id, file)."""
+    found: list[Problem] = []
+    for key in sorted(memory.manifests):
+        manifest = memory.manifests[key]
+        found.extend(manifest.current.problems)
+        if manifest.current.verdict is Verdict.IGNORED:
+            found.append(
+                Problem(
+                    f"ignored: {manifest.current.reason}",
+                    "manifest-ignored",
+                    Severity.INFO,
+                    project=memory.projects[manifest.project_id].project.path,
+                    file=manifest.file,
+                )
+            )
+    return found
