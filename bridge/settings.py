@@ -1,0 +1,300 @@
+"""Configuration: flags beat FESTER_… variables beat `fester.yaml`; every problem at once.
+
+The file is found by `--config`, else `fester.yaml` in the working directory if there is one.
+Secrets (GITLAB_TOKEN) come from the environment only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+
+CONFIG_NAME = "fester.yaml"
+PREFIX = "FESTER_"
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_CONFIG_LIMIT = 1_000_000  # bytes
+
+
+def seconds(value: object) -> object:
+    """ "90s", "10m", "6h", "1d" or a number of seconds → seconds; ValueError for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise ValueError("write a duration like 90s, 10m, 6h or 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _as_list(value: object) -> object:
+    """A lone text is a list of one; in a variable, commas separate."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+TextList = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class GitLabSettings(_Section):
+    """How to crawl GitLab."""
+
+    archived: bool = Field(False, description="read archived projects too")
+    forks: bool = Field(True, description="read forks too")
+    membership: bool = Field(False, description="only projects that the token's user is member of")
+    exclude: TextList = Field((), description="globs of project paths to leave out")
+    topics: TextList = Field((), description="only projects with one of these topics")
+    concurrency: int = Field(8, ge=1, le=64, description="requests in flight")
+    page_size: int = Field(
+        50, ge=1, le=100, description="projects a GraphQL request, to start with"
+    )
+    timeout: Annotated[Duration, Field(gt=0)] = Field(40.0, description="bound of one request")
+
+
+class GuardSettings(_Section):
+    """When removals are withheld until somebody accepts them."""
+
+    share: float = Field(0.2, ge=0, le=1, description="share of the catalog")
+    at_least: int = Field(10, ge=1, description="and at least so many entities")
+
+
+class Settings(_Section):
+    """Everything that can be configured."""
+
+    source: str = Field("", alias="from", description="a GitLab URL, or a folder of checkouts")
+    to: TextList = Field((), description="folders or gs://bucket/prefix")
+    mappings: Path | None = Field(None, description="a folder that overrides shipped mappings")
+    store: str = Field("sqlite:///fester.db", description="sqlite:///FILE or postgresql://…")
+    every: Annotated[Duration, Field(ge=1)] = Field(600.0, description="time between two passes")
+    host: str = Field("127.0.0.1", description="address that `serve` listens on")
+    port: int = Field(8080, ge=0, le=65535, description="port that `serve` listens on")
+    location_prefix: str = Field(
+        "fester",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
+        description="how the published Location entities' names begin",
+    )
+    gitlab: GitLabSettings = GitLabSettings()
+    guard: GuardSettings = GuardSettings()
+    token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
+
+    @field_validator("store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if not re.match(r"(sqlite|postgresql)(\+\w+)?://", value):
+            raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+        return value
+
+
+def load_settings(
+    flags: Mapping[str, Any],
+    *,
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    need: tuple[str, ...] = (),
+) -> Settings:
+    """Merge flags, variables and the file; validate; return settings.
+
+    `flags` holds what the command line gave (None or empty: not given), by the file's key names.
+    `need` names keys that must not be empty. Raises `ConfigurationError` with every problem.
+    """
+    environment = os.environ if environment is None else environment
+    problems: list[Problem] = []
+    tree, places = _read_file(config, problems)
+    _note_secrets(tree, places, problems)
+    _overlay(tree, _from_variables(environment, places, problems), places)
+    for key, value in flags.items():
+        if value not in (None, (), ""):
+            _overlay(tree, {key: value}, places, place=f"--{key.replace('_', '-')}")
+    tree["token"] = environment.get("GITLAB_TOKEN") or None
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        problems.extend(_problem(item, places) for item in error.errors(include_url=False))
+        raise ConfigurationError(problems) from None
+    problems.extend(
+        Problem(
+            f"{_flag(key)} is missing: {_field_of(Settings, key).description}. "
+            f"Give the flag, set {PREFIX}{key.upper()}, or write `{key}:` in {CONFIG_NAME}",
+            "setting-missing",
+        )
+        for key in need
+        if not (settings.source if key == "from" else getattr(settings, key))
+    )
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+def _read_file(
+    config: Path | None, problems: list[Problem]
+) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    """The file as a tree, and where each key stands ("file:line:col")."""
+    path = config or Path(CONFIG_NAME)
+    if config is None and not path.exists():
+        return {}, {}
+    try:
+        raw = path.read_bytes()
+        if len(raw) > _CONFIG_LIMIT:
+            raise ValueError(f"larger than {_CONFIG_LIMIT} bytes")
+        loaded = YAML(typ="rt").load(raw.decode("utf-8"))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        message = f"not YAML: {error.problem or error.context}"
+        problem = Problem(message, "config-syntax", file=str(path), line=line, column=column)
+        raise ConfigurationError([problem]) from None
+    except (OSError, ValueError, YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        problem = Problem(f"cannot be read: {reason}", "config-unreadable", file=str(path))
+        raise ConfigurationError([problem]) from None
+    if loaded is None:
+        return {}, {}
+    if not isinstance(loaded, CommentedMap):
+        problem = Problem(
+            "must hold `key: value` lines", "config-syntax", file=str(path), line=1, column=1
+        )
+        raise ConfigurationError([problem])
+    places: dict[tuple[str, ...], str] = {}
+    return _plain(loaded, (), str(path), places), places
+
+
+def _plain(
+    node: CommentedMap, above: tuple[str, ...], file: str, places: dict[tuple[str, ...], str]
+) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in node.items():
+        line, column = node.lc.key(key)
+        path = (*above, str(key))
+        places[path] = f"{file}:{line + 1}:{column + 1}"
+        tree[str(key)] = (
+            _plain(value, path, file, places) if isinstance(value, CommentedMap) else value
+        )
+    return tree
+
+
+def _note_secrets(
+    tree: dict[str, Any], places: Mapping[tuple[str, ...], str], problems: list[Problem]
+) -> None:
+    if "token" in tree:
+        del tree["token"]
+        problems.append(
+            _placed(
+                "a token must not stand in a file; set the variable GITLAB_TOKEN instead",
+                places.get(("token",), ""),
+            )
+        )
+
+
+def _from_variables(
+    environment: Mapping[str, str],
+    places: dict[tuple[str, ...], str],
+    problems: list[Problem],
+) -> dict[str, Any]:
+    """FESTER_KEY and FESTER_SECTION__KEY as a tree; unknown ones are problems."""
+    tree: dict[str, Any] = {}
+    for name in sorted(environment):
+        if not name.startswith(PREFIX):
+            continue
+        path = tuple(name[len(PREFIX) :].lower().split("__"))
+        if _field_of(Settings, path[0]) is None or path == ("token",):
+            problems.append(_unknown(name, path[0], f"variable {name}"))
+            continue
+        below = tree
+        for key in path[:-1]:
+            below = below.setdefault(key, {})
+        below[path[-1]] = environment[name]
+        places[path] = f"variable {name}"
+    return tree
+
+
+def _overlay(
+    tree: dict[str, Any],
+    over: Mapping[str, Any],
+    places: dict[tuple[str, ...], str],
+    place: str = "",
+) -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _overlay(tree[key], value, places)
+        else:
+            tree[key] = value
+            if place:
+                places[key,] = place
+
+
+def _field_of(model: type[BaseModel], key: str) -> Any:
+    """A model's field by the name that users write."""
+    for name, found in model.model_fields.items():
+        if key == (found.alias or name):
+            return found
+    return None
+
+
+def _names(path: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for key in path:
+        found = _field_of(model, key)
+        if found is None or not (
+            isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel)
+        ):
+            return []
+        model = found.annotation
+    return [f.alias or name for name, f in model.model_fields.items() if name != "token"]
+
+
+def _unknown(shown: str, key: str, place: str, above: tuple[str, ...] = ()) -> Problem:
+    near = difflib.get_close_matches(key, _names(above), n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_names(above))}"
+    return _placed(f"`{shown}` is not a setting: {hint}", place)
+
+
+def _placed(message: str, place: str) -> Problem:
+    """A problem at "file:line:col", or at a flag or variable."""
+    found = re.fullmatch(r"(.+):(\d+):(\d+)", place)
+    if found:
+        return Problem(
+            message, "setting-invalid", file=found[1], line=int(found[2]), column=int(found[3])
+        )
+    return Problem(message, "setting-invalid", file=place)
+
+
+def _problem(item: Any, places: Mapping[tuple[str, ...], str]) -> Problem:
+    path = tuple(str(part) for part in item["loc"] if isinstance(part, str))
+    shown = ".".join(path)
+    place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), "")
+    if item["type"] == "extra_forbidden":
+        return _unknown(shown, path[-1], place, path[:-1])
+    message = item["msg"].removeprefix("Value error, ")
+    return _placed(f"`{shown}`: {message[0].lower()}{message[1:]}", place)
