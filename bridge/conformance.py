@@ -1,0 +1,144 @@
+"""What any scraper, processor or exporter must do: tests for authors of extensions.
+
+Call these from a test of your own; each raises `Nonconformance` with what is wrong and why it
+matters, or returns None:
+
+    async def test_my_exporter_conforms(tmp_path):
+        await exporter_conforms(lambda: MyExporter(tmp_path), read=read_my_destination)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.runs import Artifact, Stage
+from bridge.model.scrape import (
+    Gap,
+    ProjectGone,
+    ProjectRead,
+    ProjectSkipped,
+    Record,
+    ScrapeEnd,
+    ScrapeRequest,
+)
+from bridge.ports import Exporter, Processor, Scraper
+
+Read = Callable[[], Awaitable[Mapping[str, bytes]]]
+
+
+class Nonconformance(AssertionError):
+    """An implementation breaks a promise that the others rely on."""
+
+
+def _must(held: bool, promise: str) -> None:
+    if not held:
+        raise Nonconformance(promise)
+
+
+async def scraper_conforms(
+    scraper: Scraper, files: Sequence[str], *, projects: Sequence[str]
+) -> None:
+    """Scrape everything once; `projects` are the paths of all projects that the source holds."""
+    _must(isinstance(scraper, Scraper), "has `name`, `scrape` and `close`")
+    _must(bool(scraper.name), "`name` is not empty: the store keys on it")
+    records = [record async for record in scraper.scrape(ScrapeRequest(tuple(files)))]
+    _must(bool(records), "yields at least a ScrapeEnd")
+    _must(isinstance(records[-1], ScrapeEnd), "the last record is ScrapeEnd")
+    ends = sum(isinstance(record, ScrapeEnd) for record in records)
+    _must(ends == 1, "there is exactly one ScrapeEnd")
+    ids = [i for i in map(_project_id, records) if i is not None]
+    _must(len(ids) == len(set(ids)), "each project is yielded once")
+    _projects_accounted_for(records, projects)
+    for record in records:
+        if isinstance(record, ProjectRead):
+            _files_conform(record, files)
+    await scraper.close()
+    await scraper.close()  # twice is fine
+
+
+def _project_id(record: Record) -> int | None:
+    if isinstance(record, ProjectRead | ProjectSkipped):
+        return record.project.id
+    if isinstance(record, ProjectGone | Gap):
+        return record.project_id
+    return None
+
+
+def _projects_accounted_for(records: Sequence[Record], projects: Sequence[str]) -> None:
+    seen = {r.project.path for r in records if isinstance(r, ProjectRead | ProjectSkipped)}
+    gaps = [record for record in records if isinstance(record, Gap)]
+    seen |= {gap.path for gap in gaps}
+    missing = sorted(set(projects) - seen)
+    whole_gap = any(gap.project_id is None for gap in gaps)
+    _must(not missing or whole_gap, f"no project goes missing without a gap: {missing[:5]}")
+
+
+def _files_conform(record: ProjectRead, files: Sequence[str]) -> None:
+    for file in record.files:
+        _must(file.path in files, f"{file.path} was asked for")
+        _must(bool(file.oid), f"{file.path} has a content id")
+        said = file.text is not None or bool(file.refused)
+        _must(said, f"{file.path} has a text, or a reason why it has none")
+
+
+def processor_conforms(
+    make: Callable[[], Processor], manifests: Sequence[TranslatedManifest]
+) -> None:
+    """Process `manifests` in several orders; the results must be equal."""
+    processor = make()
+    _must(isinstance(processor, Processor), "has `name` and `process`")
+    _must(bool(processor.name), "`name` is not empty")
+    first = processor.process(AggregatedManifests(tuple(manifests)))
+    for seed in range(5):
+        shuffled = list(manifests)
+        Random(seed).shuffle(shuffled)  # noqa: S311 — an order, not a secret
+        again = make().process(AggregatedManifests(tuple(shuffled)))
+        _must(again == first, "the same manifests in another order give the same result")
+    for artifact in first.artifacts:
+        _path_conforms(artifact.path)
+    _must(
+        isinstance(make().process(AggregatedManifests()).artifacts, tuple), "takes no manifests too"
+    )
+
+
+def _path_conforms(path: str) -> None:
+    parts = path.split("/")
+    fine = all(part and part not in (".", "..") for part in parts)
+    _must(fine and path.isascii(), f"{path!r} is a plain relative path")
+
+
+async def exporter_conforms(make: Callable[[], Exporter], read: Read) -> None:
+    """Publish, publish again, change, shrink. `read` gives what the destination holds, by path."""
+    entities = Artifact("entities/a.yaml", b"a: 1\n", "application/yaml", Stage.ENTITIES)
+    index = Artifact("index.yaml", b"index: [entities/a.yaml]\n", "application/yaml", Stage.INDEX)
+    exporter = make()
+    _must(isinstance(exporter, Exporter), "has `name`, `publish` and `close`")
+    planned = await exporter.publish([entities, index], dry_run=True)
+    _must(planned.written == 2, "a dry run says what would be written")
+    _must(not await read(), "a dry run writes nothing")
+    await _publishes(exporter, read, [index, entities], written=2)
+    await _publishes(make(), read, [entities, index], written=0)
+    await _publishes(make(), read, [replace(entities, body=b"a: 2\n"), index], written=1)
+    other = Artifact("entities/b.yaml", b"b: 1\n", "application/yaml", Stage.ENTITIES)
+    moved = replace(index, body=b"index: [entities/b.yaml]\n")
+    await make().publish([other, moved])
+    await make().publish([other, moved])
+    held = set(await read())
+    _must({"entities/b.yaml", "index.yaml"} <= held, "what the index names is there")
+    _must("entities/a.yaml" not in held, "what two publishes no longer name is removed")
+    await exporter.close()
+    await exporter.close()
+
+
+async def _publishes(
+    exporter: Exporter, read: Read, artifacts: Sequence[Artifact], *, written: int
+) -> None:
+    receipt = await exporter.publish(artifacts)
+    _must(receipt.written == written, f"writes {written} files, not {receipt.written}")
+    _must(receipt.kept == len(artifacts) - written, "counts what was unchanged")
+    held = await read()
+    for artifact in artifacts:
+        _must(held.get(artifact.path) == artifact.body, f"{artifact.path} arrives whole")
