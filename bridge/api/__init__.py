@@ -1,0 +1,1 @@
+"""The HTTP side: the published tree, the catalog's state, schemas, health and pages."""

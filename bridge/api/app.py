@@ -1,0 +1,169 @@
+"""The aiohttp application. Handlers only read `Live`; they never wait for a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import structlog
+from aiohttp import web
+
+from bridge.api import metrics, pages
+from bridge.api.keys import CLOCK, LIVE
+from bridge.api.live import Live, Served
+from bridge.explanation import explain
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# The service takes no uploads: whatever is longer than this is not for us.
+MAX_BODY = 1_000_000
+MAX_REF = 512
+
+
+def make_app(
+    live: Live, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> web.Application:
+    """The application that serves `live`."""
+    app = web.Application(middlewares=[_harden, _errors_as_json], client_max_size=MAX_BODY)
+    app[LIVE] = live
+    app[CLOCK] = clock
+    app.add_routes(
+        [
+            web.get("/", pages.home),
+            web.get("/entities", pages.entities),
+            web.get("/explain", pages.explain_page),
+            web.get("/catalog/", _catalog_root),
+            web.get("/catalog/{path:.+}", _catalog_file),
+            web.get("/schemas/", _schemas),
+            web.get("/schemas/{name}", _schema),
+            web.get("/api/report", _report),
+            web.get("/api/explain", _explain),
+            web.get("/healthz", _healthz),
+            web.get("/readyz", _readyz),
+            web.get("/metrics", metrics.expose),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _harden(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Headers that keep a browser from doing more than it should with what we serve."""
+    response = await handler(request)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'",
+    )
+    return response
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors in one shape; what we did not foresee is logged and shown without its inside."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return error_response(request, error.status, error.reason, error.text or error.reason)
+    except Exception:
+        log.exception("A request failed", action="request_failed", path=request.path)
+        return error_response(
+            request, 500, "InternalServerError", "Fester failed at this; its log says why"
+        )
+
+
+def error_response(request: web.Request, status: int, name: str, message: str) -> web.Response:
+    """An error in the shape that Backstage's services use."""
+    return web.json_response(
+        {
+            "error": {"name": name, "message": message},
+            "request": {"method": request.method, "url": request.path_qs[:2000]},
+            "response": {"statusCode": status},
+        },
+        status=status,
+    )
+
+
+async def _catalog_root(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("/catalog/index.yaml")
+
+
+async def _catalog_file(request: web.Request) -> web.StreamResponse:
+    live = request.app[LIVE]
+    if not live.ready:
+        return error_response(
+            request,
+            503,
+            "ServiceUnavailableError",
+            "no pass has ended yet; /readyz tells when a catalog is served",
+        )
+    served = live.files.get(request.match_info["path"])
+    if served is None:
+        return error_response(
+            request, 404, "NotFoundError", "no such file; /catalog/index.yaml lists the others"
+        )
+    return _conditional(request, served)
+
+
+def _conditional(request: web.Request, served: Served) -> web.Response:
+    """200 with the body, or 304 when the reader has it already (RFC 9110, section 13.1.2)."""
+    headers = {"ETag": served.etag, "Cache-Control": "no-cache"}
+    tags = request.if_none_match or ()
+    known = any(tag.value in ("*", served.etag.strip('"')) for tag in tags)
+    if known:
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = served.content_type
+    return web.Response(body=served.body, headers=headers)
+
+
+async def _schemas(request: web.Request) -> web.StreamResponse:
+    names = sorted(request.app[LIVE].schemas)
+    return web.json_response({"schemas": [f"/schemas/{name}" for name in names]})
+
+
+async def _schema(request: web.Request) -> web.StreamResponse:
+    body = request.app[LIVE].schemas.get(request.match_info["name"])
+    if body is None:
+        return error_response(request, 404, "NotFoundError", "no such schema; /schemas/ lists them")
+    return web.Response(
+        body=body,
+        content_type="application/schema+json",
+        # Editors in a browser read the schema from another origin.
+        headers={"Cache-Control": "max-age=300", "Access-Control-Allow-Origin": "*"},
+    )
+
+
+async def _report(request: web.Request) -> web.StreamResponse:
+    record = request.app[LIVE].record
+    if record is None:
+        return error_response(request, 503, "ServiceUnavailableError", "no pass has ended yet")
+    return web.json_response(record.report.as_json())
+
+
+async def _explain(request: web.Request) -> web.StreamResponse:
+    live = request.app[LIVE]
+    asked = request.query.get("ref", "").strip()
+    if not asked or len(asked) > MAX_REF:
+        return error_response(
+            request, 400, "InputError", "ask with ?ref=component:default/name, a name or a project"
+        )
+    if live.record is None:
+        return error_response(request, 503, "ServiceUnavailableError", "no pass has ended yet")
+    return web.json_response(explain(asked, live.memory, live.record).as_json())
+
+
+async def _healthz(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"status": "ok"})
+
+
+async def _readyz(request: web.Request) -> web.StreamResponse:
+    live = request.app[LIVE]
+    since = live.served_since.isoformat(timespec="seconds") if live.served_since else None
+    body = {"status": "ready" if live.ready else "waiting for the first pass", "since": since}
+    return web.json_response(body, status=200 if live.ready else 503)

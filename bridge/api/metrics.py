@@ -1,0 +1,87 @@
+"""Prometheus metrics, made from `Live` when they are asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bridge.api.keys import CLOCK, LIVE
+from bridge.api.live import Live
+
+
+class LiveCollector(Collector):
+    """Gauges of the last pass; `now` is a POSIX time in seconds."""
+
+    def __init__(self, live: Live, now: float) -> None:
+        self._live, self._now = live, now
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics, each with its help text."""
+        live = self._live
+        yield GaugeMetricFamily("fester_ready", "1 when a catalog is served", int(live.ready))
+        if live.last_complete is not None:
+            yield GaugeMetricFamily(
+                "fester_last_complete_pass_age_seconds",
+                "seconds since the last pass in which everything could be read",
+                self._now - live.last_complete.timestamp(),
+            )
+        if live.record is None:
+            return
+        report = live.record.report
+        outcome = GaugeMetricFamily(
+            "fester_last_pass_outcome", "1 for the last pass's outcome", labels=["outcome"]
+        )
+        outcome.add_metric([report.outcome.value], 1)
+        yield outcome
+        yield GaugeMetricFamily(
+            "fester_last_pass_seconds", "how long the last pass took", report.seconds
+        )
+        yield GaugeMetricFamily(
+            "fester_last_pass_gitlab_requests",
+            "requests that the last pass sent to GitLab",
+            report.gitlab_requests,
+        )
+        problems = Counter((p.rule, p.severity.value) for p in report.problems)
+        yield _family(
+            "fester_problems", "problems of the last pass", ["rule", "severity"], problems
+        )
+        yield _family("fester_entities", "entities by kind", ["kind"], _keyed(report.entities))
+        yield _family("fester_projects", "projects by state", ["state"], _keyed(report.projects))
+        yield _family(
+            "fester_manifests", "manifests by verdict", ["verdict"], _keyed(report.manifests)
+        )
+        published = {
+            (receipt.to, what): getattr(receipt, what)
+            for receipt in report.published
+            for what in ("written", "kept", "removed")
+        }
+        yield _family("fester_published_files", "files by fate", ["to", "fate"], published)
+
+
+def _keyed(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+    return {(key,): value for key, value in counts.items()}
+
+
+def _family(
+    name: str, text: str, labels: list[str], counts: Mapping[Any, int]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for key, count in sorted(counts.items()):
+        family.add_metric(list(key), count)
+    return family
+
+
+async def expose(request: web.Request) -> web.StreamResponse:
+    """`GET /metrics` in Prometheus's text format."""
+    registry = CollectorRegistry()
+    registry.register(LiveCollector(request.app[LIVE], request.app[CLOCK]().timestamp()))
+    return web.Response(
+        body=generate_latest(registry),
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+    )

@@ -1,0 +1,87 @@
+"""Pages for people: what the last pass gave, the entities, and why something is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bridge.api.keys import CLOCK, LIVE
+from bridge.api.live import Live
+from bridge.explanation import explain
+from bridge.model.problems import Severity
+
+SHOWN = 500  # rows of a table; beyond that a person searches
+MAX_QUERY = 200
+
+_templates = Environment(
+    loader=PackageLoader("bridge.api"), autoescape=True, undefined=StrictUndefined
+)
+
+
+def _page(request: web.Request, template: str, **context: Any) -> web.Response:
+    live = request.app[LIVE]
+    age = None
+    if live.served_since is not None:
+        age = _age((request.app[CLOCK]() - live.served_since).total_seconds())
+    text = _templates.get_template(template).render(
+        live=live, report=live.record.report if live.record else None, age=age, **context
+    )
+    return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+
+def _age(seconds: float) -> str:
+    """A span of time as a person says it."""
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+async def home(request: web.Request) -> web.StreamResponse:
+    """`GET /`: the last pass in numbers, and its problems, worst first."""
+    record = request.app[LIVE].record
+    problems = record.report.problems if record else ()
+    order = {severity: rank for rank, severity in enumerate(Severity)}
+    ranked = sorted(problems, key=lambda problem: order[problem.severity])
+    counts = {s.value: sum(p.severity is s for p in problems) for s in Severity}
+    return _page(request, "home.html", problems=ranked[:SHOWN], counts=counts, shown=SHOWN)
+
+
+async def entities(request: web.Request) -> web.StreamResponse:
+    """`GET /entities?q=&kind=`: the catalog as a searchable table."""
+    text = request.query.get("q", "")[:MAX_QUERY]
+    kind = request.query.get("kind", "")[:MAX_QUERY]
+    rows = _rows(request.app[LIVE], text.lower().strip(), kind.lower())
+    return _page(
+        request, "entities.html", rows=rows[:SHOWN], total=len(rows), q=text, kind=kind, shown=SHOWN
+    )
+
+
+def _rows(live: Live, text: str, kind: str) -> list[dict[str, str]]:
+    rows = []
+    for entity in live.record.catalog.entities if live.record else ():
+        metadata, spec = entity.body["metadata"], entity.body.get("spec") or {}
+        row = {
+            "ref": str(entity.ref),
+            "kind": str(entity.body["kind"]),
+            "title": str(metadata.get("title") or metadata["name"]),
+            "owner": str(spec.get("owner") or ""),
+            "system": str(spec.get("system") or spec.get("domain") or ""),
+            "project": entity.origins[0].project if entity.origins else "",
+        }
+        if (not kind or entity.ref.kind == kind) and (
+            not text or any(text in value.lower() for value in row.values())
+        ):
+            rows.append(row)
+    return rows
+
+
+async def explain_page(request: web.Request) -> web.StreamResponse:
+    """`GET /explain?ref=`: why an entity is as it is, or why it is missing."""
+    live = request.app[LIVE]
+    asked = request.query.get("ref", "").strip()[:MAX_QUERY]
+    answer = explain(asked, live.memory, live.record) if asked and live.record else None
+    return _page(request, "explain.html", asked=asked, answer=answer)
