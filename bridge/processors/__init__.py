@@ -1,0 +1,1 @@
+"""From manifest texts to entities: reading, checking, mapping, aggregating; pure, no I/O."""

@@ -1,0 +1,148 @@
+"""Checking manifests against a JSON Schema, in words for the people who write manifests.
+
+The schema file is ours and trusted; the data is not. What the schema says beside its rules is
+used for people: `description` and `examples` of a key that is missing, `x-message` of a rule that
+is broken. Rules are those of https://json-schema.org/draft/2020-12, checked by `jsonschema`.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from bridge.errors import ConfigurationError
+from bridge.model.entities import Json
+from bridge.model.problems import Problem
+from bridge.processors.text import Positions
+from bridge.processors.text_faults import clean
+from bridge.processors.text_findings import MOST_PROBLEMS, findings, unknown_key
+from bridge.processors.text_shape import Inliner, bad_refs, nearest, shape_of, unknown_keys
+
+_MOST_ERRORS = 500  # looked at before they are put in order
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a schema says of a path.
+
+    `known`: manifests may have it. `open`: it, or a parent, takes any key. `nearest`: the closest
+    right name for the first wrong step, "" if none is close. `kind`: "text", "a list", "text or an
+    object", …; "" when any kind is allowed.
+    """
+
+    known: bool
+    open: bool
+    nearest: str = ""
+    kind: str = ""
+
+
+class Schema:
+    """A JSON Schema, compiled once; cheap to check many manifests against."""
+
+    def __init__(self, document: Mapping[str, Json]) -> None:
+        """Take a schema that is known to be valid; files come in by `load`."""
+        inlined = Inliner(document).inline(document)
+        self._validator = _Validator(inlined)
+        self._shape = shape_of(inlined, document, {})
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> Schema:
+        """Read a `.json` file that holds a JSON Schema of draft 2020-12.
+
+        Raises `ConfigurationError` with every problem found: unreadable file, no JSON, no valid
+        schema, a `$ref` that leads out of the file or nowhere.
+        """
+        try:
+            document = json.loads(path.read_text("utf-8"))
+        except json.JSONDecodeError as error:
+            message = f"not JSON: {error.msg}"
+            raise _unusable(path, [message], error.lineno, error.colno) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unusable(path, [f"the schema cannot be read: {error}"]) from None
+        if not isinstance(document, dict):
+            raise _unusable(path, ["a schema must be a JSON object"])
+        faults = [
+            f"{error.json_path}: {clean(error.message, 200)}"
+            for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(
+                document
+            )
+        ]
+        faults = faults or list(bad_refs(document, document))
+        if faults:
+            raise _unusable(path, faults)
+        return cls(document)
+
+    def problems(self, data: Json, positions: Callable[[], Positions]) -> list[Problem]:
+        """What is wrong with one document, in its order, at most 50 findings.
+
+        Broken rules are errors ("manifest-invalid"), keys that nobody reads are warnings
+        ("unknown-key"). `positions` is called only when there is something to report.
+        """
+        errors = list(islice(self._validator.iter_errors(data), _MOST_ERRORS))
+        unknown = list(islice(unknown_keys(data, self._shape, ()), MOST_PROBLEMS))
+        if not errors and not unknown:
+            return []
+        mistyped = {
+            (*error.absolute_path,)
+            for error in errors
+            if error.validator == "type"  # what else is wrong with it follows from that
+        }
+        found = {
+            finding.key: finding
+            for error in errors
+            if error.validator == "type" or (*error.absolute_path,) not in mistyped
+            for finding in findings(error, ())
+        }
+        for path, shape in unknown:
+            found.setdefault(f"unknown {path}", unknown_key(path, shape))
+        places = positions()
+        problems = [finding.problem(places) for finding in found.values()]
+        problems.sort(key=lambda problem: (problem.line, problem.column))
+        return problems[:MOST_PROBLEMS]
+
+    def look(self, path: tuple[str, ...]) -> Lookup:
+        """What the schema says of a path; `"*"` stands for the items of a list."""
+        shape = self._shape
+        for step in path:
+            below = shape.below(step)
+            if below is None:
+                if shape.open:
+                    return Lookup(known=True, open=True)
+                return Lookup(known=False, open=False, nearest=nearest(step, shape.properties))
+            shape = below
+        return Lookup(known=True, open=shape.open, kind=shape.kind)
+
+
+def _unusable(
+    path: pathlib.Path, messages: Iterable[str], line: int = 0, column: int = 0
+) -> ConfigurationError:
+    return ConfigurationError(
+        [
+            Problem(message, "schema-invalid", file=str(path), line=line, column=column)
+            for message in messages
+        ]
+    )
+
+
+def _unique(
+    _validator: object, wanted: bool, instance: Json, _schema: object
+) -> Iterator[ValidationError]:
+    """`uniqueItems` in linear time: jsonschema's own is quadratic for lists of objects."""
+    if not wanted or not isinstance(instance, list):
+        return
+    texts = {json.dumps(item, sort_keys=True) for item in instance}
+    if len(texts) < len(instance):
+        yield ValidationError("has non-unique elements")
+
+
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"uniqueItems": _unique}
+)

@@ -1,0 +1,237 @@
+"""Reading YAML from strangers: no text may crash, hang or bloat the service.
+
+Built over libyaml's event stream. Its composer is never used: it recurses in C and dies on
+30,000 nested `[`. Depth, nodes and lengths are bounded while the events come in, and libyaml
+itself reads ahead by at most about 1,024 characters, so a bomb costs no more than its fuse.
+
+Scalars follow the YAML 1.2 core schema (https://yaml.org/spec/1.2.2/#103-core-schema), cut down
+to what cannot surprise: null, true, false and plain decimal integers. Everything else is text as
+it is written: `1.10`, `2024-01-01`, `010`, `no`, `1:30`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # re-exported silently
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    DocumentEndEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from bridge.model.entities import Json
+from bridge.processors import text_faults as faults
+from bridge.processors.text_positions import Path, Position, Positions
+
+__all__ = ["Limits", "Path", "Position", "Positions", "positions", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a stranger's text is read: more than any real manifest needs.
+
+    `nodes` counts keys and values of all documents together; `depth` counts nested lists and
+    objects; `scalar` bounds one text or key, in characters.
+    """
+
+    bytes: int = 262_144
+    depth: int = 32
+    nodes: int = 20_000
+    scalar: int = 16_384
+    documents: int = 50
+
+
+DEFAULT_LIMITS = Limits()
+
+# libyaml compares every %TAG line with all before it.
+_MOST_TAG_LINES = 8
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_DIGITS = frozenset("-0123456789")
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(_NULLS, None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+def read(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Json, ...]:
+    """The documents of a YAML text, one JSON tree each; () for an empty text.
+
+    Raises `NotUnderstood`, always with line and column, when the text is no YAML, passes a limit
+    or uses what manifests may not: aliases, anchors, tags, merge keys, duplicate or nameless keys.
+    """
+    trees, _ = _read(text, limits, marked=False)
+    return tuple(trees)
+
+
+def positions(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Positions, ...]:
+    """Where everything stands, one `Positions` a document; slower than `read`, for messages.
+
+    Raises `NotUnderstood` for the same texts as `read`.
+    """
+    _, found = _read(text, limits, marked=True)
+    return tuple(found)
+
+
+def _read(text: str | bytes, limits: Limits, *, marked: bool) -> tuple[list[Json], list[Positions]]:
+    decoded, encoded = _checked(text, limits)
+    try:
+        return _Reading(CParser(encoded), limits, marked=marked).documents()
+    except _Twice:
+        # Only a reading with marks knows where a key stood first; it reports that itself.
+        return _read(text, limits, marked=True)
+    except MarkedYAMLError as error:
+        raise faults.from_libyaml(decoded, error) from None
+    except YAMLError:
+        raise faults.unreadable(decoded) from None
+
+
+def _checked(text: str | bytes, limits: Limits) -> tuple[str, bytes]:
+    """The text without its byte order mark, as characters and as bytes, within its size."""
+    if len(text) > limits.bytes:
+        raise faults.too_big(len(text), limits.bytes)
+    if isinstance(text, bytes):
+        text = _decoded(text)
+    text = text.removeprefix("\ufeff")
+    try:
+        encoded = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise faults.unreadable(text) from None
+    if len(encoded) > limits.bytes:
+        raise faults.too_big(len(encoded), limits.bytes)
+    if encoded.count(b"%TAG") > _MOST_TAG_LINES:
+        raise faults.refused("tag", faults.place(text, text.find("%TAG")))
+    return text, encoded
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise faults.not_utf8(data, error) from None
+
+
+class _Twice(Exception):
+    """A key stands twice in one object."""
+
+
+class _Reading:
+    """One pass over the events of a text; recursion is bounded by `limits.depth`."""
+
+    __slots__ = ("depth", "found", "get", "keys", "left", "limits", "marked", "values")
+
+    def __init__(self, parser: Any, limits: Limits, *, marked: bool) -> None:
+        self.get = parser.get_event
+        self.limits = limits
+        self.left = limits.nodes
+        self.depth = 0
+        self.marked = marked
+        self.values: dict[Path, Position] = {}
+        self.keys: dict[Path, Position] = {}
+
+    def documents(self) -> tuple[list[Json], list[Positions]]:
+        get = self.get
+        trees: list[Json] = []
+        found: list[Positions] = []
+        get()  # the stream's start
+        while type(start := get()) is not StreamEndEvent:
+            if len(trees) == self.limits.documents:
+                raise faults.too_much("documents", self.limits.documents, _at(start))
+            if self.marked:
+                self.values, self.keys = {}, {}
+                found.append(Positions(self.values, self.keys))
+            trees.append(self.node(get(), ()))
+            end = get()
+            if type(end) is not DocumentEndEvent:
+                raise faults.fault("yaml-syntax", "the document should end here", _at(end))
+        return trees, found
+
+    def node(self, event: Any, path: Path) -> Json:
+        """The tree that begins with `event`."""
+        self.left -= 1
+        if self.left < 0:
+            raise faults.too_much("many", self.limits.nodes, _at(event))
+        if self.marked:
+            self.values[path] = _at(event)
+        kind = type(event)
+        if kind is ScalarEvent:
+            return self.scalar(event)
+        if kind is not MappingStartEvent and kind is not SequenceStartEvent:
+            raise faults.refused("alias", _at(event))
+        if event.anchor is not None or event.tag is not None:
+            raise faults.refused("tag" if event.anchor is None else "anchor", _at(event))
+        if self.depth >= self.limits.depth:
+            raise faults.too_much("deep", self.limits.depth, _at(event))
+        self.depth += 1
+        tree = self.mapping(path) if kind is MappingStartEvent else self.sequence(path)
+        self.depth -= 1
+        return tree
+
+    def scalar(self, event: Any) -> Json:
+        value: str = event.value
+        if event.anchor is not None or event.tag is not None:
+            raise faults.refused("tag" if event.anchor is None else "anchor", _at(event))
+        if event.style:  # quoted or a block: text, whatever it looks like
+            if len(value) > self.limits.scalar:
+                raise faults.too_much("long", self.limits.scalar, _at(event))
+            return value
+        if value in _WORDS:
+            return _WORDS[value]
+        if len(value) > self.limits.scalar:
+            raise faults.too_much("long", self.limits.scalar, _at(event))
+        if value[0] in _DIGITS and _INTEGER.fullmatch(value):
+            return int(value)
+        return value
+
+    def sequence(self, path: Path) -> list[Json]:
+        get, node = self.get, self.node
+        items: list[Json] = []
+        while type(event := get()) is not SequenceEndEvent:
+            items.append(node(event, (*path, len(items)) if self.marked else path))
+        return items
+
+    def mapping(self, path: Path) -> dict[str, Json]:
+        get, node = self.get, self.node
+        tree: dict[str, Json] = {}
+        below = path
+        while type(event := get()) is not MappingEndEvent:
+            key = self.key(event)
+            if self.marked:
+                below = (*path, key)
+                if key in tree:
+                    raise faults.duplicate(key, self.keys[below], _at(event))
+                self.keys[below] = _at(event)
+            elif key in tree:
+                raise _Twice
+            tree[key] = node(get(), below)
+        return tree
+
+    def key(self, event: Any) -> str:
+        """The text of a key; whatever it looks like, `1` and `true` too, it is text."""
+        self.left -= 1
+        if type(event) is not ScalarEvent:
+            what = "key" if type(event) in (MappingStartEvent, SequenceStartEvent) else "alias"
+            raise faults.refused(what, _at(event))
+        value: str = event.value
+        if event.anchor is not None or event.tag is not None:
+            raise faults.refused("tag" if event.anchor is None else "anchor", _at(event))
+        if not event.style and (value in _NULLS or value == "<<"):
+            raise faults.refused("merge" if value == "<<" else "key", _at(event))
+        if len(value) > self.limits.scalar:
+            raise faults.too_much("long", self.limits.scalar, _at(event))
+        return value
+
+
+def _at(event: Any) -> Position:
+    mark = event.start_mark
+    return Position(mark.line + 1, mark.column + 1)

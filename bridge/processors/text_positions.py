@@ -1,0 +1,39 @@
+"""Where the values and keys of a YAML text stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Path: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a text; both count from 1, columns in characters."""
+
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Where the values and the keys of one document stand, by path from its top.
+
+    A path that is not there gives the place of its nearest known parent, so that something
+    missing is reported where it is missing.
+    """
+
+    values: Mapping[Path, Position] = field(default_factory=dict)
+    keys: Mapping[Path, Position] = field(default_factory=dict)
+
+    def value(self, path: Path) -> Position:
+        """Where the value at `path` begins, or its nearest known parent's value."""
+        while path and path not in self.values:
+            path = path[:-1]
+        return self.values.get(path, Position())
+
+    def key(self, path: Path) -> Position:
+        """Where the key that `path` ends in begins; an item of a list has only its value."""
+        return self.keys.get(path) or self.value(path)
