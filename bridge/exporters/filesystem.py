@@ -1,0 +1,140 @@
+"""Publishing to a folder: never a half-written file, never two publishers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from bridge.errors import PublishConflict, PublishError
+from bridge.exporters.plan import Plan, make_plan
+from bridge.exporters.render import CATALOG, INDEX, SHARDS
+from bridge.model.runs import Artifact, Receipt, Stage
+
+_TEMPORARY = ".fester-tmp-"
+_LOCK = ".fester-lock"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderExporter:
+    """Publishes into `folder`, which is made if it is not there."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder as it was given."""
+        return str(self.folder)
+
+    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+        """See `bridge.ports.Exporter`. Runs in a thread: disks block."""
+        return await asyncio.to_thread(self._publish, tuple(artifacts), dry_run)
+
+    async def close(self) -> None:
+        """Nothing is held open between publishes."""
+
+    def _publish(self, artifacts: Sequence[Artifact], dry_run: bool) -> Receipt:
+        try:
+            if dry_run:
+                return self._plan(artifacts).receipt(self.name)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                self._sweep()
+                plan = self._plan(artifacts)
+                self._carry_out(plan)
+        except OSError as error:
+            place = error.filename or self.folder
+            raise PublishError(
+                f"{place}: {error.strerror or error}; check that the folder can be written and "
+                "that the disk has room. What was published before still stands"
+            ) from error
+        return plan.receipt(self.name)
+
+    def _plan(self, artifacts: Sequence[Artifact]) -> Plan:
+        paths = {artifact.path for artifact in artifacts} | {INDEX, CATALOG}
+        shards = self.folder / SHARDS
+        if shards.is_dir():
+            paths |= {f"{SHARDS}{entry.name}" for entry in shards.iterdir()}
+        bodies = {path: body for path in paths if (body := self._read(path)) is not None}
+        existing = {path: _digest(body) for path, body in bodies.items()}
+        return make_plan(artifacts, existing, _digest, bodies.get(INDEX))
+
+    def _read(self, path: str) -> bytes | None:
+        """A published file's bytes; None when it is not there or is no ordinary file."""
+        file = self.folder / path
+        if file.is_symlink() or not file.is_file():
+            return None
+        return file.read_bytes()
+
+    def _carry_out(self, plan: Plan) -> None:
+        for stage in (Stage.ENTITIES, Stage.INDEX, Stage.DATA):
+            written = plan.stage(stage)
+            for artifact in written:
+                self._write(artifact)
+            # The names are on disk before anything refers to them.
+            for parent in {(self.folder / artifact.path).parent for artifact in written}:
+                _sync_folder(parent)
+        for path in plan.remove:
+            (self.folder / path).unlink(missing_ok=True)
+
+    def _write(self, artifact: Artifact) -> None:
+        """Write beside the target and put it in place in one step."""
+        target = self.folder / artifact.path
+        self._make_parents(target)
+        temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            with os.fdopen(os.open(temporary, flags, 0o644), "wb") as stream:
+                stream.write(artifact.body)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _make_parents(self, target: Path) -> None:
+        """Make the folders above `target`; none below the destination may lead elsewhere."""
+        above = self.folder
+        for part in target.relative_to(self.folder).parts[:-1]:
+            above = above / part
+            if above.is_symlink():
+                raise PublishError(f"{above} is a symbolic link; publish into a plain folder")
+            above.mkdir(exist_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove what a publish that was killed left behind."""
+        for parent in (self.folder, self.folder / SHARDS):
+            for leftover in parent.glob(f"{_TEMPORARY}*"):
+                leftover.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the destination alone; the lock ends with the process, however that ends."""
+        with open(self.folder / _LOCK, "a", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PublishConflict(
+                    f"{self.folder}: another Fester is publishing here; wait for it, or give each "
+                    "its own folder"
+                ) from None
+            yield
+
+
+def _digest(body: bytes) -> str:
+    return sha256(body).hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

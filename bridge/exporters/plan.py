@@ -1,0 +1,73 @@
+"""What a publish will write, keep and remove. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bridge.errors import PublishError
+from bridge.exporters.render import INDEX, SHARDS
+from bridge.model.runs import Artifact, Receipt, Stage
+
+# A reader must find what the index names: entities, then the index, then what nobody names.
+_ORDER = {Stage.ENTITIES: 0, Stage.INDEX: 1, Stage.DATA: 2}
+# Backstage's bucket reader does not decode names, so they hold nothing that needs encoding.
+_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+_OURS = re.compile(re.escape(SHARDS) + r"(?:all|[01]+)\.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The work of one publish, in the order in which it is to be done."""
+
+    write: tuple[Artifact, ...]
+    keep: tuple[Artifact, ...]
+    remove: tuple[str, ...]
+
+    def receipt(self, to: str) -> Receipt:
+        """The account of this plan once it is done."""
+        changed = tuple(artifact.path for artifact in self.write)
+        return Receipt(to, len(self.write), len(self.keep), len(self.remove), changed)
+
+    def stage(self, *stages: Stage) -> tuple[Artifact, ...]:
+        """What is to be written in these stages."""
+        return tuple(artifact for artifact in self.write if artifact.stage in stages)
+
+
+def make_plan(
+    artifacts: Sequence[Artifact],
+    existing: Mapping[str, str],
+    digest: Callable[[bytes], str],
+    previous_index: bytes | None,
+) -> Plan:
+    """Compare what is to be with what is there.
+
+    `existing` maps the destination's paths to digests as `digest` makes them. Removals are late: a
+    shard goes only when neither the new index nor the one before (`previous_index`) names it, so
+    that a reader who holds the old index still finds its files. Files that are not ours stay.
+    Raises `PublishError` for a path that is not safe, or that comes twice.
+    """
+    ordered = sorted(artifacts, key=lambda artifact: (_ORDER[artifact.stage], artifact.path))
+    paths = [artifact.path for artifact in ordered]
+    for path in paths:
+        if not _PATH.fullmatch(path):
+            raise PublishError(f"{path!r} cannot be published: use letters, digits and ._-/ only")
+    if len(set(paths)) != len(paths):
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        raise PublishError(f"two artifacts have the same path: {', '.join(twice)}")
+    keep = [a for a in ordered if existing.get(a.path) == digest(a.body)]
+    kept = {artifact.path for artifact in keep}
+    named = _named_by(previous_index) if INDEX in existing else set()
+    stale = sorted(path for path in existing if _OURS.fullmatch(path) and path not in set(paths))
+    return Plan(
+        write=tuple(artifact for artifact in ordered if artifact.path not in kept),
+        keep=tuple(keep),
+        remove=tuple(path for path in stale if path not in named),
+    )
+
+
+def _named_by(index: bytes | None) -> set[str]:
+    """The shards that an index names."""
+    text = (index or b"").decode("utf-8", "replace")
+    return {found[0] for found in _OURS.finditer(text)}

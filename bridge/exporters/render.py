@@ -1,0 +1,126 @@
+"""A catalog as files. Pure: equal catalogs give equal bytes.
+
+Entities lie in shards, placed by a hash of their reference. All start in one group; a group of more
+than `SHARD_LIMIT` splits by the next bit of the hash. So the placement depends on the catalog
+alone, and growth moves only the entities of the group that splits: addresses stay. Backstage
+re-reads a changed shard of 50-100 entities in seconds where one large file takes many.
+
+The index holds one `Location` a shard, because a Location is all-or-nothing in Backstage: what goes
+wrong with one shard freezes that shard alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+
+from bridge.exporters.yaml_text import document
+from bridge.model.entities import Catalog, CatalogEntity, Json
+from bridge.model.runs import Artifact, Stage
+
+SHARD_LIMIT = 100
+INDEX = "index.yaml"
+CATALOG = "catalog.json"
+SHARDS = "entities/"
+
+_YAML = "application/yaml; charset=utf-8"
+_JSON = "application/json; charset=utf-8"
+_HEADER = "# Written by Fester from manifests in GitLab. Edit those: this file is overwritten.\n"
+_HASH_BITS = 64
+
+
+def render_catalog(catalog: Catalog, *, prefix: str = "fester") -> tuple[Artifact, ...]:
+    """The shards, the index and `catalog.json`. `prefix` begins the Locations' names."""
+    shards = [(bits, _shard(bits, entities)) for bits, entities in _placed(tuple(catalog.entities))]
+    index = _index([bits for bits, _ in shards], prefix)
+    return (*(artifact for _, artifact in shards), index, _catalog_json(catalog))
+
+
+def shard_path(bits: str) -> str:
+    """Where the shard of these leading hash bits lies; "" is the only shard of a small catalog."""
+    return f"{SHARDS}{bits or 'all'}.yaml"
+
+
+def _placed(
+    entities: Sequence[CatalogEntity],
+) -> Iterator[tuple[str, Sequence[CatalogEntity]]]:
+    """(leading bits, entities) of each shard that is not empty, sorted by bits."""
+    hashed = [(_bits(str(entity.ref)), entity) for entity in entities]
+    hashed.sort(key=lambda pair: pair[0])
+    yield from _split(hashed, 0)
+
+
+def _split(
+    hashed: Sequence[tuple[str, CatalogEntity]], depth: int
+) -> Iterator[tuple[str, Sequence[CatalogEntity]]]:
+    if not hashed:
+        return
+    if len(hashed) <= SHARD_LIMIT or depth == _HASH_BITS:
+        found = sorted((entity for _, entity in hashed), key=lambda entity: str(entity.ref))
+        yield hashed[0][0][:depth], found
+        return
+    middle = next((i for i, (bits, _) in enumerate(hashed) if bits[depth] == "1"), len(hashed))
+    yield from _split(hashed[:middle], depth + 1)
+    yield from _split(hashed[middle:], depth + 1)
+
+
+def _bits(ref: str) -> str:
+    number = int.from_bytes(sha256(ref.encode()).digest()[: _HASH_BITS // 8], "big")
+    return f"{number:0{_HASH_BITS}b}"
+
+
+def _shard(bits: str, entities: Sequence[CatalogEntity]) -> Artifact:
+    body = _HEADER + "".join(f"---\n{document(entity.body)}" for entity in entities)
+    return Artifact(shard_path(bits), body.encode(), _YAML, Stage.ENTITIES)
+
+
+def _index(shards: Sequence[str], prefix: str) -> Artifact:
+    # An index without a document would be an error to Backstage, and freeze what it knows.
+    locations = [_location(bits, prefix, [f"./{shard_path(bits)}"]) for bits in shards] or [
+        _location("", prefix, [])
+    ]
+    body = _HEADER + "".join(f"---\n{document(location)}" for location in locations)
+    return Artifact(INDEX, body.encode(), _YAML, Stage.INDEX)
+
+
+def _location(bits: str, prefix: str, targets: list[str]) -> Json:
+    # No `spec.type`: it then is that of the location that led here (url), and targets that begin
+    # with "./" resolve against the index's own address, wherever it is served.
+    return {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Location",
+        "metadata": {
+            "name": f"{prefix}-{bits or 'all'}"[:63],
+            "description": "A part of the catalog that Fester keeps",
+        },
+        "spec": {"targets": targets},
+    }
+
+
+def _catalog_json(catalog: Catalog) -> Artifact:
+    lines = ",\n".join(
+        json.dumps(_with_origins(entity), ensure_ascii=False, sort_keys=True)
+        for entity in sorted(catalog.entities, key=lambda entity: str(entity.ref))
+    )
+    body = f'{{"format": 1, "entities": [\n{lines}\n]}}\n'
+    # A lone surrogate cannot be UTF-8; a reader gets it as the escape that JSON has for it.
+    return Artifact(CATALOG, body.encode("utf-8", "backslashreplace"), _JSON, Stage.DATA)
+
+
+def _with_origins(entity: CatalogEntity) -> Json:
+    return {
+        "ref": str(entity.ref),
+        "entity": entity.body,
+        "origins": [
+            {
+                "project_id": origin.project_id,
+                "project": origin.project,
+                "file": origin.file,
+                "oid": origin.oid,
+                "mapping": origin.mapping,
+                "kept_since": origin.kept_since,
+            }
+            for origin in entity.origins
+        ],
+    }
