@@ -1,0 +1,51 @@
+"""The mapping language: YAML files that say which entities a manifest becomes.
+
+| key of a mapping file | what it says |
+|---|---|
+| `mapping`, `title` | its id, and what its manifests are called in messages |
+| `files` | the file names it wants, at a repository's root |
+| `schema` | the JSON Schema beside it: what its manifests look like |
+| `documents` | `one` (the default), or `many`: each YAML document is a manifest |
+| `when` | whether a file of that name is for this mapping |
+| `otherwise` | what the owner is told when no mapping's `when` is true |
+| `foreign` | `when` and `reason`: files of that name that are somebody else's and are ignored |
+| `let` | names for expressions, in order |
+| `entities` | templates that read like the entities they make |
+| `warnings` | `when`, `rule`, `message`, `at` (and `forEach`): what the owner is to look at |
+| `examples` | `manifest` (or `manifests`), `project`, and the `entities` or `problems` expected |
+
+In expressions, `manifest` is the manifest, `project` has id, path, name, web_url, default_branch,
+description, visibility and topics, and `file` has path, name, url, edit_url and raw_url.
+
+`load_mappings()` gives `Mappings`, a `bridge.ports.Translator`. The language itself is told in
+`templates` (structure), `expressions` (leaves) and `filters`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.processors.mapping.examples import ExampleResult, run_examples
+from bridge.processors.mapping.explaining import ExplainedEntity, Explanation, Field
+from bridge.processors.mapping.loading import Mapping, load_files, shipped_folder
+from bridge.processors.mapping.translation import Mappings
+
+__all__ = [
+    "ExampleResult",
+    "ExplainedEntity",
+    "Explanation",
+    "Field",
+    "Mapping",
+    "Mappings",
+    "load_mappings",
+    "run_examples",
+    "shipped_folder",
+]
+
+
+def load_mappings(folder: Path | None = None) -> Mappings:
+    """The shipped mappings; with `folder`, its files over them (the same file name replaces).
+
+    Raises ConfigurationError with every problem of every file, each with `file:line:col`.
+    """
+    return Mappings(load_files(folder))

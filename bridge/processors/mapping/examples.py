@@ -1,0 +1,78 @@
+"""Runs the examples that mappings carry: manifest in, entities out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass, fields
+from typing import Final
+
+from bridge.model.entities import Json
+from bridge.model.manifests import Translation
+from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.mapping.loading import Example, Mapping
+from bridge.processors.mapping.translation import Mappings
+
+PROJECT: Final = {
+    "id": 1,
+    "path": "shop/cart",
+    "web_url": "https://gitlab.example.com/shop/cart",
+    "default_branch": "main",
+}
+_FIELDS: Final = frozenset(field.name for field in fields(Project))
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleResult:
+    """How one example went; `place` is its `file:line:col`, `difference` what is not as said."""
+
+    title: str
+    mapping: str
+    place: str
+    ok: bool
+    difference: str = ""
+
+
+def run_examples(mappings: Mappings) -> tuple[ExampleResult, ...]:
+    """Every example of every mapping, in order."""
+    return tuple(
+        _run(mappings, mapping, example) for mapping in mappings.all for example in mapping.examples
+    )
+
+
+def _run(mappings: Mappings, mapping: Mapping, example: Example) -> ExampleResult:
+    given = {**PROJECT, **(example.project or {})}
+    unknown = sorted(given.keys() - _FIELDS)
+    if unknown:
+        difference = f"a project has no {', '.join(unknown)}"
+        return ExampleResult(example.title, mapping.id, example.place, False, difference)
+    project = Project(**{**given, "topics": tuple(given.get("topics", ()))})
+    # JSON is YAML: an example goes the whole way that a file goes.
+    text = "\n---\n".join(json.dumps(each, ensure_ascii=False) for each in example.manifests)
+    path = example.file or mapping.files[0]
+    translation = mappings.translate(project, ManifestFile(path, "", len(text), text))
+    difference = "\n".join(_differences(example, translation))
+    return ExampleResult(example.title, mapping.id, example.place, not difference, difference)
+
+
+def _differences(example: Example, translation: Translation) -> list[str]:
+    found = _lines([draft.body for draft in translation.drafts])
+    wanted = _lines(example.entities)
+    lines = list(difflib.unified_diff(wanted, found, "expected", "given", lineterm=""))
+    said = [str(problem) for problem in translation.problems]
+    if translation.reason:
+        said.append(f"ignored: {translation.reason}")
+    for part in example.problems:
+        if not any(part in text for text in said):
+            lines.append(f"expected a problem that says {part!r}")
+    for text in said:
+        if not any(part in text for part in example.problems):
+            lines.append(f"unexpected: {text}")
+    return lines
+
+
+def _lines(entities: Json) -> list[str]:
+    texts = (
+        json.dumps(entity, indent=2, sort_keys=True, ensure_ascii=False) for entity in entities
+    )
+    return [line for text in texts for line in text.splitlines()]

@@ -1,0 +1,69 @@
+"""Explains where each field of an entity comes from: the mapping's line and the manifest's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.model.entities import Body, Json, Ref
+from bridge.model.manifests import Translation
+from bridge.processors.mapping.templates import Told, plain
+from bridge.processors.text import Position
+
+if TYPE_CHECKING:
+    from bridge.processors.mapping.translation import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: `path` in the entity, its value, the mapping's `file:line:col`, the sources.
+
+    `sources` are places in the manifest; empty for what the mapping writes itself or takes from
+    the project.
+    """
+
+    path: str
+    value: Json
+    mapping: str
+    sources: tuple[Position, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedEntity:
+    """One entity, and where its fields come from."""
+
+    ref: Ref
+    body: Body
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a manifest became and why."""
+
+    translation: Translation
+    entities: tuple[ExplainedEntity, ...] = ()
+
+
+def explanation(translation: Translation, work: Work) -> Explanation:
+    """The explanation of work that was done while telling."""
+    entities = []
+    for made in work.made:
+        body = plain(made.body)
+        fields = tuple(_fields(work, made.document, made.body, ""))
+        entities.append(ExplainedEntity(Ref.of(body), body, fields))
+    return Explanation(translation, tuple(entities))
+
+
+def _fields(work: Work, document: int, value: Json, path: str) -> Iterator[Field]:
+    if isinstance(value, Told):
+        positions = work.positions(document)
+        sources = tuple(dict.fromkeys(positions.value(source) for source in value.sources))
+        yield Field(path, plain(value), value.place, sources)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _fields(work, document, item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _fields(work, document, item, f"{path}[{index}]")

@@ -1,0 +1,366 @@
+"""Expressions: the leaves of a mapping, `${{ manifest.service.name | slug }}`.
+
+The grammar is Jinja2's, read by Jinja2's own parser. What runs is not Jinja2's compiled Python
+but the closures made here, and only these nodes have one:
+
+| write | example |
+|---|---|
+| a path | `manifest.service.name`, `manifest['dd-team']`, `item.urls[0]` |
+| a constant | `'text'`, `2`, `true`, `none`, `['a', 'b']` |
+| a filter of the closed list (`filters.py`) | `project.name | slug` |
+| a comparison | `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `not in` |
+| logic | `a or b`, `a and b`, `not a`, `a if b else c` |
+| a test | `a is defined`, `a is none` (both ask for null; `is not` turns it round) |
+| text after text | `'url:' ~ project.web_url` (null when a part is null) |
+
+No calls, no methods, no arithmetic, no loops: whatever a manifest says, an expression ends after
+as many steps as it has nodes. A missing key, and any key of null, is null.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.parser import Parser
+
+from bridge.model.entities import Json
+from bridge.processors.mapping.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
+from bridge.processors.mapping.scope import Scope, Shape, nearest
+
+Env: TypeAlias = dict[str, Json]
+Run: TypeAlias = Callable[[Env], Json]
+Key: TypeAlias = str | int
+Reference: TypeAlias = tuple[str, tuple[Key, ...]]
+
+EXPRESSION_LIMIT: Final = 2_000
+# Text in quotes may hold "}}"; outside of quotes it ends the expression.
+PART: Final = re.compile(r"""\$\{\{((?:'[^']*'|"[^"]*"|[^'"}]|\}(?!\}))*)\}\}""")
+
+_GRAMMAR = Environment(autoescape=False)  # noqa: S701 - only its parser is used; nothing renders
+_TESTS = {"defined": False, "none": True}
+_ALLOWED = (
+    "see the mapping language: paths, constants, filters, comparisons, and/or/not, if/else, ~"
+)
+
+_INSTEAD: Final[Mapping[type[nodes.Node], str]] = {
+    nodes.Call: "calls are not part of the language; use a filter: `value | name`",
+    nodes.Tuple: "write a list with square brackets: `['a', 'b']`",
+    nodes.Dict: "a table may only stand as the argument of `lookup`",
+    nodes.Slice: "slices are not part of the language; use an index like `[0]`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an expression; `token` is the word in it to point at."""
+
+    message: str
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One compiled expression; `references` are the paths it reads, `pure` says it is just one."""
+
+    run: Run
+    references: tuple[Reference, ...] = ()
+    shape: Shape = None
+    pure: bool = False
+
+
+def null(_env: Env) -> Json:
+    """Gives null; stands for an expression that could not be compiled."""
+    return None
+
+
+def compile_expression(source: str, scope: Scope) -> tuple[Expression, list[Fault]]:
+    """The expression and every fault found in it; with faults it must not be run."""
+    compiler = _Compiler(scope)
+    if len(source) > EXPRESSION_LIMIT:
+        return Expression(null), [Fault(f"longer than {EXPRESSION_LIMIT:,} characters")]
+    try:
+        parser = Parser(_GRAMMAR, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            found = str(parser.stream.current.value)
+            return Expression(null), [Fault(f"cannot read `{found}` here; {_ALLOWED}", found)]
+        run, shape = compiler.visit(tree)
+    except TemplateSyntaxError as error:
+        return Expression(null), [Fault(f"cannot be read: {error.message}")]
+    except RecursionError:
+        return Expression(null), [Fault("is nested too deeply")]
+    pure = isinstance(tree, nodes.Name | nodes.Getattr | nodes.Getitem)
+    references = tuple(dict.fromkeys(compiler.references))
+    return Expression(run, references, shape, pure and len(references) == 1), compiler.faults
+
+
+def same(left: Json, right: Json) -> bool:
+    """Equality as JSON has it: unlike in Python, true is not 1."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
+def _contains(left: Json, right: Json) -> bool:
+    if isinstance(right, str):
+        return isinstance(left, str) and left in right
+    if isinstance(right, list):
+        return any(same(left, item) for item in right)
+    return isinstance(right, dict) and isinstance(left, str) and left in right
+
+
+def _ordered(compare: Callable[[Json, Json], bool]) -> Callable[[Json, Json], bool]:
+    def ordered(left: Json, right: Json) -> bool:
+        if left is None or right is None:
+            return False
+        if kind_of(left) != kind_of(right) or kind_of(left) not in {"a text", "a number"}:
+            raise EvaluationError(f"cannot compare {kind_of(left)} with {kind_of(right)}")
+        return compare(left, right)
+
+    return ordered
+
+
+_COMPARE: Final[Mapping[str, Callable[[Json, Json], bool]]] = {
+    "eq": same,
+    "ne": lambda left, right: not same(left, right),
+    "in": _contains,
+    "notin": lambda left, right: not _contains(left, right),
+    "lt": _ordered(operator.lt),
+    "lteq": _ordered(operator.le),
+    "gt": _ordered(operator.gt),
+    "gteq": _ordered(operator.ge),
+}
+
+
+def _get(value: Json, key: Key) -> Json:
+    if isinstance(value, dict):
+        return value.get(key)
+    if isinstance(key, int) and isinstance(value, list) and 0 <= key < len(value):
+        return value[key]
+    return None
+
+
+def _path(name: str, keys: tuple[Key, ...]) -> Run:
+    """The closure of a path: the hottest one, so the usual case is written out."""
+
+    def run(env: Env) -> Json:
+        value = env[name]
+        for key in keys:
+            value = value.get(key) if type(value) is dict else _get(value, key)
+            if value is None:
+                return None
+        return value
+
+    return run
+
+
+@dataclass(slots=True)
+class _Compiler:
+    scope: Scope
+    faults: list[Fault] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+
+    def visit(self, node: nodes.Node) -> tuple[Run, Shape]:
+        """The closure of a node, and where its value comes from."""
+        method = _VISITS.get(type(node))
+        if method is None:
+            return self._refuse(node)
+        return method(self, node)
+
+    def fault(self, message: str, token: str = "") -> tuple[Run, Shape]:
+        self.faults.append(Fault(message, token))
+        return null, None
+
+    def _refuse(self, node: nodes.Node) -> tuple[Run, Shape]:
+        said = next((words for kind, words in _INSTEAD.items() if isinstance(node, kind)), None)
+        token = str(getattr(node, "operator", ""))
+        name = token or type(node).__name__.lower()
+        return self.fault(said or f"`{name}` is not part of the language; {_ALLOWED}", token)
+
+    def name(self, node: nodes.Name) -> tuple[Run, Shape]:
+        if node.name not in self.scope.names:
+            hint = nearest(node.name, self.scope.names) or (
+                f"; there are {', '.join(self.scope.names)}"
+            )
+            return self.fault(f"`{node.name}` is not known here{hint}", node.name)
+        self.references.append((node.name, ()))
+        shape = self.scope.names[node.name]
+        self.scope.fault(shape)
+        return _path(node.name, ()), shape
+
+    def part(self, node: nodes.Getattr | nodes.Getitem) -> tuple[Run, Shape]:
+        """A key of something: a whole path at once, when it starts at a name."""
+        keys: list[Key] = []
+        base: nodes.Node = node
+        while isinstance(base, nodes.Getattr | nodes.Getitem):
+            key = self._key(base)
+            if key is None:
+                return null, None
+            keys.insert(0, key)
+            base = base.node
+        run, shape = self.visit(base)
+        for key in keys:
+            shape = self.scope.step(shape, "*" if isinstance(key, int) else key)
+        if fault := self.scope.fault(shape):
+            self.fault(fault, str(keys[-1]))
+        if isinstance(base, nodes.Name):
+            if self.references and self.references[-1] == (base.name, ()):
+                self.references[-1] = (base.name, tuple(keys))
+            return _path(base.name, tuple(keys)), shape
+
+        def part(env: Env) -> Json:
+            value = run(env)
+            for key in keys:
+                value = _get(value, key)
+            return value
+
+        return part, shape
+
+    def _key(self, node: nodes.Getattr | nodes.Getitem) -> Key | None:
+        if isinstance(node, nodes.Getattr):
+            return node.attr
+        key = node.arg.value if isinstance(node.arg, nodes.Const) else None
+        if isinstance(key, str) or (type(key) is int and 0 <= key < 1_000):
+            return key
+        self.fault("a key in brackets must be a text or a small number: `['dd-team']`, `[0]`", "[")
+        return None
+
+    def const(self, node: nodes.Const) -> tuple[Run, Shape]:
+        value = node.value
+        if value is not None and not isinstance(value, str | int | float | bool):
+            return self._refuse(node)
+        return (lambda _env: value), None
+
+    def list(self, node: nodes.List) -> tuple[Run, Shape]:
+        if not all(isinstance(item, nodes.Const) for item in node.items):
+            return self.fault("a list in an expression may only hold constants", "[")
+        values = [item.value for item in node.items if isinstance(item, nodes.Const)]
+        return (lambda _env: values), None
+
+    def compare(self, node: nodes.Compare) -> tuple[Run, Shape]:
+        if len(node.ops) != 1:
+            return self.fault("compare two values at a time: `a < b and b < c`")
+        (left, _), (right, _) = self.visit(node.expr), self.visit(node.ops[0].expr)
+        test = _COMPARE[node.ops[0].op]
+        return (lambda env: test(left(env), right(env))), None
+
+    def both(self, node: nodes.And) -> tuple[Run, Shape]:
+        (left, _), (right, shape) = self.visit(node.left), self.visit(node.right)
+        return (lambda env: left(env) and right(env)), shape
+
+    def either(self, node: nodes.Or) -> tuple[Run, Shape]:
+        (left, one), (right, two) = self.visit(node.left), self.visit(node.right)
+        return (lambda env: left(env) or right(env)), _joined(one, two)
+
+    def opposite(self, node: nodes.Not) -> tuple[Run, Shape]:
+        run, _ = self.visit(node.node)
+        return (lambda env: not run(env)), None
+
+    def choice(self, node: nodes.CondExpr) -> tuple[Run, Shape]:
+        test, _ = self.visit(node.test)
+        yes, one = self.visit(node.expr1)
+        no, two = self.visit(node.expr2) if node.expr2 is not None else (null, ())
+        return (lambda env: yes(env) if test(env) else no(env)), _joined(one, two)
+
+    def concat(self, node: nodes.Concat) -> tuple[Run, Shape]:
+        return concatenated([self.visit(part)[0] for part in node.nodes]), None
+
+    def test(self, node: nodes.Test) -> tuple[Run, Shape]:
+        if node.name not in _TESTS or node.args or node.kwargs:
+            return self.fault(
+                f"there is no test `is {node.name}`; there are `is defined` and `is none`",
+                node.name,
+            )
+        run, _ = self.visit(node.node)
+        if _TESTS[node.name]:
+            return (lambda env: run(env) is None), None
+        return (lambda env: run(env) is not None), None
+
+    def filter(self, node: nodes.Filter) -> tuple[Run, Shape]:
+        known = FILTERS.get(node.name)
+        if known is None:
+            hint = nearest(node.name, FILTERS) or f"; there are {', '.join(sorted(FILTERS))}"
+            return self.fault(f"there is no filter `{node.name}`{hint}", node.name)
+        if node.node is None or node.kwargs or node.dyn_args or node.dyn_kwargs:
+            return self.fault(f"`{node.name}` takes plain arguments only", node.name)
+        if not known.fewest <= len(node.args) <= known.most:
+            counts = " or ".join(str(count) for count in sorted({known.fewest, known.most} - {0}))
+            takes = f"{counts} argument{'s' if known.most > 1 else ''}" if counts else "no argument"
+            return self.fault(f"`{node.name}` takes {takes}, not {len(node.args)}", node.name)
+        run, shape = self.visit(node.node)
+        if node.name == "lookup" and not isinstance(node.args[0], nodes.Dict):
+            return self.fault("`lookup` needs a table: `lookup({'from': 'to'})`", node.name)
+        arguments = [self._argument(argument) for argument in node.args]
+        return _filtered(known.run, run, arguments, known.takes_null), {
+            "same": shape,
+            "list": shape,
+            "item": self.scope.step(shape, "*"),
+        }.get(known.gives)
+
+    def _argument(self, node: nodes.Node) -> Run:
+        if not isinstance(node, nodes.Dict):
+            return self.visit(node)[0]
+        table: dict[str, Json] = {}
+        for pair in node.items:
+            if not isinstance(pair.key, nodes.Const) or not isinstance(pair.value, nodes.Const):
+                self.fault("a table may only hold constants", "{")
+                continue
+            table[str(pair.key.value)] = pair.value.value
+        return lambda _env: table
+
+
+def _joined(one: Shape, two: Shape) -> Shape:
+    return None if one is None or two is None else one + two
+
+
+def concatenated(runs: list[Run]) -> Run:
+    """Text after text; null when any part is null: a text with a hole in it is of no use."""
+
+    def run(env: Env) -> Json:
+        texts = []
+        for part in runs:
+            value = part(env)
+            if value is None:
+                return None
+            texts.append(value if type(value) is str else as_text(value))
+        return bounded("".join(texts))
+
+    return run
+
+
+def _filtered(function: Callable[..., Json], run: Run, arguments: list[Run], null_too: bool) -> Run:
+    if not arguments and not null_too:
+
+        def plain(env: Env) -> Json:
+            value = run(env)
+            return None if value is None else function(value)
+
+        return plain
+
+    def filtered(env: Env) -> Json:
+        value = run(env)
+        if value is None and not null_too:
+            return None
+        return function(value, *(argument(env) for argument in arguments))
+
+    return filtered
+
+
+_VISITS: Final[dict[type[nodes.Node], Callable[..., tuple[Run, Shape]]]] = {
+    nodes.Name: _Compiler.name,
+    nodes.Getattr: _Compiler.part,
+    nodes.Getitem: _Compiler.part,
+    nodes.Const: _Compiler.const,
+    nodes.List: _Compiler.list,
+    nodes.Compare: _Compiler.compare,
+    nodes.And: _Compiler.both,
+    nodes.Or: _Compiler.either,
+    nodes.Not: _Compiler.opposite,
+    nodes.CondExpr: _Compiler.choice,
+    nodes.Concat: _Compiler.concat,
+    nodes.Test: _Compiler.test,
+    nodes.Filter: _Compiler.filter,
+}

@@ -1,0 +1,166 @@
+"""The closed list of filters that an expression may use: `${{ manifest.service.name | slug }}`.
+
+| filter | example | gives |
+|---|---|---|
+| `slug` | `'Opslevel CLI' \\| slug` | `opslevel-cli`, an entity's name |
+| `ref(kind)` | `'Team A' \\| ref('group')` | `group:default/team-a`; `user:jane` keeps its kind |
+| `tag` | `'Order Management' \\| tag` | `order-management` |
+| `label` | `'C# / .NET' \\| label` | `Csharp-.NET`, a label's value |
+| `tier` | `'three' \\| tier` | `tier_3`; null for an unknown word |
+| `default(x)` | `manifest.service.type \\| default('service')` | `service` when null or empty |
+| `lower` `upper` `trim` | `'Ab ' \\| trim \\| lower` | `ab` |
+| `text` | `2 \\| text` | `'2'` |
+| `url` | `'https://x.org/a' \\| url` | itself; null unless an absolute http(s) URL |
+| `urlpath` | `'docs/run book.md' \\| urlpath` | `docs/run%20book.md`; null for `../x` |
+| `first` | `['a', 'b'] \\| first` | `a` |
+| `list` | `'a' \\| list` | `['a']`; a list stays, null gives `[]` |
+| `unique` | `['a', 'b', 'a'] \\| unique` | `['a', 'b']` |
+| `join(x)` | `['a', 'b'] \\| join(', ')` | `a, b` |
+| `map_key(k)` | `tools \\| map_key('name')` | the names of all tools |
+| `lookup(table, x)` | `'logs' \\| lookup({'logs': 'search'}, 'web')` | `search`; else `web` |
+
+Null goes through every filter as null, except `default`, `list` and `lookup`. The text filters
+also take numbers and true/false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.model.entities import Json
+from bridge.processors import naming
+
+TEXT_LIMIT: Final = 4_096
+LIST_LIMIT: Final = 1_000
+
+
+class EvaluationError(Exception):
+    """An expression cannot be worked out on this manifest; the message says why.
+
+    `place` is the `file:line:col` in the mapping, and `sources` are the manifest's paths that
+    the expression reads, once they are known.
+    """
+
+    place: str = ""
+    sources: tuple[tuple[str | int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter: what it does and how many arguments it takes after the value."""
+
+    run: Callable[..., Json]
+    fewest: int = 0
+    most: int = 0
+    takes_null: bool = False
+    # What the value's parts are afterwards: "same" the value itself, "item" one of its items,
+    # "list" the value as a list's only item, "new" something new.
+    gives: str = "new"
+
+
+def kind_of(value: Json) -> str:
+    """What a value is, in words for people."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true/false"
+    for type_, name in ((str, "a text"), (list, "a list"), (dict, "a map")):
+        if isinstance(value, type_):
+            return name
+    return "a number"
+
+
+def as_text(value: Json) -> str:
+    """A scalar as text, written as JSON writes it; raises EvaluationError for a list or a map."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise EvaluationError(f"expected a text and found {kind_of(value)}")
+
+
+def bounded(text: str) -> str:
+    """The text, unless it is too long; raises EvaluationError."""
+    if len(text) > TEXT_LIMIT:
+        raise EvaluationError(f"gives {len(text):,} characters; the limit is {TEXT_LIMIT:,}")
+    return text
+
+
+def _items(value: Json) -> list[Json]:
+    if not isinstance(value, list):
+        raise EvaluationError(f"expected a list and found {kind_of(value)}")
+    if len(value) > LIST_LIMIT:
+        raise EvaluationError(f"a list of {len(value):,} items; the limit is {LIST_LIMIT:,}")
+    return value
+
+
+def _texts(run: Callable[[str], str | None]) -> Callable[[Json], str | None]:
+    def filtered(value: Json) -> str | None:
+        return run(value if type(value) is str else as_text(value))
+
+    return filtered
+
+
+def _ref(value: Json, kind: Json) -> str | None:
+    return naming.ref(as_text(value), as_text(kind))
+
+
+def _default(value: Json, other: Json) -> Json:
+    return other if value is None or value in ("", []) or value == {} else value
+
+
+def _list(value: Json) -> list[Json]:
+    if value is None:
+        return []
+    return _items(value) if isinstance(value, list) else [value]
+
+
+def _first(value: Json) -> Json:
+    items = _items(value)
+    return items[0] if items else None
+
+
+def _unique(value: Json) -> list[Json]:
+    return list(dict.fromkeys(as_text(item) for item in _items(value)))
+
+
+def _join(value: Json, between: Json) -> str | None:
+    texts = [as_text(item) for item in _items(value) if item is not None]
+    return bounded(as_text(between).join(texts)) if texts else None
+
+
+def _map_key(value: Json, key: Json) -> list[Json]:
+    found = (item.get(key) for item in _items(value) if isinstance(item, dict))
+    return [item for item in found if item is not None]
+
+
+def _lookup(value: Json, table: Json, other: Json = None) -> Json:
+    if not isinstance(table, Mapping):
+        raise EvaluationError("lookup needs a table like {'from': 'to'}")
+    return other if value is None else table.get(as_text(value), other)
+
+
+FILTERS: Final[Mapping[str, Filter]] = {
+    "slug": Filter(_texts(naming.slug)),
+    "tag": Filter(_texts(naming.tag)),
+    "label": Filter(_texts(naming.label)),
+    "tier": Filter(_texts(naming.tier)),
+    "url": Filter(_texts(naming.web_url)),
+    "urlpath": Filter(_texts(naming.url_path)),
+    "lower": Filter(_texts(str.lower)),
+    "upper": Filter(_texts(str.upper)),
+    "trim": Filter(_texts(str.strip)),
+    "text": Filter(as_text),
+    "ref": Filter(_ref, 1, 1),
+    "default": Filter(_default, 1, 1, takes_null=True, gives="same"),
+    "first": Filter(_first, gives="item"),
+    "list": Filter(_list, takes_null=True, gives="list"),
+    "unique": Filter(_unique, gives="same"),
+    "join": Filter(_join, 1, 1),
+    "map_key": Filter(_map_key, 1, 1),
+    "lookup": Filter(_lookup, 1, 2, takes_null=True),
+}

@@ -1,0 +1,319 @@
+"""Loads mapping files. All mistakes of all files are reported at once, each with its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import bridge
+from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.model.entities import Json
+from bridge.model.problems import Problem
+from bridge.processors import text
+from bridge.processors.mapping.compiling import Compiler, EntityTemplate
+from bridge.processors.mapping.filters import kind_of
+from bridge.processors.mapping.scope import Scope
+from bridge.processors.mapping.templates import Constant, Element, Leaf
+from bridge.processors.schema import Schema
+
+# Rules for merging live beside the mappings and are read by somebody else.
+NOT_MAPPINGS: Final = frozenset({"merge.yaml"})
+KEYS: Final = (
+    "mapping",
+    "title",
+    "files",
+    "schema",
+    "documents",
+    "when",
+    "otherwise",
+    "foreign",
+    "let",
+    "entities",
+    "warnings",
+    "examples",
+)
+EXAMPLE_KEYS: Final = ("title", "project", "file", "manifest", "manifests", "entities", "problems")
+WARNING_KEYS: Final = ("forEach", "as", "when", "message", "at", "rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A manifest (one tree a document) and what it must become."""
+
+    title: str
+    place: str
+    manifests: tuple[Json, ...]
+    entities: tuple[Json, ...]
+    problems: tuple[str, ...] = ()
+    project: Map[str, Json] | None = None
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One mapping file, compiled. `uses` are the project's fields that its expressions read."""
+
+    id: str
+    title: str
+    files: tuple[str, ...]
+    path: Path
+    schema_path: Path
+    schema: Schema
+    digest: str
+    uses: frozenset[str]
+    entities: tuple[EntityTemplate, ...]
+    many: bool = False
+    when: Leaf | None = None
+    otherwise: Leaf | Constant | None = None
+    foreign: tuple[tuple[Leaf, str], ...] = ()
+    lets: tuple[tuple[str, Leaf], ...] = ()
+    warnings: tuple[Element, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def _schema(path: Path, _content: bytes) -> Schema:
+    """A schema, checked once while its file stays the same: mappings are reloaded often."""
+    return Schema.load(path)
+
+
+def shipped_folder() -> Path:
+    """Where the mappings that come with Fester lie: inside the wheel, or in the repository."""
+    package = Path(bridge.__file__).parent
+    installed = package / "shipped_mappings"
+    return installed if installed.is_dir() else package.parent / "mappings"
+
+
+def load_files(folder: Path | None) -> tuple[Mapping, ...]:
+    """The shipped mappings, with those of `folder` over them: a file of the same name wins.
+
+    Raises ConfigurationError with every problem of every file.
+    """
+    shipped = shipped_folder()
+    folders = [shipped] if folder is None or folder == shipped else [shipped, folder]
+    if not folders[-1].is_dir():
+        message = "is not a folder; name the folder that holds your mapping files"
+        raise ConfigurationError([Problem(message, "mapping-invalid", file=str(folders[-1]))])
+    paths: dict[str, Path] = {}
+    for each in folders:
+        for path in [*each.glob("*.yaml"), *each.glob("*.yml")]:
+            paths[path.name] = path
+    problems: list[Problem] = []
+    mappings = []
+    for name in sorted(paths.keys() - NOT_MAPPINGS):
+        loaded = _load(paths[name], folders, problems)
+        if loaded is not None:
+            mappings.append(loaded)
+    problems += _twice(mappings)
+    if problems:
+        raise ConfigurationError(problems)
+    return tuple(mappings)
+
+
+def _twice(mappings: list[Mapping]) -> list[Problem]:
+    first: dict[str, Mapping] = {}
+    problems = []
+    for mapping in mappings:
+        other = first.setdefault(mapping.id, mapping)
+        if other is not mapping:
+            message = f"the mapping `{mapping.id}` is already in {other.path}; take another id"
+            problems.append(
+                Problem(message, "mapping-invalid", file=str(mapping.path), line=1, column=1)
+            )
+    return problems
+
+
+def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping | None:
+    def refused(message: str) -> None:
+        problems.append(Problem(message, "mapping-invalid", file=str(path), line=1, column=1))
+
+    try:
+        source = path.read_text("utf-8")
+        documents = text.read(source)
+        positions = text.positions(source)
+    except NotUnderstood as error:
+        problems.append(replace(error.problem, file=str(path)))
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        refused(f"cannot be read: {error}")
+        return None
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        refused("a mapping file holds one map that starts with `mapping: <id>`")
+        return None
+    compiler = Compiler(str(path), path.name, source.splitlines(), positions[0])
+    mapping = _File(documents[0], path, folders, compiler).mapping(source)
+    problems += compiler.problems
+    return mapping
+
+
+@dataclass(slots=True)
+class _File:
+    """One mapping file's tree on its way to a `Mapping`."""
+
+    data: dict[str, Json]
+    path: Path
+    folders: list[Path]
+    compiler: Compiler
+    schema_bytes: bytes = b""
+
+    def mapping(self, source: str) -> Mapping | None:
+        """The mapping; None when something without which there is none is missing."""
+        self.compiler.known_keys(self.data, (), KEYS, "a mapping")
+        name, title = self._text("mapping"), self._text("title")
+        files = self._files()
+        schema_path, schema = self._schema()
+        scope, anything = Scope(schema), Scope(None)
+        when = None
+        if "when" in self.data:
+            when = self.compiler.leaf(self.data["when"], ("when",), scope)
+        otherwise = None
+        if "otherwise" in self.data:
+            otherwise = self.compiler.said(self.data["otherwise"], ("otherwise",), anything)
+        foreign = self._foreign(anything)
+        lets, scope = self._lets(scope)
+        entities = self._entities(scope)
+        warnings = self._warnings(scope)
+        if self.data.get("documents", "one") not in ("one", "many"):
+            self.compiler.problem("`documents` is `one` or `many`", ("documents",))
+        examples = self._examples()
+        if schema is None or self.compiler.problems:
+            return None
+        digest = hashlib.blake2b(source.encode() + self.schema_bytes, digest_size=16)
+        return Mapping(
+            id=name,
+            title=title,
+            files=files,
+            path=self.path,
+            schema_path=schema_path,
+            schema=schema,
+            digest=digest.hexdigest(),
+            uses=frozenset(scope.project_used | anything.project_used),
+            entities=entities,
+            many=self.data.get("documents") == "many",
+            when=when,
+            otherwise=otherwise,
+            foreign=foreign,
+            lets=lets,
+            warnings=warnings,
+            examples=examples,
+        )
+
+    def _text(self, key: str) -> str:
+        value = self.data.get(key)
+        if isinstance(value, str) and value:
+            return value
+        self.compiler.problem(f"a mapping needs `{key}: <text>`", (key,))
+        return ""
+
+    def _list(self, key: str) -> list[Json]:
+        value = self.data.get(key, [])
+        if isinstance(value, list):
+            return value
+        self.compiler.problem(f"`{key}` needs a list and has {kind_of(value)}", (key,))
+        return []
+
+    def _files(self) -> tuple[str, ...]:
+        files = self._list("files")
+        if not files:
+            self.compiler.problem("a mapping needs `files: [<file name>, …]`", ("files",))
+        for at, name in enumerate(files):
+            if not isinstance(name, str) or not name or "/" in name:
+                message = "a file name at a repository's root, without `/`"
+                self.compiler.problem(f"expected {message}", ("files", at))
+        return tuple(str(name) for name in files)
+
+    def _schema(self) -> tuple[Path, Schema | None]:
+        name = self._text("schema")
+        for folder in reversed(self.folders):
+            path = folder / name
+            if name and "/" not in name and path.is_file():
+                try:
+                    self.schema_bytes = path.read_bytes()
+                    return path, _schema(path, self.schema_bytes)
+                except ConfigurationError as error:
+                    self.compiler.problems += error.problems
+                except OSError as error:
+                    self.compiler.problem(f"`{name}` cannot be read: {error}", ("schema",))
+                return path, None
+        if name:
+            message = f"there is no file `{name}` beside the mapping"
+            self.compiler.problem(message, ("schema",))
+        return self.path, None
+
+    def _foreign(self, scope: Scope) -> tuple[tuple[Leaf, str], ...]:
+        found = []
+        for at, item in enumerate(self._list("foreign")):
+            path = ("foreign", at)
+            self.compiler.known_keys(item, path, ("when", "reason"), "an item of `foreign`")
+            if isinstance(item, dict) and isinstance(item.get("reason"), str) and "when" in item:
+                found.append(
+                    (self.compiler.leaf(item["when"], (*path, "when"), scope), item["reason"])
+                )
+            else:
+                self.compiler.problem("needs `when: ${{ … }}` and `reason: <text>`", path)
+        return tuple(found)
+
+    def _lets(self, scope: Scope) -> tuple[tuple[tuple[str, Leaf], ...], Scope]:
+        lets = self.data.get("let", {})
+        if not isinstance(lets, dict):
+            self.compiler.problem("`let` needs a map of names and expressions", ("let",))
+            return (), scope
+        found = []
+        for name, value in lets.items():
+            leaf = self.compiler.leaf(value, ("let", name), scope)
+            scope = self.compiler.named(name, leaf.expression.shape, ("let", name), scope)
+            found.append((name, leaf))
+        return tuple(found), scope
+
+    def _entities(self, scope: Scope) -> tuple[EntityTemplate, ...]:
+        values = self._list("entities")
+        if not values:
+            self.compiler.problem("a mapping needs `entities: [ … ]`", ("entities",))
+        found = (
+            self.compiler.entity(value, ("entities", at), scope) for at, value in enumerate(values)
+        )
+        return tuple(entity for entity in found if entity is not None)
+
+    def _warnings(self, scope: Scope) -> tuple[Element, ...]:
+        found = []
+        for at, value in enumerate(self._list("warnings")):
+            path = ("warnings", at)
+            self.compiler.known_keys(value, path, WARNING_KEYS, "a warning")
+            if not isinstance(value, dict) or not {"when", "message", "rule"} <= value.keys():
+                self.compiler.problem("a warning needs `when`, `rule` and `message`", path)
+                continue
+            found.append(self.compiler.element(value, path, scope))
+        return tuple(found)
+
+    def _examples(self) -> tuple[Example, ...]:
+        found = []
+        for at, value in enumerate(self._list("examples")):
+            path = ("examples", at)
+            self.compiler.known_keys(value, path, EXAMPLE_KEYS, "an example")
+            if not isinstance(value, dict) or not {"manifest", "manifests"} & value.keys():
+                self.compiler.problem("an example needs `title`, `manifest` and `entities`", path)
+                continue
+            wrong = [
+                key
+                for key, type_ in (("manifests", list), ("entities", list), ("problems", list))
+                if not isinstance(value.get(key, []), type_)
+            ]
+            if wrong or not isinstance(value.get("project", {}), dict):
+                self.compiler.problem(f"needs lists in {wrong or 'maps in project'}", path)
+                continue
+            found.append(
+                Example(
+                    title=str(value.get("title", f"example {at + 1}")),
+                    place=self.compiler.place(path),
+                    manifests=tuple(value.get("manifests", [value.get("manifest")])),
+                    entities=tuple(value.get("entities", ())),
+                    problems=tuple(str(part) for part in value.get("problems", ())),
+                    project=value.get("project"),
+                    file=str(value.get("file", "")),
+                )
+            )
+        return tuple(found)

@@ -1,0 +1,115 @@
+"""What an expression may name, and which part of the manifest a name stands for.
+
+A `Shape` is the list of places that a value may have come from: `(("manifest", ("service",
+"tools", "*")),)` is an item of the manifest's tools. `None` stands for "anything": nothing
+about it is checked.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from bridge.processors.schema import Schema
+
+Keys: TypeAlias = tuple[str, ...]
+Shape: TypeAlias = tuple[tuple[str, Keys], ...] | None
+
+PROJECT_KEYS: Final = (
+    "id",
+    "path",
+    "name",
+    "web_url",
+    "default_branch",
+    "description",
+    "visibility",
+    "topics",
+)
+FILE_KEYS: Final = ("path", "name", "url", "edit_url", "raw_url")
+ROOTS: Final = ("manifest", "project", "file")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """ "; did you mean `x`?" with the nearest of the words, or "" when none is near."""
+    close = difflib.get_close_matches(word, list(words), 1, 0.6)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def dotted(root: str, keys: Iterable[str | int]) -> str:
+    """A path as people read it: manifest.service.tools[*].name."""
+    parts = [root]
+    for key in keys:
+        if key == "*" or isinstance(key, int):
+            parts.append(f"[{key}]")
+        elif key.isidentifier():
+            parts.append(f".{key}")
+        else:
+            parts.append(f"['{key}']")
+    return "".join(parts)
+
+
+@dataclass(slots=True)
+class Scope:
+    """The names that stand for something at one place of a mapping file.
+
+    `schema` is what manifests look like; None leaves paths in the manifest unchecked.
+    `project_used` collects the project's fields that any expression has named.
+    """
+
+    schema: Schema | None
+    names: dict[str, Shape] = field(default_factory=dict)
+    project_used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for root in ROOTS:
+            self.names.setdefault(root, ((root, ()),))
+
+    def step(self, shape: Shape, key: str) -> Shape:
+        """The shape of one part of a value: a map's key, or "*" for a list's item."""
+        return None if shape is None else tuple((root, (*keys, key)) for root, keys in shape)
+
+    def item(self, shape: Shape) -> Shape:
+        """The shape of one item of what `forEach` goes through: lists of one may be scalars."""
+        if shape is None or self.schema is None:
+            return None
+        return tuple(
+            (root, (*keys, "*")) if self._fault(root, (*keys, "*")) is None else (root, keys)
+            for root, keys in shape
+        )
+
+    def fault(self, shape: Shape) -> str | None:
+        """What is wrong with a path, or None: it must be right for one of its candidates."""
+        if not shape:
+            return None
+        for root, keys in shape:
+            if root == "project" and keys:
+                self.project_used.add(keys[0])
+            if root == "file":
+                self.project_used.update(("web_url", "default_branch"))
+        faults = [self._fault(root, keys) for root, keys in shape]
+        return None if any(fault is None for fault in faults) else faults[0]
+
+    def _fault(self, root: str, keys: Keys) -> str | None:
+        if root == "manifest":
+            return self._manifest_fault(keys)
+        known = PROJECT_KEYS if root == "project" else FILE_KEYS
+        if not keys or keys == ("topics", "*") or keys[0] in known:
+            return None
+        hint = nearest(keys[0], known) or f"; there are {', '.join(known)}"
+        return f"`{dotted(root, keys)}` does not exist{hint}"
+
+    def _manifest_fault(self, keys: Keys) -> str | None:
+        if self.schema is None:
+            return None
+        for length in range(1, len(keys) + 1):
+            found = self.schema.look(keys[:length])
+            if found.open:
+                return None
+            if not found.known:
+                name = dotted("manifest", keys[:length])
+                near = found.nearest
+                hint = f"; did you mean `{near}`?" if near else ""
+                return f"`{name}` is not in the manifest's schema{hint}"
+        return None

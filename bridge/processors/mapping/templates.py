@@ -1,0 +1,245 @@
+"""Templates: the maps and lists of a mapping file, built into entities.
+
+What is null or an empty text is left out: a key, a list's item, and a map or list that becomes
+empty through it. A literal `{}` or `[]` stays. Two words have a meaning where their value is a
+`${{ … }}` text:
+
+- `forEach: ${{ manifest.service.tools }}` in a list's item makes the item once for each tool;
+  `as: tool` names it (`item` if not said). `value: …` alone beside them gives bare values.
+- `when: ${{ … }}` in a list's item, or in a map that is a value, leaves it out when false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeAlias
+
+from bridge.model.entities import Json
+from bridge.processors.mapping.expressions import Env, Expression
+from bridge.processors.mapping.filters import LIST_LIMIT, EvaluationError, bounded, kind_of
+
+Path: TypeAlias = tuple[str | int, ...]
+
+LEAF_LIMIT: Final = 10_000
+CHARACTER_LIMIT: Final = 1_000_000
+_SCALARS = (str, int, float, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A value that knows where it comes from; stands for the value while explaining."""
+
+    value: Json
+    place: str
+    sources: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class State:
+    """One evaluation: the names' values, and how much has been produced so far."""
+
+    env: Env
+    lets: dict[str, Expression]
+    telling: bool = False
+    items: dict[str, tuple[Expression, int]] = field(default_factory=dict)
+    leaves: int = 0
+    characters: int = 0
+
+    def count(self, value: Json) -> Json:
+        """The value, if it may stand as a leaf; raises EvaluationError when it is too much."""
+        self.leaves += 1
+        if self.leaves > LEAF_LIMIT:
+            raise EvaluationError(f"makes more than {LEAF_LIMIT:,} values of one manifest")
+        if isinstance(value, str):
+            self.characters += len(bounded(value))
+            value = value or None
+        elif isinstance(value, list):
+            value = self._list(value)
+        elif value is not None and not isinstance(value, _SCALARS):
+            raise EvaluationError(f"gives {kind_of(value)}; name the key of it that is wanted")
+        if self.characters > CHARACTER_LIMIT:
+            raise EvaluationError(f"makes more than {CHARACTER_LIMIT:,} characters of one manifest")
+        return value
+
+    def _list(self, values: list[Json]) -> list[Json]:
+        if len(values) > LIST_LIMIT:
+            raise EvaluationError(f"gives {len(values):,} items; the limit is {LIST_LIMIT:,}")
+        kept = [value for value in values if value is not None and value != ""]
+        for value in kept:
+            if not isinstance(value, _SCALARS):
+                raise EvaluationError(f"gives a list of {kind_of(value)}; use forEach")
+            self.characters += len(bounded(value)) if isinstance(value, str) else 1
+        return kept
+
+    def sources(self, expression: Expression) -> tuple[Path, ...]:
+        """The manifest's paths that an expression has read and that are there."""
+        found: list[Path] = []
+        for name, keys in expression.references:
+            found += self._resolve(name, keys)
+        return tuple(dict.fromkeys(found))
+
+    def _resolve(self, name: str, keys: Path) -> Iterator[Path]:
+        if name == "manifest":
+            if _at(self.env["manifest"], keys) is not None:
+                yield keys
+        elif name in self.items:
+            expression, index = self.items[name]
+            for path in self.sources(expression):
+                listed = isinstance(_at(self.env["manifest"], path), list)
+                whole = (*path, index, *keys) if listed else (*path, *keys)
+                yield whole if _at(self.env["manifest"], whole) is not None else path
+        elif name in self.lets:
+            let = self.lets[name]
+            for path in self.sources(let):
+                whole = (*path, *keys) if let.pure else path
+                yield whole if _at(self.env["manifest"], whole) is not None else path
+
+
+def _at(data: Json, path: Path) -> Json:
+    for key in path:
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            return None
+    return data
+
+
+class Node(Protocol):
+    """Anything in a template."""
+
+    def build(self, state: State) -> Json:
+        """The value for this manifest, None for "leave it out". Raises EvaluationError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value that the mapping writes out."""
+
+    value: Json
+    place: str
+
+    def build(self, state: State) -> Json:
+        """The same value every time."""
+        return Told(self.value, self.place, ()) if state.telling else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A text with `${{ … }}` in it."""
+
+    expression: Expression
+    place: str
+
+    def raw(self, state: State) -> Json:
+        """The expression's value as it is; for `when`, `forEach` and `let`."""
+        try:
+            return self.expression.run(state.env)
+        except EvaluationError as error:
+            raise self.placed(error, state) from None
+
+    def placed(self, error: EvaluationError, state: State) -> EvaluationError:
+        """The error, knowing this leaf and the manifest's paths that it reads."""
+        error.place = error.place or self.place
+        error.sources = error.sources or state.sources(self.expression)
+        return error
+
+    def build(self, state: State) -> Json:
+        """The expression's value, counted: a scalar or a list of scalars."""
+        try:
+            value = state.count(self.expression.run(state.env))
+        except EvaluationError as error:
+            raise self.placed(error, state) from None
+        if state.telling and value is not None:
+            return Told(value, self.place, state.sources(self.expression))
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class MapNode:
+    """A map of templates."""
+
+    entries: tuple[tuple[str, Node], ...]
+
+    def build(self, state: State) -> Json:
+        """The map without the keys whose values are null; None when none is left."""
+        result = {}
+        for key, node in self.entries:
+            value = node.build(state)
+            if value is not None:
+                result[key] = value
+        return result or None
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An item of a list (or a map's value, without `each`): perhaps repeated or left out."""
+
+    body: Node
+    when: Leaf | None = None
+    each: Leaf | None = None
+    alias: str = "item"
+
+    def expand(self, state: State) -> Iterator[Json]:
+        """The values it makes; while one is looked at, `state` still has its `as` name."""
+        if self.each is None:
+            value = self.build(state)
+            if value is not None:
+                yield value
+            return
+        for index, item in enumerate(self._items(self.each, state)):
+            state.env[self.alias] = item
+            state.items[self.alias] = (self.each.expression, index)
+            value = self.build(state)
+            if value is not None:
+                yield value
+        state.env.pop(self.alias, None)
+        state.items.pop(self.alias, None)
+
+    def _items(self, each: Leaf, state: State) -> list[Json]:
+        items = each.raw(state)
+        if items is None:
+            return []
+        if not isinstance(items, list):
+            error = EvaluationError(f"forEach needs a list and found {kind_of(items)}")
+            raise each.placed(error, state)
+        if len(items) > LIST_LIMIT:
+            error = EvaluationError(f"a list of {len(items):,}; the limit is {LIST_LIMIT:,}")
+            raise each.placed(error, state)
+        return items
+
+    def build(self, state: State) -> Json:
+        """The body, or None when `when` says no."""
+        if self.when is not None and not self.when.raw(state):
+            return None
+        return self.body.build(state)
+
+
+@dataclass(frozen=True, slots=True)
+class ListNode:
+    """A list of templates."""
+
+    elements: tuple[Element, ...]
+
+    def build(self, state: State) -> Json:
+        """The list without null items; None when none is left."""
+        result: list[Json] = []
+        for element in self.elements:
+            if element.each is None:
+                value = element.build(state)
+                if value is not None:
+                    result.append(value)
+            else:
+                result.extend(element.expand(state))
+        return result or None
+
+
+def plain(value: Json) -> Json:
+    """The tree without its `Told`s."""
+    if isinstance(value, Told):
+        return plain(value.value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
