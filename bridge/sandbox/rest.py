@@ -1,0 +1,398 @@
+"""REST v4 without faults: routes, JSON and paging as GitLab does them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from bridge.sandbox.resolvers import REVISION, VERSION, sees, spoken
+from bridge.sandbox.world import SandboxFile, SandboxGroup, SandboxProject, World
+
+OFFSET_LIMIT = 50_000
+COUNT_LIMIT = 10_000
+PER_PAGE = 20
+PER_PAGE_LIMIT = 100
+# Whether the request being served carries the token. A context variable, because the request's own
+# storage wants typed keys that older releases of aiohttp do not have.
+AUTHENTICATED: Final[ContextVar[bool]] = ContextVar("authenticated", default=False)
+
+ORDERS: dict[str, Callable[[SandboxProject], Any]] = {
+    "id": lambda project: project.id,
+    "name": lambda project: project.name.lower(),
+    "path": lambda project: project.path.lower(),
+    "created_at": lambda project: project.created_at,
+    "updated_at": lambda project: project.updated_at,
+    "last_activity_at": lambda project: project.last_activity_at,
+}
+
+
+def refusal(status: int, message: str, key: str = "message") -> web.Response:
+    """GitLab's JSON for a request that it does not serve."""
+    return web.json_response({key: message}, status=status)
+
+
+class Rest:
+    """The REST half of the sandbox, over the same world as the GraphQL half."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        """All REST routes."""
+        api = "/api/v4"
+        project = f"{api}/projects/{{id}}"
+        group = f"{api}/groups/{{id}}"
+        files = f"{project}/repository/files/{{path}}"
+        return [
+            web.get(f"{api}/version", self.version),
+            web.get(f"{api}/metadata", self.version),
+            web.get(f"{api}/user", self.user),
+            web.get(f"{api}/personal_access_tokens/self", self.own_token),
+            web.get(f"{api}/projects", self.projects),
+            web.get(project, self.project),
+            web.get(f"{project}/protected_branches", self.protected_branches),
+            web.get(f"{project}/merge_requests", self.merge_requests),
+            web.get(f"{project}/issues", self.issues),
+            web.head(files, self.file_head),
+            web.get(f"{files}/raw", self.file_raw),
+            web.get(group, self.group),
+            web.get(f"{group}/projects", self.group_projects),
+            web.get(f"{group}/subgroups", self.subgroups),
+        ]
+
+    async def version(self, request: web.Request) -> web.Response:
+        """The version of the server; only for those who log in."""
+        if not _known():
+            return refusal(401, "401 Unauthorized")
+        return web.json_response({"version": VERSION, "revision": REVISION, "enterprise": True})
+
+    async def user(self, request: web.Request) -> web.Response:
+        """Whose token it is."""
+        if not _known():
+            return refusal(401, "401 Unauthorized")
+        body = {"id": 1, "username": "catalog-crawler", "name": "Catalog crawler", "bot": True}
+        return web.json_response({**body, "state": "active"})
+
+    async def own_token(self, request: web.Request) -> web.Response:
+        """What the token may do."""
+        if not _known():
+            return refusal(401, "401 Unauthorized")
+        token = {"id": 1, "name": "catalog-crawler", "revoked": False, "active": True}
+        scopes = ["read_api", "read_repository"]
+        return web.json_response({**token, "scopes": scopes, "user_id": 1, "expires_at": None})
+
+    async def projects(self, request: web.Request) -> web.Response:
+        """All projects the token sees, by keyset or by offset."""
+        asked = request.query
+        if asked.get("pagination") == "keyset":
+            return self._keyset(request)
+        found = self._filtered(request, self.world.between(*_id_bounds(request)))
+        return self._offset(request, _ordered(found, asked, default="created_at"))
+
+    async def project(self, request: web.Request) -> web.Response:
+        """One project by id or by full path."""
+        project = self._project(request)
+        if project is None:
+            return refusal(404, "404 Project Not Found")
+        if project.poisoned:
+            return refusal(500, "500 Internal Server Error")
+        return web.json_response(project_json(project, self.world, _base(request)))
+
+    async def protected_branches(self, request: web.Request) -> web.Response:
+        """A project's protected branches; wildcards come back as patterns."""
+        project = self._project(request)
+        if project is None:
+            return refusal(404, "404 Project Not Found")
+        if project.repository == "forbidden":
+            return refusal(403, "403 Forbidden")
+        rows = [
+            {
+                "id": project.id * 10 + index,
+                "name": branch.name,
+                "allow_force_push": branch.allow_force_push,
+                "code_owner_approval_required": branch.code_owner_approval_required,
+                "push_access_levels": [{"access_level": 40}],
+                "merge_access_levels": [{"access_level": 30}],
+            }
+            for index, branch in enumerate(project.facts.protected_branches)
+        ]
+        return self._offset(request, rows)
+
+    async def merge_requests(self, request: web.Request) -> web.Response:
+        """A project's open merge requests, no more than a list."""
+        return self._things(request, lambda p: p.facts.open_merge_requests)
+
+    async def issues(self, request: web.Request) -> web.Response:
+        """A project's open issues, no more than a list."""
+        return self._things(request, lambda p: p.facts.open_issues)
+
+    async def file_head(self, request: web.Request) -> web.Response:
+        """A file's metadata, in headers."""
+        found = self._file(request)
+        if isinstance(found, web.Response):
+            return found
+        return web.Response(headers=_file_headers(request.match_info["path"], found))
+
+    async def file_raw(self, request: web.Request) -> web.Response:
+        """A file's bytes, whatever they are."""
+        found = self._file(request)
+        if isinstance(found, web.Response):
+            return found
+        headers = _file_headers(request.match_info["path"], found)
+        return web.Response(body=found.content, content_type="text/plain", headers=headers)
+
+    async def group(self, request: web.Request) -> web.Response:
+        """One group by id or by full path."""
+        group = self._group(request)
+        if group is None:
+            return refusal(404, "404 Group Not Found")
+        return web.json_response(self._group_json(group, _base(request)))
+
+    async def group_projects(self, request: web.Request) -> web.Response:
+        """A group's projects by offset; of its subgroups too if asked."""
+        group = self._group(request)
+        if group is None:
+            return refusal(404, "404 Group Not Found")
+        subgroups = request.query.get("include_subgroups") == "true"
+        found = self._filtered(request, self.world.in_group(group.path, subgroups=subgroups))
+        return self._offset(request, _ordered(found, request.query, default="created_at"))
+
+    async def subgroups(self, request: web.Request) -> web.Response:
+        """A group's direct subgroups."""
+        group = self._group(request)
+        if group is None:
+            return refusal(404, "404 Group Not Found")
+        parent = group.path.lower()
+        children = [g for g in self.world.groups if g.path.lower().rpartition("/")[0] == parent]
+        base = _base(request)
+        return self._offset(request, [self._group_json(child, base) for child in children])
+
+    def _project(self, request: web.Request) -> SandboxProject | None:
+        asked = request.match_info["id"]
+        project = self.world.get(int(asked)) if asked.isdigit() else self.world.find(asked)
+        return project if project is not None and sees(project, _known()) else None
+
+    def _group(self, request: web.Request) -> SandboxGroup | None:
+        asked = request.match_info["id"]
+        return self.world.group_by_id(int(asked)) if asked.isdigit() else self.world.group(asked)
+
+    def _file(self, request: web.Request) -> SandboxFile | web.Response:
+        project = self._project(request)
+        if project is None:
+            return refusal(404, "404 Project Not Found")
+        if project.repository == "forbidden":
+            return refusal(403, "403 Forbidden")
+        if project.repository == "empty":
+            return refusal(404, "404 Repository Not Found")
+        if request.query.get("ref", "HEAD") not in ("HEAD", project.default_branch):
+            return refusal(404, "404 Commit Not Found")
+        file = project.files.get(request.match_info["path"])
+        return file or refusal(404, "404 File Not Found")
+
+    def _things(self, request: web.Request, count: Callable[[SandboxProject], int]) -> web.Response:
+        project = self._project(request)
+        if project is None:
+            return refusal(404, "404 Project Not Found")
+        open_ones = request.query.get("state", "opened") in ("opened", "all")
+        rows = [
+            {"id": project.id * 1000 + n, "iid": n, "project_id": project.id, "state": "opened"}
+            for n in range(1, count(project) + 1 if open_ones else 1)
+        ]
+        return self._offset(request, rows)
+
+    def _filtered(
+        self, request: web.Request, found: Sequence[SandboxProject]
+    ) -> list[SandboxProject]:
+        asked, known = request.query, _known()
+        kept = [project for project in found if sees(project, known)]
+        if asked.get("membership") == "true" and not known:
+            return []
+        if "archived" in asked:
+            wanted = asked["archived"] == "true"
+            kept = [project for project in kept if project.archived == wanted]
+        if "visibility" in asked:
+            kept = [project for project in kept if project.visibility == asked["visibility"]]
+        if asked.get("topic"):
+            topics = set(asked["topic"].split(","))
+            kept = [project for project in kept if topics <= set(project.topics)]
+        if since := _moment(asked.get("last_activity_after")):
+            kept = [project for project in kept if project.last_activity_at > since]
+        # GitLab ignores this filter unless rows are ordered by it.
+        since = _moment(asked.get("updated_after"))
+        if since and asked.get("order_by") == "updated_at":
+            kept = [project for project in kept if project.updated_at > since]
+        return kept
+
+    def _keyset(self, request: web.Request) -> web.Response:
+        asked = request.query
+        if asked.get("order_by", "created_at") != "id":
+            message = "Keyset pagination is not yet available for this type of request"
+            return refusal(405, message, key="error")
+        ordered = self._filtered(request, self.world.between(*_id_bounds(request)))
+        descending = asked.get("sort", "desc") != "asc"
+        if descending:
+            ordered.reverse()
+        rows = ordered[: _per_page(request)]
+        response = self._rows(request, rows)
+        # A full server answers with a link as long as there were rows: the end is an empty page.
+        if rows:
+            bound = "id_before" if descending else "id_after"
+            response.headers["Link"] = _link(request, "next", **{bound: str(rows[-1].id)})
+        return response
+
+    def _offset(self, request: web.Request, rows: Sequence[Any]) -> web.Response:
+        page, size = max(1, _integer(request.query.get("page"), 1)), _per_page(request)
+        start = (page - 1) * size
+        if start > OFFSET_LIMIT:
+            message = (
+                f"Offset pagination has a maximum allowed offset of {OFFSET_LIMIT} for requests "
+                "that return objects of type Project. Remaining records can be retrieved using "
+                "keyset pagination."
+            )
+            return refusal(405, message, key="error")
+        response = self._rows(request, rows[start : start + size])
+        _offset_headers(request, response, (page, size), len(rows))
+        return response
+
+    def _rows(self, request: web.Request, rows: Sequence[Any]) -> web.Response:
+        base = _base(request)
+        return web.json_response(
+            [
+                project_json(row, self.world, base, simple=request.query.get("simple") == "true")
+                if isinstance(row, SandboxProject)
+                else row
+                for row in rows
+            ]
+        )
+
+    def _group_json(self, group: SandboxGroup, base: str) -> dict[str, Any]:
+        parent = self.world.group(group.path.rpartition("/")[0])
+        return {
+            "id": group.id,
+            "name": group.name,
+            "path": group.path.rpartition("/")[2],
+            "full_path": group.path,
+            "full_name": spoken(group.path, group.name, self.world),
+            "parent_id": parent.id if parent else None,
+            "visibility": "private",
+            "web_url": f"{base}/groups/{group.path}",
+        }
+
+
+def project_json(
+    project: SandboxProject, world: World, base: str, *, simple: bool = False
+) -> dict[str, Any]:
+    """A project as REST gives it; `simple` leaves most of it out."""
+    group = world.group(project.namespace)
+    body: dict[str, Any] = {
+        "id": project.id,
+        "description": project.description,
+        "name": project.name,
+        "name_with_namespace": spoken(project.path, project.name, world),
+        "path": project.path.rpartition("/")[2],
+        "path_with_namespace": project.path,
+        "created_at": _stamp(project.created_at),
+        "default_branch": None if project.repository == "empty" else project.default_branch,
+        "topics": list(project.topics),
+        "web_url": f"{base}/{project.path}",
+        "http_url_to_repo": f"{base}/{project.path}.git",
+        "last_activity_at": _stamp(project.last_activity_at),
+        "namespace": {
+            "id": group.id if group else 0,
+            "kind": "group",
+            "full_path": project.namespace,
+            "path": project.namespace.rpartition("/")[2],
+            "name": group.name if group else project.namespace,
+        },
+    }
+    if simple:
+        return body
+    if project.fork:
+        body["forked_from_project"] = {"id": 900_000 + project.id, "name": project.name}
+    return body | {
+        "updated_at": _stamp(project.updated_at),
+        "archived": project.archived,
+        "visibility": project.visibility,
+        "empty_repo": project.repository == "empty",
+        "forks_count": project.facts.forks,
+        "open_issues_count": project.facts.open_issues,
+        "only_allow_merge_if_pipeline_succeeds": project.facts.only_merge_if_pipeline_succeeds,
+    }
+
+
+def _known() -> bool:
+    return AUTHENTICATED.get()
+
+
+def _base(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+def _integer(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.lstrip("-").isdigit() else otherwise
+
+
+def _per_page(request: web.Request) -> int:
+    return min(PER_PAGE_LIMIT, max(1, _integer(request.query.get("per_page"), PER_PAGE)))
+
+
+def _id_bounds(request: web.Request) -> tuple[int | None, int | None]:
+    try:
+        after, before = (int(request.query.get(key) or 0) for key in ("id_after", "id_before"))
+    except ValueError as error:
+        raise web.HTTPBadRequest(reason="id_after or id_before is invalid") from error
+    return (after or None, before or None)
+
+
+def _ordered(found: list[SandboxProject], asked: Any, *, default: str) -> list[SandboxProject]:
+    order = ORDERS.get(asked.get("order_by", default), ORDERS[default])
+    descending = asked.get("sort", "desc") != "asc"
+    return sorted(found, key=lambda project: (order(project), project.id), reverse=descending)
+
+
+def _link(request: web.Request, relation: str, **changed: str) -> str:
+    return f'<{request.url.update_query(changed)}>; rel="{relation}"'
+
+
+def _offset_headers(
+    request: web.Request, response: web.Response, place: tuple[int, int], total: int
+) -> None:
+    page, size = place
+    more = page * size < total
+    links = [_link(request, "next", page=str(page + 1))] if more else []
+    links.append(_link(request, "first", page="1"))
+    headers = response.headers
+    headers["X-Page"], headers["X-Per-Page"] = str(page), str(size)
+    headers["X-Next-Page"] = str(page + 1) if more else ""
+    if total <= COUNT_LIMIT:
+        pages = -(-total // size)
+        headers["X-Total"], headers["X-Total-Pages"] = str(total), str(pages)
+        links.append(_link(request, "last", page=str(max(1, pages))))
+    headers["Link"] = ", ".join(links)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text.replace(" ", "+"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _file_headers(path: str, file: SandboxFile) -> dict[str, str]:
+    return {
+        "X-Gitlab-Blob-Id": file.oid,
+        "X-Gitlab-File-Name": quote(path.rpartition("/")[2]),
+        "X-Gitlab-File-Path": quote(path),
+        "X-Gitlab-Size": str(len(file.content)),
+        "X-Gitlab-Encoding": "base64",
+        "X-Gitlab-Execute-Filemode": str(file.mode == "100755").lower(),
+    }

@@ -1,0 +1,394 @@
+"""What the sandbox GitLab holds: groups, projects, files; and what can happen to them."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Literal
+
+Clock = Callable[[], datetime]
+RepositoryState = Literal["ok", "empty", "forbidden"]
+
+# GitLab writes these columns lazily; a crawler that trusts them to the second loses changes.
+ACTIVITY_STEP = timedelta(hours=1)
+UPDATE_STEP = timedelta(minutes=5)
+BINARY_PROBE = 8000
+TEXT_LIMIT = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SandboxFile:
+    """A blob as git stores it; `lfs_oid` says that the content is a pointer to LFS."""
+
+    content: bytes
+    mode: str = "100644"
+    lfs_oid: str | None = None
+
+    @cached_property
+    def oid(self) -> str:
+        """The blob's git object id, so that equal content has equal oids."""
+        header = b"blob %d\x00" % len(self.content)
+        return hashlib.sha1(header + self.content, usedforsecurity=False).hexdigest()
+
+    @cached_property
+    def text(self) -> str | None:
+        """The content as `rawTextBlob` gives it: none for a binary, cut at the display limit."""
+        if b"\x00" in self.content[:BINARY_PROBE]:
+            return None
+        shown = self.content[:TEXT_LIMIT]
+        try:
+            return shown.decode("utf-8")
+        except UnicodeDecodeError:
+            return shown.decode("latin-1")
+
+
+def text_file(text: str) -> SandboxFile:
+    """An ordinary file with this text."""
+    return SandboxFile(text.encode())
+
+
+def lfs_file(content: bytes) -> SandboxFile:
+    """A file whose content went to LFS: what git keeps is the pointer."""
+    oid = hashlib.sha256(content).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n"
+    return SandboxFile(pointer.encode(), lfs_oid=oid)
+
+
+def symlink(target: str) -> SandboxFile:
+    """A symbolic link: its blob is the path it points to."""
+    return SandboxFile(target.encode(), mode="120000")
+
+
+@dataclass(frozen=True)
+class ProtectedBranch:
+    """A protected branch or, with a wildcard in its name, a pattern of branches."""
+
+    name: str
+    allow_force_push: bool = False
+    code_owner_approval_required: bool = False
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of a project, newest first in the project's list."""
+
+    tag: str
+    released_at: datetime
+
+
+@dataclass
+class ProjectFacts:
+    """What GitLab knows about a project besides its code."""
+
+    pipeline_status: str | None = None
+    languages: Mapping[str, float] = field(default_factory=dict)
+    releases: Sequence[Release] = ()
+    open_issues: int = 0
+    open_merge_requests: int = 0
+    forks: int = 0
+    only_merge_if_pipeline_succeeds: bool = False
+    protected_branches: Sequence[ProtectedBranch] = ()
+
+
+@dataclass
+class SandboxProject:
+    """One project. `path` is the full path; `hidden` and `poisoned` make it unpleasant."""
+
+    id: int
+    path: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    last_activity_at: datetime
+    description: str | None = None
+    default_branch: str = "main"
+    archived: bool = False
+    fork: bool = False
+    visibility: str = "private"
+    topics: Sequence[str] = ()
+    files: dict[str, SandboxFile] = field(default_factory=dict)
+    repository: RepositoryState = "ok"
+    poisoned: bool = False
+    hidden: bool = False
+    facts: ProjectFacts = field(default_factory=ProjectFacts)
+
+    @property
+    def namespace(self) -> str:
+        """The full path of the group that holds the project."""
+        return self.path.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class SandboxGroup:
+    """A group; its parent follows from its path."""
+
+    id: int
+    path: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something that hooks tell the world outside, in GitLab's own event names."""
+
+    event: str
+    project_id: int
+    path: str
+    old_path: str | None = None
+    before: str | None = None
+    after: str | None = None
+    added: tuple[str, ...] = ()
+    modified: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    branch: str = "main"
+    at: datetime | None = None
+
+
+class UnknownProject(LookupError):
+    """There is no project with this id in the world."""
+
+
+class World:
+    """All groups and projects; changes move timestamps as GitLab does and tell `listeners`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.listeners: list[Callable[[Happening], None]] = []
+        self._projects: dict[int, SandboxProject] = {}
+        self._ids: list[int] = []
+        self._by_path: dict[str, int] = {}
+        self._groups: dict[str, SandboxGroup] = {}
+        self._next_id = 1
+
+    def __len__(self) -> int:
+        return len(self._projects)
+
+    def __iter__(self) -> Iterator[SandboxProject]:
+        return (self._projects[number] for number in self._ids)
+
+    @property
+    def projects(self) -> list[SandboxProject]:
+        """Every project, by id."""
+        return list(self)
+
+    @property
+    def groups(self) -> list[SandboxGroup]:
+        """Every group, parents before their children."""
+        return sorted(self._groups.values(), key=lambda group: group.path)
+
+    def get(self, project_id: int) -> SandboxProject | None:
+        """The project with this id, if it is (still) there."""
+        return self._projects.get(project_id)
+
+    def find(self, path: str) -> SandboxProject | None:
+        """The project with this full path; like GitLab, case does not matter."""
+        number = self._by_path.get(path.lower())
+        return None if number is None else self._projects[number]
+
+    def between(self, after: int | None, before: int | None) -> list[SandboxProject]:
+        """Projects with `after < id < before`, by id; either bound may be missing."""
+        low = 0 if after is None else bisect_right(self._ids, after)
+        high = len(self._ids) if before is None else bisect_left(self._ids, before)
+        return [self._projects[number] for number in self._ids[low:high]]
+
+    def group(self, path: str) -> SandboxGroup | None:
+        """The group with this full path."""
+        return self._groups.get(path.lower())
+
+    def group_by_id(self, number: int) -> SandboxGroup | None:
+        """The group with this id."""
+        return next((group for group in self._groups.values() if group.id == number), None)
+
+    def in_group(self, path: str, *, subgroups: bool) -> list[SandboxProject]:
+        """Projects of a group by id, with those of its subgroups if asked."""
+        prefix = path.lower() + "/"
+        inside = [p for p in self if p.path.lower().startswith(prefix)]
+        return inside if subgroups else [p for p in inside if p.namespace.lower() == path.lower()]
+
+    def add_group(self, path: str, name: str | None = None) -> SandboxGroup:
+        """Create a group and the groups above it, unless they exist."""
+        known = self._groups.get(path.lower())
+        if known is not None:
+            return known
+        parent, _, last = path.rpartition("/")
+        if parent:
+            self.add_group(parent)
+        group = SandboxGroup(1000 + len(self._groups), path, name or _title(last))
+        self._groups[path.lower()] = group
+        return group
+
+    def add_project(
+        self,
+        path: str,
+        *,
+        files: Mapping[str, str | bytes | SandboxFile] | None = None,
+        id: int | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        default_branch: str = "main",
+        archived: bool = False,
+        fork: bool = False,
+        visibility: str = "private",
+        topics: Sequence[str] = (),
+        repository: RepositoryState = "ok",
+        poisoned: bool = False,
+        hidden: bool = False,
+        facts: ProjectFacts | None = None,
+        created_at: datetime | None = None,
+    ) -> SandboxProject:
+        """Create a project (and its groups); `files` may be text, bytes or `SandboxFile`s."""
+        number = self._next_id if id is None else id
+        if number in self._projects or path.lower() in self._by_path:
+            raise ValueError(f"a project {path!r} or number {number} exists already")
+        now = self.clock()
+        born = created_at or now
+        # Not everything in an organization changed just now.
+        active = now if created_at is None else max(born, now - timedelta(days=number % 90))
+        project = SandboxProject(
+            number,
+            path,
+            name or _title(path.rpartition("/")[2]),
+            born,
+            active,
+            active,
+            description=description,
+            default_branch=default_branch,
+            archived=archived,
+            fork=fork,
+            visibility=visibility,
+            topics=tuple(topics),
+            files={at: _as_file(content) for at, content in (files or {}).items()},
+            repository=repository,
+            poisoned=poisoned,
+            hidden=hidden,
+            facts=facts or ProjectFacts(),
+        )
+        self._keep(project)
+        self._tell("project_create", project)
+        return project
+
+    def rename(self, project_id: int, last: str) -> None:
+        """Give a project another last path segment; its id stays."""
+        project = self._known(project_id)
+        self._move(project, f"{project.namespace}/{last}", "project_rename")
+        project.name = _title(last)
+
+    def transfer(self, project_id: int, group: str) -> None:
+        """Move a project to another group, which is created if it is not there; its id stays."""
+        project = self._known(project_id)
+        self._move(project, f"{group}/{project.path.rpartition('/')[2]}", "project_transfer")
+
+    def archive(self, project_id: int, archived: bool = True) -> None:
+        """Archive a project, or bring it back."""
+        project = self._known(project_id)
+        project.archived = archived
+        project.updated_at = self.clock()
+        self._tell("project_update", project)
+
+    def delete(self, project_id: int) -> None:
+        """Remove a project for good; its id is never given again."""
+        project = self._known(project_id)
+        del self._projects[project_id]
+        del self._by_path[project.path.lower()]
+        del self._ids[bisect_left(self._ids, project_id)]
+        self._tell("project_destroy", project)
+
+    def commit_file(self, project_id: int, path: str, content: str | bytes | SandboxFile) -> str:
+        """Write a file on the default branch; gives the blob's oid."""
+        project = self._known(project_id)
+        file = _as_file(content)
+        changed = "modified" if path in project.files else "added"
+        before = _head(project)
+        project.files[path] = file
+        if project.repository == "empty":
+            project.repository = "ok"
+        self._pushed(project, before, changed, path)
+        return file.oid
+
+    def delete_file(self, project_id: int, path: str) -> None:
+        """Remove a file from the default branch."""
+        project = self._known(project_id)
+        before = _head(project)
+        del project.files[path]
+        self._pushed(project, before, "removed", path)
+
+    def _known(self, project_id: int) -> SandboxProject:
+        project = self._projects.get(project_id)
+        if project is None:
+            raise UnknownProject(f"no project {project_id} in the sandbox")
+        return project
+
+    def _keep(self, project: SandboxProject) -> None:
+        self._next_id = max(self._next_id, project.id + 1)
+        self._projects[project.id] = project
+        if not self._ids or project.id > self._ids[-1]:
+            self._ids.append(project.id)
+        else:
+            insort(self._ids, project.id)
+        self._by_path[project.path.lower()] = project.id
+        if project.namespace.lower() not in self._groups:
+            self.add_group(project.namespace)
+
+    def _move(self, project: SandboxProject, path: str, event: str) -> None:
+        if self._by_path.get(path.lower(), project.id) != project.id:
+            raise ValueError(f"a project {path!r} exists already")
+        old = project.path
+        del self._by_path[old.lower()]
+        project.path = path
+        project.updated_at = self.clock()
+        self._keep(project)
+        self._tell(event, project, old_path=old)
+
+    def _pushed(self, project: SandboxProject, before: str, changed: str, path: str) -> None:
+        now = self.clock()
+        if now - project.last_activity_at >= ACTIVITY_STEP:
+            project.last_activity_at = now
+        if now - project.updated_at >= UPDATE_STEP:
+            project.updated_at = now
+        self._report(
+            Happening(
+                "push",
+                project.id,
+                project.path,
+                before=before,
+                after=_head(project),
+                added=(path,) if changed == "added" else (),
+                modified=(path,) if changed == "modified" else (),
+                removed=(path,) if changed == "removed" else (),
+                branch=project.default_branch,
+                at=now,
+            )
+        )
+
+    def _tell(self, event: str, project: SandboxProject, old_path: str | None = None) -> None:
+        if self.listeners:
+            branch = project.default_branch
+            self._report(
+                Happening(event, project.id, project.path, old_path, branch=branch, at=self.clock())
+            )
+
+    def _report(self, happening: Happening) -> None:
+        for listener in self.listeners:
+            listener(happening)
+
+
+def _head(project: SandboxProject) -> str:
+    """A commit id that changes exactly when the files do; zero when there is no commit."""
+    if not project.files:
+        return "0" * 40
+    listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(project.files.items()))
+    return hashlib.sha1(listing.encode(), usedforsecurity=False).hexdigest()
+
+
+def _as_file(content: str | bytes | SandboxFile) -> SandboxFile:
+    if isinstance(content, SandboxFile):
+        return content
+    return SandboxFile(content.encode() if isinstance(content, str) else content)
+
+
+def _title(segment: str) -> str:
+    return segment.replace("-", " ").title()
