@@ -1,0 +1,44 @@
+"""Sources: a GitLab, or a folder of checkouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+from bridge.ports import Scraper
+from bridge.scrapers.directory import DirectoryScraper
+from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.scrapers.gitlab.scraper import GitLabScraper
+
+__all__ = ["DirectoryScraper", "GitLabOptions", "GitLabScraper", "source"]
+
+
+def source(
+    text: str,
+    token: str | None = None,
+    *,
+    options: GitLabOptions | None = None,
+    on_progress: Callable[[int, int], None] = lambda seen, read: None,
+) -> Scraper:
+    """The scraper of a source as users write it: an http(s) URL, or a folder that exists.
+
+    Raises `ConfigurationError` for anything else.
+    """
+    if text.lower().startswith(("http://", "https://")):
+        return GitLabScraper(text, token, options=options, on_progress=on_progress)
+    if text and Path(text).is_dir():
+        return DirectoryScraper(text, on_progress=on_progress)
+    # What looks like a URL may hold a token; it is not repeated.
+    shown = "the source" if "@" in text else f"the source {text!r}"
+    raise ConfigurationError(
+        [
+            Problem(
+                f"{shown} is neither a URL nor a folder that is there; expected "
+                "https://gitlab.example.com, https://gitlab.example.com/group/subgroup, or a "
+                "folder of checkouts",
+                "source-invalid",
+            )
+        ]
+    )

@@ -1,0 +1,48 @@
+"""What makes a file unfit to be read as a manifest; the same for every source."""
+
+from __future__ import annotations
+
+import hashlib
+
+SIZE_LIMIT = 256 * 1024  # bytes; the largest manifest seen in the wild has a tenth of it
+
+
+def refusal(size: int, *, symlink: bool = False, lfs: bool = False) -> str:
+    """Why a file is refused by what is known without its text; "" when it is not."""
+    if symlink:
+        return "a symbolic link"
+    if lfs:
+        return "an LFS pointer"
+    if size > SIZE_LIMIT:
+        return f"{_size(size)}; the limit is 256 kB"
+    return ""
+
+
+def refusal_of_text(text: str) -> str:
+    """Why a text is refused; "" when it is not."""
+    if "\0" in text:
+        return "binary"
+    return refusal(len(text.encode("utf-8", "surrogatepass")))
+
+
+def decode(raw: bytes) -> tuple[str | None, str]:
+    """The text of a file's bytes and "", or None and why it is refused."""
+    if raw.startswith(b"version https://git-lfs.github.com/spec/"):
+        return None, "an LFS pointer"
+    if b"\0" in raw:
+        return None, "binary"
+    try:
+        return raw.decode("utf-8"), ""
+    except UnicodeDecodeError as error:
+        return None, f"not UTF-8 (at byte {error.start})"
+
+
+def blob_id(raw: bytes) -> str:
+    """The id that git gives these bytes."""
+    # SHA-1 because git says so, not for security.
+    return hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest()
+
+
+def _size(size: int) -> str:
+    # Rounded up, so that what is over the limit by a byte does not read as the limit itself.
+    return f"{size / 1024 / 1024:.1f} MB" if size >= 1024 * 1024 else f"{-(-size // 1024)} kB"

@@ -1,0 +1,1 @@
+"""GitLab: enumerate by id ranges, read many projects a request, lose nothing."""

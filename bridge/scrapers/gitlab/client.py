@@ -1,0 +1,227 @@
+"""The only module of this room that opens sockets: bounded, retried, throttled requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from bridge.errors import ConfigurationError, SourceRefused
+from bridge.model.problems import Problem
+from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.scrapers.gitlab.throttle import Throttle
+from bridge.scrapers.gitlab.trouble import Cause, Trouble
+
+BODY_LIMIT = 16 * 1024 * 1024  # bytes of one answer, unpacked
+_CHUNK = 64 * 1024
+_REST, _GRAPHQL = "rest", "graphql"
+_SLOW_RETRIES = 1  # a timeout costs its whole time: asking a second time is enough
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer: its JSON and headers."""
+
+    body: Any
+    headers: Mapping[str, str]
+
+
+class GitLabClient:
+    """Speaks to one GitLab. The token is sent to `base` only, and shown nowhere.
+
+    `requests` counts what was sent, retries included.
+    """
+
+    def __init__(
+        self, base: str, token: str | None, options: GitLabOptions, throttle: Throttle
+    ) -> None:
+        self.base = base
+        self.requests = 0
+        self._token = _checked(token)
+        self._options = options
+        self._throttle = throttle
+        self._gate = asyncio.Semaphore(options.concurrency)
+        self._session: aiohttp.ClientSession | None = None
+        self._welcome = False  # whether this token was ever accepted
+
+    def __repr__(self) -> str:
+        return f"GitLabClient({self.base!r}, token={'***' if self._token else None})"
+
+    async def get(self, path: str, params: Mapping[str, str]) -> Answer:
+        """GET `path` (percent-encoded) under /api/v4.
+
+        Raises `Trouble`, or `SourceRefused` for 401 and 403.
+        """
+        query = f"?{urlencode(params)}" if params else ""
+        url = URL(f"{self.base}/api/v4{path}{query}", encoded=True)
+        return await self._asked(_REST, "GET", url, patient=True)
+
+    async def graphql(
+        self, query: str, variables: Mapping[str, Any], *, patient: bool = False
+    ) -> Any:
+        """The JSON body that answers `query`. Raises as `get` does.
+
+        Only when `patient` are a 500 and a timeout asked again: for a page of many projects
+        it is better to ask for fewer.
+        """
+        body = {"query": query, "variables": dict(variables)}
+        url = URL(f"{self.base}/api/graphql")
+        return (await self._asked(_GRAPHQL, "POST", url, json=body, patient=patient)).body
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _asked(
+        self, lane: str, method: str, url: URL, *, patient: bool, **arguments: Any
+    ) -> Answer:
+        attempt = 0
+        waited = 0.0
+        while True:
+            try:
+                async with self._gate:
+                    pause = await self._throttle.enter(
+                        lane, longest=self._options.longest_wait - waited
+                    )
+                    if pause is None:
+                        raise Trouble(
+                            Cause.NOT_UNDERSTOOD,
+                            "GitLab's rate limit would make one request wait longer than "
+                            f"{self._options.longest_wait:.0f} s",
+                        )
+                    waited += pause
+                    return await self._once(lane, method, url, arguments)
+            except Trouble as trouble:
+                if attempt >= self._retries(trouble.cause, patient):
+                    raise
+            except SourceRefused:
+                # A token that was good a moment ago deserves one more try; a bad one does not.
+                if not self._welcome or attempt:
+                    raise
+            await self._throttle.back_off(attempt)
+            attempt += 1
+
+    def _retries(self, cause: Cause, patient: bool) -> int:
+        if cause is Cause.BUSY:
+            return self._options.max_retries
+        if cause is Cause.BROKEN and patient:
+            return self._options.max_retries
+        if cause is Cause.SLOW and patient:
+            return min(_SLOW_RETRIES, self._options.max_retries)
+        return 0
+
+    async def _once(self, lane: str, method: str, url: URL, arguments: Any) -> Answer:
+        status = 0
+        headers: Mapping[str, str] = {}
+        self.requests += 1
+        try:
+            async with self._open().request(
+                method, url, allow_redirects=False, **arguments
+            ) as response:
+                status, headers = response.status, dict(response.headers)
+                raw = await _bounded(response)
+        except TimeoutError:
+            seconds = f"{self._options.timeout:g} s"
+            raise Trouble(Cause.SLOW, f"no answer within {seconds}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Trouble(Cause.BUSY, f"the connection failed ({_named(error)})") from None
+        finally:
+            self._throttle.leave(lane, status, _Insensitive(headers))
+        self._judge(status, headers)
+        self._welcome = True
+        try:
+            return Answer(json.loads(raw), _Insensitive(headers))
+        except (ValueError, RecursionError):
+            raise Trouble(
+                Cause.BUSY, "the answer is not JSON; is this the address of a GitLab?"
+            ) from None
+
+    def _judge(self, status: int, headers: Mapping[str, str]) -> None:
+        """Raise for every status that is not good."""
+        if 200 <= status < 300:
+            return
+        if status in (401, 403):
+            raise SourceRefused(
+                f"GitLab at {self.base} answered {status}: the token is "
+                f"{'missing' if not self._token else 'not valid, expired or too weak'}; check "
+                "GITLAB_TOKEN, it needs the scope read_api. Nothing was changed"
+            )
+        if 300 <= status < 400:
+            where = headers.get("Location", "elsewhere").partition("?")[0][:200]
+            raise Trouble(
+                Cause.NOT_UNDERSTOOD, f"it redirects to {where}; give the address it redirects to"
+            )
+        if status == 404:
+            raise Trouble(Cause.NOT_THERE, "404: not found")
+        if status == 408:
+            raise Trouble(Cause.SLOW, "GitLab answered 408")
+        if status in (429, 502, 503, 504):
+            raise Trouble(Cause.BUSY, f"GitLab answered {status}")
+        if status >= 500:
+            raise Trouble(Cause.BROKEN, f"GitLab answered {status}")
+        raise Trouble(Cause.NOT_UNDERSTOOD, f"GitLab answered {status}")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            headers = {"Accept": "application/json", "User-Agent": "fester"}
+            if self._token:
+                headers["Authorization"] = f"Bearer {self._token}"
+            self._session = aiohttp.ClientSession(
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=self._options.timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=True,
+            )
+        return self._session
+
+
+class _Insensitive(dict[str, str]):
+    """Headers, found whatever their case."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key.lower(), default)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            limit = BODY_LIMIT // 1024 // 1024
+            response.close()
+            raise Trouble(Cause.TOO_LARGE, f"the answer is larger than {limit} MB")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _named(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or type(error.os_error).__name__
+    return type(error).__name__
+
+
+def _checked(token: str | None) -> str | None:
+    token = (token or "").strip()
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigurationError(
+            [
+                Problem(
+                    "GITLAB_TOKEN holds characters that no token has (spaces, line breaks or "
+                    "letters beyond ASCII); copy it again",
+                    "token-malformed",
+                )
+            ]
+        )
+    return token or None

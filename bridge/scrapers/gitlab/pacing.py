@@ -1,0 +1,47 @@
+"""How many projects to ask for at once. A pure state machine: no clock, no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# A failed page is halved at most seven times (100 → 1), and eight pages may do so side by side
+# with never a success between: more failures in a row than that is no longer about projects.
+PATIENCE = 64
+
+
+class Pacing:
+    """The page size, and whether there is any use in asking on.
+
+    Starts at `start`, halves when a page fails, grows by a quarter when one succeeds, stays
+    within 1 … `largest`.
+    """
+
+    def __init__(self, start: int, largest: int, *, patience: int = PATIENCE) -> None:
+        self._largest = largest
+        self._patience = patience
+        self._failures = 0
+        self.size = max(1, min(start, largest))
+
+    def succeeded(self, asked: int) -> None:
+        """A page of `asked` projects came whole; only a full page shows that more may be asked."""
+        self._failures = 0
+        if asked >= self.size:
+            self.size = min(self._largest, self.size + max(1, self.size // 4))
+
+    def failed(self, asked: int) -> None:
+        """A page of `asked` projects failed. A smaller page than is usual now teaches nothing:
+        it is a part of one that failed before."""
+        self._failures += 1
+        if asked >= self.size:
+            self.size = max(1, asked // 2)
+
+    @property
+    def hopeless(self) -> bool:
+        """So many requests failed in a row that the rest need not be tried in this pass."""
+        return self._failures >= self._patience
+
+
+def halves(ids: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """A failed page as two smaller ones."""
+    middle = (len(ids) + 1) // 2
+    return ids[:middle], ids[middle:]

@@ -1,0 +1,277 @@
+"""JSON answers → records. Pure: no sockets, no clock.
+
+What GitLab leaves out is never read as "not there" unless it says so itself: nulls and partial
+errors become `unsure`, to be asked again and then to be a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead
+from bridge.scrapers.blobs import refusal, refusal_of_text
+from bridge.scrapers.gitlab.queries import alias
+from bridge.scrapers.gitlab.trouble import Cause, Trouble
+
+NO_CODE = "repository is null in GitLab's answer: the token has no permission to read its code"
+_SHOWN_ERROR = 200  # characters of somebody else's message
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A project of a page: read, or a gap that asking again would not mend."""
+
+    project: Project
+    record: ProjectRead | Gap
+    forked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A project as an enumeration names it."""
+
+    project: Project
+    forked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one answer tells of the projects asked for.
+
+    `missing` were asked for and are not in the answer. `unsure` are in it, but not whole: why.
+    """
+
+    seen: tuple[Seen, ...] = ()
+    missing: tuple[int, ...] = ()
+    unsure: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPage:
+    """One page of a group's projects; `cursor` is None on the last one."""
+
+    projects: tuple[Project, ...]
+    cursor: str | None
+
+
+class _Unclear(Exception):
+    """A part of the answer is not as it should be."""
+
+
+def read_page(answer: Any, asked: Sequence[int], files: Sequence[str]) -> Page:
+    """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all."""
+    nodes = _nodes(answer, "projects")
+    errors, named, everywhere = _errors_by_node(answer)
+    seen: list[Seen] = []
+    unsure: dict[int, str] = {}
+    wanted = set(asked)
+    for index, node in enumerate(nodes):
+        project_id = _id(node)
+        if project_id is None or project_id not in wanted:
+            continue
+        wanted.discard(project_id)
+        if index in named or everywhere:
+            unsure[project_id] = f"GitLab's answer has an error: {named.get(index) or errors[0]}"
+            continue
+        try:
+            seen.append(_read_node(node, project_id, files))
+        except _Unclear as why:
+            unsure[project_id] = f"GitLab's answer is not whole: {why}"
+    missing = [project_id for project_id in asked if project_id in wanted]
+    if errors:  # a node may be null because of them: that is no evidence of absence
+        unsure |= dict.fromkeys(missing, f"GitLab's answer has an error: {errors[0]}")
+        missing = []
+    return Page(tuple(seen), tuple(missing), unsure)
+
+
+def group_page(answer: Any) -> GroupPage | None:
+    """One page of `LIST_GROUP`; None when there is no such group, or not for this token.
+
+    Raises `Trouble` when the answer is not whole: then nothing may be concluded from it.
+    """
+    _nothing_but_errors(answer)
+    errors, _, _ = _errors_by_node(answer)
+    if errors:
+        raise Trouble(_cause(errors), f"GitLab answered with an error: {errors[0]}")
+    group = answer["data"].get("group")
+    if group is None:
+        return None
+    try:
+        projects = group["projects"]
+        info = projects["pageInfo"]
+        cursor = str(info["endCursor"]) if info["hasNextPage"] else None
+        found = tuple(_facts(node, _sure_id(node)) for node in projects["nodes"] if node)
+    except (KeyError, TypeError, AttributeError, _Unclear):
+        raise Trouble(Cause.BUSY, "the group's page is not whole") from None
+    return GroupPage(found, cursor)
+
+
+def listed(row: Any) -> Listed:
+    """A project as REST lists it. Raises `Trouble` for what is no project."""
+    if not isinstance(row, dict) or not isinstance(row.get("id"), int):
+        raise Trouble(Cause.NOT_UNDERSTOOD, "the list of projects holds something else")
+    topics = row.get("topics")
+    project = Project(
+        id=row["id"],
+        path=_text(row, "path_with_namespace"),
+        web_url=_text(row, "web_url"),
+        default_branch=_text(row, "default_branch"),
+        description=_text(row, "description"),
+        visibility=_text(row, "visibility"),
+        topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
+        archived=row.get("archived") is True,
+        created_at=_text(row, "created_at"),
+        updated_at=_text(row, "updated_at"),
+        last_activity_at=_text(row, "last_activity_at"),
+    )
+    return Listed(project, forked=bool(row.get("forked_from_project")))
+
+
+def _nodes(answer: Any, connection: str) -> list[Any]:
+    _nothing_but_errors(answer)
+    found = answer["data"].get(connection)
+    nodes = found.get("nodes") if isinstance(found, dict) else None
+    if not isinstance(nodes, list):
+        messages = _messages(answer)
+        shown = f": {messages[0]}" if messages else ""
+        raise Trouble(_cause(messages), f"GitLab's answer holds no projects{shown}")
+    return nodes
+
+
+def _nothing_but_errors(answer: Any) -> None:
+    if not isinstance(answer, dict):
+        raise Trouble(Cause.NOT_UNDERSTOOD, "the answer is not GraphQL; is this a GitLab?")
+    if isinstance(answer.get("data"), dict):
+        return
+    messages = _messages(answer)
+    if not messages:
+        raise Trouble(Cause.BUSY, "GitLab answered without data")
+    raise Trouble(_cause(messages), f"GitLab answered: {messages[0]}")
+
+
+def _messages(answer: Mapping[str, Any]) -> list[str]:
+    errors = answer.get("errors")
+    if not isinstance(errors, list):
+        return []
+    return [_message(error) for error in errors]
+
+
+def _message(error: Any) -> str:
+    text = error.get("message") if isinstance(error, dict) else error
+    return str(text)[:_SHOWN_ERROR]
+
+
+def _cause(messages: Sequence[str]) -> Cause:
+    """What GitLab's own words ask for; they are all it gives."""
+    text = " ".join(messages).lower()
+    if "complexity" in text:
+        return Cause.TOO_LARGE
+    if "timeout" in text or "timed out" in text:
+        return Cause.SLOW
+    if "doesn't exist on type" in text or "cannot query field" in text or "undefined" in text:
+        return Cause.NOT_UNDERSTOOD
+    return Cause.BROKEN
+
+
+def _errors_by_node(answer: Mapping[str, Any]) -> tuple[list[str], dict[int, str], bool]:
+    """All messages; those that name a node, by its index; and whether one names none."""
+    named: dict[int, str] = {}
+    everywhere = False
+    errors = answer.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        path = error.get("path") if isinstance(error, dict) else None
+        parts = path if isinstance(path, list) else []
+        index = next((part for part in parts if isinstance(part, int)), None)
+        if index is None:
+            everywhere = True
+        else:
+            named[index] = _message(error)
+    return _messages(answer), named, everywhere
+
+
+def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str]) -> Seen:
+    forked = node.get("isForked") is True
+    project = _facts(node, project_id)
+    if "repository" not in node:
+        raise _Unclear("it tells nothing of the repository")
+    repository = node["repository"]
+    if repository is None:
+        return Seen(project, Gap(NO_CODE, project_id, project.path), forked)
+    if not isinstance(repository, dict) or not isinstance(repository.get("empty"), bool):
+        raise _Unclear("the repository's state is missing")
+    if repository["empty"]:
+        return Seen(project, ProjectRead(project), forked)
+    if not project.default_branch:
+        reason = "the repository is not empty, but GitLab names no default branch"
+        return Seen(project, Gap(reason, project_id, project.path), forked)
+    found = (_file(repository, alias(n), name) for n, name in enumerate(files))
+    return Seen(
+        project, ProjectRead(project, tuple(file for file in found if file is not None)), forked
+    )
+
+
+def _file(repository: Mapping[str, Any], key: str, name: str) -> ManifestFile | None:
+    """The wanted file; None when GitLab says, by an empty list, that it is not there."""
+    connection = repository.get(key)
+    nodes = connection.get("nodes") if isinstance(connection, dict) else None
+    if not isinstance(nodes, list):
+        raise _Unclear(f"it tells nothing of {name}")
+    if not nodes:
+        return None
+    blob = nodes[0]
+    try:
+        oid, size, mode = blob["oid"], int(blob["size"]), blob["mode"]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise _Unclear(f"it tells only a part of {name}") from None
+    if not isinstance(oid, str) or not oid:
+        raise _Unclear(f"{name} has no blob id")
+    refused = refusal(size, symlink=mode == "120000", lfs=bool(blob.get("lfsOid")))
+    text = None if refused else blob.get("rawTextBlob")
+    if not refused:
+        if "rawTextBlob" not in blob:
+            raise _Unclear(f"the text of {name} was not asked for")
+        refused = "binary" if not isinstance(text, str) else refusal_of_text(text)
+    return ManifestFile(name, oid, size, None if refused else text, refused)
+
+
+def _facts(node: Mapping[str, Any], project_id: int) -> Project:
+    path = node.get("fullPath")
+    if not isinstance(path, str) or not path:
+        raise _Unclear("the project's path is missing")
+    if "archived" not in node or node["archived"] is None:
+        raise _Unclear("whether it is archived is missing")
+    topics = node.get("topics")
+    repository = node.get("repository")
+    return Project(
+        id=project_id,
+        path=path,
+        web_url=_text(node, "webUrl"),
+        default_branch=_text(repository, "rootRef") if isinstance(repository, dict) else "",
+        description=_text(node, "description"),
+        visibility=_text(node, "visibility"),
+        topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
+        archived=node["archived"] is True,
+        created_at=_text(node, "createdAt"),
+        updated_at=_text(node, "updatedAt"),
+        last_activity_at=_text(node, "lastActivityAt"),
+    )
+
+
+def _id(node: Any) -> int | None:
+    gid = node.get("id") if isinstance(node, dict) else None
+    tail = str(gid).rpartition("/")[2]
+    return int(tail) if tail.isascii() and tail.isdigit() and len(tail) < 19 else None
+
+
+def _sure_id(node: Any) -> int:
+    found = _id(node)
+    if found is None:
+        raise _Unclear("a project without an id")
+    return found
+
+
+def _text(node: Mapping[str, Any], key: str) -> str:
+    value = node.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,95 @@
+"""The GraphQL that a crawl speaks, and what GitLab charges for it.
+
+The rules of the charge are GitLab's: a plain field costs 1 + its children, a field that calls
+Gitaly 1 more, a connection multiplies by (1 + page / 100), `blobs` adds the number of its paths.
+Releases around 18.4.2 charge `blobs` with several paths tenfold: hence one path an alias.
+https://docs.gitlab.com/api/graphql/#limits
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+
+LARGEST_PAGE = 100  # GitLab clamps silently above it
+COMPLEXITY_LIMIT = 250  # of an authenticated request
+ANONYMOUS_COMPLEXITY_LIMIT = 200
+TEXT_LIMIT = 10_000  # characters of a query
+
+_FACTS = (
+    "id fullPath webUrl archived description visibility topics createdAt updatedAt lastActivityAt"
+)
+_BLOB_FACTS = "oid size mode lfsOid"
+
+
+def alias(index: int) -> str:
+    """The alias under which the file number `index` is asked for."""
+    return f"f{index}"
+
+
+def read_projects(files: Sequence[str], *, text: bool = True, forks: bool = False) -> str:
+    """The query that reads `files` of the projects `$ids`.
+
+    Without `text` it asks only for oid, size and mode. `forks` asks for `isForked` too
+    (GitLab 16.9 or newer).
+    """
+    blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
+    blobs = " ".join(
+        f"{alias(n)}: blobs(paths: [{json.dumps(name, ensure_ascii=False)}], first: 1) "
+        f"{{ nodes {{ {blob} }} }}"
+        for n, name in enumerate(files)
+    )
+    facts = f"{_FACTS} isForked" if forks else _FACTS
+    return (
+        "query readProjects($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) "
+        f"{{ nodes {{ {facts} repository {{ rootRef empty {blobs} }} }} }} }}"
+    )
+
+
+def complexity(files: int, page: int, *, forks: bool = False) -> int:
+    """What GitLab charges at most for `read_projects` with so many files and projects."""
+    blob = 1 + len(_BLOB_FACTS.split()) + 1 + 2  # `nodes`, plain facts, lfsOid's and text's Gitaly
+    blobs = int((blob + 1 + 1 + 1) * 1.01)  # the field, its Gitaly call, its one path
+    repository = 1 + 2 + 2 + files * blobs  # rootRef and empty call Gitaly
+    project = 1 + len(_FACTS.split()) + forks + repository
+    return int((project + 1) * (1 + page / 100))
+
+
+def largest_page(files: Sequence[str], *, limit: int, forks: bool = False) -> int:
+    """The most projects that one request may ask for.
+
+    Raises `ConfigurationError` when the mappings want more files than one request can hold.
+    """
+    fits = len(read_projects(files, forks=forks)) <= TEXT_LIMIT
+    for page in range(LARGEST_PAGE, 0, -1):
+        if fits and complexity(len(files), page, forks=forks) <= limit:
+            return page
+    raise ConfigurationError(
+        [
+            Problem(
+                f"the mappings want {len(files)} file names, more than one GitLab request can "
+                "ask for; remove the mappings that you do not need",
+                "too-many-files",
+            )
+        ]
+    )
+
+
+def project_gid(project_id: int) -> str:
+    """A numeric id as GraphQL writes it."""
+    return f"gid://gitlab/Project/{project_id}"
+
+
+LIST_GROUP = f"""
+query listGroup($group: ID!, $first: Int, $after: String) {{
+  group(fullPath: $group) {{
+    projects(includeSubgroups: true, first: $first, after: $after) {{
+      nodes {{ {_FACTS} }}
+      pageInfo {{ hasNextPage endCursor }}
+    }}
+  }}
+}}
+"""

@@ -1,0 +1,119 @@
+"""`GitLabScraper`: enumerates and reads side by side, and yields records as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import unquote, urlsplit
+
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest
+from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.crawl import Crawl
+from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
+
+Progress = Callable[[int, int], None]
+
+
+class GitLabScraper:
+    """Reads the projects of a GitLab, or of one of its groups with all subgroups.
+
+    `url` is `https://host` or `https://host/group/subgroup`. `on_progress` hears how many
+    projects were seen and how many of them are done. `clock` (seconds since the epoch) and
+    `sleep` can be replaced. Raises `ConfigurationError` for a URL or token that cannot be one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        options: GitLabOptions | None = None,
+        on_progress: Progress = lambda seen, read: None,
+        clock: Clock = time.time,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        base, self._group = _split(url)
+        self._name = f"{base}/{self._group}" if self._group else base
+        self._options = options or GitLabOptions()
+        self._anonymous = not (token or "").strip()
+        self._on_progress = on_progress
+        self._client = GitLabClient(base, token, self._options, Throttle(clock, sleep))
+
+    def __repr__(self) -> str:
+        return f"GitLabScraper({self._name!r})"
+
+    @property
+    def name(self) -> str:
+        """The URL, group included."""
+        return self._name
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self._client.close()
+
+    async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+        """Yield a record a project as they come, and `ScrapeEnd` as the last one.
+
+        Raises `SourceRefused` when GitLab refuses the token, `SourceError` when not even the
+        first page can be had, `ConfigurationError` when too many file names are wanted.
+        """
+        before = self._client.requests
+        crawl = Crawl(
+            self._client,
+            self._options,
+            self._group,
+            request,
+            anonymous=self._anonymous,
+            on_progress=self._on_progress,
+        )
+        work = asyncio.create_task(crawl.run())
+        try:
+            while (record := await crawl.records.get()) is not None:
+                yield record
+            await work
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        yield ScrapeEnd(_coverage(request), self._client.requests - before)
+
+
+def _coverage(request: ScrapeRequest) -> Coverage:
+    if request.only:
+        return Coverage.SELECTED
+    return Coverage.FULL if request.since is None else Coverage.CHANGES
+
+
+def _split(url: str) -> tuple[str, str]:
+    """A URL as GitLab's address and a group's path ("" for all)."""
+    text = url.strip()
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise _not_a_url("its host or port cannot be read") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _not_a_url("it must begin with https:// (or http://) and name a host")
+    if parts.username or parts.password:
+        raise _not_a_url("it holds a user name or token; set the variable GITLAB_TOKEN instead")
+    if parts.query or parts.fragment:
+        raise _not_a_url("it must end after the host or the group's path")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    base = f"{parts.scheme}://{host}{f':{port}' if port else ''}"
+    return base, unquote(parts.path).strip("/")
+
+
+def _not_a_url(why: str) -> ConfigurationError:
+    # The text itself is not shown: it may hold a token.
+    return ConfigurationError(
+        [
+            Problem(
+                f"the source's URL is not one of a GitLab or a group: {why}. "
+                "Expected https://gitlab.example.com or https://gitlab.example.com/group/subgroup",
+                "source-invalid",
+            )
+        ]
+    )
