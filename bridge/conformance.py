@@ -112,8 +112,8 @@ def _path_conforms(path: str) -> None:
 
 async def exporter_conforms(make: Callable[[], Exporter], read: Read) -> None:
     """Publish, publish again, change, shrink. `read` gives what the destination holds, by path."""
-    entities = Artifact("entities/a.yaml", b"a: 1\n", "application/yaml", Stage.ENTITIES)
-    index = Artifact("index.yaml", b"index: [entities/a.yaml]\n", "application/yaml", Stage.INDEX)
+    entities = Artifact("entities/0.yaml", b"a: 1\n", "application/yaml", Stage.ENTITIES)
+    index = Artifact("index.yaml", b"index: [entities/0.yaml]\n", "application/yaml", Stage.INDEX)
     exporter = make()
     _must(isinstance(exporter, Exporter), "has `name`, `publish` and `close`")
     planned = await exporter.publish([entities, index], dry_run=True)
@@ -122,13 +122,13 @@ async def exporter_conforms(make: Callable[[], Exporter], read: Read) -> None:
     await _publishes(exporter, read, [index, entities], written=2)
     await _publishes(make(), read, [entities, index], written=0)
     await _publishes(make(), read, [replace(entities, body=b"a: 2\n"), index], written=1)
-    other = Artifact("entities/b.yaml", b"b: 1\n", "application/yaml", Stage.ENTITIES)
-    moved = replace(index, body=b"index: [entities/b.yaml]\n")
+    other = Artifact("entities/1.yaml", b"b: 1\n", "application/yaml", Stage.ENTITIES)
+    moved = replace(index, body=b"index: [entities/1.yaml]\n")
     await make().publish([other, moved])
     await make().publish([other, moved])
     held = set(await read())
-    _must({"entities/b.yaml", "index.yaml"} <= held, "what the index names is there")
-    _must("entities/a.yaml" not in held, "what two publishes no longer name is removed")
+    _must({"entities/1.yaml", "index.yaml"} <= held, "what the index names is there")
+    _must("entities/0.yaml" not in held, "what two publishes no longer name is removed")
     await exporter.close()
     await exporter.close()
 
