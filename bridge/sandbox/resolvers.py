@@ -289,6 +289,7 @@ PROJECT: Rows = {
     "group": lambda p, _, r: r.world.group(p.namespace),
     "httpUrlToRepo": lambda p, a, r: _web_url(p, a, r) + ".git",
     "id": _value(lambda p: f"{PROJECT_GID}{p.id}"),
+    "isForked": _value(lambda p: p.fork),
     "languages": _languages,
     "lastActivityAt": _value(lambda p: stamp(p.last_activity_at)),
     "name": _value(lambda p: p.name),

@@ -76,6 +76,7 @@ type Project {
   group: Group
   httpUrlToRepo: String
   id: ID!
+  isForked: Boolean
   languages: [RepositoryLanguage!]
   lastActivityAt: Time
   name: String!

@@ -324,11 +324,9 @@ class World:
 
     def _keep(self, project: SandboxProject) -> None:
         self._next_id = max(self._next_id, project.id + 1)
-        self._projects[project.id] = project
-        if not self._ids or project.id > self._ids[-1]:
-            self._ids.append(project.id)
-        else:
+        if project.id not in self._projects:
             insort(self._ids, project.id)
+        self._projects[project.id] = project
         self._by_path[project.path.lower()] = project.id
         if project.namespace.lower() not in self._groups:
             self.add_group(project.namespace)

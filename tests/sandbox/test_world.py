@@ -115,3 +115,12 @@ async def test_hooks_survive_a_dead_receiver(world: World) -> None:
     hooks = Hooks(world, "http://127.0.0.1:1/hook")
     world.add_project("a/b")
     assert await hooks.deliver() == [0]
+
+
+def test_a_moved_project_is_listed_once(world: World) -> None:
+    project = world.add_project("shop/api")
+    world.rename(project.id, "api-two")
+    world.transfer(project.id, "billing")
+    assert [found.id for found in world].count(project.id) == 1
+    world.delete(project.id)
+    assert project.id not in {found.id for found in world}
