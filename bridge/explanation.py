@@ -163,7 +163,8 @@ def _mentions(problem: Problem, asked: str) -> bool:
     text = asked.strip().lower()
     if ":" not in text and problem.ref:
         return problem.ref.rpartition("/")[2] == text
-    return text in (problem.ref, problem.project.lower())
+    project = problem.project.lower()
+    return text in (problem.ref, project, project.rpartition("/")[2])
 
 
 def _suggestions(asked: str, record: PassRecord) -> tuple[str, ...]:

@@ -122,14 +122,12 @@ async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
         manifests=verdicts(after),
         entities=catalog.counts(),
         gitlab_requests=recollection.end.requests if recollection.end else 0,
-        problems=tuple(
-            (
-                *withheld,
-                *refusals,
-                *recollection.problems,
-                *manifest_problems(after),
-                *processed.problems,
-            )
+        problems=(
+            *withheld,
+            *refusals,
+            *recollection.problems,
+            *manifest_problems(after),
+            *processed.problems,
         ),
         published=tuple(receipts),
         started_at=_iso(started),

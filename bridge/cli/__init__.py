@@ -1,0 +1,5 @@
+"""The command line: one module a command."""
+
+from bridge.cli.program import main
+
+__all__ = ["main"]

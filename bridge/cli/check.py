@@ -1,0 +1,106 @@
+"""`fester check`: manifests checked offline, for a service owner's own pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bridge.cli.offline import find_manifests, project_of, read_manifest
+from bridge.cli.options import mappings_option
+from bridge.cli.show import show_problems
+from bridge.errors import ConfigurationError
+from bridge.model.manifests import Verdict
+from bridge.model.problems import Problem, Severity
+from bridge.model.runs import problem_json
+from bridge.processors.mapping import Mappings, load_mappings
+from bridge.processors.rules import broken_rules
+
+# Severities of GitLab's code-quality report: info, minor, major, critical, blocker.
+_GITLAB = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "gitlab"]),
+    default="text",
+    show_default=True,
+    help="gitlab: a code-quality report, shown in the merge request.",
+)
+@mappings_option
+@click.pass_context
+def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Path | None) -> None:
+    """Check the manifests at PATHS (files, or folders to search).
+
+    Exit code 0: all fine (warnings allowed). 1: something to fix. 2: a path or mapping is wrong.
+    """
+    loaded = load_mappings(mappings)
+    checked = 0
+    problems: list[Problem] = []
+    for path, name in find_manifests(paths, loaded.files):
+        checked += 1
+        problems.extend(_check_one(loaded, path, name))
+    if not checked:
+        message = f"no manifest found; looked for {', '.join(loaded.files)}"
+        where = ", ".join(map(str, paths))
+        raise ConfigurationError([Problem(message, "nothing-to-check", file=where)])
+    {"text": _as_text, "json": _as_json, "gitlab": _as_gitlab}[format_](problems, checked)
+    ctx.exit(1 if any(p.severity is Severity.ERROR for p in problems) else 0)
+
+
+def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
+    """A file's problems, placed at its path on this machine."""
+    translation = mappings.translate(project_of(path), read_manifest(path, name))
+    problems = [problem.at(project="", file=str(path)) for problem in translation.problems]
+    if translation.verdict is Verdict.IGNORED:
+        message = f"ignored: {translation.reason}"
+        problems.append(Problem(message, "manifest-ignored", Severity.INFO, file=str(path)))
+    for draft in translation.drafts:
+        for broken in broken_rules(draft.body):
+            message = f"{draft.body['kind']} {broken.path}: {broken.message}"
+            problems.append(
+                Problem(
+                    message, "entity-invalid", file=str(path), line=draft.line, column=draft.column
+                )
+            )
+    return problems
+
+
+def _as_text(problems: Sequence[Problem], checked: int) -> None:
+    show_problems(Console(), problems, shown=1000)
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    noun = "manifest" if checked == 1 else "manifests"
+    click.echo(f"{checked} {noun} checked, {errors} errors, {len(problems) - errors} other notes")
+
+
+def _as_json(problems: Sequence[Problem], checked: int) -> None:
+    tree = {"checked": checked, "problems": [problem_json(problem) for problem in problems]}
+    click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
+
+
+def _as_gitlab(problems: Sequence[Problem], checked: int) -> None:
+    """GitLab's code-quality format: docs.gitlab.com/ci/testing/code_quality."""
+    seen: dict[str, int] = {}
+    issues = []
+    for problem in problems:
+        # A fingerprint outlives moved lines, so that GitLab knows an old finding again.
+        key = f"{problem.file}\0{problem.rule}\0{problem.message}"
+        seen[key] = seen.get(key, 0) + 1
+        digest = hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()
+        issues.append(
+            {
+                "description": problem.message,
+                "check_name": problem.rule,
+                "fingerprint": digest,
+                "severity": _GITLAB[problem.severity],
+                "location": {"path": problem.file, "lines": {"begin": max(problem.line, 1)}},
+            }
+        )
+    click.echo(json.dumps(issues, indent=2, ensure_ascii=False))

@@ -1,0 +1,91 @@
+"""`fester demo`: the sandbox GitLab with a sample organization, crawled and served."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+from rich.console import Console
+
+from bridge.cli.serve import serving, until_told_to_stop
+from bridge.cli.show import progress_of_pass, show_report
+from bridge.model.runs import Report
+from bridge.pipeline import Wish, run_pass
+from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.organization import sample_organization
+from bridge.settings import Settings
+from bridge.wiring import utc_now, wired
+
+# The sandbox's own token: it opens nothing but the sandbox.
+SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 — not a secret
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Make one pass, print what it gave, and end.")
+@click.option("--port", type=int, default=8080, show_default=True, help="Port to serve on.")
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("fester-demo"),
+    show_default=True,
+    help="Folder for the published catalog.",
+)
+@click.pass_context
+def demo(ctx: click.Context, once: bool, port: int, to: Path) -> None:
+    """Crawl a sample organization in a sandbox GitLab on this machine.
+
+    Nothing leaves the machine. With --once the exit code is 0 although the sample holds a project
+    that cannot be read: that is part of the show.
+    """
+    if not once:
+        asyncio.run(_serve(port, to))
+        return
+    report = asyncio.run(_once(to))
+    show_report(Console(), report)
+    click.echo(f"\nThe catalog lies in {to}/")
+    click.echo(f"  {to}/index.yaml      the address that goes into Backstage")
+    click.echo(f"  {to}/entities/       the entities, in shards")
+    click.echo(f"  {to}/catalog.json    every entity with its provenance")
+    click.echo(f"  {to}/services.csv    one line a service")
+    click.echo(
+        "\nNext: `fester demo` serves it on http://127.0.0.1:8080/ ; or ask why a service is "
+        f"missing:\n  fester explain --store {_store(to)} SERVICE"
+    )
+    ctx.exit(1 if report.outcome.exit_code == 1 else 0)
+
+
+def _store(to: Path) -> str:
+    return f"sqlite:///{to}/.fester.db"
+
+
+def _settings(url: str, port: int, to: Path) -> Settings:
+    to.mkdir(parents=True, exist_ok=True)
+    return Settings.model_validate(
+        {
+            "from": url,
+            "to": [str(to)],
+            "store": _store(to),
+            "port": port,
+            "every": 30,
+            "token": SecretStr(SANDBOX_TOKEN),
+        }
+    )
+
+
+async def _once(to: Path) -> Report:
+    sandbox = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
+    async with running(sandbox) as url, wired(_settings(url, 0, to)) as parts:
+        with progress_of_pass() as progress:
+            return (await run_pass(parts.stages, Wish(progress=progress))).record.report
+
+
+async def _serve(port: int, to: Path) -> None:
+    sandbox = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
+    async with running(sandbox) as url:
+        settings = _settings(url, port, to)
+        async with wired(settings) as parts, serving(parts, settings, Wish()) as address:
+            click.echo(f"the sandbox GitLab answers at {url}")
+            click.echo(f"serving {address} (Ctrl-C ends it)")
+            await until_told_to_stop()

@@ -1,0 +1,77 @@
+"""`fester map`: the entities that one manifest becomes, and where every field came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bridge.cli.offline import project_of, read_manifest
+from bridge.cli.options import mappings_option
+from bridge.cli.show import plain, show_problems
+from bridge.errors import ConfigurationError
+from bridge.exporters.yaml_text import document
+from bridge.model.manifests import Verdict
+from bridge.model.problems import Problem
+from bridge.model.scrape import Project
+from bridge.processors.mapping import Explanation, load_mappings
+from bridge.processors.rules import neutralise
+
+
+@click.command("map")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as", "name", metavar="NAME", help="Read FILE as if it were called NAME.")
+@click.option("--project", metavar="PATH", help="The GitLab project's path to assume.")
+@click.option("--web-url", metavar="URL", default="", help="The GitLab project's URL to assume.")
+@click.option("--explain", is_flag=True, help="For every field: the mapping's and manifest's line.")
+@mappings_option
+@click.pass_context
+def map_command(  # noqa: PLR0917 — click passes the options by name
+    ctx: click.Context,
+    file: Path,
+    name: str | None,
+    project: str | None,
+    web_url: str,
+    explain: bool,
+    mappings: Path | None,
+) -> None:
+    """Print the entities that the manifest FILE becomes.
+
+    Exit code 0: entities. 1: the manifest is broken or not ours; the reason is printed.
+    """
+    loaded = load_mappings(mappings)
+    name = name or file.name
+    if name not in loaded.files:
+        message = (
+            f"no mapping wants the name {name!r}; say --as NAME with one of "
+            f"{', '.join(loaded.files)}"
+        )
+        raise ConfigurationError([Problem(message, "name-unknown", file=str(file))])
+    assumed = project_of(file)
+    if project or web_url:
+        assumed = Project(0, project or assumed.path, web_url, default_branch="main")
+    manifest = read_manifest(file, name)
+    translation = loaded.translate(assumed, manifest)
+    errors = Console(stderr=True)
+    show_problems(errors, [p.at(project="", file=str(file)) for p in translation.problems])
+    if translation.verdict is not Verdict.VALID:
+        if translation.reason:
+            click.echo(plain(f"ignored: {translation.reason}"), err=True)
+        ctx.exit(1)
+    if explain:
+        _explain(loaded.explain(assumed, manifest), str(file))
+    else:
+        click.echo("---\n".join(document(neutralise(d.body)) for d in translation.drafts), nl=False)
+
+
+def _explain(explanation: Explanation, file: str) -> None:
+    """A line a field: its value, the mapping's place, and the manifest's places."""
+    for entity in explanation.entities:
+        click.echo(plain(str(entity.ref)))
+        for field in entity.fields:
+            value = json.dumps(field.value, ensure_ascii=False)
+            places = ", ".join(f"{file}:{at.line}:{at.column}" for at in field.sources)
+            click.echo(plain(f"  {field.path} = {value}"))
+            click.echo(plain(f"      {field.mapping}  from {places or 'the mapping alone'}"))

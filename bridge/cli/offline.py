@@ -1,0 +1,84 @@
+"""Reading manifests from this machine's disk, for the commands that need no GitLab."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.text import Limits
+
+_DEEPEST = 8  # folders below a given path
+_MOST = 10_000  # manifests in one call
+
+
+def read_manifest(path: Path, name: str) -> ManifestFile:
+    """The file at `path` as if it were called `name` in a repository.
+
+    Text that is not UTF-8 is kept as what the reader refuses. Raises `ConfigurationError` when
+    the file cannot be read at all.
+    """
+    limit = Limits().bytes
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(limit + 1)
+        size = path.stat().st_size
+    except OSError as error:
+        problem = Problem(f"cannot be read: {error.strerror}", "unreadable", file=str(path))
+        raise ConfigurationError([problem]) from None
+    oid = hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest()
+    if len(raw) > limit:
+        return ManifestFile(name, oid, size, None, f"{size} bytes; the limit is {limit}")
+    try:
+        return ManifestFile(name, oid, size, raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return ManifestFile(
+            name, oid, size, None, f"not UTF-8 (line {line}); save the file as UTF-8"
+        )
+
+
+def project_of(path: Path) -> Project:
+    """A stand-in for the project that a lone file belongs to: named after its folder."""
+    name = path.resolve().parent.name or "project"
+    return Project(id=0, path=name)
+
+
+def find_manifests(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Each manifest below `paths` and the name it goes by.
+
+    A file that is named outright is taken if its name is wanted. Symbolic links are not followed.
+    Raises `ConfigurationError` for paths that do not exist and names that no mapping wants.
+    """
+    problems = []
+    found: list[tuple[Path, str]] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend((file, file.name) for file in _walk(path, set(names), _DEEPEST))
+        elif not path.exists():
+            problems.append(Problem("no such file or folder", "path-missing", file=str(path)))
+        elif path.name in names:
+            found.append((path, path.name))
+        else:
+            message = f"no mapping wants this name; they want {', '.join(names)}"
+            problems.append(Problem(message, "name-unknown", file=str(path)))
+    if problems:
+        raise ConfigurationError(problems)
+    yield from found[:_MOST]
+
+
+def _walk(folder: Path, names: set[str], depth: int) -> Iterator[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            continue
+        if entry.is_file() and entry.name in names:
+            yield entry
+        elif entry.is_dir() and depth and entry.name not in (".git", "node_modules"):
+            yield from _walk(entry, names, depth - 1)

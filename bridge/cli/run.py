@@ -1,0 +1,51 @@
+"""`fester run`: one pass."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bridge.cli.options import pass_options, settings_from
+from bridge.cli.show import progress_of_pass, show_report, write_report
+from bridge.model.runs import Report
+from bridge.pipeline import Wish, run_pass
+from bridge.settings import Settings
+from bridge.wiring import wired
+
+
+@click.command()
+@pass_options
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    config: Path | None,
+    report: Path | None,
+    dry_run: bool,
+    accept_removals: bool,
+    **flags: Any,
+) -> None:
+    """Make one pass: scrape, translate, merge, validate, publish.
+
+    Exit code 0: complete. 1: failed, nothing published. 2: configuration to fix. 3: published,
+    but something could not be read (what was known of it is kept).
+    """
+    settings = settings_from(flags, config=config, need=("from", "to"))
+    account = asyncio.run(_one_pass(settings, dry_run, accept_removals))
+    if report is not None:
+        write_report(report, account)
+    show_report(Console(), account)
+    if dry_run:
+        click.echo("dry run: nothing was written")
+    ctx.exit(account.outcome.exit_code)
+
+
+async def _one_pass(settings: Settings, dry_run: bool, accept_removals: bool) -> Report:
+    async with wired(settings) as parts:
+        with progress_of_pass() as progress:
+            wish = Wish(dry_run=dry_run, accept_removals=accept_removals, progress=progress)
+            return (await run_pass(parts.stages, wish)).record.report

@@ -1,0 +1,139 @@
+"""`fester serve`: passes on a schedule, and the HTTP side of what the last one gave."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+from aiohttp import web
+from rich.console import Console
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.cli.options import pass_options, settings_from
+from bridge.cli.show import show_report, write_report
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+from bridge.model.runs import Report
+from bridge.pipeline import Wish, run_pass
+from bridge.schedule import Schedule
+from bridge.settings import Settings
+from bridge.wiring import Wired, utc_now, wired
+
+
+@click.command()
+@pass_options
+@click.option("--host", help="Address to listen on (127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on (8080).")
+@click.option("--every", metavar="TIME", help="Time between two passes, such as 10m.")
+@click.option("--open", "open_", is_flag=True, help="Serve other machines without authentication.")
+def serve(
+    config: Path | None,
+    report: Path | None,
+    dry_run: bool,
+    accept_removals: bool,
+    open_: bool,
+    **flags: Any,
+) -> None:
+    """Make passes on a schedule and serve what the last one gave."""
+    settings = settings_from(flags, config=config, need=("from",))
+    refuse_open_address(settings.host, open_)
+    wish = Wish(dry_run=dry_run, accept_removals=accept_removals)
+    asyncio.run(_serve(settings, wish, report))
+
+
+def refuse_open_address(host: str, opened: bool) -> None:
+    """Raise `ConfigurationError` for an address that other machines reach, unless `--open`."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback and not opened:
+        message = (
+            f"--host {host} lets other machines read the catalog without authentication; "
+            "add --open if that is meant, or keep 127.0.0.1 behind a proxy that authenticates"
+        )
+        raise ConfigurationError([Problem(message, "open-address")])
+
+
+async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:
+    async with wired(settings) as parts, serving(parts, settings, wish, report) as url:
+        click.echo(f"serving {url} (Ctrl-C ends it)")
+        await until_told_to_stop()
+
+
+async def until_told_to_stop() -> None:
+    """Wait for SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+@asynccontextmanager
+async def serving(
+    parts: Wired, settings: Settings, wish: Wish, report: Path | None = None
+) -> AsyncIterator[str]:
+    """The HTTP server and the schedule, running; yields the base URL."""
+    live = Live(
+        schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all}
+    )
+    await _show_latest(parts, live)
+    console = Console(stderr=True)
+
+    async def make_pass() -> None:
+        # Shielded: a stop in mid-pass lets the publish end cleanly.
+        account = await asyncio.shield(_pass_into(parts, live, wish))
+        show_report(console, account)
+        if report is not None:
+            write_report(report, account)
+
+    runner = web.AppRunner(make_app(live, clock=utc_now), handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        port = await _start(site, runner, settings)
+        schedule = asyncio.create_task(Schedule(make_pass, settings.every).run())
+        try:
+            yield f"http://{settings.host}:{port}/"
+        finally:
+            schedule.cancel()
+            with suppress(asyncio.CancelledError):
+                await schedule
+    finally:
+        await runner.cleanup()
+
+
+async def _start(site: web.TCPSite, runner: web.AppRunner, settings: Settings) -> int:
+    try:
+        await site.start()
+    except OSError as error:
+        message = (
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "choose another --port, or stop what listens there"
+        )
+        raise ConfigurationError([Problem(message, "cannot-listen")]) from None
+    return int(runner.addresses[0][1])
+
+
+async def _show_latest(parts: Wired, live: Live) -> None:
+    """Serve what the last pass before a restart gave, until the first new one ends."""
+    record = await parts.store.latest(parts.stages.scraper.name)
+    if record is None or not record.catalog.entities:
+        return
+    memory = await parts.store.load(parts.stages.scraper.name)
+    live.show(record, parts.stages.render(record.catalog), memory, utc_now())
+
+
+async def _pass_into(parts: Wired, live: Live, wish: Wish) -> Report:
+    done = await run_pass(parts.stages, wish)
+    memory = await parts.store.load(parts.stages.scraper.name)
+    live.show(done.record, done.artifacts, memory, utc_now())
+    return done.record.report

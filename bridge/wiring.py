@@ -1,0 +1,163 @@
+"""The only module that knows everyone: settings in, the parts of a pass out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.errors import ConfigurationError
+from bridge.exporters import destination
+from bridge.exporters.render import render_catalog
+from bridge.history import open_store
+from bridge.history.store import SqlStore
+from bridge.model.problems import Problem
+from bridge.pipeline import Guard, Stages
+from bridge.ports import Exporter, Processor, Scraper
+from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
+from bridge.processors.merging import MergeRules
+from bridge.processors.services_csv import ServicesCsv
+from bridge.scrapers import source
+from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.settings import Settings
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """The parts of a pass, with what else commands need."""
+
+    stages: Stages
+    mappings: Mappings
+    store: SqlStore
+
+
+def utc_now() -> datetime:
+    """The clock of the whole program."""
+    return datetime.now(UTC)
+
+
+def scraper(settings: Settings) -> Scraper:
+    """The scraper for `settings.source`: an extension's if one takes it, else ours."""
+    for factory in _extensions("fester.scrapers"):
+        made: Scraper | None = factory(settings.source)
+        if made is not None:
+            return made
+    token = settings.token.get_secret_value() if settings.token else None
+    gitlab = settings.gitlab
+    options = GitLabOptions(
+        archived=gitlab.archived,
+        forks=gitlab.forks,
+        membership=gitlab.membership,
+        exclude=gitlab.exclude,
+        topics=gitlab.topics,
+        concurrency=gitlab.concurrency,
+        page_size=gitlab.page_size,
+        timeout=gitlab.timeout,
+    )
+    return source(settings.source, token, options=options)
+
+
+def exporters(settings: Settings) -> tuple[Exporter, ...]:
+    """An exporter for every destination; all that are not understood are reported at once."""
+    made: list[Exporter] = []
+    problems: list[Problem] = []
+    for text in settings.to:
+        try:
+            made.append(_exporter(text))
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return tuple(made)
+
+
+def _exporter(text: str) -> Exporter:
+    for factory in _extensions("fester.exporters"):
+        made: Exporter | None = factory(text)
+        if made is not None:
+            return made
+    return destination(text)
+
+
+def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:
+    """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once."""
+    problems: list[Problem] = []
+    mappings = _collected(problems, lambda: load_mappings(folder))
+    rules = _collected(problems, lambda: MergeRules.load(_merge_file(folder)))
+    if problems or mappings is None or rules is None:
+        raise ConfigurationError(problems)
+    return mappings, rules
+
+
+def _collected(problems: list[Problem], load: Callable[[], Made]) -> Made | None:
+    try:
+        return load()
+    except ConfigurationError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _merge_file(folder: Path | None) -> Path:
+    own = folder / "merge.yaml" if folder is not None else None
+    return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
+
+
+def processors(rules: MergeRules) -> tuple[Processor, ...]:
+    """Ours, and every extension's."""
+    extensions = (factory() for factory in _extensions("fester.processors"))
+    return (BackstageProcessor(rules), ServicesCsv(), *extensions)
+
+
+def _extensions(group: str) -> Iterator[Callable[..., Any]]:
+    """The factories that other packages register, in the order of their names."""
+    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+        try:
+            yield entry.load()
+        except Exception as error:
+            problem = Problem(
+                f"the extension {entry.name!r} ({entry.value}) cannot be loaded: "
+                f"{type(error).__name__}: {error}; mend or uninstall its package",
+                "extension-broken",
+            )
+            raise ConfigurationError([problem]) from error
+
+
+@asynccontextmanager
+async def wired(settings: Settings) -> AsyncIterator[Wired]:
+    """Everything open for passes; closed again at the end. Yields `Wired`.
+
+    Raises `ConfigurationError` with the problems of mappings and destinations together.
+    """
+    problems: list[Problem] = []
+    loaded = _collected(problems, lambda: mappings_and_rules(settings.mappings))
+    reading = _collected(problems, lambda: scraper(settings))
+    writing = _collected(problems, lambda: exporters(settings))
+    if problems or loaded is None or reading is None or writing is None:
+        raise ConfigurationError(problems)
+    mappings, rules = loaded
+    store = await open_store(settings.store)
+    stages = Stages(
+        scraper=reading,
+        translator=mappings,
+        processors=processors(rules),
+        exporters=writing,
+        store=store,
+        render=partial(render_catalog, prefix=settings.location_prefix),
+        clock=utc_now,
+        guard=Guard(settings.guard.share, settings.guard.at_least),
+    )
+    try:
+        yield Wired(stages, mappings, store)
+    finally:
+        await reading.close()
+        for exporter in writing:
+            await exporter.close()
+        await store.close()

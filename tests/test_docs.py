@@ -1,0 +1,69 @@
+"""What the README shows works as it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import main
+from bridge.settings import load_settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def block(marker: str, language: str) -> str:
+    found = re.search(rf"{re.escape(marker)}\n```{language}\n(.*?)```", README, re.DOTALL)
+    assert found, marker
+    return found[1]
+
+
+def fester(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def test_the_tutorials_mapping_loads_and_its_example_passes(tmp_path: Path) -> None:
+    for name, language in (("team-service.schema.json", "json"), ("team-service.yaml", "yaml")):
+        (tmp_path / name).write_text(block(f"<!-- tutorial: {name} -->", language), "utf-8")
+    code, output = fester("mappings", "check", str(tmp_path))
+    assert code == 0, output
+    code, output = fester("mappings", "test", str(tmp_path))
+    assert code == 0, output
+    assert "A service that runs on a database" in output
+
+
+def test_the_example_manifest_is_valid_without_a_warning(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(# yaml-language-server.*?)```", README, re.DOTALL)
+    assert found
+    (tmp_path / "qm.yaml").write_text(found[1], "utf-8")
+    code, output = fester("check", str(tmp_path / "qm.yaml"))
+    assert (code, output) == (0, "1 manifest checked, 0 errors, 0 other notes\n")
+
+
+def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(from: https://gitlab.*?)```", README, re.DOTALL)
+    assert found
+    path = tmp_path / "fester.yaml"
+    path.write_text(found[1], "utf-8")
+    settings = load_settings({}, config=path, environment={})
+    assert settings.every == 600
+    assert settings.gitlab.exclude == ("sandbox/**", "**/playground-*")
+    assert load_settings({}, environment={}).guard == settings.guard
+
+
+def test_the_readme_names_every_command() -> None:
+    missing = [name for name in main.commands if f"fester {name}" not in README]
+    assert missing == []
+
+
+def test_exactly_two_set_up_commands_build_an_environment() -> None:
+    assert README.count("python3 -m venv") == 2
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
+def test_links_lead_to_files_that_are_there(link: str) -> None:
+    assert (ROOT / link).exists()
