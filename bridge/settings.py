@@ -98,7 +98,7 @@ class Settings(_Section):
     port: int = Field(8080, ge=0, le=65535, description="port that `serve` listens on")
     location_prefix: str = Field(
         "fester",
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$",
         description="how the published Location entities' names begin",
     )
     gitlab: GitLabSettings = GitLabSettings()

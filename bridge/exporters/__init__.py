@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
@@ -10,17 +11,19 @@ from bridge.exporters.gcs import GcsExporter
 from bridge.model.problems import Problem
 from bridge.ports import Exporter
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+
 
 def destination(text: str) -> Exporter:
     """The exporter for a destination as a user writes it: `gs://bucket/prefix` or a folder.
 
-    Raises `ConfigurationError` for any other scheme.
+    Raises `ConfigurationError` for anything else, a scheme with a slash too few included: a
+    folder named `gs:` is nobody's wish.
     """
-    scheme, found, _ = text.partition("://")
-    if not found:
-        return FolderExporter(Path(text))
-    if scheme == "gs":
+    if text.startswith("gs://"):
         return GcsExporter(text)
+    if text.strip() and not _SCHEME.match(text):
+        return FolderExporter(Path(text))
     message = f"{text!r} is no destination: expected a folder or gs://bucket/prefix"
     raise ConfigurationError([Problem(message, "destination-unknown")])
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bridge.errors import PublishConflict, PublishError
-from bridge.exporters.plan import Plan, make_plan
+from bridge.exporters.plan import Plan, check_paths, make_plan
 from bridge.exporters.render import CATALOG, INDEX, SHARDS
 from bridge.model.runs import Artifact, Receipt, Stage
 
@@ -40,12 +40,14 @@ class FolderExporter:
         """Nothing is held open between publishes."""
 
     def _publish(self, artifacts: Sequence[Artifact], dry_run: bool) -> Receipt:
+        check_paths(artifacts)
         try:
+            self._refuse_links(artifacts)
             if dry_run:
                 return self._plan(artifacts).receipt(self.name)
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._locked():
-                self._sweep()
+                self._sweep(artifacts)
                 plan = self._plan(artifacts)
                 self._carry_out(plan)
         except OSError as error:
@@ -78,15 +80,15 @@ class FolderExporter:
             for artifact in written:
                 self._write(artifact)
             # The names are on disk before anything refers to them.
-            for parent in {(self.folder / artifact.path).parent for artifact in written}:
-                _sync_folder(parent)
+            for folder in self._folders(written) if written else ():
+                _sync_folder(folder)
         for path in plan.remove:
             (self.folder / path).unlink(missing_ok=True)
 
     def _write(self, artifact: Artifact) -> None:
         """Write beside the target and put it in place in one step."""
         target = self.folder / artifact.path
-        self._make_parents(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
@@ -99,25 +101,34 @@ class FolderExporter:
             temporary.unlink(missing_ok=True)
             raise
 
-    def _make_parents(self, target: Path) -> None:
-        """Make the folders above `target`; none below the destination may lead elsewhere."""
-        above = self.folder
-        for part in target.relative_to(self.folder).parts[:-1]:
-            above = above / part
-            if above.is_symlink():
-                raise PublishError(f"{above} is a symbolic link; publish into a plain folder")
-            above.mkdir(exist_ok=True)
+    def _folders(self, artifacts: Sequence[Artifact]) -> list[Path]:
+        """Every folder from the destination down to these artifacts, the inner ones first."""
+        found = {self.folder, self.folder / SHARDS}
+        for artifact in artifacts:
+            above = Path(artifact.path).parents
+            found |= {self.folder / parent for parent in above}
+        return sorted(filter(Path.is_dir, found), reverse=True)
 
-    def _sweep(self) -> None:
+    def _refuse_links(self, artifacts: Sequence[Artifact]) -> None:
+        """No folder below the destination may lead out of it."""
+        for folder in self._folders(artifacts):
+            if folder != self.folder and folder.is_symlink():
+                raise PublishError(
+                    f"{folder} is a symbolic link: replace it by a plain folder, or publish to "
+                    "where it leads"
+                )
+
+    def _sweep(self, artifacts: Sequence[Artifact]) -> None:
         """Remove what a publish that was killed left behind."""
-        for parent in (self.folder, self.folder / SHARDS):
-            for leftover in parent.glob(f"{_TEMPORARY}*"):
+        for folder in self._folders(artifacts):
+            for leftover in folder.glob(f"{_TEMPORARY}*"):
                 leftover.unlink(missing_ok=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the destination alone; the lock ends with the process, however that ends."""
-        with open(self.folder / _LOCK, "a", encoding="utf-8") as lock:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        with os.fdopen(os.open(self.folder / _LOCK, flags, 0o644), "rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.errors import PublishError
-from bridge.exporters.render import INDEX, SHARDS
+from bridge.exporters.render import SHARDS
 from bridge.model.runs import Artifact, Receipt, Stage
 
 # A reader must find what the index names: entities, then the index, then what nobody names.
@@ -15,6 +15,8 @@ _ORDER = {Stage.ENTITIES: 0, Stage.INDEX: 1, Stage.DATA: 2}
 # Backstage's bucket reader does not decode names, so they hold nothing that needs encoding.
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _OURS = re.compile(re.escape(SHARDS) + r"(?:all|[01]+)\.yaml")
+# Names that a publisher uses for itself: locks, leases and half-written files.
+_RESERVED = re.compile(r"(?:.*/)?\.fester-[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Plan:
     write: tuple[Artifact, ...]
     keep: tuple[Artifact, ...]
     remove: tuple[str, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to write and nothing to remove."""
+        return not self.write and not self.remove
 
     def receipt(self, to: str) -> Receipt:
         """The account of this plan once it is done."""
@@ -43,28 +50,45 @@ def make_plan(
 ) -> Plan:
     """Compare what is to be with what is there.
 
-    `existing` maps the destination's paths to digests as `digest` makes them. Removals are late: a
+    `existing` maps the destination's paths to digests as `digest` makes them; `previous_index` is
+    the index that lies there, None if there is none. Removals are late: a
     shard goes only when neither the new index nor the one before (`previous_index`) names it, so
     that a reader who holds the old index still finds its files. Files that are not ours stay.
     Raises `PublishError` for a path that is not safe, or that comes twice.
     """
+    check_paths(artifacts)
     ordered = sorted(artifacts, key=lambda artifact: (_ORDER[artifact.stage], artifact.path))
-    paths = [artifact.path for artifact in ordered]
-    for path in paths:
-        if not _PATH.fullmatch(path):
-            raise PublishError(f"{path!r} cannot be published: use letters, digits and ._-/ only")
-    if len(set(paths)) != len(paths):
-        twice = sorted({path for path in paths if paths.count(path) > 1})
-        raise PublishError(f"two artifacts have the same path: {', '.join(twice)}")
+    paths = {artifact.path for artifact in ordered}
     keep = [a for a in ordered if existing.get(a.path) == digest(a.body)]
     kept = {artifact.path for artifact in keep}
-    named = _named_by(previous_index) if INDEX in existing else set()
-    stale = sorted(path for path in existing if _OURS.fullmatch(path) and path not in set(paths))
+    named = _named_by(previous_index)
+    stale = sorted(path for path in existing if _OURS.fullmatch(path) and path not in paths)
     return Plan(
         write=tuple(artifact for artifact in ordered if artifact.path not in kept),
         keep=tuple(keep),
         remove=tuple(path for path in stale if path not in named),
     )
+
+
+def check_paths(artifacts: Sequence[Artifact]) -> None:
+    """Raise `PublishError` unless every path is safe at any destination, and comes once."""
+    seen: set[str] = set()
+    for path in (artifact.path for artifact in artifacts):
+        if not is_safe(path):
+            raise PublishError(
+                f"{path!r} cannot be published: a path is relative, of letters, digits and ._-/ "
+                "only, without '..'; names that begin with .fester- are Fester's own"
+            )
+        if path in seen:
+            raise PublishError(
+                f"two artifacts have the same path {path!r}: each processor needs its own names"
+            )
+        seen.add(path)
+
+
+def is_safe(path: str) -> bool:
+    """Whether a relative path stays below its root and needs no encoding anywhere."""
+    return bool(_PATH.fullmatch(path)) and not _RESERVED.fullmatch(path)
 
 
 def _named_by(index: bytes | None) -> set[str]:

@@ -12,6 +12,7 @@ wrong with one shard freezes that shard alone.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
@@ -27,11 +28,18 @@ SHARDS = "entities/"
 _YAML = "application/yaml; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
 _HEADER = "# Written by Fester from manifests in GitLab. Edit those: this file is overwritten.\n"
-_HASH_BITS = 64
+_HASH_BITS = 40
+# A name in Backstage has 63 characters at most; "-" and the bits come after the prefix.
+_PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,20}[A-Za-z0-9])?")
 
 
 def render_catalog(catalog: Catalog, *, prefix: str = "fester") -> tuple[Artifact, ...]:
-    """The shards, the index and `catalog.json`. `prefix` begins the Locations' names."""
+    """The shards, the index and `catalog.json`. `prefix` begins the Locations' names.
+
+    Raises ValueError for a prefix that Backstage would not take, or of more than 22 characters.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError(f"{prefix!r} cannot begin a Location's name: use 1-22 of A-Z a-z 0-9 ._-")
     shards = [(bits, _shard(bits, entities)) for bits, entities in _placed(tuple(catalog.entities))]
     index = _index([bits for bits, _ in shards], prefix)
     return (*(artifact for _, artifact in shards), index, _catalog_json(catalog))
@@ -91,16 +99,19 @@ def _location(bits: str, prefix: str, targets: list[str]) -> Json:
         "apiVersion": "backstage.io/v1alpha1",
         "kind": "Location",
         "metadata": {
-            "name": f"{prefix}-{bits or 'all'}"[:63],
+            "name": f"{prefix}-{bits or 'all'}",
             "description": "A part of the catalog that Fester keeps",
         },
         "spec": {"targets": targets},
     }
 
 
+_json_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
+
+
 def _catalog_json(catalog: Catalog) -> Artifact:
     lines = ",\n".join(
-        json.dumps(_with_origins(entity), ensure_ascii=False, sort_keys=True)
+        _json_line(_with_origins(entity))
         for entity in sorted(catalog.entities, key=lambda entity: str(entity.ref))
     )
     body = f'{{"format": 1, "entities": [\n{lines}\n]}}\n'
@@ -121,6 +132,6 @@ def _with_origins(entity: CatalogEntity) -> Json:
                 "mapping": origin.mapping,
                 "kept_since": origin.kept_since,
             }
-            for origin in entity.origins
+            for origin in sorted(entity.origins)
         ],
     }

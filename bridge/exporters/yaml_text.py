@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from bridge.model.entities import Json
@@ -30,58 +30,88 @@ _SPECIAL = re.compile(
 # JSON leaves these as they are, and YAML readers differ on them.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _LONGEST_PLAIN = 200
+# YAML 1.2, 7.4.2: a key without "?" ends within 1,024 characters; libyaml counts bytes.
+_LONGEST_KEY = 1000
+
+_json_text = json.JSONEncoder(ensure_ascii=False).encode
+_json_number = json.JSONEncoder(allow_nan=False).encode
 
 
 def document(tree: Json) -> str:
-    """One YAML document, ending in a line break, for a tree of dict, list, str, int, bool, None.
+    """One YAML document, ending in a line break, for a tree of dict, list, str, number, bool, None.
 
     Equal trees give equal text, whatever the order of their keys. Raises TypeError for a key that
     is not text, ValueError for a number that JSON cannot say.
     """
+    lines: list[str] = []
     if isinstance(tree, Mapping) and tree:
-        return "".join(_mapping(tree, ""))
-    if isinstance(tree, list | tuple) and tree:
-        return "".join(_sequence(tree, ""))
-    return f"{_scalar(tree)}\n"
+        _mapping(tree, "", "", lines.append)
+    elif isinstance(tree, list | tuple) and tree:
+        _sequence(tree, "", "", lines.append)
+    else:
+        lines.append(f"{_scalar(tree)}\n")
+    return "".join(lines)
 
 
-@lru_cache(maxsize=65_536)
 def text(value: str) -> str:
     """A text as a YAML scalar on one line."""
-    if len(value) <= _LONGEST_PLAIN and _PLAIN.fullmatch(value) and not _SPECIAL.fullmatch(value):
+    # Short texts recur over the entities; long ones would only fill the memory.
+    return _short(value) if len(value) <= _LONGEST_PLAIN else _quoted(value)
+
+
+@lru_cache(maxsize=32_768)
+def _short(value: str) -> str:
+    if _PLAIN.fullmatch(value) and not _SPECIAL.fullmatch(value):
         return value
-    quoted = json.dumps(value, ensure_ascii=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    return _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", _json_text(value))
 
 
 def _order(key: str) -> tuple[int, str]:
     return (_RANK.get(key, len(_FIRST)), key)
 
 
-def _mapping(tree: Mapping[str, Json], indent: str) -> Iterator[str]:
+def _mapping(
+    tree: Mapping[str, Json], first: str, indent: str, write: Callable[[str], None]
+) -> None:
+    """Write the entries; the first one begins with `first` ("- " of a list), the rest `indent`."""
     for key in sorted(tree, key=_order):
+        head = f"{first}{text(key)}:"
+        if len(key) > _LONGEST_KEY // 6:  # six bytes or fewer a character, however it is written
+            head = _long_key(first, indent, key)
+        first = indent
         value = tree[key]
-        head = f"{indent}{text(key)}:"
         if isinstance(value, Mapping) and value:
-            yield f"{head}\n"
-            yield from _mapping(value, f"{indent}  ")
+            write(f"{head}\n")
+            _mapping(value, f"{indent}  ", f"{indent}  ", write)
         elif isinstance(value, list | tuple) and value:
-            yield f"{head}\n"
-            yield from _sequence(value, f"{indent}  ")
+            write(f"{head}\n")
+            _sequence(value, f"{indent}  ", f"{indent}  ", write)
         else:
-            yield f"{head} {_scalar(value)}\n"
+            write(f"{head} {_scalar(value)}\n")
 
 
-def _sequence(items: list[Json] | tuple[Json, ...], indent: str) -> Iterator[str]:
+def _long_key(first: str, indent: str, key: str) -> str:
+    written = text(key)
+    if len(written.encode()) <= _LONGEST_KEY:
+        return f"{first}{written}:"
+    return f"{first}? {written}\n{indent}:"
+
+
+def _sequence(
+    items: list[Json] | tuple[Json, ...], first: str, indent: str, write: Callable[[str], None]
+) -> None:
     for item in items:
         if isinstance(item, Mapping) and item:
-            lines = "".join(_mapping(item, f"{indent}  "))
-            yield f"{indent}- {lines[len(indent) + 2 :]}"
+            _mapping(item, f"{first}- ", f"{indent}  ", write)
         elif isinstance(item, list | tuple) and item:
-            lines = "".join(_sequence(item, f"{indent}  "))
-            yield f"{indent}- {lines[len(indent) + 2 :]}"
+            _sequence(item, f"{first}- ", f"{indent}  ", write)
         else:
-            yield f"{indent}- {_scalar(item)}\n"
+            write(f"{first}- {_scalar(item)}\n")
+        first = indent
 
 
 def _scalar(value: Json) -> str:
@@ -91,6 +121,8 @@ def _scalar(value: Json) -> str:
         return "{}"
     if isinstance(value, list | tuple):
         return "[]"
-    if value is None or isinstance(value, bool | int):
-        return json.dumps(value)
-    return json.dumps(value, allow_nan=False)
+    number = _json_number(value)
+    # YAML 1.1 takes 1e+20 for a text: its floats have a point.
+    if isinstance(value, float) and "." not in number:
+        return number.replace("e", ".0e")
+    return number

@@ -1,0 +1,158 @@
+"""From a store's URL to an engine; knows what each database needs to be set."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from bridge.errors import ConfigurationError, StoreError
+from bridge.model.problems import Problem
+
+_SQLITE = ("sqlite", "sqlite+aiosqlite")
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
+_CONNECT_SECONDS = 15.0
+_MAGIC = b"SQLite format 3\0"
+_SECRET_KEYS = ("password", "passfile", "sslpassword", "sslkey")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A store's URL, understood. `shown` is the URL as people may see it, without its password."""
+
+    url: URL = field(repr=False)
+    shown: str
+    sqlite: bool
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the database is gone with its connection."""
+        return self.sqlite and self.url.database in (None, "", ":memory:")
+
+
+def read_address(text: str) -> Address:
+    """Understand `text`. Raises `ConfigurationError` for what is no URL of a store."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # The text is not repeated: it may hold a password that could not be told apart.
+        raise _not_a_store("this is not a URL") from None
+    if url.drivername not in (*_SQLITE, *_POSTGRESQL):
+        raise _not_a_store(f"{url.drivername!r} is not a kind of store that Fester knows")
+    masked = url.update_query_dict({key: "***" for key in _SECRET_KEYS if key in url.query})
+    return Address(url, masked.render_as_string(hide_password=True), url.drivername in _SQLITE)
+
+
+def _not_a_store(what: str) -> ConfigurationError:
+    message = (
+        f"the store's URL: {what}; write sqlite:///fester.db (a file, relative), "
+        "sqlite:////var/lib/fester/fester.db (absolute) or postgresql://user@host/database"
+    )
+    return ConfigurationError([Problem(message, "store-url")])
+
+
+def refuse_other_files(address: Address) -> None:
+    """Raise `sqlite3.DatabaseError` when the file is there and is no SQLite database.
+
+    SQLite finds that out itself, but only in the driver's thread, which the failure leaves
+    behind. See https://www.sqlite.org/fileformat2.html, "Magic Header String".
+    """
+    if not address.sqlite or address.in_memory:
+        return
+    file = Path(str(address.url.database))
+    if file.is_file():
+        with file.open("rb") as stream:
+            if stream.read(len(_MAGIC)) not in (b"", _MAGIC):
+                raise sqlite3.DatabaseError("file is not a database")
+
+
+def make_engine(address: Address, patience: float) -> AsyncEngine:
+    """An engine that has connected to nothing yet; `patience` is how long to wait for a lock.
+
+    Raises `StoreError` when the driver for PostgreSQL is not installed.
+    """
+    return _sqlite(address, patience) if address.sqlite else _postgresql(address)
+
+
+def reader_of(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine for reading: what is read in one transaction is of one moment."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(fester_begin="BEGIN")
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _sqlite(address: Address, patience: float) -> AsyncEngine:
+    # A database in memory lives in one connection; those who want it take turns.
+    one = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
+    engine = create_async_engine(
+        address.url.set(drivername="sqlite+aiosqlite"),
+        hide_parameters=True,
+        connect_args={"timeout": patience},
+        **(one if address.in_memory else {}),
+    )
+    event.listen(engine.sync_engine, "connect", _settle_connection)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _settle_connection(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by its own rules (they leave out DDL and reads):
+    # https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA foreign_keys=ON")
+        # With WAL a lost power supply may lose the last transaction, but never breaks the file.
+        cursor.execute("PRAGMA synchronous=NORMAL")
+    except Exception:
+        connection.close()  # the pool has not taken it over yet: its thread would outlive us
+        raise
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A deferred transaction that turns to writing fails at once, instead of waiting, when
+    # another process wrote meanwhile; so writers say so from the start.
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(options.get("fester_begin", "BEGIN IMMEDIATE"))
+
+
+def _postgresql(address: Address) -> AsyncEngine:
+    try:
+        # An optional dependency, and without types.
+        import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError:
+        raise StoreError(
+            f"the store {address.shown} needs the driver for PostgreSQL; "
+            "type: pip install 'fester[postgresql]'"
+        ) from None
+    # asyncpg reads the URL itself, so that libpq's parameters (sslmode, sslrootcert, several
+    # hosts) mean what PostgreSQL's manual says.
+    dsn = address.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            password = address.url.password
+            if password:
+                reason = reason.replace(str(password), "***")
+            raise StoreError(
+                f"cannot connect to the store {address.shown}: {reason}; check that PostgreSQL "
+                "runs there, that the database exists and that user and password are right"
+            ) from None  # the cause may quote the URL with its password
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        hide_parameters=True,
+        pool_pre_ping=True,
+    )

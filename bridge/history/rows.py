@@ -1,0 +1,167 @@
+"""Between what is known and the rows of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row
+
+from bridge.errors import StoreError
+from bridge.history import codec
+from bridge.history.tables import manifests
+from bridge.model.entities import Catalog, CatalogEntity
+from bridge.model.memory import KnownManifest, KnownProject, ManifestKey
+from bridge.model.runs import Report
+
+Values: TypeAlias = dict[str, Any]
+
+SLICE = 1_000  # entities
+
+# In the order of `KnownManifest`.
+manifest_columns = tuple(
+    manifests.c[name]
+    for name in [
+        "project_id",
+        "file",
+        "oid",
+        "current",
+        "held_since",
+        "good",
+        "good_oid",
+        "broken_since",
+    ]
+)
+_ADVICE = (
+    "Nothing was changed. Restore the store from a backup; or, if everything in the source can be "
+    "read now, remove this row and run again, and it is read anew"
+)
+
+
+def project_rows(source_id: int, known: Iterable[KnownProject]) -> list[Values]:
+    """Rows to write. Raises `StoreError` that names the project that JSON cannot hold."""
+    rows: list[Values] = []
+    for each in known:
+        try:
+            body = codec.encode_project(each)
+        except (TypeError, ValueError) as error:
+            raise _unstorable(f"project {each.project.path!r}", error) from error
+        rows.append(
+            {
+                "source_id": source_id,
+                "project_id": each.project.id,
+                "read_at": each.read_at,
+                "gap_since": each.gap_since,
+                "body": body,
+            }
+        )
+    return rows
+
+
+def manifest_rows(source_id: int, known: Iterable[KnownManifest]) -> list[Values]:
+    """Rows to write. Raises `StoreError` that names the manifest that JSON cannot hold."""
+    rows: list[Values] = []
+    for each in known:
+        try:
+            current = codec.encode_translation(each.current)
+            good = codec.encode_translation(each.good) if each.good is not None else None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _unstorable(f"{each.file!r} of project {each.project_id}", error) from error
+        rows.append(
+            {
+                "source_id": source_id,
+                "project_id": each.project_id,
+                "file": each.file,
+                "oid": each.oid,
+                "good_oid": each.good_oid,
+                "held_since": each.held_since,
+                "broken_since": each.broken_since,
+                "current": current,
+                "good": good,
+            }
+        )
+    return rows
+
+
+def known_projects(rows: Sequence[Row[Any]]) -> dict[int, KnownProject]:
+    """What rows say. Raises `StoreError` that names the row that cannot be understood."""
+    known: dict[int, KnownProject] = {}
+    for row in rows:
+        try:
+            known[row.project_id] = codec.decode_project(row.body, row.read_at, row.gap_since)
+        except codec.Undecodable as error:
+            what = f"what is stored of project {row.project_id} (table fester_projects)"
+            raise _unreadable(what, error) from error
+    return known
+
+
+def known_manifests(rows: Sequence[Any]) -> dict[ManifestKey, KnownManifest]:
+    """What rows say. Raises `StoreError` that names the row that cannot be understood."""
+    known: dict[ManifestKey, KnownManifest] = {}
+    for row in rows:
+        project_id, file, oid, current, held_since, good, good_oid, broken_since = row
+        try:
+            known[project_id, file] = KnownManifest(
+                project_id,
+                file,
+                oid,
+                codec.decode_translation(current),
+                held_since,
+                codec.decode_translation(good) if good is not None else None,
+                good_oid,
+                broken_since,
+            )
+        except codec.Undecodable as error:
+            what = f"what is stored of {file!r} of project {project_id} (table fester_manifests)"
+            raise _unreadable(what, error) from error
+    return known
+
+
+def catalog_rows(catalog: Catalog) -> list[Values]:
+    """Rows for the catalog's slices; a slice's digest tells whether it must be written."""
+    rows: list[Values] = []
+    for start in range(0, len(catalog.entities), SLICE):
+        try:
+            text = codec.encode_entities(catalog.entities[start : start + SLICE])
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _unstorable("the catalog", error) from error
+        digest = sha256(text.encode("ascii")).hexdigest()
+        rows.append({"ordinal": start // SLICE, "digest": digest, "body": codec.pack(text)})
+    return rows
+
+
+def catalog_slice(source: str, ordinal: int, body: bytes) -> tuple[CatalogEntity, ...]:
+    """The entities of one slice. Raises `StoreError`."""
+    try:
+        return codec.decode_entities(codec.unpack(body))
+    except codec.Undecodable as error:
+        what = f"slice {ordinal} of the catalog of {source} (table fester_catalog_slices)"
+        raise _unreadable(what, error) from error
+
+
+def packed_report(report: Report) -> bytes:
+    """A report as it is stored. Raises `StoreError`."""
+    try:
+        return codec.pack(codec.encode_report(report))
+    except (TypeError, ValueError) as error:
+        raise _unstorable("the report", error) from error
+
+
+def stored_report(number: int, packed: bytes) -> Report:
+    """A report as it was. Raises `StoreError`."""
+    try:
+        return codec.decode_report(codec.unpack(packed))
+    except codec.Undecodable as error:
+        raise _unreadable(f"the report {number} (table fester_passes)", error) from error
+
+
+def _unstorable(what: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"{what} cannot be stored: {error}. Nothing was saved of this pass; "
+        "take out the value that JSON cannot hold and run again"
+    )
+
+
+def _unreadable(what: str, error: Exception) -> StoreError:
+    return StoreError(f"{what} cannot be understood: {error}. {_ADVICE}")

@@ -1,0 +1,53 @@
+"""Brings a database's tables up to this Fester's, by Alembic and without a file of settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from bridge.errors import StoreError
+from bridge.history.tables import VERSION_TABLE
+
+_STEPS = Path(__file__).parent / "migrations"
+# Any fixed number that other programs in the same PostgreSQL are unlikely to lock: "fester".
+_LOCK = 0x666573746572
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether nothing is to be done. Raises `StoreError` for a database of a newer Fester."""
+    steps = ScriptDirectory(str(_STEPS))
+    known = {step.revision for step in steps.walk_revisions()}
+    found = _revision(connection)
+    if found is not None and found not in known:
+        raise StoreError(
+            f"it was written by a newer Fester (tables at step {found}; this Fester knows steps "
+            f"up to {steps.get_current_head()}); install that Fester or a newer one, or name "
+            "another --store"
+        )
+    return found == steps.get_current_head()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the missing steps in the caller's transaction; of several processes only one does.
+
+    On SQLite the caller's transaction is immediate, which is lock enough.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    if is_current(connection):  # another process was first
+        return
+    config = Config()
+    # Config interpolates: a % in the folder's name must be doubled.
+    config.set_main_option("script_location", str(_STEPS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()

@@ -1,0 +1,332 @@
+"""The store: one transaction a save, only what differs is written, loads of one moment."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, Table, bindparam, delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bridge.errors import StoreError
+from bridge.history import rows, schema
+from bridge.history.address import Address, make_engine, read_address, reader_of, refuse_other_files
+from bridge.history.codec import Undecodable, decode_moment, encode_moment
+from bridge.history.faults import explained
+from bridge.history.lease import Lease
+from bridge.history.tables import catalog_slices, manifests, passes, projects, sources
+from bridge.history.upsert import insert_into, replace_into
+from bridge.model.entities import Catalog, CatalogEntity
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.runs import Report
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+PASSES_KEPT = 200
+_CHUNK = 500  # rows encoded or decoded at once: bounds memory, lets other tasks have their turn
+_PATIENCE = 15.0  # seconds to wait for another process's transaction
+_PAUSE = 0.05
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def open_store(
+    url: str, *, patience: float = _PATIENCE, clock: Callable[[], datetime] = _utc_now
+) -> SqlStore:
+    """Open the store at `url` and bring its tables up to date; close it when done.
+
+    `patience` is how many seconds to wait for another process's transaction. Raises
+    `ConfigurationError` for a URL of no known kind, `StoreError` for whatever else is wrong.
+    """
+    address = read_address(url)
+    with explained(address, "open the tables"):
+        await asyncio.to_thread(refuse_other_files, address)
+    engine = make_engine(address, patience)
+    try:
+        with explained(address, "open the tables"):
+            await _prepare(engine, address, patience)
+    except BaseException:
+        await engine.dispose()
+        raise
+    return SqlStore(engine, address, patience, clock)
+
+
+async def _prepare(engine: AsyncEngine, address: Address, patience: float) -> None:
+    try:
+        if address.sqlite and not address.in_memory:
+            await _set_wal(engine, patience)
+        async with reader_of(engine).connect() as connection:
+            if await connection.run_sync(schema.is_current):
+                return
+        async with engine.begin() as connection:
+            await connection.run_sync(schema.upgrade)
+    except StoreError as error:
+        if address.shown in str(error):
+            raise
+        raise StoreError(f"cannot use the store {address.shown}: {error}") from error
+
+
+async def _set_wal(engine: AsyncEngine, patience: float) -> None:
+    # Readers go on while a pass is saved. The mode stays with the file. SQLite does not wait for
+    # a lock when the mode changes, so of two processes that start at once one must try again.
+    attempts = max(1, int(patience / _PAUSE))
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection  # beneath SQLAlchemy: no transaction may be open
+        for attempt in range(1, attempts + 1):
+            try:
+                await driver.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if attempt == attempts or "locked" not in str(error):
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+
+class SqlStore:
+    """A `bridge.ports.Store` in SQLite or PostgreSQL; made by `open_store`."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        address: Address,
+        patience: float = _PATIENCE,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self._engine = engine
+        self._reader = reader_of(engine)
+        self._address = address
+        self._patience = patience
+        self._clock = clock
+        self._closed = False
+        self.lease = Lease(self._writing, self._reading)
+
+    def __repr__(self) -> str:
+        return f"SqlStore({self._address.shown!r})"
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice. Afterwards everything raises `StoreError`."""
+        self._closed = True
+        await self._engine.dispose()
+
+    async def load(self, source: str) -> Memory:
+        """All that is known of a source; empty when it was never seen.
+
+        Raises `StoreError`, also for a row that cannot be understood: to go on without it would
+        look as if its manifest had been deleted.
+        """
+        found_projects: dict[Any, Any] = {}
+        found_manifests: dict[Any, Any] = {}
+        async with self._reading(f"load what is known of {source}") as connection:
+            source_id = await _source_id(connection, source)
+            if source_id is None:
+                return Memory()
+            wanted = select(projects).where(projects.c.source_id == source_id)
+            async for part in _parts(connection, wanted):
+                found_projects |= await asyncio.to_thread(rows.known_projects, part)
+            wanted = select(*rows.manifest_columns).where(manifests.c.source_id == source_id)
+            async for part in _parts(connection, wanted):
+                found_manifests |= await asyncio.to_thread(rows.known_manifests, part)
+        return Memory(found_projects, found_manifests)
+
+    async def save(
+        self, source: str, before: Memory, after: Memory, record: PassRecord | None
+    ) -> None:
+        """Replace `before` by `after` in one transaction, writing only what differs.
+
+        With `record`, also make it the source's latest pass. Raises `StoreError`; then everything
+        is as it was before.
+        """
+        write_projects = _changed(before.projects, after.projects)
+        write_manifests = _changed(before.manifests, after.manifests)
+        gone_projects = [(key,) for key in before.projects if key not in after.projects]
+        gone_manifests = [key for key in before.manifests if key not in after.manifests]
+        if not (write_projects or write_manifests or gone_projects or gone_manifests or record):
+            return
+        slices = await asyncio.to_thread(rows.catalog_rows, record.catalog) if record else []
+        async with self._writing(f"save what is known of {source}") as connection:
+            source_id = await _claim_source(connection, source)
+            await _remove(connection, projects, source_id, gone_projects)
+            await _remove(connection, manifests, source_id, gone_manifests)
+            await _replace(connection, projects, source_id, write_projects, rows.project_rows)
+            await _replace(connection, manifests, source_id, write_manifests, rows.manifest_rows)
+            if record is not None:
+                await self._add_pass(connection, source_id, record.report)
+                await _replace_catalog(connection, source_id, record.catalog, slices)
+
+    async def latest(self, source: str) -> PassRecord | None:
+        """The last saved pass of a source. Raises `StoreError`."""
+        entities: list[CatalogEntity] = []
+        async with self._reading(f"load the latest catalog of {source}") as connection:
+            source_id = await _source_id(connection, source)
+            found = await _reports(connection, source_id, 1) if source_id is not None else []
+            if not found:
+                return None
+            wanted = (
+                select(catalog_slices.c.ordinal, catalog_slices.c.body)
+                .where(catalog_slices.c.source_id == source_id)
+                .order_by(catalog_slices.c.ordinal)
+            )
+            async for part in _parts(connection, wanted, size=1):
+                ordinal, body = part[0]
+                entities += await asyncio.to_thread(rows.catalog_slice, source, ordinal, body)
+            wanted = select(sources.c.catalog_made_at).where(sources.c.id == source_id)
+            made_at = (await connection.execute(wanted)).scalar_one()
+        try:
+            return PassRecord(found[0], Catalog(tuple(entities), decode_moment(made_at)))
+        except Undecodable as error:
+            raise StoreError(f"the catalog's date of {source}: {error}") from error
+
+    async def sources(self) -> list[str]:
+        """The names of all sources that were ever saved, sorted. Raises `StoreError`."""
+        async with self._reading("list the sources") as connection:
+            names = await connection.execute(select(sources.c.name).order_by(sources.c.name))
+            return [str(name) for (name,) in names]
+
+    async def passes(self, source: str, limit: int = PASSES_KEPT) -> list[Report]:
+        """The reports of a source's latest passes, newest first. Raises `StoreError`."""
+        async with self._reading(f"load the reports of {source}") as connection:
+            source_id = await _source_id(connection, source)
+            if source_id is None or limit < 1:
+                return []
+            return await _reports(connection, source_id, limit)
+
+    async def _add_pass(self, connection: AsyncConnection, source_id: int, report: Report) -> None:
+        row = {
+            "source_id": source_id,
+            "saved_at": self._clock().isoformat(),
+            "outcome": report.outcome.value,
+            "report": await asyncio.to_thread(rows.packed_report, report),
+        }
+        await connection.execute(passes.insert(), [row])
+        mine = passes.c.source_id == source_id
+        kept = select(passes.c.id).where(mine).order_by(passes.c.id.desc()).limit(PASSES_KEPT)
+        oldest = select(func.min(kept.subquery().c.id)).scalar_subquery()
+        await connection.execute(delete(passes).where(mine, passes.c.id < oldest))
+
+    @asynccontextmanager
+    async def _reading(self, action: str) -> AsyncIterator[AsyncConnection]:
+        with explained(self._address, action):
+            self._refuse_closed()
+            async with self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _writing(self, action: str) -> AsyncIterator[AsyncConnection]:
+        with explained(self._address, action):
+            self._refuse_closed()
+            async with self._engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    wait = text("SELECT set_config('lock_timeout', :wait, true)")
+                    await connection.execute(wait, {"wait": f"{int(self._patience * 1000)}ms"})
+                yield connection
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StoreError(f"the store {self._address.shown} is closed; open it again")
+
+
+def _changed(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> list[Value]:
+    if before is after:
+        return []
+    # What stayed is mostly the same object, so the deep comparison is rare.
+    return [
+        value
+        for key, value in after.items()
+        if (old := before.get(key)) is not value and old != value
+    ]
+
+
+def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def _name(source: str) -> str:
+    # A folder's path may hold bytes that are no UTF-8 (PEP 383); a column cannot.
+    return source.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+async def _source_id(connection: AsyncConnection, source: str) -> int | None:
+    wanted = select(sources.c.id).where(sources.c.name == _name(source))
+    return (await connection.execute(wanted)).scalar_one_or_none()
+
+
+async def _claim_source(connection: AsyncConnection, source: str) -> int:
+    """The source's number; a second saver of the same source waits here for the first."""
+    statement = insert_into(connection, sources).values(name=_name(source))
+    await connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
+    wanted = select(sources.c.id).where(sources.c.name == _name(source)).with_for_update()
+    number: int = (await connection.execute(wanted)).scalar_one()
+    return number
+
+
+async def _parts(
+    connection: AsyncConnection, wanted: Select[Any], size: int = _CHUNK
+) -> AsyncIterator[Sequence[Any]]:
+    result = await connection.stream(wanted)
+    async for part in result.partitions(size):
+        yield part
+
+
+async def _remove(
+    connection: AsyncConnection, table: Table, source_id: int, gone: Sequence[tuple[Any, ...]]
+) -> None:
+    names = [column.name for column in table.primary_key.columns]
+    statement = delete(table).where(*(table.c[name] == bindparam(f"b_{name}") for name in names))
+    for part in _chunks(gone):
+        bound = [
+            {f"b_{name}": value for name, value in zip(names, (source_id, *key), strict=True)}
+            for key in part
+        ]
+        await connection.execute(statement, bound)
+
+
+async def _replace(
+    connection: AsyncConnection,
+    table: Table,
+    source_id: int,
+    values: Sequence[Value],
+    as_rows: Callable[[int, Sequence[Value]], list[rows.Values]],
+) -> None:
+    statement = replace_into(connection, table)
+    for part in _chunks(values):
+        await connection.execute(statement, await asyncio.to_thread(as_rows, source_id, part))
+
+
+async def _replace_catalog(
+    connection: AsyncConnection, source_id: int, catalog: Catalog, slices: list[rows.Values]
+) -> None:
+    made_at = encode_moment(catalog.made_at)
+    await connection.execute(
+        update(sources).where(sources.c.id == source_id).values(catalog_made_at=made_at)
+    )
+    mine = catalog_slices.c.source_id == source_id
+    wanted = select(catalog_slices.c.ordinal, catalog_slices.c.digest).where(mine)
+    stored = {row.ordinal: row.digest for row in await connection.execute(wanted)}
+    await connection.execute(
+        delete(catalog_slices).where(mine, catalog_slices.c.ordinal >= len(slices))
+    )
+    statement = replace_into(connection, catalog_slices)
+    for row in slices:
+        if stored.get(row["ordinal"]) != row["digest"]:
+            await connection.execute(statement, [{"source_id": source_id, **row}])
+
+
+async def _reports(connection: AsyncConnection, source_id: int, limit: int) -> list[Report]:
+    wanted = (
+        select(passes.c.id, passes.c.report)
+        .where(passes.c.source_id == source_id)
+        .order_by(passes.c.id.desc())
+        .limit(limit)
+    )
+    found = (await connection.execute(wanted)).all()
+    return [await asyncio.to_thread(rows.stored_report, row.id, row.report) for row in found]

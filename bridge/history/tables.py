@@ -1,0 +1,97 @@
+"""The tables. Their history is in `migrations/`; a test holds the two together.
+
+All names start with `fester_`, so that a PostgreSQL database can be shared. What strangers wrote
+stands in JSON text or in packed bytes only: JSON escapes NUL and lone surrogates, which
+PostgreSQL's text cannot hold.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+VERSION_TABLE = "fester_version"
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _source_column(*, key: bool) -> Column[int]:
+    owner = ForeignKey("fester_sources.id", ondelete="CASCADE")
+    return Column("source_id", _Number, owner, primary_key=key, nullable=False, autoincrement=False)
+
+
+sources = Table(
+    "fester_sources",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("catalog_made_at", String(40), nullable=False, server_default=""),
+)
+
+projects = Table(
+    "fester_projects",
+    metadata,
+    _source_column(key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("read_at", String(40), nullable=False),
+    Column("gap_since", String(40), nullable=False),
+    Column("body", Text, nullable=False),  # the project and the gap's reason, as JSON
+)
+
+# No foreign key to projects: a manifest may be remembered longer than its project's row.
+manifests = Table(
+    "fester_manifests",
+    metadata,
+    _source_column(key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("file", Text, primary_key=True),
+    Column("oid", Text, nullable=False),
+    Column("good_oid", Text, nullable=False),
+    Column("held_since", String(40), nullable=False),
+    Column("broken_since", String(40), nullable=False),
+    Column("current", Text, nullable=False),  # a translation as JSON
+    Column("good", Text, nullable=True),  # the same
+)
+
+passes = Table(
+    "fester_passes",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _source_column(key=False),
+    Column("saved_at", String(40), nullable=False),
+    Column("outcome", String(40), nullable=False),
+    Column("report", LargeBinary, nullable=False),  # packed JSON
+    Index("fester_passes_by_source", "source_id", "id"),
+)
+
+# A catalog is cut into slices, so that reading 20,000 entities never holds all their JSON at once.
+catalog_slices = Table(
+    "fester_catalog_slices",
+    metadata,
+    _source_column(key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # packed JSON
+)
+
+leases = Table(
+    "fester_leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),  # microseconds since 1970, UTC
+    Column("fence", BigInteger, nullable=False),
+)

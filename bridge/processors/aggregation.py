@@ -1,0 +1,308 @@
+"""Makes one catalog of all manifests, the same one in whatever order they arrive.
+
+Entities that Backstage would refuse are left out, two claims on one name are settled by age, and
+what several projects share is merged. Whatever is left out or overruled becomes a problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from bridge.model.entities import Body, Catalog, CatalogEntity, Draft, Json, Origin, Ref
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
+from bridge.model.problems import Problem, Severity
+from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
+from bridge.processors.rules import broken_rules, neutralise, neutralised
+from bridge.processors.text_faults import clean, shown
+
+SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
+KEPT_SINCE: Final = "fester.dev/kept-since"
+
+_MOST_NAMED = 3  # findings, names or values that one message lists
+_UNKNOWN_AGE = "\U0010ffff"  # sorts after every date
+
+
+def aggregate(
+    manifests: AggregatedManifests, rules: MergeRules
+) -> tuple[Catalog, tuple[Problem, ...]]:
+    """The catalog of all manifests, and every problem met on the way, both in a fixed order.
+
+    Entities are sorted by reference, each reference once. Never raises for what a manifest says.
+    """
+    statements, problems = usable(manifests)
+    groups: dict[Ref, list[Statement]] = {}
+    for statement in statements:
+        groups.setdefault(statement.ref, []).append(statement)
+    entities: list[CatalogEntity] = []
+    for ref in sorted(groups, key=str):
+        made: CatalogEntity | None
+        if rules.of(ref.kind).identity is Identity.CLAIM:
+            made, found = _claimed(groups[ref])
+        else:
+            made, found = _shared(groups[ref], rules)
+        problems.extend(found)
+        if made is not None:
+            entities.append(made)
+    return Catalog(tuple(entities)), tuple(sorted(problems, key=problem_order))
+
+
+def problem_order(problem: Problem) -> tuple[object, ...]:
+    """The order in which problems are listed: by place, so that a project's stand together."""
+    return (
+        *(problem.project, problem.file, problem.line, problem.column),
+        *(problem.rule, problem.ref, problem.message),
+    )
+
+
+def usable(
+    manifests: AggregatedManifests, wanted: Callable[[Draft], bool] | None = None
+) -> tuple[list[Statement], list[Problem]]:
+    """What valid manifests say and Backstage would take, in the order of `Statement.place`.
+
+    Placeholders are neutralised; a draft that breaks a rule becomes a problem instead.
+    """
+    statements: list[Statement] = []
+    problems: list[Problem] = []
+    for manifest in sorted(manifests.manifests, key=_manifest_place):
+        if manifest.translation.verdict is not Verdict.VALID:
+            continue
+        for index, draft in enumerate(manifest.translation.drafts):
+            if wanted is not None and not wanted(draft):
+                continue
+            body, changed = neutralised(draft.body)
+            broken = broken_rules(body)
+            if broken:
+                message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])
+                problems.append(
+                    _at(manifest, draft, message, rule="entity-invalid", severity=Severity.ERROR)
+                )
+                continue
+            ref = Ref.of(body)
+            statements.append(Statement(ref, body, manifest, index, draft.line, draft.column))
+            if changed:
+                message = _placeholder(ref, changed)
+                problems.append(_at(manifest, draft, message, rule="placeholder", ref=str(ref)))
+    return statements, problems
+
+
+def _manifest_place(manifest: TranslatedManifest) -> tuple[int, str, str]:
+    return manifest.project.id, manifest.file, manifest.oid
+
+
+def _invalid(body: Body, broken: Sequence[str]) -> str:
+    more = f" (and {len(broken) - _MOST_NAMED} more)" if len(broken) > _MOST_NAMED else ""
+    return (
+        f"{_called(body)} is left out, because Backstage would refuse it: "
+        f"{'; '.join(broken[:_MOST_NAMED])}{more}"
+    )
+
+
+def _called(body: Body) -> str:
+    """What to call an entity that may have no reference."""
+    kind, metadata = body.get("kind"), body.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    plain = clean(kind) if isinstance(kind, str) and kind else "an entity of no kind"
+    return f"{plain} {shown(name)}" if name is not None else f"{plain} without a name"
+
+
+def _placeholder(ref: Ref, changed: Sequence[str]) -> str:
+    places = ", ".join(changed[:_MOST_NAMED])
+    more = f" and {len(changed) - _MOST_NAMED} more places" if len(changed) > _MOST_NAMED else ""
+    return (
+        f"{ref}: {places}{more} would make Backstage fetch a file ($text, $json, $yaml), or nests "
+        "too deep; it is published as plain data instead"
+    )
+
+
+def _at(
+    manifest: TranslatedManifest,
+    draft: Draft | Statement,
+    message: str,
+    *,
+    rule: str,
+    severity: Severity = Severity.WARNING,
+    ref: str = "",
+) -> Problem:
+    return Problem(
+        message,
+        rule,
+        severity,
+        project=manifest.project.path,
+        file=manifest.file,
+        line=draft.line,
+        column=draft.column,
+        ref=ref or _ref_of(draft.body),
+    )
+
+
+def _ref_of(body: Body) -> str:
+    """The reference if the body has one, bounded; "" else."""
+    try:
+        return clean(str(Ref.of(body)), 255)
+    except (KeyError, AttributeError, TypeError):
+        return ""
+
+
+def claim_order(statement: Statement) -> tuple[str, int, str, int]:
+    """Sorts claims on one name: the older first, an unknown age last; then by project and file."""
+    return (statement.manifest.held_since or _UNKNOWN_AGE, *statement.place)
+
+
+def _claimed(statements: Sequence[Statement]) -> tuple[CatalogEntity, list[Problem]]:
+    winner, *losers = sorted(statements, key=claim_order)
+    body = winner.body
+    if winner.manifest.kept_since:
+        body = _annotated(body, KEPT_SINCE, winner.manifest.kept_since)
+    entity = CatalogEntity(winner.ref, body, (_origin(winner.manifest),))
+    return entity, [_lost(loser, winner) for loser in losers]
+
+
+def _lost(loser: Statement, winner: Statement) -> Problem:
+    ref, theirs, ours = winner.ref, winner.manifest, loser.manifest
+    names = _source_name(winner), _source_name(loser)
+    collapsed = ""
+    if all(names) and names[0] != names[1]:
+        collapsed = f" (their names {shown(names[0])} and {shown(names[1])} become the same)"
+    since = f", there since {theirs.held_since}" if theirs.held_since else ""
+    if (theirs.project.id, theirs.file) == (ours.project.id, ours.file):
+        who = f"this file describes it more than once; what stands on line {winner.line} counts"
+    else:
+        who = (
+            f"{clean(theirs.project.path)} ({clean(theirs.file)}{since}) claimed it first, so what "
+            f"{clean(ours.project.path)} ({clean(ours.file)}) says is left out"
+        )
+    message = f"{ref}: {who}{collapsed}; rename one of them"
+    return _at(ours, loser, message, rule="claim-lost", severity=Severity.ERROR, ref=str(ref))
+
+
+def _shared(
+    statements: Sequence[Statement], rules: MergeRules
+) -> tuple[CatalogEntity | None, list[Problem]]:
+    ref = statements[0].ref
+    body, conflicts = merge(statements, rules.of(ref.kind))
+    # Merging leaves out silent keys, and an object may be left with a lone `$text`.
+    body = neutralise(body) if len(statements) > 1 else body
+    name_path = f"metadata.annotations.{SOURCE_NAME}"
+    collided = any(conflict.path == name_path for conflict in conflicts)
+    problems = [
+        _collision(ref, conflict) if conflict.path == name_path else _conflict(ref, conflict)
+        for conflict in conflicts
+        if conflict.path == name_path or not (collided and _echoes(conflict))
+    ]
+    kept = [statement.manifest.kept_since for statement in statements]
+    if all(kept):
+        # It stands on old texts alone since the last of them broke.
+        body = _annotated(body, KEPT_SINCE, max(kept))
+    origins = tuple(sorted({_origin(statement.manifest) for statement in statements}))
+    broken = broken_rules(body) if len(statements) > 1 else []
+    if broken:
+        message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])
+        first = statements[0]
+        problems.append(
+            _at(
+                first.manifest,
+                first,
+                message,
+                rule="entity-invalid",
+                severity=Severity.ERROR,
+                ref=str(ref),
+            )
+        )
+        return None, problems
+    return CatalogEntity(ref, body, origins), problems
+
+
+def _echoes(conflict: Conflict) -> bool:
+    """Whether a field only repeats the names: then the collision has told it all."""
+    return all(
+        value == _source_name(statement)
+        for value, statements in conflict.said
+        for statement in statements
+    )
+
+
+def _collision(ref: Ref, conflict: Conflict) -> Problem:
+    """Different names that became one reference: perhaps one thing, perhaps two."""
+    names = " and ".join(
+        f"{shown(value)} ({_who(statements)})" for value, statements in conflict.said[:_MOST_NAMED]
+    )
+    loser = conflict.said[1][1][0]
+    message = (
+        f"{names}{_others(len(conflict.said))} are different names that all become {ref}, so they "
+        "are one entity in the catalog: write the name in one way, or give one of them another"
+    )
+    return _at(loser.manifest, loser, message, rule="name-collision", ref=str(ref))
+
+
+def _conflict(ref: Ref, conflict: Conflict) -> Problem:
+    if conflict.cut:
+        speaker = conflict.said[0][1][0]
+        message = (
+            f"{ref}: {clean(conflict.path)} would have too many items; the last {conflict.cut} "
+            "are left out: name fewer in the manifests"
+        )
+        return _at(speaker.manifest, speaker, message, rule="merge-conflict", ref=str(ref))
+    told = ", ".join(
+        f"{_who(statements)}: {_shown(value)}" for value, statements in conflict.said[:_MOST_NAMED]
+    )
+    winning, winners = conflict.said[0]
+    loser = conflict.said[1][1][0]
+    message = (
+        f"{ref}: projects disagree about {clean(conflict.path)} "
+        f"({told}{_others(len(conflict.said))}); "
+        f"{_shown(winning)} of {clean(winners[0].manifest.project.path)} stands, "
+        f"by the rule {_because(conflict)}: agree on one"
+    )
+    return _at(loser.manifest, loser, message, rule="merge-conflict", ref=str(ref))
+
+
+def _because(conflict: Conflict) -> str:
+    """The rule in words, with the count that settled it."""
+    if conflict.rule is not Rule.MAJORITY:
+        return f"`{conflict.rule}`"
+    counts = [len(_projects(statements)) for _, statements in conflict.said]
+    if counts[0] == counts[1]:
+        return "`majority` (a tie, so the lowest project id)"
+    return f"`majority` ({counts[0]} of {sum(counts)} projects)"
+
+
+def _projects(statements: Iterable[Statement]) -> set[int]:
+    return {statement.manifest.project.id for statement in statements}
+
+
+def _who(statements: Sequence[Statement]) -> str:
+    others = len(_projects(statements)) - 1
+    more = f" and {others} more" if others else ""
+    return f"{clean(statements[0].manifest.project.path)}{more}"
+
+
+def _others(values: int) -> str:
+    return f", and {values - _MOST_NAMED} other ways" if values > _MOST_NAMED else ""
+
+
+def _shown(value: Json) -> str:
+    """A value in a message; of a list its first items, since "a list" would settle nothing."""
+    if isinstance(value, list) and value:
+        more = ", …" if len(value) > _MOST_NAMED else ""
+        return f"[{', '.join(shown(item) for item in value[:_MOST_NAMED])}{more}]"
+    return shown(value)
+
+
+def _origin(manifest: TranslatedManifest) -> Origin:
+    project = manifest.project
+    mapping = manifest.translation.mapping
+    return Origin(
+        project.id, project.path, manifest.file, manifest.oid, mapping, manifest.kept_since
+    )
+
+
+def _source_name(statement: Statement) -> str:
+    return str(statement.body["metadata"].get("annotations", {}).get(SOURCE_NAME, ""))
+
+
+def _annotated(body: Body, key: str, value: str) -> Body:
+    """A copy with one annotation more; the body itself is somebody else's."""
+    metadata = body["metadata"]
+    annotations = {**metadata.get("annotations", {}), key: value}
+    return {**body, "metadata": {**metadata, "annotations": annotations}}

@@ -1,0 +1,65 @@
+"""The processor that makes Backstage's catalog: aggregate, then look for references to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from bridge.model.entities import Draft, Ref
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.problems import Problem
+from bridge.model.runs import Processed
+from bridge.processors.aggregation import aggregate, problem_order
+from bridge.processors.merging import MergeRules
+from bridge.processors.references import Dangling, dangling, targets
+from bridge.processors.rules import broken_rules
+
+_MOST_ORIGINS: Final = 50  # manifests searched for the line that a warning is about
+
+_Manifests: TypeAlias = Mapping[tuple[int, str], TranslatedManifest]
+
+
+@dataclass(frozen=True, slots=True)
+class BackstageProcessor:
+    """Turns manifests into a catalog that Backstage accepts as it is; pure."""
+
+    rules: MergeRules
+
+    @property
+    def name(self) -> str:
+        """The processor's name in logs and reports."""
+        return "backstage"
+
+    def process(self, manifests: AggregatedManifests) -> Processed:
+        """The catalog and every problem, in a fixed order. The exporters render the catalog."""
+        catalog, problems = aggregate(manifests, self.rules)
+        by_place = {(each.project.id, each.file): each for each in manifests.manifests}
+        lost = [_placed(each, by_place) for each in dangling(catalog)]
+        return Processed(
+            catalog=catalog, problems=tuple(sorted((*problems, *lost), key=problem_order))
+        )
+
+
+def _placed(found: Dangling, manifests: _Manifests) -> Problem:
+    """The warning at the first manifest that names the target; else where the entity is from."""
+    first: Draft | None = None
+    for which, origin in enumerate(found.entity.origins[:_MOST_ORIGINS]):
+        for draft in manifests[origin.project_id, origin.file].translation.drafts:
+            if _ref(draft) != found.entity.ref or broken_rules(draft.body):
+                continue  # a left-out draft of the same name may hold anything
+            if (found.field, found.target) in targets(draft.body, found.field):
+                return found.problem(line=draft.line, column=draft.column, which=which)
+            if which == 0:
+                first = first or draft
+    if first is None:
+        return found.problem()
+    return found.problem(line=first.line, column=first.column)
+
+
+def _ref(draft: Draft) -> Ref | None:
+    """A quarantined neighbour in the same file may have no reference."""
+    try:
+        return Ref.of(draft.body)
+    except (KeyError, AttributeError, TypeError):
+        return None

@@ -1,0 +1,338 @@
+"""Declared rules by which several manifests' words on one entity become one entity.
+
+The rules stand in `mappings/merge.yaml`. What agrees is kept, what is silent does not vote, and
+what disagrees is settled by the field's rule and handed back as a `Conflict`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.model.entities import Body, Json, Ref
+from bridge.model.manifests import TranslatedManifest
+from bridge.model.problems import Problem
+from bridge.processors.rules import SPEC_FIELDS
+from bridge.processors.text import Path as Keys
+from bridge.processors.text import Positions, positions, read
+from bridge.processors.text_faults import clean, shown
+
+_MOST_ITEMS: Final = 1000  # a union of more would be a page that nobody can read
+
+
+class Identity(StrEnum):
+    """Whose an entity is."""
+
+    CLAIM = "claim"  # one manifest's; the older claim wins
+    SHARED = "shared"  # of all that speak of it; merged
+
+
+class Rule(StrEnum):
+    """How a disagreement about one field is settled. Ties go to the lowest project id."""
+
+    MAJORITY = "majority"  # what most projects say
+    UNION = "union"  # lists: everything that anybody says
+    FIRST = "first"  # what the lowest project id says
+    LONGEST = "longest"  # the longest text
+
+
+@dataclass(frozen=True, slots=True)
+class KindRules:
+    """The rules for one kind; `fields` by dotted path, `x.*` for every key below `x`."""
+
+    identity: Identity
+    default: Rule
+    fields: Mapping[str, Rule] = field(default_factory=dict)
+
+    def rule(self, path: str, above: str) -> Rule:
+        """The rule of the field at `path`, whose parent is `above`."""
+        return self.fields.get(path) or self.fields.get(f"{above}.*") or self.default
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRules:
+    """All of merge.yaml; `kinds` by kind in lower case, `other` for a kind that is not named."""
+
+    kinds: Mapping[str, KindRules]
+    other: KindRules
+
+    def of(self, kind: str) -> KindRules:
+        """The rules for a kind in lower case."""
+        return self.kinds.get(kind, self.other)
+
+    @classmethod
+    def load(cls, path: Path) -> MergeRules:
+        """Read merge.yaml; raises ConfigurationError with every problem, each with its place."""
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}; it holds the rules for merging entities"
+            raise _configuration([Problem(message, "merge-rules", file=str(path))]) from error
+        try:
+            documents, marks = read(text), positions(text)
+        except NotUnderstood as error:
+            raise _configuration([error.problem.at(project="", file=str(path))]) from error
+        if len(documents) != 1:
+            message = f"must hold one YAML document, not {len(documents)}"
+            raise _configuration([Problem(message, "merge-rules", file=str(path))])
+        reader = _Reader(str(path), marks[0])
+        rules = reader.rules(documents[0])
+        if reader.problems:
+            raise _configuration(reader.problems)
+        return rules
+
+
+def _configuration(problems: Sequence[Problem]) -> ConfigurationError:
+    return ConfigurationError(problems)
+
+
+_ROOTS: Final = ("metadata", "spec")
+_FIXED: Final = frozenset(("metadata.name", "metadata.namespace"))
+_KINDS: Final = {
+    kind.lower(): kind
+    for kind in (
+        *("Component", "API", "Resource", "System", "Domain", "Group"),
+        *("User", "Location", "Template"),
+    )
+}
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Checks a parsed merge.yaml and collects every problem instead of stopping at the first."""
+
+    file: str
+    marks: Positions
+    problems: list[Problem] = field(default_factory=list)
+
+    def rules(self, data: Json) -> MergeRules:
+        top = self._object(data, (), ("default", "fields", "kinds"))
+        default = self._object(top.get("default", {}), ("default",), ("identity", "rule"))
+        identity = self._word(default, "identity", ("default",), Identity, Identity.CLAIM)
+        rule = self._word(default, "rule", ("default",), Rule, Rule.MAJORITY)
+        common = self._fields(top.get("fields", {}), ("fields",), ())
+        kinds: dict[str, KindRules] = {}
+        for name, each in self._object(top.get("kinds", {}), ("kinds",), None).items():
+            at: Keys = ("kinds", name)
+            self._kind_name(name, at, kinds)
+            told = self._object(each, at, ("identity", "rule", "fields"))
+            own = tuple(SPEC_FIELDS.get(name.lower(), ()))
+            kinds[name.lower()] = KindRules(
+                self._word(told, "identity", at, Identity, identity),
+                self._word(told, "rule", at, Rule, rule),
+                {**common, **self._fields(told.get("fields", {}), (*at, "fields"), own)},
+            )
+        return MergeRules(kinds, KindRules(identity, rule, common))
+
+    def _problem(self, message: str, path: Keys, *, at_key: bool = False) -> None:
+        place = self.marks.key(path) if at_key else self.marks.value(path)
+        found = Problem(message, "merge-rules", file=self.file, line=place.line)
+        self.problems.append(_with_column(found, place.column))
+
+    def _object(self, data: Json, path: Keys, keys: Sequence[str] | None) -> Mapping[str, Json]:
+        where = _dotted(path) or "merge.yaml"
+        if not isinstance(data, dict):
+            self._problem(f"`{where}` must be an object, not {shown(data)}", path)
+            return {}
+        for key in data:
+            if keys is not None and key not in keys:
+                right = ", ".join(keys)
+                message = f"`{clean(key)}` is no key of `{where}`{_near(key, keys)}; it has {right}"
+                self._problem(message, (*path, key), at_key=True)
+        return data
+
+    def _word(
+        self, data: Mapping[str, Json], key: str, path: Keys, words: type[Any], default: Any
+    ) -> Any:
+        if key not in data:
+            return default
+        choices = [str(word) for word in words]
+        if data[key] in choices:
+            return words(data[key])
+        what = _dotted((*path, key))
+        message = f"`{what}` must be {_either(choices)}, not {shown(data[key])}"
+        self._problem(message + _near(data[key], choices), (*path, key))
+        return default
+
+    def _fields(self, data: Json, path: Keys, own: Sequence[str]) -> dict[str, Rule]:
+        made: dict[str, Rule] = {}
+        for name in self._object(data, path, None):
+            made[name] = self._word(data, name, path, Rule, Rule.MAJORITY)
+            root, dot, rest = name.partition(".")
+            if name in _FIXED or not dot or not rest or root not in _ROOTS:
+                message = (
+                    f"`{clean(name)}` cannot have a rule: name a field below `metadata` or `spec`, "
+                    f"such as metadata.title or spec.owner{_near(root, _ROOTS)}"
+                )
+                self._problem(message, (*path, name), at_key=True)
+            elif root == "spec" and own and rest not in own:
+                # Extra fields are allowed; one that is nearly a known one is a slip of the pen.
+                near = difflib.get_close_matches(rest, own, 1, 0.8)
+                if near:
+                    message = f"`{clean(name)}` is no field here; did you mean `spec.{near[0]}`?"
+                    self._problem(message, (*path, name), at_key=True)
+        return made
+
+    def _kind_name(self, name: str, path: Keys, kinds: Mapping[str, KindRules]) -> None:
+        if name.lower() in kinds:
+            message = f"`{clean(name)}` is there twice: letter case makes no other kind"
+            self._problem(message, path, at_key=True)
+        near = difflib.get_close_matches(name.lower(), _KINDS, 1, 0.75)
+        if name.lower() not in _KINDS and near:
+            message = f"`{clean(name)}` is no kind; did you mean `{_KINDS[near[0]]}`?"
+            self._problem(message, path, at_key=True)
+
+
+def _with_column(problem: Problem, column: int) -> Problem:
+    return Problem(
+        problem.message, problem.rule, file=problem.file, line=problem.line, column=column
+    )
+
+
+def _dotted(path: Keys) -> str:
+    return ".".join(clean(str(part)) for part in path)
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _near(word: Json, words: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word[:80], list(words), 1) if isinstance(word, str) else []
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one manifest says of one entity: a body that is fit by Backstage's rules."""
+
+    ref: Ref
+    body: Body
+    manifest: TranslatedManifest
+    index: int  # which of the manifest's drafts
+    line: int = 1
+    column: int = 1
+
+    @property
+    def place(self) -> tuple[int, str, int]:
+        """Where it stands among all: the order in which ties are settled."""
+        return self.manifest.project.id, self.manifest.file, self.index
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One field on which projects disagree. `said` has the winning value first.
+
+    Each value comes with its statements; `cut` counts the items that a union had to leave out.
+    """
+
+    path: str
+    rule: Rule
+    said: tuple[tuple[Json, tuple[Statement, ...]], ...]
+    cut: int = 0
+
+
+def merge(statements: Sequence[Statement], rules: KindRules) -> tuple[Body, list[Conflict]]:
+    """One body of several, and what they disagree on.
+
+    Takes statements on one entity in the order of `Statement.place`; changes none of them.
+    """
+    first = statements[0].body
+    if all(other.body == first for other in statements[1:]):
+        return first, []
+    conflicts: list[Conflict] = []
+    votes = [(statement, statement.body) for statement in statements]
+    return _merged("", votes, rules, conflicts), conflicts
+
+
+_Vote = tuple[Statement, Any]
+
+
+def _merged(
+    path: str, votes: Sequence[_Vote], rules: KindRules, conflicts: list[Conflict]
+) -> dict[str, Json]:
+    """Merge objects key by key, in the order in which keys are first met."""
+    by_key: dict[str, list[_Vote]] = {}
+    for statement, body in votes:
+        for key, value in body.items():
+            if value is not None:  # silence does not vote
+                by_key.setdefault(key, []).append((statement, value))
+    merged: dict[str, Json] = {}
+    for key, said in by_key.items():
+        below = f"{path}.{key}" if path else key
+        first = said[0][1]
+        if all(value == first for _, value in said):
+            merged[key] = first
+        elif all(isinstance(value, dict) for _, value in said):
+            merged[key] = _merged(below, said, rules, conflicts)
+        else:
+            merged[key] = _settled(below, rules.rule(below, path), said, conflicts)
+    return merged
+
+
+def _settled(path: str, rule: Rule, votes: Sequence[_Vote], conflicts: list[Conflict]) -> Json:
+    if rule is Rule.UNION and all(isinstance(value, list) for _, value in votes):
+        return _union(path, votes, conflicts)
+    ballots: dict[str, list[_Vote]] = {}
+    for vote in votes:
+        ballots.setdefault(_key(vote[1]), []).append(vote)
+    order = _ORDERS.get(rule, _by_majority)
+    ranked = sorted(ballots.values(), key=lambda said: (order(said), said[0][0].place))
+    said = tuple((each[0][1], tuple(statement for statement, _ in each)) for each in ranked)
+    if len(said) > 1:
+        conflicts.append(Conflict(path, rule if rule in _ORDERS else Rule.MAJORITY, said))
+    return said[0][0]
+
+
+def _by_majority(said: Sequence[_Vote]) -> int:
+    """Projects count, not manifests: a monorepo has one voice."""
+    return -len({statement.manifest.project.id for statement, _ in said})
+
+
+def _by_length(said: Sequence[_Vote]) -> int:
+    value = said[0][1]
+    return -len(value if isinstance(value, str) else _key(value))
+
+
+_ORDERS: Final[Mapping[Rule, Callable[[Sequence[_Vote]], int]]] = {
+    Rule.MAJORITY: _by_majority,
+    Rule.LONGEST: _by_length,
+    Rule.FIRST: lambda _said: 0,
+}
+
+
+def _key(value: Json) -> str:
+    """Tells values apart as JSON does: `1`, `true` and `"1"` are three."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _items(path: str, value: Sequence[Json]) -> Iterator[tuple[str, Json]]:
+    for item in value:
+        if path == "metadata.links" and isinstance(item, dict):
+            # Two projects may give one page different icons; it is still one link.
+            yield _key([item.get("url"), item.get("title")]), item
+        else:
+            yield _key(item), item
+
+
+def _union(path: str, votes: Sequence[_Vote], conflicts: list[Conflict]) -> list[Json]:
+    """Every item once, texts sorted, so that a new voice in the middle moves nothing else."""
+    met: dict[str, Json] = {}
+    for _, value in votes:
+        for key, item in _items(path, value):
+            met.setdefault(key, item)
+    items = list(met.values())
+    if all(isinstance(item, str) for item in items):
+        items.sort()
+    if len(items) > _MOST_ITEMS:
+        statements = tuple(statement for statement, _ in votes)
+        conflicts.append(
+            Conflict(path, Rule.UNION, ((None, statements),), cut=len(items) - _MOST_ITEMS)
+        )
+    return items[:_MOST_ITEMS]

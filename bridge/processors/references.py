@@ -1,0 +1,134 @@
+"""Finds references that point nowhere: Backstage accepts them, and shows a broken link.
+
+Which fields refer, and to which kind when the text names none, is Backstage's own rule
+(`BuiltinKindsEntityProcessor`), written down in `rules.SPEC_FIELDS`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
+from bridge.model.problems import Problem, Severity
+from bridge.processors.rules import SPEC_FIELDS, SpecField
+from bridge.processors.text_faults import clean
+
+_NEAREST: Final = 2  # suggestions that a message makes
+_NEIGHBOURS: Final = 20  # names looked at, on each side, before and after
+_MOST_SEARCHES: Final = 1000  # targets for which a nearest is looked up at all
+_MOST_TARGETS: Final = 20  # targets of one entity that are reported one by one
+
+_REFERRING: Final = {
+    kind: tuple((key, each) for key, each in fields.items() if each.ref is not None)
+    for kind, fields in SPEC_FIELDS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dangling:
+    """One reference to nothing. `more` counts the entity's others that are not listed."""
+
+    entity: CatalogEntity
+    field: str
+    target: Ref
+    nearest: tuple[str, ...] = ()
+    more: int = 0
+
+    def problem(self, *, line: int = 0, column: int = 0, which: int = 0) -> Problem:
+        """The warning, placed at the entity's origin number `which`."""
+        origin = self.entity.origins[which] if self.entity.origins else None
+        near = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
+        more = f" ({self.more} more references of it point nowhere, too)" if self.more else ""
+        message = (
+            f"{self.entity.ref}: spec.{self.field} names {clean(str(self.target), 255)}, which no "
+            f"manifest describes; Backstage shows a broken link{near}{more}"
+        )
+        return Problem(
+            message,
+            "dangling-ref",
+            Severity.WARNING,
+            project=origin.project if origin else "",
+            file=origin.file if origin else "",
+            line=line,
+            column=column,
+            ref=str(self.entity.ref),
+        )
+
+
+def targets(body: Body, only: str = "") -> Iterator[tuple[str, Ref]]:
+    """The fields of an entity that refer to another one, and what they refer to.
+
+    With `only`, those of one field. A text that is no reference is passed over: the rules for
+    entities report it.
+    """
+    spec = body.get("spec") or {}
+    for key, each in _REFERRING.get(str(body["kind"]).lower(), ()):
+        if key in spec and (not only or key == only):
+            for text in spec[key] if each.many else (spec[key],):
+                ref = _parsed(text, each, body)
+                if ref is not None:
+                    yield key, ref
+
+
+def _parsed(text: str, each: SpecField, body: Body) -> Ref | None:
+    # A reference without a namespace stays in the entity's own.
+    namespace = body["metadata"].get("namespace") or "default"
+    try:
+        return Ref.parse(text.strip(), kind=each.ref or None, namespace=namespace)
+    except ValueError:
+        return None
+
+
+def dangling(catalog: Catalog) -> list[Dangling]:
+    """Every reference in the catalog that points at no entity in it, in the catalog's order.
+
+    The cost of suggestions is bounded, whatever the number of entities and of broken references.
+    """
+    names = _Names({entity.ref for entity in catalog.entities})
+    found: list[Dangling] = []
+    for entity in catalog.entities:
+        lost = [pair for pair in targets(entity.body) if pair[1] not in names.refs]
+        unique = list(dict.fromkeys(lost))
+        more = max(0, len(unique) - _MOST_TARGETS)
+        for key, target in unique[:_MOST_TARGETS]:
+            found.append(Dangling(entity, key, target, names.nearest(target), more))
+    return found
+
+
+@dataclass(slots=True)
+class _Names:
+    """All references, sorted by kind for a search that looks at a few neighbours only."""
+
+    refs: set[Ref]
+    _sorted: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
+    _known: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
+
+    def nearest(self, target: Ref) -> tuple[str, ...]:
+        """The references of the same kind whose names look most like the target's."""
+        if target in self._known:
+            return self._known[target]
+        if len(self._known) >= _MOST_SEARCHES:
+            return ()
+        forwards, backwards = self._of(target.kind)
+        name = f"{target.namespace}/{target.name}"[:200]
+        near = set(_around(forwards, name))
+        near.update(other[::-1] for other in _around(backwards, name[::-1]))
+        close = difflib.get_close_matches(name, sorted(near), _NEAREST, 0.75)
+        self._known[target] = tuple(f"{target.kind}:{other}" for other in close)
+        return self._known[target]
+
+    def _of(self, kind: str) -> tuple[list[str], list[str]]:
+        if kind not in self._sorted:
+            names = [f"{ref.namespace}/{ref.name}" for ref in self.refs if ref.kind == kind]
+            self._sorted[kind] = sorted(names), sorted(name[::-1] for name in names)
+        return self._sorted[kind]
+
+
+def _around(names: list[str], name: str) -> Iterable[str]:
+    """The neighbours of a name in a sorted list: those that begin as it does."""
+    at = bisect_left(names, name)
+    return names[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.history.postgresql import NoPostgresql, cluster
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    try:
+        import_module("asyncpg")
+        running = cluster()
+        url = running.__enter__()
+    except (NoPostgresql, ImportError) as reason:
+        pytest.skip(f"NOT PROVEN ON POSTGRESQL: {reason}")
+    yield url
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store's URL, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    server: str = request.getfixturevalue("server")
+    name = f"fester{next(_numbers)}"
+    asyncio.run(_create_database(server, name))
+    return f"{server}/{name}"
+
+
+async def _create_database(server: str, name: str) -> None:
+    connection = await import_module("asyncpg").connect(f"{server}/postgres")
+    # FILE_COPY without a template of data is the quickest where fsync is off.
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()

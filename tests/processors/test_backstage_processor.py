@@ -1,0 +1,146 @@
+"""The whole processor: a catalog, and every reference in it that points nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bridge.conformance import processor_conforms
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.problems import Problem, Severity
+from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.references import dangling
+from tests.processors.test_aggregation import component, entity, made, manifest, named, rules
+
+
+def problems(*manifests: TranslatedManifest) -> list[Problem]:
+    processed = BackstageProcessor(rules()).process(AggregatedManifests(manifests))
+    return list(processed.problems)
+
+
+def with_spec(name: str, **spec: Any) -> dict[str, Any]:
+    body = component(name, "user:nobody")
+    body["spec"] |= spec
+    return body
+
+
+USER = entity("User", "nobody", {"memberOf": []})
+
+
+def test_a_catalog_whose_references_all_hold_has_no_problems() -> None:
+    group = entity("Group", "team-a", {"type": "team", "children": []})
+    system = entity("System", "shop", {"owner": "team-a"})
+    cart = with_spec("cart", owner="Team-A", system="shop", dependsOn=["component:default/cart"])
+    processor = BackstageProcessor(rules())
+    processed = processor.process(AggregatedManifests((manifest(1, group, system, cart),)))
+    assert processor.name == "backstage"
+    assert processed.problems == ()
+    assert processed.artifacts == ()
+    assert processed.catalog is not None
+    assert processed.catalog.counts() == {"Component": 1, "Group": 1, "System": 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "target"),
+    [
+        ("owner", "lost", "group:default/lost"),
+        ("owner", "user:x/lost", "user:x/lost"),
+        ("system", "lost", "system:default/lost"),
+        ("subcomponentOf", "lost", "component:default/lost"),
+        ("providesApis", ["lost"], "api:default/lost"),
+        ("consumesApis", ["other/lost"], "api:other/lost"),
+        ("dependsOn", ["resource:lost"], "resource:default/lost"),
+    ],
+)
+def test_a_reference_to_nothing_is_told_with_the_kind_that_backstage_assumes(
+    field: str, value: Any, target: str
+) -> None:
+    (problem,) = problems(manifest(1, USER, with_spec("cart", **{field: value})))
+    assert (problem.rule, problem.severity) == ("dangling-ref", Severity.WARNING)
+    assert problem.ref == "component:default/cart"
+    assert (problem.project, problem.file, problem.line) == ("org/p1", "qm.yaml", 20)
+    for part in ("component:default/cart", f"spec.{field}", target):
+        assert part in problem.message
+
+
+def test_references_of_groups_users_systems_and_domains_are_looked_up_too() -> None:
+    found = problems(
+        manifest(
+            1,
+            entity("User", "nobody", {"memberOf": ["g1"]}),
+            entity(
+                "Group",
+                "g",
+                {"type": "team", "children": ["g2"], "parent": "g3", "members": ["u1"]},
+            ),
+            entity("System", "s", {"owner": "g", "domain": "d1"}),
+            entity("Domain", "d", {"owner": "g", "subdomainOf": "d2"}),
+        )
+    )
+    told = " ".join(problem.message for problem in found)
+    targets = [f"group:default/g{n}" for n in (1, 2, 3)]
+    for target in (*targets, "user:default/u1", "domain:default/d1", "domain:default/d2"):
+        assert f"names {target}," in told
+    assert len(found) == 6
+
+
+def test_a_reference_without_a_namespace_stays_in_the_entitys_own() -> None:
+    body = entity("System", "s", {"owner": "g"}, namespace="shop")
+    (problem,) = problems(manifest(1, body))
+    assert "group:shop/g" in problem.message
+
+
+def test_the_nearest_existing_references_are_suggested() -> None:
+    cart = with_spec("cart", dependsOn=["component:paymens", "component:zzz"])
+    payments = with_spec("payments")
+    first, second = problems(manifest(1, USER, cart, payments))
+    assert "did you mean component:default/payments?" in first.message
+    assert "did you mean" not in second.message
+
+
+def test_the_warning_stands_at_the_manifest_that_names_the_target() -> None:
+    first = manifest(1, entity("System", "s", {"owner": "user:nobody"}), USER)
+    second = manifest(
+        2, component("x", "user:nobody"), entity("System", "s", {"owner": "user:nobody"})
+    )
+    third = manifest(3, entity("System", "s", {"owner": "user:nobody", "domain": "lost"}))
+    (problem,) = problems(third, second, first)
+    assert (problem.project, problem.line) == ("org/p3", 10)
+
+
+def test_a_left_out_draft_of_the_same_name_does_not_disturb_the_search() -> None:
+    broken = [with_spec("cart", dependsOn=value) for value in (None, [7], ["x"])]
+    nameless: dict[str, Any] = {"kind": "Component", "metadata": None}
+    found = problems(manifest(1, USER, nameless, *broken, with_spec("cart", system="lost")))
+    assert [each.rule for each in found] == ["entity-invalid"] * 4 + ["dangling-ref"]
+    assert found[-1].line == 60
+
+
+def test_many_broken_references_of_one_entity_are_bounded() -> None:
+    cart = with_spec("cart", dependsOn=[f"component:lost-{n}" for n in range(500)])
+    found = problems(manifest(1, USER, cart))
+    assert len(found) == 20
+    assert "480 more" in found[0].message
+
+
+def test_the_cost_of_suggestions_is_bounded() -> None:
+    """Past a thousand different broken targets they are still told, without a suggestion."""
+    bodies = [component(f"c-{n}", f"group:lost-{n}") for n in range(1100)]
+    groups = [
+        entity("Group", f"lost-{n}x", {"type": "t", "children": []}) for n in range(0, 1100, 10)
+    ]
+    catalog, _ = made(manifest(1, *bodies, *groups))
+    found = dangling(catalog)
+    assert len(found) == 1100
+    assert found[0].nearest
+    assert not found[-1].nearest
+
+
+def test_it_conforms_to_what_a_processor_promises() -> None:
+    manifests = [
+        manifest(1, component("cart"), named("Shop", "shop", owner="a")),
+        manifest(2, component("cart", "lost"), named("SHOP", "shop", owner="b")),
+        manifest(3, component("not valid"), named("shop", "shop", owner="b")),
+    ]
+    processor_conforms(lambda: BackstageProcessor(rules()), manifests)
