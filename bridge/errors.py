@@ -27,7 +27,7 @@ class FesterError(Exception):
 
 
 class ConfigurationError(FesterError):
-    """Settings or mapping files need fixing; `problems` lists every one found, not just the first."""
+    """Settings or mapping files need fixing; `problems` lists every one that was found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
