@@ -76,10 +76,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass gave: its record, and every artifact (changed or not)."""
+    """What a pass gave: its record, every artifact (changed or not), and what is known now."""
 
     record: PassRecord
     artifacts: tuple[Artifact, ...] = ()
+    memory: Memory = field(default_factory=Memory)
 
 
 async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
@@ -101,7 +102,7 @@ async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
         report = Report(
             Outcome.FAILED, perf_counter() - begun, started_at=_iso(started), failure=str(error)
         )
-        return Pass(PassRecord(report, published))
+        return Pass(PassRecord(report, published), memory=before)
     wish.progress("process", 0)
     processed = await asyncio.to_thread(_process, stages.processors, after)
     catalog, withheld = _withhold(stages.guard, published, processed.catalog, wish.accept_removals)
@@ -138,7 +139,19 @@ async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
         wish.progress("remember", 0)
         await stages.store.save(source, before, after, record)
     _log_report(report)
-    return Pass(record, artifacts)
+    return Pass(record, artifacts, after)
+
+
+async def recall(stages: Stages) -> Pass | None:
+    """What the last saved pass gave, made anew from the store; None when there was none."""
+    source = stages.scraper.name
+    record = await stages.store.latest(source)
+    if record is None or not record.catalog.entities:
+        return None
+    memory = await stages.store.load(source)
+    processed = await asyncio.to_thread(_process, stages.processors, memory)
+    rendered = await asyncio.to_thread(stages.render, record.catalog)
+    return Pass(record, (*rendered, *processed.artifacts), memory)
 
 
 async def _scrape(

@@ -17,11 +17,13 @@ log = structlog.get_logger()
 class Schedule:
     """Makes a pass, waits `every` seconds or until `poke`, and again until cancelled.
 
-    An error that Fester raises on purpose is logged and the next pass is tried as usual.
+    An error that Fester raises on purpose is logged and the next pass is tried as usual. When it
+    is cancelled in mid-pass, the pass has `grace` seconds to end its publish cleanly.
     """
 
     make_pass: Callable[[], Awaitable[None]]
     every: float
+    grace: float = 30.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def poke(self) -> None:
@@ -29,11 +31,11 @@ class Schedule:
         self._wake.set()
 
     async def run(self) -> None:
-        """Run until cancelled; a cancelled pass ends its publish cleanly before this returns."""
+        """Run until cancelled."""
         while True:
             self._wake.clear()
             try:
-                await self.make_pass()
+                await self._one_pass()
             except FesterError as error:
                 log.error("A pass could not be made", action="pass_failed", error=str(error))
             try:
@@ -41,3 +43,12 @@ class Schedule:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _one_pass(self) -> None:
+        task = asyncio.ensure_future(self.make_pass())
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=self.grace)
+            task.cancel()
+            raise

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -17,6 +20,9 @@ from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
 from bridge.wiring import utc_now, wired
+
+# The same address each time, so that a second demo finds its catalog unchanged.
+SANDBOX_PORT = 8929
 
 # The sandbox's own token: it opens nothing but the sandbox.
 SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 — not a secret
@@ -74,16 +80,24 @@ def _settings(url: str, port: int, to: Path) -> Settings:
     )
 
 
-async def _once(to: Path) -> Report:
+@asynccontextmanager
+async def _sandbox() -> AsyncIterator[str]:
+    """The sandbox GitLab with the sample organization; yields its URL."""
     sandbox = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
-    async with running(sandbox) as url, wired(_settings(url, 0, to)) as parts:
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", SANDBOX_PORT)) == 0
+    async with running(sandbox, port=0 if taken else SANDBOX_PORT) as url:
+        yield url
+
+
+async def _once(to: Path) -> Report:
+    async with _sandbox() as url, wired(_settings(url, 0, to)) as parts:
         with progress_of_pass() as progress:
             return (await run_pass(parts.stages, Wish(progress=progress))).record.report
 
 
 async def _serve(port: int, to: Path) -> None:
-    sandbox = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
-    async with running(sandbox) as url:
+    async with _sandbox() as url:
         settings = _settings(url, port, to)
         async with wired(settings) as parts, serving(parts, settings, Wish()) as address:
             click.echo(f"the sandbox GitLab answers at {url}")

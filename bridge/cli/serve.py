@@ -20,8 +20,7 @@ from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
-from bridge.model.runs import Report
-from bridge.pipeline import Wish, run_pass
+from bridge.pipeline import Wish, recall, run_pass
 from bridge.schedule import Schedule
 from bridge.settings import Settings
 from bridge.wiring import Wired, utc_now, wired
@@ -85,12 +84,15 @@ async def serving(
     live = Live(
         schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all}
     )
-    await _show_latest(parts, live)
+    last = await recall(parts.stages)
+    if last is not None:  # serve it until the first new pass ends
+        live.show(last.record, last.artifacts, last.memory, utc_now())
     console = Console(stderr=True)
 
     async def make_pass() -> None:
-        # Shielded: a stop in mid-pass lets the publish end cleanly.
-        account = await asyncio.shield(_pass_into(parts, live, wish))
+        done = await run_pass(parts.stages, wish)
+        live.show(done.record, done.artifacts, done.memory, utc_now())
+        account = done.record.report
         show_report(console, account)
         if report is not None:
             write_report(report, account)
@@ -121,19 +123,3 @@ async def _start(site: web.TCPSite, runner: web.AppRunner, settings: Settings) -
         )
         raise ConfigurationError([Problem(message, "cannot-listen")]) from None
     return int(runner.addresses[0][1])
-
-
-async def _show_latest(parts: Wired, live: Live) -> None:
-    """Serve what the last pass before a restart gave, until the first new one ends."""
-    record = await parts.store.latest(parts.stages.scraper.name)
-    if record is None or not record.catalog.entities:
-        return
-    memory = await parts.store.load(parts.stages.scraper.name)
-    live.show(record, parts.stages.render(record.catalog), memory, utc_now())
-
-
-async def _pass_into(parts: Wired, live: Live, wish: Wish) -> Report:
-    done = await run_pass(parts.stages, wish)
-    memory = await parts.store.load(parts.stages.scraper.name)
-    live.show(done.record, done.artifacts, memory, utc_now())
-    return done.record.report

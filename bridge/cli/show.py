@@ -20,6 +20,12 @@ from bridge.model.runs import Outcome, Report
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_STAGES = {
+    "project": "reading projects",
+    "process": "making the catalog",
+    "publish": "publishing",
+    "remember": "saving what is known",
+}
 _SHOWN = 40
 _EVERY = 500  # projects between two plain progress lines
 
@@ -103,8 +109,8 @@ def progress_of_pass() -> Iterator[Callable[[str, int], None]]:
         task = bar.add_task("reading projects", total=None)
 
         def listen(stage: str, done: int) -> None:
-            texts = {"project": f"reading projects: {done:,}", "process": "making the catalog"}
-            bar.update(task, description=texts.get(stage, f"{stage}ing".replace("ee", "e")))
+            count = f" {done:,}" if stage == "project" else ""
+            bar.update(task, description=f"{_STAGES[stage]}{count}")
 
         yield listen
 

@@ -177,6 +177,23 @@ async def test_two_publishers_at_once_leave_one_whole_catalog(bucket: Bucket) ->
     assert bucket.read(PREFIX) in candidates
 
 
+async def test_what_changed_before_the_lease_was_taken_is_seen_under_it(bucket: Bucket) -> None:
+    """Another publisher finishes between our first look and our lease: ours goes on top, whole."""
+    await publish(400)
+
+    def finish_another_publish(line: str) -> None:
+        if "uploadType" in line and LEASE in line:
+            bucket.before = lambda line: None
+            for artifact in render_catalog(catalog(400, c1="red", c2="red", c3="red")):
+                if bucket.read(PREFIX).get(artifact.path) != artifact.body:
+                    bucket.put(f"{PREFIX}{artifact.path}", artifact.body)
+
+    bucket.before = finish_another_publish
+    await publish(400, c1="blue")
+    ours = {artifact.path: artifact.body for artifact in render_catalog(catalog(400, c1="blue"))}
+    assert bucket.read(PREFIX) == ours
+
+
 async def test_a_publisher_at_work_keeps_others_out_until_its_lease_ends(bucket: Bucket) -> None:
     bucket.put(LEASE, b"somebody")
     with pytest.raises(PublishConflict, match=r"its claim ends at \d\d:\d\d:\d\d UTC"):

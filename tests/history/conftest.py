@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -41,3 +42,16 @@ async def _create_database(server: str, name: str) -> None:
     # FILE_COPY without a template of data is the quickest where fsync is off.
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
+
+
+@pytest.fixture(autouse=True)
+async def drivers_threads_end() -> AsyncIterator[None]:
+    """The loop outlives the threads of connections that broke.
+
+    SQLAlchemy ends such a connection without waiting for its thread, which then reports to the
+    loop; pytest would close the loop in between.
+    """
+    yield
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)

@@ -1,0 +1,80 @@
+"""Passes on a schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from bridge.errors import StoreError
+from bridge.schedule import Schedule
+
+
+async def test_a_poke_starts_the_next_pass_at_once() -> None:
+    passes: list[int] = []
+    once, twice = asyncio.Event(), asyncio.Event()
+
+    async def make_pass() -> None:
+        passes.append(1)
+        (once if len(passes) == 1 else twice).set()
+
+    schedule = Schedule(make_pass, every=3600)
+    task = asyncio.create_task(schedule.run())
+    await once.wait()
+    schedule.poke()
+    await twice.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert len(passes) == 2
+
+
+async def test_a_failed_pass_does_not_end_the_schedule() -> None:
+    ended = asyncio.Event()
+    passes: list[int] = []
+
+    async def make_pass() -> None:
+        passes.append(1)
+        if len(passes) == 1:
+            raise StoreError("locked")
+        ended.set()
+
+    task = asyncio.create_task(Schedule(make_pass, every=0).run())
+    await ended.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_stop_in_mid_pass_waits_for_its_end() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    ended: list[bool] = []
+
+    async def make_pass() -> None:
+        begun.set()
+        await go_on.wait()
+        ended.append(True)
+
+    task = asyncio.create_task(Schedule(make_pass, every=3600).run())
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert ended == [True]
+
+
+async def test_a_pass_that_does_not_end_is_given_up_after_its_grace() -> None:
+    begun = asyncio.Event()
+
+    async def make_pass() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(Schedule(make_pass, every=3600, grace=0).run())
+    await begun.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
