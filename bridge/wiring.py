@@ -143,11 +143,12 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     if problems or loaded is None or reading is None or writing is None:
         raise ConfigurationError(problems)
     mappings, rules = loaded
+    processing = processors(rules)
     store = await open_store(settings.store)
     stages = Stages(
         scraper=reading,
         translator=mappings,
-        processors=processors(rules),
+        processors=processing,
         exporters=writing,
         store=store,
         render=partial(render_catalog, prefix=settings.location_prefix),
