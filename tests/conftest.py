@@ -1,0 +1,15 @@
+"""Which tests are unit tests, and which run something real beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+# Folders and names whose tests start servers or processes, or wait for something to time out.
+REAL_FOLDERS = ("tests/history/", "tests/exporters/test_gcs", "tests/scrapers/test_gitlab")
+REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(REAL_FOLDERS) or any(word in item.name for word in REAL_WORDS):
+            item.add_marker(pytest.mark.real)
