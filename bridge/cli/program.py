@@ -13,6 +13,7 @@ import structlog
 from bridge import __version__
 from bridge.cli.check import check
 from bridge.cli.demo import demo
+from bridge.cli.doctor import doctor
 from bridge.cli.explain import explain
 from bridge.cli.map import map_command
 from bridge.cli.mappings import mappings
@@ -74,5 +75,5 @@ def main(verbose: bool) -> None:
     _configure_logs(verbose)
 
 
-for command in (run, serve, demo, check, map_command, mappings, explain):
+for command in (run, serve, demo, check, map_command, mappings, explain, doctor):
     main.add_command(command)

@@ -36,6 +36,16 @@ def refusal(status: int, message: str, key: str = "message") -> web.Response:
     return web.json_response({key: message}, status=status)
 
 
+# What GitLab's API takes for true in a query (dry-types' params.bool, through Grape).
+_TRUE = frozenset(
+    {"1", "on", "On", "ON", "t", "true", "True", "TRUE", "T", "y", "yes", "Yes", "YES", "Y"}
+)
+
+
+def _is_true(text: str | None) -> bool:
+    return text in _TRUE
+
+
 class Rest:
     """The REST half of the sandbox, over the same world as the GraphQL half."""
 
@@ -158,7 +168,7 @@ class Rest:
         group = self._group(request)
         if group is None:
             return refusal(404, "404 Group Not Found")
-        subgroups = request.query.get("include_subgroups") == "true"
+        subgroups = _is_true(request.query.get("include_subgroups"))
         found = self._filtered(request, self.world.in_group(group.path, subgroups=subgroups))
         return self._offset(request, _ordered(found, request.query, default="created_at"))
 
@@ -210,10 +220,10 @@ class Rest:
     ) -> list[SandboxProject]:
         asked, known = request.query, _known()
         kept = [project for project in found if sees(project, known)]
-        if asked.get("membership") == "true" and not known:
+        if _is_true(asked.get("membership")) and not known:
             return []
         if "archived" in asked:
-            wanted = asked["archived"] == "true"
+            wanted = _is_true(asked["archived"])
             kept = [project for project in kept if project.archived == wanted]
         if "visibility" in asked:
             kept = [project for project in kept if project.visibility == asked["visibility"]]
@@ -263,7 +273,7 @@ class Rest:
         base = _base(request)
         return web.json_response(
             [
-                project_json(row, self.world, base, simple=request.query.get("simple") == "true")
+                project_json(row, self.world, base, simple=_is_true(request.query.get("simple")))
                 if isinstance(row, SandboxProject)
                 else row
                 for row in rows

@@ -1,0 +1,118 @@
+"""`fester doctor`: everything that a pass needs, looked at before the pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from bridge.cli.options import config_option, mappings_option, settings_from, store_option
+from bridge.cli.show import plain
+from bridge.errors import ConfigurationError, FesterError
+from bridge.exporters import destination
+from bridge.history import open_store
+from bridge.scrapers.gitlab.inspection import Finding, inspect
+from bridge.settings import Settings
+from bridge.wiring import mappings_and_rules
+
+
+@click.command()
+@click.option("--from", "from_", metavar="SOURCE", help="A GitLab URL or a folder of checkouts.")
+@click.option("--to", multiple=True, metavar="DEST", help="Folder or gs://bucket/prefix.")
+@mappings_option
+@store_option
+@config_option
+@click.pass_context
+def doctor(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
+    """Check the source, the token, mappings, destinations and the store; say what to type next.
+
+    Exit code 0: all is well. 1: something is not. 2: the settings are wrong.
+    """
+    settings = settings_from(flags, config=config, need=("from",))
+    console = Console()
+    fine = asyncio.run(_examine(settings, console))
+    console.print()
+    console.print(_next_command(settings, fine), soft_wrap=True)
+    ctx.exit(0 if fine else 1)
+
+
+async def _examine(settings: Settings, console: Console) -> bool:
+    fine = True
+    async for finding in _findings(settings):
+        mark = Text("ok   " if finding.fine else "FAIL ", style="green" if finding.fine else "red")
+        mark.append(f"{finding.what}: {plain(finding.said)}", style="default")
+        if finding.advice:
+            mark.append(f"\n     {plain(finding.advice)}", style="yellow")
+        console.print(mark, soft_wrap=True)
+        fine = fine and finding.fine
+    return fine
+
+
+async def _findings(settings: Settings) -> AsyncIterator[Finding]:
+    token = settings.token.get_secret_value() if settings.token else None
+    if settings.source.startswith(("http://", "https://")):
+        for finding in await inspect(settings.source, token):
+            yield finding
+    else:
+        yield _folder(Path(settings.source))
+    yield _mappings(settings)
+    for text in settings.to:
+        yield await _destination(text)
+    if not settings.to:
+        yield Finding(
+            "destination", False, "none is given", "say --to FOLDER or gs://bucket/prefix"
+        )
+    yield await _store(settings.store)
+
+
+def _folder(folder: Path) -> Finding:
+    if folder.is_dir():
+        return Finding("source", True, f"the folder {folder} can be read")
+    return Finding("source", False, f"{folder} is no folder", "name a folder or a GitLab URL")
+
+
+def _mappings(settings: Settings) -> Finding:
+    try:
+        loaded, _ = mappings_and_rules(settings.mappings)
+    except ConfigurationError as error:
+        shown = "; ".join(str(problem) for problem in error.problems[:5])
+        return Finding("mappings", False, shown, "`fester mappings check` lists every problem")
+    return Finding("mappings", True, f"{len(loaded.all)} can be used: {', '.join(loaded.files)}")
+
+
+async def _destination(text: str) -> Finding:
+    """A publish of nothing, without writing: it lists what is there."""
+    try:
+        exporter = destination(text)
+    except ConfigurationError as error:
+        return Finding("destination", False, str(error), "mend --to")
+    try:
+        await exporter.publish([], dry_run=True)
+    except FesterError as error:
+        return Finding("destination", False, str(error), "the message says what to do")
+    finally:
+        await exporter.close()
+    return Finding("destination", True, f"{text} can be listed")
+
+
+async def _store(url: str) -> Finding:
+    try:
+        store = await open_store(url)
+    except FesterError as error:
+        return Finding("store", False, str(error), "the message says what to do")
+    sources = await store.sources()
+    await store.close()
+    known = f"knows {len(sources)} sources" if sources else "is new"
+    return Finding("store", True, f"it opens, and {known}")
+
+
+def _next_command(settings: Settings, fine: bool) -> str:
+    to = " ".join(f"--to {text}" for text in settings.to) or "--to ./catalog"
+    if fine:
+        return f"Next: fester run --from {settings.source} {to} --dry-run"
+    return "Mend what is marked FAIL, then run fester doctor again."

@@ -1,0 +1,98 @@
+"""`fester doctor` against a GitLab on loopback, and against things that are broken."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge.cli import main
+from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.organization import sample_organization
+
+
+@contextmanager
+def gitlab_in_a_thread() -> Iterator[str]:
+    """The sandbox GitLab in a thread of its own, as the command runs its own loop."""
+    started = threading.Event()
+    found: list[str] = []
+    loop = asyncio.new_event_loop()
+    stopped = asyncio.Event()
+
+    async def serve() -> None:
+        world = sample_organization(lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        async with running(SandboxGitLab(world, token="sandbox-token")) as url:
+            found.append(url)
+            started.set()
+            await stopped.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stopped.set)
+        thread.join()
+        loop.close()
+
+
+def doctor(*arguments: str, token: str | None = None) -> Result:
+    environment = {"GITLAB_TOKEN": token}
+    return CliRunner().invoke(main, ["doctor", *arguments], env=environment, catch_exceptions=False)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_all_is_well_and_the_next_command_is_named() -> None:
+    with gitlab_in_a_thread() as url:
+        result = doctor("--from", f"{url}/kestrel", "--to", "out", token="sandbox-token")
+    assert result.exit_code == 0, result.output
+    assert "FAIL" not in result.output
+    assert f"fester run --from {url}/kestrel --to out --dry-run" in result.output
+    assert "sandbox-token" not in result.output
+
+
+def test_a_refused_token_is_named_and_never_shown() -> None:
+    with gitlab_in_a_thread() as url:
+        result = doctor("--from", url, "--to", "out", token="glpat-wrong")
+    assert result.exit_code == 1
+    assert "read_api" in result.output
+    assert "glpat-wrong" not in result.output
+
+
+def test_a_group_that_is_not_there_is_named() -> None:
+    with gitlab_in_a_thread() as url:
+        result = doctor("--from", f"{url}/nobody", "--to", "out", token="sandbox-token")
+    assert result.exit_code == 1
+    assert "the group nobody is not there" in result.output
+
+
+def test_everything_that_is_wrong_is_shown_at_once(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.yaml").write_text("mapping: 1\n")
+    arguments = ("--from", "http://127.0.0.1:9", "--to", "ftp://x", "--mappings", "own")
+    result = doctor(*arguments, "--store", "sqlite:////nowhere/at/all.db", token="x")
+    assert result.exit_code == 1
+    failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
+    assert [line.split()[1] for line in failed] == [
+        "GitLab:",
+        "mappings:",
+        "destination:",
+        "store:",
+    ]
+
+
+def test_without_a_source_it_says_how_to_give_one() -> None:
+    result = doctor()
+    assert result.exit_code == 2
+    assert "--from" in result.output
