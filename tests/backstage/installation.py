@@ -1,0 +1,99 @@
+"""Backstage's npm packages, installed once into a cache outside the repository's tree."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+
+HERE = Path(__file__).parent
+PACKAGE = HERE / "package.json"
+OLDEST_NODE = 20
+INSTALL_SECONDS = 900
+_DONE = ".complete"
+
+
+class NoBackstage(Exception):
+    """A real Backstage cannot be had here; the text says what is missing and what to do."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Node's program and a folder with `node_modules`; `seconds` is what the install took now."""
+
+    node: Path
+    folder: Path
+    seconds: float
+
+
+def installed() -> Installation:
+    """The pinned packages, from the cache or installed now. Raises `NoBackstage`."""
+    node = _node()
+    folder = _cache() / f"backstage-{sha256(PACKAGE.read_bytes()).hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = monotonic()
+    with _alone(folder):
+        if not (folder / _DONE).exists():
+            _install(node, folder)
+    return Installation(node, folder, monotonic() - begun)
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "fester-tests"
+
+
+def _node() -> Path:
+    found = shutil.which("node")
+    if not found or not shutil.which("npm"):
+        raise NoBackstage(f"node and npm are not on PATH; install Node.js {OLDEST_NODE} or newer")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.strip().lstrip("v").split(".")[0]) < OLDEST_NODE:
+        raise NoBackstage(
+            f"Node.js is {version.stdout.strip()}; Backstage wants {OLDEST_NODE} or newer"
+        )
+    return Path(found).resolve()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder, so that two test runs do not install into it at once."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install(node: Path, folder: Path) -> None:
+    shutil.copy(PACKAGE, folder / PACKAGE.name)
+    environment = dict(os.environ)
+    prefix = node.parent.parent
+    if (prefix / "include/node/node.h").exists():
+        # better-sqlite3 is compiled where its ready-made binary cannot be downloaded; the headers
+        # of this very Node save another download.
+        environment.setdefault("npm_config_nodedir", str(prefix))
+    command = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise NoBackstage(f"npm install did not end within {INSTALL_SECONDS} seconds") from None
+    if done.returncode:
+        raise NoBackstage(
+            f"npm install failed in {folder} (is the npm registry reachable, and a C++ compiler "
+            f"with make and python3 for better-sqlite3?):\n{done.stderr[-1500:]}"
+        )
+    (folder / _DONE).touch()

@@ -1,0 +1,151 @@
+"""Fester beside a sandbox GitLab: passes when a test asks, serving on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.model.runs import Report
+from bridge.pipeline import Wish, run_pass
+from bridge.sandbox.app import SandboxGitLab
+from bridge.sandbox.app import running as gitlab_running
+from bridge.sandbox.world import World
+from bridge.settings import Settings
+from bridge.wiring import Wired, utc_now, wired
+
+Gave = TypeVar("Gave")
+
+
+@dataclass
+class Site:
+    """One Fester with a GitLab of its own. `requests` holds (path, status) of what was asked."""
+
+    world: World
+    folder: Path
+    prefix: str
+    to: tuple[str, ...] = ()
+    requests: list[tuple[str, int]] = field(default_factory=list)
+    live: Live = field(default_factory=Live)
+    host: str = ""
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _parts: Wired | None = None
+    _ready: threading.Event = field(default_factory=threading.Event)
+    _end: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def index(self) -> str:
+        """The address of the published index."""
+        return f"http://{self.host}/catalog/index.yaml"
+
+    def make_pass(self, *, accept_removals: bool = False) -> Report:
+        """One pass, published and served; returns its report."""
+        return self._run(self._pass(Wish(accept_removals=accept_removals)))
+
+    def entities(self) -> dict[str, dict[str, Any]]:
+        """What is published now, by reference."""
+        record = self.live.record
+        assert record is not None
+        return {str(entity.ref): dict(entity.body) for entity in record.catalog.entities}
+
+    def location_of(self, ref: str) -> str:
+        """The reference of the Location whose shard holds an entity."""
+        return f"location:default/{self.prefix}-{Path(self.shard_of(ref)).stem}"
+
+    def shard_of(self, ref: str) -> str:
+        """The path of the shard that holds an entity."""
+        name = f"\n  name: {ref.rpartition('/')[2]}\n".encode()
+        kind = f"\nkind: {ref.partition(':')[0]}\n".lower().encode()
+        return next(
+            path
+            for path, served in self.live.files.items()
+            for text in served.body.split(b"---\n")
+            if path.startswith("entities/") and name in text and kind in text.lower()
+        )
+
+    def commit(self, path: str, text: str, file: str = "qm.yaml") -> None:
+        """Commit a manifest; a project that is not there yet is created."""
+        project = self.world.find(path) or self.world.add_project(path)
+        self.world.commit_file(project.id, file, text)
+
+    def manifest(self, path: str) -> str:
+        """The manifest of a project as it is."""
+        project = self.world.find(path)
+        assert project is not None
+        return project.files["qm.yaml"].content.decode()
+
+    async def _pass(self, wish: Wish) -> Report:
+        assert self._parts is not None
+        done = await run_pass(self._parts.stages, wish)
+        self.live.show(done.record, done.artifacts, done.memory, utc_now())
+        return done.record.report
+
+    def _run(self, work: Coroutine[Any, Any, Gave]) -> Gave:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
+
+    async def _serve(self) -> None:
+        sandbox = SandboxGitLab(self.world)
+        async with gitlab_running(sandbox) as url, wired(self._settings(url)) as self._parts:
+            app = make_app(self.live, clock=utc_now)
+            app.on_response_prepare.append(self._note)
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            try:
+                await web.TCPSite(runner, "127.0.0.1", 0).start()
+                self.host = f"127.0.0.1:{runner.addresses[0][1]}"
+                self._ready.set()
+                await self._end.wait()
+            finally:
+                await runner.cleanup()
+
+    async def _note(self, request: web.Request, response: web.StreamResponse) -> None:
+        self.requests.append((request.path, response.status))
+
+    def _settings(self, url: str) -> Settings:
+        return Settings.model_validate(
+            {
+                "from": url,
+                "to": list(self.to),
+                "store": f"sqlite:///{self.folder}/{self.prefix}.db",
+                "location_prefix": self.prefix,
+                "token": SecretStr("sandbox-token"),
+            }
+        )
+
+
+@contextmanager
+def running(site: Site) -> Iterator[Site]:
+    """The site, served from a thread of its own, after its first pass."""
+    failed: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            site._loop.run_until_complete(site._serve())
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            site._ready.set()
+            site._loop.close()
+
+    thread = threading.Thread(target=serve, name=f"site {site.prefix}")
+    thread.start()
+    site._ready.wait()
+    try:
+        if not failed:
+            site.make_pass()
+            yield site
+    finally:
+        if thread.is_alive():
+            site._loop.call_soon_threadsafe(site._end.set)
+        thread.join()
+    if failed:
+        raise failed[0]
