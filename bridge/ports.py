@@ -1,23 +1,29 @@
 """Every extension point on one screen.
 
-Another package adds a scraper, a processor or an exporter by an entry point (groups
-`fester.scrapers`, `fester.processors`, `fester.exporters`) that names a factory:
+Another package adds a scraper, a processor, an exporter or a fact collector by an entry point
+(groups `fester.scrapers`, `fester.processors`, `fester.exporters`, `fester.collectors`) that names
+a factory:
 
 - scrapers:   `factory(source: str) -> Scraper | None`   None: "that source is not mine"
 - processors: `factory() -> Processor`
 - exporters:  `factory(destination: str) -> Exporter | None`
+- collectors: `factory() -> FactCollector`
 
 `bridge.conformance` holds the tests that any implementation must pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from bridge.model.entities import Ref
+from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Artifact, Processed, Receipt
+from bridge.model.scores import Scoreboard
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
 
 
@@ -70,6 +76,21 @@ class Exporter(Protocol):
         """Release connections; safe to call twice."""
 
 
+@runtime_checkable
+class FactCollector(Protocol):
+    """Collects facts about entities. What it cannot read is an unknown fact, never a false one."""
+
+    @property
+    def schema(self) -> FactSchema:
+        """What it gives, how often, and about which entities."""
+
+    def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
+        """Yield a reading a subject that it can say something about; never raises for one."""
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice."""
+
+
 class Translator(Protocol):
     """Turns one manifest file into drafts of entities; pure. Not an entry point: mappings are."""
 
@@ -103,3 +124,28 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Release connections; safe to call twice."""
+
+
+class FactStore(Protocol):
+    """Keeps facts and their history. Every method raises `StoreError`."""
+
+    async def record_facts(self, source: str, readings: Sequence[Reading]) -> None:
+        """Add readings; each becomes the latest of its entity and retriever."""
+
+    async def latest_facts(self, source: str) -> Mapping[Ref, Mapping[str, Reading]]:
+        """The latest reading of every entity, by retriever id."""
+
+    async def facts_between(
+        self, source: str, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
+    ) -> Sequence[Reading]:
+        """The readings of one entity from `start` to `end`, oldest first."""
+
+
+class ScoreStore(Protocol):
+    """Keeps scores and their history. Every method raises `StoreError`."""
+
+    async def record_scores(self, source: str, board: Scoreboard) -> None:
+        """Make `board` the latest, and add it to the history."""
+
+    async def latest_scores(self, source: str) -> Scoreboard | None:
+        """The board that was recorded last."""

@@ -1,0 +1,135 @@
+"""Facts about entities: what was seen, where and when; and what could not be seen, and why.
+
+A fact that could not be read is unknown, never false. The shape of schemas and readings is that of
+Backstage's tech-insights fact retrievers, so that they can be served as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.model.entities import Body, CatalogEntity, Json, Ref
+from bridge.model.scrape import Project
+
+
+class FactType(StrEnum):
+    """The types that tech-insights knows."""
+
+    INTEGER = "integer"
+    FLOAT = "float"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"  # an aware ISO date-time as text
+    SET = "set"  # a list of texts without repetition
+    OBJECT = "object"
+
+
+class Standing(StrEnum):
+    """How far a fact can be relied on."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"  # could not be read: 403, time-out, a source that is down
+    NOT_APPLICABLE = "not_applicable"  # has no meaning here: no project, an unlicensed feature
+
+
+@dataclass(frozen=True, slots=True)
+class FactDefinition:
+    """What one fact means. `since` is the schema version that brought it, "" if the first."""
+
+    name: str
+    type: FactType
+    description: str
+    since: str = ""
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FactSchema:
+    """What a collector gives: tech-insights calls it a fact retriever.
+
+    `id` is a slug, `version` a semantic version. `entity_filter` is a Backstage filter
+    (`{"kind": "component"}`, or a list of such maps: any of them). `cadence` is how many seconds
+    may pass between two readings; a fact older than twice that is stale.
+    """
+
+    id: str
+    version: str
+    title: str
+    description: str
+    facts: tuple[FactDefinition, ...]
+    cadence: float
+    entity_filter: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact as it was seen. `value` is None unless `standing` is KNOWN; else `reason` says why.
+
+    `seen_at` is aware. `source` says where, for a person: a URL, or "qm.yaml of shop/api".
+    """
+
+    name: str
+    value: Json
+    seen_at: datetime
+    source: str
+    standing: Standing = Standing.KNOWN
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One collector's facts about one entity at one moment."""
+
+    entity: Ref
+    retriever: str  # the schema's id
+    version: str  # the schema's version
+    seen_at: datetime
+    facts: tuple[Fact, ...]
+
+    def values(self) -> dict[str, Json]:
+        """The known facts by name, as tech-insights gives them: what is unknown is left out."""
+        return {fact.name: fact.value for fact in self.facts if fact.standing is Standing.KNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the crawl's own page told of a project besides its manifests; costs no request.
+
+    `values` holds what GitLab gave, by our fact names; a fact that it did not give is in
+    `unknown` with the reason. `unreadable` is set when the project as a whole could not be read.
+    """
+
+    project_id: int
+    seen_at: datetime
+    values: Mapping[str, Json] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An entity to collect facts about, with all that the pass knows of it.
+
+    `project` is the one whose manifest made the entity (the first origin), None if there is none.
+    `manifest` is that manifest's parsed tree. `observation` is None when the pass did not look at
+    the project (an incremental pass): then nothing new is known, which is not "unknown".
+    """
+
+    entity: CatalogEntity
+    project: Project | None = None
+    manifest: Json = None
+    manifest_file: str = ""
+    observation: Observation | None = None
+
+    @property
+    def ref(self) -> Ref:
+        """The entity's reference."""
+        return self.entity.ref
+
+    @property
+    def body(self) -> Body:
+        """The entity's body."""
+        return self.entity.body
