@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
+from bridge.language.text import Limits
 from bridge.model.problems import Problem
 from bridge.model.scrape import ManifestFile, Project
-from bridge.processors.text import Limits
 
 _DEEPEST = 8  # folders below a given path
 _MOST = 10_000  # manifests in one call

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.language.text import Path as Keys
+from bridge.language.text import Positions, positions, read
+from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem
 from bridge.processors.rules import SPEC_FIELDS
-from bridge.processors.text import Path as Keys
-from bridge.processors.text import Positions, positions, read
-from bridge.processors.text_faults import clean, shown
 
 _MOST_ITEMS: Final = 1000  # a union of more would be a page that nobody can read
 

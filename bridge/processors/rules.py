@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from bridge.language.text_faults import clean, shown
 from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json
 from bridge.processors.rules_urls import is_url
-from bridge.processors.text_faults import clean, shown
 
 NAME_LIMIT: Final = 63
 SUBDOMAIN_LIMIT: Final = 253

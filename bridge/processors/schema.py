@@ -19,10 +19,10 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from bridge.errors import ConfigurationError
+from bridge.language.text import Positions
+from bridge.language.text_faults import clean
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
-from bridge.processors.text import Positions
-from bridge.processors.text_faults import clean
 from bridge.processors.text_findings import MOST_PROBLEMS, findings, unknown_key
 from bridge.processors.text_shape import Inliner, bad_refs, nearest, shape_of, unknown_keys
 

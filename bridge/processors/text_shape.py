@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.language.text_faults import shown
+from bridge.language.text_positions import Path
 from bridge.model.entities import Json
-from bridge.processors.text_faults import shown
-from bridge.processors.text_positions import Path
 
 TYPES = {
     "string": "text",

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.language.expressions import compile_expression
+from bridge.language.filters import EvaluationError
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import Mappings, load_mappings
-from bridge.processors.mapping.expressions import compile_expression
-from bridge.processors.mapping.filters import EvaluationError
 from bridge.processors.mapping.scope import Scope
 
 PROJECT = Project(7, "shop/cart", "https://gitlab.example.com/shop/cart", "main")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bridge.errors import ConfigurationError
+from bridge.language.text import Positions, positions, read
 from bridge.model.problems import Problem, Severity
 from bridge.processors.schema import Lookup, Schema
-from bridge.processors.text import Positions, positions, read
 
 DOCUMENT: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -18,7 +18,7 @@ In expressions, `manifest` is the manifest, `project` has id, path, name, web_ur
 description, visibility and topics, and `file` has path, name, url, edit_url and raw_url.
 
 `load_mappings()` gives `Mappings`, a `bridge.ports.Translator`. The language itself is told in
-`templates` (structure), `expressions` (leaves) and `filters`.
+`templates` (structure), and in `bridge.language`: `expressions` (leaves) and `filters`.
 """
 
 from __future__ import annotations

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
+from bridge.language.expressions import Expression, null
+from bridge.language.filters import kind_of
+from bridge.language.names import Shape
+from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json
-from bridge.model.problems import Problem
-from bridge.processors.mapping.expressions import (
-    PART,
-    Expression,
-    Fault,
-    Run,
-    compile_expression,
-    concatenated,
-    null,
-)
-from bridge.processors.mapping.filters import kind_of
-from bridge.processors.mapping.scope import Scope, Shape, nearest
+from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import (
     Constant,
     Element,
@@ -29,7 +20,6 @@ from bridge.processors.mapping.templates import (
     Node,
     Path,
 )
-from bridge.processors.text import Positions
 
 ENTITY_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 # The backend would fetch a URL for a map whose only key is one of these.
@@ -45,54 +35,14 @@ class EntityTemplate:
     kind: str
 
 
-def is_expression(value: Json) -> bool:
-    """Whether this is text with a `${{ … }}` in it."""
-    return isinstance(value, str) and "${{" in value
-
-
 @dataclass(slots=True)
-class Compiler:
-    """Compiles one mapping file; every mistake goes to `problems` and compiling goes on.
-
-    `name` is the file as places in messages name it, `file` as problems do.
-    """
-
-    file: str
-    name: str
-    lines: list[str]
-    positions: Positions
-    problems: list[Problem] = field(default_factory=list)
-
-    def problem(self, message: str, path: Path, *, key: bool = False, offset: int = 0) -> None:
-        """Report a mistake at a path of the mapping file."""
-        line, column = self._spot(path, key=key, offset=offset)
-        self.problems.append(
-            Problem(message, "mapping-invalid", file=self.file, line=line, column=column)
-        )
-
-    def place(self, path: Path) -> str:
-        """`file:line:col` of a path of the mapping file."""
-        line, column = self._spot(path)
-        return f"{self.name}:{line}:{column}"
-
-    def _spot(self, path: Path, *, key: bool = False, offset: int = 0) -> tuple[int, int]:
-        position = self.positions.key(path) if key else self.positions.value(path)
-        rest = self.lines[position.line - 1][position.column - 1 :] if self.lines else ""
-        if not offset or rest[:1] in {"|", ">"}:
-            return position.line, position.column
-        return position.line, position.column + offset + (rest[:1] in {"'", '"'})
-
-    def known_keys(self, value: Json, path: Path, keys: Iterable[str], what: str) -> None:
-        """Report the keys of a map that do not belong there."""
-        for key in value if isinstance(value, dict) else ():
-            if key not in keys:
-                hint = nearest(key, keys) or f"; there are {', '.join(keys)}"
-                self.problem(f"{what} has no key `{key}`{hint}", (*path, key), key=True)
+class Compiler(Source):
+    """Compiles one mapping file; every mistake goes to `problems` and compiling goes on."""
 
     def leaf(self, text: Json, path: Path, scope: Scope) -> Leaf:
         """A `${{ … }}` text as a leaf; reports anything else."""
         if is_expression(text):
-            return Leaf(self._expression(text, path, scope), self.place(path))
+            return Leaf(self.expression(text, path, scope), self.place(path))
         self.problem(f"expected an expression `${{{{ … }}}}` and found {kind_of(text)}", path)
         return Leaf(Expression(null), self.place(path))
 
@@ -103,35 +53,6 @@ class Compiler:
         if not isinstance(text, str):
             self.problem(f"expected a text and found {kind_of(text)}", path)
         return Constant(text, self.place(path))
-
-    def _expression(self, text: str, path: Path, scope: Scope) -> Expression:
-        parts: list[Expression] = []
-        runs: list[Run] = []
-        end = 0
-        for match in PART.finditer(text):
-            runs += self._literal(text[end : match.start()], path)
-            expression, faults = compile_expression(match[1].strip(), scope)
-            for fault in faults:
-                self._fault(fault, match, path)
-            parts.append(expression)
-            runs.append(expression.run)
-            end = match.end()
-        runs += self._literal(text[end:], path)
-        if len(runs) == len(parts) == 1:
-            return parts[0]
-        references = tuple(reference for part in parts for reference in part.references)
-        return Expression(concatenated(runs), tuple(dict.fromkeys(references)))
-
-    def _literal(self, text: str, path: Path) -> list[Run]:
-        if "${{" in text:
-            self.problem("`${{` without its `}}`", path)
-        return [lambda _env: text] if text else []
-
-    def _fault(self, fault: Fault, match: re.Match[str], path: Path) -> None:
-        found = match[1].find(fault.token) if fault.token else -1
-        offset = match.start(1) + found if found >= 0 else match.start()
-        source = " ".join(match[1].split())
-        self.problem(f"in `{source}`: {fault.message}", path, offset=offset)
 
     def node(self, value: Json, path: Path, scope: Scope) -> Node:
         """A template's tree."""

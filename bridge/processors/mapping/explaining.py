@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.language.text import Position
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.manifests import Translation
 from bridge.processors.mapping.templates import Told, plain
-from bridge.processors.text import Position
 
 if TYPE_CHECKING:
     from bridge.processors.mapping.translation import Work

@@ -11,11 +11,11 @@ from typing import Final
 
 import bridge
 from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.language import text
+from bridge.language.filters import kind_of
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
-from bridge.processors import text
 from bridge.processors.mapping.compiling import Compiler, EntityTemplate
-from bridge.processors.mapping.filters import kind_of
 from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 from bridge.processors.schema import Schema
@@ -144,7 +144,7 @@ def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping |
     if len(documents) != 1 or not isinstance(documents[0], dict):
         refused("a mapping file holds one map that starts with `mapping: <id>`")
         return None
-    compiler = Compiler(str(path), path.name, source.splitlines(), positions[0])
+    compiler = Compiler(str(path), path.name, source.splitlines(), positions[0], "mapping-invalid")
     mapping = _File(documents[0], path, folders, compiler).mapping(source)
     problems += compiler.problems
     return mapping

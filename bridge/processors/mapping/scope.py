@@ -1,21 +1,12 @@
-"""What an expression may name, and which part of the manifest a name stands for.
-
-A `Shape` is the list of places that a value may have come from: `(("manifest", ("service",
-"tools", "*")),)` is an item of the manifest's tools. `None` stands for "anything": nothing
-about it is checked.
-"""
+"""What an expression of a mapping may name, and which part of the manifest a name stands for."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
+from bridge.language.names import Keys, Shape, dotted, nearest
 from bridge.processors.schema import Schema
-
-Keys: TypeAlias = tuple[str, ...]
-Shape: TypeAlias = tuple[tuple[str, Keys], ...] | None
 
 PROJECT_KEYS: Final = (
     "id",
@@ -29,25 +20,6 @@ PROJECT_KEYS: Final = (
 )
 FILE_KEYS: Final = ("path", "name", "url", "edit_url", "raw_url")
 ROOTS: Final = ("manifest", "project", "file")
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """ "; did you mean `x`?" with the nearest of the words, or "" when none is near."""
-    close = difflib.get_close_matches(word, list(words), 1, 0.6)
-    return f"; did you mean `{close[0]}`?" if close else ""
-
-
-def dotted(root: str, keys: Iterable[str | int]) -> str:
-    """A path as people read it: manifest.service.tools[*].name."""
-    parts = [root]
-    for key in keys:
-        if key == "*" or isinstance(key, int):
-            parts.append(f"[{key}]")
-        elif key.isidentifier():
-            parts.append(f".{key}")
-        else:
-            parts.append(f"['{key}']")
-    return "".join(parts)
 
 
 @dataclass(slots=True)

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
+from bridge.language.expressions import Env, Expression
+from bridge.language.filters import LIST_LIMIT, EvaluationError, bounded, kind_of
 from bridge.model.entities import Json
-from bridge.processors.mapping.expressions import Env, Expression
-from bridge.processors.mapping.filters import LIST_LIMIT, EvaluationError, bounded, kind_of
 
 Path: TypeAlias = tuple[str | int, ...]
 

@@ -9,17 +9,17 @@ from typing import Final
 from urllib.parse import quote
 
 from bridge.errors import NotUnderstood
+from bridge.language import text
+from bridge.language.filters import EvaluationError, as_text, kind_of
+from bridge.language.text import Position, Positions
 from bridge.model.entities import Draft, Json
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
-from bridge.processors import text
 from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.explaining import Explanation, explanation
-from bridge.processors.mapping.filters import EvaluationError, as_text, kind_of
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import Leaf, Path, State, Told, plain
-from bridge.processors.text import Position, Positions
 
 ENTITY_LIMIT: Final = 200
 # Part of every fingerprint: raise it when the same mapping gives something else.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bridge.errors import NotUnderstood
+from bridge.language.text import Limits, Position, positions, read
 from bridge.model.problems import Problem
-from bridge.processors.text import Limits, Position, positions, read
 
 ORDINARY = """\
 version: 1

@@ -10,9 +10,9 @@ from typing import Any
 from ruamel.yaml.error import MarkedYAMLError
 
 from bridge.errors import NotUnderstood
+from bridge.language.text_positions import Position
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
-from bridge.processors.text_positions import Position
 
 # The line breaks that libyaml counts; columns and lines must agree with its marks.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")

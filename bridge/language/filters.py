@@ -29,8 +29,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bridge.language import naming
 from bridge.model.entities import Json
-from bridge.processors import naming
 
 TEXT_LIMIT: Final = 4_096
 LIST_LIMIT: Final = 1_000

@@ -1,4 +1,4 @@
-"""Expressions: the leaves of a mapping, `${{ manifest.service.name | slug }}`.
+"""Expressions: the leaves of mappings and rubrics, `${{ manifest.service.name | slug }}`.
 
 The grammar is Jinja2's, read by Jinja2's own parser. What runs is not Jinja2's compiled Python
 but the closures made here, and only these nodes have one:
@@ -28,9 +28,9 @@ from typing import Final, TypeAlias
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
+from bridge.language.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
+from bridge.language.names import Names, Shape, nearest
 from bridge.model.entities import Json
-from bridge.processors.mapping.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
-from bridge.processors.mapping.scope import Scope, Shape, nearest
 
 Env: TypeAlias = dict[str, Json]
 Run: TypeAlias = Callable[[Env], Json]
@@ -78,7 +78,7 @@ def null(_env: Env) -> Json:
     return None
 
 
-def compile_expression(source: str, scope: Scope) -> tuple[Expression, list[Fault]]:
+def compile_expression(source: str, scope: Names) -> tuple[Expression, list[Fault]]:
     """The expression and every fault found in it; with faults it must not be run."""
     compiler = _Compiler(scope)
     if len(source) > EXPRESSION_LIMIT:
@@ -159,7 +159,7 @@ def _path(name: str, keys: tuple[Key, ...]) -> Run:
 
 @dataclass(slots=True)
 class _Compiler:
-    scope: Scope
+    scope: Names
     faults: list[Fault] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
 

@@ -27,9 +27,9 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from bridge.language import text_faults as faults
+from bridge.language.text_positions import Path, Position, Positions
 from bridge.model.entities import Json
-from bridge.processors import text_faults as faults
-from bridge.processors.text_positions import Path, Position, Positions
 
 __all__ = ["Limits", "Path", "Position", "Positions", "positions", "read"]
 

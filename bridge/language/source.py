@@ -1,0 +1,95 @@
+"""A YAML file that people of the platform team write, and reports on the mistakes in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bridge.language.expressions import (
+    PART,
+    Expression,
+    Fault,
+    Run,
+    compile_expression,
+    concatenated,
+)
+from bridge.language.names import Names, nearest
+from bridge.language.text_positions import Path, Positions
+from bridge.model.entities import Json
+from bridge.model.problems import Problem
+
+
+def is_expression(value: Json) -> bool:
+    """Whether this is text with a `${{ … }}` in it."""
+    return isinstance(value, str) and "${{" in value
+
+
+@dataclass(slots=True)
+class Source:
+    """One file on its way to what it says; every mistake goes to `problems`, and reading goes on.
+
+    `name` is the file as places in messages name it, `file` as problems do. `rule` is what its
+    problems are called.
+    """
+
+    file: str
+    name: str
+    lines: list[str]
+    positions: Positions
+    rule: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, message: str, path: Path, *, key: bool = False, offset: int = 0) -> None:
+        """Report a mistake at a path of the mapping file."""
+        line, column = self._spot(path, key=key, offset=offset)
+        self.problems.append(Problem(message, self.rule, file=self.file, line=line, column=column))
+
+    def place(self, path: Path) -> str:
+        """`file:line:col` of a path of the mapping file."""
+        line, column = self._spot(path)
+        return f"{self.name}:{line}:{column}"
+
+    def _spot(self, path: Path, *, key: bool = False, offset: int = 0) -> tuple[int, int]:
+        position = self.positions.key(path) if key else self.positions.value(path)
+        rest = self.lines[position.line - 1][position.column - 1 :] if self.lines else ""
+        if not offset or rest[:1] in {"|", ">"}:
+            return position.line, position.column
+        return position.line, position.column + offset + (rest[:1] in {"'", '"'})
+
+    def known_keys(self, value: Json, path: Path, keys: Iterable[str], what: str) -> None:
+        """Report the keys of a map that do not belong there."""
+        for key in value if isinstance(value, dict) else ():
+            if key not in keys:
+                hint = nearest(key, keys) or f"; there are {', '.join(keys)}"
+                self.problem(f"{what} has no key `{key}`{hint}", (*path, key), key=True)
+
+    def expression(self, text: str, path: Path, scope: Names) -> Expression:
+        """A text that holds `${{ … }}`, compiled; reports every fault where it stands."""
+        parts: list[Expression] = []
+        runs: list[Run] = []
+        end = 0
+        for match in PART.finditer(text):
+            runs += self._literal(text[end : match.start()], path)
+            expression, faults = compile_expression(match[1].strip(), scope)
+            for fault in faults:
+                self._fault(fault, match, path)
+            parts.append(expression)
+            runs.append(expression.run)
+            end = match.end()
+        runs += self._literal(text[end:], path)
+        if len(runs) == len(parts) == 1:
+            return parts[0]
+        references = tuple(reference for part in parts for reference in part.references)
+        return Expression(concatenated(runs), tuple(dict.fromkeys(references)))
+
+    def _literal(self, text: str, path: Path) -> list[Run]:
+        if "${{" in text:
+            self.problem("`${{` without its `}}`", path)
+        return [lambda _env: text] if text else []
+
+    def _fault(self, fault: Fault, match: re.Match[str], path: Path) -> None:
+        found = match[1].find(fault.token) if fault.token else -1
+        offset = match.start(1) + found if found >= 0 else match.start()
+        source = " ".join(match[1].split())
+        self.problem(f"in `{source}`: {fault.message}", path, offset=offset)
