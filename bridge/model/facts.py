@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.model.entities import Body, CatalogEntity, Json, Ref
-from bridge.model.scrape import Project
+from bridge.model.scrape import Observation, Project
 
 
 class FactType(StrEnum):
@@ -50,7 +50,8 @@ class FactDefinition:
 class FactSchema:
     """What a collector gives: tech-insights calls it a fact retriever.
 
-    `id` is a slug, `version` a semantic version. `entity_filter` is a Backstage filter
+    `id` is an identifier (lower case, digits, `_`), so that expressions can name `id.fact`, and
+    `version` a semantic version. `entity_filter` is a Backstage filter
     (`{"kind": "component"}`, or a list of such maps: any of them). `cadence` is how many seconds
     may pass between two readings; a fact older than twice that is stale.
     """
@@ -92,21 +93,6 @@ class Reading:
     def values(self) -> dict[str, Json]:
         """The known facts by name, as tech-insights gives them: what is unknown is left out."""
         return {fact.name: fact.value for fact in self.facts if fact.standing is Standing.KNOWN}
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What the crawl's own page told of a project besides its manifests; costs no request.
-
-    `values` holds what GitLab gave, by our fact names; a fact that it did not give is in
-    `unknown` with the reason. `unreadable` is set when the project as a whole could not be read.
-    """
-
-    project_id: int
-    seen_at: datetime
-    values: Mapping[str, Json] = field(default_factory=dict)
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,13 @@ A gap is a value and is carried to the end: what could not be read may not be de
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
+
+from bridge.model.entities import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,30 @@ class ManifestFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """What the crawl's own page told of a project besides its manifests; costs no request.
+
+    `values` holds what GitLab gave, by our fact names; a fact that it did not give is in
+    `unknown` with the reason. `unreadable` is set when the project as a whole could not be read.
+    """
+
+    project_id: int
+    seen_at: datetime
+    values: Mapping[str, Json] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectRead:
-    """A project whose repository was read: a wanted file that is not in `files` is not there."""
+    """A project whose repository was read: a wanted file that is not in `files` is not there.
+
+    `observation` is what else its page told; None for a source that tells nothing else.
+    """
 
     project: Project
     files: tuple[ManifestFile, ...] = ()
+    observation: Observation | None = None
 
 
 @dataclass(frozen=True, slots=True)
