@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
-from typing import cast
+from typing import TypeAlias, cast
 
 import structlog
 
@@ -81,6 +81,10 @@ class Pass:
     record: PassRecord
     artifacts: tuple[Artifact, ...] = ()
     memory: Memory = field(default_factory=Memory)
+
+
+# Hears of a pass after it was published and saved; only where passes are made (the leader).
+Listener: TypeAlias = Callable[[Pass], Awaitable[None]]
 
 
 async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:

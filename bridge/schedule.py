@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from bridge.errors import FesterError
+from bridge.pipeline import Listener, Pass
 
 log = structlog.get_logger()
 
@@ -52,3 +54,46 @@ class Schedule:
             await asyncio.wait([task], timeout=self.grace)
             task.cancel()
             raise
+
+
+@dataclass(slots=True)
+class Audience:
+    """Tells listeners of passes, in their order, one pass at a time.
+
+    A pass never waits for it and never fails by it: an error is logged, and whoever is slow
+    hears only of the latest pass when it is done with the one before.
+    """
+
+    listeners: Sequence[Listener]
+    _latest: Pass | None = None
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hear(self, done: Pass) -> None:
+        """A pass was published and saved."""
+        self._latest = done
+        self._news.set()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            latest, self._latest = self._latest, None
+            if latest is not None:
+                for listener in self.listeners:
+                    await _told(listener, latest)
+
+
+async def _told(listener: Listener, done: Pass) -> None:
+    try:
+        await listener(done)
+    except Exception:
+        name = getattr(listener, "__qualname__", type(listener).__name__)
+        log.exception("A step after a pass failed", action="after_pass_failed", listener=name)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task that runs until cancelled, and wait for its end."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

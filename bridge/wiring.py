@@ -17,7 +17,7 @@ from bridge.exporters.render import render_catalog
 from bridge.history import open_store
 from bridge.history.store import SqlStore
 from bridge.model.problems import Problem
-from bridge.pipeline import Guard, Stages
+from bridge.pipeline import Guard, Listener, Stages
 from bridge.ports import Exporter, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
@@ -32,11 +32,15 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Wired:
-    """The parts of a pass, with what else commands need."""
+    """The parts of a pass, with what else commands need.
+
+    `listeners` hear of every pass that `serve` makes, after it was published and saved.
+    """
 
     stages: Stages
     mappings: Mappings
     store: SqlStore
+    listeners: tuple[Listener, ...] = ()
 
 
 def utc_now() -> datetime:

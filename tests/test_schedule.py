@@ -5,8 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from structlog.testing import capture_logs
+
 from bridge.errors import StoreError
-from bridge.schedule import Schedule
+from bridge.model.entities import Catalog
+from bridge.model.memory import PassRecord
+from bridge.model.runs import Outcome, Report
+from bridge.pipeline import Pass
+from bridge.schedule import Audience, Schedule, ended
 
 
 async def test_a_poke_starts_the_next_pass_at_once() -> None:
@@ -78,3 +84,36 @@ async def test_a_pass_that_does_not_end_is_given_up_after_its_grace() -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert task.cancelled()
+
+
+async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:
+    """An error is logged and the next listener hears; what came meanwhile is told once."""
+    heard: list[str] = []
+    release, told = asyncio.Event(), asyncio.Event()
+
+    async def failing(done: Pass) -> None:
+        raise RuntimeError("no facts today")
+
+    async def slow(done: Pass) -> None:
+        heard.append(done.record.report.started_at)
+        told.set()
+        await release.wait()
+
+    audience = Audience([failing, slow])
+    task = asyncio.create_task(audience.run())
+    with capture_logs() as logs:
+        audience.hear(a_pass("1"))
+        await told.wait()
+        audience.hear(a_pass("2"))
+        audience.hear(a_pass("3"))
+        told.clear()
+        release.set()
+        await told.wait()
+    await ended(task)
+
+    assert heard == ["1", "3"]
+    assert {log["action"] for log in logs} == {"after_pass_failed"}
+
+
+def a_pass(name: str) -> Pass:
+    return Pass(PassRecord(Report(Outcome.COMPLETE, 0.0, started_at=name), Catalog()))

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
+from bridge.model.runs import Outcome
 from bridge.pipeline import Wish, recall, run_pass
-from bridge.schedule import Schedule
+from bridge.schedule import Audience, Schedule, ended
 from bridge.settings import Settings
 from bridge.wiring import Wired, utc_now, wired
 
@@ -88,6 +89,7 @@ async def serving(
     if last is not None:  # serve it until the first new pass ends
         live.show(last.record, last.artifacts, last.memory, utc_now())
     console = Console(stderr=True)
+    audience = Audience(parts.listeners)
 
     async def make_pass() -> None:
         done = await run_pass(parts.stages, wish)
@@ -96,19 +98,21 @@ async def serving(
         show_report(console, account)
         if report is not None:
             write_report(report, account)
+        if account.outcome is not Outcome.FAILED and not wish.dry_run:
+            audience.hear(done)
 
     runner = web.AppRunner(make_app(live, clock=utc_now), handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         port = await _start(site, runner, settings)
+        hearing = asyncio.create_task(audience.run())
         schedule = asyncio.create_task(Schedule(make_pass, settings.every).run())
         try:
             yield f"http://{settings.host}:{port}/"
         finally:
-            schedule.cancel()
-            with suppress(asyncio.CancelledError):
-                await schedule
+            await ended(schedule)
+            await ended(hearing)
     finally:
         await runner.cleanup()
 
