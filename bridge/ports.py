@@ -15,7 +15,7 @@ a factory:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
 from bridge.model.entities import Ref
@@ -23,7 +23,7 @@ from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Artifact, Processed, Receipt
-from bridge.model.scores import Scoreboard
+from bridge.model.scores import RollupDay, Rubric, Scoreboard, ScoreDay
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
 
 
@@ -144,8 +144,26 @@ class FactStore(Protocol):
 class ScoreStore(Protocol):
     """Keeps scores and their history. Every method raises `StoreError`."""
 
-    async def record_scores(self, source: str, board: Scoreboard) -> None:
-        """Make `board` the latest, and add it to the history."""
+    async def record_scores(self, source: str, board: Scoreboard, rubric: Rubric) -> None:
+        """Make `board` the latest, and add to the history what differs from the day before."""
 
     async def latest_scores(self, source: str) -> Scoreboard | None:
         """The board that was recorded last."""
+
+    async def score_trend(
+        self, source: str, entity: Ref, start: date, end: date
+    ) -> Sequence[ScoreDay]:
+        """The days on which an entity's score changed, oldest first.
+
+        The first may lie before `start`: it is the one that still stood then.
+        """
+
+    async def rollup_trend(
+        self, source: str, kind: str, name: str, start: date, end: date
+    ) -> Sequence[RollupDay]:
+        """The same of a roll-up."""
+
+    async def scores_on(
+        self, source: str, entities: Sequence[Ref], day: date
+    ) -> Mapping[Ref, ScoreDay]:
+        """How the scores stood at the end of a day; entities that had none are left out."""

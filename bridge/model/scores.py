@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from bridge.model.entities import Json, Ref
+from bridge.model.problems import Problem
+
+TIERS: Final = (1, 2, 3, 4)  # 1 is the most critical
+ROLLUPS: Final = ("team", "system", "domain", "product", "organization")
+ORGANIZATION: Final = "all"  # the name of the one roll-up of everything
 
 
 class CheckState(StrEnum):
@@ -52,6 +58,7 @@ class Waiver:
     reason: str
     expires: date
     by: str = ""  # "rubric", "manifest" or "issue": where it was given
+    entity: str = ""  # in the rubric: a reference or a glob of references
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,44 @@ class Check:
     tiers: frozenset[int]
     expression: str
     facts: tuple[str, ...]
+    warning: str = ""  # when the expression is false and this is true: a warning, not a failure
     description: str = ""
     gate_tiers: frozenset[int] = frozenset()
     kinds: tuple[str, ...] = ("component",)
     how_to_fix: str = ""
     links: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A name for scores from `minimum` on."""
+
+    name: str
+    minimum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rubric:
+    """What is expected of services. `version` is the digest of its text.
+
+    `targets` by tier; `levels` best first, the last from 0. A service that names no tier is
+    measured as one of `untiered`. `source` is the file, for people.
+    """
+
+    version: str
+    title: str
+    checks: tuple[Check, ...]
+    categories: Mapping[str, str]  # key → title, in order
+    targets: Mapping[int, float]
+    levels: tuple[Level, ...]
+    minimum_coverage: float = 0.7
+    untiered: int = 3
+    waivers: tuple[Waiver, ...] = ()
+    source: str = ""
+
+    def check(self, name: str) -> Check | None:
+        """The check of that id."""
+        return next((check for check in self.checks if check.id == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +128,15 @@ class CheckResult:
     gate: bool = False  # whether it is a gate for this entity's tier
     reason: str = ""  # for a person: why unknown, waived, failed
     evidence: tuple[Evidence, ...] = ()
+    waiver: Waiver | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A failed check, and how many points of the score its passing would bring."""
+
+    result: CheckResult
+    points: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +160,68 @@ class Score:
     rubric: str  # the rubric's version: the digest of its text
     at: datetime
 
+    @property
+    def on_target(self) -> bool | None:
+        """Whether the target is reached and every gate passed; None when that is not known."""
+        if not self.sufficient or self.value is None or self.target is None:
+            return None
+        return self.value >= self.target and not self.gates_failed
+
+    def fixes(self) -> tuple[Fix, ...]:
+        """What to fix next: failed gates first, then what brings the most points."""
+        known = sum(result.weight for result in self.results if result.state.known)
+        failed = [result for result in self.results if result.state is CheckState.FAIL]
+        failed.sort(key=lambda result: (not result.gate, -result.weight, result.check))
+        return tuple(Fix(result, 100 * result.weight / known) for result in failed)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDay:
+    """An entity's score as it stood at the end of a day: what history keeps.
+
+    `states` are those of every check of the rubric. `gone`: the entity had left by then.
+    """
+
+    day: date
+    value: float | None
+    coverage: float
+    sufficient: bool
+    level: str
+    tier: int | None
+    target: float | None
+    rubric: str
+    states: Mapping[str, CheckState] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckChange:
+    """What one check did to a score between two days.
+
+    `points` is how much its share of the score grew; the shares of all checks add up to it.
+    """
+
+    check: str
+    before: CheckState | None  # None: the rubric did not have it
+    after: CheckState | None
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """What changed a score between two days.
+
+    `others` are the points of checks that kept their state but weigh differently beside those
+    that changed.
+    """
+
+    entity: Ref
+    before: ScoreDay | None
+    after: ScoreDay | None
+    checks: tuple[CheckChange, ...] = ()
+    others: float = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
@@ -120,14 +231,24 @@ class Rollup:
     `below_target` counts scored services under their target.
     """
 
-    kind: str  # "team", "system", "domain" or "product"
-    name: str  # an entity's reference, or a product's name
+    kind: str  # one of ROLLUPS
+    name: str  # an entity's reference, a product's name, or ORGANIZATION
     value: float | None
     coverage: float
     services: int
     unknown: int
     below_target: int
     levels: Mapping[str, int] = field(default_factory=dict)
+    members: tuple[Ref, ...] = ()  # the services; history does not keep them
+
+
+@dataclass(frozen=True, slots=True)
+class RollupDay:
+    """A roll-up as it stood at the end of a day. `gone`: it had no services any more."""
+
+    day: date
+    rollup: Rollup
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +259,11 @@ class Scoreboard:
     rubric: str
     scores: Mapping[Ref, Score] = field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ()
+    problems: tuple[Problem, ...] = ()  # waivers that do not hold
+
+    def rollup(self, kind: str, name: str) -> Rollup | None:
+        """The roll-up of that kind and name."""
+        for rollup in self.rollups:
+            if rollup.kind == kind and rollup.name == name:
+                return rollup
+        return None
