@@ -8,7 +8,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,15 +19,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.sandbox import accidents
+from bridge.sandbox.branches import Branches
 from bridge.sandbox.faults import Fault, FaultDice, FaultPlan, FaultRule, Target
 from bridge.sandbox.graphql import GraphQLService
 from bridge.sandbox.resolvers import PROJECT_GID
-from bridge.sandbox.rest import AUTHENTICATED, Rest, refusal
+from bridge.sandbox.rest import AUTHENTICATED, READING, Rest, refusal
+from bridge.sandbox.rest_code import CodeRoutes
+from bridge.sandbox.rest_issues import IssueRoutes
 from bridge.sandbox.world import Clock, World
 
 GITLAB_COM_RATE = 2000
 NAMED_PROJECT = re.compile(r"/api/v4/projects/(\d+)")
 GID_NUMBER = re.compile(re.escape(PROJECT_GID) + r"(\d+)")
+LISTING = re.compile(r"/api/v4/((projects|groups)/[^/]+/)?(issues|merge_requests)/?$")
 ENUMERATION = re.compile(r"/api/v4/(projects|groups/[^/]+/projects)/?$")
 BODY_LIMIT = 4 * 1024 * 1024
 
@@ -65,7 +69,8 @@ class SandboxGitLab:
 
     `token` is the only one accepted (`PRIVATE-TOKEN` or `Bearer`); without any, only public
     projects show. `rate_limit` answers 429 above so many requests a minute of `clock`; none by
-    default, as self-managed GitLab. `text_tenfold` prices blobs as releases near 18.4.2 do.
+    default, as self-managed GitLab. `text_tenfold` prices blobs as releases near 18.4.2 do. The
+    token may write when `scopes` holds `api`.
     """
 
     def __init__(
@@ -78,8 +83,11 @@ class SandboxGitLab:
         clock: Clock | None = None,
         rate_limit: int | None = None,
         text_tenfold: bool = False,
+        scopes: Sequence[str] = READING,
     ) -> None:
         self.world = world
+        self.scopes = scopes
+        self.branches = Branches(world)
         self.token = token
         self.latency = latency or Latency()
         self.clock = clock or world.clock
@@ -107,7 +115,9 @@ class SandboxGitLab:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._everything], client_max_size=BODY_LIMIT)
-        app.add_routes(Rest(self.world).routes())
+        app.add_routes(Rest(self.world, self.scopes).routes())
+        app.add_routes(IssueRoutes(self.world, self.scopes).routes())
+        app.add_routes(CodeRoutes(self.world, self.branches, self.scopes).routes())
         app.router.add_post("/api/graphql", self._query)
         app.on_shutdown.append(self._stop)
         return app
@@ -221,6 +231,10 @@ def _kind(request: web.Request) -> Target:
         return "graphql"
     if "/repository/files/" in path:
         return "raw"
+    if request.method not in ("GET", "HEAD"):
+        return "rest-write"
+    if LISTING.match(path):
+        return "rest-list"
     return "rest-enumeration" if ENUMERATION.match(path) else "rest"
 
 
@@ -252,6 +266,8 @@ async def _spoiled(
 ) -> web.StreamResponse:
     if rule is None or not isinstance(answer, web.Response):
         return answer
+    if rule.fault is Fault.LOST_ANSWER:  # what was asked for is done, and nobody hears of it
+        return accidents.reset(request)
     if rule.fault is Fault.TRUNCATED:
         return await accidents.truncated(request, answer)
     if rule.fault in (Fault.LOST_PAGE, Fault.CUT_SHORT):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Target = Literal["rest-enumeration", "rest", "graphql", "raw"]
+Target = Literal["rest-enumeration", "rest-list", "rest-write", "rest", "graphql", "raw"]
 
 
 class Fault(StrEnum):
@@ -27,14 +27,16 @@ class Fault(StrEnum):
     FORBIDDEN = "forbidden"
     LOST_PAGE = "lost-page"
     CUT_SHORT = "cut-short"
+    LOST_ANSWER = "lost-answer"
 
 
 # Faults that change an answer's content make no sense anywhere else.
-ONLY_ON: dict[Fault, Target] = {
-    Fault.PARTIAL: "graphql",
-    Fault.NO_DATA: "graphql",
-    Fault.LOST_PAGE: "rest-enumeration",
-    Fault.CUT_SHORT: "rest-enumeration",
+ONLY_ON: dict[Fault, tuple[Target, ...]] = {
+    Fault.PARTIAL: ("graphql",),
+    Fault.NO_DATA: ("graphql",),
+    Fault.LOST_PAGE: ("rest-enumeration", "rest-list"),
+    Fault.CUT_SHORT: ("rest-enumeration", "rest-list"),
+    Fault.LOST_ANSWER: ("rest-write",),
 }
 
 
@@ -56,7 +58,8 @@ class FaultRule:
 
     def concerns(self, target: Target, project_ids: Collection[int]) -> bool:
         """Whether a request of this kind, naming these projects, is this rule's business."""
-        if self.target not in (None, target) or ONLY_ON.get(self.fault, target) != target:
+        only = ONLY_ON.get(self.fault)
+        if self.target not in (None, target) or (only is not None and target not in only):
             return False
         return not self.project_ids or any(number in self.project_ids for number in project_ids)
 

@@ -17,6 +17,7 @@ OFFSET_LIMIT = 50_000
 COUNT_LIMIT = 10_000
 PER_PAGE = 20
 PER_PAGE_LIMIT = 100
+READING = ("read_api", "read_repository")
 # Whether the request being served carries the token. A context variable, because the request's own
 # storage wants typed keys that older releases of aiohttp do not have.
 AUTHENTICATED: Final[ContextVar[bool]] = ContextVar("authenticated", default=False)
@@ -42,15 +43,17 @@ _TRUE = frozenset(
 )
 
 
-def _is_true(text: str | None) -> bool:
+def is_true(text: str | None) -> bool:
+    """Whether GitLab takes this query text for true."""
     return text in _TRUE
 
 
 class Rest:
     """The REST half of the sandbox, over the same world as the GraphQL half."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, scopes: Sequence[str] = READING) -> None:
         self.world = world
+        self.scopes = scopes
 
     def routes(self) -> list[web.RouteDef]:
         """All REST routes."""
@@ -66,8 +69,6 @@ class Rest:
             web.get(f"{api}/projects", self.projects),
             web.get(project, self.project),
             web.get(f"{project}/protected_branches", self.protected_branches),
-            web.get(f"{project}/merge_requests", self.merge_requests),
-            web.get(f"{project}/issues", self.issues),
             web.head(files, self.file_head),
             web.get(f"{files}/raw", self.file_raw),
             web.get(group, self.group),
@@ -77,24 +78,24 @@ class Rest:
 
     async def version(self, request: web.Request) -> web.Response:
         """The version of the server; only for those who log in."""
-        if not _known():
+        if not known_user():
             return refusal(401, "401 Unauthorized")
         return web.json_response({"version": VERSION, "revision": REVISION, "enterprise": True})
 
     async def user(self, request: web.Request) -> web.Response:
         """Whose token it is."""
-        if not _known():
+        if not known_user():
             return refusal(401, "401 Unauthorized")
         body = {"id": 1, "username": "catalog-crawler", "name": "Catalog crawler", "bot": True}
         return web.json_response({**body, "state": "active"})
 
     async def own_token(self, request: web.Request) -> web.Response:
         """What the token may do."""
-        if not _known():
+        if not known_user():
             return refusal(401, "401 Unauthorized")
         token = {"id": 1, "name": "catalog-crawler", "revoked": False, "active": True}
-        scopes = ["read_api", "read_repository"]
-        return web.json_response({**token, "scopes": scopes, "user_id": 1, "expires_at": None})
+        scopes = {"scopes": list(self.scopes), "user_id": 1, "expires_at": None}
+        return web.json_response({**token, **scopes})
 
     async def projects(self, request: web.Request) -> web.Response:
         """All projects the token sees, by keyset or by offset."""
@@ -111,7 +112,7 @@ class Rest:
             return refusal(404, "404 Project Not Found")
         if project.poisoned:
             return refusal(500, "500 Internal Server Error")
-        return web.json_response(project_json(project, self.world, _base(request)))
+        return web.json_response(project_json(project, self.world, base_url(request)))
 
     async def protected_branches(self, request: web.Request) -> web.Response:
         """A project's protected branches; wildcards come back as patterns."""
@@ -133,14 +134,6 @@ class Rest:
         ]
         return self._offset(request, rows)
 
-    async def merge_requests(self, request: web.Request) -> web.Response:
-        """A project's open merge requests, no more than a list."""
-        return self._things(request, lambda p: p.facts.open_merge_requests)
-
-    async def issues(self, request: web.Request) -> web.Response:
-        """A project's open issues, no more than a list."""
-        return self._things(request, lambda p: p.facts.open_issues)
-
     async def file_head(self, request: web.Request) -> web.Response:
         """A file's metadata, in headers."""
         found = self._file(request)
@@ -161,14 +154,14 @@ class Rest:
         group = self._group(request)
         if group is None:
             return refusal(404, "404 Group Not Found")
-        return web.json_response(self._group_json(group, _base(request)))
+        return web.json_response(self._group_json(group, base_url(request)))
 
     async def group_projects(self, request: web.Request) -> web.Response:
         """A group's projects by offset; of its subgroups too if asked."""
         group = self._group(request)
         if group is None:
             return refusal(404, "404 Group Not Found")
-        subgroups = _is_true(request.query.get("include_subgroups"))
+        subgroups = is_true(request.query.get("include_subgroups"))
         found = self._filtered(request, self.world.in_group(group.path, subgroups=subgroups))
         return self._offset(request, _ordered(found, request.query, default="created_at"))
 
@@ -179,13 +172,13 @@ class Rest:
             return refusal(404, "404 Group Not Found")
         parent = group.path.lower()
         children = [g for g in self.world.groups if g.path.lower().rpartition("/")[0] == parent]
-        base = _base(request)
+        base = base_url(request)
         return self._offset(request, [self._group_json(child, base) for child in children])
 
     def _project(self, request: web.Request) -> SandboxProject | None:
         asked = request.match_info["id"]
         project = self.world.get(int(asked)) if asked.isdigit() else self.world.find(asked)
-        return project if project is not None and sees(project, _known()) else None
+        return project if project is not None and sees(project, known_user()) else None
 
     def _group(self, request: web.Request) -> SandboxGroup | None:
         asked = request.match_info["id"]
@@ -204,36 +197,25 @@ class Rest:
         file = project.files.get(request.match_info["path"])
         return file or refusal(404, "404 File Not Found")
 
-    def _things(self, request: web.Request, count: Callable[[SandboxProject], int]) -> web.Response:
-        project = self._project(request)
-        if project is None:
-            return refusal(404, "404 Project Not Found")
-        open_ones = request.query.get("state", "opened") in ("opened", "all")
-        rows = [
-            {"id": project.id * 1000 + n, "iid": n, "project_id": project.id, "state": "opened"}
-            for n in range(1, count(project) + 1 if open_ones else 1)
-        ]
-        return self._offset(request, rows)
-
     def _filtered(
         self, request: web.Request, found: Sequence[SandboxProject]
     ) -> list[SandboxProject]:
-        asked, known = request.query, _known()
+        asked, known = request.query, known_user()
         kept = [project for project in found if sees(project, known)]
-        if _is_true(asked.get("membership")) and not known:
+        if is_true(asked.get("membership")) and not known:
             return []
         if "archived" in asked:
-            wanted = _is_true(asked["archived"])
+            wanted = is_true(asked["archived"])
             kept = [project for project in kept if project.archived == wanted]
         if "visibility" in asked:
             kept = [project for project in kept if project.visibility == asked["visibility"]]
         if asked.get("topic"):
             topics = set(asked["topic"].split(","))
             kept = [project for project in kept if topics <= set(project.topics)]
-        if since := _moment(asked.get("last_activity_after")):
+        if since := moment(asked.get("last_activity_after")):
             kept = [project for project in kept if project.last_activity_at > since]
         # GitLab ignores this filter unless rows are ordered by it.
-        since = _moment(asked.get("updated_after"))
+        since = moment(asked.get("updated_after"))
         if since and asked.get("order_by") == "updated_at":
             kept = [project for project in kept if project.updated_at > since]
         return kept
@@ -270,10 +252,10 @@ class Rest:
         return response
 
     def _rows(self, request: web.Request, rows: Sequence[Any]) -> web.Response:
-        base = _base(request)
+        base = base_url(request)
         return web.json_response(
             [
-                project_json(row, self.world, base, simple=_is_true(request.query.get("simple")))
+                project_json(row, self.world, base, simple=is_true(request.query.get("simple")))
                 if isinstance(row, SandboxProject)
                 else row
                 for row in rows
@@ -306,12 +288,12 @@ def project_json(
         "name_with_namespace": spoken(project.path, project.name, world),
         "path": project.path.rpartition("/")[2],
         "path_with_namespace": project.path,
-        "created_at": _stamp(project.created_at),
+        "created_at": stamp(project.created_at),
         "default_branch": None if project.repository == "empty" else project.default_branch,
         "topics": list(project.topics),
         "web_url": f"{base}/{project.path}",
         "http_url_to_repo": f"{base}/{project.path}.git",
-        "last_activity_at": _stamp(project.last_activity_at),
+        "last_activity_at": stamp(project.last_activity_at),
         "namespace": {
             "id": group.id if group else 0,
             "kind": "group",
@@ -325,7 +307,7 @@ def project_json(
     if project.fork:
         body["forked_from_project"] = {"id": 900_000 + project.id, "name": project.name}
     return body | {
-        "updated_at": _stamp(project.updated_at),
+        "updated_at": stamp(project.updated_at),
         "archived": project.archived,
         "visibility": project.visibility,
         "empty_repo": project.repository == "empty",
@@ -335,11 +317,13 @@ def project_json(
     }
 
 
-def _known() -> bool:
+def known_user() -> bool:
+    """Whether the request carries the token."""
     return AUTHENTICATED.get()
 
 
-def _base(request: web.Request) -> str:
+def base_url(request: web.Request) -> str:
+    """The server's own address as the client wrote it."""
     return f"{request.scheme}://{request.host}"
 
 
@@ -386,15 +370,17 @@ def _offset_headers(
     headers["Link"] = ", ".join(links)
 
 
-def _stamp(moment: datetime) -> str:
+def stamp(moment: datetime) -> str:
+    """A date-time as GitLab writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
+    """A date-time as a query gives it."""
     if not text:
         return None
-    moment = datetime.fromisoformat(text.replace(" ", "+"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    at = datetime.fromisoformat(text.replace(" ", "+"))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _file_headers(path: str, file: SandboxFile) -> dict[str, str]:

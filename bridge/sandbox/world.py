@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal
 
+from bridge.sandbox.tracker import People, Tracker
+
 Clock = Callable[[], datetime]
 RepositoryState = Literal["ok", "empty", "forbidden"]
 
@@ -114,6 +116,7 @@ class SandboxProject:
     repository: RepositoryState = "ok"
     poisoned: bool = False
     hidden: bool = False
+    issues_enabled: bool = True
     facts: ProjectFacts = field(default_factory=ProjectFacts)
 
     @property
@@ -158,6 +161,9 @@ class World:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.listeners: list[Callable[[Happening], None]] = []
+        self.people = People()
+        self.issues = Tracker(clock, first_id=10_000)
+        self.merge_requests = Tracker(clock, first_id=50_000)
         self._projects: dict[int, SandboxProject] = {}
         self._ids: list[int] = []
         self._by_path: dict[str, int] = {}
