@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
+from bridge.processors.mapping import load_mappings
 from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.throttle import Throttle
@@ -79,8 +80,18 @@ def test_halves_are_smaller_and_lose_nothing(ids: list[int]) -> None:
 
 
 def test_the_shipped_files_fit_a_full_page_for_whomever_asks() -> None:
-    files = ("qm.yaml", "service.datadog.yaml", "opslevel.yml")
+    files = load_mappings(None).files
     assert queries.largest_page(files, limit=queries.ANONYMOUS_COMPLEXITY_LIMIT) == 100
+
+
+def test_what_ox_wants_rides_on_the_same_page() -> None:
+    """A token's page stays a full one; without a token it is smaller, or carries manifests only."""
+    files = load_mappings(None).files
+    limit, less = queries.COMPLEXITY_LIMIT, queries.ANONYMOUS_COMPLEXITY_LIMIT
+    assert queries.largest_page(files, limit=limit, forks=True, riding=True) == 100
+    assert queries.may_ride(files, limit=less, page=50)
+    assert not queries.may_ride(files, limit=less, page=100)
+    assert not queries.may_ride((*files, *(f"{n}.yaml" for n in range(9))), limit=limit, page=50)
 
 
 def test_many_files_shrink_the_page_and_too_many_are_refused() -> None:

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from bridge.errors import SourceError, SourceRefused
-from bridge.model.scrape import Gap, ProjectGone, ProjectSkipped, Record, ScrapeRequest
+from bridge.model.scrape import (
+    Gap,
+    ProjectGone,
+    ProjectRead,
+    ProjectSkipped,
+    Record,
+    ScrapeRequest,
+)
 from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.enumerate import Enumeration
+from bridge.scrapers.gitlab.observing import not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.pages import Listed, Page, Seen, read_page
@@ -36,15 +46,22 @@ class Crawl:
         *,
         anonymous: bool,
         on_progress: Callable[[int, int], None],
+        now: Callable[[], datetime],
     ) -> None:
         limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
-        largest = queries.largest_page(request.files, limit=limit, forks=True)
+        # Why Ox's facts do not ride along; "" while they do. Manifests come first.
+        self._not_riding = ""
+        if not queries.may_ride(request.files, limit=limit, page=options.page_size):
+            self._not_riding = "with so many manifest names it would make GitLab's pages smaller"
+        riding = not self._not_riding
+        largest = queries.largest_page(request.files, limit=limit, forks=True, riding=riding)
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
         self._options = options
         self._group = group
         self._request = request
         self._on_progress = on_progress
+        self._now = now
         # An instance's own list tells forks, whatever GitLab's version; a group's does not.
         self._ask_forks = not options.forks and bool(group or request.only)
         self._pacing = Pacing(options.page_size, largest)
@@ -174,18 +191,38 @@ class Crawl:
 
     async def _ask(self, ids: Sequence[int]) -> Page:
         try:
-            return await self._ask_once(ids, text=True)
+            return await self._ask_once(ids, without=self._not_riding)
         except Trouble as trouble:
-            if len(ids) > 1 or trouble.cause is not Cause.TOO_LARGE:
+            if trouble.cause is Cause.NOT_UNDERSTOOD and not self._not_riding:
+                # An older GitLab may lack a field that only Ox wants.
+                self._not_riding = f"this GitLab does not understand it ({trouble.reason})"
+            elif len(ids) > 1 or trouble.cause not in (Cause.TOO_LARGE, Cause.SLOW, Cause.BROKEN):
                 raise
-        # One project whose files are too large to be sent: their sizes alone will say so.
-        return await self._ask_once(ids, text=False)
+            elif trouble.cause is Cause.TOO_LARGE:
+                # One project whose files are too large to be sent: their sizes alone will say so.
+                return await self._ask_once(ids, text=False, without=trouble.reason)
+            elif self._not_riding:
+                raise
+            # What Ox wants to know of one project must not cost its manifest.
+            return await self._ask_once(ids, without=self._not_riding or trouble.reason)
 
-    async def _ask_once(self, ids: Sequence[int], *, text: bool) -> Page:
-        query = queries.read_projects(self._request.files, text=text, forks=self._ask_forks)
+    async def _ask_once(self, ids: Sequence[int], *, text: bool = True, without: str = "") -> Page:
+        """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
+        query = queries.read_projects(
+            self._request.files, text=text, forks=self._ask_forks, riding=not without
+        )
         variables = {"ids": [queries.project_gid(n) for n in ids], "first": len(ids)}
         answer = await self._client.graphql(query, variables, patient=len(ids) == 1)
-        return read_page(answer, ids, self._request.files)
+        if not without:
+            return read_page(answer, ids, self._request.files, self._now())
+        page = read_page(answer, ids, self._request.files)
+        return replace(page, seen=tuple(self._unobserved(seen, without) for seen in page.seen))
+
+    def _unobserved(self, seen: Seen, why: str) -> Seen:
+        if not isinstance(seen.record, ProjectRead):
+            return seen
+        told = not_observed(seen.project.id, self._now(), why)
+        return replace(seen, record=replace(seen.record, observation=told))
 
     async def _give_page(self, page: Page) -> None:
         for seen in page.seen:

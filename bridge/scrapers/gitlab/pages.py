@@ -7,11 +7,13 @@ errors become `unsure`, to be asked again and then to be a gap.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead
 from bridge.scrapers.blobs import refusal, refusal_of_text
+from bridge.scrapers.gitlab.observing import FIELDS, observe
 from bridge.scrapers.gitlab.queries import alias
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
@@ -60,9 +62,15 @@ class _Unclear(Exception):
     """A part of the answer is not as it should be."""
 
 
-def read_page(answer: Any, asked: Sequence[int], files: Sequence[str]) -> Page:
-    """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all."""
+def read_page(
+    answer: Any, asked: Sequence[int], files: Sequence[str], seen_at: datetime | None = None
+) -> Page:
+    """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all.
+
+    With `seen_at` it was asked for Ox's facts too, and each project read has its observation.
+    """
     nodes = _nodes(answer, "projects")
+    answer, facts = _without_fact_errors(answer)
     errors, named, everywhere = _errors_by_node(answer)
     seen: list[Seen] = []
     unsure: dict[int, str] = {}
@@ -76,7 +84,11 @@ def read_page(answer: Any, asked: Sequence[int], files: Sequence[str]) -> Page:
             unsure[project_id] = f"GitLab's answer has an error: {named.get(index) or errors[0]}"
             continue
         try:
-            seen.append(_read_node(node, project_id, files))
+            found = _read_node(node, project_id, files)
+            if seen_at is not None and isinstance(found.record, ProjectRead):
+                told = observe(project_id, node, seen_at, facts.get(index, {}))
+                found = replace(found, record=replace(found.record, observation=told))
+            seen.append(found)
         except _Unclear as why:
             unsure[project_id] = f"GitLab's answer is not whole: {why}"
     missing = [project_id for project_id in asked if project_id in wanted]
@@ -173,6 +185,39 @@ def _cause(messages: Sequence[str]) -> Cause:
     if "doesn't exist on type" in text or "cannot query field" in text or "undefined" in text:
         return Cause.NOT_UNDERSTOOD
     return Cause.BROKEN
+
+
+def _without_fact_errors(answer: Any) -> tuple[Any, dict[int, dict[str, str]]]:
+    """The answer without the errors that concern Ox's facts only; those by node and field.
+
+    A node that an error made null still counts as left out by an error.
+    """
+    errors = answer.get("errors")
+    if not isinstance(errors, list):
+        return answer, {}
+    nodes, others = answer["data"]["projects"]["nodes"], []
+    facts: dict[int, dict[str, str]] = {}
+    for error in errors:
+        path = error.get("path") if isinstance(error, dict) else None
+        match path if isinstance(path, list) else []:
+            case ["projects", "nodes", int(index), *below] if (
+                0 <= index < len(nodes)
+                and isinstance(nodes[index], dict)
+                and (field := _fact_field(below, nodes[index]))
+            ):
+                facts.setdefault(index, {})[field] = _message(error)
+            case _:
+                others.append(error)
+    return {**answer, "errors": others}, facts
+
+
+def _fact_field(path: Sequence[Any], node: Mapping[str, Any]) -> str:
+    """The fact's field that an error's path below a node leads to; "" for any other."""
+    if path[:1] == ["repository"]:
+        # Only while the repository itself still tells the rest.
+        path = path[1:] if isinstance(node.get("repository"), dict) else []
+    field = path[0] if path else ""
+    return field if isinstance(field, str) and field in FIELDS else ""
 
 
 def _errors_by_node(answer: Mapping[str, Any]) -> tuple[list[str], dict[int, str], bool]:

@@ -23,6 +23,32 @@ _FACTS = (
     "id fullPath webUrl archived description visibility topics createdAt updatedAt lastActivityAt"
 )
 _BLOB_FACTS = "oid size mode lfsOid"
+# What rides along for Ox: asked by path alone, which no release charges tenfold.
+PLAIN_FACTS = ("openIssuesCount", "openMergeRequestsCount", "onlyAllowMergeIfPipelineSucceeds")
+LOOKED_FOR = {
+    "readme": ("README.md", "README.rst", "README.adoc", "README"),
+    "license": ("LICENSE", "LICENSE.md", "LICENSE.txt"),
+    "codeowners": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+    "ci_config": (".gitlab-ci.yml",),
+    "dependency_updater": (
+        "renovate.json",
+        "renovate.json5",
+        ".renovaterc",
+        ".renovaterc.json",
+        ".gitlab/renovate.json",
+        ".gitlab/dependabot.yml",
+        ".github/dependabot.yml",
+    ),
+}
+_PATHS = tuple(path for paths in LOOKED_FOR.values() for path in paths)
+PRESENT = "present"  # the alias under which those files are asked for
+_RIDING = (
+    f"{' '.join(PLAIN_FACTS)} pipeline {{ status }} languages {{ name share }} "
+    "releases(first: 1) { nodes { tagName releasedAt } }"
+)
+_PRESENT = (
+    f"{PRESENT}: blobs(paths: {json.dumps(_PATHS)}, first: {len(_PATHS)}) {{ nodes {{ path }} }}"
+)
 
 
 def alias(index: int) -> str:
@@ -30,11 +56,13 @@ def alias(index: int) -> str:
     return f"f{index}"
 
 
-def read_projects(files: Sequence[str], *, text: bool = True, forks: bool = False) -> str:
+def read_projects(
+    files: Sequence[str], *, text: bool = True, forks: bool = False, riding: bool = False
+) -> str:
     """The query that reads `files` of the projects `$ids`.
 
     Without `text` it asks only for oid, size and mode. `forks` asks for `isForked` too
-    (GitLab 16.9 or newer).
+    (GitLab 16.9 or newer), `riding` for what Ox wants to know of a project.
     """
     blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
     blobs = " ".join(
@@ -43,29 +71,37 @@ def read_projects(files: Sequence[str], *, text: bool = True, forks: bool = Fals
         for n, name in enumerate(files)
     )
     facts = f"{_FACTS} isForked" if forks else _FACTS
+    if riding:
+        facts, blobs = f"{facts} {_RIDING}", f"{blobs} {_PRESENT}"
     return (
         "query readProjects($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) "
         f"{{ nodes {{ {facts} repository {{ rootRef empty {blobs} }} }} }} }}"
     )
 
 
-def complexity(files: int, page: int, *, forks: bool = False) -> int:
+def complexity(files: int, page: int, *, forks: bool = False, riding: bool = False) -> int:
     """What GitLab charges at most for `read_projects` with so many files and projects."""
     blob = 1 + len(_BLOB_FACTS.split()) + 1 + 2  # `nodes`, plain facts, lfsOid's and text's Gitaly
     blobs = int((blob + 1 + 1 + 1) * 1.01)  # the field, its Gitaly call, its one path
     repository = 1 + 2 + 2 + files * blobs  # rootRef and empty call Gitaly
     project = 1 + len(_FACTS.split()) + forks + repository
+    if riding:
+        present = int((4 + len(_PATHS)) * (1 + len(_PATHS) / 100))
+        # A pipeline and its status; languages call Gitaly; releases are sorted.
+        project += len(PLAIN_FACTS) + 2 + 4 + 5 + present
     return int((project + 1) * (1 + page / 100))
 
 
-def largest_page(files: Sequence[str], *, limit: int, forks: bool = False) -> int:
+def largest_page(
+    files: Sequence[str], *, limit: int, forks: bool = False, riding: bool = False
+) -> int:
     """The most projects that one request may ask for.
 
     Raises `ConfigurationError` when the mappings want more files than one request can hold.
     """
-    fits = len(read_projects(files, forks=forks)) <= TEXT_LIMIT
+    fits = len(read_projects(files, forks=forks, riding=riding)) <= TEXT_LIMIT
     for page in range(LARGEST_PAGE, 0, -1):
-        if fits and complexity(len(files), page, forks=forks) <= limit:
+        if fits and complexity(len(files), page, forks=forks, riding=riding) <= limit:
             return page
     raise ConfigurationError(
         [
@@ -76,6 +112,12 @@ def largest_page(files: Sequence[str], *, limit: int, forks: bool = False) -> in
             )
         ]
     )
+
+
+def may_ride(files: Sequence[str], *, limit: int, page: int) -> bool:
+    """Whether Ox's facts fit beside the manifests without making a page of `page` smaller."""
+    fits = len(read_projects(files, forks=True, riding=True)) <= TEXT_LIMIT
+    return fits and complexity(len(files), page, forks=True, riding=True) <= limit
 
 
 def project_gid(project_id: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from bridge.errors import ConfigurationError
@@ -41,6 +42,7 @@ class GitLabScraper:
         self._options = options or GitLabOptions()
         self._anonymous = not (token or "").strip()
         self._on_progress = on_progress
+        self._clock = clock
         self._client = GitLabClient(base, token, self._options, Throttle(clock, sleep))
 
     def __repr__(self) -> str:
@@ -69,6 +71,7 @@ class GitLabScraper:
             request,
             anonymous=self._anonymous,
             on_progress=self._on_progress,
+            now=lambda: datetime.fromtimestamp(self._clock(), UTC),
         )
         work = asyncio.create_task(crawl.run())
         try:
