@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from bridge.model.manifests import AggregatedManifests
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
-from bridge.model.scrape import ScrapeRequest
+from bridge.model.scrape import Observation, ScrapeRequest
 from bridge.ports import Exporter, Processor, Scraper, Store, Translator
 from bridge.recollection import (
     Recollection,
@@ -76,11 +76,19 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass gave: its record, every artifact (changed or not), and what is known now."""
+    """What a pass gave: its record, every artifact (changed or not), and what is known now.
+
+    `observations` are of the projects that this pass looked at, by id, unreadable ones included.
+    """
 
     record: PassRecord
     artifacts: tuple[Artifact, ...] = ()
     memory: Memory = field(default_factory=Memory)
+    observations: Mapping[int, Observation] = field(default_factory=dict)
+
+    def after(self, missed: Pass) -> Pass:
+        """This pass, for a listener that did not hear of `missed`, the one before it."""
+        return replace(self, observations={**missed.observations, **self.observations})
 
 
 # Hears of a pass after it was published and saved; only where passes are made (the leader).
@@ -143,7 +151,16 @@ async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
         wish.progress("remember", 0)
         await stages.store.save(source, before, after, record)
     _log_report(report)
-    return Pass(record, artifacts, after)
+    return Pass(record, artifacts, after, _observations(recollection, started))
+
+
+def _observations(recollection: Recollection, now: datetime) -> dict[int, Observation]:
+    """What was seen of every project that was looked at; of an unreadable one, why."""
+    unreadable = {
+        project_id: Observation(project_id, now, unreadable=recollection.reasons[project_id])
+        for project_id in recollection.unreadable
+    }
+    return {**recollection.observations, **unreadable}
 
 
 async def recall(stages: Stages) -> Pass | None:

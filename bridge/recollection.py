@@ -20,6 +20,7 @@ from bridge.model.scrape import (
     Coverage,
     Gap,
     ManifestFile,
+    Observation,
     Project,
     ProjectGone,
     ProjectRead,
@@ -48,6 +49,8 @@ class Recollection:
     translated: int = 0
     enumeration_lost: list[str] = field(default_factory=list)
     end: ScrapeEnd | None = None
+    observations: dict[int, Observation] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)  # why a project was unreadable
     _files: dict[int, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +99,8 @@ class Recollection:
         project = record.project
         self.seen.add(project.id)
         self.unreadable.discard(project.id)
+        if record.observation is not None:
+            self.observations[project.id] = record.observation
         known = self.projects.get(project.id)
         fresh = KnownProject(project, self.now)
         # An unchanged project keeps its row as it is: nothing to write for it.
@@ -152,6 +157,7 @@ class Recollection:
 
     def _mark_unreadable(self, project_id: int, reason: str, path: str) -> None:
         self.unreadable.add(project_id)
+        self.reasons[project_id] = reason
         known = self.projects.get(project_id)
         kept = "nothing was known of it yet"
         if known is not None:

@@ -70,7 +70,7 @@ class Audience:
 
     def hear(self, done: Pass) -> None:
         """A pass was published and saved."""
-        self._latest = done
+        self._latest = done if self._latest is None else done.after(self._latest)
         self._news.set()
 
     async def run(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
@@ -11,6 +13,7 @@ from bridge.errors import StoreError
 from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Observation
 from bridge.pipeline import Pass
 from bridge.schedule import Audience, Schedule, ended
 
@@ -84,6 +87,25 @@ async def test_a_pass_that_does_not_end_is_given_up_after_its_grace() -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert task.cancelled()
+
+
+async def test_what_a_slow_listener_missed_was_still_observed() -> None:
+    """An incremental pass after a full one must not hide what the full one saw."""
+    heard: list[Pass] = []
+    told = asyncio.Event()
+
+    async def listener(done: Pass) -> None:
+        heard.append(done)
+        told.set()
+
+    audience = Audience([listener])
+    old, new = (Observation(n, datetime(2026, 1, n, tzinfo=UTC)) for n in (1, 2))
+    audience.hear(replace(a_pass("1"), observations={7: old, 8: old}))
+    audience.hear(replace(a_pass("2"), observations={8: new}))
+    task = asyncio.create_task(audience.run())
+    await told.wait()
+    await ended(task)
+    assert [done.observations for done in heard] == [{7: old, 8: new}]
 
 
 async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:

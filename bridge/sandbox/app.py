@@ -71,6 +71,8 @@ class SandboxGitLab:
     projects show. `rate_limit` answers 429 above so many requests a minute of `clock`; none by
     default, as self-managed GitLab. `text_tenfold` prices blobs as releases near 18.4.2 do. The
     token may write when `scopes` holds `api`.
+    `lacks` names GraphQL fields that an older GitLab does not know. Without `premium` the features
+    of paid tiers are not there: REST has no approval rules and no code owner approval.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class SandboxGitLab:
         rate_limit: int | None = None,
         text_tenfold: bool = False,
         scopes: Sequence[str] = READING,
+        lacks: frozenset[str] = frozenset(),
+        premium: bool = True,
     ) -> None:
         self.world = world
         self.scopes = scopes
@@ -97,7 +101,8 @@ class SandboxGitLab:
         self._jitter = random.Random(0)  # noqa: S311 — repeatable on purpose
         self._minute = (0, 0)
         self._stopped = asyncio.Event()
-        self._graphql = GraphQLService(world, text_tenfold=text_tenfold)
+        self._graphql = GraphQLService(world, text_tenfold=text_tenfold, lacks=lacks)
+        self._premium = premium
         self.app = self._application()
 
     @property
@@ -115,7 +120,7 @@ class SandboxGitLab:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._everything], client_max_size=BODY_LIMIT)
-        app.add_routes(Rest(self.world, self.scopes).routes())
+        app.add_routes(Rest(self.world, self.scopes, premium=self._premium).routes())
         app.add_routes(IssueRoutes(self.world, self.scopes).routes())
         app.add_routes(CodeRoutes(self.world, self.branches, self.scopes).routes())
         app.router.add_post("/api/graphql", self._query)

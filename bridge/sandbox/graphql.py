@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,16 @@ class Answer:
 
 
 class GraphQLService:
-    """GitLab's GraphQL over a world; plans of queries are kept between requests."""
+    """GitLab's GraphQL over a world; plans of queries are kept between requests.
 
-    def __init__(self, world: World, *, text_tenfold: bool = False) -> None:
+    `lacks` names fields ("Project.languages") that this GitLab is too old to know.
+    """
+
+    def __init__(
+        self, world: World, *, text_tenfold: bool = False, lacks: frozenset[str] = frozenset()
+    ) -> None:
         self.world = world
+        self.lacks = lacks
         self.text_tenfold = text_tenfold
         self._planner = Planner()
 
@@ -51,6 +57,7 @@ class GraphQLService:
         reading = Reading(self.world, authenticated, base_url, loses=loses)
         try:
             prepared = self._planner.prepare(query, variables, payload.get("operationName"))
+            self._know(prepared.fields)
             self._afford(prepared, reading)
             return _run(prepared, reading)
         except QueryRefused as refusal:
@@ -59,6 +66,13 @@ class GraphQLService:
             return Answer(200, {"errors": [{"message": error.message}]})
         except Poisoned:
             return _refused(500, "Internal server error")
+
+    def _know(self, fields: Sequence[PlannedField]) -> None:
+        for field in fields if self.lacks else ():
+            if field.coordinate in self.lacks:
+                message = f"Field '{field.name}' doesn't exist on type '{field.type_name}'"
+                raise QueryRefused([{"message": message}])
+            self._know(field.below or ())
 
     def _afford(self, prepared: Prepared, reading: Reading) -> None:
         reading.score = score(prepared, text_tenfold=self.text_tenfold)

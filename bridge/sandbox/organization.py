@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bridge.sandbox import company
 from bridge.sandbox.company import SERVICES, Service
 from bridge.sandbox.world import (
+    ApprovalRule,
     Clock,
     ProjectFacts,
     ProtectedBranch,
@@ -149,6 +150,11 @@ def _facts(number: int, language: str, now: datetime) -> ProjectFacts:
         )
         if number % 6
         else (),
+        approval_rules=(ApprovalRule("Everybody", 1 + number % 2),) if number % 7 else (),
+        # Somebody always has a token of too low a role, no issues, or too many languages.
+        settings_hidden=number % 13 == 0,
+        issues=number % 9 != 0,
+        slow=frozenset({"languages"}) if number % 17 == 0 else frozenset(),
     )
 
 

@@ -255,6 +255,15 @@ def _fact(read: Callable[[ProjectFacts], Any]) -> Resolver:
     return lambda project, _, __: read(project.facts)
 
 
+def _may_time_out(name: str, resolver: Resolver) -> Resolver:
+    def resolve(project: Any, arguments: Mapping[str, Any], reading: Reading) -> Any:
+        if name in project.facts.slow:
+            raise FieldTimeout
+        return resolver(project, arguments, reading)
+
+    return resolve
+
+
 def _constant(value: Any) -> Resolver:
     return lambda *_: value
 
@@ -296,7 +305,7 @@ PROJECT: Rows = {
     "nameWithNamespace": lambda p, _, r: spoken(p.path, p.name, r.world),
     "namespace": lambda p, _, r: r.world.group(p.namespace),
     "onlyAllowMergeIfPipelineSucceeds": _fact(lambda f: f.only_merge_if_pipeline_succeeds),
-    "openIssuesCount": _fact(lambda facts: facts.open_issues),
+    "openIssuesCount": _fact(lambda facts: facts.open_issues if facts.issues else None),
     "openMergeRequestsCount": _fact(lambda facts: facts.open_merge_requests),
     "path": _value(lambda p: p.path.rpartition("/")[2]),
     "pipeline": _pipeline,
@@ -333,7 +342,7 @@ def _group_url(group: SandboxGroup, _: Mapping[str, Any], reading: Reading) -> s
 
 RESOLVERS: dict[str, Rows] = {
     "Query": QUERY,
-    "Project": PROJECT,
+    "Project": {name: _may_time_out(name, resolver) for name, resolver in PROJECT.items()},
     "Namespace": NAMESPACE,
     "Group": {
         **NAMESPACE,

@@ -51,9 +51,12 @@ def is_true(text: str | None) -> bool:
 class Rest:
     """The REST half of the sandbox, over the same world as the GraphQL half."""
 
-    def __init__(self, world: World, scopes: Sequence[str] = READING) -> None:
+    def __init__(
+        self, world: World, scopes: Sequence[str] = READING, *, premium: bool = True
+    ) -> None:
         self.world = world
         self.scopes = scopes
+        self.premium = premium
 
     def routes(self) -> list[web.RouteDef]:
         """All REST routes."""
@@ -69,6 +72,7 @@ class Rest:
             web.get(f"{api}/projects", self.projects),
             web.get(project, self.project),
             web.get(f"{project}/protected_branches", self.protected_branches),
+            web.get(f"{project}/approval_rules", self.approval_rules),
             web.head(files, self.file_head),
             web.get(f"{files}/raw", self.file_raw),
             web.get(group, self.group),
@@ -116,23 +120,54 @@ class Rest:
 
     async def protected_branches(self, request: web.Request) -> web.Response:
         """A project's protected branches; wildcards come back as patterns."""
-        project = self._project(request)
-        if project is None:
-            return refusal(404, "404 Project Not Found")
-        if project.repository == "forbidden":
-            return refusal(403, "403 Forbidden")
-        rows = [
-            {
+        project = self._settings_of(request)
+        if isinstance(project, web.Response):
+            return project
+        rows = []
+        for index, branch in enumerate(project.facts.protected_branches):
+            row: dict[str, Any] = {
                 "id": project.id * 10 + index,
                 "name": branch.name,
                 "allow_force_push": branch.allow_force_push,
-                "code_owner_approval_required": branch.code_owner_approval_required,
                 "push_access_levels": [{"access_level": 40}],
                 "merge_access_levels": [{"access_level": 30}],
             }
-            for index, branch in enumerate(project.facts.protected_branches)
+            if self.premium:
+                row["code_owner_approval_required"] = branch.code_owner_approval_required
+            rows.append(row)
+        return self._offset(request, rows)
+
+    async def approval_rules(self, request: web.Request) -> web.Response:
+        """A project's approval rules; a GitLab without the licence does not know the address."""
+        if not self.premium:
+            return refusal(404, "404 Not Found", key="error")
+        project = self._settings_of(request)
+        if isinstance(project, web.Response):
+            return project
+        rows = [
+            {
+                "id": project.id * 10 + index,
+                "name": rule.name,
+                "rule_type": "regular",
+                "approvals_required": rule.approvals,
+                "applies_to_all_protected_branches": False,
+                "protected_branches": [{"name": name} for name in rule.branches],
+                "eligible_approvers": [],
+            }
+            for index, rule in enumerate(project.facts.approval_rules)
         ]
         return self._offset(request, rows)
+
+    def _settings_of(self, request: web.Request) -> SandboxProject | web.Response:
+        """The project whose settings are asked for, or why they are not shown."""
+        project = self._project(request)
+        if project is None:
+            return refusal(404, "404 Project Not Found")
+        if project.poisoned:
+            return refusal(500, "500 Internal Server Error")
+        if project.repository == "forbidden" or project.facts.settings_hidden:
+            return refusal(403, "403 Forbidden")
+        return project
 
     async def file_head(self, request: web.Request) -> web.Response:
         """A file's metadata, in headers."""

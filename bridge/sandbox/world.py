@@ -82,9 +82,25 @@ class Release:
     released_at: datetime
 
 
+@dataclass(frozen=True)
+class ApprovalRule:
+    """How many approvals a merge request needs; `branches` are those it is for, () means all.
+
+    A branch is named as a protected branch is: it may be a pattern.
+    """
+
+    name: str
+    approvals: int
+    branches: Sequence[str] = ()
+
+
 @dataclass
 class ProjectFacts:
-    """What GitLab knows about a project besides its code."""
+    """What GitLab knows about a project besides its code.
+
+    `slow` fields of GraphQL time out for this project alone. `settings_hidden`: the token's role
+    is too low for the project's settings. `issues` False: that feature is switched off here.
+    """
 
     pipeline_status: str | None = None
     languages: Mapping[str, float] = field(default_factory=dict)
@@ -94,6 +110,10 @@ class ProjectFacts:
     forks: int = 0
     only_merge_if_pipeline_succeeds: bool = False
     protected_branches: Sequence[ProtectedBranch] = ()
+    approval_rules: Sequence[ApprovalRule] = ()
+    issues: bool = True
+    settings_hidden: bool = False
+    slow: frozenset[str] = frozenset()
 
 
 @dataclass

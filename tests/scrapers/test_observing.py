@@ -83,7 +83,7 @@ def test_a_null_pipeline_and_no_releases_are_told_as_none() -> None:
 def test_an_error_at_a_fact_makes_that_fact_unknown_and_keeps_the_manifest(field: str) -> None:
     below = ["repository", PRESENT] if field == PRESENT else [field]
     error = {"message": "Timeout on it", "path": ["projects", "nodes", 0, *below]}
-    lost = node(**({} if field == PRESENT else {field: None}))
+    lost = node() | ({} if field == PRESENT else {field: None})
     found = page(lost, node(2), errors=[error])
     assert not found.unsure
     told = observation(found)

@@ -190,10 +190,11 @@ class Crawl:
         await self._give_up([project_id], reason)
 
     async def _ask(self, ids: Sequence[int]) -> Page:
+        without = self._not_riding
         try:
-            return await self._ask_once(ids, without=self._not_riding)
+            return await self._ask_once(ids, without=without)
         except Trouble as trouble:
-            if trouble.cause is Cause.NOT_UNDERSTOOD and not self._not_riding:
+            if trouble.cause is Cause.NOT_UNDERSTOOD and not without:
                 # An older GitLab may lack a field that only Ox wants.
                 self._not_riding = f"this GitLab does not understand it ({trouble.reason})"
             elif len(ids) > 1 or trouble.cause not in (Cause.TOO_LARGE, Cause.SLOW, Cause.BROKEN):
@@ -201,7 +202,7 @@ class Crawl:
             elif trouble.cause is Cause.TOO_LARGE:
                 # One project whose files are too large to be sent: their sizes alone will say so.
                 return await self._ask_once(ids, text=False, without=trouble.reason)
-            elif self._not_riding:
+            elif without:
                 raise
             # What Ox wants to know of one project must not cost its manifest.
             return await self._ask_once(ids, without=self._not_riding or trouble.reason)
