@@ -49,9 +49,11 @@ async def drivers_threads_end() -> AsyncIterator[None]:
     """The loop outlives the threads of connections that broke.
 
     SQLAlchemy ends such a connection without waiting for its thread, which then reports to the
-    loop; pytest would close the loop in between.
+    loop; pytest would close the loop in between. Threads that were there before belong to
+    fixtures of a wider scope, whose stores stay open.
     """
+    before = set(threading.enumerate())
     yield
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join, 5)

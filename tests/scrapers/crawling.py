@@ -116,7 +116,9 @@ async def crawl(
     sandbox = SandboxGitLab(world, token=TOKEN, faults=faults)
     async with running(sandbox) as url:
         crawled = await crawl_at(url, time, request=request, group=group, token=token, **options)
-    assert crawled.requests <= len(sandbox.requests)
+    # A request with next to no time may run out of it before it reaches the server.
+    if options.get("timeout", 1.0) >= 1.0:
+        assert crawled.requests <= len(sandbox.requests)
     return crawled
 
 
