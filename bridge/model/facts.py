@@ -53,7 +53,8 @@ class FactSchema:
     `id` is an identifier (lower case, digits, `_`), so that expressions can name `id.fact`, and
     `version` a semantic version. `entity_filter` is a Backstage filter
     (`{"kind": "component"}`, or a list of such maps: any of them). `cadence` is how many seconds
-    may pass between two readings; a fact older than twice that is stale.
+    may pass between two readings; a fact older than twice that is stale. `batch` bounds how many
+    entities are read after one pass (0: all): those not seen for longest come first.
     """
 
     id: str
@@ -63,6 +64,7 @@ class FactSchema:
     facts: tuple[FactDefinition, ...]
     cadence: float
     entity_filter: Json = None
+    batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Subject:
     `project` is the one whose manifest made the entity (the first origin), None if there is none.
     `manifest` is that manifest's parsed tree. `observation` is None when the pass did not look at
     the project (an incremental pass): then nothing new is known, which is not "unknown".
+    `catalog` holds the references of all entities.
     """
 
     entity: CatalogEntity
@@ -109,6 +112,7 @@ class Subject:
     manifest: Json = None
     manifest_file: str = ""
     observation: Observation | None = None
+    catalog: frozenset[Ref] = frozenset()
 
     @property
     def ref(self) -> Ref:

@@ -110,9 +110,10 @@ GITLAB_REST: Final = FactSchema(
     id="gitlab_rest",
     version="1.0.0",
     title="How the project guards its default branch",
-    description="Read by REST, a few requests a project, spread over a day.",
+    description="Read by REST, two or three requests a project, spread over a day.",
     cadence=DAY,
     entity_filter=_COMPONENTS,
+    batch=500,
     facts=_facts("""
         default_branch_protected boolean A protected branch, or a pattern of them, covers the \
 default branch

@@ -1,0 +1,309 @@
+"""`gitlab_rest`: how a project guards its default branch. python-gitlab, in a few threads."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import gitlab
+import requests
+
+from bridge.errors import SourceRefused
+from bridge.model.facts import FactSchema, Reading, Subject
+from bridge.model.scrape import Project
+from bridge.ox import links
+from bridge.ox.readings import Notes
+from bridge.ox.schemas import GITLAB_REST
+
+_ROWS: Final = 500  # protected branches or approval rules of one project
+_TRIES: Final = 4  # times that a project is asked for while GitLab says "too many requests"
+_LONGEST_WAIT: Final = 120.0
+_SHOWN: Final = 200
+_NEEDS_ROLE: Final = "403 from GitLab: the token's role is too low to see the project's settings"
+_UNLICENSED: Final = "this GitLab has no approval rules: they need GitLab Premium"
+_EMPTY: Final = "the repository is empty: there is no default branch"
+_OF_BRANCH: Final = (
+    "default_branch_protected",
+    "force_push_allowed",
+    "code_owner_approval_required",
+    "approvals_required",
+)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class _Busy(Exception):
+    """429: ask again after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__()
+
+
+class _Unread(Exception):
+    """An answer that gives nothing; the message says why, `status` is 0 without an answer."""
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(reason)
+
+
+class GitLabRestCollector:
+    """Asks two or three questions a project, `concurrency` projects at a time.
+
+    The token is sent to `base` only. `requests` counts what was sent.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        token: str | None,
+        *,
+        clock: Callable[[], datetime],
+        concurrency: int = 4,
+        timeout: float = 20.0,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._base = base
+        self._clients = [_Client(base, token, timeout, clock) for _ in range(concurrency)]
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="gitlab-facts")
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    def __repr__(self) -> str:
+        return f"GitLabRestCollector({self._base!r})"
+
+    @property
+    def schema(self) -> FactSchema:
+        """What it gives."""
+        return GITLAB_REST
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent."""
+        return sum(client.requests for client in self._clients)
+
+    async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
+        """A reading for every subject with a project. Raises `SourceRefused` for a bad token."""
+        waiting = iter([subject for subject in subjects if subject.project is not None])
+        done: asyncio.Queue[Reading | None] = asyncio.Queue()
+
+        async def work(client: _Client) -> None:
+            try:
+                for subject in waiting:
+                    done.put_nowait(await self._read(client, subject))
+            finally:
+                done.put_nowait(None)
+
+        workers = [asyncio.create_task(work(client)) for client in self._clients]
+        try:
+            for _ in workers:
+                while (reading := await done.get()) is not None:
+                    yield reading
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for client in self._clients:
+            client.close()
+
+    async def _read(self, client: _Client, subject: Subject) -> Reading:
+        loop = asyncio.get_running_loop()
+        for _ in range(_TRIES):
+            await self._calm.wait()
+            try:
+                return await loop.run_in_executor(
+                    self._threads, read, client, subject, self._clock()
+                )
+            except _Busy as busy:
+                await self._wait(busy.seconds)
+        notes = _notes(subject, self._clock())
+        reason = f"429 from GitLab, {_TRIES} times: too many requests"
+        notes.unknown(reason, *_OF_BRANCH, "runbook_present")
+        return notes.reading()
+
+    async def _wait(self, seconds: float) -> None:
+        """Nobody asks on until GitLab said that it is fine."""
+        self._calm.clear()
+        try:
+            await self._sleep(min(max(seconds, 1.0), _LONGEST_WAIT))
+        finally:
+            self._calm.set()
+
+
+class _Client:
+    """One connection, for one thread at a time."""
+
+    def __init__(
+        self, base: str, token: str | None, timeout: float, clock: Callable[[], datetime]
+    ) -> None:
+        self.requests = 0
+        self._clock = clock
+        self._retry_after = 0.0
+        self._gitlab = gitlab.Gitlab(
+            base, private_token=token, timeout=timeout, per_page=100, retry_transient_errors=False
+        )
+        # The token is in a header that would follow a redirect to wherever it leads.
+        self._gitlab.session.max_redirects = 0
+        self._gitlab.session.hooks["response"].append(self._note)
+
+    def close(self) -> None:
+        self._gitlab.session.close()
+
+    def rows(self, path: str) -> list[Any]:
+        """A list of REST. Raises `_Unread`, `_Busy` or `SourceRefused`."""
+        return list(islice(self._asked(self._gitlab.http_list, path, iterator=True), _ROWS))
+
+    def size(self, path: str, ref: str) -> int:
+        """The size of a file by its HEAD. Raises as `rows` does."""
+        answer = self._asked(self._gitlab.http_request, "head", path, query_data={"ref": ref})
+        size = answer.headers.get("X-Gitlab-Size", "")
+        if not size.isascii() or not size.isdigit():
+            raise _Unread("GitLab's answer does not tell the file's size")
+        return int(size[:15])
+
+    def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self.requests += 1
+        self._retry_after = _seconds(response.headers, self._clock())
+
+    def _asked(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        try:
+            return call(*arguments, obey_rate_limit=False, max_retries=0, **options)
+        except gitlab.exceptions.GitlabAuthenticationError:
+            raise SourceRefused(
+                "GitLab refuses the token (401): check GITLAB_TOKEN and its scope read_api"
+            ) from None
+        except gitlab.exceptions.GitlabError as error:
+            status = int(error.response_code or 0)
+            if status == 429:
+                raise _Busy(self._retry_after) from None
+            said = str(error.error_message or type(error).__name__)[:_SHOWN]
+            raise _Unread(f"{status or 'no answer'} from GitLab: {said}", status) from None
+        except requests.exceptions.Timeout:
+            raise _Unread("GitLab did not answer in time") from None
+        except (requests.exceptions.RequestException, ValueError) as error:
+            raise _Unread(f"GitLab could not be asked ({type(error).__name__})") from None
+
+
+def read(client: _Client, subject: Subject, now: datetime) -> Reading:
+    """The facts of one entity; blocking. Raises `_Busy` or `SourceRefused` and nothing else."""
+    project = subject.project
+    assert project is not None
+    notes = _notes(subject, now)
+    if project.default_branch:
+        _branch(notes, client, project)
+    else:
+        notes.not_applicable(_EMPTY, *_OF_BRANCH)
+    _runbook(notes, client, subject, project)
+    return notes.reading()
+
+
+def _notes(subject: Subject, now: datetime) -> Notes:
+    project = subject.project
+    where = (project.web_url or project.path) if project is not None else ""
+    return Notes(GITLAB_REST, subject.ref, now, where)
+
+
+def _branch(notes: Notes, client: _Client, project: Project) -> None:
+    try:
+        rows = client.rows(f"/projects/{project.id}/protected_branches")
+    except _Unread as unread:
+        notes.unknown(_NEEDS_ROLE if unread.status == 403 else str(unread), *_OF_BRANCH)
+        return
+    covering = [row for row in rows if covers(str(row.get("name", "")), project.default_branch)]
+    notes.known("default_branch_protected", bool(covering))
+    # Of several rules that match, one that allows it is enough; for code owners, one that asks.
+    forced = any(row.get("allow_force_push") is True for row in covering)
+    notes.known("force_push_allowed", forced or not covering)
+    if all("code_owner_approval_required" in row for row in rows):
+        asked = any(row["code_owner_approval_required"] is True for row in covering)
+        notes.known("code_owner_approval_required", asked)
+    else:
+        reason = "this GitLab has no code owner approval: it needs GitLab Premium"
+        notes.not_applicable(reason, "code_owner_approval_required")
+    _approvals(notes, client, project, protected=bool(covering))
+
+
+def _approvals(notes: Notes, client: _Client, project: Project, *, protected: bool) -> None:
+    name = "approvals_required"
+    try:
+        rows = client.rows(f"/projects/{project.id}/approval_rules")
+    except _Unread as unread:
+        if unread.status == 404:  # the project itself was just there
+            notes.not_applicable(_UNLICENSED, name)
+        else:
+            notes.unknown(_NEEDS_ROLE if unread.status == 403 else str(unread), name)
+        return
+    # One approval may count for several rules: the strictest rule is what is needed.
+    needed = [
+        int(row.get("approvals_required") or 0)
+        for row in rows
+        if _concerns(row, project.default_branch, protected=protected)
+    ]
+    notes.known(name, max(needed, default=0))
+
+
+def _concerns(rule: Any, branch: str, *, protected: bool) -> bool:
+    """Whether an approval rule holds for merge requests to a branch."""
+    if rule.get("rule_type") == "report_approver":
+        return False  # asks only when a scan finds something
+    if rule.get("applies_to_all_protected_branches"):
+        return protected
+    named = [str(each.get("name", "")) for each in rule.get("protected_branches") or ()]
+    return not named or any(covers(name, branch) for name in named)
+
+
+def covers(pattern: str, branch: str) -> bool:
+    """Whether a protected branch, or a pattern with `*`, covers a branch."""
+    return fnmatchcase(branch, re.sub(r"([?\[])", r"[\1]", pattern))
+
+
+def _runbook(notes: Notes, client: _Client, subject: Subject, project: Project) -> None:
+    """A file of the project is looked at; another site's page is taken as it is linked."""
+    name = "runbook_present"
+    urls = [url for kind, url in links.links_of(subject.body) if kind == links.RUNBOOK]
+    begin = f"{project.web_url}/-/blob/{quote(project.default_branch, safe='/')}/"
+    reason = ""
+    for url in urls[:5]:
+        if not project.web_url or not url.startswith(begin):
+            notes.known(name, True, source=url)
+            return
+        path = unquote(url.removeprefix(begin).partition("#")[0].partition("?")[0])
+        at = f"/projects/{project.id}/repository/files/{quote(path, safe='')}"
+        try:
+            if client.size(at, project.default_branch) > 0:
+                notes.known(name, True, source=url)
+                return
+        except _Unread as unread:
+            if unread.status != 404:
+                reason = str(unread)
+    if reason:
+        notes.unknown(reason, name)
+    else:
+        notes.known(name, False)
+
+
+def _seconds(headers: Any, now: datetime) -> float:
+    """How long GitLab asks to wait: seconds, or an HTTP date; 0 when it does not say."""
+    text = str(headers.get("Retry-After") or headers.get("RateLimit-ResetTime") or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0

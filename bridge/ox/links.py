@@ -1,0 +1,46 @@
+"""What kind of thing a link of an entity leads to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.model.entities import Body, Json
+
+RUNBOOK, DASHBOARD, ALERTS, LOGS = "runbook", "dashboard", "alerts", "logs"
+SLO, ON_CALL, DOCS, REPOSITORY, OTHER = "slo", "on_call", "docs", "repository", "other"
+
+# The words that manifests of the known formats use for each kind.
+_WORDS: Final[Mapping[str, str]] = {
+    RUNBOOK: "runbook runbooks playbook playbooks",
+    DASHBOARD: "dashboard dashboards metrics metric monitoring monitor",
+    ALERTS: "alert alerts alerting alarm alarms",
+    LOGS: "log logs logging",
+    SLO: "slo slos sla objective objectives",
+    ON_CALL: "on_call oncall rota incident incidents pager paging",
+    DOCS: "doc docs documentation guide wiki readme handbook",
+    REPOSITORY: "repo repository code source",
+}
+KINDS: Final = (*_WORDS, OTHER)
+_KIND_OF: Final = {word: kind for kind, words in _WORDS.items() for word in words.split()}
+
+
+def links_of(body: Body) -> list[tuple[str, str]]:
+    """(kind, URL) of every link of an entity."""
+    links = (body.get("metadata") or {}).get("links")
+    found = links if isinstance(links, list) else []
+    return [
+        (kind_of(link), str(link.get("url", ""))) for link in found if isinstance(link, Mapping)
+    ]
+
+
+def kind_of(link: Mapping[str, Json]) -> str:
+    """The kind by the link's type; a link without one is judged by the words of its title."""
+    kind = str(link.get("type") or "")
+    text = kind or str(link.get("title") or "")
+    whole = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    if whole in _KIND_OF:
+        return _KIND_OF[whole]
+    words = (_KIND_OF[word] for word in whole.split("_") if word in _KIND_OF)
+    return next(words, OTHER)
