@@ -7,6 +7,8 @@ FesterError
 ├── PublishError            a destination did not take the catalog (exit code 1)
 │   └── PublishConflict     somebody else published there at the same time
 ├── StoreError              the store cannot be opened, read or written (exit code 1)
+│   └── StoreConflict       somebody else saved a pass of the same source meanwhile
+├── LeadLost                another replica leads now; nothing was published
 └── NotUnderstood           one text is not what it should be; carries a `Problem`
 
 An error's message is for the person who reads it: it names the file, key or project,
@@ -52,6 +54,14 @@ class PublishConflict(PublishError):
 
 class StoreError(FesterError):
     """The store could not be opened, read or written; check its URL, its rights and its disk."""
+
+
+class StoreConflict(StoreError):
+    """Another Fester saved a pass of this source meanwhile; the next pass goes on from there."""
+
+
+class LeadLost(FesterError):
+    """Another replica crawls and publishes now; this one stopped before it published."""
 
 
 class NotUnderstood(FesterError):

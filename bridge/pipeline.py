@@ -12,16 +12,17 @@ from typing import TypeAlias, cast
 
 import structlog
 
-from bridge.errors import PublishError, SourceError
+from bridge.errors import PublishError, SourceError, StoreConflict
 from bridge.model.entities import Catalog
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
-from bridge.model.scrape import Observation, ScrapeRequest
+from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.ports import Exporter, Processor, Scraper, Store, Translator
 from bridge.recollection import (
     Recollection,
+    gap_problems,
     manifest_problems,
     translated_manifests,
     verdicts,
@@ -46,6 +47,10 @@ class Guard:
         return removed >= self.at_least and removed > self.share * total
 
 
+async def always() -> None:
+    """The fence of who is alone: it may always publish."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """Everything that a pass is made of."""
@@ -58,6 +63,9 @@ class Stages:
     render: Callable[[Catalog], tuple[Artifact, ...]]
     clock: Callable[[], datetime]
     guard: Guard = field(default_factory=Guard)
+    scope: str = ""  # a fingerprint of what a full sweep asks for: another one calls for a sweep
+    fence: Callable[[], Awaitable[None]] = always  # raises `LeadLost` when another one leads
+    problems: tuple[Problem, ...] = ()  # of Fester's own files: they go into every report
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,63 +103,127 @@ class Pass:
 Listener: TypeAlias = Callable[[Pass], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a pass builds on: all that is known of a source, and the last saved pass."""
+
+    memory: Memory = field(default_factory=Memory)
+    record: PassRecord | None = None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog that was published last."""
+        return self.record.catalog if self.record else Catalog()
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """What a scrape gave: what would be known if nothing else happened meanwhile."""
+
+    recollection: Recollection
+    memory: Memory
+    started: datetime
+    begun: float  # by `perf_counter`
+
+
 async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
     """Make one pass and return what it gave.
 
     A source that cannot be read at all, or destinations that all refuse, give `Outcome.FAILED`
     with the reason in `report.failure`; what was published before still stands.
-    Raises `StoreError` when memory cannot be loaded: without it nothing is safe to remove.
+    Raises `StoreError` when memory cannot be loaded: without it nothing is safe to remove; and
+    `StoreConflict` when somebody else saved a pass meanwhile.
     """
     wish = wish or Wish()
-    source, started, begun = stages.scraper.name, stages.clock(), perf_counter()
-    before = await stages.store.load(source)
-    latest = await stages.store.latest(source)
-    published = latest.catalog if latest else Catalog()
+    known = await load(stages)
+    scraped = await scrape(stages, wish, known)
+    return scraped if isinstance(scraped, Pass) else await conclude(stages, wish, known, scraped)
+
+
+async def load(stages: Stages) -> Known:
+    """What the store has of the source. Raises `StoreError`."""
+    source = stages.scraper.name
+    memory = await stages.store.load(source)
+    record = await stages.store.latest(source)
+    if await stages.store.passes_saved(source) != memory.horizon.passes:
+        return await load(stages)  # a pass was saved between the two: they must belong together
+    return Known(memory, record)
+
+
+async def scrape(stages: Stages, wish: Wish, known: Known) -> Scraped | Pass:
+    """Read what is wished for; a failed pass when the source cannot be read at all."""
+    started, begun = stages.clock(), perf_counter()
     try:
-        recollection, after = await _scrape(stages, wish, before, started)
+        recollection, memory = await _scrape(stages, wish, known.memory, started)
     except SourceError as error:
         log.error("The source could not be read", action="scrape_failed", error=str(error))
         report = Report(
-            Outcome.FAILED, perf_counter() - begun, started_at=_iso(started), failure=str(error)
+            Outcome.FAILED,
+            perf_counter() - begun,
+            started_at=_iso(started),
+            failure=str(error),
+            kind=_kind(wish.request),
         )
-        return Pass(PassRecord(report, published), memory=before)
+        return Pass(PassRecord(report, known.catalog), memory=known.memory)
+    return Scraped(recollection, memory, started, begun)
+
+
+async def conclude(stages: Stages, wish: Wish, known: Known, scraped: Scraped) -> Pass:
+    """Process, publish and save what was scraped, on top of what is `known` by now.
+
+    Raises `LeadLost` or `StoreConflict` before anything is published when another process has
+    taken over, `StoreError` when the pass cannot be saved.
+    """
+    recollection, after = scraped.recollection, scraped.memory
     wish.progress("process", 0)
     processed = await asyncio.to_thread(_process, stages.processors, after)
-    catalog, withheld = _withhold(stages.guard, published, processed.catalog, wish.accept_removals)
+    catalog, withheld = _withhold(
+        stages.guard, known.catalog, processed.catalog, wish.accept_removals
+    )
     rendered = await asyncio.to_thread(stages.render, catalog)
     artifacts = (*rendered, *processed.artifacts)
     wish.progress("publish", 0)
+    if not wish.dry_run:
+        await _still_ours(stages, known)
     receipts, refusals = await _publish(stages.exporters, artifacts, dry_run=wish.dry_run)
     failed = bool(stages.exporters) and not receipts
-    complete = recollection.complete and not withheld and not refusals
+    gaps = gap_problems(after)
+    unreadable = {number for number, known in after.projects.items() if known.gap_since}
+    complete = recollection.complete and not (gaps or withheld or refusals)
+    if complete:
+        horizon = replace(after.horizon, complete_at=_iso(scraped.started))
+        after = replace(after, horizon=horizon)
     report = Report(
         outcome=Outcome.FAILED if failed else Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
-        seconds=perf_counter() - begun,
+        seconds=perf_counter() - scraped.begun,
         projects={
             "seen": len(recollection.seen),
             "with_manifest": len({key[0] for key in after.manifests}),
-            "unreadable": len(recollection.unreadable),
+            "unreadable": len(unreadable | recollection.unreadable),
         },
         manifests=verdicts(after),
         entities=catalog.counts(),
         gitlab_requests=recollection.end.requests if recollection.end else 0,
         problems=(
+            *stages.problems,
             *withheld,
             *refusals,
+            *gaps,
             *recollection.problems,
             *manifest_problems(after),
             *processed.problems,
         ),
         published=tuple(receipts),
-        started_at=_iso(started),
+        started_at=_iso(scraped.started),
         failure="; ".join(p.message for p in refusals) if failed else "",
+        kind=recollection.end.coverage.value if recollection.end else "",
     )
-    record = PassRecord(report, published if failed else catalog)
+    record = PassRecord(report, known.catalog if failed else catalog)
     if not wish.dry_run:
         wish.progress("remember", 0)
-        await stages.store.save(source, before, after, record)
+        await stages.store.save(stages.scraper.name, known.memory, after, record)
     _log_report(report)
-    return Pass(record, artifacts, after, _observations(recollection, started))
+    return Pass(record, artifacts, after, _observations(recollection, scraped.started))
 
 
 def _observations(recollection: Recollection, now: datetime) -> dict[int, Observation]:
@@ -163,22 +235,29 @@ def _observations(recollection: Recollection, now: datetime) -> dict[int, Observ
     return {**recollection.observations, **unreadable}
 
 
-async def recall(stages: Stages) -> Pass | None:
-    """What the last saved pass gave, made anew from the store; None when there was none."""
-    source = stages.scraper.name
-    record = await stages.store.latest(source)
-    if record is None or not record.catalog.entities:
+async def _still_ours(stages: Stages, known: Known) -> None:
+    """Raise unless this process may publish, on top of the last pass that was saved."""
+    await stages.fence()
+    if await stages.store.passes_saved(stages.scraper.name) != known.memory.horizon.passes:
+        raise StoreConflict(
+            f"another Fester saved a pass of {stages.scraper.name} meanwhile; this one publishes "
+            "nothing, and the next one goes on from there"
+        )
+
+
+async def remade(stages: Stages, known: Known) -> Pass | None:
+    """The pass that `known` was saved by, with its artifacts; None when there was none."""
+    if known.record is None or not known.record.catalog.entities:
         return None
-    memory = await stages.store.load(source)
-    processed = await asyncio.to_thread(_process, stages.processors, memory)
-    rendered = await asyncio.to_thread(stages.render, record.catalog)
-    return Pass(record, (*rendered, *processed.artifacts), memory)
+    processed = await asyncio.to_thread(_process, stages.processors, known.memory)
+    rendered = await asyncio.to_thread(stages.render, known.record.catalog)
+    return Pass(known.record, (*rendered, *processed.artifacts), known.memory)
 
 
 async def _scrape(
     stages: Stages, wish: Wish, before: Memory, started: datetime
 ) -> tuple[Recollection, Memory]:
-    recollection = Recollection(before, stages.translator, _iso(started))
+    recollection = Recollection(before, stages.translator, _iso(started), stages.scope)
     request = wish.request or ScrapeRequest(stages.translator.files)
     async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
         async for record in records:
@@ -262,6 +341,7 @@ def _log_report(report: Report) -> None:
     log.info(
         "A pass has ended",
         action="pass_ended",
+        kind=report.kind,
         outcome=report.outcome.value,
         seconds=round(report.seconds, 3),
         errors=errors,
@@ -269,6 +349,13 @@ def _log_report(report: Report) -> None:
         entities=sum(report.entities.values()),
         **counts,
     )
+
+
+def _kind(request: ScrapeRequest | None) -> str:
+    """What a request sets out to see."""
+    if request is None or (request.since is None and not request.only):
+        return Coverage.FULL.value
+    return Coverage.SELECTED.value if request.only else Coverage.CHANGES.value
 
 
 def _iso(moment: datetime) -> str:

@@ -116,8 +116,12 @@ class Store(Protocol):
     ) -> None:
         """Replace `before` by `after` in one transaction, writing only what differs.
 
-        With `record`, also make it the source's latest pass. Raises `StoreError`.
+        With `record`, also make it the source's latest pass. Raises `StoreConflict` when the
+        source's count of passes is not `before`'s, `StoreError` for everything else.
         """
+
+    async def passes_saved(self, source: str) -> int:
+        """How many passes of a source were saved: `Horizon.passes` of what `load` would give."""
 
     async def latest(self, source: str) -> PassRecord | None:
         """The last saved pass of a source."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
-from bridge.model.memory import KnownManifest, KnownProject, ManifestKey, Memory
+from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import (
     Coverage,
@@ -35,12 +36,14 @@ from bridge.ports import Translator
 class Recollection:
     """Takes in the records of one scrape, then `finish` gives the new memory.
 
-    `now` is an ISO date-time; it stamps first sightings and gaps.
+    `now` is when the scrape began, as an ISO date-time; it stamps first sightings, gaps and the
+    horizon. `scope` names what a full sweep asks for.
     """
 
     before: Memory
     translator: Translator
     now: str
+    scope: str = ""
     projects: dict[int, KnownProject] = field(init=False)
     manifests: dict[ManifestKey, KnownManifest] = field(init=False)
     problems: list[Problem] = field(default_factory=list)
@@ -85,7 +88,17 @@ class Recollection:
                     Severity.WARNING,
                 )
             )
-        return Memory(self.projects, self.manifests)
+        return Memory(self.projects, self.manifests, self._horizon())
+
+    def _horizon(self) -> Horizon:
+        """How far is known now: only a complete listing moves it."""
+        horizon = replace(self.before.horizon, passes=self.before.horizon.passes + 1)
+        coverage = self.end.coverage if self.end is not None else Coverage.SELECTED
+        if coverage is Coverage.SELECTED or self.enumeration_lost:
+            return horizon
+        if coverage is Coverage.FULL:
+            horizon = replace(horizon, swept_at=self.now, scope=self.scope)
+        return replace(horizon, listed_at=self.now)
 
     @property
     def complete(self) -> bool:
@@ -147,31 +160,29 @@ class Recollection:
         if record.project_id in self.seen and record.project_id not in self.unreadable:
             return  # read after all: the gap is older news
         self.seen.add(record.project_id)
-        self._mark_unreadable(record.project_id, record.reason, record.path)
+        self._mark_unreadable(record.project_id, record.reason, record.path, tried=self.now)
 
     def _settle_unseen(self, project_id: int) -> None:
         if self.enumeration_lost:
-            self._mark_unreadable(project_id, "the list of projects could not be read whole", "")
+            self._mark_unreadable(project_id, "the list of projects could not be read whole")
         else:
             self._forget(project_id, "it is no longer in GitLab's complete list of projects")
 
-    def _mark_unreadable(self, project_id: int, reason: str, path: str) -> None:
+    def _mark_unreadable(
+        self, project_id: int, reason: str, path: str = "", tried: str = ""
+    ) -> None:
         self.unreadable.add(project_id)
         self.reasons[project_id] = reason
         known = self.projects.get(project_id)
-        kept = "nothing was known of it yet"
-        if known is not None:
-            since = known.gap_since or self.now
-            self.projects[project_id] = replace(known, gap_since=since, gap_reason=reason)
-            path = path or known.project.path
-            kept = f"what was known of it since {known.read_at} is kept"
-        self.problems.append(
-            Problem(
-                f"could not be read ({reason}); {kept}",
-                "unreadable",
-                Severity.WARNING,
-                project=path or f"project {project_id}",
-            )
+        if known is None and not path:  # a project that only its number is known of
+            self.problems.append(_unreadable(f"project {project_id}", reason, "", ""))
+            return
+        known = known or KnownProject(Project(project_id, path), read_at="")
+        self.projects[project_id] = replace(
+            known,
+            gap_since=known.gap_since or self.now,
+            gap_reason=reason,
+            gap_tried=tried or known.gap_tried,
         )
 
     def _forget(self, project_id: int, reason: str) -> None:
@@ -279,3 +290,76 @@ def manifest_problems(memory: Memory) -> list[Problem]:
                 )
             )
     return found
+
+
+def gap_problems(memory: Memory) -> list[Problem]:
+    """What cannot be read as things stand, since when and why, by project id."""
+    return [
+        _unreadable(known.project.path, known.gap_reason, known.gap_since, known.read_at)
+        for _, known in sorted(memory.projects.items())
+        if known.gap_since
+    ]
+
+
+def _unreadable(project: str, reason: str, since: str, read_at: str) -> Problem:
+    kept = f"what was known of it since {read_at} is kept" if read_at else _NEVER_READ
+    when = f" since {since}" if since else ""
+    return Problem(
+        f"could not be read{when} ({reason}); {kept}",
+        "unreadable",
+        Severity.WARNING,
+        project=project,
+    )
+
+
+_NEVER_READ = "nothing was known of it yet"
+_SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
+_MOST_RETRIES = 100  # projects in a gap that one pass tries again
+
+
+def gaps_to_retry(memory: Memory, now: datetime) -> tuple[int, ...]:
+    """The projects in a gap that are to be tried again, the longest untried first, bounded.
+
+    The longer a project has been unreadable, the longer it is left alone: twice the time at each
+    try, from a minute up to an hour.
+    """
+    due = [
+        (known.gap_tried, project_id)
+        for project_id, known in memory.projects.items()
+        if known.gap_since and _is_due(known, now)
+    ]
+    return tuple(project_id for _, project_id in sorted(due)[:_MOST_RETRIES])
+
+
+def _is_due(known: KnownProject, now: datetime) -> bool:
+    if not known.gap_tried:
+        return True
+    tried = datetime.fromisoformat(known.gap_tried)
+    lasted = tried - datetime.fromisoformat(known.gap_since)
+    return now - tried >= min(max(lasted, _SOONEST), _LATEST)
+
+
+def without_the_touched(mine: Memory, theirs: Memory, touched: frozenset[int]) -> Memory:
+    """`mine`, saved on top of `theirs`: with theirs of the projects in `touched`.
+
+    Those were settled by other passes while mine was being read, so they are as fresh or fresher.
+    """
+    horizon = _later(mine.horizon, theirs.horizon)
+    if not touched:
+        return replace(mine, horizon=horizon)
+    projects = {key: each for key, each in mine.projects.items() if key not in touched}
+    projects |= {key: theirs.projects[key] for key in touched if key in theirs.projects}
+    manifests = {key: each for key, each in mine.manifests.items() if key[0] not in touched}
+    manifests |= {key: each for key, each in theirs.manifests.items() if key[0] in touched}
+    return Memory(projects, manifests, horizon)
+
+
+def _later(mine: Horizon, theirs: Horizon) -> Horizon:
+    swept = max(mine, theirs, key=lambda horizon: horizon.swept_at)
+    return Horizon(
+        listed_at=max(mine.listed_at, theirs.listed_at),
+        swept_at=swept.swept_at,
+        scope=swept.scope,
+        complete_at=theirs.complete_at,
+        passes=theirs.passes + 1,
+    )

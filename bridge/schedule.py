@@ -19,13 +19,11 @@ log = structlog.get_logger()
 class Schedule:
     """Makes a pass, waits `every` seconds or until `poke`, and again until cancelled.
 
-    An error that Fester raises on purpose is logged and the next pass is tried as usual. When it
-    is cancelled in mid-pass, the pass has `grace` seconds to end its publish cleanly.
+    An error that Fester raises on purpose is logged and the next pass is tried as usual.
     """
 
     make_pass: Callable[[], Awaitable[None]]
     every: float
-    grace: float = 30.0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def poke(self) -> None:
@@ -37,7 +35,7 @@ class Schedule:
         while True:
             self._wake.clear()
             try:
-                await self._one_pass()
+                await self.make_pass()
             except FesterError as error:
                 log.error("A pass could not be made", action="pass_failed", error=str(error))
             try:
@@ -45,15 +43,6 @@ class Schedule:
                     await self._wake.wait()
             except TimeoutError:
                 continue
-
-    async def _one_pass(self) -> None:
-        task = asyncio.ensure_future(self.make_pass())
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=self.grace)
-            task.cancel()
-            raise
 
 
 @dataclass(slots=True)

@@ -1,11 +1,12 @@
 """Configuration: flags beat FESTER_… variables beat `fester.yaml`; every problem at once.
 
 The file is found by `--config`, else `fester.yaml` in the working directory if there is one.
-Secrets (GITLAB_TOKEN) come from the environment only.
+Secrets come from the environment only.
 """
 
 from __future__ import annotations
 
+import base64
 import difflib
 import os
 import re
@@ -34,6 +35,12 @@ PREFIX = "FESTER_"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _CONFIG_LIMIT = 1_000_000  # bytes
+# The fields that hold secrets, and the variables that they come from.
+SECRETS = {
+    "token": "GITLAB_TOKEN",
+    "webhook_token": "FESTER_WEBHOOK_TOKEN",
+    "webhook_signing_key": "FESTER_WEBHOOK_SIGNING_KEY",
+}
 
 
 def seconds(value: object) -> object:
@@ -94,6 +101,12 @@ class Settings(_Section):
     mappings: Path | None = Field(None, description="a folder that overrides shipped mappings")
     store: str = Field("sqlite:///fester.db", description="sqlite:///FILE or postgresql://…")
     every: Annotated[Duration, Field(ge=1)] = Field(600.0, description="time between two passes")
+    full_every: Annotated[Duration, Field(ge=1)] = Field(
+        21600.0, description="time between two passes that read everything, not only what changed"
+    )
+    lease: Annotated[Duration, Field(ge=1)] = Field(
+        15.0, description="time after which another replica takes over from one that died"
+    )
     host: str = Field("127.0.0.1", description="address that `serve` listens on")
     port: int = Field(8080, ge=0, le=65535, description="port that `serve` listens on")
     location_prefix: str = Field(
@@ -104,6 +117,19 @@ class Settings(_Section):
     gitlab: GitLabSettings = GitLabSettings()
     guard: GuardSettings = GuardSettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
+    webhook_token: SecretStr | None = Field(
+        None, exclude=True, description="from FESTER_WEBHOOK_TOKEN"
+    )
+    webhook_signing_key: SecretStr | None = Field(
+        None, exclude=True, description="from FESTER_WEBHOOK_SIGNING_KEY"
+    )
+
+    @field_validator("webhook_signing_key")
+    @classmethod
+    def _known_signing_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            signing_key(value.get_secret_value())
+        return value
 
     @field_validator("store")
     @classmethod
@@ -133,7 +159,8 @@ def load_settings(
     for key, value in flags.items():
         if value not in (None, (), ""):
             _overlay(tree, {key: value}, places, place=f"--{key.replace('_', '-')}")
-    tree["token"] = environment.get("GITLAB_TOKEN") or None
+    for key, variable in SECRETS.items():
+        tree[key] = environment.get(variable) or None
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
@@ -204,17 +231,25 @@ def _plain(
     return tree
 
 
+def signing_key(text: str) -> bytes:
+    """The bytes of a webhook's signing key as GitLab shows it; ValueError for anything else."""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not (text.startswith("whsec_") and key):
+        raise ValueError("copy the key from GitLab as it is: whsec_ and then base64")
+    return key
+
+
 def _note_secrets(
     tree: dict[str, Any], places: Mapping[tuple[str, ...], str], problems: list[Problem]
 ) -> None:
-    if "token" in tree:
-        del tree["token"]
-        problems.append(
-            _placed(
-                "a token must not stand in a file; set the variable GITLAB_TOKEN instead",
-                places.get(("token",), ""),
-            )
-        )
+    for key, variable in SECRETS.items():
+        if key in tree:
+            del tree[key]
+            message = f"a secret must not stand in a file; set the variable {variable} instead"
+            problems.append(_placed(message, places.get((key,), "")))
 
 
 def _from_variables(
@@ -228,6 +263,8 @@ def _from_variables(
         if not name.startswith(PREFIX):
             continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
+        if name in SECRETS.values():
+            continue
         if _field_of(Settings, path[0]) is None or path == ("token",):
             problems.append(_unknown(name, path[0], f"variable {name}"))
             continue
@@ -271,7 +308,7 @@ def _names(path: tuple[str, ...]) -> list[str]:
         ):
             return []
         model = found.annotation
-    return [f.alias or name for name, f in model.model_fields.items() if name != "token"]
+    return [f.alias or name for name, f in model.model_fields.items() if name not in SECRETS]
 
 
 def _unknown(shown: str, key: str, place: str, above: tuple[str, ...] = ()) -> Problem:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import entry_points
@@ -134,6 +136,43 @@ def _extensions(group: str) -> Iterator[Callable[..., Any]]:
             raise ConfigurationError([problem]) from error
 
 
+def scope(settings: Settings, mappings: Mappings) -> str:
+    """Names what a full sweep asks for: the filters, and the mappings down to their text."""
+    chosen = settings.gitlab.model_dump(exclude={"concurrency", "page_size", "timeout"})
+    digests = sorted((mapping.id, mapping.digest, mapping.files) for mapping in mappings.all)
+    text = json.dumps([settings.source, chosen, mappings.files, digests], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def remapped(settings: Settings, stages: Stages) -> Stages:
+    """The stages with the mapping files as they are now; reads them, so it blocks.
+
+    Broken files never replace good ones: the stages then keep theirs and say so in every report.
+    """
+    try:
+        mappings, rules = mappings_and_rules(settings.mappings)
+    except ConfigurationError as error:
+        kept = Problem(
+            f"the mapping files in {settings.mappings} cannot be used as they are now, so the ones "
+            "that were loaded before stay in use; mend what is listed with this",
+            "mappings-kept",
+        )
+        return replace(stages, problems=(kept, *error.problems))
+    found = scope(settings, mappings)
+    same_rules = any(
+        isinstance(each, BackstageProcessor) and each.rules == rules for each in stages.processors
+    )
+    if found == stages.scope and same_rules:
+        return replace(stages, problems=())
+    return replace(
+        stages,
+        translator=mappings,
+        processors=stages.processors if same_rules else processors(rules),
+        scope=found,
+        problems=(),
+    )
+
+
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Everything open for passes; closed again at the end. Yields `Wired`.
@@ -158,6 +197,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         render=partial(render_catalog, prefix=settings.location_prefix),
         clock=utc_now,
         guard=Guard(settings.guard.share, settings.guard.at_least),
+        scope=scope(settings, mappings),
     )
     try:
         yield Wired(stages, mappings, store)

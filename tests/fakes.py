@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bridge.errors import PublishError
+from bridge.errors import PublishError, StoreConflict
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
 from bridge.model.manifests import AggregatedManifests, Translation, Verdict
 from bridge.model.memory import Memory, PassRecord
@@ -136,9 +136,14 @@ class DictStore:
     async def save(
         self, source: str, before: Memory, after: Memory, record: PassRecord | None
     ) -> None:
+        if self.memories.get(source, Memory()).horizon.passes != before.horizon.passes:
+            raise StoreConflict("somebody else saved a pass")
         self.memories[source] = after
         if record is not None:
             self.records[source] = record
+
+    async def passes_saved(self, source: str) -> int:
+        return self.memories.get(source, Memory()).horizon.passes
 
     async def latest(self, source: str) -> PassRecord | None:
         return self.records.get(source)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
@@ -13,7 +11,6 @@ from bridge.errors import StoreError
 from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.model.scrape import Observation
 from bridge.pipeline import Pass
 from bridge.schedule import Audience, Schedule, ended
 
@@ -52,60 +49,6 @@ async def test_a_failed_pass_does_not_end_the_schedule() -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-async def test_a_stop_in_mid_pass_waits_for_its_end() -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
-    ended: list[bool] = []
-
-    async def make_pass() -> None:
-        begun.set()
-        await go_on.wait()
-        ended.append(True)
-
-    task = asyncio.create_task(Schedule(make_pass, every=3600).run())
-    await begun.wait()
-    task.cancel()
-    await asyncio.sleep(0)
-    assert not task.done()
-    go_on.set()
-    with suppress(asyncio.CancelledError):
-        await task
-    assert ended == [True]
-
-
-async def test_a_pass_that_does_not_end_is_given_up_after_its_grace() -> None:
-    begun = asyncio.Event()
-
-    async def make_pass() -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
-    task = asyncio.create_task(Schedule(make_pass, every=3600, grace=0).run())
-    await begun.wait()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    assert task.cancelled()
-
-
-async def test_what_a_slow_listener_missed_was_still_observed() -> None:
-    """An incremental pass after a full one must not hide what the full one saw."""
-    heard: list[Pass] = []
-    told = asyncio.Event()
-
-    async def listener(done: Pass) -> None:
-        heard.append(done)
-        told.set()
-
-    audience = Audience([listener])
-    old, new = (Observation(n, datetime(2026, 1, n, tzinfo=UTC)) for n in (1, 2))
-    audience.hear(replace(a_pass("1"), observations={7: old, 8: old}))
-    audience.hear(replace(a_pass("2"), observations={8: new}))
-    task = asyncio.create_task(audience.run())
-    await told.wait()
-    await ended(task)
-    assert [done.observations for done in heard] == [{7: old, 8: new}]
 
 
 async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:

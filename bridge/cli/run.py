@@ -12,13 +12,19 @@ from rich.console import Console
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
 from bridge.model.runs import Report
-from bridge.pipeline import Wish, run_pass
+from bridge.passes import Passes
+from bridge.pipeline import Wish
 from bridge.settings import Settings
 from bridge.wiring import wired
 
 
 @click.command()
 @pass_options
+@click.option(
+    "--incremental",
+    is_flag=True,
+    help="Ask only for what changed since the last pass; everything when that is due.",
+)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -27,6 +33,7 @@ def run(
     report: Path | None,
     dry_run: bool,
     accept_removals: bool,
+    incremental: bool,
     **flags: Any,
 ) -> None:
     """Make one pass: scrape, translate, merge, validate, publish.
@@ -35,7 +42,7 @@ def run(
     but something could not be read (what was known of it is kept).
     """
     settings = settings_from(flags, config=config, need=("from", "to"))
-    account = asyncio.run(_one_pass(settings, dry_run, accept_removals))
+    account = asyncio.run(_one_pass(settings, dry_run, accept_removals, incremental))
     if report is not None:
         write_report(report, account)
     show_report(Console(), account)
@@ -44,8 +51,12 @@ def run(
     ctx.exit(account.outcome.exit_code)
 
 
-async def _one_pass(settings: Settings, dry_run: bool, accept_removals: bool) -> Report:
+async def _one_pass(
+    settings: Settings, dry_run: bool, accept_removals: bool, incremental: bool
+) -> Report:
     async with wired(settings) as parts:
         with progress_of_pass() as progress:
             wish = Wish(dry_run=dry_run, accept_removals=accept_removals, progress=progress)
-            return (await run_pass(parts.stages, wish)).record.report
+            passes = Passes(parts.stages, settings.full_every)
+            wish = await passes.next_pass(wish) if incremental else wish
+            return (await passes.run(wish)).record.report

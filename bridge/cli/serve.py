@@ -7,6 +7,7 @@ import ipaddress
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from bridge.api.live import Live
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
+from bridge.leadership import Leadership, lease_name
 from bridge.model.problems import Problem
-from bridge.model.runs import Outcome
-from bridge.pipeline import Wish, recall, run_pass
-from bridge.schedule import Audience, Schedule, ended
+from bridge.passes import Passes
+from bridge.pipeline import Pass, Stages, Wish
+from bridge.schedule import Audience, ended
+from bridge.service import Service
 from bridge.settings import Settings
-from bridge.wiring import Wired, utc_now, wired
+from bridge.wiring import Wired, remapped, utc_now, wired
 
 
 @click.command()
@@ -81,40 +84,57 @@ async def until_told_to_stop() -> None:
 async def serving(
     parts: Wired, settings: Settings, wish: Wish, report: Path | None = None
 ) -> AsyncIterator[str]:
-    """The HTTP server and the schedule, running; yields the base URL."""
+    """The HTTP server and this replica's passes, running; yields the base URL."""
     live = Live(
         schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all}
     )
-    last = await recall(parts.stages)
-    if last is not None:  # serve it until the first new pass ends
-        live.show(last.record, last.artifacts, last.memory, utc_now())
-    console = Console(stderr=True)
-    audience = Audience(parts.listeners)
-
-    async def make_pass() -> None:
-        done = await run_pass(parts.stages, wish)
-        live.show(done.record, done.artifacts, done.memory, utc_now())
-        account = done.record.report
-        show_report(console, account)
-        if report is not None:
-            write_report(report, account)
-        if account.outcome is not Outcome.FAILED and not wish.dry_run:
-            audience.hear(done)
-
+    service = a_service(parts, settings, wish, live, report)
+    await service.catch_up()  # serve the last pass until the first new one ends
     runner = web.AppRunner(make_app(live, clock=utc_now), handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         port = await _start(site, runner, settings)
-        hearing = asyncio.create_task(audience.run())
-        schedule = asyncio.create_task(Schedule(make_pass, settings.every).run())
+        work = asyncio.create_task(service.run())
         try:
             yield f"http://{settings.host}:{port}/"
         finally:
-            await ended(schedule)
-            await ended(hearing)
+            await ended(work)
+            await service.stop()
     finally:
         await runner.cleanup()
+
+
+def a_service(
+    parts: Wired, settings: Settings, wish: Wish, live: Live, report: Path | None = None
+) -> Service:
+    """The passes of one replica, shown in `live` and accounted for on the terminal."""
+    console = Console(stderr=True)
+    source = parts.stages.scraper.name
+    leadership = Leadership(parts.store.lease, lease_name(source), settings.lease, utc_now)
+
+    def show(done: Pass) -> None:
+        live.show(done.record, done.artifacts, done.memory, utc_now())
+
+    def account(done: Pass) -> None:
+        show_report(console, done.record.report)
+        if report is not None:
+            write_report(report, done.record.report)
+
+    async def refreshed(stages: Stages) -> Stages:
+        return await asyncio.to_thread(remapped, settings, stages)
+
+    return Service(
+        Passes(replace(parts.stages, fence=leadership.fence), settings.full_every),
+        leadership,
+        parts.store.hints,
+        wish,
+        settings.every,
+        show,
+        account,
+        Audience(parts.listeners),
+        refreshed=refreshed,
+    )
 
 
 async def _start(site: web.TCPSite, runner: web.AppRunner, settings: Settings) -> int:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from bridge.model.entities import CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import Translation, Verdict
-from bridge.model.memory import KnownProject
+from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Project
@@ -85,7 +85,8 @@ def encode_project(known: KnownProject) -> str:
     """JSON text of the project and the gap's reason; the dates are columns of their own."""
     project = known.project
     tree = {name: getattr(project, name) for name in _PROJECT_FIELDS}
-    return _to_json({"project": tree, "gap_reason": known.gap_reason})
+    gap = {"gap_reason": known.gap_reason, "gap_tried": known.gap_tried}
+    return _to_json({"project": tree, **gap})
 
 
 def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
@@ -94,7 +95,19 @@ def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
     inner = _object(tree.get("project"))
     values = {name: _get(inner, name, *rule) for name, rule in _PROJECT_FIELDS.items()}
     values["topics"] = _strings(values["topics"])
-    return KnownProject(Project(**values), read_at, gap_since, _get(tree, "gap_reason", str, ""))
+    reason, tried = (_get(tree, name, str, "") for name in ("gap_reason", "gap_tried"))
+    return KnownProject(Project(**values), read_at, gap_since, reason, tried)
+
+
+def encode_horizon(horizon: Horizon) -> str:
+    """JSON text; the count of passes is a column of its own."""
+    return _to_json({name: getattr(horizon, name) for name in _HORIZON_FIELDS})
+
+
+def decode_horizon(text: str, passes: int) -> Horizon:
+    """What was encoded, with the count from its column. Raises `Undecodable`."""
+    values = {name: _get(_object(_parse(text)), name, str, "") for name in _HORIZON_FIELDS}
+    return Horizon(**values, passes=passes)
 
 
 def encode_report(report: Report) -> str:
@@ -114,6 +127,7 @@ def encode_report(report: Report) -> str:
             ],
             "started_at": report.started_at,
             "failure": report.failure,
+            "kind": report.kind,
         }
     )
 
@@ -132,6 +146,7 @@ def decode_report(text: str) -> Report:
         published=tuple(_receipt(each) for each in _get(tree, "published", list, [])),
         started_at=_get(tree, "started_at", str, ""),
         failure=_get(tree, "failure", str, ""),
+        kind=_get(tree, "kind", str, "full"),
     )
 
 
@@ -291,3 +306,4 @@ _PROJECT_FIELDS = _rules(Project)
 _PROBLEM_FIELDS = _rules(Problem)
 _RECEIPT_FIELDS = _rules(Receipt)
 _ORIGIN_FIELDS = _rules(Origin)
+_HORIZON_FIELDS = ("listed_at", "swept_at", "scope", "complete_at")

@@ -12,16 +12,23 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, Table, bindparam, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.errors import StoreError
+from bridge.errors import StoreConflict, StoreError
 from bridge.history import rows, schema
 from bridge.history.address import Address, make_engine, read_address, reader_of, refuse_other_files
-from bridge.history.codec import Undecodable, decode_moment, encode_moment
+from bridge.history.codec import (
+    Undecodable,
+    decode_horizon,
+    decode_moment,
+    encode_horizon,
+    encode_moment,
+)
 from bridge.history.faults import explained
+from bridge.history.hints import Hints
 from bridge.history.lease import Lease
 from bridge.history.tables import catalog_slices, manifests, passes, projects, sources
 from bridge.history.upsert import insert_into, replace_into
 from bridge.model.entities import Catalog, CatalogEntity
-from bridge.model.memory import Memory, PassRecord
+from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
 
 Key = TypeVar("Key")
@@ -108,6 +115,7 @@ class SqlStore:
         self._clock = clock
         self._closed = False
         self.lease = Lease(self._writing, self._reading)
+        self.hints = Hints(self._writing, self._reading)
 
     def __repr__(self) -> str:
         return f"SqlStore({self._address.shown!r})"
@@ -129,31 +137,35 @@ class SqlStore:
             source_id = await _source_id(connection, source)
             if source_id is None:
                 return Memory()
+            horizon = await _horizon(connection, source, source_id)
             wanted = select(projects).where(projects.c.source_id == source_id)
             async for part in _parts(connection, wanted):
                 found_projects |= await asyncio.to_thread(rows.known_projects, part)
             wanted = select(*rows.manifest_columns).where(manifests.c.source_id == source_id)
             async for part in _parts(connection, wanted):
                 found_manifests |= await asyncio.to_thread(rows.known_manifests, part)
-        return Memory(found_projects, found_manifests)
+        return Memory(found_projects, found_manifests, horizon)
 
     async def save(
         self, source: str, before: Memory, after: Memory, record: PassRecord | None
     ) -> None:
         """Replace `before` by `after` in one transaction, writing only what differs.
 
-        With `record`, also make it the source's latest pass. Raises `StoreError`; then everything
-        is as it was before.
+        With `record`, also make it the source's latest pass. Raises `StoreConflict` when somebody
+        saved a pass since `before` was loaded, else `StoreError`; then everything is as it was.
         """
         write_projects = _changed(before.projects, after.projects)
         write_manifests = _changed(before.manifests, after.manifests)
         gone_projects = [(key,) for key in before.projects if key not in after.projects]
         gone_manifests = [key for key in before.manifests if key not in after.manifests]
-        if not (write_projects or write_manifests or gone_projects or gone_manifests or record):
+        same = before.horizon == after.horizon
+        changed = write_projects or write_manifests or gone_projects or gone_manifests
+        if same and not changed and record is None:
             return
         slices = await asyncio.to_thread(rows.catalog_rows, record.catalog) if record else []
         async with self._writing(f"save what is known of {source}") as connection:
             source_id = await _claim_source(connection, source)
+            await _advance(connection, source, source_id, before.horizon, after.horizon)
             await _remove(connection, projects, source_id, gone_projects)
             await _remove(connection, manifests, source_id, gone_manifests)
             await _replace(connection, projects, source_id, write_projects, rows.project_rows)
@@ -184,6 +196,12 @@ class SqlStore:
             return PassRecord(found[0], Catalog(tuple(entities), decode_moment(made_at)))
         except Undecodable as error:
             raise StoreError(f"the catalog's date of {source}: {error}") from error
+
+    async def passes_saved(self, source: str) -> int:
+        """How many passes of a source were saved. Raises `StoreError`."""
+        async with self._reading(f"count the passes of {source}") as connection:
+            wanted = select(sources.c.passes).where(sources.c.name == _name(source))
+            return (await connection.execute(wanted)).scalar_one_or_none() or 0
 
     async def sources(self) -> list[str]:
         """The names of all sources that were ever saved, sorted. Raises `StoreError`."""
@@ -267,6 +285,29 @@ async def _claim_source(connection: AsyncConnection, source: str) -> int:
     wanted = select(sources.c.id).where(sources.c.name == _name(source)).with_for_update()
     number: int = (await connection.execute(wanted)).scalar_one()
     return number
+
+
+async def _horizon(connection: AsyncConnection, source: str, source_id: int) -> Horizon:
+    wanted = select(sources.c.horizon, sources.c.passes).where(sources.c.id == source_id)
+    text, passes = (await connection.execute(wanted)).one()
+    try:
+        return decode_horizon(text, passes)
+    except Undecodable as error:
+        raise StoreError(f"the horizon of {source} (table fester_sources): {error}") from error
+
+
+async def _advance(
+    connection: AsyncConnection, source: str, source_id: int, before: Horizon, after: Horizon
+) -> None:
+    wanted = select(sources.c.passes).where(sources.c.id == source_id)
+    if (await connection.execute(wanted)).scalar_one() != before.passes:
+        raise StoreConflict(
+            f"another Fester saved a pass of {source} meanwhile; what this pass found is not "
+            "saved, and the next one goes on from there"
+        )
+    if before != after:
+        values = {"passes": after.passes, "horizon": encode_horizon(after)}
+        await connection.execute(update(sources).where(sources.c.id == source_id).values(values))
 
 
 async def _parts(

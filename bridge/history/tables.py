@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 VERSION_TABLE = "fester_version"
@@ -39,6 +40,8 @@ sources = Table(
     Column("id", _Number, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("catalog_made_at", String(40), nullable=False, server_default=""),
+    Column("passes", BigInteger, nullable=False, server_default="0"),
+    Column("horizon", Text, nullable=False, server_default="{}"),  # JSON
 )
 
 projects = Table(
@@ -85,6 +88,17 @@ catalog_slices = Table(
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("digest", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),  # packed JSON
+)
+
+# What a replica's webhooks told it, for the replica that leads.
+hints = Table(
+    "fester_hints",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("group_path", Text, nullable=False),
+    UniqueConstraint("source", "project_id", "group_path", name="fester_hints_once"),
 )
 
 leases = Table(

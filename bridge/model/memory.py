@@ -16,12 +16,17 @@ ManifestKey: TypeAlias = tuple[int, str]  # (project id, file path)
 
 @dataclass(frozen=True, slots=True)
 class KnownProject:
-    """A project as it was last read. Date-times are ISO, UTC; "" means not."""
+    """A project as it was last read. Date-times are ISO, UTC; "" means not.
+
+    One that could never be read is known by its path and its gap alone. `gap_tried` is when it
+    was last tried in vain.
+    """
 
     project: Project
     read_at: str
     gap_since: str = ""
     gap_reason: str = ""
+    gap_tried: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,30 @@ class KnownManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Horizon:
+    """Up to when a source is known whole. Date-times are ISO, UTC; "" means never.
+
+    `listed_at` is when the last pass began whose listing was complete: what changed before is
+    known, or lies in a gap of its project. `complete_at` is when the last pass began after which
+    nothing was missing or withheld. `swept_at` is the same of the last full sweep, and
+    `scope` names what that sweep asked for. `passes` counts the passes that were saved: who saves
+    must know the last one.
+    """
+
+    listed_at: str = ""
+    swept_at: str = ""
+    scope: str = ""
+    complete_at: str = ""
+    passes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """All that is known of one source."""
 
     projects: Mapping[int, KnownProject] = field(default_factory=dict)
     manifests: Mapping[ManifestKey, KnownManifest] = field(default_factory=dict)
+    horizon: Horizon = Horizon()
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,13 @@ class Report:
     published: tuple[Receipt, ...] = ()
     started_at: str = ""
     failure: str = ""
+    kind: str = "full"  # a `Coverage`: what the pass set out to see
 
     def as_json(self) -> dict[str, Json]:
         """The report as a JSON tree with the documented keys."""
         return {
             "outcome": self.outcome.value,
+            "kind": self.kind,
             "seconds": round(self.seconds, 3),
             "started_at": self.started_at,
             "failure": self.failure,

@@ -130,12 +130,14 @@ Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | ScrapeEnd
 class ScrapeRequest:
     """What to read: `files` at each repository's root; all projects, or only some.
 
-    `since` (aware) asks for what changed after it; `only` asks for these project ids.
+    `since` (aware) asks for what changed after it, and for the project ids in `also` whether they
+    changed or not; `only` asks for these project ids.
     """
 
     files: tuple[str, ...]
     since: datetime | None = None
     only: tuple[int, ...] = ()
+    also: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

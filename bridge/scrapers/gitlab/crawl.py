@@ -63,7 +63,7 @@ class Crawl:
         self._on_progress = on_progress
         self._now = now
         # An instance's own list tells forks, whatever GitLab's version; a group's does not.
-        self._ask_forks = not options.forks and bool(group or request.only)
+        self._ask_forks = not options.forks and bool(group or request.only or request.also)
         self._pacing = Pacing(options.page_size, largest)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
         self._listed: dict[int, str] = {}  # id → path, for a gap's words
@@ -71,7 +71,7 @@ class Crawl:
         self._exhausted = False
         self._done = 0
         self._read_any = False
-        self._confirmations = len(request.only) or _CONFIRMATIONS
+        self._confirmations = len(request.only) or _CONFIRMATIONS + len(request.also)
         self._last_reason = ""
 
     async def run(self) -> None:
@@ -101,6 +101,10 @@ class Crawl:
                 await enumeration.everything()
             else:
                 await enumeration.changes(self._request.since)
+            for project_id in dict.fromkeys(self._request.also):
+                if project_id not in self._listed:
+                    self._listed[project_id] = ""
+                    await self._waiting.put(project_id)
         await self._waiting.put(None)
 
     async def _take(self, found: Listed | Gap) -> None:
