@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,10 @@ from bridge.exporters import destination
 from bridge.exporters.render import render_catalog
 from bridge.history import open_store
 from bridge.history.store import SqlStore
+from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
+from bridge.ox.rubric import LoadedRubric, load_rubric
+from bridge.ox.rubric_sources import schemas_for_rubrics
 from bridge.pipeline import Guard, Listener, Stages
 from bridge.ports import Exporter, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
@@ -96,14 +99,15 @@ def _exporter(text: str) -> Exporter:
 def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:
     """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once."""
     problems: list[Problem] = []
-    mappings = _collected(problems, lambda: load_mappings(folder))
-    rules = _collected(problems, lambda: MergeRules.load(_merge_file(folder)))
+    mappings = collected(problems, lambda: load_mappings(folder))
+    rules = collected(problems, lambda: MergeRules.load(_merge_file(folder)))
     if problems or mappings is None or rules is None:
         raise ConfigurationError(problems)
     return mappings, rules
 
 
-def _collected(problems: list[Problem], load: Callable[[], Made]) -> Made | None:
+def collected(problems: list[Problem], load: Callable[[], Made]) -> Made | None:
+    """What `load` gives; None when it raises, and its problems are added to `problems`."""
     try:
         return load()
     except ConfigurationError as error:
@@ -114,6 +118,20 @@ def _collected(problems: list[Problem], load: Callable[[], Made]) -> Made | None
 def _merge_file(folder: Path | None) -> Path:
     own = folder / "merge.yaml" if folder is not None else None
     return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
+
+
+def rubric_path(folder: Path | None) -> Path:
+    """The rubric's file: that of `folder` if there is one, else the shipped one."""
+    own = folder / "rubric.yaml" if folder is not None else None
+    return own if own is not None and own.exists() else shipped_folder() / "rubric.yaml"
+
+
+def rubric(folder: Path | None, schemas: Sequence[FactSchema] = ()) -> LoadedRubric:
+    """The rubric in force; it may name the facts of `schemas` and of ours.
+
+    Raises `ConfigurationError` with every problem.
+    """
+    return load_rubric(rubric_path(folder), schemas_for_rubrics(schemas))
 
 
 def processors(rules: MergeRules) -> tuple[Processor, ...]:
@@ -180,9 +198,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     Raises `ConfigurationError` with the problems of mappings and destinations together.
     """
     problems: list[Problem] = []
-    loaded = _collected(problems, lambda: mappings_and_rules(settings.mappings))
-    reading = _collected(problems, lambda: scraper(settings))
-    writing = _collected(problems, lambda: exporters(settings))
+    loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
+    reading = collected(problems, lambda: scraper(settings))
+    writing = collected(problems, lambda: exporters(settings))
     if problems or loaded is None or reading is None or writing is None:
         raise ConfigurationError(problems)
     mappings, rules = loaded

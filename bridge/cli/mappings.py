@@ -6,13 +6,27 @@ from pathlib import Path
 
 import click
 
-from bridge.processors.mapping import run_examples
-from bridge.wiring import mappings_and_rules
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+from bridge.ox.rubric import LoadedRubric
+from bridge.ox.rubric_examples import ExampleOutcome, run_rubric_examples
+from bridge.processors.mapping import ExampleResult, Mappings, run_examples
+from bridge.wiring import collected, mappings_and_rules, rubric
 
 
 @click.group()
 def mappings() -> None:
-    """Check and test mapping files."""
+    """Check and test mapping files and the rubric."""
+
+
+def _all(folder: Path | None) -> tuple[Mappings, LoadedRubric]:
+    """The mappings and the rubric; the problems of both at once."""
+    problems: list[Problem] = []
+    loaded = collected(problems, lambda: mappings_and_rules(folder))
+    expected = collected(problems, lambda: rubric(folder))
+    if problems or loaded is None or expected is None:
+        raise ConfigurationError(problems)
+    return loaded[0], expected
 
 
 _folder = click.argument(
@@ -23,26 +37,29 @@ _folder = click.argument(
 @mappings.command("check")
 @_folder
 def check_mappings(folder: Path | None) -> None:
-    """Load every mapping (FOLDER over the shipped ones) and print all that is wrong.
+    """Load every mapping and the rubric (FOLDER over the shipped ones) and print all that is wrong.
 
     Exit code 0: all can be used. 2: something to fix.
     """
-    loaded, _ = mappings_and_rules(folder)
+    loaded, expected = _all(folder)
     for mapping in loaded.all:
         click.echo(f"{mapping.id:<16} {', '.join(mapping.files):<40} {mapping.title}")
-    click.echo(f"{len(loaded.all)} mappings, all good")
+    checks = len(expected.rubric.checks)
+    click.echo(f"{'rubric':<16} {f'{checks} checks':<40} {expected.rubric.title}")
+    click.echo(f"{len(loaded.all)} mappings and a rubric, all good")
 
 
 @mappings.command("test")
 @_folder
 @click.pass_context
 def test_mappings(ctx: click.Context, folder: Path | None) -> None:
-    """Run the examples that mappings carry (FOLDER over the shipped ones).
+    """Run the examples that mappings and the rubric carry (FOLDER over the shipped ones).
 
     Exit code 0: every example gives what it says. 1: a difference, shown. 2: a broken mapping.
     """
-    loaded, _ = mappings_and_rules(folder)
-    results = run_examples(loaded)
+    loaded, expected = _all(folder)
+    results: list[ExampleResult | ExampleOutcome] = [*run_examples(loaded)]
+    results += run_rubric_examples(expected)
     for result in results:
         click.echo(f"{'ok  ' if result.ok else 'FAIL'} {result.place} {result.title}")
         if not result.ok:

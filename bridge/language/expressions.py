@@ -14,7 +14,8 @@ but the closures made here, and only these nodes have one:
 | text after text | `'url:' ~ project.web_url` (null when a part is null) |
 
 No calls, no methods, no arithmetic, no loops: whatever a manifest says, an expression ends after
-as many steps as it has nodes. A missing key, and any key of null, is null.
+as many steps as it has nodes. A missing key, and any key of null, is null. A value that could not
+be seen at all leaves the result unseen unless the rest decides it (`unseen.py`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from jinja2.parser import Parser
 
 from bridge.language.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
 from bridge.language.names import Names, Shape, nearest
+from bridge.language.unseen import conjunction, decision, disjunction
 from bridge.model.entities import Json
 
 Env: TypeAlias = dict[str, Json]
@@ -249,11 +251,11 @@ class _Compiler:
 
     def both(self, node: nodes.And) -> tuple[Run, Shape]:
         (left, _), (right, shape) = self.visit(node.left), self.visit(node.right)
-        return (lambda env: left(env) and right(env)), shape
+        return conjunction(left, right), shape
 
     def either(self, node: nodes.Or) -> tuple[Run, Shape]:
         (left, one), (right, two) = self.visit(node.left), self.visit(node.right)
-        return (lambda env: left(env) or right(env)), _joined(one, two)
+        return disjunction(left, right), _joined(one, two)
 
     def opposite(self, node: nodes.Not) -> tuple[Run, Shape]:
         run, _ = self.visit(node.node)
@@ -263,7 +265,7 @@ class _Compiler:
         test, _ = self.visit(node.test)
         yes, one = self.visit(node.expr1)
         no, two = self.visit(node.expr2) if node.expr2 is not None else (null, ())
-        return (lambda env: yes(env) if test(env) else no(env)), _joined(one, two)
+        return decision(test, yes, no), _joined(one, two)
 
     def concat(self, node: nodes.Concat) -> tuple[Run, Shape]:
         return concatenated([self.visit(part)[0] for part in node.nodes]), None

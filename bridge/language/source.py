@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Self
 
+from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.language import text
 from bridge.language.expressions import (
     PART,
     Expression,
@@ -40,6 +44,27 @@ class Source:
     rule: str
     problems: list[Problem] = field(default_factory=list)
 
+    @classmethod
+    def opened(cls, path: FilePath, rule: str, expected: str) -> tuple[Self, dict[str, Json], str]:
+        """The file, its tree and its text. Raises `ConfigurationError`.
+
+        `expected` completes the message for a file that does not hold one map.
+        """
+        try:
+            content = path.read_text("utf-8")
+            documents, positions = text.read(content), text.positions(content)
+        except NotUnderstood as error:
+            raise ConfigurationError([replace(error.problem, file=str(path))]) from None
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"cannot be read: {error}"
+        else:
+            if len(documents) == 1 and isinstance(documents[0], dict):
+                lines = content.splitlines()
+                opened = cls(str(path), path.name, lines, positions[0], rule)
+                return opened, documents[0], content
+            message = expected
+        raise ConfigurationError([Problem(message, rule, file=str(path), line=1, column=1)])
+
     def problem(self, message: str, path: Path, *, key: bool = False, offset: int = 0) -> None:
         """Report a mistake at a path of the mapping file."""
         line, column = self._spot(path, key=key, offset=offset)
@@ -64,29 +89,29 @@ class Source:
                 hint = nearest(key, keys) or f"; there are {', '.join(keys)}"
                 self.problem(f"{what} has no key `{key}`{hint}", (*path, key), key=True)
 
-    def expression(self, text: str, path: Path, scope: Names) -> Expression:
+    def expression(self, written: str, path: Path, scope: Names) -> Expression:
         """A text that holds `${{ … }}`, compiled; reports every fault where it stands."""
         parts: list[Expression] = []
         runs: list[Run] = []
         end = 0
-        for match in PART.finditer(text):
-            runs += self._literal(text[end : match.start()], path)
+        for match in PART.finditer(written):
+            runs += self._literal(written[end : match.start()], path)
             expression, faults = compile_expression(match[1].strip(), scope)
             for fault in faults:
                 self._fault(fault, match, path)
             parts.append(expression)
             runs.append(expression.run)
             end = match.end()
-        runs += self._literal(text[end:], path)
+        runs += self._literal(written[end:], path)
         if len(runs) == len(parts) == 1:
             return parts[0]
         references = tuple(reference for part in parts for reference in part.references)
         return Expression(concatenated(runs), tuple(dict.fromkeys(references)))
 
-    def _literal(self, text: str, path: Path) -> list[Run]:
-        if "${{" in text:
+    def _literal(self, literal: str, path: Path) -> list[Run]:
+        if "${{" in literal:
             self.problem("`${{` without its `}}`", path)
-        return [lambda _env: text] if text else []
+        return [lambda _env: literal] if literal else []
 
     def _fault(self, fault: Fault, match: re.Match[str], path: Path) -> None:
         found = match[1].find(fault.token) if fault.token else -1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import bridge
-from bridge.errors import ConfigurationError, NotUnderstood
-from bridge.language import text
+from bridge.errors import ConfigurationError
 from bridge.language.filters import kind_of
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
@@ -20,8 +19,8 @@ from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 from bridge.processors.schema import Schema
 
-# Rules for merging live beside the mappings and are read by somebody else.
-NOT_MAPPINGS: Final = frozenset({"merge.yaml"})
+# Rules for merging and the rubric live beside the mappings and are read by somebody else.
+NOT_MAPPINGS: Final = frozenset({"merge.yaml", "rubric.yaml"})
 KEYS: Final = (
     "mapping",
     "title",
@@ -128,24 +127,13 @@ def _twice(mappings: list[Mapping]) -> list[Problem]:
 
 
 def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping | None:
-    def refused(message: str) -> None:
-        problems.append(Problem(message, "mapping-invalid", file=str(path), line=1, column=1))
-
+    expected = "a mapping file holds one map that starts with `mapping: <id>`"
     try:
-        source = path.read_text("utf-8")
-        documents = text.read(source)
-        positions = text.positions(source)
-    except NotUnderstood as error:
-        problems.append(replace(error.problem, file=str(path)))
+        compiler, tree, source = Compiler.opened(path, "mapping-invalid", expected)
+    except ConfigurationError as error:
+        problems += error.problems
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        refused(f"cannot be read: {error}")
-        return None
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        refused("a mapping file holds one map that starts with `mapping: <id>`")
-        return None
-    compiler = Compiler(str(path), path.name, source.splitlines(), positions[0], "mapping-invalid")
-    mapping = _File(documents[0], path, folders, compiler).mapping(source)
+    mapping = _File(tree, path, folders, compiler).mapping(source)
     problems += compiler.problems
     return mapping
 

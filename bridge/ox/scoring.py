@@ -1,0 +1,167 @@
+"""How a check stands for one entity, and what its checks make of its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from bridge.language.filters import EvaluationError
+from bridge.language.unseen import Facts, Run, Unseen
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import Fact, Reading, Standing
+from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric, Score, Waiver
+from bridge.ox.rubric import Condition
+
+STALE_AFTER: Final = 2  # cadences
+
+# Which state an undecided check takes, by what was not seen; the first that occurs.
+_ORDER: Final = (CheckState.UNKNOWN, CheckState.STALE, CheckState.NOT_APPLICABLE)
+_STANDINGS: Final = {
+    Standing.UNKNOWN: CheckState.UNKNOWN,
+    Standing.NOT_APPLICABLE: CheckState.NOT_APPLICABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is known of one entity at one moment, and the tier that it is measured as.
+
+    `env` is what expressions read: a map of facts by retriever, without those that were not
+    seen. `evidence` holds every fact that there is; `unseen` says how one is not seen.
+    """
+
+    entity: Ref
+    tier: int
+    env: Mapping[str, Facts]
+    evidence: Mapping[str, Evidence]
+    unseen: Mapping[str, CheckState]
+
+
+def sight(
+    entity: Ref,
+    tier: int,
+    readings: Mapping[str, Reading],
+    cadences: Mapping[str, float],
+    now: datetime,
+) -> Sight:
+    """What the latest readings (by retriever) show at `now`; `cadences` are of all retrievers."""
+    env: dict[str, Facts] = {}
+    evidence: dict[str, Evidence] = {}
+    unseen: dict[str, CheckState] = {}
+    for retriever, cadence in cadences.items():
+        known: dict[str, Json] = {}
+        reading = readings.get(retriever)
+        for fact in reading.facts if reading else ():
+            name = f"{retriever}.{fact.name}"
+            state = _standing(fact, cadence, now)
+            evidence[name] = _evidence(name, fact, state)
+            if state is None:
+                known[fact.name] = fact.value
+            else:
+                unseen[name] = state
+        env[retriever] = Facts(retriever, known)
+    return Sight(entity, tier, env, evidence, unseen)
+
+
+def _standing(fact: Fact, cadence: float, now: datetime) -> CheckState | None:
+    """How a fact is not seen; None when it is known and fresh."""
+    if fact.standing is not Standing.KNOWN:
+        return _STANDINGS[fact.standing]
+    old = (now - fact.seen_at).total_seconds() > STALE_AFTER * cadence
+    return CheckState.STALE if old else None
+
+
+def _evidence(name: str, fact: Fact, state: CheckState | None) -> Evidence:
+    reason = fact.reason
+    if state is CheckState.STALE:
+        reason = "last seen too long ago"
+    standing = state.value if state else fact.standing.value
+    return Evidence(name, fact.value, fact.seen_at, fact.source, standing, reason)
+
+
+def judge(condition: Condition, check: Check, seen: Sight, waiver: Waiver | None) -> CheckResult:
+    """How one check stands for one entity."""
+    entity, tier = seen.entity, seen.tier
+    gate = tier in check.gate_tiers
+    result = CheckResult(entity, check.id, CheckState.NOT_APPLICABLE, check.weight, gate)
+    if entity.kind not in check.kinds:
+        return replace(result, gate=False, reason=f"not for a {entity.kind}")
+    if tier not in check.tiers:
+        return replace(result, reason=f"not asked of tier {tier}")
+    evidence = tuple(seen.evidence[name] for name in check.facts if name in seen.evidence)
+    if waiver is not None:
+        reason = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
+        return replace(
+            result, state=CheckState.WAIVED, reason=reason, evidence=evidence, waiver=waiver
+        )
+    state, reason = _state(condition, seen)
+    if state is CheckState.FAIL:
+        reason = check.how_to_fix
+    return replace(result, state=state, reason=reason, evidence=evidence)
+
+
+def _state(condition: Condition, seen: Sight) -> tuple[CheckState, str]:
+    try:
+        if _true(condition.passes, seen):
+            return CheckState.PASS, ""
+        if condition.warns is not None and _true(condition.warns, seen):
+            return CheckState.WARN, "passes, but not for long"
+    except Unseen as unseen:
+        return _undecided(unseen, seen)
+    except EvaluationError as error:
+        return CheckState.UNKNOWN, f"cannot be worked out: {error}"
+    return CheckState.FAIL, ""
+
+
+def _true(run: Run, seen: Sight) -> bool:
+    return bool(run(dict(seen.env)))
+
+
+def _undecided(unseen: Unseen, seen: Sight) -> tuple[CheckState, str]:
+    states = {key: seen.unseen.get(key, CheckState.UNKNOWN) for key in unseen.keys}
+    state = next(each for each in _ORDER if each in states.values())
+    said = []
+    for key in sorted(key for key, each in states.items() if each is state):
+        evidence = seen.evidence.get(key)
+        why = (evidence.reason or evidence.standing) if evidence else "nobody has looked yet"
+        said.append(f"{key}: {why}")
+    return state, "; ".join(said)
+
+
+def scored(
+    rubric: Rubric, entity: Ref, tier: int | None, results: Sequence[CheckResult], at: datetime
+) -> Score:
+    """An entity's score from its results: 100 · Σw(pass) / Σw(pass + fail)."""
+    known = sum(result.weight for result in results if result.state.known)
+    passed = sum(result.weight for result in results if result.state.passed)
+    applicable = sum(result.weight for result in results if counts(result))
+    coverage = known / applicable if applicable else 0.0
+    value = 100 * passed / known if known else None
+    sufficient = value is not None and coverage >= rubric.minimum_coverage
+    failed = tuple(r.check for r in results if r.gate and r.state is CheckState.FAIL)
+    return Score(
+        entity=entity,
+        value=value,
+        coverage=coverage,
+        sufficient=sufficient,
+        level=_level(rubric, value, failed) if sufficient and value is not None else "",
+        tier=tier,
+        target=rubric.targets[tier or rubric.untiered],
+        gates_failed=failed,
+        results=tuple(results),
+        rubric=rubric.version,
+        at=at,
+    )
+
+
+def counts(result: CheckResult) -> bool:
+    """Whether a result is part of what should be known: neither waived nor not applicable."""
+    return result.state not in (CheckState.WAIVED, CheckState.NOT_APPLICABLE)
+
+
+def _level(rubric: Rubric, value: float, gates_failed: Sequence[str]) -> str:
+    if gates_failed:
+        return rubric.levels[-1].name
+    return next(level.name for level in rubric.levels if value >= level.minimum)

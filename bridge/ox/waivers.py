@@ -1,0 +1,80 @@
+"""Which checks need not count for an entity: by the rubric, or by its own manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Final
+
+from bridge.language.names import nearest
+from bridge.model.entities import CatalogEntity, Json
+from bridge.model.problems import Problem, Severity
+from bridge.model.scores import Rubric, Waiver
+
+MOST: Final = 20  # waivers of one manifest
+_REASON: Final = 500  # characters
+
+
+def waivers_of(
+    rubric: Rubric, entity: CatalogEntity, today: date
+) -> tuple[dict[str, Waiver], list[Problem]]:
+    """The waivers that hold today, by check; and what is wrong with those of the manifest."""
+    problems: list[Problem] = []
+    found: dict[str, Waiver] = {}
+    given = [waiver for waiver in rubric.waivers if fnmatchcase(str(entity.ref), waiver.entity)]
+    for waiver in (*given, *_of_manifest(rubric, entity, problems)):
+        if waiver.expires >= today:
+            found.setdefault(waiver.check, waiver)
+        elif waiver.by == "manifest":
+            message = (
+                f"the waiver of `{waiver.check}` ended on {waiver.expires.isoformat()}; "
+                "take it out, or give it a new date and reason"
+            )
+            problems.append(_problem(entity, message, Severity.INFO, "waiver-expired"))
+    return found, problems
+
+
+def _of_manifest(
+    rubric: Rubric, entity: CatalogEntity, problems: list[Problem]
+) -> Iterator[Waiver]:
+    spec = entity.body.get("spec")
+    ox = spec.get("ox") if isinstance(spec, Mapping) else None
+    given = ox.get("waivers") if isinstance(ox, Mapping) else None
+    names = [check.id for check in rubric.checks]
+    for item in given[:MOST] if isinstance(given, list) else ():
+        waiver = _read(item) if isinstance(item, Mapping) else None
+        if waiver is None:
+            message = "a waiver needs `check`, `reason` and `expires` (a date like 2026-12-31)"
+        elif waiver.check not in names:
+            hint = nearest(waiver.check, names)
+            message = (
+                f"a waiver for `{waiver.check[:63]}`, which is not a check of the rubric{hint}"
+            )
+        else:
+            yield waiver
+            continue
+        problems.append(_problem(entity, message, Severity.WARNING, "waiver-invalid"))
+
+
+def _read(item: Mapping[str, Json]) -> Waiver | None:
+    check, reason, expires = (item.get(key) for key in ("check", "reason", "expires"))
+    if not isinstance(check, str) or not isinstance(reason, str) or not reason.strip():
+        return None
+    try:
+        day = date.fromisoformat(str(expires))
+    except ValueError:
+        return None
+    return Waiver(check, reason.strip()[:_REASON], day, "manifest", "")
+
+
+def _problem(entity: CatalogEntity, message: str, severity: Severity, rule: str) -> Problem:
+    origin = entity.origins[0] if entity.origins else None
+    return Problem(
+        message,
+        rule,
+        severity,
+        project=origin.project if origin else "",
+        file=origin.file if origin else "",
+        ref=str(entity.ref),
+    )

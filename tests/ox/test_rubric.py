@@ -1,0 +1,155 @@
+"""The rubric file: what is shipped, and what its author is told."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import ConfigurationError
+from bridge.ox.rubric_examples import run_rubric_examples
+from bridge.ox.rubric_file import RubricFile
+from tests.ox.rubrics import SCHEMA, SMALL, shipped, small
+
+
+def test_the_shipped_rubric_holds_its_own_examples() -> None:
+    outcomes = run_rubric_examples(shipped())
+    assert len(outcomes) >= 4
+    assert [outcome for outcome in outcomes if not outcome.ok] == []
+
+
+def test_the_shipped_rubric_is_the_agreed_table() -> None:
+    rubric = shipped().rubric
+    weights: dict[str, float] = defaultdict(float)
+    for check in rubric.checks:
+        weights[check.category] += check.weight
+    assert list(weights.values()) == [15, 10, 20, 20, 20, 15]
+    assert rubric.targets == {1: 90, 2: 80, 3: 65, 4: 50}
+    assert rubric.minimum_coverage == 0.7
+    assert {check.id: sorted(check.gate_tiers) for check in rubric.checks if check.gate_tiers} == {
+        "owner-known": [1, 2, 3, 4],
+        "branch-protected": [1, 2, 3, 4],
+        "no-old-criticals": [1, 2, 3],
+        "on-call": [1],
+        "runbook": [1],
+    }
+    assert {check.id for check in rubric.checks if 4 in check.tiers} == {
+        *("owner-known", "tier-and-lifecycle", "readme", "ci-configuration", "branch-protected")
+    }
+    assert {check.id for check in rubric.checks if 3 not in check.tiers} == {
+        *("runbook", "released-lately", "on-call", "slo-linked", "alerts-linked")
+    }
+    assert all(check.how_to_fix for check in rubric.checks)
+
+
+def test_the_version_is_the_digest_of_the_text(tmp_path: Path) -> None:
+    first, again = small(tmp_path).rubric.version, small(tmp_path).rubric.version
+    assert first == again
+    assert small(tmp_path, SMALL + "# changed\n").rubric.version != first
+
+
+def refused(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as error:
+        small(folder, text)
+    return [str(problem).removeprefix(f"{folder}/") for problem in error.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("repo.readme", "repo.redme", "rubric.yaml:11:20: in `repo.redme`: `repo.redme` is not a "
+         "fact; did you mean `readme`?"),
+        ("repo.readme", "rpo.readme", "rubric.yaml:11:15: in `rpo.readme`: `rpo` is not known "
+         "here; did you mean `repo`?"),
+        ("${{ repo.readme }}", "${{ repo }}", "rubric.yaml:11:11: `repo` is a source of facts; "
+         "name one of them, as in `repo.…`"),
+        ("repo.readme", "repo.readme.text", "rubric.yaml:11:27: in `repo.readme.text`: "
+         "`repo.readme` is a boolean; it has no parts"),
+        ("category: docs", "category: dosc", "rubric.yaml:8:15: `dosc` is not a category; did you "
+         "mean `docs`?"),
+        ("    fix:", "    fixx:", "rubric.yaml:12:5: a check has no key `fixx`; did you mean "
+         "`fix`?"),
+        ("gate: [1, 2]", "gate: [1, 5]", "rubric.yaml:18:15: expected a tier (1, 2, 3 or 4) and "
+         "found 5"),
+        ("tiers: [1, 2, 3]", "tiers: some", "rubric.yaml:24:12: expected `all` or a list of tiers "
+         "like [1, 2] and found 'some'"),
+        ("weight: 2", "weight: heavy", "rubric.yaml:9:13: expected a number and found 'heavy'"),
+        ("weight: 2", "weight: 0", "rubric.yaml:9:13: a weight is more than 0"),
+        ("4: 50}", "5: 50}", "rubric.yaml:2:35: expected a tier (1, 2, 3 or 4) and found '5'"),
+        ("starting: 0", "starting: 10", "rubric.yaml:3:1: `levels` needs one that holds from 0"),
+        ("${{ repo.readme }}", "repo.readme", "rubric.yaml:11:11: expected an expression like "
+         "`${{ gitlab.readme }}` and found 'repo.readme'"),
+        ("rubric: Small", "rubric:", "rubric.yaml:1:8: a rubric needs `rubric: <text>`"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_placed_and_the_nearest_right_name_is_told(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert said in refused(tmp_path, SMALL.replace(old, new, 1))
+
+
+def test_waivers_and_examples_are_checked_too(tmp_path: Path) -> None:
+    more = """\
+waivers:
+  - {check: readmee, entity: 'component:*', reason: Later, expires: 2026-12-31}
+  - {check: readme, entity: 'component:*', reason: Later, expires: soon}
+  - {check: readme, entity: 'component:*', expires: 2026-12-31}
+examples:
+  - {facts: {repo.readmes: true}, states: {protectd: fail}, level: golden}
+"""
+    assert refused(tmp_path, SMALL + more) == [
+        "rubric.yaml:28:13: `readmee` is not a check; did you mean `readme`?",
+        "rubric.yaml:29:68: expected a date like 2026-12-31 and found 'soon'",
+        "rubric.yaml:30:5: a waiver needs `reason: <text>`",
+        "rubric.yaml:32:14: `repo.readmes` is not a fact; did you mean `readme`?",
+        "rubric.yaml:32:44: `protectd` is not a check; did you mean `protected`?",
+        "rubric.yaml:32:68: `golden` is not a level; did you mean `gold`?",
+    ]
+
+
+def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
+    text = SMALL.replace("repo.readme", "repo.redme").replace("repo.approvals", "repo.aprovals")
+    assert len(refused(tmp_path, text)) == 3
+
+
+def test_a_file_that_is_no_map_or_no_yaml_is_refused_with_its_place(tmp_path: Path) -> None:
+    (said,) = refused(tmp_path, "- a\n")
+    assert said.startswith("rubric.yaml:1:1: a rubric file holds one map")
+    (said,) = refused(tmp_path, "rubric: [\n")
+    assert said.startswith("rubric.yaml:")
+    assert refused(tmp_path, "rubric: x\n") != []
+
+
+def test_an_example_that_does_not_hold_shows_the_difference(tmp_path: Path) -> None:
+    text = f"""{SMALL}
+examples:
+  - {{tier: 4, facts: {{repo.readme: true}}, states: {{readme: fail}}, score: 3.5, level: gold}}
+"""
+    (outcome,) = run_rubric_examples(small(tmp_path, text))
+    assert outcome.difference.splitlines() == [
+        "readme: expected fail, is pass",
+        "score: expected 3.5, is insufficient (40% of the weight known)",
+        "level: expected gold, is none",
+    ]
+
+
+def test_a_changed_rubric_is_picked_up_and_a_broken_one_never_replaces_a_good_one(
+    tmp_path: Path,
+) -> None:
+    first = small(tmp_path)
+    path = tmp_path / "rubric.yaml"
+    kept = RubricFile(path, [SCHEMA], first)
+    assert kept.current() is first
+    path.write_text(SMALL.replace("rubric: Small", "rubric: Changed"), "utf-8")
+    changed = kept.current()
+    assert changed.rubric.title == "Changed"
+    path.write_text(SMALL.replace("repo.readme", "repo.redme"), "utf-8")
+    assert kept.current() is changed
+    assert [problem.line for problem in kept.problems] == [11]
+    path.unlink()
+    assert kept.current() is changed
+    assert "cannot be read" in str(kept.problems[0])
+    path.write_text(SMALL, "utf-8")
+    assert kept.current().rubric.version == first.rubric.version
+    assert kept.problems == ()

@@ -1,0 +1,331 @@
+"""Scores: states, formula, gates, waivers, coverage; and the laws that they keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.entities import CatalogEntity, Json, Ref
+from bridge.model.facts import Fact, Reading, Standing
+from bridge.model.scores import CheckState, Score, Waiver
+from bridge.ox.board import evaluate
+from bridge.ox.rubric import LoadedRubric
+from tests.ox.rubrics import HOUR, NOW, SMALL, reading, service, shipped, small
+
+ALL_GOOD = {"readme": True, "protected": True, "approvals": 2}
+RUBRIC = shipped()
+
+
+@pytest.fixture
+def rubric(tmp_path: Path) -> LoadedRubric:
+    return small(tmp_path)
+
+
+def score_of(rubric: LoadedRubric, entity: CatalogEntity, readings: Mapping[str, Reading]) -> Score:
+    return evaluate(rubric, [entity], {entity.ref: readings}, NOW).scores[entity.ref]
+
+
+def states(score: Score) -> dict[str, str]:
+    return {result.check: result.state.value for result in score.results}
+
+
+def test_everything_good_is_a_hundred(rubric: LoadedRubric) -> None:
+    entity = service()
+    score = score_of(rubric, entity, reading(entity, ALL_GOOD))
+    assert (score.value, score.coverage, score.level, score.on_target) == (100, 1, "gold", True)
+    assert score.rubric == rubric.rubric.version
+    assert score.fixes() == ()
+
+
+def test_a_failure_says_what_to_do_and_what_it_brings(rubric: LoadedRubric) -> None:
+    entity = service(tier=3)
+    score = score_of(rubric, entity, reading(entity, {**ALL_GOOD, "readme": False}))
+    assert (score.value, score.level) == (80, "silver")
+    (fix,) = score.fixes()
+    assert (fix.result.check, fix.points, fix.result.reason) == ("readme", 20, "Write one.")
+    (evidence,) = fix.result.evidence
+    assert (evidence.fact, evidence.value, evidence.seen_at) == ("repo.readme", False, NOW)
+    assert evidence.source == "https://gitlab.example.com/shop/api"
+
+
+def test_a_failed_gate_holds_the_level_down_and_comes_first(rubric: LoadedRubric) -> None:
+    entity = service(tier=2)
+    facts = {"readme": True, "protected": False, "approvals": 0}
+    score = score_of(rubric, entity, reading(entity, facts))
+    assert score.gates_failed == ("protected",)
+    assert [fix.result.check for fix in score.fixes()] == ["protected", "approvals"]
+    good = score_of(rubric, entity, reading(entity, {**ALL_GOOD, "protected": False}))
+    assert (good.value, good.level, good.on_target) == (70, "starting", False)
+    no_gate = service(tier=3)
+    assert score_of(rubric, no_gate, reading(no_gate, {**ALL_GOOD, "protected": False})).level == (
+        "silver"
+    )
+
+
+def test_a_warning_scores_as_a_pass(rubric: LoadedRubric) -> None:
+    entity = service()
+    score = score_of(rubric, entity, reading(entity, {**ALL_GOOD, "approvals": 1}))
+    assert states(score)["approvals"] == "warn"
+    assert score.value == 100
+
+
+def test_what_could_not_be_read_is_unknown_with_its_reason(rubric: LoadedRubric) -> None:
+    entity = service()
+    unseen = reading(entity, {"readme": None}, standing=Standing.UNKNOWN, reason="403")
+    score = score_of(rubric, entity, unseen)
+    assert set(states(score).values()) == {"unknown"}
+    assert score.results[0].reason == "repo.readme: 403"
+    assert score.results[1].reason == "repo.protected: nobody has looked yet"
+    assert (score.value, score.sufficient, score.level, score.on_target) == (None, False, "", None)
+
+
+def test_what_is_not_applicable_leaves_the_score(rubric: LoadedRubric) -> None:
+    entity = service()
+    found = reading(entity, ALL_GOOD)["repo"]
+    facts = (
+        *(fact for fact in found.facts if fact.name != "approvals"),
+        Fact("approvals", None, NOW, "GitLab", Standing.NOT_APPLICABLE, "not licensed"),
+    )
+    score = score_of(rubric, entity, {"repo": replace(found, facts=facts)})
+    assert states(score)["approvals"] == "not_applicable"
+    assert (score.value, score.coverage) == (100, 1)
+
+
+def test_a_fact_older_than_twice_its_cadence_is_stale(rubric: LoadedRubric) -> None:
+    entity = service()
+    just = NOW - timedelta(seconds=2 * HOUR)
+    assert score_of(rubric, entity, reading(entity, ALL_GOOD, at=just)).value == 100
+    older = reading(entity, ALL_GOOD, at=just - timedelta(seconds=1))
+    assert set(states(score_of(rubric, entity, older)).values()) == {"stale"}
+
+
+def test_a_service_without_a_tier_is_measured_as_the_rubric_says(rubric: LoadedRubric) -> None:
+    entity = service(tier=None)
+    score = score_of(rubric, entity, reading(entity, ALL_GOOD))
+    assert (score.tier, score.target) == (None, 65)
+    assert states(score)["approvals"] == "pass"
+    lowest = service(tier=4)
+    assert states(score_of(rubric, lowest, reading(lowest, ALL_GOOD)))["approvals"] == (
+        "not_applicable"
+    )
+
+
+def test_a_value_that_cannot_be_compared_is_unknown_not_a_crash(rubric: LoadedRubric) -> None:
+    entity = service()
+    score = score_of(rubric, entity, reading(entity, {**ALL_GOOD, "approvals": "many"}))
+    assert score.results[2].state is CheckState.UNKNOWN
+    assert "cannot compare" in score.results[2].reason
+
+
+def test_a_waiver_of_the_rubric_holds_until_its_last_day(rubric: LoadedRubric) -> None:
+    entity = service()
+    for expires, state in ((date(2026, 3, 1), "waived"), (date(2026, 2, 28), "fail")):
+        waiver = Waiver("readme", "Being written", expires, "rubric", "component:default/*")
+        waived = replace(rubric, rubric=replace(rubric.rubric, waivers=(waiver,)))
+        score = score_of(waived, entity, reading(entity, {**ALL_GOOD, "readme": False}))
+        assert states(score)["readme"] == state
+    other = service("web", spec={})
+    elsewhere = replace(waiver, entity="component:default/w*", expires=date(2027, 1, 1))
+    waived = replace(rubric, rubric=replace(rubric.rubric, waivers=(elsewhere,)))
+    facts = {**ALL_GOOD, "readme": False}
+    assert states(score_of(waived, entity, reading(entity, facts)))["readme"] == "fail"
+    assert states(score_of(waived, other, reading(other, facts)))["readme"] == "waived"
+
+
+def test_a_manifest_waives_with_reason_and_date_and_is_told_what_is_wrong(
+    rubric: LoadedRubric,
+) -> None:
+    waivers: Json = [
+        {"check": "readme", "reason": "In the wiki", "expires": "2026-06-30"},
+        {"check": "protected", "reason": "Was", "expires": "2026-02-01"},
+        {"check": "aprovals", "reason": "Alone", "expires": "2026-06-30"},
+        {"check": "approvals", "reason": " ", "expires": "2026-06-30"},
+        {"check": "approvals", "reason": "Alone", "expires": "never"},
+        "nonsense",
+    ]
+    entity = service(spec={"ox": {"waivers": waivers}})
+    board = evaluate(
+        rubric, [entity], {entity.ref: reading(entity, {"protected": False, "approvals": 2})}, NOW
+    )
+    score = board.scores[entity.ref]
+    assert states(score) == {"readme": "waived", "protected": "fail", "approvals": "pass"}
+    assert score.results[0].reason == "waived until 2026-06-30: In the wiki"
+    assert [problem.rule for problem in board.problems] == [
+        *("waiver-invalid", "waiver-invalid", "waiver-invalid", "waiver-invalid", "waiver-expired")
+    ]
+    assert "did you mean `approvals`?" in board.problems[0].message
+    assert board.problems[0].place == "shop/api qm.yaml"
+
+
+@pytest.mark.parametrize("spec", [None, [], {"ox": []}, {"ox": {"waivers": "x"}}, {"ox": None}])
+def test_odd_specs_waive_nothing(rubric: LoadedRubric, spec: Json) -> None:
+    entity = service()
+    odd = replace(entity, body={**entity.body, "spec": spec})
+    assert score_of(rubric, odd, reading(odd, ALL_GOOD)).value == 100
+
+
+def test_rollups_are_plain_means_that_count_the_unknown(rubric: LoadedRubric) -> None:
+    system = CatalogEntity(
+        Ref("system", "default", "shop"),
+        {"kind": "System", "metadata": {"name": "shop"}, "spec": {"domain": "retail"}},
+        (),
+    )
+    spec = {"owner": "group:default/red", "system": "shop"}
+    good = service("a", tier=4, spec=spec, product="Tills")
+    poor = service("b", tier=4, spec=spec)
+    dark = service("c", tier=1, spec={"owner": "user:default/jane"})
+    readings = {
+        good.ref: reading(good, ALL_GOOD),
+        poor.ref: reading(poor, {"readme": False, "protected": True}),
+    }
+    board = evaluate(rubric, [dark, poor, good, system], readings, NOW)
+    assert set(board.scores) == {good.ref, poor.ref, dark.ref}
+    found = {(each.kind, each.name): each for each in board.rollups}
+    assert set(found) == {
+        ("organization", "all"),
+        ("team", "group:default/red"),
+        ("team", "user:default/jane"),
+        ("system", "system:default/shop"),
+        ("domain", "domain:default/retail"),
+        ("product", "Tills"),
+    }
+    whole = found["organization", "all"]
+    assert (whole.value, whole.services, whole.unknown, whole.below_target) == (80, 3, 1, 0)
+    assert whole.levels == {"gold": 1, "silver": 1}
+    jane = found["team", "user:default/jane"]
+    assert (jane.value, jane.services, jane.unknown, jane.coverage) == (None, 1, 1, 0)
+
+
+# The laws.
+
+FACTS = sorted({fact for check in RUBRIC.rubric.checks for fact in check.facts})
+# What is better further right; every other fact is better when it is true.
+BETTER: dict[str, list[Json]] = {
+    "gitlab_rest.force_push_allowed": [True, False],
+    "gitlab_rest.approvals_required": [0, 1, 2],
+    "gitlab.days_without_release": [400, 91, 90, 1],
+    "snyk.critical_older_than_30_days": [3, 1, 0],
+}
+
+
+def scale(fact: str) -> list[Json]:
+    return BETTER.get(fact, [False, True])
+
+
+# A rung of a fact's scale; None: unknown.
+situations = st.fixed_dictionaries(
+    {fact: st.none() | st.integers(0, len(scale(fact)) - 1) for fact in FACTS}
+)
+tiers = st.sampled_from([1, 2, 3, 4, None])
+
+
+def readings_of(entity: CatalogEntity, rungs: Mapping[str, int | None]) -> dict[str, Reading]:
+    facts: dict[str, list[Fact]] = {}
+    for name, rung in rungs.items():
+        retriever, _, fact = name.partition(".")
+        value = None if rung is None else scale(name)[rung]
+        standing = Standing.UNKNOWN if rung is None else Standing.KNOWN
+        facts.setdefault(retriever, []).append(Fact(fact, value, NOW, "test", standing, "down"))
+    return {
+        name: Reading(entity.ref, name, "1.0.0", NOW, tuple(found)) for name, found in facts.items()
+    }
+
+
+def height(score: Score) -> int:
+    """The level as a number; lower than every level while there is none."""
+    names = [level.name for level in reversed(RUBRIC.rubric.levels)]
+    return names.index(score.level) if score.level else -1
+
+
+@given(situations, tiers, st.sampled_from(FACTS), st.data())
+def test_law_a_fact_that_gets_better_never_lowers_score_or_level(
+    rungs: dict[str, int | None], tier: int | None, fact: str, data: st.DataObject
+) -> None:
+    entity = service(tier=tier)
+    rung = rungs[fact]
+    if rung is None:
+        rung = rungs[fact] = 0
+    before = score_of(RUBRIC, entity, readings_of(entity, rungs))
+    better = data.draw(st.integers(rung, len(scale(fact)) - 1))
+    after = score_of(RUBRIC, entity, readings_of(entity, {**rungs, fact: better}))
+    assert (after.value or 0) >= (before.value or 0)
+    assert height(after) >= height(before)
+    assert set(after.gates_failed) <= set(before.gates_failed)
+
+
+@given(situations, tiers)
+def test_law_unknown_is_never_a_fail(rungs: dict[str, int | None], tier: int | None) -> None:
+    entity = service(tier=tier)
+    score = score_of(RUBRIC, entity, readings_of(entity, rungs))
+    for result in score.results:
+        check = RUBRIC.rubric.check(result.check)
+        assert check is not None
+        if all(rungs[fact] is None for fact in check.facts):
+            assert result.state in (CheckState.UNKNOWN, CheckState.NOT_APPLICABLE)
+            assert result.check not in score.gates_failed
+    hidden = score_of(RUBRIC, entity, readings_of(entity, dict.fromkeys(rungs)))
+    assert hidden.value is None
+    assert not hidden.sufficient
+
+
+@given(situations, tiers)
+def test_law_coverage_is_the_known_share_and_bounds_the_score(
+    rungs: dict[str, int | None], tier: int | None
+) -> None:
+    entity = service(tier=tier)
+    score = score_of(RUBRIC, entity, readings_of(entity, rungs))
+    known = sum(result.weight for result in score.results if result.state.known)
+    open_ = sum(r.weight for r in score.results if r.state is CheckState.UNKNOWN)
+    assert score.coverage == pytest.approx(known / (known + open_))
+    assert score.sufficient == (score.value is not None and score.coverage >= 0.7)
+    assert bool(score.level) == score.sufficient
+    assert score.value is None or 0 <= score.value <= 100
+    gained = sum(fix.points for fix in score.fixes())
+    assert score.value is None or score.value + gained == pytest.approx(100)
+
+
+@given(situations, tiers, st.sampled_from([check.id for check in RUBRIC.rubric.checks]))
+def test_law_a_waived_check_leaves_the_score_as_if_it_were_not_there(
+    rungs: dict[str, int | None], tier: int | None, check: str
+) -> None:
+    entity = service(tier=tier)
+    waiver = {"check": check, "reason": "Because", "expires": "2026-12-31"}
+    spec = {**entity.body["spec"], "ox": {"waivers": [waiver]}}
+    waived = replace(entity, body={**entity.body, "spec": spec})
+    rest = tuple(each for each in RUBRIC.rubric.checks if each.id != check)
+    without = replace(RUBRIC, rubric=replace(RUBRIC.rubric, checks=rest))
+    one = score_of(RUBRIC, waived, readings_of(entity, rungs))
+    two = score_of(without, entity, readings_of(entity, rungs))
+    assert (one.value, one.coverage, one.level) == (two.value, two.coverage, two.level)
+    assert check not in one.gates_failed
+
+
+@given(st.permutations([1, 2, 3, 4]), situations)
+def test_law_the_order_of_entities_facts_and_readings_does_not_matter(
+    order: list[int], rungs: dict[str, int | None]
+) -> None:
+    entities = {number: service(f"s{number}", tier=number) for number in range(1, 5)}
+    readings = {each.ref: readings_of(each, rungs) for each in entities.values()}
+    turned = {
+        ref: {
+            name: replace(found, facts=found.facts[::-1]) for name, found in reversed(each.items())
+        }
+        for ref, each in reversed(readings.items())
+    }
+    one = evaluate(RUBRIC, entities.values(), readings, NOW)
+    two = evaluate(RUBRIC, [entities[number] for number in order], turned, NOW)
+    assert one == two
+
+
+def test_a_check_on_facts_of_other_kinds_is_not_for_components(tmp_path: Path) -> None:
+    text = SMALL.replace("tiers: all\n    pass", "tiers: all\n    kinds: [API]\n    pass", 1)
+    rubric = small(tmp_path, text)
+    entity = service()
+    score = score_of(rubric, entity, reading(entity, ALL_GOOD))
+    assert score.results[0].reason == "not for a component"
