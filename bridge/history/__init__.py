@@ -1,6 +1,7 @@
 """What must survive a restart, in SQLite by default or in PostgreSQL."""
 
+from bridge.history.facts import FactHistory, SqlFactStore
 from bridge.history.lease import Held, Lease
 from bridge.history.store import SqlStore, open_store
 
-__all__ = ["Held", "Lease", "SqlStore", "open_store"]
+__all__ = ["FactHistory", "Held", "Lease", "SqlFactStore", "SqlStore", "open_store"]

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, Table, bindparam, delete, func, select, text, update
+from sqlalchemy import Table, bindparam, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.errors import StoreConflict, StoreError
@@ -22,11 +22,13 @@ from bridge.history.codec import (
     encode_horizon,
     encode_moment,
 )
+from bridge.history.facts import FactHistory, SqlFactStore
 from bridge.history.faults import explained
 from bridge.history.hints import Hints
 from bridge.history.lease import Lease
+from bridge.history.sourced import CHUNK, claim_source, parts_of, source_id_of, source_name
 from bridge.history.tables import catalog_slices, manifests, passes, projects, sources
-from bridge.history.upsert import insert_into, replace_into
+from bridge.history.upsert import replace_into
 from bridge.model.entities import Catalog, CatalogEntity
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
@@ -35,7 +37,6 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 PASSES_KEPT = 200
-_CHUNK = 500  # rows encoded or decoded at once: bounds memory, lets other tasks have their turn
 _PATIENCE = 15.0  # seconds to wait for another process's transaction
 _PAUSE = 0.05
 
@@ -117,6 +118,10 @@ class SqlStore:
         self.lease = Lease(self._writing, self._reading)
         self.hints = Hints(self._writing, self._reading)
 
+    def facts(self, history: FactHistory | None = None) -> SqlFactStore:
+        """Facts and their history in the same database."""
+        return SqlFactStore(self._writing, self._reading, history or FactHistory())
+
     def __repr__(self) -> str:
         return f"SqlStore({self._address.shown!r})"
 
@@ -134,15 +139,15 @@ class SqlStore:
         found_projects: dict[Any, Any] = {}
         found_manifests: dict[Any, Any] = {}
         async with self._reading(f"load what is known of {source}") as connection:
-            source_id = await _source_id(connection, source)
+            source_id = await source_id_of(connection, source)
             if source_id is None:
                 return Memory()
             horizon = await _horizon(connection, source, source_id)
             wanted = select(projects).where(projects.c.source_id == source_id)
-            async for part in _parts(connection, wanted):
+            async for part in parts_of(connection, wanted):
                 found_projects |= await asyncio.to_thread(rows.known_projects, part)
             wanted = select(*rows.manifest_columns).where(manifests.c.source_id == source_id)
-            async for part in _parts(connection, wanted):
+            async for part in parts_of(connection, wanted):
                 found_manifests |= await asyncio.to_thread(rows.known_manifests, part)
         return Memory(found_projects, found_manifests, horizon)
 
@@ -164,7 +169,7 @@ class SqlStore:
             return
         slices = await asyncio.to_thread(rows.catalog_rows, record.catalog) if record else []
         async with self._writing(f"save what is known of {source}") as connection:
-            source_id = await _claim_source(connection, source)
+            source_id = await claim_source(connection, source)
             await _advance(connection, source, source_id, before.horizon, after.horizon)
             await _remove(connection, projects, source_id, gone_projects)
             await _remove(connection, manifests, source_id, gone_manifests)
@@ -178,7 +183,7 @@ class SqlStore:
         """The last saved pass of a source. Raises `StoreError`."""
         entities: list[CatalogEntity] = []
         async with self._reading(f"load the latest catalog of {source}") as connection:
-            source_id = await _source_id(connection, source)
+            source_id = await source_id_of(connection, source)
             found = await _reports(connection, source_id, 1) if source_id is not None else []
             if not found:
                 return None
@@ -187,7 +192,7 @@ class SqlStore:
                 .where(catalog_slices.c.source_id == source_id)
                 .order_by(catalog_slices.c.ordinal)
             )
-            async for part in _parts(connection, wanted, size=1):
+            async for part in parts_of(connection, wanted, size=1):
                 ordinal, body = part[0]
                 entities += await asyncio.to_thread(rows.catalog_slice, source, ordinal, body)
             wanted = select(sources.c.catalog_made_at).where(sources.c.id == source_id)
@@ -200,7 +205,7 @@ class SqlStore:
     async def passes_saved(self, source: str) -> int:
         """How many passes of a source were saved. Raises `StoreError`."""
         async with self._reading(f"count the passes of {source}") as connection:
-            wanted = select(sources.c.passes).where(sources.c.name == _name(source))
+            wanted = select(sources.c.passes).where(sources.c.name == source_name(source))
             return (await connection.execute(wanted)).scalar_one_or_none() or 0
 
     async def sources(self) -> list[str]:
@@ -212,7 +217,7 @@ class SqlStore:
     async def passes(self, source: str, limit: int = PASSES_KEPT) -> list[Report]:
         """The reports of a source's latest passes, newest first. Raises `StoreError`."""
         async with self._reading(f"load the reports of {source}") as connection:
-            source_id = await _source_id(connection, source)
+            source_id = await source_id_of(connection, source)
             if source_id is None or limit < 1:
                 return []
             return await _reports(connection, source_id, limit)
@@ -264,27 +269,8 @@ def _changed(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> list[Va
 
 
 def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]
-
-
-def _name(source: str) -> str:
-    # A folder's path may hold bytes that are no UTF-8 (PEP 383); a column cannot.
-    return source.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-async def _source_id(connection: AsyncConnection, source: str) -> int | None:
-    wanted = select(sources.c.id).where(sources.c.name == _name(source))
-    return (await connection.execute(wanted)).scalar_one_or_none()
-
-
-async def _claim_source(connection: AsyncConnection, source: str) -> int:
-    """The source's number; a second saver of the same source waits here for the first."""
-    statement = insert_into(connection, sources).values(name=_name(source))
-    await connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
-    wanted = select(sources.c.id).where(sources.c.name == _name(source)).with_for_update()
-    number: int = (await connection.execute(wanted)).scalar_one()
-    return number
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
 
 
 async def _horizon(connection: AsyncConnection, source: str, source_id: int) -> Horizon:
@@ -308,14 +294,6 @@ async def _advance(
     if before != after:
         values = {"passes": after.passes, "horizon": encode_horizon(after)}
         await connection.execute(update(sources).where(sources.c.id == source_id).values(values))
-
-
-async def _parts(
-    connection: AsyncConnection, wanted: Select[Any], size: int = _CHUNK
-) -> AsyncIterator[Sequence[Any]]:
-    result = await connection.stream(wanted)
-    async for part in result.partitions(size):
-        yield part
 
 
 async def _remove(

@@ -101,6 +101,31 @@ hints = Table(
     UniqueConstraint("source", "project_id", "group_path", name="fester_hints_once"),
 )
 
+# The latest reading of an entity by a retriever. Its key is most of a row's size: no second copy.
+facts = Table(
+    "fester_facts",
+    metadata,
+    _source_column(key=True),
+    Column("entity", String(600), primary_key=True),
+    Column("retriever", String(100), primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),  # microseconds since 1970, UTC
+    Column("digest", String(32), nullable=False),  # of everything but the time
+    Column("body", LargeBinary, nullable=False),  # packed, see `fact_log`
+    sqlite_with_rowid=False,
+)
+
+fact_history = Table(
+    "fester_fact_history",
+    metadata,
+    _source_column(key=True),
+    Column("entity", String(600), primary_key=True),
+    Column("retriever", String(100), primary_key=True),
+    Column("segment", Integer, primary_key=True, autoincrement=False),  # of 63 days since 1970
+    Column("thinned", Integer, nullable=False),  # 1 when it holds fewer readings than were kept
+    Column("body", LargeBinary, nullable=False),  # packed, see `fact_log`
+    sqlite_with_rowid=False,
+)
+
 leases = Table(
     "fester_leases",
     metadata,
