@@ -50,6 +50,7 @@ class Service:
     every: float
     show: Callable[[Pass], None]
     account: Callable[[Pass], None] = lambda done: None
+    role: Callable[[str], None] = lambda name: None  # hears "leader" or "follower"
     audience: Audience = field(default_factory=lambda: Audience(()))
     inbox: Inbox = field(default_factory=Inbox)
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
@@ -84,6 +85,7 @@ class Service:
                 try:
                     if await self.leadership.take():
                         return
+                    self.role("follower")
                     await self.catch_up()
                 except StoreError as error:
                     log.error("The store does not answer", action="follow_failed", error=str(error))
@@ -94,6 +96,7 @@ class Service:
         return True
 
     async def _lead(self) -> None:
+        self.role("leader")
         schedule = self._schedule = Schedule(self._due_pass, self.every)
         # What began last is ended first: the lease is kept until every pass has ended.
         async with (

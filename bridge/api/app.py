@@ -9,8 +9,11 @@ import structlog
 from aiohttp import web
 
 from bridge.api import metrics, pages
-from bridge.api.keys import CLOCK, LIVE
+from bridge.api.hooks import Wanted
+from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live, Served
+from bridge.api.webhooks import PATH as WEBHOOK_PATH
+from bridge.api.webhooks import Webhooks
 from bridge.explanation import explain
 
 log = structlog.get_logger()
@@ -23,12 +26,17 @@ MAX_REF = 512
 
 
 def make_app(
-    live: Live, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    live: Live,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    webhooks: Webhooks | None = None,
 ) -> web.Application:
-    """The application that serves `live`."""
+    """The application that serves `live`, and takes GitLab's hooks in by `webhooks`."""
+    webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
     app = web.Application(middlewares=[_harden, _errors_as_json], client_max_size=MAX_BODY)
     app[LIVE] = live
     app[CLOCK] = clock
+    app[HOOK_COUNTS] = webhooks.counts
     app.add_routes(
         [
             web.get("/", pages.home),
@@ -43,6 +51,7 @@ def make_app(
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", metrics.expose),
+            web.post(WEBHOOK_PATH, webhooks.receive),
         ]
     )
     return app
@@ -165,5 +174,6 @@ async def _healthz(request: web.Request) -> web.StreamResponse:
 async def _readyz(request: web.Request) -> web.StreamResponse:
     live = request.app[LIVE]
     since = live.served_since.isoformat(timespec="seconds") if live.served_since else None
-    body = {"status": "ready" if live.ready else "waiting for the first pass", "since": since}
+    status = "ready" if live.ready else "waiting for the first pass"
+    body = {"status": status, "since": since, "role": live.role}
     return web.json_response(body, status=200 if live.ready else 503)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,4 +11,5 @@ from aiohttp import web
 from bridge.api.live import Live
 
 LIVE = web.AppKey("live", Live)
+HOOK_COUNTS: web.AppKey[Counter[str]] = web.AppKey("hook_counts")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")

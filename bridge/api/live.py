@@ -29,6 +29,7 @@ class Live:
     memory: Memory = field(default_factory=Memory)
     served_since: datetime | None = None
     last_complete: datetime | None = None
+    role: str = "leader"  # or "follower": another replica makes the passes
     schemas: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -43,8 +44,8 @@ class Live:
         self.record = record
         if record.report.outcome is Outcome.FAILED:
             return
-        if record.report.outcome is Outcome.COMPLETE:
-            self.last_complete = now
+        complete_at = memory.horizon.complete_at
+        self.last_complete = datetime.fromisoformat(complete_at) if complete_at else None
         self.memory = memory
         self.served_since = now
         self.files = {artifact.path: self._served(artifact) for artifact in artifacts}

@@ -8,23 +8,29 @@ from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from bridge.api.keys import CLOCK, LIVE
+from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
 
 
 class LiveCollector(Collector):
     """Gauges of the last pass; `now` is a POSIX time in seconds."""
 
-    def __init__(self, live: Live, now: float) -> None:
-        self._live, self._now = live, now
+    def __init__(self, live: Live, now: float, hooks: Counter[str]) -> None:
+        self._live, self._now, self._hooks = live, now, hooks
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, each with its help text."""
         live = self._live
         yield GaugeMetricFamily("fester_ready", "1 when a catalog is served", int(live.ready))
+        leads = int(live.role == "leader")
+        yield GaugeMetricFamily("fester_leader", "1 when this replica makes the passes", leads)
+        hooks = CounterMetricFamily("fester_webhooks", "webhooks by fate", labels=["fate"])
+        for fate in ("accepted", "duplicate", "ignored", "refused"):
+            hooks.add_metric([fate], self._hooks[fate])
+        yield hooks
         if live.last_complete is not None:
             yield GaugeMetricFamily(
                 "fester_last_complete_pass_age_seconds",
@@ -39,6 +45,11 @@ class LiveCollector(Collector):
         )
         outcome.add_metric([report.outcome.value], 1)
         yield outcome
+        kind = GaugeMetricFamily(
+            "fester_last_pass_kind", "1 for what the last pass set out to see", labels=["kind"]
+        )
+        kind.add_metric([report.kind], 1)
+        yield kind
         yield GaugeMetricFamily(
             "fester_last_pass_seconds", "how long the last pass took", report.seconds
         )
@@ -80,7 +91,8 @@ def _family(
 async def expose(request: web.Request) -> web.StreamResponse:
     """`GET /metrics` in Prometheus's text format."""
     registry = CollectorRegistry()
-    registry.register(LiveCollector(request.app[LIVE], request.app[CLOCK]().timestamp()))
+    app = request.app
+    registry.register(LiveCollector(app[LIVE], app[CLOCK]().timestamp(), app[HOOK_COUNTS]))
     return web.Response(
         body=generate_latest(registry),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

@@ -29,6 +29,7 @@ from bridge.wiring import wired
 def run(
     ctx: click.Context,
     /,
+    *,
     config: Path | None,
     report: Path | None,
     dry_run: bool,

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from aiohttp import web
 from rich.console import Console
 
 from bridge.api.app import make_app
+from bridge.api.hooks import Wanted
 from bridge.api.live import Live
+from bridge.api.webhooks import Webhooks
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
@@ -26,7 +29,7 @@ from bridge.passes import Passes
 from bridge.pipeline import Pass, Stages, Wish
 from bridge.schedule import Audience, ended
 from bridge.service import Service
-from bridge.settings import Settings
+from bridge.settings import Settings, signing_key
 from bridge.wiring import Wired, remapped, utc_now, wired
 
 
@@ -89,8 +92,9 @@ async def serving(
         schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all}
     )
     service = a_service(parts, settings, wish, live, report)
+    hooks = webhooks(settings, service)
     await service.catch_up()  # serve the last pass until the first new one ends
-    runner = web.AppRunner(make_app(live, clock=utc_now), handle_signals=False)
+    runner = web.AppRunner(make_app(live, clock=utc_now, webhooks=hooks), handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
@@ -132,8 +136,20 @@ def a_service(
         settings.every,
         show,
         account,
+        partial(setattr, live, "role"),
         Audience(parts.listeners),
         refreshed=refreshed,
+    )
+
+
+def webhooks(settings: Settings, service: Service) -> Webhooks:
+    """The door for GitLab's hooks: what they hint at goes to this replica's inbox."""
+    token, key = settings.webhook_token, settings.webhook_signing_key
+    return Webhooks(
+        service.inbox.put,
+        lambda: Wanted(frozenset(service.passes.stages.translator.files)),
+        token.get_secret_value() if token else "",
+        signing_key(key.get_secret_value()) if key else b"",
     )
 
 

@@ -145,6 +145,16 @@ def _push(happening: Happening, project: SandboxProject | None) -> dict[str, Any
 
 
 def _system(happening: Happening) -> dict[str, Any]:
+    if happening.event == "group_rename":
+        old = happening.old_path or ""
+        return {
+            "event_name": "group_rename",
+            "path": happening.path.rpartition("/")[2],
+            "full_path": happening.path,
+            "old_path": old.rpartition("/")[2],
+            "old_full_path": old,
+            "updated_at": happening.at.isoformat() if happening.at else None,
+        }
     body: dict[str, Any] = {
         "event_name": happening.event,
         "project_id": happening.project_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal
@@ -307,6 +307,23 @@ class World:
         """Move a project to another group, which is created if it is not there; its id stays."""
         project = self._known(project_id)
         self._move(project, f"{group}/{project.path.rpartition('/')[2]}", "project_transfer")
+
+    def rename_group(self, path: str, last: str) -> None:
+        """Give a group another last path segment; all that is in it moves, and no date with it."""
+        group = self._groups[path.lower()]
+        above = group.path.rpartition("/")[0]
+        new = f"{above}/{last}" if above else last
+        if new.lower() in self._groups:
+            raise ValueError(f"a group {new!r} exists already")
+        for each in [g for g in self.groups if f"{g.path}/".lower().startswith(f"{path}/".lower())]:
+            del self._groups[each.path.lower()]
+            moved = new + each.path[len(group.path) :]
+            self._groups[moved.lower()] = replace(each, path=moved)
+        for project in self.in_group(path, subgroups=True):
+            del self._by_path[project.path.lower()]
+            project.path = new + project.path[len(group.path) :]
+            self._by_path[project.path.lower()] = project.id
+        self._report(Happening("group_rename", 0, new, group.path, at=self.clock()))
 
     def archive(self, project_id: int, archived: bool = True) -> None:
         """Archive a project, or bring it back."""

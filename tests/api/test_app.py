@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
-from bridge.model.memory import Memory, PassRecord
+from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Receipt, Report, Stage
 from tests.fakes import NOON
@@ -52,7 +52,8 @@ def record(outcome: Outcome = Outcome.COMPLETE, **more: object) -> PassRecord:
 @pytest.fixture
 def live() -> Live:
     live = Live(schemas={"qm-v1.schema.json": b'{"title": "qm"}'})
-    live.show(record(), (INDEX,), Memory(), NOON)
+    complete = Horizon(complete_at=NOON.isoformat())
+    live.show(record(), (INDEX,), Memory(horizon=complete), NOON)
     return live
 
 

@@ -1,0 +1,161 @@
+"""`POST /webhooks/gitlab`: checked, answered at once, worked on later."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from aiohttp import web
+from cachetools import TTLCache
+
+from bridge.api.hooks import Understood, Wanted, understand
+from bridge.api.keys import CLOCK
+from bridge.model.hints import Hint
+
+log = structlog.get_logger()
+
+PATH = "/webhooks/gitlab"
+BODY_LIMIT = 2 * 1024 * 1024
+_SKEW = timedelta(minutes=5)
+_PATIENCE = 10.0  # seconds for a body to arrive: GitLab gives an answer no longer
+_REMEMBERED, _MINUTES = 20_000, 60
+_LONGEST_KEY = 256
+
+
+class Refused(Exception):
+    """A delivery that is not taken; `status` is the answer's."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        super().__init__(reason)
+
+
+@dataclass(slots=True, repr=False)
+class Webhooks:
+    """Takes hooks in and hands their hints to `put`.
+
+    `token` is GitLab's secret token, `signing_key` the bytes of its signing key; without either
+    nothing is taken. `counts` has how many deliveries were accepted, ignored, duplicate, refused.
+    """
+
+    put: Callable[[Iterable[Hint]], None]
+    wanted: Callable[[], Wanted]
+    token: str = ""
+    signing_key: bytes = b""
+    counts: Counter[str] = field(default_factory=Counter)
+    _seen: TTLCache[str, bool] = field(
+        default_factory=lambda: TTLCache(_REMEMBERED, ttl=_MINUTES * 60)
+    )
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Answer one delivery; nothing of it is worked on here."""
+        try:
+            body = await self._checked(request)
+        except Refused as refused:
+            self.counts["refused"] += 1
+            log.warning("A webhook was refused", action="hook_refused", reason=str(refused))
+            return web.json_response(
+                {"status": "refused", "reason": str(refused)}, status=refused.status
+            )
+        key = _key(request.headers)
+        if key and key in self._seen:
+            return self._answer("duplicate")
+        found = _understood(body, self.wanted())
+        if key:
+            self._seen[key] = True
+        if found.ignored:
+            return self._answer("ignored", reason=found.ignored)
+        self.put(found.hints)
+        return self._answer("accepted")
+
+    def _answer(self, status: str, **more: str) -> web.Response:
+        self.counts[status] += 1
+        log.info("A webhook came", action="hook_received", status=status, **more)
+        # GitLab disables a hook that answers anything else too often, whatever it says.
+        return web.json_response({"status": status, **more}, status=202)
+
+    async def _checked(self, request: web.Request) -> bytes:
+        """The body of a delivery that is GitLab's. Raises `Refused`."""
+        if not (self.token or self.signing_key):
+            raise Refused(
+                403,
+                "webhooks are not set up here: set FESTER_WEBHOOK_TOKEN (or "
+                "FESTER_WEBHOOK_SIGNING_KEY) to the secret that GitLab has for this webhook",
+            )
+        by_token = self._has_token(request.headers)
+        signed = bool(self.signing_key and request.headers.get("webhook-signature"))
+        if not (by_token or signed):
+            raise Refused(401, "the X-Gitlab-Token or webhook-signature is missing or wrong")
+        body = await _bounded(request)
+        if not by_token and not self._is_signed(request, body):
+            raise Refused(401, "the webhook-signature does not fit, or is older than five minutes")
+        return body
+
+    def _has_token(self, headers: Mapping[str, str]) -> bool:
+        given = headers.get("X-Gitlab-Token", "")
+        # Digests, so that not even the length shows in the time it takes.
+        return bool(self.token) and hmac.compare_digest(_digest(given), _digest(self.token))
+
+    def _is_signed(self, request: web.Request, body: bytes) -> bool:
+        headers = request.headers
+        stamp = headers.get("webhook-timestamp", "")
+        if not _is_recent(stamp, request.app[CLOCK]()):
+            return False
+        signed = f"{headers.get('webhook-id', '')}.{stamp}.".encode("utf-8", "replace") + body
+        right = base64.b64encode(hmac.digest(self.signing_key, signed, "sha256"))
+        found = False
+        for each in headers["webhook-signature"].split()[:10]:
+            version, _, signature = each.partition(",")
+            given = signature.encode("utf-8", "replace")
+            found |= version == "v1" and hmac.compare_digest(given, right)
+        return found
+
+
+def _understood(body: bytes, wanted: Wanted) -> Understood:
+    try:
+        return understand(json.loads(body), wanted)
+    except (ValueError, RecursionError):
+        return Understood(ignored="the body is not JSON, or nested too deep")
+
+
+async def _bounded(request: web.Request) -> bytes:
+    """The body, as long as it is small and quick. Raises `Refused`."""
+    too_large = Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > BODY_LIMIT:
+                    raise too_large
+                parts.append(chunk)
+    except TimeoutError:
+        raise Refused(408, "the body did not arrive in time") from None
+    return b"".join(parts)
+
+
+def _is_recent(stamp: str, now: datetime) -> bool:
+    if not (stamp.isascii() and stamp.isdigit() and len(stamp) < 12):
+        return False
+    return abs(now.timestamp() - int(stamp)) <= _SKEW.total_seconds()
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    """What stays the same when GitLab delivers once more."""
+    key = headers.get("Idempotency-Key") or headers.get("webhook-id") or ""
+    return key if len(key) <= _LONGEST_KEY else ""

@@ -1,0 +1,189 @@
+"""The route for webhooks: who may, how often, how much, and how fast it answers."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient
+
+from bridge.api.app import make_app
+from bridge.api.hooks import Wanted
+from bridge.api.live import Live
+from bridge.api.webhooks import BODY_LIMIT, PATH, Webhooks
+from bridge.model.hints import Hint
+from bridge.sandbox.hooks import Hooks
+from bridge.sandbox.world import World
+
+TOKEN = "the-secret-token"
+KEY = b"0123456789abcdef0123456789abcdef"
+NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+RENAME = {"event_name": "project_rename", "project_id": 5}
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+
+
+class Door:
+    """A receiver at a real port, and the hints that it let in."""
+
+    def __init__(self, token: str = TOKEN, signing_key: bytes = b"") -> None:
+        self.hints: list[Hint] = []
+        self.webhooks = Webhooks(
+            self.hints.extend, lambda: Wanted(frozenset({"qm.yaml"})), token, signing_key
+        )
+
+    async def open(self, aiohttp_client: MakeClient) -> Client:
+        app = make_app(Live(), clock=lambda: NOW, webhooks=self.webhooks)
+        return await aiohttp_client(app)
+
+
+def a_world() -> World:
+    world = World(lambda: NOW)
+    world.add_project("shop/cart", id=5, files={"qm.yaml": "version: 1"})
+    return world
+
+
+async def test_the_token_opens_and_the_hint_goes_in(aiohttp_client: MakeClient) -> None:
+    door = Door()
+    client = await door.open(aiohttp_client)
+    world = a_world()
+    hooks = Hooks(world, str(client.make_url(PATH)), token=TOKEN)
+    world.commit_file(5, "qm.yaml", "version: 1\n")
+    world.commit_file(5, "README.md", "hello")
+    world.rename(5, "basket")
+    assert await hooks.deliver() == [202, 202, 202]
+    assert door.hints == [Hint(5), Hint(5)]
+    assert dict(door.webhooks.counts) == {"accepted": 2, "ignored": 1}
+    text = await (await client.get("/metrics")).text()
+    assert 'fester_webhooks_total{fate="accepted"} 2.0' in text
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Gitlab-Token": "wrong"}, {"X-Gitlab-Token": "é"}])
+async def test_a_forged_hook_is_refused(
+    aiohttp_client: MakeClient, headers: dict[str, str]
+) -> None:
+    door = Door()
+    client = await door.open(aiohttp_client)
+    answer = await client.post(PATH, json=RENAME, headers=headers)
+    assert answer.status == 401
+    assert TOKEN not in await answer.text()
+    assert (door.hints, door.webhooks.counts["refused"]) == ([], 1)
+
+
+async def test_without_a_secret_nothing_is_taken_and_the_answer_says_what_to_set(
+    aiohttp_client: MakeClient,
+) -> None:
+    client = await Door(token="").open(aiohttp_client)
+    answer = await client.post(PATH, json=RENAME, headers={"X-Gitlab-Token": ""})
+    assert answer.status == 403
+    assert "FESTER_WEBHOOK_TOKEN" in (await answer.json())["reason"]
+
+
+async def test_a_signature_opens_as_well(aiohttp_client: MakeClient) -> None:
+    door = Door(token="", signing_key=KEY)
+    client = await door.open(aiohttp_client)
+    world = a_world()
+    hooks = Hooks(world, str(client.make_url(PATH)), signing_key=KEY)
+    world.rename(5, "basket")
+    assert await hooks.deliver() == [202]
+    assert door.hints == [Hint(5)]
+
+
+async def test_of_several_signatures_one_is_enough(aiohttp_client: MakeClient) -> None:
+    door = Door(token="", signing_key=KEY)
+    client = await door.open(aiohttp_client)
+    headers, body = signed(KEY)
+    old = base64.b64encode(b"x" * 32).decode()
+    headers["webhook-signature"] = f"v1,{old} v2,later {headers['webhook-signature']}"
+    assert (await client.post(PATH, data=body, headers=headers)).status == 202
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"webhook-signature": "v1,AAAA"},
+        {"webhook-signature": "v1,é"},
+        {"webhook-id": "another"},
+        {"webhook-timestamp": "1"},
+        {"webhook-timestamp": "soon"},
+        {"webhook-timestamp": "9" * 40},
+    ],
+)
+async def test_a_signature_of_something_else_is_refused(
+    aiohttp_client: MakeClient, changed: dict[str, str]
+) -> None:
+    door = Door(token="", signing_key=KEY)
+    client = await door.open(aiohttp_client)
+    headers, body = signed(KEY)
+    answer = await client.post(PATH, data=body, headers={**headers, **changed})
+    assert (answer.status, door.hints) == (401, [])
+
+
+async def test_a_signed_delivery_cannot_be_replayed_later(aiohttp_client: MakeClient) -> None:
+    door = Door(token="", signing_key=KEY)
+    client = await door.open(aiohttp_client)
+    headers, body = signed(KEY, NOW - timedelta(minutes=6))
+    assert (await client.post(PATH, data=body, headers=headers)).status == 401
+
+
+def signed(key: bytes, at: datetime = NOW) -> tuple[dict[str, str], bytes]:
+    world = World(lambda: at)
+    hooks = Hooks(world, "http://127.0.0.1", signing_key=key)
+    world.add_project("shop/cart")
+    (delivery,) = hooks.pending
+    return hooks.headers(delivery), delivery.body
+
+
+async def test_a_delivery_that_comes_again_counts_once(aiohttp_client: MakeClient) -> None:
+    door = Door()
+    client = await door.open(aiohttp_client)
+    world = a_world()
+    url = str(client.make_url(PATH))
+    hooks = Hooks(world, url, token=TOKEN, repeats=1.0, reorder=True, seed=3)
+    world.rename(5, "basket")
+    world.archive(5)
+    assert await hooks.deliver() == [202] * 4
+    assert door.hints == [Hint(5), Hint(5)]
+    assert door.webhooks.counts["duplicate"] == 2
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read(
+    aiohttp_client: MakeClient,
+) -> None:
+    client = await Door().open(aiohttp_client)
+    async with ClientSession() as session:
+        url = client.make_url(PATH)
+        body = io.BytesIO(b" " * (BODY_LIMIT + 1))
+        async with session.post(url, data=body, headers={"X-Gitlab-Token": TOKEN}) as answer:
+            assert answer.status == 413
+
+
+async def test_a_body_that_unpacks_to_too_much_is_refused(aiohttp_client: MakeClient) -> None:
+    client = await Door().open(aiohttp_client)
+    body = gzip.compress(b" " * (BODY_LIMIT + 1))
+    headers = {"X-Gitlab-Token": TOKEN, "Content-Encoding": "gzip"}
+    assert (await client.post(PATH, data=body, headers=headers)).status == 413
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null"])
+async def test_a_body_that_says_nothing_is_ignored_and_does_not_disable_the_hook(
+    aiohttp_client: MakeClient, body: bytes
+) -> None:
+    door = Door()
+    client = await door.open(aiohttp_client)
+    answer = await client.post(PATH, data=body, headers={"X-Gitlab-Token": TOKEN})
+    said: Any = await answer.json()
+    assert (answer.status, said["status"], door.hints) == (202, "ignored", [])
+
+
+async def test_the_secrets_are_in_no_repr() -> None:
+    door = Door(signing_key=KEY)
+    assert TOKEN not in repr(door.webhooks)
+    assert repr(KEY) not in repr(door.webhooks)

@@ -1,0 +1,120 @@
+"""Hints on their way to a pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from bridge.errors import SourceError
+from bridge.inbox import Inbox
+from bridge.model.hints import SOMETHING, Hint, hinted_projects
+from bridge.model.memory import KnownProject, Memory
+from bridge.model.scrape import Project
+from bridge.schedule import ended
+
+A, B = Hint(1), Hint(2)
+
+
+class Clock:
+    """Sleeps that take no time and are remembered."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+
+async def answered(
+    inbox: Inbox, act: Callable[[frozenset[Hint]], Awaitable[bool]], done: asyncio.Event
+) -> None:
+    """Answer until `act` has said that it is done."""
+    task = asyncio.create_task(inbox.answer(act))
+    async with asyncio.timeout(10):
+        await done.wait()
+    await ended(task)
+
+
+async def test_many_hints_become_one_pass() -> None:
+    done = asyncio.Event()
+    clock, seen = Clock(), list[frozenset[Hint]]()
+    inbox = Inbox(settle=0.2, sleep=clock.sleep)
+
+    async def act(hints: frozenset[Hint]) -> bool:
+        seen.append(hints)
+        done.set()
+        return True
+
+    inbox.put([A])
+    inbox.put([A, B])
+    await answered(inbox, act, done)
+    assert seen == [{A, B}]
+    assert clock.slept == [0.2]
+
+
+async def test_a_hint_that_comes_while_a_pass_runs_gets_the_next_one() -> None:
+    done = asyncio.Event()
+    seen: list[frozenset[Hint]] = []
+    inbox = Inbox(settle=0)
+
+    async def act(hints: frozenset[Hint]) -> bool:
+        seen.append(hints)
+        if len(seen) == 1:
+            inbox.put([A])  # the same project once more: it changed after it was read
+        else:
+            done.set()
+        return True
+
+    inbox.put([A])
+    await answered(inbox, act, done)
+    assert seen == [{A}, {A}]
+
+
+async def test_what_failed_is_tried_again_ever_more_rarely_with_what_came_since() -> None:
+    done = asyncio.Event()
+    clock, seen = Clock(), list[frozenset[Hint]]()
+    inbox = Inbox(settle=0, sleep=clock.sleep)
+
+    async def act(hints: frozenset[Hint]) -> bool:
+        seen.append(hints)
+        inbox.put([B])
+        if len(seen) == 1:
+            raise SourceError("GitLab is down")
+        if len(seen) == 9:
+            done.set()
+        return len(seen) == 9
+
+    inbox.put([A])
+    await answered(inbox, act, done)
+    assert seen == [{A}] + [{A, B}] * 8
+    assert [pause for pause in clock.slept if pause] == [5, 10, 20, 40, 80, 160, 300, 300]
+
+
+async def test_hints_of_a_pass_that_is_stopped_stay() -> None:
+    begun = asyncio.Event()
+    inbox = Inbox(settle=0)
+
+    async def act(hints: frozenset[Hint]) -> bool:
+        begun.set()
+        await asyncio.Event().wait()
+        return True
+
+    inbox.put([A])
+    task = asyncio.create_task(inbox.answer(act))
+    await begun.wait()
+    await ended(task)
+    assert inbox.take() == {A}
+
+
+def test_too_many_hints_become_the_question_what_changed() -> None:
+    inbox = Inbox()
+    inbox.put(Hint(number) for number in range(1, 20_002))
+    assert inbox.take() == {SOMETHING}
+
+
+def test_a_group_means_its_projects_as_they_are_known() -> None:
+    paths = {1: "a/old/x", 2: "a/older/y", 3: "A/OLD/sub/z"}
+    memory = Memory({n: KnownProject(Project(n, path), "t0") for n, path in paths.items()})
+    hints = frozenset({Hint(group="a/old"), Hint(group="a/new"), Hint(9), SOMETHING})
+    assert hinted_projects(hints, memory) == {1, 3, 9}
