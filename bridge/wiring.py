@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
+from bridge.exporters.render import Earlier as Rendered
 from bridge.exporters.render import render_catalog
 from bridge.history import open_store
 from bridge.history.store import SqlStore
@@ -212,7 +213,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         processors=processing,
         exporters=writing,
         store=store,
-        render=partial(render_catalog, prefix=settings.location_prefix),
+        render=partial(render_catalog, prefix=settings.location_prefix, earlier=Rendered()),
         clock=utc_now,
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from bridge.exporters.yaml_text import document
-from bridge.model.entities import Catalog, CatalogEntity, Json
+from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.runs import Artifact, Stage
+from bridge.recent import Recent
 
 SHARD_LIMIT = 100
 INDEX = "index.yaml"
@@ -33,16 +34,33 @@ _HASH_BITS = 40
 _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,20}[A-Za-z0-9])?")
 
 
-def render_catalog(catalog: Catalog, *, prefix: str = "fester") -> tuple[Artifact, ...]:
+class Earlier:
+    """What was rendered in the pass before."""
+
+    def __init__(self) -> None:
+        self.bits: Recent[Ref, str] = Recent()
+        self.shards: Recent[str, Artifact] = Recent()
+        self.lines: Recent[Ref, str] = Recent()
+
+
+def render_catalog(
+    catalog: Catalog, *, prefix: str = "fester", earlier: Earlier | None = None
+) -> tuple[Artifact, ...]:
     """The shards, the index and `catalog.json`. `prefix` begins the Locations' names.
 
-    Raises ValueError for a prefix that Backstage would not take, or of more than 22 characters.
+    With `earlier` only what changed is rendered anew. Raises ValueError for a prefix that
+    Backstage would not take, or of more than 22 characters.
     """
+    earlier = earlier or Earlier()
     if not _PREFIX.fullmatch(prefix):
         raise ValueError(f"{prefix!r} cannot begin a Location's name: use 1-22 of A-Z a-z 0-9 ._-")
-    shards = [(bits, _shard(bits, entities)) for bits, entities in _placed(tuple(catalog.entities))]
+    with earlier.shards.round() as known:
+        shards = [
+            (bits, known.get(bits, entities, lambda b=bits, e=entities: _shard(b, e)))  # type: ignore[misc]
+            for bits, entities in _placed(catalog.entities, earlier)
+        ]
     index = _index([bits for bits, _ in shards], prefix)
-    return (*(artifact for _, artifact in shards), index, _catalog_json(catalog))
+    return (*(artifact for _, artifact in shards), index, _catalog_json(catalog, earlier))
 
 
 def shard_path(bits: str) -> str:
@@ -51,10 +69,14 @@ def shard_path(bits: str) -> str:
 
 
 def _placed(
-    entities: Sequence[CatalogEntity],
+    entities: Sequence[CatalogEntity], earlier: Earlier
 ) -> Iterator[tuple[str, Sequence[CatalogEntity]]]:
     """(leading bits, entities) of each shard that is not empty, sorted by bits."""
-    hashed = [(_bits(str(entity.ref)), entity) for entity in entities]
+    with earlier.bits.round() as known:
+        hashed = [
+            (known.get(entity.ref, (), lambda ref=entity.ref: _bits(str(ref))), entity)  # type: ignore[misc]
+            for entity in entities
+        ]
     hashed.sort(key=lambda pair: pair[0])
     yield from _split(hashed, 0)
 
@@ -109,11 +131,12 @@ def _location(bits: str, prefix: str, targets: list[str]) -> Json:
 _json_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
 
 
-def _catalog_json(catalog: Catalog) -> Artifact:
-    lines = ",\n".join(
-        _json_line(_with_origins(entity))
-        for entity in sorted(catalog.entities, key=lambda entity: str(entity.ref))
-    )
+def _catalog_json(catalog: Catalog, earlier: Earlier) -> Artifact:
+    with earlier.lines.round() as known:
+        lines = ",\n".join(
+            known.get(entity.ref, [entity], lambda each=entity: _json_line(_with_origins(each)))  # type: ignore[misc]
+            for entity in sorted(catalog.entities, key=lambda entity: str(entity.ref))
+        )
     body = f'{{"format": 1, "entities": [\n{lines}\n]}}\n'
     # A lone surrogate cannot be UTF-8; a reader gets it as the escape that JSON has for it.
     return Artifact(CATALOG, body.encode("utf-8", "backslashreplace"), _JSON, Stage.DATA)

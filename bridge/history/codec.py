@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import TypeVar
@@ -150,7 +150,7 @@ def decode_report(text: str) -> Report:
     )
 
 
-def encode_entities(entities: tuple[CatalogEntity, ...]) -> str:
+def encode_entities(entities: Sequence[CatalogEntity]) -> str:
     """JSON text of a slice of a catalog."""
     return _to_json(
         [

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, TypeAlias
+from zlib import crc32
 
 from sqlalchemy import Row
 
 from bridge.errors import StoreError
 from bridge.history import codec
 from bridge.history.tables import manifests
-from bridge.model.entities import Catalog, CatalogEntity
+from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import KnownManifest, KnownProject, ManifestKey
 from bridge.model.runs import Report
+from bridge.recent import Recent
 
 Values: TypeAlias = dict[str, Any]
 
-SLICE = 1_000  # entities
+SLICE = 500  # entities, more or less
 
 # In the order of `KnownManifest`.
 manifest_columns = tuple(
@@ -118,17 +120,36 @@ def known_manifests(rows: Sequence[Any]) -> dict[ManifestKey, KnownManifest]:
     return known
 
 
-def catalog_rows(catalog: Catalog) -> list[Values]:
-    """Rows for the catalog's slices; a slice's digest tells whether it must be written."""
-    rows: list[Values] = []
-    for start in range(0, len(catalog.entities), SLICE):
-        try:
-            text = codec.encode_entities(catalog.entities[start : start + SLICE])
-        except (TypeError, ValueError, RecursionError) as error:
-            raise _unstorable("the catalog", error) from error
-        digest = sha256(text.encode("ascii")).hexdigest()
-        rows.append({"ordinal": start // SLICE, "digest": digest, "body": codec.pack(text)})
-    return rows
+def catalog_rows(catalog: Catalog, earlier: Recent[Ref, Values] | None = None) -> list[Values]:
+    """Rows for the catalog's slices; a slice's digest tells whether it must be written.
+
+    With `earlier` only the slices that changed are encoded anew.
+    """
+    with (earlier or Recent()).round() as known:
+        return [
+            {"ordinal": ordinal, **known.get(part[0].ref, part, lambda part=part: _packed(part))}  # type: ignore[misc]
+            for ordinal, part in enumerate(_slices(catalog.entities))
+        ]
+
+
+def _slices(entities: Sequence[CatalogEntity]) -> Iterator[Sequence[CatalogEntity]]:
+    """Cut by what stands there, not by counting: one entity more changes one slice, not all."""
+    start = 0
+    for end, entity in enumerate(entities, 1):
+        cut = crc32(repr(entity.ref).encode("utf-8", "surrogatepass")) % SLICE == 0
+        if cut or end - start == 2 * SLICE:
+            yield entities[start:end]
+            start = end
+    if start < len(entities):
+        yield entities[start:]
+
+
+def _packed(part: Sequence[CatalogEntity]) -> Values:
+    try:
+        text = codec.encode_entities(part)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _unstorable("the catalog", error) from error
+    return {"digest": sha256(text.encode("ascii")).hexdigest(), "body": codec.pack(text)}
 
 
 def catalog_slice(source: str, ordinal: int, body: bytes) -> tuple[CatalogEntity, ...]:

@@ -29,9 +29,10 @@ from bridge.history.lease import Lease
 from bridge.history.sourced import CHUNK, claim_source, parts_of, source_id_of, source_name
 from bridge.history.tables import catalog_slices, manifests, passes, projects, sources
 from bridge.history.upsert import replace_into
-from bridge.model.entities import Catalog, CatalogEntity
+from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
+from bridge.recent import Recent
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -116,6 +117,7 @@ class SqlStore:
         self._clock = clock
         self._closed = False
         self.lease = Lease(self._writing, self._reading)
+        self._slices: Recent[Ref, rows.Values] = Recent()
         self.hints = Hints(self._writing, self._reading)
 
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
@@ -167,7 +169,9 @@ class SqlStore:
         changed = write_projects or write_manifests or gone_projects or gone_manifests
         if same and not changed and record is None:
             return
-        slices = await asyncio.to_thread(rows.catalog_rows, record.catalog) if record else []
+        slices = []
+        if record:
+            slices = await asyncio.to_thread(rows.catalog_rows, record.catalog, self._slices)
         async with self._writing(f"save what is known of {source}") as connection:
             source_id = await claim_source(connection, source)
             await _advance(connection, source, source_id, before.horizon, after.horizon)

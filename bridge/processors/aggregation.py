@@ -7,7 +7,8 @@ what several projects share is merged. Whatever is left out or overruled becomes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from dataclasses import fields
+from typing import Final, TypeAlias
 
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Catalog, CatalogEntity, Draft, Json, Origin, Ref
@@ -15,36 +16,57 @@ from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verd
 from bridge.model.problems import Problem, Severity
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
 from bridge.processors.rules import broken_rules, neutralise, neutralised
+from bridge.recent import Recent
 
 SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
 KEPT_SINCE: Final = "fester.dev/kept-since"
 
+# What one manifest says: its statements, and the problems in them.
+Usable: TypeAlias = tuple[list[Statement], list[Problem]]
+
+_MANIFEST_FIELDS = tuple(each.name for each in fields(TranslatedManifest))
 _MOST_NAMED = 3  # findings, names or values that one message lists
 _UNKNOWN_AGE = "\U0010ffff"  # sorts after every date
 
 
+class Earlier:
+    """What was worked out for the manifests and entities of the pass before."""
+
+    def __init__(self) -> None:
+        self.manifests: Recent[tuple[int, str], Usable] = Recent()
+        self.entities: Recent[Ref, tuple[CatalogEntity | None, list[Problem]]] = Recent()
+
+
 def aggregate(
-    manifests: AggregatedManifests, rules: MergeRules
+    manifests: AggregatedManifests, rules: MergeRules, earlier: Earlier | None = None
 ) -> tuple[Catalog, tuple[Problem, ...]]:
     """The catalog of all manifests, and every problem met on the way, both in a fixed order.
 
     Entities are sorted by reference, each reference once. Never raises for what a manifest says.
+    With `earlier`, which belongs to these rules, only what changed is worked out anew.
     """
-    statements, problems = usable(manifests)
+    earlier = earlier or Earlier()
+    statements, problems = usable(manifests, earlier=earlier.manifests)
     groups: dict[Ref, list[Statement]] = {}
     for statement in statements:
         groups.setdefault(statement.ref, []).append(statement)
     entities: list[CatalogEntity] = []
-    for ref in sorted(groups, key=str):
-        made: CatalogEntity | None
-        if rules.of(ref.kind).identity is Identity.CLAIM:
-            made, found = _claimed(groups[ref])
-        else:
-            made, found = _shared(groups[ref], rules)
-        problems.extend(found)
-        if made is not None:
-            entities.append(made)
+    with earlier.entities.round() as known:
+        for ref in sorted(groups, key=str):
+            said = groups[ref]
+            made, found = known.get(ref, said, lambda said=said: _made(said, rules))  # type: ignore[misc]
+            problems.extend(found)
+            if made is not None:
+                entities.append(made)
     return Catalog(tuple(entities)), tuple(sorted(problems, key=problem_order))
+
+
+def _made(
+    statements: Sequence[Statement], rules: MergeRules
+) -> tuple[CatalogEntity | None, list[Problem]]:
+    if rules.of(statements[0].ref.kind).identity is Identity.CLAIM:
+        return _claimed(statements)
+    return _shared(statements, rules)
 
 
 def problem_order(problem: Problem) -> tuple[object, ...]:
@@ -56,33 +78,52 @@ def problem_order(problem: Problem) -> tuple[object, ...]:
 
 
 def usable(
-    manifests: AggregatedManifests, wanted: Callable[[Draft], bool] | None = None
+    manifests: AggregatedManifests,
+    wanted: Callable[[Draft], bool] | None = None,
+    earlier: Recent[tuple[int, str], Usable] | None = None,
 ) -> tuple[list[Statement], list[Problem]]:
     """What valid manifests say and Backstage would take, in the order of `Statement.place`.
 
-    Placeholders are neutralised; a draft that breaks a rule becomes a problem instead.
+    Placeholders are neutralised; a draft that breaks a rule becomes a problem instead. With
+    `earlier`, which belongs to this `wanted`, an unchanged manifest is not looked at again.
     """
     statements: list[Statement] = []
     problems: list[Problem] = []
-    for manifest in sorted(manifests.manifests, key=_manifest_place):
-        if manifest.translation.verdict is not Verdict.VALID:
-            continue
-        for index, draft in enumerate(manifest.translation.drafts):
-            if wanted is not None and not wanted(draft):
-                continue
-            body, changed = neutralised(draft.body)
-            broken = broken_rules(body)
-            if broken:
-                message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])
-                problems.append(
-                    _at(manifest, draft, message, rule="entity-invalid", severity=Severity.ERROR)
+    with (earlier or Recent()).round() as known:
+        for manifest in sorted(manifests.manifests, key=_manifest_place):
+            if manifest.translation.verdict is Verdict.VALID:
+                said, found = known.get(
+                    (manifest.project.id, manifest.file),
+                    [getattr(manifest, name) for name in _MANIFEST_FIELDS],
+                    lambda manifest=manifest: _said(manifest, wanted),  # type: ignore[misc]
                 )
-                continue
-            ref = Ref.of(body)
-            statements.append(Statement(ref, body, manifest, index, draft.line, draft.column))
-            if changed:
-                message = _placeholder(ref, changed)
-                problems.append(_at(manifest, draft, message, rule="placeholder", ref=str(ref)))
+                statements.extend(said)
+                problems.extend(found)
+    return statements, problems
+
+
+def _said(
+    manifest: TranslatedManifest, wanted: Callable[[Draft], bool] | None
+) -> tuple[list[Statement], list[Problem]]:
+    """What one manifest says that Backstage would take."""
+    statements: list[Statement] = []
+    problems: list[Problem] = []
+    for index, draft in enumerate(manifest.translation.drafts):
+        if wanted is not None and not wanted(draft):
+            continue
+        body, changed = neutralised(draft.body)
+        broken = broken_rules(body)
+        if broken:
+            message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])
+            problems.append(
+                _at(manifest, draft, message, rule="entity-invalid", severity=Severity.ERROR)
+            )
+            continue
+        ref = Ref.of(body)
+        statements.append(Statement(ref, body, manifest, index, draft.line, draft.column))
+        if changed:
+            message = _placeholder(ref, changed)
+            problems.append(_at(manifest, draft, message, rule="placeholder", ref=str(ref)))
     return statements, problems
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem
 from bridge.model.runs import Processed
+from bridge.processors import aggregation, references
 from bridge.processors.aggregation import aggregate, problem_order
 from bridge.processors.merging import MergeRules
 from bridge.processors.references import Dangling, dangling, targets
 from bridge.processors.rules import broken_rules
+from bridge.recent import Recent
 
 _MOST_ORIGINS: Final = 50  # manifests searched for the line that a warning is about
 
@@ -21,10 +23,23 @@ _Manifests: TypeAlias = Mapping[tuple[int, str], TranslatedManifest]
 
 
 @dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What was worked out in the pass before, by stage."""
+
+    aggregation: aggregation.Earlier = field(default_factory=aggregation.Earlier)
+    references: references.Earlier = field(default_factory=references.Earlier)
+    placed: Recent[tuple[Ref, str, Ref], Problem] = field(default_factory=Recent)
+
+
+@dataclass(frozen=True, slots=True)
 class BackstageProcessor:
-    """Turns manifests into a catalog that Backstage accepts as it is; pure."""
+    """Turns manifests into a catalog that Backstage accepts as it is; pure.
+
+    It remembers the pass before, so that a small change costs little; what comes out is the same.
+    """
 
     rules: MergeRules
+    _earlier: _Earlier = field(default_factory=_Earlier, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -33,9 +48,18 @@ class BackstageProcessor:
 
     def process(self, manifests: AggregatedManifests) -> Processed:
         """The catalog and every problem, in a fixed order. The exporters render the catalog."""
-        catalog, problems = aggregate(manifests, self.rules)
+        catalog, problems = aggregate(manifests, self.rules, self._earlier.aggregation)
         by_place = {(each.project.id, each.file): each for each in manifests.manifests}
-        lost = [_placed(each, by_place) for each in dangling(catalog)]
+        with self._earlier.placed.round() as known:
+            lost = [
+                # An entity that is the same object was made from the same manifests.
+                known.get(
+                    (each.entity.ref, each.field, each.target),
+                    [each.entity, str(each.more), *each.nearest],
+                    lambda each=each: _placed(each, by_place),  # type: ignore[misc]
+                )
+                for each in dangling(catalog, self._earlier.references)
+            ]
         return Processed(
             catalog=catalog, problems=tuple(sorted((*problems, *lost), key=problem_order))
         )

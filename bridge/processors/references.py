@@ -16,6 +16,7 @@ from bridge.language.text_faults import clean
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.problems import Problem, Severity
 from bridge.processors.rules import SPEC_FIELDS, SpecField
+from bridge.recent import Recent, Round
 
 _NEAREST: Final = 2  # suggestions that a message makes
 _NEIGHBOURS: Final = 20  # names looked at, on each side, before and after
@@ -83,19 +84,32 @@ def _parsed(text: str, each: SpecField, body: Body) -> Ref | None:
         return None
 
 
-def dangling(catalog: Catalog) -> list[Dangling]:
+class Earlier:
+    """What was found in the pass before: where entities point, and what was nearest."""
+
+    def __init__(self) -> None:
+        self.targets: Recent[Ref, tuple[tuple[str, Ref], ...]] = Recent()
+        self.nearest: Recent[Ref, tuple[str, ...]] = Recent()
+
+
+def dangling(catalog: Catalog, earlier: Earlier | None = None) -> list[Dangling]:
     """Every reference in the catalog that points at no entity in it, in the catalog's order.
 
     The cost of suggestions is bounded, whatever the number of entities and of broken references.
+    With `earlier` only what changed is looked at anew.
     """
-    names = _Names({entity.ref for entity in catalog.entities})
+    earlier = earlier or Earlier()
+    refs = {entity.ref for entity in catalog.entities}
     found: list[Dangling] = []
-    for entity in catalog.entities:
-        lost = [pair for pair in targets(entity.body) if pair[1] not in names.refs]
-        unique = list(dict.fromkeys(lost))
-        more = max(0, len(unique) - _MOST_TARGETS)
-        for key, target in unique[:_MOST_TARGETS]:
-            found.append(Dangling(entity, key, target, names.nearest(target), more))
+    with earlier.targets.round() as known, earlier.nearest.round() as searched:
+        names = _Names(refs, searched)
+        for entity in catalog.entities:
+            pairs = known.get(entity.ref, [entity], lambda body=entity.body: tuple(targets(body)))  # type: ignore[misc]
+            lost = [pair for pair in pairs if pair[1] not in refs]
+            unique = list(dict.fromkeys(lost))
+            more = max(0, len(unique) - _MOST_TARGETS)
+            for key, target in unique[:_MOST_TARGETS]:
+                found.append(Dangling(entity, key, target, names.nearest(target), more))
     return found
 
 
@@ -104,6 +118,7 @@ class _Names:
     """All references, sorted by kind for a search that looks at a few neighbours only."""
 
     refs: set[Ref]
+    searched: Round[Ref, tuple[str, ...]]
     _sorted: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
     _known: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
 
@@ -117,8 +132,13 @@ class _Names:
         name = f"{target.namespace}/{target.name}"[:200]
         near = set(_around(forwards, name))
         near.update(other[::-1] for other in _around(backwards, name[::-1]))
-        close = difflib.get_close_matches(name, sorted(near), _NEAREST, 0.75)
-        self._known[target] = tuple(f"{target.kind}:{other}" for other in close)
+        neighbours = sorted(near)
+
+        def search() -> tuple[str, ...]:
+            close = difflib.get_close_matches(name, neighbours, _NEAREST, 0.75)
+            return tuple(f"{target.kind}:{other}" for other in close)
+
+        self._known[target] = self.searched.get(target, neighbours, search)
         return self._known[target]
 
     def _of(self, kind: str) -> tuple[list[str], list[str]]:

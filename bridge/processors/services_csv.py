@@ -11,8 +11,9 @@ from typing import Final
 from bridge.model.entities import Draft, Json, Ref
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.runs import Artifact, Processed
-from bridge.processors.aggregation import claim_order, usable
+from bridge.processors.aggregation import Usable, claim_order, usable
 from bridge.processors.merging import Statement
+from bridge.recent import Recent
 
 COLUMNS: Final = (
     *("service", "title", "owner", "tier", "channel", "system", "lifecycle", "type"),
@@ -28,6 +29,10 @@ _BREAKS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 class ServicesCsv:
     """Makes `services.csv`: one line a Component, the same ones as in the catalog; pure."""
 
+    def __init__(self) -> None:
+        self._manifests: Recent[tuple[int, str], Usable] = Recent()
+        self._rows: Recent[Ref, tuple[str, ...]] = Recent()
+
     @property
     def name(self) -> str:
         """The processor's name in logs and reports."""
@@ -35,11 +40,15 @@ class ServicesCsv:
 
     def process(self, manifests: AggregatedManifests) -> Processed:
         """One artifact, sorted by service and project. What is left out the catalog reports."""
-        statements, _ = usable(manifests, _is_component)
+        statements, _ = usable(manifests, _is_component, self._manifests)
         oldest: dict[Ref, Statement] = {}
         for statement in sorted(statements, key=claim_order):
             oldest.setdefault(statement.ref, statement)
-        rows = sorted((_row(each), each.place) for each in oldest.values())
+        with self._rows.round() as known:
+            rows = sorted(
+                (known.get(ref, [each], lambda each=each: _row(each)), each.place)  # type: ignore[misc]
+                for ref, each in oldest.items()
+            )
         body = _written([row for row, _ in rows])
         return Processed((Artifact("services.csv", body, "text/csv; charset=utf-8"),))
 
