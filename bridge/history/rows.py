@@ -19,7 +19,7 @@ from bridge.recent import Recent
 
 Values: TypeAlias = dict[str, Any]
 
-SLICE = 500  # entities, more or less
+SLICE = 128  # entities, more or less
 
 # In the order of `KnownManifest`.
 manifest_columns = tuple(
