@@ -26,6 +26,7 @@ from bridge.history.facts import FactHistory, SqlFactStore
 from bridge.history.faults import explained
 from bridge.history.hints import Hints
 from bridge.history.lease import Lease
+from bridge.history.scores import ScoreHistory, SqlScoreStore
 from bridge.history.sourced import CHUNK, claim_source, parts_of, source_id_of, source_name
 from bridge.history.tables import catalog_slices, manifests, passes, projects, sources
 from bridge.history.upsert import replace_into
@@ -123,6 +124,10 @@ class SqlStore:
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""
         return SqlFactStore(self._writing, self._reading, history or FactHistory())
+
+    def scores(self, history: ScoreHistory | None = None) -> SqlScoreStore:
+        """Scores and their history in the same database."""
+        return SqlScoreStore(self._writing, self._reading, history or ScoreHistory())
 
     def __repr__(self) -> str:
         return f"SqlStore({self._address.shown!r})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -123,6 +124,70 @@ fact_history = Table(
     Column("segment", Integer, primary_key=True, autoincrement=False),  # of 63 days since 1970
     Column("thinned", Integer, nullable=False),  # 1 when it holds fewer readings than were kept
     Column("body", LargeBinary, nullable=False),  # packed, see `fact_log`
+    sqlite_with_rowid=False,
+)
+
+# What every version of the rubric weighed: the states in history stand in the order of its checks.
+rubrics = Table(
+    "fester_rubrics",
+    metadata,
+    _source_column(key=True),
+    Column("version", String(32), primary_key=True),
+    Column("checks", Text, nullable=False),  # JSON: weights by check
+)
+
+# The latest scoreboard without its scores, packed.
+boards = Table(
+    "fester_boards",
+    metadata,
+    _source_column(key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# The latest score of every entity; `mark` is what its last day in history holds.
+scores = Table(
+    "fester_scores",
+    metadata,
+    _source_column(key=True),
+    Column("entity", String(600), primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("digest", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),  # packed JSON
+)
+
+# A row for a day on which something changed; it stands until the next one. Days are ordinals.
+score_days = Table(
+    "fester_score_days",
+    metadata,
+    _source_column(key=True),
+    Column("entity", String(600), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("value", Float, nullable=True),
+    Column("coverage", Float, nullable=False),
+    Column("sufficient", Integer, nullable=False),
+    Column("level", String(100), nullable=False),
+    Column("tier", Integer, nullable=True),
+    Column("target", Float, nullable=True),
+    Column("rubric", String(32), nullable=False),
+    Column("states", String(200), nullable=False),  # a letter a check of that rubric
+    Column("gone", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+rollup_days = Table(
+    "fester_rollup_days",
+    metadata,
+    _source_column(key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("name", String(600), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("value", Float, nullable=True),
+    Column("coverage", Float, nullable=False),
+    Column("services", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("below_target", Integer, nullable=False),
+    Column("levels", Text, nullable=False),  # JSON
+    Column("gone", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

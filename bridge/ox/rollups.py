@@ -48,9 +48,15 @@ def _groups(body: Body, entities: Mapping[Ref, CatalogEntity]) -> Iterator[tuple
         if domain is not None:
             yield "domain", str(domain)
     annotations = body["metadata"].get("annotations") or {}
-    product = " ".join(str(annotations.get(PRODUCT) or "").split())[:_LONGEST]
+    product = _one_line(str(annotations.get(PRODUCT) or ""))
     if product:
         yield "product", product
+
+
+def _one_line(text: str) -> str:
+    """A stranger's text as a name that any store and page can hold."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:_LONGEST]
 
 
 def _ref(text: Json, kind: str, namespace: str) -> Ref | None:

@@ -198,6 +198,10 @@ class _Reading:
             Level(key, self._number(value, ("levels", key), 100))
             for key, value in self._map("levels").items()
         ]
+        for key in self._map("levels") if levels else ():
+            if len(key) > 63:
+                message = "a level's name has at most 63 characters"
+                self.source.problem(message, ("levels", key), key=True)
         if levels and not any(level.minimum == 0 for level in levels):
             self.source.problem("`levels` needs one that holds from 0", ("levels",), key=True)
         return tuple(sorted(levels, key=lambda level: -level.minimum))

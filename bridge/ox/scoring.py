@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.language.filters import EvaluationError
-from bridge.language.unseen import Facts, Run, Unseen
+from bridge.language.unseen import Facts, Unseen
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric, Score, Waiver
@@ -34,7 +34,7 @@ class Sight:
 
     entity: Ref
     tier: int
-    env: Mapping[str, Facts]
+    env: dict[str, Json]
     evidence: Mapping[str, Evidence]
     unseen: Mapping[str, CheckState]
 
@@ -47,15 +47,16 @@ def sight(
     now: datetime,
 ) -> Sight:
     """What the latest readings (by retriever) show at `now`; `cadences` are of all retrievers."""
-    env: dict[str, Facts] = {}
+    env: dict[str, Json] = {}
     evidence: dict[str, Evidence] = {}
     unseen: dict[str, CheckState] = {}
     for retriever, cadence in cadences.items():
         known: dict[str, Json] = {}
         reading = readings.get(retriever)
+        allowed = timedelta(seconds=STALE_AFTER * cadence)
         for fact in reading.facts if reading else ():
             name = f"{retriever}.{fact.name}"
-            state = _standing(fact, cadence, now)
+            state = _standing(fact, allowed, now)
             evidence[name] = _evidence(name, fact, state)
             if state is None:
                 known[fact.name] = fact.value
@@ -65,12 +66,11 @@ def sight(
     return Sight(entity, tier, env, evidence, unseen)
 
 
-def _standing(fact: Fact, cadence: float, now: datetime) -> CheckState | None:
+def _standing(fact: Fact, allowed: timedelta, now: datetime) -> CheckState | None:
     """How a fact is not seen; None when it is known and fresh."""
     if fact.standing is not Standing.KNOWN:
         return _STANDINGS[fact.standing]
-    old = (now - fact.seen_at).total_seconds() > STALE_AFTER * cadence
-    return CheckState.STALE if old else None
+    return CheckState.STALE if now - fact.seen_at > allowed else None
 
 
 def _evidence(name: str, fact: Fact, state: CheckState | None) -> Evidence:
@@ -85,38 +85,35 @@ def judge(condition: Condition, check: Check, seen: Sight, waiver: Waiver | None
     """How one check stands for one entity."""
     entity, tier = seen.entity, seen.tier
     gate = tier in check.gate_tiers
-    result = CheckResult(entity, check.id, CheckState.NOT_APPLICABLE, check.weight, gate)
+    evidence: tuple[Evidence, ...] = ()
     if entity.kind not in check.kinds:
-        return replace(result, gate=False, reason=f"not for a {entity.kind}")
-    if tier not in check.tiers:
-        return replace(result, reason=f"not asked of tier {tier}")
-    evidence = tuple(seen.evidence[name] for name in check.facts if name in seen.evidence)
-    if waiver is not None:
-        reason = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
-        return replace(
-            result, state=CheckState.WAIVED, reason=reason, evidence=evidence, waiver=waiver
-        )
-    state, reason = _state(condition, seen)
+        state, reason, gate = CheckState.NOT_APPLICABLE, f"not for a {entity.kind}", False
+    elif tier not in check.tiers:
+        state, reason = CheckState.NOT_APPLICABLE, f"not asked of tier {tier}"
+    else:
+        evidence = tuple(seen.evidence[name] for name in check.facts if name in seen.evidence)
+        if waiver is not None:
+            until = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
+            state, reason = CheckState.WAIVED, until
+        else:
+            state, reason = _state(condition, seen)
     if state is CheckState.FAIL:
         reason = check.how_to_fix
-    return replace(result, state=state, reason=reason, evidence=evidence)
+    waived = waiver if state is CheckState.WAIVED else None
+    return CheckResult(entity, check.id, state, check.weight, gate, reason, evidence, waived)
 
 
 def _state(condition: Condition, seen: Sight) -> tuple[CheckState, str]:
     try:
-        if _true(condition.passes, seen):
+        if condition.passes(seen.env):
             return CheckState.PASS, ""
-        if condition.warns is not None and _true(condition.warns, seen):
+        if condition.warns is not None and condition.warns(seen.env):
             return CheckState.WARN, "passes, but not for long"
     except Unseen as unseen:
         return _undecided(unseen, seen)
     except EvaluationError as error:
         return CheckState.UNKNOWN, f"cannot be worked out: {error}"
     return CheckState.FAIL, ""
-
-
-def _true(run: Run, seen: Sight) -> bool:
-    return bool(run(dict(seen.env)))
 
 
 def _undecided(unseen: Unseen, seen: Sight) -> tuple[CheckState, str]:
