@@ -144,6 +144,9 @@ class FactStore(Protocol):
     ) -> Sequence[Reading]:
         """The readings of one entity from `start` to `end`, oldest first."""
 
+    async def prune_facts(self, source: str, now: datetime) -> None:
+        """Forget and thin what is old; cheap when there is nothing to do."""
+
 
 class ScoreStore(Protocol):
     """Keeps scores and their history. Every method raises `StoreError`."""

@@ -86,6 +86,26 @@ class GitLabSettings(_Section):
     timeout: Annotated[Duration, Field(gt=0)] = Field(40.0, description="bound of one request")
 
 
+class OxSettings(_Section):
+    """Facts: how they are asked for, and how much of their history is kept."""
+
+    collect: bool = Field(True, description="collect facts after each pass of `serve`")
+    concurrency: int = Field(4, ge=1, le=32, description="projects asked at once over REST")
+    timeout: Annotated[Duration, Field(gt=0)] = Field(20.0, description="bound of one REST request")
+    interval: Annotated[Duration, Field(ge=1)] = Field(
+        86_400.0, description="history keeps one reading of a fact in so long a time"
+    )
+    thin_after: Annotated[Duration, Field(ge=86_400)] = Field(
+        90 * 86_400.0, description="readings older than this are thinned"
+    )
+    thin_to: Annotated[Duration, Field(ge=3_600)] = Field(
+        7 * 86_400.0, description="to one in so long a time"
+    )
+    keep: Annotated[Duration, Field(ge=86_400)] = Field(
+        730 * 86_400.0, description="readings older than this are forgotten"
+    )
+
+
 class GuardSettings(_Section):
     """When removals are withheld until somebody accepts them."""
 
@@ -116,6 +136,7 @@ class Settings(_Section):
     )
     gitlab: GitLabSettings = GitLabSettings()
     guard: GuardSettings = GuardSettings()
+    ox: OxSettings = OxSettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
     webhook_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_WEBHOOK_TOKEN"

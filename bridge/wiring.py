@@ -17,19 +17,23 @@ from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.render import Earlier as Rendered
 from bridge.exporters.render import render_catalog
-from bridge.history import open_store
+from bridge.history import FactHistory, open_store
 from bridge.history.store import SqlStore
 from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
+from bridge.ox.collecting import Collecting
+from bridge.ox.gitlab import GitLabCollector
+from bridge.ox.gitlab_rest import GitLabRestCollector
+from bridge.ox.manifest import ManifestCollector
 from bridge.ox.rubric import LoadedRubric, load_rubric
 from bridge.ox.rubric_sources import schemas_for_rubrics
-from bridge.pipeline import Guard, Listener, Stages
-from bridge.ports import Exporter, Processor, Scraper
+from bridge.pipeline import Guard, Listener, Pass, Stages
+from bridge.ports import Exporter, FactCollector, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.scrapers import source
+from bridge.scrapers import GitLabScraper, source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
 
@@ -40,12 +44,14 @@ Made = TypeVar("Made")
 class Wired:
     """The parts of a pass, with what else commands need.
 
-    `listeners` hear of every pass that `serve` makes, after it was published and saved.
+    `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
+    is one of them; what it knew before a restart is there once it was told to `load`.
     """
 
     stages: Stages
     mappings: Mappings
     store: SqlStore
+    facts: Collecting
     listeners: tuple[Listener, ...] = ()
 
 
@@ -141,6 +147,37 @@ def processors(rules: MergeRules) -> tuple[Processor, ...]:
     return (BackstageProcessor(rules), ServicesCsv(), *extensions)
 
 
+def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...]:
+    """Ours, as far as the source has what they ask for, and every extension's."""
+    made: list[FactCollector] = [ManifestCollector(utc_now)]
+    if isinstance(reading, GitLabScraper):
+        token = settings.token.get_secret_value() if settings.token else None
+        rest = GitLabRestCollector(
+            reading.base,
+            token,
+            clock=utc_now,
+            concurrency=settings.ox.concurrency,
+            timeout=settings.ox.timeout,
+        )
+        made += [GitLabCollector(), rest]
+    made += [factory() for factory in _extensions("fester.collectors")]
+    ids = [collector.schema.id for collector in made]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        message = f"two collectors call themselves {twice[0]!r}; uninstall one of them"
+        raise ConfigurationError([Problem(message, "collector-collision")])
+    return tuple(made)
+
+
+def facts_of(
+    settings: Settings, stages: Stages, store: SqlStore, asked: Sequence[FactCollector]
+) -> Collecting:
+    """The step that collects facts, over the same store."""
+    ox = settings.ox
+    history = FactHistory(ox.interval, ox.thin_after, ox.thin_to, ox.keep)
+    return Collecting(stages.scraper.name, asked, store.facts(history), utc_now)
+
+
 def _extensions(group: str) -> Iterator[Callable[..., Any]]:
     """The factories that other packages register, in the order of their names."""
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
@@ -206,6 +243,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         raise ConfigurationError(problems)
     mappings, rules = loaded
     processing = processors(rules)
+    asked = collectors(settings, reading)
     store = await open_store(settings.store)
     stages = Stages(
         scraper=reading,
@@ -218,9 +256,16 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),
     )
+    facts = facts_of(settings, stages, store, asked)
+
+    async def collect(done: Pass) -> None:
+        await facts.after_pass(done.record.catalog, done.memory, done.observations)
+
     try:
-        yield Wired(stages, mappings, store)
+        yield Wired(stages, mappings, store, facts, (collect,) if settings.ox.collect else ())
     finally:
+        for collector in asked:
+            await collector.close()
         await reading.close()
         for exporter in writing:
             await exporter.close()

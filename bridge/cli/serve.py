@@ -93,6 +93,7 @@ async def serving(
     )
     service = a_service(parts, settings, wish, live, report)
     hooks = webhooks(settings, service)
+    await parts.facts.load()
     await service.catch_up()  # serve the last pass until the first new one ends
     runner = web.AppRunner(make_app(live, clock=utc_now, webhooks=hooks), handle_signals=False)
     await runner.setup()

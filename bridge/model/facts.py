@@ -54,7 +54,8 @@ class FactSchema:
     `version` a semantic version. `entity_filter` is a Backstage filter
     (`{"kind": "component"}`, or a list of such maps: any of them). `cadence` is how many seconds
     may pass between two readings; a fact older than twice that is stale. `batch` bounds how many
-    entities are read after one pass (0: all): those not seen for longest come first.
+    entities are read after one pass (0: all): those not seen for longest come first. A reading
+    that asks nobody is made `with_crawl`: whenever a pass looked at the entity's project.
     """
 
     id: str
@@ -65,6 +66,7 @@ class FactSchema:
     cadence: float
     entity_filter: Json = None
     batch: int = 0
+    with_crawl: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +125,19 @@ class Subject:
     def body(self) -> Body:
         """The entity's body."""
         return self.entity.body
+
+
+@dataclass(frozen=True, slots=True)
+class FactBoard:
+    """What is known now: the latest reading of every entity, by retriever; and the schemas.
+
+    `changed` is when it last changed, None before the first reading.
+    """
+
+    schemas: tuple[FactSchema, ...] = ()
+    latest: Mapping[Ref, Mapping[str, Reading]] = field(default_factory=dict)
+    changed: datetime | None = None
+
+    def schema(self, retriever: str) -> FactSchema | None:
+        """The schema of a retriever."""
+        return next((schema for schema in self.schemas if schema.id == retriever), None)

@@ -41,6 +41,7 @@ MANIFEST: Final = FactSchema(
     description="How complete a service's own description is; read from the catalog.",
     cadence=DAY,
     entity_filter=_COMPONENTS,
+    with_crawl=True,
     facts=_facts("""
         owner_given boolean An owner is named
         owner_known boolean The owner is a Group or User that is in the catalog
@@ -79,6 +80,7 @@ GITLAB: Final = FactSchema(
     description="Read on the crawl's own requests, so it costs none.",
     cadence=DAY,
     entity_filter=_COMPONENTS,
+    with_crawl=True,
     facts=_facts("""
         readme boolean There is a README at the root
         license boolean There is a licence file at the root

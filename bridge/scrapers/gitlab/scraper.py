@@ -38,6 +38,7 @@ class GitLabScraper:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         base, self._group = _split(url)
+        self.base = base
         self._name = f"{base}/{self._group}" if self._group else base
         self._options = options or GitLabOptions()
         self._anonymous = not (token or "").strip()

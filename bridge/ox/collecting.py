@@ -1,0 +1,203 @@
+"""The step after each pass: who is due is asked, what they say is recorded and shown.
+
+One collector's failure never fails the others nor the pass: its facts become unknown, with the
+reason. Nothing here waits for a pass, and no pass waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, Final, cast
+
+import structlog
+
+from bridge.errors import StoreError
+from bridge.model.entities import Catalog, Ref
+from bridge.model.facts import FactBoard, FactSchema, Reading, Standing, Subject
+from bridge.model.memory import Memory
+from bridge.model.scrape import Observation
+from bridge.ox.conforming import conforming
+from bridge.ox.readings import unknown_reading
+from bridge.ox.subjects import matches, subjects_of
+from bridge.ports import FactCollector, FactStore
+
+log = structlog.get_logger()
+
+RETRY: Final = 24  # what is unknown is asked again after a part of the cadence
+PATIENCE: Final = 1800.0  # seconds that a collector may take for one round
+PRUNE: Final = 86_400.0
+_RECORDED_AT_ONCE: Final = 500
+_SHOWN: Final = 300  # characters of somebody else's error
+
+Heard = Callable[[FactBoard], Awaitable[None]]
+
+
+async def nobody(board: FactBoard) -> None:
+    """Whoever hears of new facts, when nobody does."""
+
+
+class Collecting:
+    """Holds the board of facts, and brings it up to date after every pass.
+
+    `heard` is told of the board after a round and after facts were pushed; `pushed` are schemas
+    of facts that no collector brings. Call `load` once before anything else.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        collectors: Sequence[FactCollector],
+        store: FactStore,
+        clock: Callable[[], datetime],
+        *,
+        pushed: Sequence[FactSchema] = (),
+        heard: Heard = nobody,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._source = source
+        self._collectors = tuple(collectors)
+        self._store = store
+        self._clock = clock
+        self._patience = patience
+        self._pruned: datetime | None = None
+        self.heard = heard
+        schemas = (*(collector.schema for collector in collectors), *pushed)
+        self.board = FactBoard(schemas)
+
+    async def load(self) -> None:
+        """Show what was known before a restart. Raises `StoreError`."""
+        ids = {schema.id for schema in self.board.schemas}
+        stored = await self._store.latest_facts(self._source)
+        latest = {
+            ref: kept
+            for ref, readings in stored.items()
+            if (kept := {key: each for key, each in readings.items() if key in ids})
+        }
+        moments = [each.seen_at for readings in latest.values() for each in readings.values()]
+        self.board = FactBoard(self.board.schemas, latest, max(moments, default=None))
+
+    async def after_pass(
+        self, catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
+    ) -> None:
+        """Ask every collector about the entities that are due. Raises `StoreError`."""
+        subjects = await asyncio.to_thread(subjects_of, catalog, memory, observations)
+        self._forget_others({subject.ref for subject in subjects})
+        rounds = (self._round(collector, subjects) for collector in self._collectors)
+        results = await asyncio.gather(*rounds, return_exceptions=True)
+        await self.heard(self.board)
+        await self._prune()
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def record(self, readings: Sequence[Reading]) -> None:
+        """Keep and show readings, whoever made them. Raises `StoreError`."""
+        if readings:
+            await self._store.record_facts(self._source, readings)
+            self._show(readings)
+
+    async def between(
+        self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
+    ) -> Sequence[Reading]:
+        """The history of an entity's facts. Raises `StoreError`."""
+        return await self._store.facts_between(self._source, entity, retrievers, start, end)
+
+    async def _round(self, collector: FactCollector, subjects: Sequence[Subject]) -> None:
+        """One collector's work after one pass."""
+        schema = collector.schema
+        asked = due(schema, subjects, self.board.latest, self._clock())
+        if not asked:
+            return
+        waiting = {subject.ref for subject in asked}
+        failure = ""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._ask(collector, asked, waiting)
+        except StoreError:
+            raise
+        except TimeoutError:
+            failure = f"the collector did not end within {self._patience:.0f} s"
+        except Exception as error:
+            log.exception("A collector failed", action="collector_failed", collector=schema.id)
+            failure = f"the collector failed: {type(error).__name__}: {error}"[:_SHOWN]
+        if failure:
+            now = self._clock()
+            lost = (
+                unknown_reading(schema, ref, now, schema.id, failure) for ref in sorted(waiting)
+            )
+            await self.record(tuple(lost))
+        log.info(
+            "Facts were collected",
+            action="facts_collected",
+            collector=schema.id,
+            asked=len(asked),
+            failed=len(waiting) if failure else 0,
+        )
+
+    async def _ask(
+        self, collector: FactCollector, asked: Sequence[Subject], waiting: set[Ref]
+    ) -> None:
+        """Record what comes as it comes, so that a long round is not lost with its end."""
+        held: list[Reading] = []
+        given = cast(Any, collector.collect(asked))
+        try:
+            async with aclosing(given) as readings:
+                async for reading in readings:
+                    sound = conforming(collector.schema, reading, self._clock())
+                    if sound is None or sound.entity not in waiting:
+                        continue
+                    waiting.discard(sound.entity)
+                    held.append(sound)
+                    if len(held) >= _RECORDED_AT_ONCE:
+                        await self.record(held)
+                        held = []
+        finally:
+            await self.record(held)
+
+    def _show(self, readings: Iterable[Reading]) -> None:
+        latest = dict(self.board.latest)
+        for reading in readings:
+            known = latest.get(reading.entity, {})
+            old = known.get(reading.retriever)
+            if old is None or old.seen_at <= reading.seen_at:
+                latest[reading.entity] = {**known, reading.retriever: reading}
+        self.board = FactBoard(self.board.schemas, latest, self._clock())
+
+    def _forget_others(self, refs: set[Ref]) -> None:
+        """What is in the catalog no more is shown no more; the store still has its history."""
+        latest = {ref: known for ref, known in self.board.latest.items() if ref in refs}
+        if len(latest) != len(self.board.latest):
+            self.board = FactBoard(self.board.schemas, latest, self._clock())
+
+    async def _prune(self) -> None:
+        now = self._clock()
+        if self._pruned is None or (now - self._pruned).total_seconds() >= PRUNE:
+            self._pruned = now
+            await self._store.prune_facts(self._source, now)
+
+
+def due(
+    schema: FactSchema,
+    subjects: Sequence[Subject],
+    latest: Mapping[Ref, Mapping[str, Reading]],
+    now: datetime,
+) -> tuple[Subject, ...]:
+    """Those that a collector is to be asked about now, longest unseen first, within its batch."""
+    ages: list[tuple[float, Ref, Subject]] = []
+    for subject in subjects:
+        if not matches(schema.entity_filter, subject.body):
+            continue
+        known = latest.get(subject.ref, {}).get(schema.id)
+        if known is None or known.version != schema.version:
+            ages.append((float("-inf"), subject.ref, subject))
+            continue
+        age = (now - known.seen_at).total_seconds()
+        unsure = any(fact.standing is Standing.UNKNOWN for fact in known.facts)
+        wait = schema.cadence / RETRY if unsure else schema.cadence
+        if age >= wait or (schema.with_crawl and subject.observation is not None):
+            ages.append((-age, subject.ref, subject))
+    ages.sort(key=lambda each: each[:2])
+    return tuple(subject for _, _, subject in ages[: schema.batch or None])

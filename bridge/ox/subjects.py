@@ -1,0 +1,86 @@
+"""The entities that facts are about, each with all that a pass knows of it; and filters of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.model.entities import Body, Catalog, CatalogEntity, Json, Ref
+from bridge.model.facts import Subject
+from bridge.model.memory import Memory
+from bridge.model.scrape import Observation
+
+
+def subjects_of(
+    catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
+) -> tuple[Subject, ...]:
+    """Every entity of a pass, in the catalog's order."""
+    refs = frozenset(entity.ref for entity in catalog.entities)
+    return tuple(_subject(entity, memory, observations, refs) for entity in catalog.entities)
+
+
+def _subject(
+    entity: CatalogEntity,
+    memory: Memory,
+    observations: Mapping[int, Observation],
+    refs: frozenset[Ref],
+) -> Subject:
+    if not entity.origins:
+        return Subject(entity, catalog=refs)
+    origin = entity.origins[0]
+    known = memory.projects.get(origin.project_id)
+    return Subject(
+        entity,
+        project=known.project if known else None,
+        manifest=_manifest(memory, origin.project_id, origin.file),
+        manifest_file=origin.file,
+        observation=observations.get(origin.project_id),
+        catalog=refs,
+    )
+
+
+def _manifest(memory: Memory, project_id: int, file: str) -> Json:
+    """The first document of the manifest that stands; None when there is none any more."""
+    known = memory.manifests.get((project_id, file))
+    if known is None:
+        return None
+    standing = known.good or known.current
+    return standing.data[0] if standing.data else None
+
+
+def matches(entity_filter: Json, body: Body) -> bool:
+    """Whether an entity is what a Backstage filter asks for: any of its maps, all of a map's keys.
+
+    A key is a path ("spec.type"); a value, or one of several, must be equal whatever the case.
+    """
+    if entity_filter is None:
+        return True
+    filters = entity_filter if isinstance(entity_filter, list | tuple) else [entity_filter]
+    return any(_matches_all(each, body) for each in filters if isinstance(each, Mapping))
+
+
+def _matches_all(wanted: Mapping[str, Json], body: Body) -> bool:
+    return all(_matches(values, _at(body, str(path))) for path, values in wanted.items())
+
+
+def _matches(wanted: Json, found: Json) -> bool:
+    if isinstance(wanted, list | tuple):
+        return any(_matches(each, found) for each in wanted)
+    if isinstance(found, list | tuple):
+        return any(_matches(wanted, each) for each in found)
+    return found is not None and str(found).lower() == str(wanted).lower()
+
+
+def _at(tree: Any, path: str) -> Json:
+    """What a path leads to; keys may hold dots themselves, as annotations do."""
+    if not isinstance(tree, Mapping):
+        return None
+    if path in tree:
+        return tree[path]
+    head, dot, rest = path.partition(".")
+    while dot:
+        if head in tree and (found := _at(tree[head], rest)) is not None:
+            return found
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return None
