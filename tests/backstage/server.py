@@ -118,14 +118,31 @@ def running(
     environment: Mapping[str, str],
 ) -> Iterator[Backstage]:
     """A backend that reads these locations; ended, and waited for, at the end."""
+
+    def tree(port: int, token: str) -> dict[str, Any]:
+        return config(port, token, targets, hosts)
+
+    with started(installation, HERE / "index.cjs", tree, folder, environment) as backstage:
+        yield backstage
+
+
+@contextmanager
+def started(
+    installation: Installation,
+    script: Path,
+    tree: Callable[[int, str], dict[str, Any]],
+    folder: Path,
+    environment: Mapping[str, str],
+) -> Iterator[Backstage]:
+    """The backend that `script` starts, with the app-config that `tree` makes of port and token."""
     port, token = _free_port(), secrets.token_hex(16)
     config_file = folder / "app-config.json"  # Backstage reads JSON as the YAML that it is
-    config_file.write_text(json.dumps(config(port, token, targets, hosts)))
+    config_file.write_text(json.dumps(tree(port, token)))
     log = folder / "backstage.log"
     modules = {"NODE_PATH": str(installation.folder / "node_modules"), "NO_COLOR": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [installation.node, HERE / "index.cjs", "--config", config_file],
+            [installation.node, script, "--config", config_file],
             cwd=installation.folder,
             env={**os.environ, **environment, **modules},
             stdin=subprocess.PIPE,

@@ -1,0 +1,86 @@
+"""The sandbox GitLab in a process of its own, so that what is measured is the crawler alone."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+
+from bridge.sandbox.app import Latency, SandboxGitLab, running
+from bridge.sandbox.faults import FaultPlan
+from bridge.sandbox.organization import generate
+from bridge.sandbox.world import World
+
+TOKEN = "sandbox-token"
+# A GitLab far away: every REST request 60 ms, GraphQL 60 ms and 8 ms for each project read.
+FAR_AWAY = Latency(rest=0.060, graphql=0.060, raw=0.060, per_project=0.008)
+# Older than the overlap of the watermark, so that nothing of the world counts as changed.
+AGE = timedelta(hours=3)
+
+Furnish = Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class GitLab:
+    """A running sandbox: its address, and what it can be asked from outside."""
+
+    url: str
+    _pipe: Connection
+
+    def counts(self) -> Counter[str]:
+        """The requests since the last time, by method and kind; the count starts anew."""
+        self._pipe.send(None)
+        counted: Counter[str] = self._pipe.recv()
+        return counted
+
+    def use_faults(self, plan: FaultPlan) -> None:
+        """From now on fail by this plan."""
+        self._pipe.send(plan)
+        self._pipe.recv()
+
+
+@contextmanager
+def gitlab(
+    projects: int, latency: Latency | None = None, furnish: Furnish | None = None
+) -> Iterator[GitLab]:
+    """A generated organization of this many projects, served until left.
+
+    `furnish` changes the world before it is served; it must be a function of a module.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    server = context.Process(target=_serve, args=(projects, latency, furnish, theirs))
+    server.start()
+    try:
+        yield GitLab(ours.recv(), ours)
+        ours.send("end")
+    finally:
+        server.join(5)
+        server.kill()
+
+
+def _serve(
+    projects: int, latency: Latency | None, furnish: Furnish | None, pipe: Connection
+) -> None:
+    asyncio.run(_answer(projects, latency, furnish, pipe))
+
+
+async def _answer(
+    projects: int, latency: Latency | None, furnish: Furnish | None, pipe: Connection
+) -> None:
+    world = generate(projects, seed=1, clock=lambda: datetime.now(UTC) - AGE)
+    if furnish is not None:
+        furnish(world)
+    sandbox = SandboxGitLab(world, token=TOKEN, latency=latency, clock=lambda: datetime.now(UTC))
+    async with running(sandbox) as url:
+        pipe.send(url)
+        while (asked := await asyncio.to_thread(pipe.recv)) != "end":
+            if isinstance(asked, FaultPlan):
+                sandbox.use_faults(asked)
+            pipe.send(Counter(f"{seen.method} {seen.kind}" for seen in sandbox.requests))
+            sandbox.forget_requests()
