@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 # Folders and names whose tests start servers or processes, or wait for something to time out.
-REAL_FOLDERS = ("tests/history/", "tests/exporters/test_gcs", "tests/scrapers/test_gitlab")
+REAL_FOLDERS = (
+    "tests/history/",
+    "tests/exporters/test_gcs",
+    "tests/passes/",
+    "tests/scrapers/test_gitlab",
+)
 REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
 
 

@@ -97,6 +97,8 @@ class SandboxGitLab:
         self.clock = clock or world.clock
         self.rate_limit = rate_limit
         self.requests: list[CountedRequest] = []
+        # Hears of every request before it is answered: to let the world change in mid-crawl.
+        self.on_request: Callable[[CountedRequest], None] = lambda seen: None
         self._dice = FaultDice(faults or FaultPlan())
         self._jitter = random.Random(0)  # noqa: S311 — repeatable on purpose
         self._minute = (0, 0)
@@ -185,6 +187,7 @@ class SandboxGitLab:
             path = f"{path}?{request.rel_url.raw_query_string}"
         seen = CountedRequest(kind, request.method, path, self.clock(), fault, named)
         self.requests.append(seen)
+        self.on_request(seen)
 
     def _rate_headers(self) -> tuple[dict[str, str], bool]:
         now = int(self.clock().timestamp())

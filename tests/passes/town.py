@@ -1,0 +1,283 @@
+"""A GitLab that changes and fails, whole passes over it, and what must be true after each.
+
+Everything is real but the GitLab (the sandbox, on loopback), the time, and the store where a test
+says so. The removal guard is off: it must not be what keeps the entities.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from bridge.exporters.filesystem import FolderExporter
+from bridge.exporters.render import render_catalog
+from bridge.model.runs import Outcome
+from bridge.model.scrape import ScrapeRequest
+from bridge.passes import Passes
+from bridge.pipeline import Guard, Pass, Stages, Wish
+from bridge.ports import Store
+from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
+from bridge.processors.merging import MergeRules
+from bridge.sandbox.app import CountedRequest, SandboxGitLab, running
+from bridge.sandbox.faults import FaultPlan
+from bridge.sandbox.world import SandboxProject, World
+from bridge.scrapers import GitLabOptions, GitLabScraper
+from tests.scrapers.crawling import TOKEN, Time
+
+MAPPINGS: Mappings = load_mappings(None)
+RULES = MergeRules.load(shipped_folder() / "merge.yaml")
+NO_GUARD = Guard(share=1.0)
+# Of the injected time, which every sleeper moves: what a pass may wait for in all.
+LONGEST_PASS = timedelta(hours=6)
+MOST_REQUESTS = 1_500
+REAL_SECONDS = 60.0  # the last resort against a pass that waits for nothing
+
+
+def manifest(number: int, revision: int = 0) -> str:
+    return (
+        f"version: 1\nservice:\n  name: s{number}\n  description: revision {revision}\n"
+        "  owner: {team: crew}\n"
+    )
+
+
+BROKEN = "version: 1\nservice: {name: ''}\n"
+
+
+class BoundedTime(Time):
+    """A clock that only sleeping moves, up to a deadline: to sleep on is to hang."""
+
+    deadline = float("inf")
+
+    async def sleep(self, seconds: float) -> None:
+        assert self.now + seconds < self.deadline, "the pass waits and waits"
+        await super().sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How GitLab fails, and how many seconds a request waits for it."""
+
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    patience: float = 10.0
+
+
+GOOD = Weather()
+Meanwhile = Callable[[int], None]
+
+
+def nothing(seen: int) -> None:
+    """Nothing happens meanwhile."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A component as the published files have it."""
+
+    project: str
+    description: str
+
+
+@dataclass
+class Town:
+    """A world of projects by number; project n gives the component `s<n>`."""
+
+    folder: Path
+    store: Store
+    url: str
+    sandbox: SandboxGitLab
+    world: World
+    time: BoundedTime
+    revision: int = 0
+    group: str = ""
+    # Projects whose latest change GitLab stamps nowhere: only a full sweep must see them.
+    unstamped: set[int] = field(default_factory=set)
+    passes: Passes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all that is only in memory, as a new process would."""
+        self.passes = Passes(self._stages(GOOD.patience))
+
+    def add(self, number: int, path: str = "", files: bool = True) -> None:
+        """A new project, with a manifest or without."""
+        group = "shop" if number % 2 else "bank/core"
+        held = {"qm.yaml": manifest(number, self.revision)} if files else {}
+        self.world.add_project(path or f"{group}/p{number}", id=number, files=held)
+
+    def commit(self, number: int) -> None:
+        """A new, valid manifest."""
+        self.revision += 1
+        self.world.commit_file(number, "qm.yaml", manifest(number, self.revision))
+
+    def break_it(self, number: int) -> None:
+        """A manifest that is not valid."""
+        self.revision += 1
+        self.world.commit_file(number, "qm.yaml", f"{BROKEN}# {self.revision}\n")
+
+    def remove_file(self, number: int) -> None:
+        if "qm.yaml" in self.known(number).files:
+            self.world.delete_file(number, "qm.yaml")
+
+    def known(self, number: int) -> SandboxProject:
+        project = self.world.get(number)
+        assert project is not None
+        return project
+
+    def must_stand(self) -> set[int]:
+        """Projects whose entities may not be removed as things are, if they were published.
+
+        That is every project whose manifest is there, valid or not, and every one of which nobody
+        can know whether it is.
+        """
+        return {
+            p.id
+            for p in self.world
+            if self._listed(p) and ("qm.yaml" in p.files or self._unreadable(p))
+        }
+
+    def gives(self) -> dict[int, Published]:
+        """Projects that can be read and whose manifest is valid, and what they give."""
+        found = {}
+        for p in self.world:
+            text = p.files["qm.yaml"].content.decode() if "qm.yaml" in p.files else BROKEN
+            if self._listed(p) and not self._unreadable(p) and not text.startswith(BROKEN):
+                described = re.search(r"revision \d+", text)
+                assert described is not None
+                found[p.id] = Published(p.path, described[0])
+        return found
+
+    def _listed(self, project: SandboxProject) -> bool:
+        inside = not self.group or project.path.startswith(f"{self.group}/")
+        return inside and not project.archived and not project.hidden
+
+    def _unreadable(self, project: SandboxProject) -> bool:
+        return project.repository == "forbidden" or project.poisoned
+
+    def published(self) -> dict[int, Published]:
+        """What the files in the folder say, which must agree with each other."""
+        if not (self.folder / "catalog.json").exists():
+            return {}
+        index = (self.folder / "index.yaml").read_text()
+        shards = [self.folder / name for name in re.findall(r"entities/\w+\.yaml", index)]
+        text = "".join(shard.read_text() for shard in shards)
+        catalog = json.loads((self.folder / "catalog.json").read_text())
+        found = {}
+        for entry in catalog["entities"]:
+            name = entry["ref"].removeprefix("component:default/s")
+            if name.isdigit():
+                (origin,) = entry["origins"]
+                description = entry["entity"]["metadata"]["description"]
+                found[int(name)] = Published(origin["project"], description)
+        assert set(found) == {int(n) for n in re.findall(r"\n  name: s(\d+)\n", text)}
+        return found
+
+    async def make(
+        self, wish: Wish, weather: Weather = GOOD, meanwhile: Meanwhile = nothing
+    ) -> Pass:
+        """One pass that ends, and removes nothing that stood all the while.
+
+        `meanwhile` hears how many requests were made, before each one is answered.
+        """
+        before, standing, giving = self.published(), self.must_stand(), set(self.gives())
+
+        def hear(_: CountedRequest) -> None:
+            nonlocal standing, giving
+            meanwhile(len(self.sandbox.requests))
+            standing &= self.must_stand()
+            giving |= set(self.gives())
+
+        self.sandbox.forget_requests()
+        self.sandbox.use_faults(weather.faults)
+        self.sandbox.on_request = hear
+        self.time.deadline = self.time.now + LONGEST_PASS.total_seconds()
+        self.passes.stages = self._stages(weather.patience)
+        try:
+            async with asyncio.timeout(REAL_SECONDS):
+                done = await self.passes.run(wish)
+        finally:
+            self.time.deadline = float("inf")
+            self.sandbox.on_request = lambda seen: None
+            self.sandbox.use_faults(FaultPlan())
+            await self.passes.stages.scraper.close()
+        after = self.published()
+        lost = (set(before) - set(after)) & standing
+        assert not lost, f"{sorted(lost)} stood all the while and were removed"
+        made_up = set(after) - set(before) - giving
+        assert not made_up, f"{sorted(made_up)} never were there"
+        assert len(self.sandbox.requests) < MOST_REQUESTS
+        if done.record.report.outcome is Outcome.FAILED:
+            assert after == before
+        return done
+
+    async def sweep(self, weather: Weather = GOOD, meanwhile: Meanwhile = nothing) -> Pass:
+        """A full pass."""
+        return await self.make(Wish(), weather, meanwhile)
+
+    async def due(self, weather: Weather = GOOD, meanwhile: Meanwhile = nothing) -> Pass:
+        """The pass that is due: of what changed, or full."""
+        return await self.make(await self.passes.next_pass(Wish()), weather, meanwhile)
+
+    async def hinted(self, ids: Collection[int], weather: Weather = GOOD) -> Pass:
+        """The pass that hooks about these projects ask for."""
+        request = ScrapeRequest(MAPPINGS.files, only=tuple(sorted(ids)))
+        return await self.make(Wish(request=request), weather)
+
+    async def converge(self) -> None:
+        """After a good full pass the published files are exactly what GitLab holds."""
+        before, kept = self.published(), self.must_stand()
+        await self.sweep()
+        self.unstamped.clear()
+        gives = self.gives()
+        after = self.published()
+        stays = {number: before[number] for number in kept & set(before) if number not in gives}
+        assert after.keys() == gives.keys() | stays.keys()
+        assert {number: after[number] for number in gives} == gives
+
+    async def is_current(self) -> None:
+        """After a good pass of what changed: what GitLab stamps and shows is published as it is."""
+        after = self.published()
+        memory = (await self.passes.known()).memory
+        gaps = {number for number, known in memory.projects.items() if known.gap_since}
+        for number, given in self.gives().items():
+            if number not in gaps | self.unstamped:
+                assert after.get(number) == given
+
+    def _stages(self, timeout: float) -> Stages:
+        options = GitLabOptions(page_size=8, concurrency=4, timeout=timeout, max_retries=2)
+        url = f"{self.url}/{self.group}" if self.group else self.url
+        scraper = GitLabScraper(
+            url, TOKEN, options=options, clock=self.time.clock, sleep=self.time.sleep
+        )
+        return Stages(
+            scraper,
+            MAPPINGS,
+            (BackstageProcessor(RULES),),
+            (FolderExporter(self.folder),),
+            self.store,
+            render_catalog,
+            self.time.moment,
+            NO_GUARD,
+        )
+
+
+@asynccontextmanager
+async def town(folder: Path, store: Store, projects: int = 30) -> AsyncIterator[Town]:
+    """A town of so many projects, most with a manifest, before its first pass."""
+    time = BoundedTime()
+    world = World(time.moment)
+    sandbox = SandboxGitLab(world, token=TOKEN)
+    async with running(sandbox) as url:
+        made = Town(folder, store, url, sandbox, world, time)
+        for number in range(1, projects + 1):
+            made.add(number * 7, files=number % 4 != 0)
+        time.now += 7200.0
+        yield made
