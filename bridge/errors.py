@@ -6,6 +6,10 @@ FesterError
 │   └── SourceRefused       the source says no: token missing, expired or too weak
 ├── PublishError            a destination did not take the catalog (exit code 1)
 │   └── PublishConflict     somebody else published there at the same time
+├── TrackerError            GitLab did not do what was asked with an issue or merge request
+│   ├── TrackerRefused      it says no, for good: switched off, archived, no right to write
+│   ├── TrackerUnsure       nobody knows whether it was done: time-out, reset, 5xx
+│   └── TrackerStopped      nothing more in this run: it asks to wait, or the token is refused
 ├── StoreError              the store cannot be opened, read or written (exit code 1)
 │   └── StoreConflict       somebody else saved a pass of the same source meanwhile
 ├── LeadLost                another replica leads now; nothing was published
@@ -50,6 +54,22 @@ class PublishError(FesterError):
 
 class PublishConflict(PublishError):
     """Another publisher wrote to the same destination meanwhile; run again to publish on top."""
+
+
+class TrackerError(FesterError):
+    """GitLab did not do what was asked with an issue or a merge request."""
+
+
+class TrackerRefused(TrackerError):
+    """GitLab says no: issues are switched off, the project archived, or the token too weak."""
+
+
+class TrackerUnsure(TrackerError):
+    """The answer was lost, so it may be done or not; the next run looks before it acts."""
+
+
+class TrackerStopped(TrackerError):
+    """GitLab asks to wait, or refuses the token; what is left is left to the next run."""
 
 
 class StoreError(FesterError):

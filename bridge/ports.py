@@ -14,7 +14,7 @@ a factory:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
@@ -22,6 +22,16 @@ from bridge.model.entities import Ref
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
 from bridge.model.memory import Memory, PassRecord
+from bridge.model.remediation import (
+    Case,
+    IssueChange,
+    IssueKey,
+    Listing,
+    NewIssue,
+    RemediationRun,
+    RemediationState,
+    SeenIssue,
+)
 from bridge.model.runs import Artifact, Processed, Receipt
 from bridge.model.scores import RollupDay, Rubric, Scoreboard, ScoreDay
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
@@ -174,3 +184,41 @@ class ScoreStore(Protocol):
         self, source: str, entities: Sequence[Ref], day: date
     ) -> Mapping[Ref, ScoreDay]:
         """How the scores stood at the end of a day; entities that had none are left out."""
+
+
+class RemediationStore(Protocol):
+    """Keeps what remediation must know between runs. Every method raises `StoreError`."""
+
+    async def load(self, source: str) -> RemediationState:
+        """All streaks and cases of a source."""
+
+    async def save(self, source: str, before: RemediationState, after: RemediationState) -> None:
+        """Replace `before` by `after` in one transaction, writing only what differs."""
+
+    async def put_case(self, source: str, case: Case) -> None:
+        """Remember one case; used before and after each write to GitLab."""
+
+    async def drop_case(self, source: str, key: IssueKey) -> None:
+        """Forget one case: it was never made."""
+
+    async def record_run(self, source: str, run: RemediationRun) -> None:
+        """Add a run's account; the oldest ones are forgotten."""
+
+    async def latest_run(self, source: str) -> RemediationRun | None:
+        """The account of the run that was recorded last."""
+
+
+class IssueTracker(Protocol):
+    """Issues in GitLab. Writes raise `TrackerError`; what it means stands in its subclasses."""
+
+    async def listing(self, known: Collection[tuple[int, int]]) -> Listing:
+        """All issues that carry our label; `known` (project, iid) must be accounted for.
+
+        Never raises: what went wrong is in the listing.
+        """
+
+    async def open(self, issue: NewIssue) -> SeenIssue:
+        """Make an issue."""
+
+    async def change(self, change: IssueChange) -> SeenIssue:
+        """Change an issue's texts, or its state, or both, in one request."""

@@ -26,6 +26,7 @@ from bridge.history.facts import FactHistory, SqlFactStore
 from bridge.history.faults import explained
 from bridge.history.hints import Hints
 from bridge.history.lease import Lease
+from bridge.history.remediation import SqlRemediation
 from bridge.history.scores import ScoreHistory, SqlScoreStore
 from bridge.history.sourced import CHUNK, claim_source, parts_of, source_id_of, source_name
 from bridge.history.tables import catalog_slices, manifests, passes, projects, sources
@@ -120,6 +121,7 @@ class SqlStore:
         self.lease = Lease(self._writing, self._reading)
         self._slices: Recent[Ref, rows.Values] = Recent()
         self.hints = Hints(self._writing, self._reading)
+        self.remediation = SqlRemediation(self._writing, self._reading)
 
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""

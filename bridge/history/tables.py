@@ -199,3 +199,41 @@ leases = Table(
     Column("expires", BigInteger, nullable=False),  # microseconds since 1970, UTC
     Column("fence", BigInteger, nullable=False),
 )
+
+# What remediation knows of each service's checks, and each issue of ours.
+remediation_streaks = Table(
+    "fester_remediation_streaks",
+    metadata,
+    _source_column(key=True),
+    Column("entity", Text, primary_key=True),
+    Column("body", Text, nullable=False),  # JSON
+)
+
+remediation_cases = Table(
+    "fester_remediation_cases",
+    metadata,
+    _source_column(key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entity", Text, primary_key=True),
+    Column("check_id", Text, primary_key=True),
+    Column("body", Text, nullable=False),  # JSON
+)
+
+remediation_runs = Table(
+    "fester_remediation_runs",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _source_column(key=False),
+    Column("body", LargeBinary, nullable=False),  # packed JSON
+    Index("fester_remediation_runs_by_source", "source_id", "id"),
+)
+
+# What a weekly digest compares with, and to whom it was sent.
+digests = Table(
+    "fester_digests",
+    metadata,
+    _source_column(key=True),
+    Column("week", String(10), primary_key=True),  # ISO, "2026-W48"
+    Column("body", LargeBinary, nullable=False),  # packed JSON
+    Column("sent", Text, nullable=False),  # the teams, as a JSON list
+)

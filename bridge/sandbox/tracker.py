@@ -73,12 +73,16 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One thing that somebody did; `what` is created, closed, reopened, edited or commented."""
+    """One thing that somebody did: created, closed, reopened, merged, edited, labelled, commented.
+
+    `text` is the description right after it.
+    """
 
     what: str
     at: datetime
     by: SandboxUser
     thing: Thing
+    text: str
 
 
 class People:
@@ -163,8 +167,8 @@ class Tracker:
         # Without a licence an issue has one assignee; the others are dropped without a word.
         thing.assignees = list(assignees)[:1]
         self._things.setdefault(project_id, {})[iid] = thing
-        self._happened("created", by, thing)
         thing.description = self._interpreted(description, by, thing)
+        self._happened("created", by, thing)
         return thing
 
     def close(self, project_id: int, iid: int, by: SandboxUser = SOMEBODY) -> None:
@@ -190,9 +194,9 @@ class Tracker:
         _check(thing.title if title is None else title, description or "")
         thing.title = thing.title if title is None else title
         thing.due_date = due_date or thing.due_date
-        self._happened("edited", by, thing)
         if description is not None:
             thing.description = self._interpreted(description, by, thing)
+        self._happened("edited", by, thing)
 
     def label(self, project_id: int, iid: int, *labels: str, by: SandboxUser = SOMEBODY) -> None:
         """Add labels; of a scope (`scope::value`) the newest stays."""
@@ -245,7 +249,7 @@ class Tracker:
 
     def _happened(self, what: str, by: SandboxUser, thing: Thing) -> None:
         thing.updated_at = self.clock()
-        self.events.append(Happened(what, thing.updated_at, by, thing))
+        self.events.append(Happened(what, thing.updated_at, by, thing, thing.description))
 
     def _interpreted(self, text: str, by: SandboxUser, thing: Thing) -> str:
         """The text without its quick actions, which are carried out; mentions tell people."""

@@ -1,0 +1,268 @@
+"""What Ox does about a deficiency: issues under one key each, and why each step is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from bridge.model.entities import Ref
+
+# The check of the one issue that lists everything which is no gate; no check's id is like this.
+CHECKLIST = "*"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IssueKey:
+    """Names one issue for ever: of one project, about one entity, for one check (or the list)."""
+
+    project_id: int
+    entity: Ref
+    check: str
+
+    def __str__(self) -> str:
+        return f"{self.project_id} {self.entity} {self.check}"
+
+
+class Course(StrEnum):
+    """Which way a check went when it was last looked at."""
+
+    NEW = ""  # never known yet
+    PASS = "pass"  # noqa: S105 — a verdict, not a password
+    FAIL = "fail"
+    GONE = "gone"  # no longer applies
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """How often in a row (up to two) fresh evidence said the same about one check.
+
+    `evidence_at` is when the evidence that was counted last was seen: only later evidence counts.
+    `baseline` marks a failure that was there when Ox first looked at the check.
+    """
+
+    course: Course = Course.NEW
+    count: int = 0
+    evidence_at: datetime | None = None
+    baseline: bool = False
+
+    @property
+    def sure(self) -> bool:
+        """Whether it was seen twice, so that it may be acted on."""
+        return self.count >= 2
+
+
+class CaseStatus(StrEnum):
+    """How an issue of ours stands."""
+
+    OPENING = "opening"  # the intent is recorded; whether GitLab took it is not known yet
+    OPENED = "opened"
+    SNOOZED = "snoozed"  # a person closed it while it failed
+    WAIVED = "waived"  # a person put the waiver's label on it
+    FIXED = "fixed"  # closed because it passes, or no longer applies
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One issue (or merge request) of ours, as it is remembered.
+
+    `checks` are those it lists. `held` are the checks that a person closed while they failed and
+    that have not passed since: they alone never open it again. `until` ends a snooze,
+    `waived_until` the waiver of a label that is on it now.
+    `kept` says that a person opened it again although it passes: then it is not closed. `intent`
+    names a write whose outcome is not known ("open", "edit", "close", "reopen").
+    """
+
+    key: IssueKey
+    status: CaseStatus
+    since: datetime
+    iid: int = 0
+    url: str = ""
+    digest: str = ""
+    checks: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    until: datetime | None = None
+    waived_until: datetime | None = None
+    kept: bool = False
+    intent: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenIssue:
+    """An issue as GitLab lists it. `ours`: its author is the token's user."""
+
+    project_id: int
+    iid: int
+    opened: bool
+    ours: bool
+    url: str = ""
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    closed_at: datetime | None = None
+    closed_by_us: bool = False
+    due: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All issues that carry our label; with `failure`, what is missing means nothing.
+
+    `deleted` are issues of ours that GitLab says are no more (404), by project and iid;
+    `doubtful` are projects of which something known could not be read, and why.
+    """
+
+    issues: tuple[SeenIssue, ...] = ()
+    failure: str = ""
+    deleted: frozenset[tuple[int, int]] = frozenset()
+    doubtful: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewIssue:
+    """An issue to make. `assignee` is a user name; "" for nobody."""
+
+    project_id: int
+    title: str
+    text: str
+    labels: tuple[str, ...]
+    assignee: str = ""
+    confidential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IssueChange:
+    """What to change about an issue; None or "" leaves it. `state` is "close" or "reopen"."""
+
+    project_id: int
+    iid: int
+    title: str | None = None
+    text: str | None = None
+    state: str = ""
+
+
+class ActionKind(StrEnum):
+    """What is done, or has been noticed."""
+
+    OPEN = "open"
+    REOPEN = "reopen"
+    EDIT = "edit"
+    CLOSE = "close"
+    DEFER = "defer"  # would be opened; a cap, a failed listing or a pause keeps it for later
+    SNOOZE = "snooze"  # noticed: a person closed it
+    WAIVE = "waive"  # noticed: a person put the label on it
+    ADOPT = "adopt"  # noticed: an issue of ours that the store did not know
+    SETTLE = "settle"  # noticed: something else about a case changed in GitLab
+    MERGE_REQUEST = "merge-request"
+    SKIP = "skip"  # cannot be done here, and that is no failure: issues are switched off
+
+    @property
+    def writes(self) -> bool:
+        """Whether GitLab is changed by it."""
+        return self in _WRITING
+
+
+_WRITING = frozenset(
+    {
+        ActionKind.OPEN,
+        ActionKind.REOPEN,
+        ActionKind.EDIT,
+        ActionKind.CLOSE,
+        ActionKind.MERGE_REQUEST,
+    }
+)
+
+
+class Outcome(StrEnum):
+    """What became of an action."""
+
+    PLANNED = "planned"  # not carried out: plan-only
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOTED = "noted"  # there was nothing to write
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An issue's texts; `digest` changes only when an edit is worth making."""
+
+    title: str
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One step with the reason for it, in a sentence part that a person can read.
+
+    `case` is what is remembered once it is done (for a write: apart from what GitLab answers).
+    """
+
+    kind: ActionKind
+    key: IssueKey
+    project: str
+    reason: str
+    checks: tuple[str, ...] = ()
+    case: Case | None = None
+    draft: Draft | None = field(default=None, repr=False)
+    applies: bool = False  # whether the project's group has remediation switched on
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """An action with what became of it."""
+
+    action: Action
+    outcome: Outcome
+    detail: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A check on which so many services flipped at once that the check is in doubt."""
+
+    check: str
+    flipped: int
+    known: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.check} is paused: {self.flipped} of {self.known} services flipped at once, so "
+            "the check is in doubt, not the services"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RemediationRun:
+    """The account of one run; `stopped` says why the rest was left ("": nothing was left)."""
+
+    at: datetime
+    applied: bool
+    records: tuple[ActionRecord, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    baseline: int = 0  # failures that were there before
+    listing_failure: str = ""
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemediationState:
+    """All that is remembered between runs."""
+
+    streaks: Mapping[Ref, Mapping[str, Streak]] = field(default_factory=dict)
+    cases: Mapping[IssueKey, Case] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entity's issues go, and who is told: filled from the catalog and the settings."""
+
+    project_id: int
+    project: str  # full path
+    title: str  # the entity's title, a stranger's text
+    owner: str = ""  # the owner's reference
+    web_url: str = ""
+    default_branch: str = ""

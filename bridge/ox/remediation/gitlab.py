@@ -1,0 +1,272 @@
+"""Issues in GitLab through python-gitlab, in a bounded number of worker threads.
+
+python-gitlab is synchronous. A client of its own for each thread, because a `requests.Session` is
+not meant to be shared; no request that writes is ever repeated by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import gitlab
+import requests
+from gitlab.exceptions import (
+    GitlabAuthenticationError,
+    GitlabError,
+    GitlabHttpError,
+    GitlabParsingError,
+)
+
+from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.model.remediation import IssueChange, Listing, NewIssue, SeenIssue
+from bridge.ox.remediation.wording import plain
+
+THREADS = 4
+TIMEOUT = 30.0
+LOOKED_FOR = 50  # issues missing from a listing that are asked for one by one
+PAGE = 100
+# A listing that never ends must not fill the memory: 100,000 issues.
+PAGES = 1000
+
+Answer = TypeVar("Answer")
+
+
+class _Client(gitlab.Gitlab):
+    """A client for which a 429 is the run's end, not a thread's sleep of unknown length."""
+
+    def http_request(self, *arguments: Any, **options: Any) -> requests.Response:
+        """As the original, without waiting."""
+        return super().http_request(*arguments, **{"obey_rate_limit": False, **options})
+
+
+class GitLabIssues:
+    """A `bridge.ports.IssueTracker`. `group` limits the listing to one group ("": everything)."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        label: str,
+        group: str = "",
+        threads: int = THREADS,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._label = label
+        self._group = group
+        self._bot = 0
+        self._members: dict[tuple[int, str], int] = {}
+        self._clients: asyncio.Queue[gitlab.Gitlab] = asyncio.Queue()
+        for _ in range(threads):
+            self._clients.put_nowait(
+                _Client(
+                    url,
+                    private_token=token,
+                    timeout=timeout,
+                    per_page=PAGE,
+                    retry_transient_errors=False,
+                    user_agent="fester",
+                )
+            )
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        while not self._clients.empty():
+            self._clients.get_nowait().session.close()
+
+    async def listing(self, known: Collection[tuple[int, int]]) -> Listing:
+        """All issues with our label; what is missing of `known` is asked for one by one."""
+        try:
+            issues = await self._in_thread(self._list)
+        except TrackerError as error:
+            return Listing(failure=str(error))
+        listed = {(seen.project_id, seen.iid) for seen in issues}
+        missing = sorted(set(known) - listed)
+        if len(missing) > LOOKED_FOR:
+            said = f"{len(missing)} of {len(set(known))} issues that are known are not in it"
+            return Listing(tuple(issues), failure=said)
+        return await self._completed(issues, missing)
+
+    async def open(self, issue: NewIssue) -> SeenIssue:
+        """Make an issue. Raises `TrackerError`."""
+        assignee = await self._assignee(issue)
+
+        def create(client: gitlab.Gitlab) -> SeenIssue:
+            body: dict[str, Any] = {
+                "title": issue.title,
+                "description": issue.text,
+                "labels": list(issue.labels),
+            }
+            if assignee:
+                body["assignee_ids"] = [assignee]
+            if issue.confidential:
+                body["confidential"] = True
+            made = client.projects.get(issue.project_id, lazy=True).issues.create(body)
+            return self._seen(made.attributes)
+
+        return await self._in_thread(create)
+
+    async def change(self, change: IssueChange) -> SeenIssue:
+        """Change texts, state or both, in one request. Raises `TrackerError`."""
+
+        def update(client: gitlab.Gitlab) -> SeenIssue:
+            body: dict[str, Any] = {}
+            if change.title is not None:
+                body["title"] = change.title
+            if change.text is not None:
+                body["description"] = change.text
+            if change.state:
+                body["state_event"] = change.state
+            project = client.projects.get(change.project_id, lazy=True)
+            return self._seen(dict(project.issues.update(change.iid, body)))
+
+        return await self._in_thread(update)
+
+    def _list(self, client: gitlab.Gitlab) -> list[SeenIssue]:
+        bot = self._own_id(client)
+        asked: dict[str, Any] = {
+            "labels": [self._label],
+            "author_id": bot,
+            "scope": "all",
+            "state": "all",
+            "order_by": "created_at",
+            "sort": "asc",
+            "per_page": PAGE,
+        }
+        issues = client.groups.get(self._group, lazy=True).issues if self._group else client.issues
+        found: list[SeenIssue] = []
+        for page in range(1, PAGES + 1):
+            rows = issues.list(page=page, **asked)
+            found += [self._seen(row.attributes) for row in rows]
+            if len(rows) < PAGE:
+                return found
+        raise TrackerRefused(f"more than {PAGE * PAGES} issues carry the label {self._label!r}")
+
+    async def _completed(self, issues: list[SeenIssue], missing: list[tuple[int, int]]) -> Listing:
+        """What the listing left out: gone, without our label, unreadable; or the listing lies."""
+        deleted: set[tuple[int, int]] = set()
+        doubtful: dict[int, str] = {}
+        left_out = 0
+        for project_id, iid in missing:
+            try:
+                seen, labels = await self._in_thread(self._get(project_id, iid))
+            except TrackerError as error:
+                if _status(error) == 404:
+                    deleted.add((project_id, iid))
+                else:
+                    doubtful[project_id] = f"issue {iid} could not be read: {error}"
+                continue
+            issues.append(seen)
+            left_out += self._label in labels
+        failure = f"it left out {left_out} issues that are there" if left_out else ""
+        return Listing(tuple(issues), failure, frozenset(deleted), doubtful)
+
+    def _get(
+        self, project_id: int, iid: int
+    ) -> Callable[[gitlab.Gitlab], tuple[SeenIssue, tuple[str, ...]]]:
+        def get(client: gitlab.Gitlab) -> tuple[SeenIssue, tuple[str, ...]]:
+            found = client.projects.get(project_id, lazy=True).issues.get(iid)
+            seen = self._seen(found.attributes)
+            return seen, seen.labels
+
+        return get
+
+    async def _assignee(self, issue: NewIssue) -> int:
+        """The member's id; 0 when nobody is to be assigned or the name is no member's."""
+        if not issue.assignee:
+            return 0
+        place = (issue.project_id, issue.assignee)
+        if place not in self._members:
+
+            def look(client: gitlab.Gitlab) -> int:
+                members = client.projects.get(issue.project_id, lazy=True).members_all
+                found = members.list(query=issue.assignee, per_page=PAGE, page=1)
+                ids = [one.id for one in found if one.username == issue.assignee]
+                return int(ids[0]) if ids else 0
+
+            self._members[place] = await self._in_thread(look)
+        return self._members[place]
+
+    def _own_id(self, client: gitlab.Gitlab) -> int:
+        if not self._bot:
+            client.auth()
+            self._bot = int(client.user.id) if client.user is not None else 0
+        return self._bot
+
+    def _seen(self, row: dict[str, Any]) -> SeenIssue:
+        closer = row.get("closed_by") or {}
+        author = row.get("author") or {}
+        return SeenIssue(
+            project_id=int(row["project_id"]),
+            iid=int(row["iid"]),
+            opened=row.get("state") == "opened",
+            ours=bool(self._bot) and author.get("id") == self._bot,
+            url=str(row.get("web_url") or ""),
+            description=str(row.get("description") or ""),
+            labels=tuple(str(label) for label in row.get("labels") or ()),
+            closed_at=_moment(row.get("closed_at")),
+            closed_by_us=bool(self._bot) and closer.get("id") == self._bot,
+            due=date.fromisoformat(row["due_date"]) if row.get("due_date") else None,
+        )
+
+    async def _in_thread(self, work: Callable[[gitlab.Gitlab], Answer]) -> Answer:
+        async with self._client() as client:
+            return await asyncio.to_thread(_explained, client, work)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[gitlab.Gitlab]:
+        client = await self._clients.get()
+        try:
+            yield client
+        finally:
+            self._clients.put_nowait(client)
+
+
+class _Answered(TrackerRefused):
+    """A refusal with its HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def _status(error: TrackerError) -> int:
+    return error.status if isinstance(error, _Answered) else 0
+
+
+def _explained(client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer]) -> Answer:
+    """Do it; raise `TrackerError` with what happens next for whatever goes wrong."""
+    try:
+        return work(client)
+    except (GitlabAuthenticationError, GitlabHttpError) as error:
+        raise _by_status(error) from error
+    except GitlabParsingError as error:
+        raise TrackerUnsure(f"GitLab's answer was no JSON: {plain(error)}") from error
+    except GitlabError as error:
+        raise _by_status(error) from error
+    except requests.RequestException as error:
+        raise TrackerUnsure(f"GitLab did not answer: {type(error).__name__}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrackerUnsure(f"GitLab's answer was not understood: {plain(error)}") from error
+
+
+def _by_status(error: GitlabError) -> TrackerError:
+    status, said = int(error.response_code or 0), plain(error.error_message or error)
+    if status == 429:
+        return TrackerStopped("GitLab asks to wait (429); what is left is done in the next run")
+    if status in (401, 403) and "insufficient_scope" in str(error.response_body):
+        advice = "give GITLAB_TOKEN the scope `api`, or leave remediation plan-only"
+        return TrackerStopped(f"the token may not write ({status}): {advice}")
+    if status == 401:
+        return TrackerStopped("GitLab refuses the token (401): check GITLAB_TOKEN")
+    if 400 <= status < 500:
+        return _Answered(f"GitLab refused ({status}): {said}", status)
+    return TrackerUnsure(f"GitLab failed ({status or 'no status'}): {said}")
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None

@@ -1,0 +1,195 @@
+"""What people did to our issues since the last run. Pure: cases and a listing in, cases out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+
+from bridge.model.remediation import (
+    Action,
+    ActionKind,
+    Case,
+    CaseStatus,
+    IssueKey,
+    Listing,
+    SeenIssue,
+)
+from bridge.ox.remediation.marker import key_hash, read_marker
+
+WAIVER_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How long a person's word holds, and by which label a waiver is given."""
+
+    snooze: timedelta = timedelta(days=30)
+    waive_label: str = "ox::waived"
+
+
+class Shelf:
+    """A listing, to be looked up by number and by marker."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self._by_iid = {(seen.project_id, seen.iid): seen for seen in listing.issues}
+        self._by_hash: dict[tuple[int, str], SeenIssue] = {}
+        for seen in sorted(listing.issues, key=lambda seen: seen.iid):
+            marker = read_marker(seen.description) if seen.ours else None
+            if marker is not None:  # of two with one marker the older counts
+                self._by_hash.setdefault((seen.project_id, marker[0]), seen)
+
+    def find(self, case: Case) -> SeenIssue | None:
+        """A case's issue: by its number, else by its marker."""
+        found = self._by_iid.get((case.key.project_id, case.iid)) if case.iid else None
+        return found or self.marked(case.key)
+
+    def marked(self, key: IssueKey) -> SeenIssue | None:
+        """The issue that carries this key's marker and that we wrote."""
+        return self._by_hash.get((key.project_id, key_hash(key)))
+
+
+def suspicion(cases: Iterable[Case], listing: Listing) -> str:
+    """Why a listing cannot be trusted; "" when it can. Then nothing may be written."""
+    if listing.failure:
+        return f"listing the issues failed: {listing.failure}"
+    listed = {(seen.project_id, seen.iid) for seen in listing.issues} | listing.deleted
+    known = {
+        (case.key.project_id, case.iid)
+        for case in cases
+        if case.iid and case.key.project_id not in listing.doubtful
+    }
+    missing = known - listed
+    if missing:
+        return (
+            f"the listing of issues is not whole: {len(missing)} of {len(known)} that the store "
+            "knows are not in it"
+        )
+    return ""
+
+
+def notice(
+    cases: Mapping[IssueKey, Case], shelf: Shelf, habits: Habits, now: datetime
+) -> tuple[dict[IssueKey, Case], list[Action]]:
+    """The cases as GitLab has them now, and what was noticed."""
+    after: dict[IssueKey, Case] = {}
+    noticed: list[Action] = []
+    for key, case in cases.items():
+        if (key.project_id, case.iid) in shelf.listing.deleted:
+            found, kind = _deleted(case, habits, now), ActionKind.SNOOZE
+        else:
+            seen = shelf.find(case)
+            if seen is None:
+                after[key] = case
+                continue
+            found, kind = _compared(case, seen, habits, now)
+        after[key] = found
+        if found != case:
+            said = found.reason or "it was found again by its marker"
+            noticed.append(Action(kind, key, "", said, found.checks, found, None, True))
+    return after, noticed
+
+
+def adopted(key: IssueKey, seen: SeenIssue, habits: Habits, now: datetime) -> Case:
+    """A case made from an issue of ours that the store does not know."""
+    digest = (read_marker(seen.description) or ("", ""))[1]
+    case = Case(key, CaseStatus.OPENED, now, seen.iid, seen.url, digest)
+    return _compared(case, seen, habits, now)[0]
+
+
+def _compared(
+    case: Case, seen: SeenIssue, habits: Habits, now: datetime
+) -> tuple[Case, ActionKind]:
+    digest = (read_marker(seen.description) or ("", case.digest))[1]
+    known = replace(case, iid=seen.iid, url=seen.url or case.url, digest=digest)
+    if case.status is CaseStatus.OPENING:
+        known = replace(known, status=CaseStatus.OPENED, intent="", since=now)
+        return _compared(known, seen, habits, now)[0], ActionKind.ADOPT
+    waived_until = _waiver_end(known, seen, habits, now)
+    known = replace(known, waived_until=waived_until)
+    if waived_until is not None and waived_until > now:
+        return _waived(known, seen, waived_until, now), ActionKind.WAIVE
+    if seen.opened:
+        return _open(known, now), ActionKind.SETTLE
+    return _closed(known, seen, habits, now)
+
+
+def _open(case: Case, now: datetime) -> Case:
+    if case.status is CaseStatus.OPENED:
+        return replace(case, intent="") if case.intent == "reopen" else case
+    ours = case.intent in ("reopen", "close") or case.status is CaseStatus.WAIVED
+    return replace(
+        case,
+        status=CaseStatus.OPENED,
+        since=now,
+        until=None,
+        held=(),
+        kept=not ours,
+        intent="",
+        reason="" if ours else "a person opened it again",
+    )
+
+
+def _closed(case: Case, seen: SeenIssue, habits: Habits, now: datetime) -> tuple[Case, ActionKind]:
+    if case.status in (CaseStatus.FIXED, CaseStatus.SNOOZED):
+        return replace(case, intent=""), ActionKind.SETTLE
+    at = seen.closed_at or now
+    if seen.closed_by_us or case.intent == "close":
+        return (
+            replace(case, status=CaseStatus.FIXED, since=at, intent="", until=None, kept=False),
+            ActionKind.SETTLE,
+        )
+    until = max(at + habits.snooze, case.until or at)
+    said = f"a person closed it; it stays closed at least until {until:%Y-%m-%d}"
+    return (
+        replace(
+            case,
+            status=CaseStatus.SNOOZED,
+            since=at,
+            until=until,
+            held=case.checks,
+            kept=False,
+            intent="",
+            reason=said,
+        ),
+        ActionKind.SNOOZE,
+    )
+
+
+def _deleted(case: Case, habits: Habits, now: datetime) -> Case:
+    """Somebody who may delete issues did; the next one will have another number."""
+    said = f"a person deleted it; none is opened before {now + habits.snooze:%Y-%m-%d}"
+    return Case(
+        case.key,
+        CaseStatus.SNOOZED,
+        now,
+        checks=case.checks,
+        held=case.checks,
+        until=now + habits.snooze,
+        reason=said,
+    )
+
+
+def _waiver_end(case: Case, seen: SeenIssue, habits: Habits, now: datetime) -> datetime | None:
+    """Until when the label holds: the issue's due date, or a bounded time since it was noticed."""
+    if habits.waive_label not in seen.labels:
+        return None
+    if seen.due is not None:
+        return datetime.combine(seen.due, time.max, UTC)
+    return case.waived_until or now + timedelta(days=WAIVER_DAYS)
+
+
+def _waived(case: Case, seen: SeenIssue, until: datetime, now: datetime) -> Case:
+    said = f"a person waived it by label until {until:%Y-%m-%d}"
+    held = () if seen.opened else case.checks
+    since = case.since if case.status is CaseStatus.WAIVED else now
+    return replace(
+        case,
+        status=CaseStatus.WAIVED,
+        since=since,
+        held=held,
+        kept=False,
+        intent="",
+        reason=said,
+    )

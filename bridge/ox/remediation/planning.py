@@ -1,0 +1,362 @@
+"""What is to be done about a board: state in, actions out. Pure; nothing here reads or writes.
+
+Every rule of "Remediation that people keep switched on" that is not about reading GitLab or
+counting results is in this module.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bridge.model.entities import Ref
+from bridge.model.remediation import (
+    CHECKLIST,
+    Action,
+    ActionKind,
+    Case,
+    CaseStatus,
+    Course,
+    Draft,
+    IssueKey,
+    Place,
+    Streak,
+)
+from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard
+from bridge.ox.remediation.noticing import Habits, Shelf, adopted
+
+Member = tuple[Check, CheckResult | None]
+Render = Callable[[IssueKey, Place, Sequence[Member]], Draft]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a project's group allows; `group` is its path, "" for everything else."""
+
+    group: str = ""
+    applies: bool = False
+    per_service: int = 3
+    per_run: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a plan is made from.
+
+    `doubt` says why the listing cannot be trusted ("" when it can); `paused` are checks in doubt.
+    `baseline` asks to open issues also for what failed before Ox first looked.
+    """
+
+    board: Scoreboard
+    checks: Mapping[str, Check]
+    places: Mapping[Ref, Place]
+    streaks: Mapping[Ref, Mapping[str, Streak]]
+    cases: Mapping[IssueKey, Case]
+    shelf: Shelf
+    render: Render
+    policy: Callable[[Place], Policy]
+    now: datetime
+    habits: Habits = field(default_factory=Habits)
+    per_run: int = 20
+    doubt: str = ""
+    doubtful: Mapping[int, str] = field(default_factory=dict)
+    paused: Collection[str] = ()
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The actions in the order in which they are to be taken, and the cases as they stand now."""
+
+    actions: tuple[Action, ...]
+    cases: Mapping[IssueKey, Case]
+
+
+def plan(situation: Situation) -> Planned:
+    """What to do, why, and what is left for later."""
+    planner = _Planner(situation)
+    for ref in sorted(situation.places):
+        planner.service(ref)
+    planner.leftovers()
+    upkeep = [_postponed(action, situation.doubt) for action in planner.upkeep]
+    return Planned((*upkeep, *planner.within_caps()), planner.cases)
+
+
+def _postponed(action: Action, doubt: str) -> Action:
+    """The action itself; deferred if it writes while the listing is in doubt."""
+    if not doubt or not action.kind.writes:
+        return action
+    return replace(action, kind=ActionKind.DEFER, reason=doubt, case=None)
+
+
+class _Planner:
+    """One plan in the making: upkeep of issues that exist, and wishes for new ones."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.s = situation
+        self.cases = dict(situation.cases)
+        self.upkeep: list[Action] = []
+        self.wishes: list[tuple[tuple[object, ...], Action]] = []
+
+    def service(self, ref: Ref) -> None:
+        """Everything about one service."""
+        score = self.s.board.scores.get(ref)
+        if score is None:
+            return
+        place = self.s.places[ref]
+        results = {r.check: r for r in score.results if r.check in self.s.checks}
+        listed = [check for check, result in results.items() if not result.gate]
+        gates = [check for check, result in results.items() if result.gate]
+        for check in gates:
+            self._issue(IssueKey(place.project_id, ref, check), place, score, results, [check])
+        self._issue(IssueKey(place.project_id, ref, CHECKLIST), place, score, results, listed)
+
+    def leftovers(self) -> None:
+        """Issues whose service, project or check is no longer what it was: nobody else will."""
+        for key, case in list(self.cases.items()):
+            if case.status is not CaseStatus.OPENED or case.kept:
+                continue
+            score = self.s.board.scores.get(key.entity)
+            place = self.s.places.get(key.entity)
+            moved = place is not None and place.project_id != key.project_id
+            if moved:
+                self._close(case, f"{key.entity} now comes from {place.project if place else ''}")
+            elif score is None:
+                streaks = self.s.streaks.get(key.entity, {})
+                if case.checks and all(_gone(streaks.get(check)) for check in case.checks):
+                    self._close(case, "the service is no longer in the catalog")
+            elif key.check != CHECKLIST and not _is_gate(score, key.check):
+                streak = self.s.streaks.get(key.entity, {}).get(key.check)
+                if _gone(streak):
+                    self._close(case, "the check no longer applies")
+                elif _listed(score, key.check):
+                    self._close(case, "it is no gate any more and stands in the checklist")
+
+    def within_caps(self) -> list[Action]:
+        """The wishes, most pressing first; what is above a cap is deferred with the reason."""
+        actions: list[Action] = []
+        opened = Counter(
+            case.key.entity
+            for case in self.cases.values()
+            if case.status is CaseStatus.OPENED and _is_issue(case.key)
+        )
+        ran: Counter[bool] = Counter()
+        by_policy: Counter[Policy] = Counter()
+        for _, action in sorted(self.wishes, key=lambda wish: wish[0]):
+            place = self.s.places[action.key.entity]
+            policy = self.s.policy(place)
+            reason = self._hindrance(action.key)
+            if not reason and opened[action.key.entity] >= policy.per_service:
+                reason = f"the service has {opened[action.key.entity]} open issues already"
+            if not reason and by_policy[policy] >= policy.per_run:
+                reason = f"{policy.per_run} issues are opened in this run already"
+            if not reason and ran[policy.applies] >= self.s.per_run:
+                reason = f"{self.s.per_run} issues are opened in this run already"
+            if reason:
+                actions.append(replace(action, kind=ActionKind.DEFER, reason=reason, case=None))
+                continue
+            opened[action.key.entity] += 1
+            by_policy[policy] += 1
+            ran[policy.applies] += 1
+            actions.append(action)
+        return actions
+
+    def _hindrance(self, key: IssueKey) -> str:
+        return self.s.doubt or self.s.doubtful.get(key.project_id, "")
+
+    def _issue(
+        self,
+        key: IssueKey,
+        place: Place,
+        score: Score,
+        results: Mapping[str, CheckResult],
+        checks: Sequence[str],
+    ) -> None:
+        streaks = self.s.streaks.get(key.entity, {})
+        failing = [check for check in checks if self._fails(results[check], streaks.get(check))]
+        case = self.cases.get(key)
+        if case is None:
+            seen = self.s.shelf.marked(key)
+            if seen is not None:
+                case = adopted(key, seen, self.s.habits, self.s.now)
+                if case.status is CaseStatus.SNOOZED:
+                    case = replace(case, held=tuple(checks))
+                self.cases[key] = case
+                said = "an issue with our marker is there already"
+                self._note(ActionKind.ADOPT, case, place, said)
+        if case is not None:
+            case = self._released(case, streaks)
+        if case is None or case.status in (CaseStatus.FIXED, CaseStatus.OPENING):
+            self._wish(key, place, score, results, failing=failing, case=case)
+        elif case.status is CaseStatus.SNOOZED:
+            fresh = [check for check in failing if check not in case.held]
+            if case.until is None or case.until <= self.s.now:
+                self._wish(key, place, score, results, failing=fresh, case=case)
+        elif case.status in (CaseStatus.OPENED, CaseStatus.WAIVED):
+            self._keep_true(case, place, results, failing, streaks)
+
+    def _fails(self, result: CheckResult, streak: Streak | None) -> bool:
+        """Whether it may lead to an issue: twice fresh, failing now, and not from before."""
+        if result.state is not CheckState.FAIL or streak is None or result.check in self.s.paused:
+            return False
+        return (
+            streak.sure
+            and streak.course is Course.FAIL
+            and (self.s.baseline or not streak.baseline)
+        )
+
+    def _released(self, case: Case, streaks: Mapping[str, Streak]) -> Case:
+        """What has passed since a person closed the issue is no longer held against it."""
+        held = tuple(c for c in case.held if not _passed(streaks.get(c)))
+        if held != case.held:
+            case = replace(case, held=held)
+            self.cases[case.key] = case
+        return case
+
+    def _wish(
+        self,
+        key: IssueKey,
+        place: Place,
+        score: Score,
+        results: Mapping[str, CheckResult],
+        *,
+        failing: Sequence[str],
+        case: Case | None,
+    ) -> None:
+        if not failing:
+            if case is not None and case.status is CaseStatus.OPENING:
+                del self.cases[key]  # it was never made, and nobody wants it any more
+            return
+        draft = self.s.render(key, place, [(self.s.checks[c], results[c]) for c in failing])
+        again = case is not None and bool(case.iid)
+        kind = ActionKind.REOPEN if again else ActionKind.OPEN
+        known = case or Case(key, CaseStatus.OPENING, self.s.now)
+        reason = _because(failing, "fails again after it had passed" if again else "fails")
+        # `status` stays what it was until it is done; an intent is recorded before the write.
+        wanted = replace(known, digest=draft.digest, checks=tuple(failing), reason=reason)
+        gate = key.check != CHECKLIST
+        weight = max(results[check].weight for check in failing)
+        tier = score.tier if score.tier is not None else 9
+        rank = (not gate, tier, -weight, str(key.entity), key.check)
+        self.wishes.append((rank, self._action(kind, wanted, place, reason, draft)))
+
+    def _keep_true(
+        self,
+        case: Case,
+        place: Place,
+        results: Mapping[str, CheckResult],
+        failing: Sequence[str],
+        streaks: Mapping[str, Streak],
+    ) -> None:
+        """Close what passes; change the text when it lists other checks than it should."""
+        stays = [c for c in case.checks if self._stays(c, results.get(c), streaks.get(c))]
+        # An adopted issue does not tell what it lists: what fails now is as good as it gets.
+        listed = list(dict.fromkeys([*stays, *failing]))
+        if case.kept:
+            if failing:
+                self.cases[case.key] = replace(case, kept=False)
+            return
+        if not listed:
+            if case.checks or self._all_sure(case.key, results, streaks):
+                self._close(case, self._why_closed(case, results))
+            return
+        if case.status is CaseStatus.WAIVED:
+            return
+        members = [(self.s.checks[c], results.get(c)) for c in sorted(listed)]
+        draft = self.s.render(case.key, place, members)
+        if draft.digest != case.digest:
+            added = [c for c in listed if c not in case.checks]
+            gone = [c for c in case.checks if c not in listed]
+            reason = _because(added, "fails too") if added else _because(gone, "is done")
+            if not added and not gone:
+                reason = "what it says has changed in the rubric or the templates"
+            wanted = replace(case, digest=draft.digest, checks=tuple(sorted(listed)))
+            self.upkeep.append(self._action(ActionKind.EDIT, wanted, place, reason, draft))
+        elif tuple(sorted(listed)) != tuple(sorted(case.checks)):
+            self.cases[case.key] = replace(case, checks=tuple(sorted(listed)))
+
+    def _stays(self, check: str, result: CheckResult | None, streak: Streak | None) -> bool:
+        if check not in self.s.checks:
+            return False
+        if result is not None and result.state is CheckState.WAIVED:
+            return False
+        if check in self.s.paused or streak is None:
+            return True
+        known = result is None or result.state.known or result.state is CheckState.NOT_APPLICABLE
+        return not (known and streak.sure and streak.course is not Course.FAIL)
+
+    def _all_sure(
+        self, key: IssueKey, results: Mapping[str, CheckResult], streaks: Mapping[str, Streak]
+    ) -> bool:
+        """Whether nothing that the issue may list can be failing."""
+        checks = (
+            [key.check]
+            if key.check != CHECKLIST
+            else [check for check, result in results.items() if not result.gate]
+        )
+        return all(
+            (streak := streaks.get(check)) is not None
+            and streak.sure
+            and streak.course is not Course.FAIL
+            for check in checks
+        )
+
+    def _why_closed(self, case: Case, results: Mapping[str, CheckResult]) -> str:
+        said = [
+            f"{check} is waived ({results[check].reason})"
+            for check in case.checks
+            if check in results and results[check].state is CheckState.WAIVED
+        ]
+        return "; ".join(said) or _because(case.checks, "passes or no longer applies")
+
+    def _close(self, case: Case, reason: str) -> None:
+        place = self.s.places.get(case.key.entity)
+        if place is None or place.project_id != case.key.project_id:
+            place = Place(case.key.project_id, f"project {case.key.project_id}", "")
+        wanted = replace(
+            case,
+            status=CaseStatus.FIXED,
+            since=self.s.now,
+            checks=(),
+            held=(),
+            until=None,
+            reason=reason,
+        )
+        self.upkeep.append(self._action(ActionKind.CLOSE, wanted, place, reason))
+
+    def _note(self, kind: ActionKind, case: Case, place: Place, reason: str) -> None:
+        self.upkeep.append(self._action(kind, case, place, reason))
+
+    def _action(
+        self, kind: ActionKind, case: Case, place: Place, reason: str, draft: Draft | None = None
+    ) -> Action:
+        applies = self.s.policy(place).applies
+        return Action(kind, case.key, place.project, reason, case.checks, case, draft, applies)
+
+
+def _passed(streak: Streak | None) -> bool:
+    return streak is not None and streak.sure and streak.course is Course.PASS
+
+
+def _gone(streak: Streak | None) -> bool:
+    return streak is None or (streak.sure and streak.course is Course.GONE)
+
+
+def _is_gate(score: Score, check: str) -> bool:
+    return any(result.check == check and result.gate for result in score.results)
+
+
+def _listed(score: Score, check: str) -> bool:
+    return any(result.check == check for result in score.results)
+
+
+def _is_issue(key: IssueKey) -> bool:
+    return not key.check.startswith("mr:")
+
+
+def _because(checks: Sequence[str], what: str) -> str:
+    shown = ", ".join(sorted(checks)[:5])
+    more = f" and {len(checks) - 5} more" if len(checks) > 5 else ""
+    return f"{shown}{more} {what}" if shown else what

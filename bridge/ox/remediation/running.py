@@ -1,0 +1,270 @@
+"""One run of remediation: look, plan, and carry out what is allowed; one at a time per source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from bridge.errors import TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.model.entities import Ref
+from bridge.model.remediation import (
+    Action,
+    ActionKind,
+    ActionRecord,
+    Case,
+    CaseStatus,
+    Draft,
+    IssueChange,
+    IssueKey,
+    NewIssue,
+    Outcome,
+    Place,
+    RemediationRun,
+    RemediationState,
+    SeenIssue,
+)
+from bridge.model.scores import Check, Scoreboard
+from bridge.ox.remediation.drafts import Contact, Drafts
+from bridge.ox.remediation.marker import replaced
+from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
+from bridge.ox.remediation.planning import Policy, Situation, plan
+from bridge.ox.remediation.streaks import Breaker, observe
+from bridge.ports import IssueTracker, RemediationStore
+
+log = structlog.get_logger()
+
+TURN = 600.0  # seconds that a lease lasts without being renewed
+
+
+class Turns(Protocol):
+    """Leases: of several replicas one has its turn."""
+
+    async def acquire(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
+        """Take the lease if it is free."""
+
+    async def renew(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
+        """Hold it longer; False when it is lost."""
+
+    async def release(self, name: str, holder: str) -> bool:
+        """Give it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say about issues."""
+
+    policy: Callable[[Place], Policy]
+    drafts: Drafts
+    habits: Habits = field(default_factory=Habits)
+    breaker: Breaker = field(default_factory=Breaker)
+    label: str = "ox"
+    confidential: bool = False
+    per_run: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one run is about. `accepted` are paused checks whose flips somebody believes.
+
+    `baseline` asks to open issues also for what failed before Ox first looked.
+    """
+
+    board: Scoreboard
+    checks: Mapping[str, Check]
+    places: Mapping[Ref, Place]
+    apply: bool = False
+    accepted: Collection[str] = ()
+    baseline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remediator:
+    """Remediation of one source. `holder` names this process among the replicas."""
+
+    source: str
+    store: RemediationStore
+    turns: Turns
+    tracker: IssueTracker
+    rules: Rules
+    holder: str
+    clock: Callable[[], datetime]
+
+    async def run(self, task: Task) -> RemediationRun | None:
+        """One run; None when another replica has its turn. Raises `StoreError` only."""
+        lease = f"remediation:{self.source}"
+        if not await self.turns.acquire(lease, self.holder, TURN, self.clock()):
+            return None
+        try:
+            run = await self._run(task, lease)
+        finally:
+            await self.turns.release(lease, self.holder)
+        await self.store.record_run(self.source, run)
+        for record in run.records:
+            if record.outcome is Outcome.FAILED:
+                log.warning(
+                    "A remediation could not be carried out",
+                    action="remediation_failed",
+                    key=str(record.action.key),
+                    project=record.action.project,
+                    kind=record.action.kind.value,
+                    reason=record.detail,
+                )
+        return run
+
+    async def _run(self, task: Task, lease: str) -> RemediationRun:
+        before = await self.store.load(self.source)
+        now, rules = self.clock(), self.rules
+        observed = observe(
+            before.streaks, task.board, rules.breaker, rubric=task.checks, accepted=task.accepted
+        )
+        known = {
+            (key.project_id, case.iid)
+            for key, case in before.cases.items()
+            if case.iid and not key.check.startswith("mr:")
+        }
+        listing = await self.tracker.listing(known)
+        issues = {k: c for k, c in before.cases.items() if not k.check.startswith("mr:")}
+        shelf, doubt = Shelf(listing), suspicion(issues.values(), listing)
+        cases, noticed = (issues, []) if doubt else notice(issues, shelf, rules.habits, now)
+        situation = Situation(
+            board=task.board,
+            checks=task.checks,
+            places=task.places,
+            streaks=observed.streaks,
+            cases=cases,
+            shelf=shelf,
+            render=rules.drafts.render,
+            policy=rules.policy,
+            now=now,
+            habits=rules.habits,
+            per_run=rules.per_run,
+            doubt=doubt,
+            doubtful=listing.doubtful,
+            paused=[pause.check for pause in observed.pauses],
+            baseline=task.baseline,
+        )
+        planned = plan(situation)
+        after = RemediationState(observed.streaks, {**before.cases, **planned.cases})
+        for key in cases.keys() - planned.cases.keys():
+            after = replace(after, cases={k: c for k, c in after.cases.items() if k != key})
+        await self.store.save(self.source, before, after)
+        hands = _Hands(self, shelf, lease, planned.cases, task.places)
+        records = [ActionRecord(_placed(action, task.places), Outcome.NOTED) for action in noticed]
+        for action in planned.actions:
+            records.append(await hands.carry_out(action, task.apply))
+        baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
+        return RemediationRun(
+            now, task.apply, tuple(records), observed.pauses, baseline, doubt, hands.stopped
+        )
+
+
+def _placed(action: Action, places: Mapping[Ref, Place]) -> Action:
+    place = places.get(action.key.entity)
+    return replace(action, project=place.project) if place is not None else action
+
+
+class _Hands:
+    """Carries actions out: the intent is remembered before each write, the outcome after it."""
+
+    def __init__(
+        self,
+        remediator: Remediator,
+        shelf: Shelf,
+        lease: str,
+        cases: Mapping[IssueKey, Case],
+        places: Mapping[Ref, Place],
+    ) -> None:
+        self.r = remediator
+        self.shelf = shelf
+        self.lease = lease
+        self.cases = cases
+        self.places = places
+        self.stopped = ""
+
+    async def carry_out(self, action: Action, apply: bool) -> ActionRecord:
+        """One action; whatever goes wrong with it is in the record and stops no other."""
+        if not action.kind.writes or action.case is None:
+            return ActionRecord(action, Outcome.NOTED, url=action.case.url if action.case else "")
+        if not (apply and action.applies):
+            return ActionRecord(action, Outcome.PLANNED, url=action.case.url)
+        if not self.stopped and not await self.r.turns.renew(
+            self.lease, self.r.holder, TURN, self.r.clock()
+        ):
+            self.stopped = "another replica took over"
+        if self.stopped:
+            return ActionRecord(action, Outcome.PLANNED, self.stopped, action.case.url)
+        return await self._write(action, action.case)
+
+    async def _write(self, action: Action, wanted: Case) -> ActionRecord:
+        store, source, now = self.r.store, self.r.source, self.r.clock()
+        before = self.cases.get(action.key)
+        intended = replace(before or wanted, intent=action.kind.value)
+        if action.kind in (ActionKind.OPEN, ActionKind.REOPEN):
+            # The texts and checks of what is being made, so that it can be taken up by its marker.
+            intended = replace(
+                intended,
+                checks=wanted.checks,
+                status=CaseStatus.OPENING if action.kind is ActionKind.OPEN else intended.status,
+            )
+        await store.put_case(source, intended)
+        try:
+            seen, detail = await self._request(action, wanted)
+        except TrackerUnsure as error:
+            return ActionRecord(action, Outcome.FAILED, f"{error}", wanted.url)
+        except (TrackerRefused, TrackerStopped) as error:
+            if before is not None:
+                await store.put_case(source, before)
+            else:
+                await store.drop_case(source, action.key)
+            if isinstance(error, TrackerStopped):
+                self.stopped = str(error)
+            opening = action.kind is ActionKind.OPEN
+            refused = isinstance(error, TrackerRefused) and opening
+            outcome = Outcome.SKIPPED if refused else Outcome.FAILED
+            return ActionRecord(action, outcome, str(error), wanted.url)
+        done = _done(action.kind, wanted, seen, now)
+        await store.put_case(source, done)
+        return ActionRecord(replace(action, case=done), Outcome.DONE, detail, done.url)
+
+    async def _request(self, action: Action, wanted: Case) -> tuple[SeenIssue | None, str]:
+        """The one request to GitLab, and what there is to say about it."""
+        project_id, draft = action.key.project_id, action.draft
+        if action.kind is ActionKind.OPEN and draft is not None:
+            return await self.r.tracker.open(self._new(action, draft)), ""
+        if action.kind is ActionKind.CLOSE:
+            change = IssueChange(project_id, wanted.iid, state="close")
+            return await self.r.tracker.change(change), ""
+        assert draft is not None
+        seen = self.shelf.find(wanted)
+        text = replaced(seen.description, draft.text) if seen is not None else None
+        state = "reopen" if action.kind is ActionKind.REOPEN else ""
+        if text is None and not state:
+            return seen, "a person rewrote the description, so it is left as it is"
+        title = draft.title if text is not None else None
+        change = IssueChange(project_id, wanted.iid, title, text, state)
+        return await self.r.tracker.change(change), ""
+
+    def _new(self, action: Action, draft: Draft) -> NewIssue:
+        rules, place = self.r.rules, self.places[action.key.entity]
+        contact = rules.drafts.contacts.get(place.owner, Contact())
+        return NewIssue(
+            action.key.project_id,
+            draft.title,
+            draft.text,
+            (rules.label,),
+            contact.assignee,
+            rules.confidential,
+        )
+
+
+def _done(kind: ActionKind, wanted: Case, seen: SeenIssue | None, now: datetime) -> Case:
+    """What is remembered after a write that GitLab confirmed."""
+    iid, url = (seen.iid, seen.url or wanted.url) if seen is not None else (wanted.iid, wanted.url)
+    done = replace(wanted, iid=iid, url=url, intent="")
+    if kind in (ActionKind.OPEN, ActionKind.REOPEN):
+        return replace(done, status=CaseStatus.OPENED, since=now, held=(), until=None, kept=False)
+    return done

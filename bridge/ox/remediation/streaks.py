@@ -1,0 +1,144 @@
+"""Counting fresh results, and the breaker. Pure.
+
+The rules are those of "Remediation that people keep switched on": two fresh fails open, two fresh
+passes close, unknown and stale never act; the first run's failures are a baseline; more than a
+share of services flipping on one check pauses it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.model.entities import Ref
+from bridge.model.remediation import Course, Pause, Streak
+from bridge.model.scores import CheckResult, CheckState, Scoreboard
+
+Streaks = Mapping[Ref, Mapping[str, Streak]]
+
+COURSES = {
+    CheckState.PASS: Course.PASS,
+    CheckState.WARN: Course.PASS,
+    CheckState.FAIL: Course.FAIL,
+    CheckState.NOT_APPLICABLE: Course.GONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a check is in doubt: more than `share` of its services flip, and `at_least` so many."""
+
+    share: float = 0.1
+    at_least: int = 5
+
+    def trips(self, flipped: int, known: int) -> bool:
+        """Whether `flipped` of `known` services are too many."""
+        return flipped >= self.at_least and flipped > self.share * known
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The streaks after a board, and the checks that are paused."""
+
+    streaks: Streaks
+    pauses: tuple[Pause, ...] = ()
+
+
+def observe(
+    streaks: Streaks,
+    board: Scoreboard,
+    breaker: Breaker,
+    *,
+    rubric: Collection[str],
+    accepted: Collection[str] = (),
+) -> Observed:
+    """Count `board` into `streaks`.
+
+    A paused check's streaks stay as they were, so that it stays paused until most services are
+    back where they stood, or until somebody names it in `accepted`. `rubric` holds the ids of all
+    checks: one that is no longer in it does not apply anywhere, which is no flip.
+    """
+    known_checks = {check for of_entity in streaks.values() for check in of_entity}
+    results = {
+        ref: {result.check: result for result in score.results}
+        for ref, score in board.scores.items()
+    }
+    pauses = _pauses(streaks, results, breaker, rubric)
+    frozen = {pause.check for pause in pauses} - set(accepted)
+    after: dict[Ref, Mapping[str, Streak]] = {}
+    absent = streaks.keys() - results.keys()
+    vanished = breaker.trips(len(absent), len(streaks))  # the board is in doubt, not the services
+    for ref in streaks.keys() | results.keys():
+        if ref in absent and vanished:
+            after[ref] = streaks[ref]
+            continue
+        before, now = streaks.get(ref, {}), results.get(ref, {})
+        after[ref] = {
+            check: streak
+            if check in frozen and (streak := before.get(check)) is not None
+            else _advanced(
+                before.get(check, Streak(baseline=check not in known_checks)),
+                now.get(check),
+                board.at,
+            )
+            for check in before.keys() | now.keys()
+        }
+    after = {ref: of for ref, of in after.items() if ref in results or not _forgotten(of)}
+    return Observed(after, tuple(pause for pause in pauses if pause.check in frozen))
+
+
+def _forgotten(streaks: Mapping[str, Streak]) -> bool:
+    """Whether a service was missing twice, so that nothing needs to be remembered of it."""
+    return all(streak.sure and streak.course is Course.GONE for streak in streaks.values())
+
+
+def _pauses(
+    streaks: Streaks,
+    results: Mapping[Ref, Mapping[str, CheckResult]],
+    breaker: Breaker,
+    rubric: Collection[str],
+) -> list[Pause]:
+    known: Counter[str] = Counter()
+    flipped: Counter[str] = Counter()
+    for ref, of_entity in results.items():
+        before = streaks.get(ref, {})
+        for check, result in of_entity.items():
+            course = COURSES.get(result.state)
+            if course is None or check not in rubric:
+                continue
+            known[check] += 1
+            streak = before.get(check)
+            if streak is not None and streak.course not in (Course.NEW, course):
+                flipped[check] += 1
+    return [
+        Pause(check, flipped[check], known[check])
+        for check in sorted(flipped)
+        if breaker.trips(flipped[check], known[check])
+    ]
+
+
+def _advanced(streak: Streak, result: CheckResult | None, at: datetime) -> Streak:
+    """One result more. None: the board does not speak of it any more."""
+    course = Course.GONE if result is None else COURSES.get(result.state)
+    seen = at if result is None else evidence_at(result, at)
+    if course is None or (streak.evidence_at is not None and seen <= streak.evidence_at):
+        return streak
+    if course is streak.course:
+        if streak.sure:
+            return streak  # nothing new; and nothing to write into the store
+        count = streak.count + 1
+    else:
+        count = 1
+    if streak.course is Course.NEW:
+        baseline = streak.baseline and course is Course.FAIL
+    else:
+        baseline = streak.baseline and not (course is Course.PASS and count == 2)
+    return Streak(course, count, seen, baseline)
+
+
+def evidence_at(result: CheckResult, at: datetime) -> datetime:
+    """When the oldest of a result's evidence was seen: it is fresh when all was looked at anew."""
+    seen = [e.seen_at for e in result.evidence if e.seen_at is not None and e.standing == "known"]
+    return min(seen, default=at)

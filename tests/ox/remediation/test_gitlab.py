@@ -1,0 +1,139 @@
+"""Issues through python-gitlab, on the sandbox GitLab with its faults."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pytest
+
+from bridge.errors import TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.model.remediation import IssueChange, NewIssue
+from bridge.ox.remediation.gitlab import GitLabIssues
+from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.sandbox.tracker import BOT
+from bridge.sandbox.world import World
+
+pytestmark = pytest.mark.real
+
+TOKEN = "glpat-only-for-tests"
+
+
+@dataclass
+class Desk:
+    world: World
+    sandbox: SandboxGitLab
+    issues: GitLabIssues
+    url: str
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    world = World(lambda: datetime(2026, 3, 1, tzinfo=UTC))
+    world.add_project("a/b")
+    sandbox = SandboxGitLab(world, token=TOKEN, scopes=("api",))
+    async with running(sandbox) as url:
+        issues = GitLabIssues(url, TOKEN, label="ox")
+        yield Desk(world, sandbox, issues, url)
+        await issues.close()
+
+
+def new(assignee: str = "") -> NewIssue:
+    return NewIssue(1, "Fix it", "text", ("ox",), assignee)
+
+
+async def test_open_change_and_list(desk: Desk) -> None:
+    desk.world.people.add("kim", "Kim", 1)
+    made = await desk.issues.open(NewIssue(1, "Fix it", "text", ("ox",), "kim", True))
+    thing = desk.world.issues.find(1, made.iid)
+    assert thing is not None
+    assert (thing.confidential, [user.username for user in thing.assignees]) == (True, ["kim"])
+    assert made.url == f"{desk.url}/a/b/-/issues/1"
+    await desk.issues.change(IssueChange(1, 1, "Now", "other", "close"))
+    assert (thing.title, thing.description, thing.state) == ("Now", "other", "closed")
+    desk.world.issues.edit(1, 1, due_date=date(2026, 4, 1))
+    (seen,) = (await desk.issues.listing([])).issues
+    assert (seen.opened, seen.ours, seen.closed_by_us, seen.due) == (
+        False,
+        True,
+        True,
+        date(2026, 4, 1),
+    )
+
+
+async def test_an_assignee_who_is_no_member_is_left_out(desk: Desk) -> None:
+    await desk.issues.open(new("nobody"))
+    assert [thing.assignees for thing in desk.world.issues] == [[]]
+
+
+async def test_a_listing_reads_every_page_and_only_ours(desk: Desk) -> None:
+    for number in range(230):
+        desk.world.issues.create(1, f"x{number}", BOT, labels=["ox"])
+    desk.world.issues.create(1, "a person's", labels=["ox"])
+    listing = await desk.issues.listing([])
+    assert (len(listing.issues), listing.failure) == (230, "")
+
+
+async def test_what_a_listing_leaves_out_is_looked_for(desk: Desk) -> None:
+    """Gone is gone, without its label it is still ours, and a listing that lies is told."""
+    for title in ("gone", "unlabelled", "there"):
+        desk.world.issues.create(1, title, BOT, labels=["ox"])
+    desk.world.issues.delete(1, 1)
+    desk.world.issues.unlabel(1, 2, "ox")
+    listing = await desk.issues.listing([(1, 1), (1, 2), (1, 3)])
+    assert (listing.failure, listing.deleted) == ("", frozenset({(1, 1)}))
+    assert sorted(seen.iid for seen in listing.issues) == [2, 3]
+    desk.sandbox.use_faults(FaultPlan((FaultRule(Fault.CUT_SHORT, "rest-list"),)))
+    assert "left out 1 issues" in (await desk.issues.listing([(1, 3)])).failure
+    many = [(1, number) for number in range(100, 200)]
+    assert "100 of 100" in (await desk.issues.listing(many)).failure
+
+
+async def test_one_unreadable_project_puts_only_itself_in_doubt(desk: Desk) -> None:
+    rule = FaultRule(Fault.FORBIDDEN, "rest", project_ids=(1,))
+    desk.sandbox.use_faults(FaultPlan((rule,)))
+    listing = await desk.issues.listing([(1, 7)])
+    assert listing.failure == ""
+    assert "issue 7 could not be read" in listing.doubtful[1]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.BAD_GATEWAY, Fault.TRUNCATED, Fault.RESET, Fault.RATE_LIMITED]
+)
+async def test_a_listing_that_fails_says_so(desk: Desk, fault: Fault) -> None:
+    desk.sandbox.use_faults(FaultPlan((FaultRule(fault, "rest-list"),), retry_after=3600))
+    assert (await desk.issues.listing([])).failure
+
+
+async def test_errors_say_what_happens_next(desk: Desk) -> None:
+    """Refused: not here. Unsure: look before doing it again. Stopped: not in this run."""
+    plan = FaultPlan((FaultRule(Fault.LOST_ANSWER, first_n=1),))
+    desk.sandbox.use_faults(plan)
+    with pytest.raises(TrackerUnsure, match="did not answer"):
+        await desk.issues.open(new())
+    assert len(list(desk.world.issues)) == 1
+    assert sum(request.method == "POST" for request in desk.sandbox.requests) == 1
+    desk.sandbox.use_faults(FaultPlan((FaultRule(Fault.RATE_LIMITED, first_n=1),), retry_after=99))
+    with pytest.raises(TrackerStopped, match="429"):
+        await desk.issues.open(new())
+    desk.sandbox.use_faults(FaultPlan((FaultRule(Fault.BAD_GATEWAY, first_n=1),)))
+    with pytest.raises(TrackerUnsure, match="502"):
+        await desk.issues.open(new())
+    desk.world.projects[0].issues_enabled = False
+    with pytest.raises(TrackerRefused, match="403"):
+        await desk.issues.open(new())
+
+
+async def test_a_token_that_may_only_read_stops_the_run(desk: Desk) -> None:
+    sandbox = SandboxGitLab(desk.world, token=TOKEN)
+    async with running(sandbox) as url:
+        issues = GitLabIssues(url, TOKEN, label="ox")
+        with pytest.raises(TrackerStopped, match="scope `api`"):
+            await issues.open(new())
+        wrong = GitLabIssues(url, "wrong", label="ox")
+        assert "refuses the token (401)" in (await wrong.listing([])).failure
+        assert TOKEN not in repr(issues)
+        await issues.close()
+        await wrong.close()

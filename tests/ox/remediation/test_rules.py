@@ -1,0 +1,456 @@
+"""The rules of remediation, one by one, without any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bridge.model.entities import Ref
+from bridge.model.remediation import (
+    CHECKLIST,
+    Action,
+    ActionKind,
+    Case,
+    CaseStatus,
+    IssueKey,
+    Listing,
+    SeenIssue,
+)
+from bridge.model.scores import CheckState, Scoreboard
+from bridge.ox.remediation.marker import digest_of, marked, read_marker, replaced
+from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
+from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
+from bridge.ox.remediation.streaks import Breaker, Streaks, observe
+from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+F, P = CheckState.FAIL, CheckState.PASS
+U, STALE = CheckState.UNKNOWN, CheckState.STALE
+NA, WAIVED = CheckState.NOT_APPLICABLE, CheckState.WAIVED
+OPENING = (ActionKind.OPEN, ActionKind.REOPEN)
+DRAFTS = drafts()
+
+
+@dataclass
+class Days:
+    """A fleet that is looked at once a day, and GitLab as it would be after each plan."""
+
+    services: int = 1
+    at: datetime = START
+    streaks: Streaks = field(default_factory=dict)
+    cases: dict[IssueKey, Case] = field(default_factory=dict)
+    issues: dict[tuple[int, int], SeenIssue] = field(default_factory=dict)
+    policy: Policy = field(default_factory=lambda: Policy("", True))
+    options: dict[str, Any] = field(default_factory=dict)
+    steady: dict[str, CheckState] = field(default_factory=lambda: dict.fromkeys(CHECKS, P))
+
+    def day(
+        self, states: Mapping[str, CheckState], *, fresh: bool = True, of: Sequence[int] = (1,)
+    ) -> list[Action]:
+        """One board on which `states` differ from all passing; gives what is to be done."""
+        self.at += timedelta(days=1)
+        seen = self.at if fresh else self.at - timedelta(days=1)
+        scores = []
+        for number in range(1, self.services + 1):
+            said = self.steady | (dict(states) if number in of else {})
+            results = [result(service(number), c, s, seen, "because") for c, s in said.items()]
+            scores.append(score(service(number), results, self.at))
+        return self.act(board(self.at, scores))
+
+    def act(self, today: Scoreboard) -> list[Action]:
+        observed = observe(self.streaks, today, Breaker(), rubric=CHECKS)
+        self.streaks = observed.streaks
+        listing = self.options.pop("listing", Listing(tuple(self.issues.values())))
+        doubt = suspicion(self.cases.values(), listing)
+        shelf = Shelf(listing)
+        if not doubt:
+            self.cases, noticed = notice(self.cases, shelf, Habits(), self.at)
+        else:
+            noticed = []
+        planned = self._plan(today, shelf, doubt, [p.check for p in observed.pauses])
+        self.cases = dict(planned.cases)
+        for action in planned.actions:
+            self._done(action)
+        return [*noticed, *planned.actions]
+
+    def _plan(self, today: Scoreboard, shelf: Shelf, doubt: str, paused: Sequence[str]) -> Planned:
+        places = {ref: place(int(ref.name.split("-")[1])) for ref in today.scores}
+        return plan(
+            Situation(
+                today,
+                CHECKS,
+                places,
+                self.streaks,
+                self.cases,
+                shelf,
+                DRAFTS.render,
+                lambda _: self.policy,
+                self.at,
+                doubt=doubt,
+                doubtful=shelf.listing.doubtful,
+                paused=paused,
+                **self.options,
+            )
+        )
+
+    def _done(self, action: Action) -> None:
+        if not action.kind.writes or action.case is None:
+            return
+        key, case = action.key, action.case
+        iid = case.iid or 1 + len(self.issues)
+        before = self.issues.get((key.project_id, iid))
+        text = action.draft.text if action.draft else before.description if before else ""
+        opened = action.kind is not ActionKind.CLOSE
+        self.issues[key.project_id, iid] = SeenIssue(
+            key.project_id,
+            iid,
+            opened,
+            True,
+            "",
+            text,
+            before.labels if before else ("ox",),
+            None if opened else self.at,
+            not opened,
+        )
+        status = CaseStatus.OPENED if opened else CaseStatus.FIXED
+        held = () if action.kind in OPENING else case.held
+        self.cases[key] = replace(case, iid=iid, status=status, held=held)
+
+    def person(self, iid: int, **changes: Any) -> None:
+        place = (1, iid)
+        self.issues[place] = replace(self.issues[place], closed_by_us=False, **changes)
+
+    def close(self, iid: int) -> None:
+        self.person(iid, opened=False, closed_at=self.at)
+
+
+def kinds(actions: Sequence[Action]) -> list[str]:
+    return [action.kind.value for action in actions]
+
+
+def begun(services: int = 1, **options: Any) -> Days:
+    """A fleet whose first two days, all passing, are over."""
+    days = Days(services, options=options)
+    days.day({})
+    days.day({})
+    return days
+
+
+def test_two_fresh_fails_open_and_two_fresh_passes_close() -> None:
+    days = begun()
+    assert days.day({"owner": F}) == []
+    opened = days.day({"owner": F})
+    assert kinds(opened) == ["open"]
+    assert opened[0].reason == "owner fails"
+    assert days.day({"owner": F}) == []
+    assert days.day({}) == []
+    closed = days.day({})
+    assert kinds(closed) == ["close"]
+    assert closed[0].reason == "owner passes or no longer applies"
+
+
+def test_the_same_evidence_seen_again_is_not_fresh() -> None:
+    """Boards come more often than facts are read."""
+    days = begun()
+    days.day({"owner": F})
+    assert days.day({"owner": F}, fresh=False) == []
+    assert kinds(days.day({"owner": F})) == ["open"]
+
+
+@pytest.mark.parametrize("state", [U, STALE])
+def test_unknown_and_stale_never_act(state: CheckState) -> None:
+    """Neither towards an issue nor away from one."""
+    days = begun()
+    days.day({"owner": F})
+    assert [days.day({"owner": state}) for _ in range(5)] == [[]] * 5
+    assert kinds(days.day({"owner": F})) == ["open"]
+    assert [days.day({"owner": state}) for _ in range(5)] == [[]] * 5
+
+
+def test_flapping_never_opens() -> None:
+    days = begun()
+    assert [days.day({"owner": state}) for state in (F, P, F, P, F, P)] == [[]] * 6
+
+
+def test_the_first_run_is_the_baseline() -> None:
+    """What fails on the first day is left alone until it has passed."""
+    days = Days()
+    assert [days.day({"owner": F, "ci": F}) for _ in range(4)] == [[]] * 4
+    days.day({"ci": F})
+    days.day({"ci": F})
+    days.day({"owner": F, "ci": F})
+    opened = days.day({"owner": F, "ci": F})
+    assert [(a.kind.value, a.checks) for a in opened] == [("open", ("owner",))]
+
+
+def test_the_baseline_can_be_asked_for() -> None:
+    days = Days(options={"baseline": True})
+    days.day({"owner": F})
+    assert kinds(days.day({"owner": F})) == ["open"]
+
+
+def test_a_new_check_has_a_baseline_of_its_own() -> None:
+    """A rubric that grows does not flood anybody."""
+    days = Days(steady={check: P for check in CHECKS if check != "slo"})
+    days.day({})
+    days.day({})
+    days.steady["slo"] = F
+    assert [days.day({}) for _ in range(3)] == [[]] * 3
+
+
+def test_a_new_service_has_none() -> None:
+    """What comes later and fails is told."""
+    days = begun()
+    days.services = 2
+    assert days.day({"owner": F}, of=[2]) == []
+    assert kinds(days.day({"owner": F}, of=[2])) == ["open"]
+
+
+def test_gates_have_an_issue_each_and_the_rest_one_together() -> None:
+    days = begun()
+    failing = {"owner": F, "critical": F, "ci": F, "slo": F}
+    days.day(failing)
+    opened = days.day(failing)
+    assert [(a.key.check, a.checks) for a in opened] == [
+        ("owner", ("owner",)),
+        ("critical", ("critical",)),
+        (CHECKLIST, ("ci", "slo")),
+    ]
+
+
+def test_the_list_is_edited_only_when_it_lists_something_else() -> None:
+    """Not when a number moves, and never by a comment."""
+    days = begun()
+    days.day({"ci": F})
+    days.day({"ci": F})
+    days.day({"ci": F, "slo": F})
+    edited = days.day({"ci": F, "slo": F})
+    assert [(a.kind.value, a.reason) for a in edited] == [("edit", "slo fails too")]
+    assert days.day({"ci": F, "slo": F}) == []
+    days.day({"slo": F})
+    edited = days.day({"slo": F})
+    assert [(a.kind.value, a.reason) for a in edited] == [("edit", "ci is done")]
+
+
+def test_caps_open_gates_first_and_defer_the_rest() -> None:
+    days = begun(per_run=4)
+    days.services = 3
+    days.day({})
+    days.day({})
+    failing = {"owner": F, "protected": F, "critical": F, "ci": F}
+    days.day(failing, of=[1, 2, 3])
+    done = days.day(failing, of=[1, 2, 3])
+    opened = [action for action in done if action.kind is ActionKind.OPEN]
+    assert len(opened) == 4
+    assert all(action.key.check != CHECKLIST for action in opened)
+    assert "4 issues are opened in this run already" in {a.reason for a in done}
+    for _ in range(5):
+        done = days.day(failing, of=[1, 2, 3])
+    per_service = [key.project_id for key in days.cases]
+    assert [per_service.count(number) for number in (1, 2, 3)] == [3, 3, 3]
+    assert {a.reason for a in done} == {"the service has 3 open issues already"}
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [Listing(failure="503"), Listing(), Listing(doubtful={1: "403"})],
+    ids=["failed", "suspiciously empty", "of this project in doubt"],
+)
+def test_a_listing_in_doubt_creates_nothing(listing: Listing) -> None:
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.day({"owner": F, "ci": F})
+    days.options["listing"] = listing
+    done = days.day({"owner": F, "ci": F})
+    assert kinds(done) == ["defer"]
+    assert kinds(days.day({"owner": F, "ci": F})) == ["open"]
+
+
+def test_a_person_who_closes_is_listened_to() -> None:
+    """Closed while failing: quiet for 30 days, and then only after pass and fail."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.close(1)
+    noticed = days.day({"owner": F})
+    assert kinds(noticed) == ["snooze"]
+    assert "stays closed at least until" in noticed[0].reason
+    assert [days.day({"owner": F}) for _ in range(40)] == [[]] * 40
+    assert [days.day({}) for _ in range(2)] == [[]] * 2
+    days.day({"owner": F})
+    reopened = days.day({"owner": F})
+    assert [(a.kind.value, a.reason) for a in reopened] == [
+        ("reopen", "owner fails again after it had passed")
+    ]
+
+
+def test_a_pass_within_the_snooze_does_not_end_it() -> None:
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.close(1)
+    closed = days.at
+    days.day({"owner": F})
+    days.day({})
+    days.day({})
+    reopened = [days.at for _ in range(40) if "reopen" in kinds(days.day({"owner": F}))]
+    assert reopened == [closed + timedelta(days=30)]
+
+
+def test_what_a_person_opened_again_stays_open() -> None:
+    """Until it has failed and passed once more."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.day({})
+    assert kinds(days.day({})) == ["close"]
+    days.person(1, opened=True)
+    assert kinds(days.day({})) == ["settle"]
+    assert [days.day({}) for _ in range(5)] == [[]] * 5
+    for state in (F, F, P):
+        assert days.day({"owner": state}) == []
+    assert kinds(days.day({})) == ["close"]
+
+
+def test_the_waivers_label_holds_until_its_date() -> None:
+    days = begun()
+    days.day({"ci": F})
+    days.day({"ci": F})
+    days.person(1, labels=("ox", "ox::waived"), due=date(2026, 3, 12))
+    noticed = days.day({"ci": F})
+    assert [(a.kind.value, a.reason) for a in noticed] == [
+        ("waive", "a person waived it by label until 2026-03-12")
+    ]
+    assert [days.day({"ci": F, "slo": F}) for _ in range(6)] == [[]] * 6
+    for _ in range(4):
+        done = days.day({"ci": F, "slo": F})
+    assert [case.status for case in days.cases.values()] == [CaseStatus.OPENED]
+    assert days.cases[IssueKey(1, service(1), CHECKLIST)].checks == ("ci", "slo"), done
+
+
+def test_a_waiver_in_the_manifest_closes_with_its_reason() -> None:
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    closed = days.day({"owner": WAIVED})
+    assert [(a.kind.value, a.reason) for a in closed] == [("close", "owner is waived (because)")]
+    assert kinds(days.day({"owner": F})) == ["reopen"]  # the waiver is over, as its giver knew
+
+
+def test_what_no_longer_applies_is_closed() -> None:
+    """Twice said, as everything."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    assert days.day({"owner": NA}) == []
+    assert kinds(days.day({"owner": NA})) == ["close"]
+
+
+def test_a_service_that_is_gone_takes_its_issues_along() -> None:
+    days = begun(2)
+    days.day({"owner": F}, of=[2])
+    days.day({"owner": F}, of=[2])
+    days.services = 1
+    assert days.day({}) == []
+    closed = days.day({})
+    assert [(a.kind.value, a.reason) for a in closed] == [
+        ("close", "the service is no longer in the catalog")
+    ]
+    assert service(2) not in days.streaks
+
+
+def test_half_a_catalog_missing_is_a_doubt_not_a_fact() -> None:
+    days = begun(20)
+    days.day({"owner": F}, of=[20])
+    days.day({"owner": F}, of=[20])
+    days.services = 10
+    assert [days.day({}) for _ in range(4)] == [[]] * 4
+
+
+def test_the_breaker_pauses_a_check_until_it_is_as_before() -> None:
+    """More than a tenth of the services at once: the check broke, not the fleet."""
+    days = begun(50)
+    everyone = range(1, 51)
+    days.day({"owner": F}, of=[3])
+    days.day({"owner": F}, of=[3])
+    assert [days.day({"owner": F}, of=everyone) for _ in range(5)] == [[]] * 5
+    assert [days.day({"owner": F}, of=[3]) for _ in range(3)] == [[]] * 3
+    days.day({"owner": F}, of=[3, 4])
+    assert kinds(days.day({"owner": F}, of=[3, 4])) == ["open"]
+
+
+def test_flips_that_somebody_accepts_count() -> None:
+    scores = [score(service(n), [result(service(n), "owner", P, START)], START) for n in range(20)]
+    first = observe({}, board(START, scores), Breaker(), rubric=CHECKS)
+    later = START + timedelta(days=1)
+    scores = [score(service(n), [result(service(n), "owner", F, later)], later) for n in range(20)]
+    today = board(later, scores)
+    paused = observe(first.streaks, today, Breaker(), rubric=CHECKS)
+    assert [str(p) for p in paused.pauses] == [
+        "owner is paused: 20 of 20 services flipped at once, so the check is in doubt, not the "
+        "services"
+    ]
+    accepted = observe(first.streaks, today, Breaker(), rubric=CHECKS, accepted=["owner"])
+    assert accepted.pauses == ()
+    assert {of["owner"].course.value for of in accepted.streaks.values()} == {"fail"}
+
+
+def test_a_marker_is_honoured_only_from_the_bot() -> None:
+    """A copy that a person made is not ours; an issue of ours is found without the store."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    key = IssueKey(1, service(1), "owner")
+    for ours, expected in ((True, ["adopt"]), (False, ["open"])):
+        copy = replace(days, cases={}, streaks=dict(days.streaks), issues=dict(days.issues))
+        copy.issues[1, 1] = replace(copy.issues[1, 1], ours=ours)
+        assert kinds(copy.day({"owner": F})) == expected
+        assert copy.cases[key].iid == (1 if ours else 2)
+
+
+def test_an_issue_whose_answer_was_lost_is_found_again() -> None:
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    key = IssueKey(1, service(1), "owner")
+    days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
+    assert kinds(days.day({"owner": F})) == ["adopt"]
+    assert (days.cases[key].iid, days.cases[key].status) == (1, CaseStatus.OPENED)
+
+
+def test_an_intent_that_came_to_nothing_is_taken_up_again_or_forgotten() -> None:
+    for state, expected in ((F, ["open"]), (P, [])):
+        days = begun()
+        key = IssueKey(1, service(1), "owner")
+        days.day({"owner": state})
+        days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
+        assert kinds(days.day({"owner": state})) == expected
+        assert (key in days.cases) == (state is F)
+
+
+def test_a_deleted_issue_is_a_persons_word_too() -> None:
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.issues.clear()
+    days.options["listing"] = Listing(deleted=frozenset({(1, 1)}))
+    assert kinds(days.day({"owner": F})) == ["snooze"]
+    assert [days.day({"owner": F}) for _ in range(35)] == [[]] * 35
+
+
+def test_peoples_words_around_ours_stay() -> None:
+    key = IssueKey(1, service(1), "owner")
+    old, new = marked(key, digest_of("a"), "old"), marked(key, digest_of("b"), "new")
+    assert replaced(f"mine\n{old}\nmine too", new) == f"mine\n{new}\nmine too"
+    assert replaced("all mine", new) is None
+    assert read_marker(new) != read_marker(old)
+
+
+def test_an_entitys_name_never_reaches_the_marker() -> None:
+    key = IssueKey(1, Ref("component", "default", "--> <script>"), "owner")
+    assert marked(key, digest_of("a"), "x").count("-->") == 2
