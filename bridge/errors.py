@@ -13,6 +13,7 @@ FesterError
 ├── StoreError              the store cannot be opened, read or written (exit code 1)
 │   └── StoreConflict       somebody else saved a pass of the same source meanwhile
 ├── LeadLost                another replica leads now; nothing was published
+├── BadQuestion             a question to the catalog that cannot be answered as it is put
 └── NotUnderstood           one text is not what it should be; carries a `Problem`
 
 An error's message is for the person who reads it: it names the file, key or project,
@@ -82,6 +83,10 @@ class StoreConflict(StoreError):
 
 class LeadLost(FesterError):
     """Another replica crawls and publishes now; this one stopped before it published."""
+
+
+class BadQuestion(FesterError):
+    """A question to the catalog cannot be answered as it is put; the message says what to mend."""
 
 
 class NotUnderstood(FesterError):

@@ -48,7 +48,7 @@ class Service:
     hints: HintStore
     wish: Wish
     every: float
-    show: Callable[[Pass], None]
+    show: Callable[[Pass], Awaitable[None]]
     account: Callable[[Pass], None] = lambda done: None
     role: Callable[[str], None] = lambda name: None  # hears "leader" or "follower"
     audience: Audience = field(default_factory=lambda: Audience(()))
@@ -76,7 +76,7 @@ class Service:
             return
         last = await remade(self.passes.stages, known)
         if last is not None:
-            self.show(last)
+            await self.show(last)
         self._shown = known.memory.horizon.passes
 
     async def _follow(self) -> None:
@@ -127,7 +127,7 @@ class Service:
     async def _due_pass(self) -> None:
         if self.refreshed is not None:
             self.passes.stages = await self.refreshed(self.passes.stages)
-        self._tell(await self.passes.run(await self.passes.next_pass(self.wish)))
+        await self._tell(await self.passes.run(await self.passes.next_pass(self.wish)))
 
     async def _hinted_pass(self, hints: frozenset[Hint]) -> bool:
         """Read what hints speak of; whether that is done."""
@@ -143,11 +143,11 @@ class Service:
             request=ScrapeRequest(files, only=tuple(sorted(ids))),
         )
         done = await self.passes.run(wish)
-        self._tell(done)
+        await self._tell(done)
         return done.record.report.outcome is not Outcome.FAILED
 
-    def _tell(self, done: Pass) -> None:
-        self.show(done)
+    async def _tell(self, done: Pass) -> None:
+        await self.show(done)
         self._shown = done.memory.horizon.passes
         self.account(done)
         if done.record.report.outcome is not Outcome.FAILED and not self.wish.dry_run:

@@ -129,6 +129,11 @@ class Settings(_Section):
     )
     host: str = Field("127.0.0.1", description="address that `serve` listens on")
     port: int = Field(8080, ge=0, le=65535, description="port that `serve` listens on")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="how others reach `serve`, such as https://fester.example.com",
+    )
     location_prefix: str = Field(
         "fester",
         pattern=r"^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$",

@@ -13,10 +13,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.render import Earlier as Rendered
-from bridge.exporters.render import render_catalog
+from bridge.exporters.render import render_catalog, shelves
 from bridge.history import FactHistory, open_store
 from bridge.history.store import SqlStore
 from bridge.model.facts import FactSchema
@@ -101,6 +102,12 @@ def _exporter(text: str) -> Exporter:
         if made is not None:
             return made
     return destination(text)
+
+
+def catalog_reader(settings: Settings) -> Reader:
+    """What makes the read API's catalog, pass by pass."""
+    placed = partial(shelves, prefix=settings.location_prefix, earlier=Rendered())
+    return Reader(placed, settings.public_url or f"http://{settings.host}:{settings.port}")
 
 
 def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:

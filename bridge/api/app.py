@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 import structlog
 from aiohttp import web
 
-from bridge.api import metrics, pages
+from bridge.api import catalog, metrics, pages
+from bridge.api.answers import error_response
+from bridge.api.description import describe
 from bridge.api.hooks import Wanted
-from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
+from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
@@ -30,13 +32,18 @@ def make_app(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     webhooks: Webhooks | None = None,
+    validate: Validate = lambda entity: (),
 ) -> web.Application:
-    """The application that serves `live`, and takes GitLab's hooks in by `webhooks`."""
+    """The application that serves `live`, and takes GitLab's hooks in by `webhooks`.
+
+    `validate` gives the rules that an entity breaks.
+    """
     webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
     app = web.Application(middlewares=[_harden, _errors_as_json], client_max_size=MAX_BODY)
     app[LIVE] = live
     app[CLOCK] = clock
     app[HOOK_COUNTS] = webhooks.counts
+    app[VALIDATE] = validate
     app.add_routes(
         [
             web.get("/", pages.home),
@@ -52,6 +59,8 @@ def make_app(
             web.get("/readyz", _readyz),
             web.get("/metrics", metrics.expose),
             web.post(WEBHOOK_PATH, webhooks.receive),
+            web.get("/openapi.json", describe),
+            *catalog.routes(),
         ]
     )
     return app
@@ -85,18 +94,6 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return error_response(
             request, 500, "InternalServerError", "Fester failed at this; its log says why"
         )
-
-
-def error_response(request: web.Request, status: int, name: str, message: str) -> web.Response:
-    """An error in the shape that Backstage's services use."""
-    return web.json_response(
-        {
-            "error": {"name": name, "message": message},
-            "request": {"method": request.method, "url": request.path_qs[:2000]},
-            "response": {"statusCode": status},
-        },
-        status=status,
-    )
 
 
 async def _catalog_root(request: web.Request) -> web.StreamResponse:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from aiohttp import web
 
 from bridge.api.live import Live
+from bridge.model.entities import Json
+
+# The rules that an entity breaks, as sentences; any JSON object goes in.
+Validate: TypeAlias = Callable[[Json], Sequence[str]]
 
 LIVE = web.AppKey("live", Live)
 HOOK_COUNTS: web.AppKey[Counter[str]] = web.AppKey("hook_counts")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
+VALIDATE: web.AppKey[Validate] = web.AppKey("validate")

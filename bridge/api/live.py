@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bridge.catalog.index import Index
+from bridge.catalog.reader import Reader
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Artifact, Outcome
 
@@ -22,7 +25,10 @@ class Served:
 
 @dataclass(slots=True)
 class Live:
-    """The state that handlers read. One writer (the schedule), many readers, one event loop."""
+    """The state that handlers read. One writer (the schedule), many readers, one event loop.
+
+    `index` is what the catalog's read API answers from; `reader` makes it.
+    """
 
     files: Mapping[str, Served] = field(default_factory=dict)
     record: PassRecord | None = None
@@ -31,6 +37,8 @@ class Live:
     last_complete: datetime | None = None
     role: str = "leader"  # or "follower": another replica makes the passes
     schemas: Mapping[str, bytes] = field(default_factory=dict)
+    reader: Reader = field(default_factory=Reader)
+    index: Index = field(default_factory=Index)
 
     @property
     def ready(self) -> bool:
@@ -41,14 +49,38 @@ class Live:
         self, record: PassRecord, artifacts: tuple[Artifact, ...], memory: Memory, now: datetime
     ) -> None:
         """Serve this pass. A failed pass updates the report; the files stay as they were."""
-        self.record = record
         if record.report.outcome is Outcome.FAILED:
-            return
+            self.record = record
+        else:
+            self._swap(record, self._made(record, artifacts), memory, now)
+
+    async def take(
+        self, record: PassRecord, artifacts: tuple[Artifact, ...], memory: Memory, now: datetime
+    ) -> None:
+        """As `show`, but what takes long is done beside the event loop, and swapped in whole."""
+        if record.report.outcome is Outcome.FAILED:
+            self.record = record
+        else:
+            made = await asyncio.to_thread(self._made, record, artifacts)
+            self._swap(record, made, memory, now)
+
+    def _made(
+        self, record: PassRecord, artifacts: tuple[Artifact, ...]
+    ) -> tuple[Mapping[str, Served], Index]:
+        files = {artifact.path: self._served(artifact) for artifact in artifacts}
+        return files, self.reader.read(record.catalog)
+
+    def _swap(
+        self,
+        record: PassRecord,
+        made: tuple[Mapping[str, Served], Index],
+        memory: Memory,
+        now: datetime,
+    ) -> None:
         complete_at = memory.horizon.complete_at
         self.last_complete = datetime.fromisoformat(complete_at) if complete_at else None
-        self.memory = memory
-        self.served_since = now
-        self.files = {artifact.path: self._served(artifact) for artifact in artifacts}
+        self.record, self.memory, self.served_since = record, memory, now
+        self.files, self.index = made
 
     def _served(self, artifact: Artifact) -> Served:
         known = self.files.get(artifact.path)

@@ -27,10 +27,11 @@ from bridge.leadership import Leadership, lease_name
 from bridge.model.problems import Problem
 from bridge.passes import Passes
 from bridge.pipeline import Pass, Stages, Wish
+from bridge.processors.validation import entity_faults
 from bridge.schedule import Audience, ended
 from bridge.service import Service
 from bridge.settings import Settings, signing_key
-from bridge.wiring import Wired, remapped, utc_now, wired
+from bridge.wiring import Wired, catalog_reader, remapped, utc_now, wired
 
 
 @click.command()
@@ -89,17 +90,20 @@ async def serving(
 ) -> AsyncIterator[str]:
     """The HTTP server and this replica's passes, running; yields the base URL."""
     live = Live(
-        schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all}
+        schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
+        reader=catalog_reader(settings),
     )
     service = a_service(parts, settings, wish, live, report)
     hooks = webhooks(settings, service)
     await parts.facts.load()
     await service.catch_up()  # serve the last pass until the first new one ends
-    runner = web.AppRunner(make_app(live, clock=utc_now, webhooks=hooks), handle_signals=False)
+    app = make_app(live, clock=utc_now, webhooks=hooks, validate=entity_faults)
+    runner = web.AppRunner(app, handle_signals=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         port = await _start(site, runner, settings)
+        live.reader.public_url = settings.public_url or f"http://{settings.host}:{port}"
         work = asyncio.create_task(service.run())
         try:
             yield f"http://{settings.host}:{port}/"
@@ -118,8 +122,8 @@ def a_service(
     source = parts.stages.scraper.name
     leadership = Leadership(parts.store.lease, lease_name(source), settings.lease, utc_now)
 
-    def show(done: Pass) -> None:
-        live.show(done.record, done.artifacts, done.memory, utc_now())
+    async def show(done: Pass) -> None:
+        await live.take(done.record, done.artifacts, done.memory, utc_now())
 
     def account(done: Pass) -> None:
         show_report(console, done.record.report)

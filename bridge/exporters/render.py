@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from bridge.exporters.yaml_text import document
-from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
+from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shelf
 from bridge.model.runs import Artifact, Stage
 from bridge.recent import Recent
 
@@ -61,6 +61,20 @@ def render_catalog(
         ]
     index = _index([bits for bits, _ in shards], prefix)
     return (*(artifact for _, artifact in shards), index, _catalog_json(catalog, earlier))
+
+
+def shelves(
+    catalog: Catalog, *, prefix: str = "fester", earlier: Earlier | None = None
+) -> tuple[Shelf, ...]:
+    """How `render_catalog` lays a catalog out: each shard with its Location in the index."""
+    return tuple(
+        Shelf(
+            shard_path(bits),
+            _location(bits, prefix, [f"./{shard_path(bits)}"]),
+            tuple(entity.ref for entity in entities),
+        )
+        for bits, entities in _placed(catalog.entities, earlier or Earlier())
+    )
 
 
 def shard_path(bits: str) -> str:

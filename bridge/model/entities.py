@@ -100,3 +100,12 @@ class Catalog:
             kind = str(entity.body["kind"])
             counts[kind] = counts.get(kind, 0) + 1
         return dict(sorted(counts.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One published file of entities, and the Location entity of the index that names it."""
+
+    path: str  # relative to the index
+    location: Body
+    refs: tuple[Ref, ...]

@@ -8,7 +8,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,12 @@ class Backstage:
         headers = {"Content-Type": "application/json"}
         self._ask(Request(f"{self.url}/api/catalog/refresh", data=body, headers=headers))
 
+    def register(self, target: str) -> None:
+        """Add a location, as a user does on the page "Register existing component"."""
+        body = json.dumps({"type": "url", "target": target}).encode()
+        headers = {"Content-Type": "application/json"}
+        self._ask(Request(f"{self.url}/api/catalog/locations", data=body, headers=headers))
+
     def entity(self, ref: str) -> dict[str, Any] | None:
         """An entity by its reference, None when Backstage does not have it."""
         kind, _, rest = ref.partition(":")
@@ -94,8 +100,13 @@ def example_lines() -> dict[str, Any]:
     return tree
 
 
-def config(port: int, token: str, targets: list[str], hosts: list[str]) -> dict[str, Any]:
-    """An adopter's app-config with the example's lines, once for each target and each host."""
+def config(
+    port: int, token: str, targets: list[str], hosts: list[str], kinds: list[str]
+) -> dict[str, Any]:
+    """An adopter's app-config with the example's lines, once for each target and each host.
+
+    `kinds` are allowed in locations that are registered later.
+    """
     text = (HERE / "app-config.yaml").read_text("utf-8")
     tree: dict[str, Any] = YAML(typ="safe").load(
         text.replace("PORT", str(port)).replace("TOKEN", token)
@@ -106,6 +117,8 @@ def config(port: int, token: str, targets: list[str], hosts: list[str]) -> dict[
     tree["catalog"]["locations"] = [{**location, "target": target} for target in targets]
     tree["backend"]["reading"] = {"allow": [{**reading, "host": host} for host in hosts]}
     tree["integrations"] = pasted["integrations"]
+    if kinds:
+        tree["catalog"]["rules"] = [{"allow": kinds}]
     return tree
 
 
@@ -116,11 +129,13 @@ def running(
     targets: list[str],
     hosts: list[str],
     environment: Mapping[str, str],
+    *,
+    kinds: Sequence[str] = (),
 ) -> Iterator[Backstage]:
     """A backend that reads these locations; ended, and waited for, at the end."""
 
     def tree(port: int, token: str) -> dict[str, Any]:
-        return config(port, token, targets, hosts)
+        return config(port, token, targets, hosts, list(kinds))
 
     with started(installation, HERE / "index.cjs", tree, folder, environment) as backstage:
         yield backstage

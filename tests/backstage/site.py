@@ -17,11 +17,12 @@ from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.model.runs import Report
 from bridge.pipeline import Wish, run_pass
+from bridge.processors.validation import entity_faults
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
-from bridge.wiring import Wired, utc_now, wired
+from bridge.wiring import Wired, catalog_reader, utc_now, wired
 
 Gave = TypeVar("Gave")
 
@@ -86,7 +87,7 @@ class Site:
     async def _pass(self, wish: Wish) -> Report:
         assert self._parts is not None
         done = await run_pass(self._parts.stages, wish)
-        self.live.show(done.record, done.artifacts, done.memory, utc_now())
+        await self.live.take(done.record, done.artifacts, done.memory, utc_now())
         return done.record.report
 
     def _run(self, work: Coroutine[Any, Any, Gave]) -> Gave:
@@ -95,13 +96,15 @@ class Site:
     async def _serve(self) -> None:
         sandbox = SandboxGitLab(self.world)
         async with gitlab_running(sandbox) as url, wired(self._settings(url)) as self._parts:
-            app = make_app(self.live, clock=utc_now)
+            app = make_app(self.live, clock=utc_now, validate=entity_faults)
             app.on_response_prepare.append(self._note)
             runner = web.AppRunner(app, access_log=None)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 self.host = f"127.0.0.1:{runner.addresses[0][1]}"
+                self.live.reader = catalog_reader(self._settings(url))
+                self.live.reader.public_url = f"http://{self.host}"
                 self._ready.set()
                 await self._end.wait()
             finally:
