@@ -14,7 +14,8 @@ from bridge.model.hints import SOMETHING, Hint
 log = structlog.get_logger()
 
 _MOST = 20_000  # hints that wait; whoever has more has lost the thread, and asks what changed
-_FIRST_RETRY, _LAST_RETRY = 5.0, 300.0
+_FIRST_RETRY = 5.0  # seconds, doubled at each try
+_MOST_TRIES = 6
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Inbox:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _waiting: set[Hint] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _tries: dict[Hint, int] = field(default_factory=dict)
+    _later: dict[asyncio.Task[None], set[Hint]] = field(default_factory=dict)
 
     def put(self, hints: Iterable[Hint]) -> None:
         """Take hints in; never waits."""
@@ -46,21 +49,46 @@ class Inbox:
         self._news.clear()
         return found
 
-    async def answer(self, act: Callable[[frozenset[Hint]], Awaitable[bool]]) -> None:
-        """Act on hints until cancelled. What could not be done is tried again, ever more rarely."""
-        pause = _FIRST_RETRY
-        while True:
-            hints = await self.collected()
-            done = False
-            try:
-                done = not hints or await act(hints)
-            except FesterError as error:
-                log.error("Hints wait for another try", action="hints_failed", error=str(error))
-            finally:
-                if not done:  # also when this is cancelled: somebody else may take them
-                    self.put(hints)
-            if done:
-                pause = _FIRST_RETRY
-            else:
-                await self.sleep(pause)
-                pause = min(2 * pause, _LAST_RETRY)
+    async def answer(self, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]]) -> None:
+        """Act on hints until cancelled; `act` gives those that are not done yet.
+
+        They are tried again, ever more rarely and not for ever: passes ask what changed anyway.
+        Hints that come meanwhile do not wait for them.
+        """
+        try:
+            while True:
+                await self._act_once(act)
+        finally:
+            for task, hints in self._later.items():
+                task.cancel()
+                self.put(hints)
+            self._later.clear()
+
+    async def _act_once(self, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]]) -> None:
+        undone = hints = await self.collected()
+        try:
+            undone = await act(hints) if hints else hints
+        except FesterError as error:
+            log.error("Hints wait for another try", action="hints_failed", error=str(error))
+        except asyncio.CancelledError:
+            self.put(hints)  # for whoever takes over
+            raise
+        for hint in hints - undone:
+            self._tries.pop(hint, None)
+        for tries, again in self._by_tries(undone).items():
+            task = asyncio.create_task(self._put_later(again, _FIRST_RETRY * 2**tries))
+            self._later[task] = again
+            task.add_done_callback(lambda task: self._later.pop(task, None))
+
+    def _by_tries(self, hints: frozenset[Hint]) -> dict[int, set[Hint]]:
+        found: dict[int, set[Hint]] = {}
+        for hint in hints:
+            tries = self._tries.pop(hint, 0)
+            if tries < _MOST_TRIES:
+                found.setdefault(tries, set()).add(hint)
+                self._tries[hint] = tries + 1
+        return found
+
+    async def _put_later(self, hints: set[Hint], seconds: float) -> None:
+        await self.sleep(seconds)
+        self.put(hints)

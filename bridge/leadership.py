@@ -7,7 +7,8 @@ import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -51,9 +52,9 @@ class Leadership:
     ttl: float
     clock: Callable[[], datetime]
     holder: str = field(default_factory=this_process)
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     leads: bool = False
     _until: datetime | None = None
+    _lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self) -> bool:
         """Lead from now on, if nobody else does. Raises `StoreError`."""
@@ -64,7 +65,9 @@ class Leadership:
     async def keep(self) -> None:
         """Renew the lease until it is lost; returns then."""
         while self.leads:
-            await self.sleep(self.ttl / 3)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.ttl / 3):
+                    await self._lost.wait()  # as the fence may find before
             try:
                 await self._renew()
             except StoreError as error:
@@ -96,5 +99,8 @@ class Leadership:
         if held and not self.leads:
             log.info("This replica leads", action="lead_taken", holder=self.holder)
         self.leads = held
-        if held:
+        if not held:
+            self._lost.set()
+        else:
+            self._lost.clear()
             self._until = now + timedelta(seconds=self.ttl)

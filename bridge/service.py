@@ -57,6 +57,7 @@ class Service:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _schedule: Schedule | None = None
     _shown: int = -1
+    _showing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def source(self) -> str:
@@ -91,9 +92,9 @@ class Service:
                     log.error("The store does not answer", action="follow_failed", error=str(error))
                 await self.sleep(_FOLLOW)
 
-    async def _hand_over(self, hints: frozenset[Hint]) -> bool:
+    async def _hand_over(self, hints: frozenset[Hint]) -> frozenset[Hint]:
         await self.hints.leave(self.source, hints)
-        return True
+        return frozenset()
 
     async def _lead(self) -> None:
         self.role("leader")
@@ -129,13 +130,13 @@ class Service:
             self.passes.stages = await self.refreshed(self.passes.stages)
         await self._tell(await self.passes.run(await self.passes.next_pass(self.wish)))
 
-    async def _hinted_pass(self, hints: frozenset[Hint]) -> bool:
-        """Read what hints speak of; whether that is done."""
+    async def _hinted_pass(self, hints: frozenset[Hint]) -> frozenset[Hint]:
+        """Read what hints speak of; gives the hints that could not be followed."""
         if SOMETHING in hints and self._schedule is not None:
             self._schedule.poke()
         ids = hinted_projects(hints, (await self.passes.known()).memory)
         if not ids:
-            return True
+            return frozenset()
         files = self.passes.stages.translator.files
         wish = Wish(
             dry_run=self.wish.dry_run,
@@ -144,11 +145,17 @@ class Service:
         )
         done = await self.passes.run(wish)
         await self._tell(done)
-        return done.record.report.outcome is not Outcome.FAILED
+        if done.record.report.outcome is Outcome.FAILED:
+            return hints
+        seen = ((number, done.observations.get(number)) for number in ids)
+        return frozenset(Hint(number) for number, each in seen if each and each.unreadable)
 
     async def _tell(self, done: Pass) -> None:
-        await self.show(done)
-        self._shown = done.memory.horizon.passes
+        async with self._showing:
+            # Passes overlap: an older one must not be shown over a newer one.
+            if done.memory.horizon.passes >= self._shown:
+                await self.show(done)
+                self._shown = done.memory.horizon.passes
         self.account(done)
         if done.record.report.outcome is not Outcome.FAILED and not self.wish.dry_run:
             self.audience.hear(done)

@@ -10,6 +10,7 @@ REAL_FOLDERS = (
     "tests/exporters/test_gcs",
     "tests/passes/",
     "tests/scrapers/test_gitlab",
+    "tests/service/",
 )
 REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
 

@@ -27,7 +27,7 @@ class Clock:
 
 
 async def answered(
-    inbox: Inbox, act: Callable[[frozenset[Hint]], Awaitable[bool]], done: asyncio.Event
+    inbox: Inbox, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]], done: asyncio.Event
 ) -> None:
     """Answer until `act` has said that it is done."""
     task = asyncio.create_task(inbox.answer(act))
@@ -41,10 +41,10 @@ async def test_many_hints_become_one_pass() -> None:
     clock, seen = Clock(), list[frozenset[Hint]]()
     inbox = Inbox(settle=0.2, sleep=clock.sleep)
 
-    async def act(hints: frozenset[Hint]) -> bool:
+    async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
         done.set()
-        return True
+        return frozenset()
 
     inbox.put([A])
     inbox.put([A, B])
@@ -58,47 +58,69 @@ async def test_a_hint_that_comes_while_a_pass_runs_gets_the_next_one() -> None:
     seen: list[frozenset[Hint]] = []
     inbox = Inbox(settle=0)
 
-    async def act(hints: frozenset[Hint]) -> bool:
+    async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
         if len(seen) == 1:
             inbox.put([A])  # the same project once more: it changed after it was read
         else:
             done.set()
-        return True
+        return frozenset()
 
     inbox.put([A])
     await answered(inbox, act, done)
     assert seen == [{A}, {A}]
 
 
-async def test_what_failed_is_tried_again_ever_more_rarely_with_what_came_since() -> None:
-    done = asyncio.Event()
+async def test_what_failed_is_tried_again_ever_more_rarely_and_not_for_ever() -> None:
     clock, seen = Clock(), list[frozenset[Hint]]()
-    inbox = Inbox(settle=0, sleep=clock.sleep)
+    inbox, done = Inbox(settle=0, sleep=clock.sleep), asyncio.Event()
 
-    async def act(hints: frozenset[Hint]) -> bool:
+    async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
-        inbox.put([B])
+        if hints == {B}:
+            done.set()
+            return frozenset()
+        if len(seen) == 7:
+            inbox.put([B])
         if len(seen) == 1:
             raise SourceError("GitLab is down")
-        if len(seen) == 9:
-            done.set()
-        return len(seen) == 9
+        return hints
 
     inbox.put([A])
     await answered(inbox, act, done)
-    assert seen == [{A}] + [{A, B}] * 8
-    assert [pause for pause in clock.slept if pause] == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert seen == [{A}] * 7 + [{B}]
+    assert [pause for pause in clock.slept if pause] == [5, 10, 20, 40, 80, 160]
+
+
+async def test_what_failed_holds_up_nothing_else() -> None:
+    seen, done, never = list[frozenset[Hint]](), asyncio.Event(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await (never.wait() if seconds else asyncio.sleep(0))
+
+    async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
+        seen.append(hints)
+        if hints == {A}:
+            inbox.put([B])
+            return hints
+        done.set()
+        return frozenset()
+
+    inbox = Inbox(settle=0, sleep=sleep)
+    inbox.put([A])
+    await answered(inbox, act, done)
+    assert seen == [{A}, {B}]
+    assert inbox.take() == {A}  # left for whoever takes over
 
 
 async def test_hints_of_a_pass_that_is_stopped_stay() -> None:
     begun = asyncio.Event()
     inbox = Inbox(settle=0)
 
-    async def act(hints: frozenset[Hint]) -> bool:
+    async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         begun.set()
         await asyncio.Event().wait()
-        return True
+        return frozenset()
 
     inbox.put([A])
     task = asyncio.create_task(inbox.answer(act))

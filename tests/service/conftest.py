@@ -1,0 +1,7 @@
+"""Stores of both kinds, as the tests of the store have them."""
+
+from __future__ import annotations
+
+from tests.history.conftest import server, url
+
+__all__ = ["server", "url"]

@@ -1,0 +1,148 @@
+"""Fester serving beside a sandbox GitLab: real hooks in, real files out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.api.webhooks import PATH
+from bridge.cli.serve import a_service, webhooks
+from bridge.model.runs import Report
+from bridge.pipeline import Pass, Wish
+from bridge.sandbox.app import Latency, SandboxGitLab, running
+from bridge.sandbox.hooks import Hooks
+from bridge.sandbox.world import World
+from bridge.schedule import ended
+from bridge.service import Service
+from bridge.settings import Settings
+from bridge.wiring import utc_now, wired
+
+TOKEN = "sandbox-token"
+SECRET = "hook-secret"
+LONG = 30.0  # seconds after which a test gives up waiting
+
+
+def manifest(name: str, team: str = "tide") -> str:
+    return f"version: 1\nservice:\n  name: {name}\n  owner: {{team: {team}}}\n"
+
+
+def a_world(projects: int = 5) -> World:
+    """Projects that nobody touched for hours: no incremental pass lists them."""
+    world = World(lambda: datetime.now(UTC) - timedelta(hours=3))
+    for number in range(1, projects + 1):
+        world.add_project(f"shop/p{number}", files={"qm.yaml": manifest(f"s{number}")})
+    return world
+
+
+def settings(url: str, folder: Path, store: str = "", **more: Any) -> Settings:
+    return Settings.model_validate(
+        {
+            "from": url,
+            "to": [str(folder / "out")],
+            "store": store or f"sqlite:///{folder}/s.db",
+            "token": TOKEN,
+            "webhook_token": SECRET,
+            "every": 3600,
+            "lease": 2,
+        }
+        | more
+    )
+
+
+@dataclass
+class Replica:
+    """One replica of the service: its passes as they come, and what it serves."""
+
+    service: Service
+    live: Live
+    hooks_url: str
+    reports: list[Report] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def heard(self, done: Pass) -> None:
+        self.reports.append(done.record.report)
+        self._news.set()
+
+    async def shown(self, done: Pass) -> None:
+        await self.live.take(done.record, done.artifacts, done.memory, utc_now())
+        self._news.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for passes until something holds."""
+        async with asyncio.timeout(LONG):
+            while not holds():
+                await self._news.wait()
+                self._news.clear()
+
+    @property
+    def names(self) -> set[str]:
+        """The components that are served."""
+        served = self.live.files.get("catalog.json")
+        return components(served.body) if served else set()
+
+
+def components(body: bytes) -> set[str]:
+    """The names of the components in a catalog.json."""
+    entities = json.loads(body)["entities"]
+    return {e["ref"].rpartition("/")[2] for e in entities if e["ref"].startswith("component:")}
+
+
+def published(folder: Path) -> set[str]:
+    """The components that lie in the published folder."""
+    file = folder / "out" / "catalog.json"
+    return components(file.read_bytes()) if file.exists() else set()
+
+
+@asynccontextmanager
+async def a_replica(chosen: Settings) -> AsyncIterator[Replica]:
+    """A replica that runs until the block ends, and then hands over."""
+    async with wired(chosen) as parts:
+        live = Live()
+        service = a_service(parts, chosen, Wish(), live)
+        runner = web.AppRunner(make_app(live, webhooks=webhooks(chosen, service)))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        replica = Replica(service, live, f"http://127.0.0.1:{port}{PATH}")
+        service.account, service.show = replica.heard, replica.shown
+        work = asyncio.create_task(service.run())
+        try:
+            yield replica
+        finally:
+            await ended(work)
+            await service.stop()
+            await runner.cleanup()
+
+
+@asynccontextmanager
+async def a_gitlab(
+    world: World, latency: Latency | None = None
+) -> AsyncIterator[tuple[SandboxGitLab, str]]:
+    """A sandbox of `world`, and its address."""
+    sandbox = SandboxGitLab(world, token=TOKEN, latency=latency, clock=lambda: datetime.now(UTC))
+    async with running(sandbox) as url:
+        yield sandbox, url
+
+
+async def until(holds: Callable[[], Awaitable[bool] | bool]) -> None:
+    """Look again and again until something outside this process holds."""
+    async with asyncio.timeout(LONG):
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.02)
+
+
+def hooks_to(world: World, replica: Replica, **more: Any) -> Hooks:
+    return Hooks(world, replica.hooks_url, token=SECRET, **more)

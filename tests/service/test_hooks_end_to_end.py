@@ -1,0 +1,115 @@
+"""From a webhook to the published file, with real hooks, a real crawl and a real folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.sandbox.app import Latency
+from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from tests.service.site import (
+    a_gitlab,
+    a_replica,
+    a_world,
+    hooks_to,
+    manifest,
+    published,
+    settings,
+    until,
+)
+
+
+async def test_a_push_is_published_by_a_pass_of_its_own(tmp_path: Path) -> None:
+    world = a_world()
+    async with a_gitlab(world) as (gitlab, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        gitlab.forget_requests()
+        hooks = hooks_to(world, replica)
+        world.commit_file(2, "qm.yaml", manifest("renamed"))
+        assert await hooks.deliver() == [202]
+        await replica.until(lambda: "renamed" in published(tmp_path))
+        assert published(tmp_path) == {"s1", "renamed", "s3", "s4", "s5"}
+        assert gitlab.counts == {"graphql": 1}
+        assert replica.reports[-1].kind == "selected"
+
+
+async def test_a_push_that_touches_no_manifest_costs_no_request(tmp_path: Path) -> None:
+    world = a_world()
+    async with a_gitlab(world) as (gitlab, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        gitlab.forget_requests()
+        hooks = hooks_to(world, replica)
+        world.commit_file(2, "README.md", "hello")
+        world.commit_file(3, "qm.yaml", manifest("three"))
+        await hooks.deliver()
+        await replica.until(lambda: "three" in published(tmp_path))
+        assert [request.project_ids for request in gitlab.requests] == [(3,)]
+
+
+async def test_renames_moves_archiving_and_deletion_are_followed(tmp_path: Path) -> None:
+    """Twice each, shuffled, and out of order: what is read counts, not what a hook says."""
+    world = a_world()
+    async with a_gitlab(world) as (_, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        hooks = hooks_to(world, replica, repeats=1.0, reorder=True, seed=7)
+        world.rename(1, "moved")
+        world.transfer(2, "elsewhere")
+        world.archive(3)
+        world.delete(4)
+        world.add_project("shop/new", files={"qm.yaml": manifest("fresh")})
+        assert set(await hooks.deliver()) == {202}
+        await replica.until(lambda: "fresh" in published(tmp_path))
+        assert published(tmp_path) == {"s1", "s2", "s5", "fresh"}
+        known = (await replica.service.passes.known()).memory.projects
+        paths = {number: each.project.path for number, each in known.items()}
+        assert paths == {1: "shop/moved", 2: "elsewhere/p2", 5: "shop/p5", 6: "shop/new"}
+        world.rename_group("shop", "store")
+        await hooks.deliver()
+        await replica.until(lambda: len(replica.reports) > 2)
+        known = (await replica.service.passes.known()).memory.projects
+        assert known[5].project.path == "store/p5"
+
+
+async def test_a_forged_or_late_destroy_removes_nothing(tmp_path: Path) -> None:
+    world = a_world()
+    async with a_gitlab(world) as (_, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        hooks = hooks_to(world, replica)
+        world.delete(4)
+        world.add_project("shop/p4", id=4, files={"qm.yaml": manifest("s4")})
+        await hooks.deliver()
+        await replica.until(lambda: len(replica.reports) == 2)
+        assert "s4" in published(tmp_path)
+
+
+async def test_a_push_does_not_wait_for_the_sweep_that_runs(tmp_path: Path) -> None:
+    world = a_world(60)
+    slow = Latency(graphql=0.3, rest=0.3)
+    async with a_gitlab(world, slow) as (gitlab, url):
+        chosen = settings(url, tmp_path, gitlab={"page_size": 2, "concurrency": 2})
+        async with a_replica(chosen) as replica:
+            await until(lambda: gitlab.counts["graphql"] > 0)  # the sweep reads
+            hooks = hooks_to(world, replica)
+            world.commit_file(60, "qm.yaml", manifest("quick"))
+            await hooks.deliver()
+            await replica.until(lambda: len(replica.reports) == 1)
+            assert replica.reports[0].kind == "selected"
+            assert published(tmp_path) == {"quick"}
+            await replica.until(lambda: len(replica.reports) == 2)
+            assert published(tmp_path) == {f"s{n}" for n in range(1, 60)} | {"quick"}
+
+
+async def test_a_push_while_gitlab_fails_is_tried_again(tmp_path: Path) -> None:
+    world = a_world()
+    async with a_gitlab(world) as (gitlab, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        trouble = FaultRule(Fault.PARTIAL, target="graphql", project_ids=(2,))
+        gitlab.use_faults(FaultPlan((trouble,)))
+        hooks = hooks_to(world, replica)
+        world.commit_file(2, "qm.yaml", manifest("renamed"))
+        await hooks.deliver()
+        await replica.until(lambda: len(replica.reports) == 2)
+        assert published(tmp_path) == {f"s{n}" for n in range(1, 6)}
+        assert replica.reports[-1].projects["unreadable"] == 1
+        gitlab.use_faults(FaultPlan())
+        await replica.until(lambda: "renamed" in published(tmp_path))
+        assert replica.reports[-1].projects["unreadable"] == 0

@@ -1,0 +1,174 @@
+"""Two replicas on one store: one makes the passes, the other serves and takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from bridge.api.webhooks import PATH
+from bridge.history import open_store
+from bridge.history.store import SqlStore
+from bridge.sandbox.hooks import Hooks
+from tests.service.site import (
+    LONG,
+    SECRET,
+    TOKEN,
+    a_gitlab,
+    a_replica,
+    a_world,
+    components,
+    hooks_to,
+    manifest,
+    published,
+    settings,
+    until,
+)
+
+
+@dataclass
+class Process:
+    """A `fester serve` of its own."""
+
+    process: asyncio.subprocess.Process
+    address: str
+
+    async def asks(self, path: str) -> tuple[int, bytes]:
+        async with aiohttp.ClientSession() as session, session.get(self.address + path) as answer:
+            return answer.status, await answer.read()
+
+    async def role(self) -> str:
+        status, body = await self.asks("readyz")
+        found = re.search(rb'"role": "(\w+)"', body)
+        return found[1].decode() if found and status == 200 else ""
+
+    async def names(self) -> set[str]:
+        status, body = await self.asks("catalog/catalog.json")
+        return components(body) if status == 200 else set()
+
+    async def leads(self) -> bool:
+        return await self.role() == "leader"
+
+    async def follows(self) -> bool:
+        return await self.role() == "follower"
+
+    def serves(self, name: str) -> Callable[[], Awaitable[bool]]:
+        async def served() -> bool:
+            return name in await self.names()
+
+        return served
+
+
+@asynccontextmanager
+async def serve(gitlab: str, folder: Path, store: str, **more: str) -> AsyncIterator[Process]:
+    """`fester serve` in a process, killed at the end if it still runs."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("FESTER_")},
+        "GITLAB_TOKEN": TOKEN,
+        "FESTER_WEBHOOK_TOKEN": SECRET,
+        "FESTER_LEASE": "3s",
+        "FESTER_EVERY": "1h",
+        **more,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from bridge.cli import main; main()", "serve", "--port", "0"),
+        *("--from", gitlab, "--to", str(folder / "out"), "--store", store),
+        env=environment,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(LONG):
+            line = (await process.stdout.readline()).decode()
+        found = re.search(r"http://\S+/", line)
+        assert found, line
+        yield Process(process, found[0])
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_a_replica_takes_over_from_one_that_is_killed(url: str, tmp_path: Path) -> None:
+    """kill -9 of the leader; hooks that the follower gets are followed before and after."""
+    world = a_world()
+    async with a_gitlab(world) as (_, gitlab), serve(gitlab, tmp_path, url) as first:
+        await until(first.leads)
+        async with serve(gitlab, tmp_path, url) as second:
+            await until(second.follows)
+            assert await second.names() == {f"s{n}" for n in range(1, 6)}
+            hooks = Hooks(world, second.address.rstrip("/") + PATH, token=SECRET)
+
+            world.commit_file(2, "qm.yaml", manifest("pushed"))
+            assert await hooks.deliver() == [202]
+            await until(lambda: "pushed" in published(tmp_path))
+            await until(second.serves("pushed"))
+            assert await first.leads()
+            assert await second.follows()
+
+            first.process.send_signal(signal.SIGKILL)
+            await first.process.wait()
+            await until(second.leads)
+            world.commit_file(3, "qm.yaml", manifest("later"))
+            assert await hooks.deliver() == [202]
+            await until(lambda: "later" in published(tmp_path))
+            text = (await second.asks("metrics"))[1].decode()
+            assert "fester_leader 1.0" in text
+
+
+async def test_a_replica_that_is_told_to_stop_hands_over_at_once(tmp_path: Path) -> None:
+    """SIGTERM: exit code 0, and no waiting for a lease to expire."""
+    world = a_world()
+    store = f"sqlite:///{tmp_path}/s.db"
+    async with a_gitlab(world) as (_, gitlab):
+        async with serve(gitlab, tmp_path, store, FESTER_LEASE="1h") as first:
+            await until(first.leads)
+            await until(lambda: bool(published(tmp_path)))
+            first.process.terminate()
+            async with asyncio.timeout(LONG):
+                assert await first.process.wait() == 0
+        async with serve(gitlab, tmp_path, store, FESTER_LEASE="1h") as second:
+            await until(second.leads)
+
+
+async def test_who_loses_the_lease_stops_leading_and_publishes_nothing_more(
+    url: str, tmp_path: Path
+) -> None:
+    """The fence stops the pass, and its hint goes to whoever leads."""
+    world = a_world()
+    async with (
+        a_gitlab(world) as (_, gitlab),
+        a_replica(settings(gitlab, tmp_path, url, lease=30)) as replica,
+    ):
+        await replica.until(lambda: len(replica.reports) == 1)
+        lead = replica.service.leadership
+        thief = await open_store(url)
+        try:
+            await thief.lease.release(lead.name, lead.holder)
+            assert await thief.lease.acquire(lead.name, "another", 60, lead.clock())
+            hooks = hooks_to(world, replica)
+            world.commit_file(2, "qm.yaml", manifest("pushed"))
+            await hooks.deliver()
+            await until(lambda: replica.live.role == "follower")
+            await until(left_for_others(thief, replica.service.source))
+            assert "pushed" not in published(tmp_path)
+            assert len(replica.reports) == 1
+        finally:
+            await thief.close()
+
+
+def left_for_others(store: SqlStore, source: str) -> Callable[[], Awaitable[bool]]:
+    async def found() -> bool:
+        return {hint.project_id for hint in await store.hints.take(source)} == {2}
+
+    return found
