@@ -14,6 +14,8 @@ FesterError
 │   └── StoreConflict       somebody else saved a pass of the same source meanwhile
 ├── LeadLost                another replica leads now; nothing was published
 ├── BadQuestion             a question to the catalog that cannot be answered as it is put
+├── TokenRefused            a request's token is not good (401)
+├── KeysUnavailable         Backstage's keys cannot be had, so no token can be judged (503)
 └── NotUnderstood           one text is not what it should be; carries a `Problem`
 
 An error's message is for the person who reads it: it names the file, key or project,
@@ -87,6 +89,14 @@ class LeadLost(FesterError):
 
 class BadQuestion(FesterError):
     """A question to the catalog cannot be answered as it is put; the message says what to mend."""
+
+
+class TokenRefused(FesterError):
+    """A token is not good. The message names the rule it breaks and never repeats the token."""
+
+
+class KeysUnavailable(FesterError):
+    """Backstage's public keys cannot be read now, and none are remembered: ask again soon."""
 
 
 class NotUnderstood(FesterError):

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
+from bridge.model.access import Principal
 from bridge.model.entities import Ref
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
@@ -222,3 +223,10 @@ class IssueTracker(Protocol):
 
     async def change(self, change: IssueChange) -> SeenIssue:
         """Change an issue's texts, or its state, or both, in one request."""
+
+
+class Gatekeeper(Protocol):
+    """Tells who a bearer token belongs to."""
+
+    async def recognize(self, token: str) -> Principal:
+        """Whose token this is. Raises `TokenRefused`, or `KeysUnavailable` when nobody can tell."""

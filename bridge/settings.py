@@ -10,9 +10,9 @@ import base64
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StringConstraints,
     ValidationError,
     field_validator,
 )
@@ -38,6 +39,7 @@ _CONFIG_LIMIT = 1_000_000  # bytes
 # The fields that hold secrets, and the variables that they come from.
 SECRETS = {
     "token": "GITLAB_TOKEN",
+    "backstage_token": "FESTER_BACKSTAGE_TOKEN",
     "webhook_token": "FESTER_WEBHOOK_TOKEN",
     "webhook_signing_key": "FESTER_WEBHOOK_SIGNING_KEY",
 }
@@ -65,6 +67,8 @@ def _as_list(value: object) -> object:
 
 Duration = Annotated[float, BeforeValidator(seconds)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+PluginId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
 
 
 class _Section(BaseModel):
@@ -113,6 +117,58 @@ class GuardSettings(_Section):
     at_least: int = Field(10, ge=1, description="and at least so many entities")
 
 
+class TokenSettings(_Section):
+    """One static token, known by its hash."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="for the log")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="`fester token` prints it")
+    scopes: Annotated[
+        tuple[Literal["read", "operate"], ...], BeforeValidator(_as_list), Field(min_length=1)
+    ] = Field(("read",), description="read, operate")
+
+
+class AccessSettings(_Section):
+    """Who may ask `serve`."""
+
+    tokens: tuple[TokenSettings, ...] = Field((), description="static tokens, by their hashes")
+    backstage_users: bool = Field(False, description="accept the tokens of Backstage's users")
+    backstage_plugins: Annotated[tuple[PluginId, ...], BeforeValidator(_as_list)] = Field(
+        (), description="plugins of Backstage whose own tokens are accepted"
+    )
+    audiences: Annotated[tuple[PluginId, ...], BeforeValidator(_as_list)] = Field(
+        ("catalog", "tech-insights"), description="plugin ids that Fester answers for"
+    )
+    public: Annotated[
+        tuple[Literal["catalog", "metrics", "schemas"], ...], BeforeValidator(_as_list)
+    ] = Field((), description="what needs no token: catalog, metrics, schemas")
+    origins: Annotated[tuple[Origin, ...], BeforeValidator(_as_list)] = Field(
+        (), description="other origins whose pages may ask"
+    )
+
+    @property
+    def configured(self) -> bool:
+        """Whether anybody has to show a token."""
+        return bool(self.tokens or self.backstage_users or self.backstage_plugins)
+
+    @field_validator("tokens")
+    @classmethod
+    def _each_once(cls, value: tuple[TokenSettings, ...]) -> tuple[TokenSettings, ...]:
+        if len({token.name for token in value}) < len(value):
+            raise ValueError("two tokens have one name; give each its own")
+        return value
+
+
+class BackstageSettings(_Section):
+    """The Backstage that reads what is published."""
+
+    url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#@]*)?)?$",
+        description="its backend's address, such as https://backstage.example.com",
+    )
+    refresh: bool = Field(False, description="tell it what changed after each publish")
+
+
 class Settings(_Section):
     """Everything that can be configured."""
 
@@ -139,10 +195,15 @@ class Settings(_Section):
         pattern=r"^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$",
         description="how the published Location entities' names begin",
     )
+    access: AccessSettings = AccessSettings()
+    backstage: BackstageSettings = BackstageSettings()
     gitlab: GitLabSettings = GitLabSettings()
     guard: GuardSettings = GuardSettings()
     ox: OxSettings = OxSettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
+    backstage_token: SecretStr | None = Field(
+        None, exclude=True, description="from FESTER_BACKSTAGE_TOKEN"
+    )
     webhook_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_WEBHOOK_TOKEN"
     )
@@ -201,9 +262,30 @@ def load_settings(
         for key in need
         if not (settings.source if key == "from" else getattr(settings, key))
     )
+    problems.extend(_contradictions(settings, places))
     if problems:
         raise ConfigurationError(problems)
     return settings
+
+
+def _contradictions(settings: Settings, places: Mapping[tuple[str, ...], str]) -> Iterator[Problem]:
+    """What each setting allows and all of them together do not."""
+    access, backstage = settings.access, settings.backstage
+    wishes = {
+        ("backstage", "refresh"): backstage.refresh,
+        ("access", "backstage_users"): access.backstage_users,
+        ("access", "backstage_plugins"): bool(access.backstage_plugins),
+    }
+    for path, wished in wishes.items():
+        if wished and not backstage.url:
+            message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
+            yield _placed(message, places.get(path, ""))
+    if backstage.refresh and settings.backstage_token is None:
+        yield _placed(
+            f"`backstage.refresh` needs a token in {SECRETS['backstage_token']}: one of "
+            "`backend.auth.externalAccess` in Backstage's app-config.yaml",
+            places.get(("backstage", "refresh"), ""),
+        )
 
 
 def _flag(key: str) -> str:
@@ -286,12 +368,10 @@ def _from_variables(
     """FESTER_KEY and FESTER_SECTION__KEY as a tree; unknown ones are problems."""
     tree: dict[str, Any] = {}
     for name in sorted(environment):
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in SECRETS.values():
             continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
-        if name in SECRETS.values():
-            continue
-        if _field_of(Settings, path[0]) is None or path == ("token",):
+        if _field_of(Settings, path[0]) is None or path[0] in SECRETS:
             problems.append(_unknown(name, path[0], f"variable {name}"))
             continue
         below = tree
@@ -329,11 +409,12 @@ def _names(path: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Settings
     for key in path:
         found = _field_of(model, key)
-        if found is None or not (
-            isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel)
-        ):
+        # A section, or a list of sections.
+        inside = (getattr(found, "annotation", None), *get_args(getattr(found, "annotation", None)))
+        sections = [m for m in inside if isinstance(m, type) and issubclass(m, BaseModel)]
+        if not sections:
             return []
-        model = found.annotation
+        model = sections[0]
     return [f.alias or name for name, f in model.model_fields.items() if name not in SECRETS]
 
 

@@ -13,6 +13,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bridge.access.gate import BackstageCallers, open_gate
+from bridge.access.static_tokens import StaticToken
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
@@ -20,6 +22,7 @@ from bridge.exporters.render import Earlier as Rendered
 from bridge.exporters.render import render_catalog, shelves
 from bridge.history import FactHistory, open_store
 from bridge.history.store import SqlStore
+from bridge.model.access import Scope
 from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
 from bridge.ox.collecting import Collecting
@@ -29,7 +32,7 @@ from bridge.ox.manifest import ManifestCollector
 from bridge.ox.rubric import LoadedRubric, load_rubric
 from bridge.ox.rubric_sources import schemas_for_rubrics
 from bridge.pipeline import Guard, Listener, Pass, Stages
-from bridge.ports import Exporter, FactCollector, Processor, Scraper
+from bridge.ports import Exporter, FactCollector, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merging import MergeRules
@@ -47,6 +50,7 @@ class Wired:
 
     `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
     is one of them; what it knew before a restart is there once it was told to `load`.
+    `gatekeeper` judges tokens, None when nobody has to show one.
     """
 
     stages: Stages
@@ -54,6 +58,7 @@ class Wired:
     store: SqlStore
     facts: Collecting
     listeners: tuple[Listener, ...] = ()
+    gatekeeper: Gatekeeper | None = None
 
 
 def utc_now() -> datetime:
@@ -237,6 +242,24 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
 
 
 @asynccontextmanager
+async def _gatekeeper(settings: Settings) -> AsyncIterator[Gatekeeper | None]:
+    """Who judges tokens while it is open; None when nobody has to show one."""
+    if not settings.access.configured:
+        yield None
+        return
+    access = settings.access
+    static = [
+        StaticToken(token.name, token.sha256, frozenset(map(Scope, token.scopes)))
+        for token in access.tokens
+    ]
+    callers = BackstageCallers(
+        settings.backstage.url, access.backstage_plugins, access.backstage_users, access.audiences
+    )
+    async with open_gate(static, callers if settings.backstage.url else None, utc_now) as gate:
+        yield gate
+
+
+@asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Everything open for passes; closed again at the end. Yields `Wired`.
 
@@ -269,7 +292,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         await facts.after_pass(done.record.catalog, done.memory, done.observations)
 
     try:
-        yield Wired(stages, mappings, store, facts, (collect,) if settings.ox.collect else ())
+        listeners = (collect,) if settings.ox.collect else ()
+        async with _gatekeeper(settings) as gate:
+            yield Wired(stages, mappings, store, facts, listeners, gate)
     finally:
         for collector in asked:
             await collector.close()

@@ -49,7 +49,7 @@ def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
     assert found
     path = tmp_path / "fester.yaml"
     path.write_text(found[1], "utf-8")
-    settings = load_settings({}, config=path, environment={})
+    settings = load_settings({}, config=path, environment={"FESTER_BACKSTAGE_TOKEN": "static"})
     assert settings.every == 600
     assert settings.gitlab.exclude == ("sandbox/**", "**/playground-*")
     assert load_settings({}, environment={}).guard == settings.guard

@@ -95,3 +95,37 @@ def test_a_file_that_is_no_settings_file_says_so(tmp_path: Path, text: str, said
 def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml: cannot be read"):
         load_settings({}, config=tmp_path / "nowhere.yaml", environment={})
+
+
+def test_access_needs_what_it_builds_on(tmp_path: Path) -> None:
+    """Unknown scopes, hashes, origins and a missing address of Backstage: each at its place."""
+    config = write(
+        tmp_path,
+        "access:\n"
+        "  tokens:\n"
+        "    - {name: ci, sha256: short, scope: [read]}\n"
+        "  public: [everything]\n"
+        "  origins: ['*']\n",
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({}, config=config, environment={})
+    said = [str(problem) for problem in caught.value.problems]
+    assert len(said) == 4
+    assert any("did you mean `scopes`" in s for s in said)
+    assert all(f"{config}:" in s for s in said)
+    config = write(tmp_path, "backstage: {refresh: true}\naccess:\n  backstage_users: true\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({}, config=config, environment={})
+    said = [str(problem) for problem in caught.value.problems]
+    assert len(said) == 3
+    assert any("FESTER_BACKSTAGE_TOKEN" in s for s in said)
+    assert sum("backstage.url" in s for s in said) == 2
+
+
+def test_backstages_token_comes_from_its_variable_and_is_never_shown(tmp_path: Path) -> None:
+    config = write(tmp_path, "backstage: {url: 'https://backstage.example', refresh: true}\n")
+    environment = {"FESTER_BACKSTAGE_TOKEN": "very-secret"}
+    settings = load_settings({}, config=config, environment=environment)
+    assert settings.backstage_token is not None
+    assert settings.backstage_token.get_secret_value() == "very-secret"
+    assert "very-secret" not in f"{settings!r} {settings.model_dump_json()}"

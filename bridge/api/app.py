@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.api import catalog, metrics, pages
+from bridge.api.access import (
+    Access,
+    Handler,
+    Patience,
+    answer_in_time,
+    body_in_time,
+    cross_origin,
+    guard,
+    needs,
+    short_query,
+)
 from bridge.api.answers import error_response
 from bridge.api.description import describe
 from bridge.api.hooks import Wanted
@@ -17,14 +30,19 @@ from bridge.api.live import Live, Served
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.explanation import explain
+from bridge.model.access import Scope
 
 log = structlog.get_logger()
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # The service takes no uploads: whatever is longer than this is not for us.
 MAX_BODY = 1_000_000
 MAX_REF = 512
+# A request's head: its first line (with the query), each header, and how many. A token of
+# Backstage's may have 32 KB.
+MAX_LINE = 40_000
+MAX_HEADERS = 100
+IDLE_SECONDS = 75.0  # longer than proxies keep their connections to us
+LINGERING_SECONDS = 2.0  # for the rest of a body that nobody reads
 
 
 def make_app(
@@ -33,13 +51,27 @@ def make_app(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     webhooks: Webhooks | None = None,
     validate: Validate = lambda entity: (),
+    access: Access | None = None,
+    patience: Patience | None = None,
 ) -> web.Application:
-    """The application that serves `live`, and takes GitLab's hooks in by `webhooks`.
+    """The application that serves `live` to those whom `access` lets in (None: everybody).
 
-    `validate` gives the rules that an entity breaks.
+    It takes GitLab's hooks in by `webhooks`; `validate` gives the rules that an entity breaks.
     """
     webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
-    app = web.Application(middlewares=[_harden, _errors_as_json], client_max_size=MAX_BODY)
+    access, patience = access or Access(), patience or Patience()
+    app = web.Application(
+        middlewares=[
+            answer_in_time(patience),
+            _harden,
+            cross_origin(access),
+            _errors_as_json,
+            short_query,
+            guard(access),
+            body_in_time(patience),
+        ],
+        client_max_size=MAX_BODY,
+    )
     app[LIVE] = live
     app[CLOCK] = clock
     app[HOOK_COUNTS] = webhooks.counts
@@ -64,6 +96,35 @@ def make_app(
         ]
     )
     return app
+
+
+def app_runner(app: web.Application, *, idle: float = IDLE_SECONDS) -> web.AppRunner:
+    """What runs the application, with bounds on heads and on connections that say nothing.
+
+    `idle` seconds are what a connection has for a request's head, and between two requests.
+    """
+    return web.AppRunner(
+        app,
+        logger=_http_log(),
+        handle_signals=False,
+        keepalive_timeout=idle,
+        lingering_time=LINGERING_SECONDS,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+        max_headers=MAX_HEADERS,
+    )
+
+
+def _http_log() -> logging.Logger:
+    """The server's own log. What a stranger sends that is no HTTP is no error of ours."""
+    logger = logging.getLogger("bridge.http")
+    if not logger.filters:
+        logger.addFilter(
+            lambda record: (
+                not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+            )
+        )
+    return logger
 
 
 @web.middleware
@@ -164,10 +225,12 @@ async def _explain(request: web.Request) -> web.StreamResponse:
     return web.json_response(explain(asked, live.memory, live.record).as_json())
 
 
+@needs(Scope.PUBLIC)
 async def _healthz(request: web.Request) -> web.StreamResponse:
     return web.json_response({"status": "ok"})
 
 
+@needs(Scope.PUBLIC)
 async def _readyz(request: web.Request) -> web.StreamResponse:
     live = request.app[LIVE]
     since = live.served_since.isoformat(timespec="seconds") if live.served_since else None

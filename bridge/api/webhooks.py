@@ -16,8 +16,10 @@ import structlog
 from aiohttp import web
 from cachetools import TTLCache
 
+from bridge.api.access import needs
 from bridge.api.hooks import Understood, Wanted, understand
 from bridge.api.keys import CLOCK
+from bridge.model.access import Scope
 from bridge.model.hints import Hint
 
 log = structlog.get_logger()
@@ -55,6 +57,7 @@ class Webhooks:
         default_factory=lambda: TTLCache(_REMEMBERED, ttl=_MINUTES * 60)
     )
 
+    @needs(Scope.PUBLIC)  # GitLab shows its own secret
     async def receive(self, request: web.Request) -> web.Response:
         """Answer one delivery; nothing of it is worked on here."""
         try:

@@ -20,6 +20,7 @@ from bridge.cli.mappings import mappings
 from bridge.cli.run import run
 from bridge.cli.serve import serve
 from bridge.cli.show import complain
+from bridge.cli.token import token
 from bridge.errors import ConfigurationError, FesterError
 
 
@@ -75,5 +76,5 @@ def main(verbose: bool) -> None:
     _configure_logs(verbose)
 
 
-for command in (run, serve, demo, check, map_command, mappings, explain, doctor):
+for command in (run, serve, demo, check, map_command, mappings, explain, doctor, token):
     main.add_command(command)

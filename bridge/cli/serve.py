@@ -16,7 +16,8 @@ import click
 from aiohttp import web
 from rich.console import Console
 
-from bridge.api.app import make_app
+from bridge.api.access import Access
+from bridge.api.app import app_runner, make_app
 from bridge.api.hooks import Wanted
 from bridge.api.live import Live
 from bridge.api.webhooks import Webhooks
@@ -50,23 +51,34 @@ def serve(
 ) -> None:
     """Make passes on a schedule and serve what the last one gave."""
     settings = settings_from(flags, config=config, need=("from",))
-    refuse_open_address(settings.host, open_)
+    refuse_open_address(settings, open_)
     wish = Wish(dry_run=dry_run, accept_removals=accept_removals)
     asyncio.run(_serve(settings, wish, report))
 
 
-def refuse_open_address(host: str, opened: bool) -> None:
-    """Raise `ConfigurationError` for an address that other machines reach, unless `--open`."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not opened:
+def refuse_open_address(settings: Settings, opened: bool) -> None:
+    """Raise `ConfigurationError` for an address that other machines reach and anybody may ask."""
+    message = ""
+    if settings.access.configured and opened:
         message = (
-            f"--host {host} lets other machines read the catalog without authentication; "
-            "add --open if that is meant, or keep 127.0.0.1 behind a proxy that authenticates"
+            "--open lets everybody in, and `access` in the settings does not: leave one of them out"
         )
+    elif not (settings.access.configured or opened or is_loopback(settings.host)):
+        message = (
+            f"--host {settings.host} lets other machines read the catalog without authentication; "
+            "configure `access` (`fester token` makes a token and says how), add --open if "
+            "everybody may read, or keep 127.0.0.1 behind a proxy that authenticates"
+        )
+    if message:
         raise ConfigurationError([Problem(message, "open-address")])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:
@@ -97,8 +109,10 @@ async def serving(
     hooks = webhooks(settings, service)
     await parts.facts.load()
     await service.catch_up()  # serve the last pass until the first new one ends
-    app = make_app(live, clock=utc_now, webhooks=hooks, validate=entity_faults)
-    runner = web.AppRunner(app, handle_signals=False)
+    public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
+    access = Access(parts.gatekeeper, public, origins)
+    app = make_app(live, clock=utc_now, webhooks=hooks, validate=entity_faults, access=access)
+    runner = app_runner(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bridge.api.access import needs
 from bridge.api.answers import CATALOG, error_response
 from bridge.api.catalog.requests import (
     Parameters,
@@ -36,6 +37,7 @@ from bridge.catalog.locations import located
 from bridge.catalog.predicates import checked, filter_from, matching
 from bridge.catalog.queries import MOST_TEXT_FIELDS, Page, Question, answered, every, question_from
 from bridge.errors import BadQuestion
+from bridge.model.access import Scope
 from bridge.model.entities import Json
 
 MOST_REFS: Final = 1000
@@ -109,9 +111,11 @@ def _refusing(handler: Handler) -> Handler:
         except BadQuestion as error:
             return error_response(request, 400, "InputError", str(error))
 
-    return refusing
+    # Some questions are put by POST; none changes anything.
+    return needs(Scope.READ)(refusing)
 
 
+@needs(Scope.READ)
 async def _read_only(request: web.Request) -> web.StreamResponse:
     return error_response(request, 403, "NotAllowedError", _READ_ONLY)
 

@@ -1,0 +1,178 @@
+"""Who may ask what, over a real socket."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from bridge.access.gate import Gate
+from bridge.access.static_tokens import StaticToken, StaticTokens, digest_of
+from bridge.api.access import Access, needs, principal_of, scope_of
+from bridge.api.app import MAX_BODY, make_app
+from bridge.api.live import Live
+from bridge.errors import KeysUnavailable
+from bridge.model.access import Principal, Scope
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+
+READER, OPERATOR = "fester_reader", "fester_operator"
+ORIGIN = "https://backstage.example.com"
+GATE = Gate(
+    StaticTokens(
+        [
+            StaticToken("reader", digest_of(READER), frozenset({Scope.READ})),
+            StaticToken("operator", digest_of(OPERATOR), frozenset({Scope.READ, Scope.OPERATE})),
+        ]
+    )
+)
+
+
+async def _change(request: web.Request) -> web.Response:
+    """A route that says nothing of its scope."""
+    await request.read()
+    who = principal_of(request)
+    return web.json_response({"by": who.name if who else None})
+
+
+@needs(Scope.READ)
+async def _search(request: web.Request) -> web.Response:
+    return web.json_response({"query": (await request.json())["query"]})
+
+
+def app(access: Access) -> web.Application:
+    made = make_app(Live(schemas={"a.json": b"{}"}), access=access)
+    made.router.add_post("/api/change", _change)
+    made.router.add_post("/api/search", _search)
+    return made
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def client(aiohttp_client: MakeClient) -> Client:
+    access = Access(GATE, frozenset({"schemas"}), frozenset({ORIGIN}))
+    return await aiohttp_client(app(access))
+
+
+async def test_without_a_token_only_health_and_what_is_public_answers(client: Client) -> None:
+    """Every route of the application is asked: a new one is shut until somebody opens it."""
+    open_paths, webhook = set(), "/webhooks/gitlab"  # which asks for a secret of its own
+    for route in client.app.router.routes() if client.app else ():
+        canonical = route.resource.canonical if route.resource else ""
+        path = canonical.replace("{path}", "x").replace("{name}", "a.json")
+        answer = await client.request(route.method, path)
+        if answer.status != 401 and canonical != webhook:
+            open_paths.add(canonical)
+    assert open_paths == {"/healthz", "/readyz", "/schemas/", "/schemas/{name}"}
+
+
+async def test_an_unknown_path_tells_a_stranger_nothing(client: Client) -> None:
+    assert (await client.get("/nothing/here")).status == 401
+    assert (await client.get("/nothing/here", headers=bearer(READER))).status == 404
+
+
+async def test_refusals_look_like_those_of_backstage(client: Client) -> None:
+    answer = await client.get("/api/report", headers=bearer("fester_wrong"))
+    assert answer.status == 401
+    assert answer.headers.getall("WWW-Authenticate") == ['Bearer realm="Fester"']
+    body = await answer.json()
+    assert body["error"]["name"] == "AuthenticationError"
+    assert body["response"] == {"statusCode": 401}
+    assert "fester_wrong" not in str(body)
+    answer = await client.post("/api/change", headers=bearer(READER))
+    assert answer.status == 403
+    assert (await answer.json())["error"]["name"] == "NotAllowedError"
+
+
+async def test_a_scope_opens_what_it_says(client: Client) -> None:
+    assert (await client.get("/", headers=bearer(READER))).status == 200
+    answer = await client.post("/api/search", json={"query": 1}, headers=bearer(READER))
+    assert await answer.json() == {"query": 1}
+    answer = await client.post("/api/change", headers=bearer(OPERATOR))
+    assert await answer.json() == {"by": "token:operator"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic",
+        "Basic !!!",
+        "Basic eA==",
+        "Digest x",
+        "Bearer \xe9\xff",
+        "x" * 8_000,
+    ],
+)
+async def test_headers_of_any_shape_are_refused(client: Client, header: str) -> None:
+    assert (await client.get("/", headers={"Authorization": header})).status == 401
+
+
+async def test_a_person_gives_the_token_as_a_password_and_can_only_read(client: Client) -> None:
+    answer = await client.get("/", headers={"Accept": "text/html"})
+    assert 'Basic realm="Fester", charset="UTF-8"' in answer.headers.getall("WWW-Authenticate")
+    basic = {"Authorization": "Basic " + b64encode(f"me:{OPERATOR}".encode()).decode()}
+    assert (await client.get("/", headers=basic)).status == 200
+    assert (await client.post("/api/change", headers=basic)).status == 403
+
+
+async def test_keys_that_cannot_be_had_are_a_503(aiohttp_client: MakeClient) -> None:
+    class Nobody:
+        async def recognize(self, token: str) -> Principal:
+            raise KeysUnavailable("Backstage's keys cannot be read now")
+
+    client = await aiohttp_client(app(Access(Nobody())))
+    answer = await client.get("/", headers=bearer("a.b.c"))
+    assert answer.status == 503
+    assert (await answer.json())["error"]["name"] == "ServiceUnavailableError"
+
+
+async def test_cors_is_for_listed_origins_alone(client: Client) -> None:
+    asks = {"Access-Control-Request-Method": "GET"}
+    answer = await client.options("/api/report", headers={"Origin": ORIGIN, **asks})
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    for origin in ("https://evil.example", "null", ORIGIN + ".evil.example", ORIGIN.upper()):
+        answer = await client.options("/api/report", headers={"Origin": origin, **asks})
+        assert answer.status == 403
+        answer = await client.get("/", headers={"Origin": origin, **bearer(READER)})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    refused = await client.get("/api/report", headers={"Origin": ORIGIN})
+    assert refused.status == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN, "a page may read why"
+    assert "Origin" in refused.headers["Vary"]
+
+
+async def test_on_loopback_another_sites_page_changes_nothing(aiohttp_client: MakeClient) -> None:
+    """No token is asked there, and a browser that the owner uses reaches it too."""
+    client = await aiohttp_client(app(Access()))
+    assert (await client.post("/api/change")).status == 200
+    own = f"http://{client.host}:{client.port}"
+    assert (await client.post("/api/change", headers={"Origin": own})).status == 200
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert (await client.post("/api/change", headers=headers)).status == 403
+        assert (await client.get("/", headers=headers)).status == 200
+
+
+async def test_a_long_body_is_refused(client: Client) -> None:
+    answer = await client.post("/api/change", data=b"x" * (MAX_BODY + 1), headers=bearer(OPERATOR))
+    assert answer.status == 413
+
+
+def test_a_handler_that_says_nothing_needs_more_the_more_it_can_do() -> None:
+    assert scope_of(_change, "GET") is Scope.READ
+    assert {scope_of(_change, method) for method in ("POST", "PUT", "DELETE", "PATCH")} == {
+        Scope.OPERATE
+    }
+    assert scope_of(_search, "POST") is Scope.READ
