@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from bridge.exporters.filesystem import FolderExporter
-from bridge.exporters.render import render_catalog
-from bridge.model.runs import Outcome
+from bridge.exporters.render import Earlier, render_catalog
+from bridge.model.entities import Catalog
+from bridge.model.runs import Artifact, Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes import Passes
 from bridge.pipeline import Guard, Pass, Stages, Wish
@@ -99,12 +101,14 @@ class Town:
     # Projects whose latest change GitLab stamps nowhere: only a full sweep must see them.
     unstamped: set[int] = field(default_factory=set)
     passes: Passes = field(init=False)
+    _render: Callable[[Catalog], tuple[Artifact, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Forget all that is only in memory, as a new process would."""
+        self._render = partial(render_catalog, earlier=Earlier())
         self.passes = Passes(self._stages(GOOD.patience))
 
     def add(self, number: int, path: str = "", files: bool = True) -> None:
@@ -181,16 +185,25 @@ class Town:
         return found
 
     async def make(
-        self, wish: Wish, weather: Weather = GOOD, meanwhile: Meanwhile = nothing
+        self,
+        wish: Wish,
+        weather: Weather = GOOD,
+        meanwhile: Meanwhile = nothing,
+        beside: Collection[int] = (),
     ) -> Pass:
         """One pass that ends, and removes nothing that stood all the while.
 
-        `meanwhile` hears how many requests were made, before each one is answered.
+        `meanwhile` hears how many requests were made, before each one is answered. While it reads,
+        the pass that hooks about the projects in `beside` ask for is made too.
         """
         before, standing, giving = self.published(), self.must_stand(), set(self.gives())
+        hinted: list[asyncio.Task[Pass]] = []
 
         def hear(_: CountedRequest) -> None:
             nonlocal standing, giving
+            if beside and not hinted:
+                request = ScrapeRequest(MAPPINGS.files, only=tuple(sorted(beside)))
+                hinted.append(asyncio.create_task(self.passes.run(Wish(request=request))))
             meanwhile(len(self.sandbox.requests))
             standing &= self.must_stand()
             giving |= set(self.gives())
@@ -203,6 +216,7 @@ class Town:
         try:
             async with asyncio.timeout(REAL_SECONDS):
                 done = await self.passes.run(wish)
+                await asyncio.gather(*hinted)
         finally:
             self.time.deadline = float("inf")
             self.sandbox.on_request = lambda seen: None
@@ -214,17 +228,27 @@ class Town:
         made_up = set(after) - set(before) - giving
         assert not made_up, f"{sorted(made_up)} never were there"
         assert len(self.sandbox.requests) < MOST_REQUESTS
-        if done.record.report.outcome is Outcome.FAILED:
+        if done.record.report.outcome is Outcome.FAILED and not beside:
             assert after == before
         return done
 
-    async def sweep(self, weather: Weather = GOOD, meanwhile: Meanwhile = nothing) -> Pass:
+    async def sweep(
+        self,
+        weather: Weather = GOOD,
+        meanwhile: Meanwhile = nothing,
+        beside: Collection[int] = (),
+    ) -> Pass:
         """A full pass."""
-        return await self.make(Wish(), weather, meanwhile)
+        return await self.make(Wish(), weather, meanwhile, beside)
 
-    async def due(self, weather: Weather = GOOD, meanwhile: Meanwhile = nothing) -> Pass:
+    async def due(
+        self,
+        weather: Weather = GOOD,
+        meanwhile: Meanwhile = nothing,
+        beside: Collection[int] = (),
+    ) -> Pass:
         """The pass that is due: of what changed, or full."""
-        return await self.make(await self.passes.next_pass(Wish()), weather, meanwhile)
+        return await self.make(await self.passes.next_pass(Wish()), weather, meanwhile, beside)
 
     async def hinted(self, ids: Collection[int], weather: Weather = GOOD) -> Pass:
         """The pass that hooks about these projects ask for."""
@@ -263,7 +287,7 @@ class Town:
             (BackstageProcessor(RULES),),
             (FolderExporter(self.folder),),
             self.store,
-            render_catalog,
+            self._render,
             self.time.moment,
             NO_GUARD,
         )
