@@ -11,6 +11,7 @@ REAL_FOLDERS = (
     "tests/passes/",
     "tests/scrapers/test_gitlab",
     "tests/service/",
+    "tests/survival/",
 )
 REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
 

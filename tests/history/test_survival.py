@@ -1,14 +1,11 @@
-"""What must survive: round trips, restarts, rivals, full disks and kills; on every database."""
+"""What must survive: round trips, restarts, rivals and full disks; on every database."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import resource
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -303,45 +300,3 @@ async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert await store.load(SOURCE) == known(2)
     await store.close()
-
-
-KILLED = """
-import asyncio, os, signal, sys
-from sqlalchemy import Engine, event
-from bridge.history import open_store
-from bridge.model.memory import Memory
-from tests.history.test_survival import SOURCE, known, outcome_of
-
-async def main(url, statements):
-    store = await open_store(url)
-    await store.save(SOURCE, Memory(), known(1200), outcome_of("g1"))
-    left = statements
-    def die(*_):
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    event.listen(Engine, "after_cursor_execute", die)
-    await store.save(SOURCE, known(1200), known(1200, "g2"), outcome_of("g2"))
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
-"""
-
-
-def test_a_process_killed_in_mid_save_leaves_the_old_state_whole(tmp_path: Path) -> None:
-    """SIGKILL after the 4th and the 12th statement of a save: memory and report are the old."""
-    urls = {number: f"sqlite:///{tmp_path}/{number}.db" for number in (4, 12)}
-    children = [
-        subprocess.Popen([sys.executable, "-c", KILLED, url, str(number)])
-        for number, url in urls.items()
-    ]
-    assert [child.wait(timeout=30) for child in children] == [-signal.SIGKILL] * 2
-
-    async def look(url: str) -> None:
-        store = await open_store(url)
-        assert await store.load(SOURCE) == known(1200)
-        assert [report.started_at for report in await store.passes(SOURCE)] == ["g1"]
-        await store.close()
-
-    for url in urls.values():
-        asyncio.run(look(url))
