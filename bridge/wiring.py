@@ -19,7 +19,7 @@ from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.render import Earlier as Rendered
-from bridge.exporters.render import render_catalog, shelves
+from bridge.exporters.render import location_of, render_catalog, shelves
 from bridge.history import FactHistory, open_store
 from bridge.history.store import SqlStore
 from bridge.model.access import Scope
@@ -37,6 +37,7 @@ from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
+from bridge.refreshing import Refresher
 from bridge.scrapers import GitLabScraper, source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
@@ -50,7 +51,8 @@ class Wired:
 
     `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
     is one of them; what it knew before a restart is there once it was told to `load`.
-    `gatekeeper` judges tokens, None when nobody has to show one.
+    `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
+    changed, None when it is not to be told.
     """
 
     stages: Stages
@@ -59,6 +61,7 @@ class Wired:
     facts: Collecting
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
+    refresher: Refresher | None = None
 
 
 def utc_now() -> datetime:
@@ -241,6 +244,19 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
     )
 
 
+def refresher(settings: Settings) -> Refresher | None:
+    """What tells Backstage of a publish, if the settings wish it."""
+    token, prefix = settings.backstage_token, settings.location_prefix
+    if not settings.backstage.refresh or token is None:
+        return None
+    return Refresher(
+        settings.backstage.url,
+        token.get_secret_value(),
+        prefix,
+        partial(location_of, prefix=prefix),
+    )
+
+
 @asynccontextmanager
 async def _gatekeeper(settings: Settings) -> AsyncIterator[Gatekeeper | None]:
     """Who judges tokens while it is open; None when nobody has to show one."""
@@ -294,7 +310,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     try:
         listeners = (collect,) if settings.ox.collect else ()
         async with _gatekeeper(settings) as gate:
-            yield Wired(stages, mappings, store, facts, listeners, gate)
+            yield Wired(stages, mappings, store, facts, listeners, gate, refresher(settings))
     finally:
         for collector in asked:
             await collector.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.catalog.index import Index
 from bridge.catalog.reader import Reader
 from bridge.model.memory import Memory, PassRecord
+from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome
 
 
@@ -39,6 +40,15 @@ class Live:
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     reader: Reader = field(default_factory=Reader)
     index: Index = field(default_factory=Index)
+
+    refreshes: Mapping[str, int] = field(default_factory=dict)  # what Backstage was told, by result
+
+    def note(self, problem: Problem) -> None:
+        """Add what came up after the pass to its account."""
+        if self.record is not None:
+            report = self.record.report
+            report = replace(report, problems=(*report.problems, problem))
+            self.record = replace(self.record, report=report)
 
     @property
     def ready(self) -> bool:

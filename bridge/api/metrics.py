@@ -37,6 +37,15 @@ class LiveCollector(Collector):
                 "seconds since the last pass in which everything could be read",
                 self._now - live.last_complete.timestamp(),
             )
+        if live.refreshes:
+            told = CounterMetricFamily(
+                "fester_backstage_refreshes",
+                "Locations that Backstage was told to refresh, and times when it did not hear",
+                labels=["result"],
+            )
+            for result, count in sorted(live.refreshes.items()):
+                told.add_metric([result], count)
+            yield told
         if live.record is None:
             return
         report = live.record.report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
-from bridge.model.runs import Report
+from bridge.model.runs import Outcome, Report, changed_in
 from bridge.passes import Passes
-from bridge.pipeline import Wish
+from bridge.pipeline import Pass, Wish
+from bridge.refreshing import Refresher
 from bridge.settings import Settings
 from bridge.wiring import wired
 
@@ -60,4 +62,19 @@ async def _one_pass(
             wish = Wish(dry_run=dry_run, accept_removals=accept_removals, progress=progress)
             passes = Passes(parts.stages, settings.full_every)
             wish = await passes.next_pass(wish) if incremental else wish
-            return (await passes.run(wish)).record.report
+            done = await passes.run(wish)
+        return await _told(parts.refresher, done, dry_run)
+
+
+async def _told(refresher: Refresher | None, done: Pass, dry_run: bool) -> Report:
+    """The pass's account, after Backstage was told; a dry run only says what it would be told."""
+    report = done.record.report
+    if refresher is None or report.outcome is Outcome.FAILED:
+        return report
+    changed = changed_in(report)
+    if dry_run:
+        due = refresher.locations(refresher.due(done.artifacts, changed))
+        click.echo(f"Backstage would refresh: {', '.join(due) or 'nothing'}")
+        return report
+    problem = await refresher.tell(done.artifacts, changed)
+    return report if problem is None else replace(report, problems=(*report.problems, problem))

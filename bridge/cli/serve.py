@@ -26,9 +26,11 @@ from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.leadership import Leadership, lease_name
 from bridge.model.problems import Problem
+from bridge.model.runs import changed_in
 from bridge.passes import Passes
 from bridge.pipeline import Pass, Stages, Wish
 from bridge.processors.validation import entity_faults
+from bridge.refreshing import Refresher
 from bridge.schedule import Audience, ended
 from bridge.service import Service
 from bridge.settings import Settings, signing_key
@@ -144,6 +146,8 @@ def a_service(
         if report is not None:
             write_report(report, done.record.report)
 
+    told = [partial(tell, parts.refresher, live)] if parts.refresher else []
+
     async def refreshed(stages: Stages) -> Stages:
         return await asyncio.to_thread(remapped, settings, stages)
 
@@ -156,9 +160,17 @@ def a_service(
         show,
         account,
         partial(setattr, live, "role"),
-        Audience(parts.listeners),
+        Audience((*told, *parts.listeners)),
         refreshed=refreshed,
     )
+
+
+async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
+    """Tell Backstage what a pass changed; what it does not hear is a warning beside that pass."""
+    live.refreshes = refresher.counts
+    problem = await refresher.tell(done.artifacts, changed_in(done.record.report))
+    if problem is not None:
+        live.note(problem)
 
 
 def webhooks(settings: Settings, service: Service) -> Webhooks:

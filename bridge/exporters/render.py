@@ -82,6 +82,13 @@ def shard_path(bits: str) -> str:
     return f"{SHARDS}{bits or 'all'}.yaml"
 
 
+def location_of(path: str, prefix: str) -> str | None:
+    """The reference of the Location that leads to a shard; None for any other path."""
+    if not path.startswith(SHARDS):
+        return None
+    return f"location:default/{prefix}-{path.removeprefix(SHARDS).removesuffix('.yaml')}"
+
+
 def _placed(
     entities: Sequence[CatalogEntity], earlier: Earlier
 ) -> Iterator[tuple[str, Sequence[CatalogEntity]]]:

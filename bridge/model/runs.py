@@ -97,6 +97,13 @@ class Report:
         }
 
 
+def changed_in(report: Report) -> frozenset[str] | None:
+    """The paths that were written anywhere; None when there is no destination that would say."""
+    if not report.published:
+        return None
+    return frozenset(path for receipt in report.published for path in receipt.changed)
+
+
 def problem_json(problem: Problem) -> dict[str, Json]:
     """A problem as a JSON object with the report's keys."""
     return {

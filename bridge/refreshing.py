@@ -1,0 +1,197 @@
+"""Tells Backstage what changed, so that it reads it at once and not at its next cycle.
+
+`POST /api/catalog/refresh` with the reference of a Location makes Backstage read that Location's
+target again, and every Location above it, so also the index. A shard that is new needs nothing
+more: Backstage reads it as soon as it has read the index that names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
+
+from bridge.model.problems import Problem, Severity
+from bridge.model.runs import Artifact, Stage
+
+log = structlog.get_logger()
+
+SIDE_BY_SIDE = 4
+REQUEST_SECONDS = 5.0
+TOTAL_SECONDS = 30.0
+TRIES = 3
+_RETRIED = {429, 500, 502, 503, 504}
+_LISTING = (
+    "/api/catalog/entities/by-query?filter=kind=location,metadata.namespace=default"
+    "&fullTextFilterFields=metadata.name&fullTextFilterTerm={prefix}-&fields=metadata.name&limit=200"
+)
+_LISTING_BYTES = 1_000_000
+
+
+class _Unheard(Exception):
+    """Backstage did not do what it was asked; the text says why."""
+
+
+@dataclass(slots=True)
+class Refresher:
+    """Asks one Backstage. `location_of` gives the Location of an artifact's path, None if none.
+
+    Nothing that Backstage does is an error here: what it has not heard is told with the next pass.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    prefix: str = "fester"
+    location_of: Callable[[str], str | None] = lambda path: None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    counts: Counter[str] = field(default_factory=Counter)
+    _told: dict[str, bytes] | None = None
+
+    def due(self, artifacts: Iterable[Artifact], changed: Iterable[str] | None) -> list[str]:
+        """The paths that Backstage has not heard of.
+
+        `changed` is what a publish wrote, which counts as long as nothing was told before;
+        None when nothing tells (then all is due).
+        """
+        now = self._digests(artifacts)
+        if self._told is None:
+            unheard = now.keys() if changed is None else set(changed)
+            self._told = {path: digest for path, digest in now.items() if path not in unheard}
+        return sorted(path for path, digest in now.items() if self._told.get(path) != digest)
+
+    def locations(self, paths: Iterable[str]) -> list[str]:
+        """The Locations to refresh for these paths."""
+        return [found for path in paths if (found := self.location_of(path))]
+
+    async def tell(
+        self, artifacts: Sequence[Artifact], changed: Iterable[str] | None = None
+    ) -> Problem | None:
+        """Ask for what is due; a warning when Backstage did not hear it."""
+        due = await asyncio.to_thread(self.due, artifacts, changed)
+        if not due:
+            return None
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS):
+                count = await self._refresh(self.locations(due))
+        except TimeoutError:
+            return self._failed(f"it took longer than {TOTAL_SECONDS:.0f} seconds")
+        except _Unheard as error:
+            return self._failed(str(error))
+        self.counts["refreshed"] += count
+        log.info("Backstage reads what changed", action="refreshed", locations=count)
+        self._told = await asyncio.to_thread(self._digests, artifacts)
+        return None
+
+    def _digests(self, artifacts: Iterable[Artifact]) -> dict[str, bytes]:
+        """What Backstage reads, and what it is now."""
+        return {
+            artifact.path: hashlib.blake2b(artifact.body, digest_size=16).digest()
+            for artifact in artifacts
+            if artifact.stage is Stage.INDEX or self.location_of(artifact.path)
+        }
+
+    def _failed(self, reason: str) -> Problem:
+        self.counts["failed"] += 1
+        log.warning("Backstage was not told", action="refresh_failed", reason=reason)
+        return Problem(
+            f"Backstage at {self.url} was not told what changed: {reason}. It reads it at its "
+            "next cycle, and the next pass tells it again",
+            "backstage-refresh",
+            Severity.WARNING,
+        )
+
+    async def _refresh(self, locations: Sequence[str]) -> int:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with ClientSession(
+            headers=headers,
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(total=REQUEST_SECONDS),
+        ) as session:
+            known = await self._known_among(session, locations)
+            if not known:
+                # Only new shards, or none left of the old: any Location of ours leads to the index.
+                found = await self._any_location(session)
+                known = await self._known_among(session, [found] if found else [])
+        if not known:
+            raise _Unheard(
+                f"it knows no Location of ours (location:default/{self.prefix}-…); register the "
+                "index as catalog-info.example.yaml says"
+            )
+        return known
+
+    async def _known_among(self, session: ClientSession, locations: Sequence[str]) -> int:
+        """How many of these Backstage knew, and now reads again."""
+        if not locations:
+            return 0
+        # The first alone: a Backstage that is down or refuses is asked once and not for each.
+        known = [await self._ask_for(session, locations[0])]
+        turns = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def in_turn(location: str) -> bool:
+            async with turns:
+                return await self._ask_for(session, location)
+
+        known += await asyncio.gather(*(in_turn(location) for location in locations[1:]))
+        return sum(known)
+
+    async def _ask_for(self, session: ClientSession, location: str) -> bool:
+        """Whether Backstage knows this Location. Raises `_Unheard`."""
+        body = {"entityRef": location}
+        status, _ = await self._request(session, "POST", "/api/catalog/refresh", json=body)
+        if status == 404:
+            return False
+        if status in (401, 403):
+            raise _Unheard(
+                f"it refuses the token ({status}): FESTER_BACKSTAGE_TOKEN must be one of its "
+                "backend.auth.externalAccess, allowed for the plugin catalog"
+            )
+        if status // 100 != 2:
+            raise _Unheard(f"it answers {status} to {location}")
+        return True
+
+    async def _any_location(self, session: ClientSession) -> str | None:
+        """A Location of ours that Backstage holds."""
+        status, body = await self._request(session, "GET", _LISTING.format(prefix=self.prefix))
+        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            if status == 200:
+                for item in json.loads(body)["items"]:
+                    name = item["metadata"]["name"]
+                    if isinstance(name, str) and name.startswith(f"{self.prefix}-"):
+                        return f"location:default/{name}"
+        return None
+
+    async def _request(
+        self, session: ClientSession, method: str, path: str, **more: Any
+    ) -> tuple[int, bytes]:
+        reason = ""
+        for attempt in range(TRIES):
+            if attempt:
+                await self.sleep(0.5 * attempt)
+            try:
+                async with session.request(
+                    method, self.url.rstrip("/") + path, allow_redirects=False, **more
+                ) as answer:
+                    if answer.status not in _RETRIED:
+                        return answer.status, await _bounded(answer)
+                    reason = f"it answers {answer.status}"
+            except (ClientError, TimeoutError) as error:
+                reason = f"it cannot be reached ({type(error).__name__})"
+        raise _Unheard(reason)
+
+
+async def _bounded(answer: ClientResponse) -> bytes:
+    """The start of a body; the rest of one that is too large is not read."""
+    body = bytearray()
+    async for chunk in answer.content.iter_chunked(65536):
+        body += chunk
+        if len(body) > _LISTING_BYTES:
+            break
+    return bytes(body)
