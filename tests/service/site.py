@@ -25,7 +25,7 @@ from bridge.sandbox.world import World
 from bridge.schedule import ended
 from bridge.service import Service
 from bridge.settings import Settings
-from bridge.wiring import utc_now, wired
+from bridge.wiring import wired
 
 TOKEN = "sandbox-token"
 SECRET = "hook-secret"
@@ -73,10 +73,6 @@ class Replica:
         self.reports.append(done.record.report)
         self._news.set()
 
-    async def shown(self, done: Pass) -> None:
-        await self.live.take(done.record, done.artifacts, done.memory, utc_now())
-        self._news.set()
-
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait for passes until something holds."""
         async with asyncio.timeout(LONG):
@@ -114,7 +110,7 @@ async def a_replica(chosen: Settings) -> AsyncIterator[Replica]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         replica = Replica(service, live, f"http://127.0.0.1:{port}{PATH}")
-        service.account, service.show = replica.heard, replica.shown
+        service.account = replica.heard
         work = asyncio.create_task(service.run())
         try:
             yield replica
