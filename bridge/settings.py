@@ -83,6 +83,10 @@ class GitLabSettings(_Section):
     membership: bool = Field(False, description="only projects that the token's user is member of")
     exclude: TextList = Field((), description="globs of project paths to leave out")
     topics: TextList = Field((), description="only projects with one of these topics")
+    groups: TextList = Field((), description="only these groups, with their subgroups")
+    branches: dict[str, Annotated[str, Field(min_length=1, max_length=255)]] = Field(
+        {}, description="globs of project paths, and the branch that those are read from"
+    )
     concurrency: int = Field(8, ge=1, le=64, description="requests in flight")
     page_size: int = Field(
         50, ge=1, le=100, description="projects a GraphQL request, to start with"

@@ -69,6 +69,23 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def gitlab_options(settings: Settings) -> GitLabOptions:
+    """How to crawl, as the settings have it."""
+    gitlab = settings.gitlab
+    return GitLabOptions(
+        archived=gitlab.archived,
+        forks=gitlab.forks,
+        membership=gitlab.membership,
+        exclude=gitlab.exclude,
+        topics=gitlab.topics,
+        groups=tuple(group.strip("/") for group in gitlab.groups),
+        branches=tuple(gitlab.branches.items()),
+        concurrency=gitlab.concurrency,
+        page_size=gitlab.page_size,
+        timeout=gitlab.timeout,
+    )
+
+
 def scraper(settings: Settings) -> Scraper:
     """The scraper for `settings.source`: an extension's if one takes it, else ours."""
     for factory in _extensions("fester.scrapers"):
@@ -76,18 +93,7 @@ def scraper(settings: Settings) -> Scraper:
         if made is not None:
             return made
     token = settings.token.get_secret_value() if settings.token else None
-    gitlab = settings.gitlab
-    options = GitLabOptions(
-        archived=gitlab.archived,
-        forks=gitlab.forks,
-        membership=gitlab.membership,
-        exclude=gitlab.exclude,
-        topics=gitlab.topics,
-        concurrency=gitlab.concurrency,
-        page_size=gitlab.page_size,
-        timeout=gitlab.timeout,
-    )
-    return source(settings.source, token, options=options)
+    return source(settings.source, token, options=gitlab_options(settings))
 
 
 def exporters(settings: Settings) -> tuple[Exporter, ...]:

@@ -34,7 +34,7 @@ from bridge.refreshing import Refresher
 from bridge.schedule import Audience, ended
 from bridge.service import Service
 from bridge.settings import Settings, signing_key
-from bridge.wiring import Wired, catalog_reader, remapped, utc_now, wired
+from bridge.wiring import Wired, catalog_reader, gitlab_options, remapped, utc_now, wired
 
 
 @click.command()
@@ -175,10 +175,11 @@ async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
 
 def webhooks(settings: Settings, service: Service) -> Webhooks:
     """The door for GitLab's hooks: what they hint at goes to this replica's inbox."""
+    branch_of = gitlab_options(settings).branch_of
     token, key = settings.webhook_token, settings.webhook_signing_key
     return Webhooks(
         service.inbox.put,
-        lambda: Wanted(frozenset(service.passes.stages.translator.files)),
+        lambda: Wanted(frozenset(service.passes.stages.translator.files), branch_of),
         token.get_secret_value() if token else "",
         signing_key(key.get_secret_value()) if key else b"",
     )

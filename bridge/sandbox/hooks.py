@@ -137,7 +137,7 @@ def _push(happening: Happening, project: SandboxProject | None) -> dict[str, Any
             "id": happening.project_id,
             "name": project.name if project else happening.path,
             "path_with_namespace": happening.path,
-            "default_branch": happening.branch,
+            "default_branch": project.default_branch if project else happening.branch,
         },
         "commits": [commit],
         "total_commits_count": 1,

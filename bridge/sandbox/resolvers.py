@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -208,15 +209,36 @@ def _repository(project: SandboxProject, _: Mapping[str, Any], reading: Reading)
 
 def _blobs(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Page:
     found = []
-    if project.repository == "ok" and _is_default(project, arguments.get("ref")):
+    files = _files_at(project, arguments.get("ref"))
+    if project.repository == "ok" and files is not None:
         asked = dict.fromkeys(arguments["paths"])
-        files = project.files
         found = [Blob(project, path, files[path]) for path in asked if path in files]
     return plain_page(found, dict(arguments))
 
 
-def _is_default(project: SandboxProject, ref: str | None) -> bool:
-    return ref in (None, "", "HEAD", project.default_branch, f"refs/heads/{project.default_branch}")
+def _files_at(project: SandboxProject, ref: str | None) -> Mapping[str, SandboxFile] | None:
+    """The files of a branch; None for a branch that is not there."""
+    name = (ref or "HEAD").removeprefix("refs/heads/")
+    if name in ("HEAD", project.default_branch):
+        return project.files
+    return project.branches.get(name)
+
+
+def _tree(
+    project: SandboxProject, arguments: Mapping[str, Any], _: Reading
+) -> Mapping[str, SandboxFile] | None:
+    """GitLab gives a tree for a branch that is not there, too; it has no last commit."""
+    files = _files_at(project, arguments.get("ref")) if project.repository == "ok" else None
+    return files or {}
+
+
+def _last_commit(files: Mapping[str, SandboxFile], *_: Any) -> str | None:
+    return _commit_id(files) if files else None
+
+
+def _commit_id(files: Mapping[str, SandboxFile]) -> str:
+    listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(files.items()))
+    return hashlib.sha1(listing.encode(), usedforsecurity=False).hexdigest()
 
 
 def _pipeline(project: SandboxProject, *_: Any) -> LatestPipeline | None:
@@ -399,6 +421,12 @@ RESOLVERS: dict[str, Rows] = {
         "empty": _value(lambda p: p.repository == "empty"),
         "exists": _constant(True),
         "rootRef": _with_repository(lambda p: p.default_branch),
+        "tree": _tree,
+    },
+    "Tree": {"lastCommit": _last_commit},
+    "Commit": {
+        "id": _value(lambda sha: f"gid://gitlab/Commit/{sha}"),
+        "sha": _value(lambda sha: sha),
     },
     "RepositoryBlob": {
         "fileType": _constant("text"),

@@ -119,7 +119,10 @@ type Repository {
   empty: Boolean!
   exists: Boolean!
   rootRef: String
+  tree(path: String = "", recursive: Boolean = false, ref: String, refType: RefType): Tree
 }
+type Tree { lastCommit: Commit }
+type Commit { id: ID! sha: String! }
 type RepositoryBlobConnection { nodes: [RepositoryBlob] pageInfo: PageInfo! }
 type RepositoryBlob {
   fileType: String
@@ -151,6 +154,8 @@ RESOLVED: Final = frozenset(
         "Project.pipelines",
         "Project.releases",
         "Repository.blobs",
+        "Repository.tree",
+        "Tree.lastCommit",
     }
 )
 GITALY: Final = frozenset(
@@ -160,6 +165,8 @@ GITALY: Final = frozenset(
         "Repository.blobs",
         "Repository.empty",
         "Repository.rootRef",
+        "Repository.tree",
+        "Tree.lastCommit",
     }
 )
 # Fields that make GitLab load a blob's content, not just its entry in the tree.

@@ -133,6 +133,7 @@ class SandboxProject:
     visibility: str = "private"
     topics: Sequence[str] = ()
     files: dict[str, SandboxFile] = field(default_factory=dict)
+    branches: dict[str, dict[str, SandboxFile]] = field(default_factory=dict)  # beside the default
     repository: RepositoryState = "ok"
     poisoned: bool = False
     hidden: bool = False
@@ -345,17 +346,28 @@ class World:
         project = self._known(project_id)
         file = _as_file(content)
         changed = "modified" if path in project.files else "added"
-        before = _head(project)
+        before = _head(project.files)
         project.files[path] = file
         if project.repository == "empty":
             project.repository = "ok"
         self._pushed(project, before, changed, path)
         return file.oid
 
+    def commit_to_branch(
+        self, project_id: int, branch: str, path: str, content: str | bytes | SandboxFile
+    ) -> None:
+        """Write a file on another branch than the default one, which is made if it is not there."""
+        project = self._known(project_id)
+        files = project.branches.setdefault(branch, dict(project.files))
+        changed = "modified" if path in files else "added"
+        before = _head(files)
+        files[path] = _as_file(content)
+        self._pushed(project, before, changed, path, branch)
+
     def delete_file(self, project_id: int, path: str) -> None:
         """Remove a file from the default branch."""
         project = self._known(project_id)
-        before = _head(project)
+        before = _head(project.files)
         del project.files[path]
         self._pushed(project, before, "removed", path)
 
@@ -384,7 +396,9 @@ class World:
         self._keep(project)
         self._tell(event, project, old_path=old)
 
-    def _pushed(self, project: SandboxProject, before: str, changed: str, path: str) -> None:
+    def _pushed(
+        self, project: SandboxProject, before: str, changed: str, path: str, branch: str = ""
+    ) -> None:
         now = self.clock()
         if now - project.last_activity_at >= ACTIVITY_STEP:
             project.last_activity_at = now
@@ -396,11 +410,11 @@ class World:
                 project.id,
                 project.path,
                 before=before,
-                after=_head(project),
+                after=_head(project.branches[branch] if branch else project.files),
                 added=(path,) if changed == "added" else (),
                 modified=(path,) if changed == "modified" else (),
                 removed=(path,) if changed == "removed" else (),
-                branch=project.default_branch,
+                branch=branch or project.default_branch,
                 at=now,
             )
         )
@@ -417,11 +431,11 @@ class World:
             listener(happening)
 
 
-def _head(project: SandboxProject) -> str:
+def _head(files: Mapping[str, SandboxFile]) -> str:
     """A commit id that changes exactly when the files do; zero when there is no commit."""
-    if not project.files:
+    if not files:
         return "0" * 40
-    listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(project.files.items()))
+    listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(files.items()))
     return hashlib.sha1(listing.encode(), usedforsecurity=False).hexdigest()
 
 

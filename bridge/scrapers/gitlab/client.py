@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
@@ -20,6 +22,7 @@ from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 BODY_LIMIT = 16 * 1024 * 1024  # bytes of one answer, unpacked
 _CHUNK = 64 * 1024
+_URGENT = 2  # requests in flight beside the others
 _REST, _GRAPHQL = "rest", "graphql"
 _SLOW_RETRIES = 1  # a timeout costs its whole time: asking a second time is enough
 
@@ -32,10 +35,22 @@ class Answer:
     headers: Mapping[str, str]
 
 
+@dataclass(slots=True)
+class Tally:
+    """The requests of one crawl. An urgent one, of a few projects, does not queue behind others."""
+
+    urgent: bool = False
+    requests: int = 0
+
+
+# Crawls overlap: whatever is asked within one counts for it.
+TALLY: Final[ContextVar[Tally]] = ContextVar("tally")
+
+
 class GitLabClient:
     """Speaks to one GitLab. The token is sent to `base` only, and shown nowhere.
 
-    `requests` counts what was sent, retries included.
+    `requests` counts what was sent, retries included, and `outcomes` what came of it.
     """
 
     def __init__(
@@ -43,10 +58,12 @@ class GitLabClient:
     ) -> None:
         self.base = base
         self.requests = 0
+        self.outcomes: Counter[str] = Counter()
         self._token = _checked(token)
         self._options = options
         self._throttle = throttle
         self._gate = asyncio.Semaphore(options.concurrency)
+        self._urgent_gate = asyncio.Semaphore(_URGENT)
         self._session: aiohttp.ClientSession | None = None
         self._welcome = False  # whether this token was ever accepted
 
@@ -83,11 +100,12 @@ class GitLabClient:
     async def _asked(
         self, lane: str, method: str, url: URL, *, patient: bool, **arguments: Any
     ) -> Answer:
+        tally = TALLY.get(_NO_TALLY)
         attempt = 0
         waited = 0.0
         while True:
             try:
-                async with self._gate:
+                async with self._urgent_gate if tally.urgent else self._gate:
                     pause = await self._throttle.enter(
                         lane, longest=self._options.longest_wait - waited
                     )
@@ -122,6 +140,7 @@ class GitLabClient:
         status = 0
         headers: Mapping[str, str] = {}
         self.requests += 1
+        TALLY.get(_NO_TALLY).requests += 1
         try:
             async with self._open().request(
                 method, url, allow_redirects=False, **arguments
@@ -134,6 +153,7 @@ class GitLabClient:
         except (aiohttp.ClientError, OSError) as error:
             raise Trouble(Cause.BUSY, f"the connection failed ({_named(error)})") from None
         finally:
+            self.outcomes[str(status) if status else "no answer"] += 1
             self._throttle.leave(lane, status, _Insensitive(headers))
         self._judge(status, headers)
         self._welcome = True
@@ -181,6 +201,9 @@ class GitLabClient:
                 trust_env=True,
             )
         return self._session
+
+
+_NO_TALLY: Final = Tally()
 
 
 class _Insensitive(dict[str, str]):

@@ -41,7 +41,6 @@ class Crawl:
         self,
         client: GitLabClient,
         options: GitLabOptions,
-        group: str,
         request: ScrapeRequest,
         *,
         anonymous: bool,
@@ -51,22 +50,27 @@ class Crawl:
         limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
         # Why Ox's facts do not ride along; "" while they do. Manifests come first.
         self._not_riding = ""
-        if not queries.may_ride(request.files, limit=limit, page=options.page_size):
+        branch, page = bool(options.branches), options.page_size
+        if not queries.may_ride(request.files, limit=limit, page=page, branch=branch):
             self._not_riding = "with so many manifest names it would make GitLab's pages smaller"
         riding = not self._not_riding
-        largest = queries.largest_page(request.files, limit=limit, forks=True, riding=riding)
+        largest = queries.largest_page(
+            request.files, limit=limit, branch=branch, forks=True, riding=riding
+        )
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
         self._options = options
-        self._group = group
         self._request = request
         self._on_progress = on_progress
         self._now = now
         # An instance's own list tells forks, whatever GitLab's version; a group's does not.
-        self._ask_forks = not options.forks and bool(group or request.only or request.also)
+        self._ask_forks = not options.forks and bool(options.groups or request.only or request.also)
         self._pacing = Pacing(options.page_size, largest)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
         self._listed: dict[int, str] = {}  # id → path, for a gap's words
+        # A page is read from one branch: "" stands for each project's default one.
+        self._by_branch: dict[str, list[int]] = {}
+        self._branch: dict[int, str] = {}
         self._taking = asyncio.Lock()
         self._exhausted = False
         self._done = 0
@@ -96,11 +100,12 @@ class Crawl:
                 self._listed[project_id] = ""
                 await self._waiting.put(project_id)
         else:
-            enumeration = Enumeration(self._client, self._options, self._group, self._take)
-            if self._request.since is None:
-                await enumeration.everything()
-            else:
-                await enumeration.changes(self._request.since)
+            for group in self._options.groups or ("",):
+                enumeration = Enumeration(self._client, self._options, group, self._take)
+                if self._request.since is None:
+                    await enumeration.everything()
+                else:
+                    await enumeration.changes(self._request.since)
             for project_id in dict.fromkeys(self._request.also):
                 if project_id not in self._listed:
                     self._listed[project_id] = ""
@@ -116,11 +121,19 @@ class Crawl:
         if project.id in self._listed:
             return
         self._listed[project.id] = project.path
-        reason = self._options.reason_to_skip(project, group=self._group, forked=found.forked)
+        reason = self._options.reason_to_skip(project, forked=found.forked)
+        branch = self._options.branch_of(project.path)
         if reason:
             await self._give(ProjectSkipped(project, reason))
+        elif branch:
+            self._put_off(project.id, branch)
         else:
             await self._waiting.put(project.id)
+
+    def _put_off(self, project_id: int, branch: str) -> None:
+        """Read it from this branch, when the projects that need no branch are read."""
+        self._branch[project_id] = branch
+        self._by_branch.setdefault(branch, []).append(project_id)
 
     async def _reader(self) -> None:
         while ids := await self._next_page():
@@ -136,7 +149,15 @@ class Crawl:
                     self._exhausted = True
                 else:
                     ids.append(project_id)
-        return ids
+        return ids or self._put_off_page()
+
+    def _put_off_page(self) -> list[int]:
+        for branch, waiting in self._by_branch.items():
+            if waiting:
+                size = self._pacing.size
+                self._by_branch[branch] = waiting[size:]
+                return waiting[:size]
+        return []
 
     async def _read(self, ids: Sequence[int]) -> None:
         """Read these projects, in smaller and smaller pages if need be."""
@@ -213,14 +234,21 @@ class Crawl:
 
     async def _ask_once(self, ids: Sequence[int], *, text: bool = True, without: str = "") -> Page:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
+        branch = self._branch.get(ids[0], "")
         query = queries.read_projects(
-            self._request.files, text=text, forks=self._ask_forks, riding=not without
+            self._request.files,
+            branch=bool(branch),
+            text=text,
+            forks=self._ask_forks,
+            riding=not without,
         )
         variables = {"ids": [queries.project_gid(n) for n in ids], "first": len(ids)}
+        if branch:
+            variables["branch"] = branch
         answer = await self._client.graphql(query, variables, patient=len(ids) == 1)
         if not without:
-            return read_page(answer, ids, self._request.files, self._now())
-        page = read_page(answer, ids, self._request.files)
+            return read_page(answer, ids, self._request.files, self._now(), branch=branch)
+        page = read_page(answer, ids, self._request.files, branch=branch)
         return replace(page, seen=tuple(self._unobserved(seen, without) for seen in page.seen))
 
     def _unobserved(self, seen: Seen, why: str) -> Seen:
@@ -231,14 +259,26 @@ class Crawl:
 
     async def _give_page(self, page: Page) -> None:
         for seen in page.seen:
-            await self._give(self._record(seen))
+            record = self._record(seen)
+            if record is not None:
+                await self._give(record)
         for project_id in page.missing:
             await self._give(await self._confirm(project_id))
 
-    def _record(self, seen: Seen) -> Record:
+    def _record(self, seen: Seen) -> Record | None:
+        """What is told of a project; None when it must be read again, from another branch."""
         self._read_any = True
-        reason = self._options.reason_to_skip(seen.project, group=self._group, forked=seen.forked)
-        return ProjectSkipped(seen.project, reason) if reason else seen.record
+        project = seen.project
+        reason = self._options.reason_to_skip(project, forked=seen.forked)
+        if reason:
+            return ProjectSkipped(project, reason)
+        wanted, read = self._options.branch_of(project.path), self._branch.get(project.id)
+        if wanted == (read or "") or not isinstance(seen.record, ProjectRead):
+            return seen.record
+        if read is not None:  # what its path asked for is no longer what it asks for
+            return Gap("it was moved while it was read", project.id, project.path)
+        self._put_off(project.id, wanted)
+        return None
 
     async def _confirm(self, project_id: int) -> Record:
         """A project that was asked for and left out of the answer: is it gone, or unreadable?"""

@@ -13,7 +13,9 @@ class GitLabOptions:
     """How to crawl. `timeout` and `longest_wait` are seconds; `max_retries` is for one request.
 
     `exclude` are globs of project paths, matched whatever the case (`*` matches `/` too).
-    `topics`: only projects with one of them.
+    `topics`: only projects with one of them. `groups`: only projects in one of them or below; none
+    means all. `branches` are (glob, branch): the first glob that fits a project's path names the
+    branch that its files are read from.
     """
 
     archived: bool = False
@@ -21,17 +23,26 @@ class GitLabOptions:
     membership: bool = False
     exclude: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    branches: tuple[tuple[str, str], ...] = ()
     concurrency: int = 8
     page_size: int = 50
     timeout: float = 40.0
     max_retries: int = 4
     longest_wait: float = 600.0
 
-    def reason_to_skip(self, project: Project, *, group: str = "", forked: bool = False) -> str:
+    def branch_of(self, path: str) -> str:
+        """The branch that a project's files are read from; "" for its default branch."""
+        lowered = path.lower()
+        found = (branch for glob, branch in self.branches if fnmatchcase(lowered, glob.lower()))
+        return next(found, "")
+
+    def reason_to_skip(self, project: Project, *, forked: bool = False) -> str:
         """Why the project is left out, as a sentence part; "" when it is to be read."""
         path = project.path.lower()
-        if group and not path.startswith(f"{group.lower()}/"):
-            return f"outside the group {group}"
+        inside = tuple(f"{group.lower()}/" for group in self.groups)
+        if inside and not path.startswith(inside):
+            return f"outside the group {', '.join(self.groups)}"
         if project.archived and not self.archived:
             return "archived"
         if forked and not self.forks:

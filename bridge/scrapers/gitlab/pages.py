@@ -14,7 +14,7 @@ from typing import Any
 from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead
 from bridge.scrapers.blobs import refusal, refusal_of_text
 from bridge.scrapers.gitlab.observing import FIELDS, observe
-from bridge.scrapers.gitlab.queries import alias
+from bridge.scrapers.gitlab.queries import TIP, alias
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 NO_CODE = "repository is null in GitLab's answer: the token has no permission to read its code"
@@ -63,11 +63,17 @@ class _Unclear(Exception):
 
 
 def read_page(
-    answer: Any, asked: Sequence[int], files: Sequence[str], seen_at: datetime | None = None
+    answer: Any,
+    asked: Sequence[int],
+    files: Sequence[str],
+    seen_at: datetime | None = None,
+    *,
+    branch: str = "",
 ) -> Page:
     """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all.
 
     With `seen_at` it was asked for Ox's facts too, and each project read has its observation.
+    `branch` is the one that was read instead of the default one.
     """
     nodes = _nodes(answer, "projects")
     answer, facts = _without_fact_errors(answer)
@@ -84,7 +90,7 @@ def read_page(
             unsure[project_id] = f"GitLab's answer has an error: {named.get(index) or errors[0]}"
             continue
         try:
-            found = _read_node(node, project_id, files)
+            found = _read_node(node, project_id, files, branch)
             if seen_at is not None and isinstance(found.record, ProjectRead):
                 told = observe(project_id, node, seen_at, facts.get(index, {}))
                 found = replace(found, record=replace(found.record, observation=told))
@@ -236,7 +242,7 @@ def _errors_by_node(answer: Mapping[str, Any]) -> tuple[list[str], dict[int, str
     return _messages(answer), named, everywhere
 
 
-def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str]) -> Seen:
+def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str], branch: str) -> Seen:
     forked = node.get("isForked") is True
     project = _facts(node, project_id)
     if "repository" not in node:
@@ -251,10 +257,28 @@ def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str]) -
     if not project.default_branch:
         reason = "the repository is not empty, but GitLab names no default branch"
         return Seen(project, Gap(reason, project_id, project.path), forked)
+    if branch:
+        if not _has_tip(repository):
+            return Seen(project, Gap(_no_branch(branch), project_id, project.path), forked)
+        # Links to what was read lead to where it was read.
+        project = replace(project, default_branch=branch)
     found = (_file(repository, alias(n), name) for n, name in enumerate(files))
     return Seen(
         project, ProjectRead(project, tuple(file for file in found if file is not None)), forked
     )
+
+
+def _no_branch(branch: str) -> str:
+    shown = branch[:_SHOWN_ERROR]
+    return f"it has no branch {shown!r}, which gitlab.branches says to read it from"
+
+
+def _has_tip(repository: Mapping[str, Any]) -> bool:
+    """Whether the branch that was asked for is there: it has a last commit."""
+    if TIP not in repository:
+        raise _Unclear("it tells nothing of the branch")
+    tree = repository[TIP]
+    return isinstance(tree, dict) and isinstance(tree.get("lastCommit"), dict)
 
 
 def _file(repository: Mapping[str, Any], key: str, name: str) -> ManifestFile | None:

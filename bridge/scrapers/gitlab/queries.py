@@ -41,6 +41,8 @@ LOOKED_FOR = {
     ),
 }
 _PATHS = tuple(path for paths in LOOKED_FOR.values() for path in paths)
+TIP = "tip"  # the alias of a branch's last commit
+_TIP_COST = 6  # a resolver, its Gitaly call, the commit and its own, the id
 PRESENT = "present"  # the alias under which those files are asked for
 _RIDING = (
     f"{' '.join(PLAIN_FACTS)} pipeline {{ status }} languages {{ name share }} "
@@ -57,33 +59,47 @@ def alias(index: int) -> str:
 
 
 def read_projects(
-    files: Sequence[str], *, text: bool = True, forks: bool = False, riding: bool = False
+    files: Sequence[str],
+    *,
+    branch: bool = False,
+    text: bool = True,
+    forks: bool = False,
+    riding: bool = False,
 ) -> str:
-    """The query that reads `files` of the projects `$ids`.
+    """The query that reads `files` of the projects `$ids`, or with `branch` from `$branch`.
 
-    Without `text` it asks only for oid, size and mode. `forks` asks for `isForked` too
-    (GitLab 16.9 or newer), `riding` for what Ox wants to know of a project.
+    GitLab answers a branch that is not there as it does a branch without the files: so its last
+    commit is asked for too, which tells them apart. Without `text` the query asks only for oid,
+    size and mode. `forks` asks for `isForked` too (GitLab 16.9 or newer), `riding` for what Ox
+    wants to know of a project.
     """
     blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
+    at, declared = (", ref: $branch", ", $branch: String") if branch else ("", "")
     blobs = " ".join(
-        f"{alias(n)}: blobs(paths: [{json.dumps(name, ensure_ascii=False)}], first: 1) "
+        f"{alias(n)}: blobs(paths: [{json.dumps(name, ensure_ascii=False)}], first: 1{at}) "
         f"{{ nodes {{ {blob} }} }}"
         for n, name in enumerate(files)
     )
     facts = f"{_FACTS} isForked" if forks else _FACTS
     if riding:
         facts, blobs = f"{facts} {_RIDING}", f"{blobs} {_PRESENT}"
+    if branch:
+        blobs = f"{blobs} {TIP}: tree(ref: $branch) {{ lastCommit {{ sha }} }}"
     return (
-        "query readProjects($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) "
+        f"query readProjects($ids: [ID!], $first: Int{declared}) "
+        "{ projects(ids: $ids, first: $first) "
         f"{{ nodes {{ {facts} repository {{ rootRef empty {blobs} }} }} }} }}"
     )
 
 
-def complexity(files: int, page: int, *, forks: bool = False, riding: bool = False) -> int:
+def complexity(
+    files: int, page: int, *, branch: bool = False, forks: bool = False, riding: bool = False
+) -> int:
     """What GitLab charges at most for `read_projects` with so many files and projects."""
     blob = 1 + len(_BLOB_FACTS.split()) + 1 + 2  # `nodes`, plain facts, lfsOid's and text's Gitaly
     blobs = int((blob + 1 + 1 + 1) * 1.01)  # the field, its Gitaly call, its one path
-    repository = 1 + 2 + 2 + files * blobs  # rootRef and empty call Gitaly
+    # rootRef and empty call Gitaly; so does the tip of a branch, if one is asked for.
+    repository = 1 + 2 + 2 + files * blobs + (_TIP_COST if branch else 0)
     project = 1 + len(_FACTS.split()) + forks + repository
     if riding:
         present = int((4 + len(_PATHS)) * (1 + len(_PATHS) / 100))
@@ -93,15 +109,24 @@ def complexity(files: int, page: int, *, forks: bool = False, riding: bool = Fal
 
 
 def largest_page(
-    files: Sequence[str], *, limit: int, forks: bool = False, riding: bool = False
+    files: Sequence[str],
+    *,
+    limit: int,
+    branch: bool = False,
+    forks: bool = False,
+    riding: bool = False,
 ) -> int:
     """The most projects that one request may ask for.
 
     Raises `ConfigurationError` when the mappings want more files than one request can hold.
     """
-    fits = len(read_projects(files, forks=forks, riding=riding)) <= TEXT_LIMIT
+    query = read_projects(files, branch=branch, forks=forks, riding=riding)
+    fits = len(query) <= TEXT_LIMIT
     for page in range(LARGEST_PAGE, 0, -1):
-        if fits and complexity(len(files), page, forks=forks, riding=riding) <= limit:
+        if (
+            fits
+            and complexity(len(files), page, branch=branch, forks=forks, riding=riding) <= limit
+        ):
             return page
     raise ConfigurationError(
         [
@@ -114,10 +139,11 @@ def largest_page(
     )
 
 
-def may_ride(files: Sequence[str], *, limit: int, page: int) -> bool:
+def may_ride(files: Sequence[str], *, limit: int, page: int, branch: bool = False) -> bool:
     """Whether Ox's facts fit beside the manifests without making a page of `page` smaller."""
-    fits = len(read_projects(files, forks=True, riding=True)) <= TEXT_LIMIT
-    return fits and complexity(len(files), page, forks=True, riding=True) <= limit
+    query = read_projects(files, branch=branch, forks=True, riding=True)
+    charge = complexity(len(files), page, branch=branch, forks=True, riding=True)
+    return len(query) <= TEXT_LIMIT and charge <= limit
 
 
 def project_gid(project_id: int) -> str:

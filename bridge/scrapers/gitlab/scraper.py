@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextvars import copy_context
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
 from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest
-from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
@@ -20,9 +22,10 @@ Progress = Callable[[int, int], None]
 
 
 class GitLabScraper:
-    """Reads the projects of a GitLab, or of one of its groups with all subgroups.
+    """Reads the projects of a GitLab, or of some of its groups with all subgroups.
 
-    `url` is `https://host` or `https://host/group/subgroup`. `on_progress` hears how many
+    `url` is `https://host` or `https://host/group/subgroup`: then that is one of the groups, beside
+    those that `options` name. `on_progress` hears how many
     projects were seen and how many of them are done. `clock` (seconds since the epoch) and
     `sleep` can be replaced. Raises `ConfigurationError` for a URL or token that cannot be one.
     """
@@ -37,10 +40,13 @@ class GitLabScraper:
         clock: Clock = time.time,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        base, self._group = _split(url)
+        base, group = _split(url)
         self.base = base
-        self._name = f"{base}/{self._group}" if self._group else base
+        self._name = f"{base}/{group}" if group else base
         self._options = options or GitLabOptions()
+        if group:
+            groups = tuple(dict.fromkeys((group, *self._options.groups)))
+            self._options = replace(self._options, groups=groups)
         self._anonymous = not (token or "").strip()
         self._on_progress = on_progress
         self._clock = clock
@@ -64,17 +70,18 @@ class GitLabScraper:
         Raises `SourceRefused` when GitLab refuses the token, `SourceError` when not even the
         first page can be had, `ConfigurationError` when too many file names are wanted.
         """
-        before = self._client.requests
+        tally = Tally(urgent=bool(request.only))
         crawl = Crawl(
             self._client,
             self._options,
-            self._group,
             request,
             anonymous=self._anonymous,
             on_progress=self._on_progress,
             now=lambda: datetime.fromtimestamp(self._clock(), UTC),
         )
-        work = asyncio.create_task(crawl.run())
+        context = copy_context()
+        context.run(TALLY.set, tally)
+        work = asyncio.create_task(crawl.run(), context=context)
         try:
             while (record := await crawl.records.get()) is not None:
                 yield record
@@ -82,7 +89,7 @@ class GitLabScraper:
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-        yield ScrapeEnd(_coverage(request), self._client.requests - before)
+        yield ScrapeEnd(_coverage(request), tally.requests)
 
 
 def _coverage(request: ScrapeRequest) -> Coverage:
