@@ -12,6 +12,7 @@ FesterError
 │   └── TrackerStopped      nothing more in this run: it asks to wait, or the token is refused
 ├── StoreError              the store cannot be opened, read or written (exit code 1)
 │   └── StoreConflict       somebody else saved a pass of the same source meanwhile
+├── FactsRefused            facts that were pushed are not what their schema promises
 ├── LeadLost                another replica leads now; nothing was published
 ├── BadQuestion             a question to the catalog that cannot be answered as it is put
 ├── TokenRefused            a request's token is not good (401)
@@ -97,6 +98,14 @@ class TokenRefused(FesterError):
 
 class KeysUnavailable(FesterError):
     """Backstage's public keys cannot be read now, and none are remembered: ask again soon."""
+
+
+class FactsRefused(FesterError):
+    """Facts that were pushed are not what their schema promises; `problems` lists what is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
 
 
 class NotUnderstood(FesterError):

@@ -19,8 +19,8 @@ from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
 from bridge.model.access import Principal
-from bridge.model.entities import Ref
-from bridge.model.facts import FactSchema, Reading, Subject
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import FactBoard, FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.remediation import (
@@ -34,7 +34,7 @@ from bridge.model.remediation import (
     SeenIssue,
 )
 from bridge.model.runs import Artifact, Processed, Receipt
-from bridge.model.scores import RollupDay, Rubric, Scoreboard, ScoreDay
+from bridge.model.scores import Check, CheckResult, RollupDay, Rubric, Scoreboard, ScoreDay
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
 
 
@@ -157,6 +157,35 @@ class FactStore(Protocol):
 
     async def prune_facts(self, source: str, now: datetime) -> None:
         """Forget and thin what is old; cheap when there is nothing to do."""
+
+
+class FactBook(Protocol):
+    """What is known now, what was known, and a way to add to it; what HTTP serves."""
+
+    @property
+    def board(self) -> FactBoard:
+        """The latest facts. A new one replaces it; it never changes itself."""
+
+    async def between(
+        self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
+    ) -> Sequence[Reading]:
+        """The readings of one entity from `start` to `end`, oldest first. Raises `StoreError`."""
+
+    async def push(self, body: Json) -> int:
+        """Record what somebody pushed; gives how many readings that was.
+
+        Raises `FactsRefused` with every problem, and then records none; or `StoreError`.
+        """
+
+
+class CheckBook(Protocol):
+    """The checks in force, and how they stand."""
+
+    def checks(self) -> Sequence[Check]:
+        """Every check, in the rubric's order."""
+
+    def results(self, entity: Ref) -> Sequence[CheckResult]:
+        """How they stand for an entity; none for one that was not scored."""
 
 
 class ScoreStore(Protocol):

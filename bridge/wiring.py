@@ -31,6 +31,8 @@ from bridge.ox.gitlab_rest import GitLabRestCollector
 from bridge.ox.manifest import ManifestCollector
 from bridge.ox.rubric import LoadedRubric, load_rubric
 from bridge.ox.rubric_sources import schemas_for_rubrics
+from bridge.ox.schema_file import NAME as SCHEMAS_NAME
+from bridge.ox.schema_file import load_schemas
 from bridge.pipeline import Guard, Listener, Pass, Stages
 from bridge.ports import Exporter, FactCollector, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
@@ -190,13 +192,26 @@ def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...
     return tuple(made)
 
 
+def pushed_schemas(
+    folder: Path | None, asked: Sequence[FactCollector] = ()
+) -> tuple[FactSchema, ...]:
+    """The schemas of facts that may be pushed. Raises `ConfigurationError` with every problem."""
+    if folder is None:
+        return ()
+    return load_schemas(folder / SCHEMAS_NAME, [collector.schema.id for collector in asked])
+
+
 def facts_of(
-    settings: Settings, stages: Stages, store: SqlStore, asked: Sequence[FactCollector]
+    settings: Settings,
+    stages: Stages,
+    store: SqlStore,
+    asked: Sequence[FactCollector],
+    takes: Sequence[FactSchema],
 ) -> Collecting:
-    """The step that collects facts, over the same store."""
+    """The step that collects facts and takes pushed ones, over the same store."""
     ox = settings.ox
     history = FactHistory(ox.interval, ox.thin_after, ox.thin_to, ox.keep)
-    return Collecting(stages.scraper.name, asked, store.facts(history), utc_now)
+    return Collecting(stages.scraper.name, asked, store.facts(history), utc_now, takes=takes)
 
 
 def _extensions(group: str) -> Iterator[Callable[..., Any]]:
@@ -296,6 +311,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     mappings, rules = loaded
     processing = processors(rules)
     asked = collectors(settings, reading)
+    takes = pushed_schemas(settings.mappings, asked)
     store = await open_store(settings.store)
     stages = Stages(
         scraper=reading,
@@ -308,7 +324,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),
     )
-    facts = facts_of(settings, stages, store, asked)
+    facts = facts_of(settings, stages, store, asked, takes)
 
     async def collect(done: Pass) -> None:
         await facts.after_pass(done.record.catalog, done.memory, done.observations)

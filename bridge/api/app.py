@@ -27,10 +27,14 @@ from bridge.api.description import describe
 from bridge.api.hooks import Wanted
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, VALIDATE, Validate
 from bridge.api.live import Live, Served
+from bridge.api.ox.facts import Facts
+from bridge.api.ox.nothing import NoChecks, NoFacts
+from bridge.api.ox.tech_insights import TechInsights
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.explanation import explain
 from bridge.model.access import Scope
+from bridge.ports import CheckBook, FactBook
 
 log = structlog.get_logger()
 
@@ -53,10 +57,13 @@ def make_app(
     validate: Validate = lambda entity: (),
     access: Access | None = None,
     patience: Patience | None = None,
+    facts: FactBook | None = None,
+    checks: CheckBook | None = None,
 ) -> web.Application:
     """The application that serves `live` to those whom `access` lets in (None: everybody).
 
     It takes GitLab's hooks in by `webhooks`; `validate` gives the rules that an entity breaks.
+    `facts` and `checks` are served to tech-insights; None: there are none here.
     """
     webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
     access, patience = access or Access(), patience or Patience()
@@ -95,6 +102,9 @@ def make_app(
             *catalog.routes(),
         ]
     )
+    facts, checks = facts or NoFacts(), checks or NoChecks()
+    app.add_routes(Facts(facts).routes())
+    app.add_routes(TechInsights(facts, checks).routes())
     return app
 
 

@@ -113,7 +113,14 @@ async def serving(
     await service.catch_up()  # serve the last pass until the first new one ends
     public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
     access = Access(parts.gatekeeper, public, origins)
-    app = make_app(live, clock=utc_now, webhooks=hooks, validate=entity_faults, access=access)
+    app = make_app(
+        live,
+        clock=utc_now,
+        webhooks=hooks,
+        validate=entity_faults,
+        access=access,
+        facts=parts.facts,
+    )
     runner = app_runner(app)
     await runner.setup()
     try:

@@ -87,8 +87,8 @@ class SqlFactStore:
             source_id = await claim_source(connection, source)
             for start in range(0, len(readings), _CHUNK):
                 part = readings[start : start + _CHUNK]
-                states = await asyncio.to_thread(_states, part)
-                await self._record(connection, source_id, states)
+                for states in await asyncio.to_thread(_waves, part):
+                    await self._record(connection, source_id, states)
 
     async def latest_facts(self, source: str) -> Mapping[Ref, Mapping[str, Reading]]:
         """The latest reading of every entity, by retriever id. Raises `StoreError`."""
@@ -221,10 +221,10 @@ class SqlFactStore:
         await connection.execute(replace_into(connection, fact_history), rows)
 
 
-def _states(readings: Sequence[Reading]) -> dict[Key, State]:
-    """By entity and retriever; of several readings of one, the latest."""
-    states: dict[Key, State] = {}
-    for reading in readings:
+def _waves(readings: Sequence[Reading]) -> list[dict[Key, State]]:
+    """By entity and retriever, oldest first; of several readings of one, each in its own wave."""
+    waves: list[dict[Key, State]] = [{}]
+    for reading in sorted(readings, key=lambda reading: reading.seen_at.timestamp()):
         key = (str(reading.entity), reading.retriever)
         try:
             state = fact_log.state_of(reading)
@@ -233,9 +233,12 @@ def _states(readings: Sequence[Reading]) -> dict[Key, State]:
                 f"facts of {reading.entity} by {reading.retriever!r} cannot be stored: {error}. "
                 "Nothing was recorded; mend the collector that gave them"
             ) from error
-        if key not in states or states[key].at <= state.at:
-            states[key] = state
-    return states
+        free = next((wave for wave in waves if key not in wave), None)
+        if free is None:
+            waves.append({key: state})
+        else:
+            free[key] = state
+    return waves
 
 
 def _latest_rows(source_id: int, changes: Sequence[_Change]) -> list[dict[str, Any]]:

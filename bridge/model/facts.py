@@ -68,6 +68,10 @@ class FactSchema:
     batch: int = 0
     with_crawl: bool = False
 
+    def definition(self, name: str) -> FactDefinition | None:
+        """What a fact of this name means."""
+        return next((fact for fact in self.facts if fact.name == name), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

@@ -15,11 +15,12 @@ from typing import Any, Final, cast
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model.entities import Catalog, Ref
+from bridge.model.entities import Catalog, Json, Ref
 from bridge.model.facts import FactBoard, FactSchema, Reading, Standing, Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
 from bridge.ox.conforming import conforming
+from bridge.ox.pushing import pushed
 from bridge.ox.readings import unknown_reading
 from bridge.ox.subjects import matches, subjects_of
 from bridge.ports import FactCollector, FactStore
@@ -42,8 +43,8 @@ async def nobody(board: FactBoard) -> None:
 class Collecting:
     """Holds the board of facts, and brings it up to date after every pass.
 
-    `heard` is told of the board after a round and after facts were pushed; `pushed` are schemas
-    of facts that no collector brings. Call `load` once before anything else.
+    `heard` is told of the board after a round and after facts were pushed; `takes` are schemas of
+    facts that no collector brings, but whoever pushes them. Call `load` once before anything else.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Collecting:
         store: FactStore,
         clock: Callable[[], datetime],
         *,
-        pushed: Sequence[FactSchema] = (),
+        takes: Sequence[FactSchema] = (),
         heard: Heard = nobody,
         patience: float = PATIENCE,
     ) -> None:
@@ -62,9 +63,11 @@ class Collecting:
         self._store = store
         self._clock = clock
         self._patience = patience
+        self._takes = tuple(takes)
+        self._entities: frozenset[Ref] = frozenset()
         self._pruned: datetime | None = None
         self.heard = heard
-        schemas = (*(collector.schema for collector in collectors), *pushed)
+        schemas = (*(collector.schema for collector in collectors), *takes)
         self.board = FactBoard(schemas)
 
     async def load(self) -> None:
@@ -77,6 +80,7 @@ class Collecting:
             if (kept := {key: each for key, each in readings.items() if key in ids})
         }
         moments = [each.seen_at for readings in latest.values() for each in readings.values()]
+        self._entities = frozenset(latest)  # until a pass tells them all
         self.board = FactBoard(self.board.schemas, latest, max(moments, default=None))
 
     async def after_pass(
@@ -84,7 +88,8 @@ class Collecting:
     ) -> None:
         """Ask every collector about the entities that are due. Raises `StoreError`."""
         subjects = await asyncio.to_thread(subjects_of, catalog, memory, observations)
-        self._forget_others({subject.ref for subject in subjects})
+        self._entities = frozenset(subject.ref for subject in subjects)
+        self._forget_others()
         rounds = (self._round(collector, subjects) for collector in self._collectors)
         results = await asyncio.gather(*rounds, return_exceptions=True)
         await self.heard(self.board)
@@ -98,6 +103,16 @@ class Collecting:
         if readings:
             await self._store.record_facts(self._source, readings)
             self._show(readings)
+
+    async def push(self, body: Json) -> int:
+        """Record what somebody pushed; gives how many readings that was.
+
+        Raises `FactsRefused` with every problem, and then records none; or `StoreError`.
+        """
+        readings = await asyncio.to_thread(pushed, body, self._takes, self._entities, self._clock())
+        await self.record(readings)
+        await self.heard(self.board)
+        return len(readings)
 
     async def between(
         self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
@@ -166,9 +181,9 @@ class Collecting:
                 latest[reading.entity] = {**known, reading.retriever: reading}
         self.board = FactBoard(self.board.schemas, latest, self._clock())
 
-    def _forget_others(self, refs: set[Ref]) -> None:
+    def _forget_others(self) -> None:
         """What is in the catalog no more is shown no more; the store still has its history."""
-        latest = {ref: known for ref, known in self.board.latest.items() if ref in refs}
+        latest = {ref: known for ref, known in self.board.latest.items() if ref in self._entities}
         if len(latest) != len(self.board.latest):
             self.board = FactBoard(self.board.schemas, latest, self._clock())
 

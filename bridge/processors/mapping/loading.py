@@ -20,7 +20,7 @@ from bridge.processors.mapping.templates import Constant, Element, Leaf
 from bridge.processors.schema import Schema
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
-NOT_MAPPINGS: Final = frozenset({"merge.yaml", "rubric.yaml"})
+NOT_MAPPINGS: Final = frozenset({"facts.yaml", "merge.yaml", "rubric.yaml"})
 KEYS: Final = (
     "mapping",
     "title",

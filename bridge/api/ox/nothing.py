@@ -1,0 +1,39 @@
+"""The books of a Fester that collects no facts and has no rubric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bridge.errors import FactsRefused
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import FactBoard, Reading
+from bridge.model.scores import Check, CheckResult
+
+
+class NoFacts:
+    """A `FactBook` without facts."""
+
+    board = FactBoard()
+
+    async def between(
+        self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
+    ) -> Sequence[Reading]:
+        """None."""
+        return ()
+
+    async def push(self, body: Json) -> int:
+        """Always refused."""
+        raise FactsRefused(["no facts are taken here; `fester serve` takes them"])
+
+
+class NoChecks:
+    """A `CheckBook` without checks."""
+
+    def checks(self) -> Sequence[Check]:
+        """None."""
+        return ()
+
+    def results(self, entity: Ref) -> Sequence[CheckResult]:
+        """None."""
+        return ()
