@@ -29,9 +29,11 @@ from bridge.model.remediation import (
     IssueKey,
     Listing,
     NewIssue,
+    Proposal,
     RemediationRun,
     RemediationState,
     SeenIssue,
+    SeenMergeRequest,
 )
 from bridge.model.runs import Artifact, Processed, Receipt
 from bridge.model.scores import Check, CheckResult, RollupDay, Rubric, Scoreboard, ScoreDay
@@ -225,6 +227,9 @@ class RemediationStore(Protocol):
     async def save(self, source: str, before: RemediationState, after: RemediationState) -> None:
         """Replace `before` by `after` in one transaction, writing only what differs."""
 
+    async def cases(self, source: str) -> Mapping[IssueKey, Case]:
+        """All cases of a source, without the streaks."""
+
     async def put_case(self, source: str, case: Case) -> None:
         """Remember one case; used before and after each write to GitLab."""
 
@@ -236,6 +241,19 @@ class RemediationStore(Protocol):
 
     async def latest_run(self, source: str) -> RemediationRun | None:
         """The account of the run that was recorded last."""
+
+
+class MergeRequests(Protocol):
+    """Merge requests in GitLab. Every method raises `TrackerError`."""
+
+    async def merge_requests(self) -> Sequence[SeenMergeRequest]:
+        """All that carry our label, of whatever state."""
+
+    async def propose(self, proposal: Proposal, labels: Sequence[str]) -> SeenMergeRequest:
+        """Make the branch with its file, and the merge request; never by force.
+
+        A branch or an open merge request that is there already is taken up, not made anew.
+        """
 
 
 class IssueTracker(Protocol):

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -114,6 +114,57 @@ class OxSettings(_Section):
     )
 
 
+class RemediationGroup(_Section):
+    """What is different for the projects of one group."""
+
+    apply: bool | None = Field(None, description="whether actions are carried out there")
+    per_service: int | None = Field(None, ge=0, le=100, description="open issues a service")
+    per_run: int | None = Field(None, ge=0, le=1000, description="issues opened in a run there")
+
+
+class OwnerContact(_Section):
+    """Who hears of an owner's issues."""
+
+    assignee: str = Field("", max_length=255, description="a GitLab user name")
+    mention: str = Field("", max_length=255, description="a GitLab user or group, like @shop/api")
+
+
+class RemediationSettings(_Section):
+    """What Ox may do about deficiencies; without `apply` it only plans."""
+
+    plan: bool = Field(True, description="plan after scoring in `serve`")
+    apply: bool = Field(False, description="carry out what is planned")
+    groups: dict[str, RemediationGroup] = Field({}, description="by a group's path")
+    owners: dict[str, OwnerContact] = Field({}, description="by an owner's reference or name")
+    per_service: int = Field(3, ge=0, le=100, description="open issues a service at most")
+    per_run: int = Field(20, ge=0, le=1000, description="issues opened in a run at most")
+    snooze: Annotated[Duration, Field(ge=86_400)] = Field(
+        30 * 86_400.0, description="quiet after a person closed an issue"
+    )
+    breaker: float = Field(0.1, ge=0, le=1, description="share of services that may flip at once")
+    label: str = Field("ox", min_length=1, max_length=100, description="every issue's label")
+    waive_label: str = Field("ox::waived", min_length=1, max_length=100, description="a waiver's")
+    confidential: bool = Field(False, description="open confidential issues")
+    baseline: bool = Field(False, description="open issues for what failed from the start, too")
+    merge_requests: TextList = Field((), description="of manifest, codeowners, runbook")
+    digest: bool = Field(False, description="make a digest a team every week")
+
+    @field_validator("merge_requests")
+    @classmethod
+    def _known_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [kind for kind in value if kind not in ("manifest", "codeowners", "runbook")]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not one of manifest, codeowners, runbook")
+        return value
+
+    @field_validator("label", "waive_label")
+    @classmethod
+    def _one_label(cls, value: str) -> str:
+        if "," in value:
+            raise ValueError("a label must not hold a comma")
+        return value
+
+
 class GuardSettings(_Section):
     """When removals are withheld until somebody accepts them."""
 
@@ -204,6 +255,7 @@ class Settings(_Section):
     gitlab: GitLabSettings = GitLabSettings()
     guard: GuardSettings = GuardSettings()
     ox: OxSettings = OxSettings()
+    remediation: RemediationSettings = RemediationSettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
     backstage_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_BACKSTAGE_TOKEN"
@@ -411,10 +463,14 @@ def _field_of(model: type[BaseModel], key: str) -> Any:
 
 def _names(path: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Settings
-    for key in path:
+    keys = iter(path)
+    for key in keys:
         found = _field_of(model, key)
-        # A section, or a list of sections.
-        inside = (getattr(found, "annotation", None), *get_args(getattr(found, "annotation", None)))
+        below = getattr(found, "annotation", None)
+        if get_origin(below) is dict:  # the next key is one that people choose
+            next(keys, None)
+        # A section, a list of sections, or sections by name.
+        inside = (below, *get_args(below))
         sections = [m for m in inside if isinstance(m, type) and issubclass(m, BaseModel)]
         if not sections:
             return []

@@ -55,6 +55,17 @@ def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
     assert load_settings({}, environment={}).guard == settings.guard
 
 
+def test_the_remediation_settings_shown_are_all_known(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(remediation:\n.*?)```", README, re.DOTALL)
+    assert found
+    path = tmp_path / "fester.yaml"
+    path.write_text(found[1], "utf-8")
+    shown = load_settings({}, config=path, environment={}).remediation
+    assert shown.groups["shop"].per_run == 5
+    usual = load_settings({}, environment={}).remediation
+    assert shown.model_copy(update={"groups": {}, "owners": {}}) == usual
+
+
 def test_the_readme_names_every_command() -> None:
     missing = [name for name in main.commands if f"fester {name}" not in README]
     assert missing == []

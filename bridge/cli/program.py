@@ -17,6 +17,7 @@ from bridge.cli.doctor import doctor
 from bridge.cli.explain import explain
 from bridge.cli.map import map_command
 from bridge.cli.mappings import mappings
+from bridge.cli.remediate import remediate
 from bridge.cli.run import run
 from bridge.cli.serve import serve
 from bridge.cli.show import complain
@@ -76,5 +77,7 @@ def main(verbose: bool) -> None:
     _configure_logs(verbose)
 
 
-for command in (run, serve, demo, check, map_command, mappings, explain, doctor, token):
+for command in (
+    *(run, serve, demo, check, map_command, mappings, explain, doctor, token, remediate),
+):
     main.add_command(command)

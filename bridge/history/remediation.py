@@ -76,6 +76,15 @@ class SqlRemediation:
             for key in dropped:
                 await _drop(connection, number, key)
 
+    async def cases(self, source: str) -> dict[IssueKey, Case]:
+        """All cases of a source, without the streaks. Raises `StoreError`."""
+        async with self._reading(f"load the issues of {source}") as connection:
+            number = await source_id_of(connection, source)
+            mine = remediation_cases.c.source_id == number
+            found = (await connection.execute(select(remediation_cases.c.body).where(mine))).all()
+        state = await asyncio.to_thread(_state, [], found)
+        return dict(state.cases)
+
     async def put_case(self, source: str, case: Case) -> None:
         """Remember one case. Raises `StoreError`."""
         async with self._writing(f"remember {case.key}") as connection:

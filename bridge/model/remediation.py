@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
-from bridge.model.entities import Ref
+from bridge.model.entities import Json, Ref
 
 # The check of the one issue that lists everything which is no gate; no check's id is like this.
 CHECKLIST = "*"
@@ -23,6 +23,11 @@ class IssueKey:
 
     def __str__(self) -> str:
         return f"{self.project_id} {self.entity} {self.check}"
+
+    @property
+    def is_issue(self) -> bool:
+        """Whether it names an issue, not a merge request."""
+        return not self.check.startswith("mr:")
 
 
 class Course(StrEnum):
@@ -88,6 +93,32 @@ class Case:
     intent: str = ""
     reason: str = ""
 
+    def as_json(self) -> dict[str, Json]:
+        """The case as a JSON object."""
+        return {
+            **_key_json(self.key),
+            "status": self.status.value,
+            "since": self.since.isoformat(),
+            "until": _iso(self.waived_until or self.until),
+            "checks": list(self.checks),
+            "reason": self.reason,
+            "url": self.url,
+        }
+
+
+def _key_json(key: IssueKey) -> dict[str, Json]:
+    kind = "checklist" if key.check == CHECKLIST else "gate" if key.is_issue else "merge-request"
+    return {
+        "project_id": key.project_id,
+        "entity": str(key.entity),
+        "kind": kind,
+        "check": key.check,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class SeenIssue:
@@ -140,6 +171,32 @@ class IssueChange:
     title: str | None = None
     text: str | None = None
     state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A merge request to make: one new file on one branch of its own."""
+
+    key: IssueKey  # its check is "mr:" and the kind
+    project: str
+    branch: str
+    target: str  # the default branch
+    file: str
+    content: str
+    title: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenMergeRequest:
+    """A merge request of ours as GitLab lists it; `state` is opened, closed, merged or locked."""
+
+    project_id: int
+    iid: int
+    branch: str
+    state: str
+    url: str = ""
 
 
 class ActionKind(StrEnum):
@@ -219,6 +276,22 @@ class ActionRecord:
     detail: str = ""
     url: str = ""
 
+    def as_json(self) -> dict[str, Json]:
+        """The action as a JSON object."""
+        action = self.action
+        draft = action.draft
+        return {
+            **_key_json(action.key),
+            "project": action.project,
+            "action": action.kind.value,
+            "reason": action.reason,
+            "checks": list(action.checks),
+            "outcome": self.outcome.value,
+            "detail": self.detail,
+            "url": self.url,
+            "title": draft.title if draft is not None else "",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -240,12 +313,25 @@ class RemediationRun:
     """The account of one run; `stopped` says why the rest was left ("": nothing was left)."""
 
     at: datetime
-    applied: bool
     records: tuple[ActionRecord, ...] = ()
     pauses: tuple[Pause, ...] = ()
     baseline: int = 0  # failures that were there before
     listing_failure: str = ""
     stopped: str = ""
+
+    def as_json(self) -> dict[str, Json]:
+        """The account with documented keys."""
+        return {
+            "at": self.at.isoformat(),
+            "actions": [record.as_json() for record in self.records],
+            "paused": [
+                {"check": p.check, "flipped": p.flipped, "known": p.known, "reason": str(p)}
+                for p in self.pauses
+            ],
+            "baseline": self.baseline,
+            "listing_failure": self.listing_failure,
+            "stopped": self.stopped,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class CodeRoutes(IssueRoutes):
             web.post(branches, self.create_branch),
             web.delete(f"{branches}/{{branch:.+}}", self.delete_branch),
             web.post(f"{project}/repository/commits", self.commit),
+            web.get("/api/v4/merge_requests", self.all_requests),
             web.get(requests, self.list_requests),
             web.post(requests, self.create_request),
             web.get(f"{requests}/{{iid}}", self.one_request),
@@ -98,6 +99,17 @@ class CodeRoutes(IssueRoutes):
             return refusal(400, str(error))
         message = {"id": made.head, "short_id": made.head[:8]}
         return web.json_response({**message, "title": asked.get("commit_message")}, status=201)
+
+    async def all_requests(self, request: web.Request) -> web.Response:
+        """Merge requests of every project; by default only those that the token created."""
+        if not known_user():
+            return refusal(401, "401 Unauthorized")
+        seen = filtered(request, list(self.world.merge_requests))
+        if request.query.get("scope", "created_by_me") != "all":
+            seen = [thing for thing in seen if thing.author is BOT]
+        projects = [(thing, self.world.get(thing.project_id)) for thing in seen]
+        rows = [self._mr_json(request, thing, p) for thing, p in projects if p is not None]
+        return self._offset(request, rows)
 
     async def list_requests(self, request: web.Request) -> web.Response:
         """A project's merge requests."""

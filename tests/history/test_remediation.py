@@ -66,7 +66,7 @@ async def test_runs_are_kept_and_the_oldest_forgotten(url: str) -> None:
     draft = Draft("title", "\0 text \u202e", "digest")
     action = Action(ActionKind.OPEN, KEY, "a/b", "owner fails", ("owner",), CASE, draft, True)
     record = ActionRecord(action, Outcome.FAILED, "502", "https://x")
-    run = RemediationRun(NOW, True, (record,), (Pause("ci", 9, 10),), 4, "", "429")
+    run = RemediationRun(NOW, (record,), (Pause("ci", 9, 10),), 4, "", "429")
     async with opened(url) as store:
         for number in range(RUNS_KEPT + 3):
             await store.remediation.record_run(SOURCE, replace(run, baseline=number))

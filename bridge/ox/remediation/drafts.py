@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -150,7 +151,7 @@ def _evidence_tree(evidence: Evidence) -> dict[str, str]:
     at = evidence.seen_at
     return {
         "fact": quoted(evidence.fact),
-        "value": quoted(evidence.value),
+        "value": quoted(json.dumps(evidence.value, ensure_ascii=False, default=str)),
         "source": quoted(evidence.source),
         "seen_at": at.strftime("%Y-%m-%d %H:%M UTC") if at is not None else "",
     }

@@ -1,4 +1,4 @@
-"""Issues in GitLab through python-gitlab, in a bounded number of worker threads.
+"""Issues and merge requests in GitLab through python-gitlab, in a bounded number of worker threads.
 
 python-gitlab is synchronous. A client of its own for each thread, because a `requests.Session` is
 not meant to be shared; no request that writes is ever repeated by itself.
@@ -7,7 +7,7 @@ not meant to be shared; no request that writes is ever repeated by itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -17,13 +17,21 @@ import requests
 from gitlab.exceptions import (
     GitlabAuthenticationError,
     GitlabError,
+    GitlabGetError,
     GitlabHttpError,
     GitlabParsingError,
 )
 
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
-from bridge.model.remediation import IssueChange, Listing, NewIssue, SeenIssue
-from bridge.ox.remediation.wording import plain
+from bridge.model.remediation import (
+    IssueChange,
+    Listing,
+    NewIssue,
+    Proposal,
+    SeenIssue,
+    SeenMergeRequest,
+)
+from bridge.ox.remediation.wording import obeyed_by_nobody, plain
 
 THREADS = 4
 TIMEOUT = 30.0
@@ -78,6 +86,42 @@ class GitLabIssues:
         while not self._clients.empty():
             self._clients.get_nowait().session.close()
 
+    async def merge_requests(self) -> list[SeenMergeRequest]:
+        """All merge requests with our label, of whatever state. Raises `TrackerError`."""
+        return await self._in_thread(self._list_requests)
+
+    async def propose(self, proposal: Proposal, labels: Sequence[str]) -> SeenMergeRequest:
+        """The branch with its file, and the merge request, as far as they are not there yet."""
+
+        def make(client: gitlab.Gitlab) -> SeenMergeRequest:
+            project = client.projects.get(proposal.key.project_id, lazy=True)
+            found = project.mergerequests.list(
+                source_branch=proposal.branch, state="all", per_page=1, page=1
+            )
+            if found:
+                return _seen_request(found[0].attributes)
+            if not _has_branch(project, proposal.branch):
+                project.commits.create(_commit(proposal))
+            body = {
+                "source_branch": proposal.branch,
+                "target_branch": proposal.target,
+                "title": proposal.title,
+                "description": obeyed_by_nobody(proposal.text),
+                "labels": list(labels),
+                "remove_source_branch": True,
+            }
+            return _seen_request(project.mergerequests.create(body).attributes)
+
+        return await self._in_thread(make)
+
+    def _list_requests(self, client: gitlab.Gitlab) -> list[SeenMergeRequest]:
+        group = self._group
+        source = (
+            client.groups.get(group, lazy=True).mergerequests if group else client.mergerequests
+        )
+        asked = {**self._asked(client), "scope": "all"}
+        return [_seen_request(row.attributes) for row in _every(source, asked)]
+
     async def listing(self, known: Collection[tuple[int, int]]) -> Listing:
         """All issues with our label; what is missing of `known` is asked for one by one."""
         try:
@@ -127,24 +171,18 @@ class GitLabIssues:
         return await self._in_thread(update)
 
     def _list(self, client: gitlab.Gitlab) -> list[SeenIssue]:
-        bot = self._own_id(client)
-        asked: dict[str, Any] = {
+        issues = client.groups.get(self._group, lazy=True).issues if self._group else client.issues
+        asked = {**self._asked(client), "scope": "all"}
+        return [self._seen(row.attributes) for row in _every(issues, asked)]
+
+    def _asked(self, client: gitlab.Gitlab) -> dict[str, Any]:
+        return {
             "labels": [self._label],
-            "author_id": bot,
-            "scope": "all",
+            "author_id": self._own_id(client),
             "state": "all",
             "order_by": "created_at",
             "sort": "asc",
-            "per_page": PAGE,
         }
-        issues = client.groups.get(self._group, lazy=True).issues if self._group else client.issues
-        found: list[SeenIssue] = []
-        for page in range(1, PAGES + 1):
-            rows = issues.list(page=page, **asked)
-            found += [self._seen(row.attributes) for row in rows]
-            if len(rows) < PAGE:
-                return found
-        raise TrackerRefused(f"more than {PAGE * PAGES} issues carry the label {self._label!r}")
 
     async def _completed(self, issues: list[SeenIssue], missing: list[tuple[int, int]]) -> Listing:
         """What the listing left out: gone, without our label, unreadable; or the listing lies."""
@@ -224,6 +262,47 @@ class GitLabIssues:
             yield client
         finally:
             self._clients.put_nowait(client)
+
+
+def _every(source: Any, asked: dict[str, Any]) -> Iterator[Any]:
+    """All rows of a list, page by page; bounded."""
+    for page in range(1, PAGES + 1):
+        rows = source.list(page=page, per_page=PAGE, **asked)
+        yield from rows
+        if len(rows) < PAGE:
+            return
+    raise TrackerRefused(f"more than {PAGE * PAGES} things carry our label")
+
+
+def _has_branch(project: Any, name: str) -> bool:
+    try:
+        project.branches.get(name)
+    except GitlabGetError as error:
+        if error.response_code == 404:
+            return False
+        raise
+    return True
+
+
+def _commit(proposal: Proposal) -> dict[str, Any]:
+    """One commit on a new branch; without `force`, so that nothing is ever overwritten."""
+    create = {"action": "create", "file_path": proposal.file, "content": proposal.content}
+    return {
+        "branch": proposal.branch,
+        "start_branch": proposal.target,
+        "commit_message": proposal.title.removeprefix("Draft: "),
+        "actions": [create],
+    }
+
+
+def _seen_request(row: dict[str, Any]) -> SeenMergeRequest:
+    return SeenMergeRequest(
+        int(row["project_id"]),
+        int(row["iid"]),
+        str(row.get("source_branch") or ""),
+        str(row.get("state") or ""),
+        str(row.get("web_url") or ""),
+    )
 
 
 class _Answered(TrackerRefused):

@@ -7,7 +7,7 @@ counting results is in this module.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -29,6 +29,13 @@ from bridge.ox.remediation.noticing import Habits, Shelf, adopted
 
 Member = tuple[Check, CheckResult | None]
 Render = Callable[[IssueKey, Place, Sequence[Member]], Draft]
+
+
+FAILS = ("fails", "fail")
+AGAIN = ("fails again after it had passed", "fail again after they had passed")
+TOO = ("fails too", "fail too")
+IS_DONE = ("is done", "are done")
+OVER = ("passes or no longer applies", "pass or no longer apply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class _Planner:
         opened = Counter(
             case.key.entity
             for case in self.cases.values()
-            if case.status is CaseStatus.OPENED and _is_issue(case.key)
+            if case.status is CaseStatus.OPENED and case.key.is_issue
         )
         ran: Counter[bool] = Counter()
         by_policy: Counter[Policy] = Counter()
@@ -155,7 +162,8 @@ class _Planner:
             if not reason and ran[policy.applies] >= self.s.per_run:
                 reason = f"{self.s.per_run} issues are opened in this run already"
             if reason:
-                actions.append(replace(action, kind=ActionKind.DEFER, reason=reason, case=None))
+                said = f"{action.reason}; put off: {reason}"
+                actions.append(replace(action, kind=ActionKind.DEFER, reason=said, case=None))
                 continue
             opened[action.key.entity] += 1
             by_policy[policy] += 1
@@ -175,7 +183,7 @@ class _Planner:
         checks: Sequence[str],
     ) -> None:
         streaks = self.s.streaks.get(key.entity, {})
-        failing = [check for check in checks if self._fails(results[check], streaks.get(check))]
+        failing = self._ordered(c for c in checks if self._fails(results[c], streaks.get(c)))
         case = self.cases.get(key)
         if case is None:
             seen = self.s.shelf.marked(key)
@@ -196,6 +204,11 @@ class _Planner:
                 self._wish(key, place, score, results, failing=fresh, case=case)
         elif case.status in (CaseStatus.OPENED, CaseStatus.WAIVED):
             self._keep_true(case, place, results, failing, streaks)
+
+    def _ordered(self, checks: Iterable[str]) -> list[str]:
+        """In the rubric's order: the same checks make the same text."""
+        wanted = set(checks)
+        return [check for check in self.s.checks if check in wanted]
 
     def _fails(self, result: CheckResult, streak: Streak | None) -> bool:
         """Whether it may lead to an issue: twice fresh, failing now, and not from before."""
@@ -233,7 +246,7 @@ class _Planner:
         again = case is not None and bool(case.iid)
         kind = ActionKind.REOPEN if again else ActionKind.OPEN
         known = case or Case(key, CaseStatus.OPENING, self.s.now)
-        reason = _because(failing, "fails again after it had passed" if again else "fails")
+        reason = _because(failing, *(AGAIN if again else FAILS))
         # `status` stays what it was until it is done; an intent is recorded before the write.
         wanted = replace(known, digest=draft.digest, checks=tuple(failing), reason=reason)
         gate = key.check != CHECKLIST
@@ -253,7 +266,7 @@ class _Planner:
         """Close what passes; change the text when it lists other checks than it should."""
         stays = [c for c in case.checks if self._stays(c, results.get(c), streaks.get(c))]
         # An adopted issue does not tell what it lists: what fails now is as good as it gets.
-        listed = list(dict.fromkeys([*stays, *failing]))
+        listed = self._ordered({*stays, *failing})
         if case.kept:
             if failing:
                 self.cases[case.key] = replace(case, kept=False)
@@ -264,18 +277,18 @@ class _Planner:
             return
         if case.status is CaseStatus.WAIVED:
             return
-        members = [(self.s.checks[c], results.get(c)) for c in sorted(listed)]
+        members = [(self.s.checks[c], results.get(c)) for c in listed]
         draft = self.s.render(case.key, place, members)
         if draft.digest != case.digest:
             added = [c for c in listed if c not in case.checks]
             gone = [c for c in case.checks if c not in listed]
-            reason = _because(added, "fails too") if added else _because(gone, "is done")
+            reason = _because(added, *TOO) if added else _because(gone, *IS_DONE)
             if not added and not gone:
                 reason = "what it says has changed in the rubric or the templates"
-            wanted = replace(case, digest=draft.digest, checks=tuple(sorted(listed)))
+            wanted = replace(case, digest=draft.digest, checks=tuple(listed))
             self.upkeep.append(self._action(ActionKind.EDIT, wanted, place, reason, draft))
-        elif tuple(sorted(listed)) != tuple(sorted(case.checks)):
-            self.cases[case.key] = replace(case, checks=tuple(sorted(listed)))
+        elif tuple(listed) != case.checks:
+            self.cases[case.key] = replace(case, checks=tuple(listed))
 
     def _stays(self, check: str, result: CheckResult | None, streak: Streak | None) -> bool:
         if check not in self.s.checks:
@@ -309,7 +322,7 @@ class _Planner:
             for check in case.checks
             if check in results and results[check].state is CheckState.WAIVED
         ]
-        return "; ".join(said) or _because(case.checks, "passes or no longer applies")
+        return "; ".join(said) or _because(case.checks, *OVER)
 
     def _close(self, case: Case, reason: str) -> None:
         place = self.s.places.get(case.key.entity)
@@ -352,11 +365,11 @@ def _listed(score: Score, check: str) -> bool:
     return any(result.check == check for result in score.results)
 
 
-def _is_issue(key: IssueKey) -> bool:
-    return not key.check.startswith("mr:")
-
-
-def _because(checks: Sequence[str], what: str) -> str:
-    shown = ", ".join(sorted(checks)[:5])
-    more = f" and {len(checks) - 5} more" if len(checks) > 5 else ""
-    return f"{shown}{more} {what}" if shown else what
+def _because(checks: Sequence[str], one: str, several: str) -> str:
+    """ "a, b and c fail": which checks, and what is with them."""
+    shown = list(checks[:5])
+    if len(checks) > 5:
+        shown.append(f"{len(checks) - 5} more")
+    if len(shown) < 2:
+        return f"{''.join(shown)} {one}".strip()
+    return f"{', '.join(shown[:-1])} and {shown[-1]} {several}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from bridge.errors import TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.model.entities import Ref
 from bridge.model.remediation import (
     Action,
@@ -23,20 +23,26 @@ from bridge.model.remediation import (
     NewIssue,
     Outcome,
     Place,
+    Proposal,
     RemediationRun,
     RemediationState,
     SeenIssue,
+    SeenMergeRequest,
 )
 from bridge.model.scores import Check, Scoreboard
 from bridge.ox.remediation.drafts import Contact, Drafts
-from bridge.ox.remediation.marker import replaced
+from bridge.ox.remediation.marker import digest_of, replaced
 from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
-from bridge.ox.remediation.planning import Policy, Situation, plan
+from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
+from bridge.ox.remediation.proposals import followed, proposed
 from bridge.ox.remediation.streaks import Breaker, observe
-from bridge.ports import IssueTracker, RemediationStore
+from bridge.ports import IssueTracker, MergeRequests, RemediationStore
 
 log = structlog.get_logger()
 
+Seen = SeenIssue | SeenMergeRequest
+_MAKING = (ActionKind.OPEN, ActionKind.REOPEN, ActionKind.MERGE_REQUEST)
+REFUSED = timedelta(days=7)  # until a project that refused is asked again
 TURN = 600.0  # seconds that a lease lasts without being renewed
 
 
@@ -76,9 +82,9 @@ class Task:
     board: Scoreboard
     checks: Mapping[str, Check]
     places: Mapping[Ref, Place]
-    apply: bool = False
     accepted: Collection[str] = ()
     baseline: bool = False
+    proposals: Sequence[Proposal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +98,13 @@ class Remediator:
     rules: Rules
     holder: str
     clock: Callable[[], datetime]
+    requests: MergeRequests | None = None
 
     async def run(self, task: Task) -> RemediationRun | None:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
-        lease = f"remediation:{self.source}"
+        lease = (
+            f"remediation:{digest_of(self.source)}"  # a source may be longer than a lease's name
+        )
         if not await self.turns.acquire(lease, self.holder, TURN, self.clock()):
             return None
         try:
@@ -121,13 +130,9 @@ class Remediator:
         observed = observe(
             before.streaks, task.board, rules.breaker, rubric=task.checks, accepted=task.accepted
         )
-        known = {
-            (key.project_id, case.iid)
-            for key, case in before.cases.items()
-            if case.iid and not key.check.startswith("mr:")
-        }
+        issues = {key: case for key, case in before.cases.items() if key.is_issue}
+        known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
         listing = await self.tracker.listing(known)
-        issues = {k: c for k, c in before.cases.items() if not k.check.startswith("mr:")}
         shelf, doubt = Shelf(listing), suspicion(issues.values(), listing)
         cases, noticed = (issues, []) if doubt else notice(issues, shelf, rules.habits, now)
         situation = Situation(
@@ -148,18 +153,47 @@ class Remediator:
             baseline=task.baseline,
         )
         planned = plan(situation)
-        after = RemediationState(observed.streaks, {**before.cases, **planned.cases})
-        for key in cases.keys() - planned.cases.keys():
-            after = replace(after, cases={k: c for k, c in after.cases.items() if k != key})
-        await self.store.save(self.source, before, after)
-        hands = _Hands(self, shelf, lease, planned.cases, task.places)
+        others = {key: case for key, case in before.cases.items() if not key.is_issue}
+        opened = sum(a.kind in (ActionKind.OPEN, ActionKind.REOPEN) for a in planned.actions)
+        proposing = await self._proposing(task, others, rules.per_run - opened)
+        cases = {**planned.cases, **proposing.cases}
+        await self.store.save(self.source, before, RemediationState(observed.streaks, cases))
+        hands = _Hands(self, shelf, lease, cases, task)
         records = [ActionRecord(_placed(action, task.places), Outcome.NOTED) for action in noticed]
-        for action in planned.actions:
-            records.append(await hands.carry_out(action, task.apply))
+        for action in (*planned.actions, *proposing.actions):
+            records.append(await hands.carry_out(action))
         baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
-        return RemediationRun(
-            now, task.apply, tuple(records), observed.pauses, baseline, doubt, hands.stopped
-        )
+        return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
+
+    async def _proposing(self, task: Task, cases: Mapping[IssueKey, Case], room: int) -> Planned:
+        """Merge requests to make, within what the cap leaves; none when they cannot be listed."""
+        if self.requests is None or not (task.proposals or cases):
+            return Planned((), cases)
+        try:
+            seen = await self.requests.merge_requests()
+        except TrackerError as error:
+            log.warning(
+                "Merge requests could not be listed, so none is made",
+                action="merge_requests_unlisted",
+                error=str(error),
+            )
+            return Planned((), cases)
+        now = self.clock()
+        after = followed(cases, seen, now)
+        actions = []
+        for action in proposed(task.proposals, after, seen, now):
+            place = Place(action.key.project_id, action.project, "")
+            allowed = replace(action, applies=self.rules.policy(place).applies)
+            if action.kind is ActionKind.ADOPT and action.case is not None:
+                after[action.key] = action.case
+            elif room <= 0:
+                said = (
+                    f"{action.reason}; put off: {self.rules.per_run} are opened in this run already"
+                )
+                allowed = replace(allowed, kind=ActionKind.DEFER, reason=said, case=None)
+            room -= allowed.kind is ActionKind.MERGE_REQUEST
+            actions.append(allowed)
+        return Planned(tuple(actions), after)
 
 
 def _placed(action: Action, places: Mapping[Ref, Place]) -> Action:
@@ -176,20 +210,21 @@ class _Hands:
         shelf: Shelf,
         lease: str,
         cases: Mapping[IssueKey, Case],
-        places: Mapping[Ref, Place],
+        task: Task,
     ) -> None:
         self.r = remediator
         self.shelf = shelf
         self.lease = lease
         self.cases = cases
-        self.places = places
+        self.places = task.places
+        self.proposals = {proposal.key: proposal for proposal in task.proposals}
         self.stopped = ""
 
-    async def carry_out(self, action: Action, apply: bool) -> ActionRecord:
+    async def carry_out(self, action: Action) -> ActionRecord:
         """One action; whatever goes wrong with it is in the record and stops no other."""
         if not action.kind.writes or action.case is None:
             return ActionRecord(action, Outcome.NOTED, url=action.case.url if action.case else "")
-        if not (apply and action.applies):
+        if not action.applies:
             return ActionRecord(action, Outcome.PLANNED, url=action.case.url)
         if not self.stopped and not await self.r.turns.renew(
             self.lease, self.r.holder, TURN, self.r.clock()
@@ -203,7 +238,7 @@ class _Hands:
         store, source, now = self.r.store, self.r.source, self.r.clock()
         before = self.cases.get(action.key)
         intended = replace(before or wanted, intent=action.kind.value)
-        if action.kind in (ActionKind.OPEN, ActionKind.REOPEN):
+        if action.kind in _MAKING:
             # The texts and checks of what is being made, so that it can be taken up by its marker.
             intended = replace(
                 intended,
@@ -215,24 +250,30 @@ class _Hands:
             seen, detail = await self._request(action, wanted)
         except TrackerUnsure as error:
             return ActionRecord(action, Outcome.FAILED, f"{error}", wanted.url)
-        except (TrackerRefused, TrackerStopped) as error:
+        except TrackerRefused as error:
+            if action.kind not in (ActionKind.OPEN, ActionKind.MERGE_REQUEST):
+                await store.put_case(source, before or wanted)
+                return ActionRecord(action, Outcome.FAILED, str(error), wanted.url)
+            # Asked again later, not in each run: it would eat up the cap of those who can.
+            await store.put_case(source, _refused(wanted, str(error), now))
+            return ActionRecord(action, Outcome.SKIPPED, str(error))
+        except TrackerStopped as error:
+            self.stopped = str(error)
             if before is not None:
                 await store.put_case(source, before)
             else:
                 await store.drop_case(source, action.key)
-            if isinstance(error, TrackerStopped):
-                self.stopped = str(error)
-            opening = action.kind is ActionKind.OPEN
-            refused = isinstance(error, TrackerRefused) and opening
-            outcome = Outcome.SKIPPED if refused else Outcome.FAILED
-            return ActionRecord(action, outcome, str(error), wanted.url)
+            return ActionRecord(action, Outcome.FAILED, str(error), wanted.url)
         done = _done(action.kind, wanted, seen, now)
         await store.put_case(source, done)
         return ActionRecord(replace(action, case=done), Outcome.DONE, detail, done.url)
 
-    async def _request(self, action: Action, wanted: Case) -> tuple[SeenIssue | None, str]:
+    async def _request(self, action: Action, wanted: Case) -> tuple[Seen | None, str]:
         """The one request to GitLab, and what there is to say about it."""
         project_id, draft = action.key.project_id, action.draft
+        if action.kind is ActionKind.MERGE_REQUEST and self.r.requests is not None:
+            proposal = self.proposals[action.key]
+            return await self.r.requests.propose(proposal, (self.r.rules.label,)), ""
         if action.kind is ActionKind.OPEN and draft is not None:
             return await self.r.tracker.open(self._new(action, draft)), ""
         if action.kind is ActionKind.CLOSE:
@@ -261,10 +302,15 @@ class _Hands:
         )
 
 
-def _done(kind: ActionKind, wanted: Case, seen: SeenIssue | None, now: datetime) -> Case:
+def _refused(wanted: Case, said: str, now: datetime) -> Case:
+    reason = f"it could not be made: {said}"
+    return Case(wanted.key, CaseStatus.SNOOZED, now, until=now + REFUSED, reason=reason)
+
+
+def _done(kind: ActionKind, wanted: Case, seen: Seen | None, now: datetime) -> Case:
     """What is remembered after a write that GitLab confirmed."""
     iid, url = (seen.iid, seen.url or wanted.url) if seen is not None else (wanted.iid, wanted.url)
     done = replace(wanted, iid=iid, url=url, intent="")
-    if kind in (ActionKind.OPEN, ActionKind.REOPEN):
+    if kind in _MAKING:
         return replace(done, status=CaseStatus.OPENED, since=now, held=(), until=None, kept=False)
     return done

@@ -225,7 +225,7 @@ async def tell(folder: Path) -> Story:
             if day:
                 fleet.live(day)
             sandbox.use_faults(trouble(dice, day))
-            today = Task(fleet.board(day), CHECKS, places, apply=True)
+            today = Task(fleet.board(day), CHECKS, places)
             if day % RESTART == 0 or any(one.died for one in replicas):
                 await asyncio.gather(*(one.stop() for one in replicas))
                 replicas = [await Replica.start(tale, name, url, folder) for name in ("one", "two")]

@@ -1,0 +1,247 @@
+"""Ox assigns the work: from settings, scores and the catalog to issues and merge requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from bridge.errors import ConfigurationError
+from bridge.history.store import SqlStore
+from bridge.leadership import this_process
+from bridge.model.entities import Catalog, CatalogEntity, Ref
+from bridge.model.memory import Memory
+from bridge.model.problems import Problem
+from bridge.model.remediation import Place, Proposal, RemediationRun
+from bridge.model.scores import CheckState, Rubric, Scoreboard
+from bridge.ox.remediation.drafts import Contact, load_drafts
+from bridge.ox.remediation.gitlab import GitLabIssues
+from bridge.ox.remediation.noticing import Habits
+from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.proposals import (
+    codeowners_proposal,
+    manifest_proposal,
+    runbook_proposal,
+)
+from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.ox.remediation.streaks import Breaker
+from bridge.ports import Scraper
+from bridge.processors.mapping import shipped_folder
+from bridge.scrapers import GitLabScraper
+from bridge.settings import RemediationSettings, Settings
+from bridge.wiring import utc_now
+
+TEMPLATES = "remediation"
+# Projects without a manifest that are offered one in a run; the caps hold besides.
+OFFERED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the work is assigned from: the board, its rubric, the catalog and the projects."""
+
+    board: Scoreboard
+    rubric: Rubric
+    catalog: Catalog
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Remediation of one GitLab; close it when done."""
+
+    settings: RemediationSettings
+    remediator: Remediator
+    issues: GitLabIssues
+
+    async def run(
+        self,
+        known: Known,
+        *,
+        apply: bool | None = None,
+        baseline: bool = False,
+        accepted: Collection[str] = (),
+    ) -> RemediationRun | None:
+        """Plan, and carry out what the settings (or `apply`) allow.
+
+        None when another replica is at it. Raises `StoreError`.
+        """
+        settings = self.settings
+        places = await asyncio.to_thread(places_of, known.catalog, known.memory)
+        task = Task(
+            known.board,
+            {check.id: check for check in known.rubric.checks},
+            places,
+            accepted=accepted,
+            baseline=baseline or settings.baseline,
+            proposals=list(proposals(settings, known, places)),
+        )
+        rules = replace(
+            self.remediator.rules, policy=lambda place: policy_of(settings, place, apply)
+        )
+        return await replace(self.remediator, rules=rules).run(task)
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self.issues.close()
+
+
+def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignment | None:
+    """Remediation as the settings want it; None where there is no GitLab or no token.
+
+    Raises `ConfigurationError` with every problem of the templates.
+    """
+    token = settings.token.get_secret_value() if settings.token else ""
+    if not isinstance(scraper, GitLabScraper) or not token:
+        return None
+    wanted = settings.remediation
+    contacts = {
+        owner_ref(name): Contact(contact.assignee, contact.mention)
+        for name, contact in wanted.owners.items()
+    }
+    days = max(1, round(wanted.snooze / 86_400))
+    rules = Rules(
+        policy=lambda place: policy_of(wanted, place, None),
+        drafts=load_drafts(
+            template_folders(settings.mappings),
+            contacts=contacts,
+            waive_label=wanted.waive_label,
+            snooze_days=days,
+        ),
+        habits=Habits(timedelta(seconds=wanted.snooze), wanted.waive_label),
+        breaker=Breaker(wanted.breaker),
+        label=wanted.label,
+        confidential=wanted.confidential,
+        per_run=wanted.per_run,
+    )
+    group = scraper.name.removeprefix(scraper.base).strip("/")
+    issues = GitLabIssues(scraper.base, token, label=wanted.label, group=group)
+    remediator = Remediator(
+        scraper.name,
+        store.remediation,
+        store.lease,
+        issues,
+        rules,
+        this_process(),
+        utc_now,
+        issues,
+    )
+    return Assignment(wanted, remediator, issues)
+
+
+def needed(made: Assignment | None) -> Assignment:
+    """The assignment; raises `ConfigurationError` when there is none."""
+    if made is None:
+        message = (
+            "remediation needs a GitLab (--from https://gitlab.example.com) and its token in the "
+            "variable GITLAB_TOKEN"
+        )
+        raise ConfigurationError([Problem(message, "remediation-unavailable")])
+    return made
+
+
+def template_folders(mappings: Path | None) -> list[Path]:
+    """Where templates are looked for: the user's folder first, the shipped one last."""
+    shipped = shipped_folder() / TEMPLATES
+    return [mappings / TEMPLATES, shipped] if mappings is not None else [shipped]
+
+
+def owner_ref(name: str) -> str:
+    """An owner as the settings name one, as a reference."""
+    try:
+        return str(Ref.parse(name, kind="group"))
+    except ValueError:
+        return name
+
+
+def policy_of(settings: RemediationSettings, place: Place, apply: bool | None) -> Policy:
+    """What holds for a project: the longest group path that it lies under, else the section.
+
+    `apply` (from the command line) replaces the section's; a group's own word stays.
+    """
+    path = place.project.lower()
+    found = [name for name in settings.groups if path.startswith(f"{name.lower().strip('/')}/")]
+    overall = settings.apply if apply is None else apply
+    if not found:
+        return Policy("", overall, settings.per_service, settings.per_run)
+    name = max(found, key=len)
+    group = settings.groups[name]
+    return Policy(
+        name,
+        (overall if group.apply is None else group.apply) and apply is not False,
+        settings.per_service if group.per_service is None else group.per_service,
+        settings.per_run if group.per_run is None else group.per_run,
+    )
+
+
+def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, Place]:
+    """Where each entity's issues go: the project of its first origin."""
+    found: dict[Ref, Place] = {}
+    for entity in catalog.entities:
+        if not entity.origins:
+            continue
+        origin = entity.origins[0]
+        known = memory.projects.get(origin.project_id)
+        if known is not None and known.project.archived:
+            continue
+        found[entity.ref] = Place(
+            origin.project_id,
+            known.project.path if known else origin.project,
+            str(entity.body["metadata"].get("title") or entity.ref.name),
+            _owner(entity),
+            known.project.web_url if known else "",
+            known.project.default_branch if known else "",
+        )
+    return found
+
+
+def _owner(entity: CatalogEntity) -> str:
+    spec = entity.body.get("spec")
+    owner = spec.get("owner") if isinstance(spec, Mapping) else None
+    if not isinstance(owner, str):
+        return ""
+    try:
+        return str(Ref.parse(owner, kind="group", namespace=entity.ref.namespace))
+    except ValueError:
+        return ""
+
+
+def proposals(
+    settings: RemediationSettings, known: Known, places: Mapping[Ref, Place]
+) -> Iterator[Proposal]:
+    """The merge requests that the settings ask for and the facts call for."""
+    wanted = settings.merge_requests
+    if "manifest" in wanted:
+        yield from _manifests(known.memory)
+    contacts = {owner_ref(name): contact for name, contact in settings.owners.items()}
+    for ref in sorted(known.board.scores):
+        place = places.get(ref)
+        if place is None or not place.default_branch:
+            continue
+        failing = _failing(known.board, ref)
+        contact = contacts.get(place.owner)
+        if "codeowners" in wanted and "codeowners" in failing and contact is not None:
+            made = codeowners_proposal(ref, place, contact.mention)
+            if made is not None:
+                yield made
+        if "runbook" in wanted and "runbook" in failing:
+            yield runbook_proposal(ref, place)
+
+
+def _failing(board: Scoreboard, ref: Ref) -> set[str]:
+    results = board.scores[ref].results
+    return {result.check for result in results if result.state is CheckState.FAIL}
+
+
+def _manifests(memory: Memory) -> Iterator[Proposal]:
+    """One for each project that was read whole, has a default branch, and has no manifest."""
+    described = {project_id for project_id, _ in memory.manifests}
+    offered = 0
+    for project_id, known in sorted(memory.projects.items()):
+        project = known.project
+        bare = project_id not in described and not known.gap_since and not project.archived
+        if bare and project.default_branch and offered < OFFERED:
+            offered += 1
+            yield manifest_proposal(project)

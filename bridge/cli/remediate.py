@@ -1,0 +1,148 @@
+"""`fester remediate`: what Ox would do about deficiencies, and doing it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bridge.assignment import Known, assignment, needed
+from bridge.cli.options import config_option, mappings_option, settings_from, store_option
+from bridge.cli.show import plain
+from bridge.errors import StoreError
+from bridge.model.remediation import ActionRecord, Outcome, RemediationRun
+from bridge.settings import Settings
+from bridge.wiring import rubric, wired
+
+_COLOURS = {
+    Outcome.PLANNED: "cyan",
+    Outcome.DONE: "green",
+    Outcome.FAILED: "red",
+    Outcome.SKIPPED: "yellow",
+    Outcome.NOTED: "dim",
+}
+
+
+@click.command()
+@click.option("--from", "from_", metavar="SOURCE", help="A GitLab URL.")
+@click.option("--apply", "apply_", is_flag=True, help="Do it; without this it is only planned.")
+@click.option(
+    "--baseline", is_flag=True, help="Open issues for what failed when Ox first looked, too."
+)
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="CHECK",
+    help="Believe a check that is paused because many services flipped; repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
+@mappings_option
+@store_option
+@config_option
+@click.pass_context
+def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
+    """Plan issues and merge requests from the latest scores, service by service, with reasons.
+
+    Exit code 0: planned or done. 1: something could not be done. 2: the settings are wrong.
+    """
+    settings = settings_from(flags, config=config, need=("from",))
+    run = asyncio.run(_run(settings, flags))
+    if flags["as_json"]:
+        click.echo(json.dumps(run.as_json(), indent=2))
+    else:
+        _show(Console(), run)
+    failed = any(record.outcome is Outcome.FAILED for record in run.records)
+    ctx.exit(1 if failed or run.stopped else 0)
+
+
+async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
+    async with wired(settings) as parts:
+        source = parts.stages.scraper.name
+        board = await parts.store.scores().latest_scores(source)
+        latest = await parts.store.latest(source)
+        if board is None or latest is None:
+            raise StoreError(
+                f"no scores of {source} are known in {settings.store}; "
+                "let `fester serve` make a pass first, with the same --from and --store"
+            )
+        memory = await parts.store.load(source)
+        made = needed(assignment(settings, parts.stages.scraper, parts.store))
+        loaded = await asyncio.to_thread(rubric, settings.mappings)
+        try:
+            run = await made.run(
+                Known(board, loaded.rubric, latest.catalog, memory),
+                apply=flags["apply_"],
+                baseline=flags["baseline"],
+                accepted=flags["accept"],
+            )
+        finally:
+            await made.close()
+    if run is None:
+        raise StoreError(
+            "another process is at the remediation of this source; try again when it is done"
+        )
+    return run
+
+
+def _show(console: Console, run: RemediationRun) -> None:
+    """A table a service, then what holds for all of them."""
+    ordered = sorted(run.records, key=lambda r: (r.action.project, str(r.action.key)))
+    for project, records in groupby(ordered, key=lambda record: record.action.project):
+        console.print(_table(plain(project), list(records)))
+    for pause in run.pauses:
+        console.print(
+            Text(f"{pause}; believe it with --accept {plain(pause.check)}", style="yellow"),
+            soft_wrap=True,
+        )
+    if run.listing_failure:
+        console.print(Text(plain(run.listing_failure), style="yellow"), soft_wrap=True)
+    if run.stopped:
+        console.print(Text(f"stopped: {plain(run.stopped)}", style="red"), soft_wrap=True)
+    console.print(_summary(run), soft_wrap=True)
+
+
+def _table(title: str, records: list[ActionRecord]) -> Table:
+    table = Table(title=Text(title, style="bold"), title_justify="left", expand=True)
+    for name in ("what", "for", "why", "outcome"):
+        table.add_column(name, overflow="fold")
+    for record in records:
+        action = record.action
+        said = record.outcome.value + (f": {record.detail}" if record.detail else "")
+        outcome = Text(plain(said), style=_COLOURS[record.outcome])
+        if record.url:
+            outcome.append(f"\n{plain(record.url)}", style="default")
+        table.add_row(
+            action.kind.value,
+            Text(plain(f"{action.key.entity}\n{_about(record)}")),
+            Text(plain(action.reason)),
+            outcome,
+        )
+    return table
+
+
+def _about(record: ActionRecord) -> str:
+    check = record.action.key.check
+    return "checklist" if check == "*" else check.replace("mr:", "merge request: ")
+
+
+def _summary(run: RemediationRun) -> str:
+    counts = {
+        outcome: sum(record.outcome is outcome for record in run.records) for outcome in Outcome
+    }
+    said = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
+    lines = [said or "nothing to do"]
+    if run.baseline:
+        lines.append(
+            f"{run.baseline} failures were there when Ox first looked; they are left alone "
+            "(--baseline opens issues for them, too)"
+        )
+    if counts[Outcome.PLANNED]:
+        lines.append("nothing was written; --apply carries it out")
+    return "\n".join(lines)

@@ -1,0 +1,316 @@
+"""Runs on the sandbox GitLab: what is written, what is remembered, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from bridge.history import SqlStore, open_store
+from bridge.model.entities import Ref
+from bridge.model.remediation import (
+    CaseStatus,
+    IssueKey,
+    Outcome,
+    Place,
+    Proposal,
+    RemediationRun,
+)
+from bridge.model.scores import CheckState
+from bridge.model.scrape import Project
+from bridge.ox.remediation.drafts import Contact
+from bridge.ox.remediation.gitlab import GitLabIssues
+from bridge.ox.remediation.marker import digest_of
+from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.proposals import (
+    codeowners_proposal,
+    manifest_proposal,
+    runbook_proposal,
+)
+from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.sandbox.world import World
+from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
+from tests.sandbox.conftest import HandClock
+
+pytestmark = pytest.mark.real
+
+SERVICES = (1, 2, 3)
+
+
+@dataclass
+class Site:
+    clock: HandClock
+    world: World
+    sandbox: SandboxGitLab
+    store: SqlStore
+    issues: GitLabIssues
+    policy: Policy = field(default_factory=lambda: Policy("", True))
+    confidential: bool = False
+
+    @property
+    def remediator(self) -> Remediator:
+        rules = Rules(
+            lambda _: self.policy,
+            drafts(team=Contact("kim", "@corp/team")),
+            confidential=self.confidential,
+        )
+        return Remediator(
+            "corp",
+            self.store.remediation,
+            self.store.lease,
+            self.issues,
+            rules,
+            "me",
+            self.clock,
+            self.issues,
+        )
+
+    async def day(self, *failing: int, proposals: tuple[Proposal, ...] = ()) -> RemediationRun:
+        """A day on which these services' owner check fails and everything else passes."""
+        self.clock.advance(days=1)
+        now = self.clock.now
+        scores = [
+            score(
+                service(n),
+                [
+                    result(
+                        service(n),
+                        check,
+                        CheckState.FAIL if n in failing and check == "owner" else CheckState.PASS,
+                        now,
+                    )
+                    for check in CHECKS
+                ],
+                now,
+            )
+            for n in SERVICES
+        ]
+        places = {service(n): place(n) for n in SERVICES}
+        task = Task(board(now, scores), CHECKS, places, proposals=proposals)
+        run = await self.remediator.run(task)
+        assert run is not None
+        return run
+
+    async def case(self, number: int) -> CaseStatus:
+        cases = await self.store.remediation.cases("corp")
+        return cases[IssueKey(number, service(number), "owner")].status
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    clock = HandClock()
+    world = World(clock)
+    for number in SERVICES:
+        world.add_project(f"corp/service-{number}", id=number, files={"README.md": "hello"})
+    world.people.add("kim", "Kim", *SERVICES)
+    sandbox = SandboxGitLab(world, scopes=("api",))
+    store = await open_store(f"sqlite:///{tmp_path}/store.db")
+    async with running(sandbox) as url:
+        issues = GitLabIssues(url, "sandbox-token", label="ox")
+        made = Site(clock, world, sandbox, store, issues)
+        await made.day()
+        await made.day()
+        yield made
+        await issues.close()
+        await store.close()
+
+
+def outcomes(run: RemediationRun) -> list[tuple[str, Outcome]]:
+    return [(record.action.kind.value, record.outcome) for record in run.records]
+
+
+async def test_an_issue_comes_and_goes(site: Site) -> None:
+    """With its label, assignee and mention; the run's account is in the store."""
+    site.confidential = True
+    await site.day(1)
+    run = await site.day(1)
+    assert outcomes(run) == [("open", Outcome.DONE)]
+    (thing,) = site.world.issues
+    assert (thing.title, thing.labels, thing.confidential) == (
+        "Service 1: Has owner",
+        ["ox"],
+        True,
+    )
+    assert [user.username for user in thing.assignees] == ["kim"]
+    assert [name for name, _ in site.world.issues.told] == ["corp/team"]
+    assert run.records[0].url.endswith("/corp/service-1/-/issues/1")
+    assert await site.store.remediation.latest_run("corp") == run
+    await site.day()
+    assert outcomes(await site.day()) == [("close", Outcome.DONE)]
+    assert thing.state == "closed"
+    assert await site.case(1) is CaseStatus.FIXED
+
+
+async def test_plan_only_writes_nothing_to_gitlab(site: Site) -> None:
+    site.policy = Policy()
+    await site.day(1)
+    assert outcomes(await site.day(1)) == [("open", Outcome.PLANNED)]
+    assert list(site.world.issues) == []
+    assert all(request.method == "GET" for request in site.sandbox.requests)
+
+
+async def test_switched_off_issues_are_skipped_and_stop_nobody(site: Site) -> None:
+    """Recorded, left alone for a week, and then asked again."""
+    site.world.projects[0].issues_enabled = False
+    await site.day(1, 2)
+    run = await site.day(1, 2)
+    assert outcomes(run) == [("open", Outcome.SKIPPED), ("open", Outcome.DONE)]
+    assert "403" in run.records[0].detail
+    assert outcomes(await site.day(1, 2)) == []
+    site.world.projects[0].issues_enabled = True
+    later = [outcomes(await site.day(1, 2)) for _ in range(7)]
+    assert [("open", Outcome.DONE)] in later
+
+
+async def test_a_429_leaves_the_rest_to_the_next_run(site: Site) -> None:
+    await site.day(1, 2, 3)
+    rule = FaultRule(Fault.RATE_LIMITED, "rest-write", skip=1, first_n=1)
+    site.sandbox.use_faults(FaultPlan((rule,), retry_after=3600))
+    run = await site.day(1, 2, 3)
+    assert [outcome for _, outcome in outcomes(run)] == [
+        Outcome.DONE,
+        Outcome.FAILED,
+        Outcome.PLANNED,
+    ]
+    assert "429" in run.stopped
+    run = await site.day(1, 2, 3)
+    assert outcomes(run) == [("open", Outcome.DONE)] * 2
+
+
+async def test_a_lost_answer_is_found_by_its_marker(site: Site) -> None:
+    await site.day(1)
+    site.sandbox.use_faults(FaultPlan((FaultRule(Fault.LOST_ANSWER, first_n=1),)))
+    assert outcomes(await site.day(1)) == [("open", Outcome.FAILED)]
+    assert await site.case(1) is CaseStatus.OPENING
+    assert outcomes(await site.day(1)) == [("adopt", Outcome.NOTED)]
+    assert len(list(site.world.issues)) == 1
+    assert await site.case(1) is CaseStatus.OPENED
+
+
+async def test_a_lost_close_is_ours(site: Site) -> None:
+    """What we closed without hearing of it is no person's word: it opens again when it fails."""
+    await site.day(1)
+    await site.day(1)
+    await site.day()
+    site.sandbox.use_faults(FaultPlan((FaultRule(Fault.LOST_ANSWER, first_n=1),)))
+    assert outcomes(await site.day()) == [("close", Outcome.FAILED)]
+    await site.day()
+    assert await site.case(1) is CaseStatus.FIXED
+    await site.day(1)
+    assert outcomes(await site.day(1)) == [("reopen", Outcome.DONE)]
+
+
+async def test_only_one_replica_acts(site: Site) -> None:
+    """While another one holds the lease there is no run."""
+    lease = f"remediation:{digest_of('corp')}"
+    assert await site.store.lease.acquire(lease, "another", 60, site.clock.now)
+    assert await site.remediator.run(Task(board(site.clock.now, []), {}, {})) is None
+    await site.store.lease.release(lease, "another")
+    assert await site.remediator.run(Task(board(site.clock.now, []), {}, {})) is not None
+
+
+async def test_a_lost_lease_stops_before_the_next_write(site: Site) -> None:
+    """A process that slept while another took over writes nothing any more."""
+    await site.day(1)
+
+    @dataclass
+    class Lost:
+        inner: SqlStore
+
+        async def acquire(self, *given: object) -> bool:
+            return True
+
+        async def renew(self, *given: object) -> bool:
+            return False
+
+        async def release(self, *given: object) -> bool:
+            return False
+
+    site.clock.advance(days=1)
+    now = site.clock.now
+    failing = [
+        score(service(1), [result(service(1), c, CheckState.FAIL, now) for c in CHECKS], now)
+    ]
+    task = Task(board(now, failing), CHECKS, {service(1): place(1)})
+    run = await replace(site.remediator, turns=Lost(site.store)).run(task)
+    assert run is not None
+    assert run.stopped == "another replica took over"
+    assert list(site.world.issues) == []
+
+
+def proposals() -> tuple[Proposal, ...]:
+    where = Place(1, "corp/service-1", "Service `1`", "group:default/team", "", "main")
+    owners = codeowners_proposal(service(1), where, "@corp/team")
+    assert owners is not None
+    project = Project(2, "corp/service-2", default_branch="main", description='x": {a: *b}\n# no')
+    return (owners, runbook_proposal(service(1), where), manifest_proposal(project))
+
+
+async def test_merge_requests_are_made_once(site: Site) -> None:
+    """A branch, a file and a draft each; then never again, whatever people do."""
+    run = await site.day(proposals=proposals())
+    assert outcomes(run) == [("merge-request", Outcome.DONE)] * 3
+    made = list(site.world.merge_requests)
+    assert [thing.title for thing in made] == [
+        "Draft: Name the code owners of Service 1",
+        "Draft: A runbook for Service 1",
+        "Draft: Describe service-2 in qm.yaml",
+    ]
+    assert site.world.merge_requests.told == []
+    project = site.world.projects[1]
+    branch = site.sandbox.branches.find(project, "ox/manifest")
+    assert branch is not None
+    manifest = YAML(typ="safe").load(branch.files["qm.yaml"].content.decode())
+    assert manifest["service"] == {
+        "name": "service-2",
+        "description": 'x": {a: *b} # no',
+        "owner": {"team": "corp"},
+    }
+    assert outcomes(await site.day(proposals=proposals())) == []
+    site.world.merge_requests.close(1, made[0].iid)
+    site.sandbox.branches.delete(site.world.projects[0], made[0].source_branch)
+    site.sandbox.branches.merge(1, made[1].source_branch)
+    site.world.merge_requests.mark_merged(1, made[1].iid)
+    for _ in range(3):
+        assert outcomes(await site.day(proposals=proposals())) == []
+    cases = await site.store.remediation.cases("corp")
+    found = {key.check: case.status for key, case in cases.items() if not key.is_issue}
+    assert found == {
+        "mr:codeowners": CaseStatus.SNOOZED,
+        "mr:runbook": CaseStatus.FIXED,
+        "mr:manifest": CaseStatus.OPENED,
+    }
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_lost_answer_makes_no_second_merge_request(site: Site, lost: int) -> None:
+    """Lost after the commit, or after the merge request: what is there is taken up."""
+    rule = FaultRule(Fault.LOST_ANSWER, "rest-write", skip=lost, first_n=1)
+    site.sandbox.use_faults(FaultPlan((rule,)))
+    only = proposals()[:1]
+    assert outcomes(await site.day(proposals=only)) == [("merge-request", Outcome.FAILED)]
+    assert outcomes(await site.day(proposals=only))[0][1] in (Outcome.DONE, Outcome.NOTED)
+    assert len(list(site.world.merge_requests)) == 1
+
+
+async def test_merge_requests_that_cannot_be_listed_are_not_made(site: Site) -> None:
+    site.sandbox.use_faults(FaultPlan((FaultRule(Fault.UNAVAILABLE, "rest-list", skip=1),)))
+    assert outcomes(await site.day(proposals=proposals())) == []
+    assert list(site.world.merge_requests) == []
+
+
+async def test_a_file_that_is_there_is_not_overwritten(site: Site) -> None:
+    site.world.commit_file(1, "CODEOWNERS", "* @somebody")
+    run = await site.day(proposals=proposals()[:1])
+    assert outcomes(run) == [("merge-request", Outcome.SKIPPED)]
+    assert "file with this name already exists" in run.records[0].detail
+
+
+def test_a_team_without_a_name_in_gitlab_owns_no_code() -> None:
+    for handle in ("", "team", "@team\n* @evil", "@"):
+        assert codeowners_proposal(Ref("component", "default", "x"), place(1), handle) is None
