@@ -91,6 +91,11 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
         known = memory.projects.get(origin.project_id)
         if known is not None and known.gap_since:
             line += f"; not readable since {known.gap_since}: {known.gap_reason}"
+        if (origin.project_id, origin.file) not in memory.manifests:
+            line += (
+                "; the manifest is gone, and the entity's removal is withheld because too much "
+                "would go at once: if it is meant, run once with --accept-removals"
+            )
         yield line
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -68,13 +69,29 @@ def save(url: str, source: str) -> None:
 
 
 def run(folder: str) -> None:
-    """`fester run` in a folder."""
+    """`fester run` in a folder of checkouts."""
     os.chdir(folder)
     fester(["run", "--from", "src", "--to", "out"], standalone_mode=False)
 
 
+def command_line(
+    arguments: list[str], folder: str, environment: dict[str, str], output: str, limit: int
+) -> None:
+    """`fester …` as a shell would start it; no file may grow beyond `limit` bytes, 0: any size."""
+    os.chdir(folder)
+    for name in [name for name in os.environ if name.startswith("FESTER_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(written, 1)
+    os.dup2(written, 2)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    fester(arguments)
+
+
 WORK: dict[str, Callable[..., None]] = {
-    work.__name__: work for work in (publish_to_folder, publish_to_bucket, save, run)
+    work.__name__: work for work in (publish_to_folder, publish_to_bucket, save, run, command_line)
 }
 
 
@@ -86,14 +103,18 @@ class Mortal:
 
     def does(self, work: str, *, dies_at: int = 0, **arguments: object) -> bool:
         """Do it; whether it died on the way. `dies_at` 0: never. Any other end is an error."""
+        status = self.ends(work, dies_at=dies_at, **arguments)
+        assert status in (0, KILLED), f"{work} ended with {status}"
+        return status == KILLED
+
+    def ends(self, work: str, *, dies_at: int = 0, **arguments: object) -> int:
+        """Do it; its exit code."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         line = json.dumps({"work": work, "arguments": arguments, "dies_at": dies_at})
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        status = int(self._process.stdout.readline())
-        assert status in (0, KILLED), f"{work} ended with {status}"
-        return status == KILLED
+        return int(self._process.stdout.readline())
 
 
 @contextmanager
@@ -152,6 +173,9 @@ def live(job: dict[str, Any]) -> None:
         if job["dies_at"]:
             die_at(job["dies_at"], job["arguments"].get("folder", ""))
         WORK[job["work"]](**job["arguments"])
+    except SystemExit as end:
+        sys.stdout.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)
     except BaseException as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         os._exit(1)
