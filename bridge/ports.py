@@ -23,6 +23,7 @@ from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactBoard, FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
 from bridge.model.memory import Memory, PassRecord
+from bridge.model.problems import Problem
 from bridge.model.remediation import (
     Case,
     IssueChange,
@@ -36,7 +37,15 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.model.runs import Artifact, Processed, Receipt
-from bridge.model.scores import Check, CheckResult, RollupDay, Rubric, Scoreboard, ScoreDay
+from bridge.model.scores import (
+    Check,
+    CheckResult,
+    RollupDay,
+    Rubric,
+    Scoreboard,
+    ScoreChange,
+    ScoreDay,
+)
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
 
 
@@ -199,6 +208,9 @@ class ScoreStore(Protocol):
     async def latest_scores(self, source: str) -> Scoreboard | None:
         """The board that was recorded last."""
 
+    async def scored_at(self, source: str) -> datetime | None:
+        """When that board was made; cheap."""
+
     async def score_trend(
         self, source: str, entity: Ref, start: date, end: date
     ) -> Sequence[ScoreDay]:
@@ -277,3 +289,32 @@ class Gatekeeper(Protocol):
 
     async def recognize(self, token: str) -> Principal:
         """Whose token this is. Raises `TokenRefused`, or `KeysUnavailable` when nobody can tell."""
+
+
+class Scores(Protocol):
+    """What is served of scores: the latest board, the rubric, and their history."""
+
+    @property
+    def board(self) -> Scoreboard | None:
+        """The latest board; None while nothing was evaluated."""
+
+    @property
+    def rubric(self) -> Rubric:
+        """The rubric in force."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Why the rubric's file is not the rubric in force."""
+
+    async def trend(self, entity: Ref, start: date, end: date) -> Sequence[ScoreDay]:
+        """As `ScoreStore.score_trend`."""
+
+    async def rollup_trend(
+        self, kind: str, name: str, start: date, end: date
+    ) -> Sequence[RollupDay]:
+        """As `ScoreStore.rollup_trend`."""
+
+    async def changes(
+        self, entities: Sequence[Ref], start: date, end: date
+    ) -> Sequence[ScoreChange]:
+        """What changed between the ends of two days, in the order asked."""

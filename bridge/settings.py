@@ -104,14 +104,15 @@ class OxSettings(_Section):
         86_400.0, description="history keeps one reading of a fact in so long a time"
     )
     thin_after: Annotated[Duration, Field(ge=86_400)] = Field(
-        90 * 86_400.0, description="readings older than this are thinned"
+        90 * 86_400.0, description="readings and scores older than this are thinned"
     )
     thin_to: Annotated[Duration, Field(ge=3_600)] = Field(
         7 * 86_400.0, description="to one in so long a time"
     )
     keep: Annotated[Duration, Field(ge=86_400)] = Field(
-        730 * 86_400.0, description="readings older than this are forgotten"
+        730 * 86_400.0, description="readings and scores older than this are forgotten"
     )
+    publish: bool = Field(False, description="publish score and level with the entities")
 
 
 class RemediationGroup(_Section):

@@ -20,19 +20,25 @@ from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.render import Earlier as Rendered
 from bridge.exporters.render import location_of, render_catalog, shelves
-from bridge.history import FactHistory, open_store
+from bridge.history import FactHistory, ScoreHistory, open_store
 from bridge.history.store import SqlStore
 from bridge.model.access import Scope
-from bridge.model.facts import FactSchema
+from bridge.model.entities import Catalog
+from bridge.model.facts import FactBoard, FactSchema
 from bridge.model.problems import Problem
+from bridge.model.runs import Artifact
 from bridge.ox.collecting import Collecting
 from bridge.ox.gitlab import GitLabCollector
 from bridge.ox.gitlab_rest import GitLabRestCollector
 from bridge.ox.manifest import ManifestCollector
+from bridge.ox.publishing import with_score_annotations
 from bridge.ox.rubric import LoadedRubric, load_rubric
+from bridge.ox.rubric_file import RubricFile
 from bridge.ox.rubric_sources import schemas_for_rubrics
 from bridge.ox.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.schema_file import load_schemas
+from bridge.ox.schemas import DAY
+from bridge.ox.scorekeeping import Scorekeeper
 from bridge.pipeline import Guard, Listener, Pass, Stages
 from bridge.ports import Exporter, FactCollector, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
@@ -52,7 +58,8 @@ class Wired:
     """The parts of a pass, with what else commands need.
 
     `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
-    is one of them; what it knew before a restart is there once it was told to `load`.
+    is one of them; what it knew before a restart is there once it was told to `load`. `scores`
+    follow the facts.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
     changed, None when it is not to be told.
     """
@@ -61,6 +68,7 @@ class Wired:
     mappings: Mappings
     store: SqlStore
     facts: Collecting
+    scores: Scorekeeper
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
     refresher: Refresher | None = None
@@ -156,12 +164,18 @@ def rubric_path(folder: Path | None) -> Path:
     return own if own is not None and own.exists() else shipped_folder() / "rubric.yaml"
 
 
-def rubric(folder: Path | None, schemas: Sequence[FactSchema] = ()) -> LoadedRubric:
-    """The rubric in force; it may name the facts of `schemas` and of ours.
+def rubric(folder: Path | None) -> LoadedRubric:
+    """The rubric in force; it may name the facts of every collector, and pushed ones.
 
     Raises `ConfigurationError` with every problem.
     """
-    return load_rubric(rubric_path(folder), schemas_for_rubrics(schemas))
+    return load_rubric(rubric_path(folder), rubric_schemas(folder))
+
+
+def rubric_schemas(folder: Path | None) -> tuple[FactSchema, ...]:
+    """The schemas whose facts a rubric may name, whether their source is set up or not."""
+    brought = [factory().schema for factory in _extensions("fester.collectors")]
+    return schemas_for_rubrics([*brought, *pushed_schemas(folder)])
 
 
 def processors(rules: MergeRules) -> tuple[Processor, ...]:
@@ -212,6 +226,28 @@ def facts_of(
     ox = settings.ox
     history = FactHistory(ox.interval, ox.thin_after, ox.thin_to, ox.keep)
     return Collecting(stages.scraper.name, asked, store.facts(history), utc_now, takes=takes)
+
+
+def scores_of(
+    settings: Settings, stages: Stages, store: SqlStore, expected: LoadedRubric
+) -> Scorekeeper:
+    """The step that scores, over the same store."""
+    folder = settings.mappings
+    file = RubricFile(rubric_path(folder), rubric_schemas(folder), expected)
+    history = ScoreHistory(int(settings.ox.thin_after // DAY), int(settings.ox.keep // DAY))
+    return Scorekeeper(stages.scraper.name, file, store.scores(history), utc_now)
+
+
+def with_scores(settings: Settings, stages: Stages, scores: Scorekeeper) -> Stages:
+    """The stages, publishing scores with the entities where that is wished for."""
+    if not settings.ox.publish:
+        return stages
+    render = stages.render
+
+    def rendered(catalog: Catalog) -> tuple[Artifact, ...]:
+        return render(with_score_annotations(catalog, scores.board, settings.public_url))
+
+    return replace(stages, render=rendered)
 
 
 def _extensions(group: str) -> Iterator[Callable[..., Any]]:
@@ -306,12 +342,14 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
     reading = collected(problems, lambda: scraper(settings))
     writing = collected(problems, lambda: exporters(settings))
-    if problems or loaded is None or reading is None or writing is None:
+    asked = collected(problems, lambda: collectors(settings, reading)) if reading else None
+    takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
+    whole = asked is not None and takes is not None  # else its problems would come twice
+    expected = collected(problems, lambda: rubric(settings.mappings)) if whole else None
+    if loaded is None or reading is None or writing is None or asked is None or expected is None:
         raise ConfigurationError(problems)
     mappings, rules = loaded
     processing = processors(rules)
-    asked = collectors(settings, reading)
-    takes = pushed_schemas(settings.mappings, asked)
     store = await open_store(settings.store)
     stages = Stages(
         scraper=reading,
@@ -324,15 +362,29 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),
     )
-    facts = facts_of(settings, stages, store, asked, takes)
+    facts = facts_of(settings, stages, store, asked, takes or ())
+
+    scores = scores_of(settings, stages, store, expected)
+    stages = with_scores(settings, stages, scores)
+
+    async def score(board: FactBoard) -> None:
+        await scores.evaluate(board.latest)
 
     async def collect(done: Pass) -> None:
+        scores.catalog = done.record.catalog
         await facts.after_pass(done.record.catalog, done.memory, done.observations)
 
+    async def score_only(done: Pass) -> None:
+        scores.catalog = done.record.catalog
+        await scores.evaluate(facts.board.latest)
+
+    facts.heard = score
+    listeners: tuple[Listener, ...] = (collect if settings.ox.collect else score_only,)
     try:
-        listeners = (collect,) if settings.ox.collect else ()
         async with _gatekeeper(settings) as gate:
-            yield Wired(stages, mappings, store, facts, listeners, gate, refresher(settings))
+            yield Wired(
+                stages, mappings, store, facts, scores, listeners, gate, refresher(settings)
+            )
     finally:
         for collector in asked:
             await collector.close()

@@ -36,6 +36,13 @@ def test_the_tutorials_mapping_loads_and_its_example_passes(tmp_path: Path) -> N
     assert "A service that runs on a database" in output
 
 
+def test_the_rubric_shown_loads_and_its_example_passes(tmp_path: Path) -> None:
+    (tmp_path / "rubric.yaml").write_text(block("<!-- rubric -->", "yaml"), "utf-8")
+    code, output = fester("mappings", "test", str(tmp_path))
+    assert code == 0, output
+    assert "One approval is a warning" in output
+
+
 def test_the_example_manifest_is_valid_without_a_warning(tmp_path: Path) -> None:
     found = re.search(r"```yaml\n(# yaml-language-server.*?)```", README, re.DOTALL)
     assert found

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.api import catalog, metrics, pages
+from bridge.api import catalog, metrics, pages, scores
 from bridge.api.access import (
     Access,
     Handler,
@@ -25,7 +25,7 @@ from bridge.api.access import (
 from bridge.api.answers import error_response
 from bridge.api.description import describe
 from bridge.api.hooks import Wanted
-from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, VALIDATE, Validate
+from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.ox.facts import Facts
 from bridge.api.ox.nothing import NoChecks, NoFacts
@@ -34,7 +34,7 @@ from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.explanation import explain
 from bridge.model.access import Scope
-from bridge.ports import CheckBook, FactBook
+from bridge.ports import CheckBook, FactBook, Scores
 
 log = structlog.get_logger()
 
@@ -59,11 +59,13 @@ def make_app(
     patience: Patience | None = None,
     facts: FactBook | None = None,
     checks: CheckBook | None = None,
+    scored: Scores | None = None,
 ) -> web.Application:
     """The application that serves `live` to those whom `access` lets in (None: everybody).
 
     It takes GitLab's hooks in by `webhooks`; `validate` gives the rules that an entity breaks.
-    `facts` and `checks` are served to tech-insights; None: there are none here.
+    `facts` and `checks` are served to tech-insights, `scored` are the scores to serve; None: there
+    are none here.
     """
     webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
     access, patience = access or Access(), patience or Patience()
@@ -83,6 +85,8 @@ def make_app(
     app[CLOCK] = clock
     app[HOOK_COUNTS] = webhooks.counts
     app[VALIDATE] = validate
+    if scored is not None:
+        app[SCORES] = scored
     app.add_routes(
         [
             web.get("/", pages.home),
@@ -100,6 +104,7 @@ def make_app(
             web.post(WEBHOOK_PATH, webhooks.receive),
             web.get("/openapi.json", describe),
             *catalog.routes(),
+            *scores.routes(),
         ]
     )
     facts, checks = facts or NoFacts(), checks or NoChecks()

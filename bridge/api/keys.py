@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bridge.api.live import Live
 from bridge.model.entities import Json
+from bridge.ports import Scores
 
 # The rules that an entity breaks, as sentences; any JSON object goes in.
 Validate: TypeAlias = Callable[[Json], Sequence[str]]
@@ -19,3 +20,4 @@ LIVE = web.AppKey("live", Live)
 HOOK_COUNTS: web.AppKey[Counter[str]] = web.AppKey("hook_counts")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
 VALIDATE: web.AppKey[Validate] = web.AppKey("validate")
+SCORES: web.AppKey[Scores] = web.AppKey("scores")

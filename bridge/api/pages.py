@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
@@ -20,7 +22,34 @@ _templates = Environment(
 )
 
 
-def _page(request: web.Request, template: str, **context: Any) -> web.Response:
+def score_path(kind: str, name: object) -> str:
+    """The address of a scorecard."""
+    return f"/scores/{kind}/{quote(str(name), safe='/:')}"
+
+
+def short_name(name: object) -> str:
+    """A reference as people say it, without kind and default namespace; other names stay."""
+    head, colon, rest = str(name).partition(":")
+    is_ref = colon and head.isalpha() and rest.count("/") == 1
+    return rest.removeprefix("default/") if is_ref else str(name)
+
+
+def with_code(text: str) -> Markup:
+    """What stands in backticks as code, everything escaped."""
+    parts = [escape(part) for part in text.split("`")]
+    coded = Markup("<code>{}</code>")
+    return Markup().join(coded.format(p) if at % 2 else p for at, p in enumerate(parts))
+
+
+_templates.filters["code"] = with_code
+_templates.filters["short"] = short_name
+_templates.globals["score_path"] = score_path
+
+
+def render(
+    request: web.Request, template: str, *, status: int = 200, **context: Any
+) -> web.Response:
+    """A page made from a template, with what its frame needs."""
     live = request.app[LIVE]
     age = None
     if live.served_since is not None:
@@ -28,7 +57,7 @@ def _page(request: web.Request, template: str, **context: Any) -> web.Response:
     text = _templates.get_template(template).render(
         live=live, report=live.record.report if live.record else None, age=age, **context
     )
-    return web.Response(text=text, content_type="text/html", charset="utf-8")
+    return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
 
 def _age(seconds: float) -> str:
@@ -47,7 +76,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     order = {severity: rank for rank, severity in enumerate(Severity)}
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
     counts = {s.value: sum(p.severity is s for p in problems) for s in Severity}
-    return _page(request, "home.html", problems=ranked[:SHOWN], counts=counts, shown=SHOWN)
+    return render(request, "home.html", problems=ranked[:SHOWN], counts=counts, shown=SHOWN)
 
 
 async def entities(request: web.Request) -> web.StreamResponse:
@@ -55,7 +84,7 @@ async def entities(request: web.Request) -> web.StreamResponse:
     text = request.query.get("q", "")[:MAX_QUERY]
     kind = request.query.get("kind", "")[:MAX_QUERY]
     rows = _rows(request.app[LIVE], text.lower().strip(), kind.lower())
-    return _page(
+    return render(
         request, "entities.html", rows=rows[:SHOWN], total=len(rows), q=text, kind=kind, shown=SHOWN
     )
 
@@ -84,4 +113,4 @@ async def explain_page(request: web.Request) -> web.StreamResponse:
     live = request.app[LIVE]
     asked = request.query.get("ref", "").strip()[:MAX_QUERY]
     answer = explain(asked, live.memory, live.record) if asked and live.record else None
-    return _page(request, "explain.html", asked=asked, answer=answer)
+    return render(request, "explain.html", asked=asked, answer=answer)

@@ -19,6 +19,7 @@ from bridge.cli.map import map_command
 from bridge.cli.mappings import mappings
 from bridge.cli.remediate import remediate
 from bridge.cli.run import run
+from bridge.cli.score import score
 from bridge.cli.serve import serve
 from bridge.cli.show import complain
 from bridge.cli.token import token
@@ -78,6 +79,6 @@ def main(verbose: bool) -> None:
 
 
 for command in (
-    *(run, serve, demo, check, map_command, mappings, explain, doctor, token, remediate),
+    *(run, serve, demo, check, map_command, mappings, explain, doctor, score, token, remediate),
 ):
     main.add_command(command)

@@ -110,6 +110,7 @@ async def serving(
     service = a_service(parts, settings, wish, live, report)
     hooks = webhooks(settings, service)
     await parts.facts.load()
+    await parts.scores.load()
     await service.catch_up()  # serve the last pass until the first new one ends
     public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
     access = Access(parts.gatekeeper, public, origins)
@@ -120,6 +121,8 @@ async def serving(
         validate=entity_faults,
         access=access,
         facts=parts.facts,
+        checks=parts.scores,
+        scored=parts.scores,
     )
     runner = app_runner(app)
     await runner.setup()
@@ -128,9 +131,11 @@ async def serving(
         port = await _start(site, runner, settings)
         live.reader.public_url = settings.public_url or f"http://{settings.host}:{port}"
         work = asyncio.create_task(service.run())
+        following = asyncio.create_task(parts.scores.follow())
         try:
             yield f"http://{settings.host}:{port}/"
         finally:
+            await ended(following)
             await ended(work)
             await service.stop()
     finally:

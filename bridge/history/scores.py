@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, delete, exists, func, select
@@ -66,7 +66,7 @@ class SqlScoreStore:
             before = last.rollups if last else ()
             await _keep_rollups(connection, source_id, day, before, board.rollups)
             body = await asyncio.to_thread(score_rows.board_body, board)
-            row = {"source_id": source_id, "body": body}
+            row = {"source_id": source_id, "made_at": board.at.isoformat(), "body": body}
             await connection.execute(replace_into(connection, boards), [row])
             if last is None or last.at.astimezone(UTC).date().toordinal() < day:
                 await _prune(connection, source_id, day, self._history)
@@ -85,6 +85,14 @@ class SqlScoreStore:
                 for score in await asyncio.to_thread(score_rows.scores, part, last.at):
                     found[score.entity] = score
         return Scoreboard(last.at, last.rubric, found, last.rollups, last.problems)
+
+    async def scored_at(self, source: str) -> datetime | None:
+        """When the latest board was made. Raises `StoreError`."""
+        async with self._reading(f"look at the scores of {source}") as connection:
+            source_id = await source_id_of(connection, source)
+            wanted = select(boards.c.made_at).where(boards.c.source_id == source_id)
+            found = (await connection.execute(wanted)).scalar_one_or_none()
+        return None if found is None else datetime.fromisoformat(found)
 
     async def score_trend(
         self, source: str, entity: Ref, start: date, end: date

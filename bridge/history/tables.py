@@ -141,6 +141,7 @@ boards = Table(
     "fester_boards",
     metadata,
     _source_column(key=True),
+    Column("made_at", String(40), nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 

@@ -118,6 +118,8 @@ async def test_the_latest_board_survives_a_restart_whole(url: str) -> None:
         second = board(day, score(API, day))
         await store.record_scores(SOURCE, second, RUBRIC)
         assert await store.latest_scores(SOURCE) == second
+        assert await store.scored_at(SOURCE) == second.at
+        assert await store.scored_at("another") is None
 
 
 async def test_a_trend_has_the_days_of_change_and_what_stood_before(url: str) -> None:

@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "fester_boards",
         _source(),
+        sa.Column("made_at", sa.String(40), nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("source_id"),
     )

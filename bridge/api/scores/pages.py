@@ -1,0 +1,204 @@
+"""Scorecards for people: a service, a team, the whole organization. They need no script."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+
+from aiohttp import web
+
+from bridge.api.access import Handler
+from bridge.api.keys import CLOCK, SCORES
+from bridge.api.pages import render
+from bridge.api.scores import asked
+from bridge.api.scores.plots import Point, plot
+from bridge.api.scores.trees import changed
+from bridge.model.entities import Ref
+from bridge.model.scores import (
+    ORGANIZATION,
+    Check,
+    CheckResult,
+    Rollup,
+    Rubric,
+    Score,
+    Scoreboard,
+)
+from bridge.ports import Scores
+
+SHOWN = 300  # rows of a table; beyond that a person searches
+SPANS = {"30": 30, "90": 90, "365": 365}
+
+Shown = Callable[[web.Request, Scores, Scoreboard], Awaitable[web.StreamResponse]]
+
+
+def routes() -> list[web.RouteDef]:
+    """The pages."""
+    return [
+        web.get("/scores", _shown(_organization)),
+        web.get("/scores/entity/{ref:.+}", _shown(_entity)),
+        web.get("/scores/{kind}", _shown(_list)),
+        web.get("/scores/{kind}/{name:.+}", _shown(_group)),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One check of a scorecard."""
+
+    result: CheckResult
+    check: Check | None
+
+
+def _shown(page: Shown) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        scores = request.app.get(SCORES)
+        board = scores.board if scores is not None else None
+        if scores is None or board is None:
+            return render(request, "scores_missing.html", sought="", status=503)
+        try:
+            return await page(request, scores, board)
+        except asked.Unasked as refusal:
+            return render(request, "scores_missing.html", sought=str(refusal), status=404)
+
+    return handle
+
+
+async def _entity(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
+    ref = asked.entity(request.match_info["ref"])
+    score, rubric = board.scores.get(ref), scores.rubric
+    if score is None:
+        raise asked.Unasked(f"{ref} has no score")
+    start, end, days = _span(request)
+    trend = await scores.trend(ref, start, end)
+    points = [Point(each.day, each.value if each.sufficient else None) for each in trend]
+    (change,) = await scores.changes([ref], start, end)
+    return render(
+        request,
+        "scorecard.html",
+        score=score,
+        board=board,
+        rubric=rubric,
+        fixes=[(fix, rubric.check(fix.result.check)) for fix in score.fixes()],
+        categories=_categories(score, rubric),
+        belongs=_belongs(board, ref),
+        plot=plot(points, start, end, score.target),
+        change=change,
+        days=days,
+    )
+
+
+def _categories(score: Score, rubric: Rubric) -> list[tuple[str, list[Line]]]:
+    """The checks under their categories, in the rubric's order."""
+    lines = [Line(result, rubric.check(result.check)) for result in score.results]
+    titles = {**rubric.categories, "": "Other"}
+    grouped = (
+        (title, [line for line in lines if (line.check.category if line.check else "") == key])
+        for key, title in titles.items()
+    )
+    return [(title, found) for title, found in grouped if found]
+
+
+def _belongs(board: Scoreboard, ref: Ref) -> list[Rollup]:
+    return [
+        rollup
+        for rollup in board.rollups
+        if rollup.kind != "organization" and ref in rollup.members
+    ]
+
+
+async def _organization(
+    request: web.Request, scores: Scores, board: Scoreboard
+) -> web.StreamResponse:
+    rollup = board.rollup("organization", ORGANIZATION)
+    if rollup is None:
+        raise asked.Unasked("there are no services yet")
+    return await _rollup_page(request, scores, board, rollup)
+
+
+async def _list(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
+    kind = asked.rollup_kind(request.match_info["kind"])
+    if kind == "organization":
+        raise web.HTTPFound("/scores")
+    found = [each for each in board.rollups if each.kind == kind]
+    found.sort(key=lambda each: (each.value is None, each.value or 0.0, each.name))
+    return render(
+        request,
+        "rollups.html",
+        kind=kind,
+        rollups=found[:SHOWN],
+        total=len(found),
+        shown=SHOWN,
+        board=board,
+    )
+
+
+async def _group(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
+    kind, name = asked.rollup_kind(request.match_info["kind"]), request.match_info["name"]
+    rollup = board.rollup(kind, name)
+    if rollup is None:
+        raise asked.Unasked(f"there is no {kind} {name[:80]} with a service")
+    return await _rollup_page(request, scores, board, rollup)
+
+
+async def _rollup_page(
+    request: web.Request, scores: Scores, board: Scoreboard, rollup: Rollup
+) -> web.StreamResponse:
+    start, end, days = _span(request)
+    trend = await scores.rollup_trend(rollup.kind, rollup.name, start, end)
+    points = [Point(each.day, None if each.gone else each.rollup.value) for each in trend]
+    text = request.query.get("q", "")[:200]
+    members = [board.scores[ref] for ref in rollup.members if text.lower() in str(ref)]
+    members.sort(key=lambda score: (not score.sufficient, score.value or 0.0, score.entity))
+    moved = changed(await scores.changes(rollup.members, start, end)) if days <= 90 else None
+    return render(
+        request,
+        "scores.html",
+        rollup=rollup,
+        board=board,
+        rubric=scores.rubric,
+        problems=[*scores.problems, *(board.problems if _whole(rollup) else ())],
+        members=members[:SHOWN],
+        total=len(members),
+        shown=SHOWN,
+        q=text,
+        worst=_worst(members, scores.rubric),
+        teams=_teams(board) if _whole(rollup) else [],
+        plot=plot(points, start, end),
+        moved=None if moved is None else moved[:20],
+        days=days,
+    )
+
+
+def _whole(rollup: Rollup) -> bool:
+    return rollup.kind == "organization"
+
+
+def _teams(board: Scoreboard) -> list[Rollup]:
+    found = [each for each in board.rollups if each.kind == "team"]
+    found.sort(key=lambda each: (each.value is None, each.value or 0.0, each.name))
+    return found[:10]
+
+
+def _worst(scores: Sequence[Score], rubric: Rubric) -> list[tuple[Check, int, float]]:
+    """The checks that most would gain by: how many services fail, and points of the mean."""
+    fails: dict[str, int] = {}
+    points: dict[str, float] = {}
+    for score in scores:
+        for fix in score.fixes():
+            fails[fix.result.check] = fails.get(fix.result.check, 0) + 1
+            gained = fix.points if score.sufficient else 0.0
+            points[fix.result.check] = points.get(fix.result.check, 0.0) + gained
+    counted = max(sum(score.sufficient for score in scores), 1)
+    found = [
+        (check, fails[check.id], points[check.id] / counted)
+        for check in rubric.checks
+        if check.id in fails
+    ]
+    return sorted(found, key=lambda each: (-each[2], -each[1], each[0].id))[:10]
+
+
+def _span(request: web.Request) -> tuple[date, date, int]:
+    days = SPANS.get(request.query.get("days", ""), 90)
+    end = request.app[CLOCK]().astimezone(UTC).date()
+    return end - timedelta(days=days), end, days

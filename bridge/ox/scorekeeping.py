@@ -1,0 +1,139 @@
+"""Keeps the scoreboard up to date: after each pass, after new facts, and when the rubric changes.
+
+The board is swapped whole. Replicas that make no passes take over the board that the leader saved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Final
+
+import structlog
+
+from bridge.errors import StoreError
+from bridge.model.entities import Catalog, Ref
+from bridge.model.facts import Reading
+from bridge.model.problems import Problem
+from bridge.model.scores import (
+    Check,
+    CheckResult,
+    RollupDay,
+    Rubric,
+    Scoreboard,
+    ScoreChange,
+    ScoreDay,
+)
+from bridge.ox.board import evaluate
+from bridge.ox.changes import score_change
+from bridge.ox.rubric_file import RubricFile
+from bridge.ports import ScoreStore
+
+log = structlog.get_logger()
+
+LOOK: Final = 5.0  # seconds between two looks for a board that another replica saved
+
+Heard = Callable[[Scoreboard, Rubric], Awaitable[None]]
+Latest = Mapping[Ref, Mapping[str, Reading]]
+
+
+async def nobody(board: Scoreboard, rubric: Rubric) -> None:
+    """Whoever hears of a new board, when nobody does."""
+
+
+class Scorekeeper:
+    """Holds the latest board; evaluates one at a time. `heard` is told of each board made here."""
+
+    def __init__(
+        self,
+        source: str,
+        rubric: RubricFile,
+        store: ScoreStore,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._source = source
+        self._file = rubric
+        self._store = store
+        self._clock = clock
+        self._evaluating = asyncio.Lock()
+        self._board: Scoreboard | None = None
+        self.catalog: Catalog | None = None
+        self.heard: Heard = nobody
+
+    @property
+    def board(self) -> Scoreboard | None:
+        """The latest board; None while nothing was evaluated."""
+        return self._board
+
+    @property
+    def rubric(self) -> Rubric:
+        """The rubric in force."""
+        return self._file.current().rubric
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Why the rubric's file is not the rubric in force."""
+        return self._file.problems
+
+    def checks(self) -> Sequence[Check]:
+        """Every check, in the rubric's order."""
+        return self.rubric.checks
+
+    def results(self, entity: Ref) -> Sequence[CheckResult]:
+        """How they stand for an entity; none for one that was not scored."""
+        score = self._board.scores.get(entity) if self._board else None
+        return score.results if score else ()
+
+    async def load(self) -> None:
+        """Show the board that was saved last. Raises `StoreError`."""
+        at = await self._store.scored_at(self._source)
+        if at is not None and (self._board is None or self._board.at < at):
+            self._board = await self._store.latest_scores(self._source)
+
+    async def follow(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Take over what other replicas save, until cancelled."""
+        while True:
+            await sleep(LOOK)
+            try:
+                await self.load()
+            except StoreError as error:
+                log.error("The store does not answer", action="scores_failed", error=str(error))
+
+    async def evaluate(self, latest: Latest) -> None:
+        """Make, save and show the board of the catalog that was last told. Raises `StoreError`."""
+        async with self._evaluating:
+            catalog = self.catalog
+            if catalog is None:
+                return
+            loaded = await asyncio.to_thread(self._file.current)
+            board = await asyncio.to_thread(
+                evaluate, loaded, catalog.entities, latest, self._clock()
+            )
+            await self._store.record_scores(self._source, board, loaded.rubric)
+            self._board = board
+            log.info(
+                "Services were scored",
+                action="scored",
+                services=len(board.scores),
+                rubric=board.rubric,
+            )
+            await self.heard(board, loaded.rubric)
+
+    async def trend(self, entity: Ref, start: date, end: date) -> Sequence[ScoreDay]:
+        """The days on which a score changed, and what stood before. Raises `StoreError`."""
+        return await self._store.score_trend(self._source, entity, start, end)
+
+    async def rollup_trend(
+        self, kind: str, name: str, start: date, end: date
+    ) -> Sequence[RollupDay]:
+        """The same of a roll-up. Raises `StoreError`."""
+        return await self._store.rollup_trend(self._source, kind, name, start, end)
+
+    async def changes(
+        self, entities: Sequence[Ref], start: date, end: date
+    ) -> Sequence[ScoreChange]:
+        """What changed between the ends of two days, in the order asked. Raises `StoreError`."""
+        before = await self._store.scores_on(self._source, entities, start)
+        after = await self._store.scores_on(self._source, entities, end)
+        return [score_change(ref, before.get(ref), after.get(ref)) for ref in entities]

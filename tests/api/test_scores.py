@@ -1,0 +1,320 @@
+"""`/api/ox/…` and the scorecards over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.ox.scorekeeping import Scorekeeper
+from tests.api.scored import EVIL, TODAY, scored
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+
+
+@pytest.fixture
+async def keeper(tmp_path: Path) -> AsyncIterator[Scorekeeper]:
+    async with scored(tmp_path) as keeper:
+        yield keeper
+
+
+@pytest.fixture
+async def client(keeper: Scorekeeper, aiohttp_client: MakeClient) -> Client:
+    return await aiohttp_client(make_app(Live(), clock=lambda: TODAY, scored=keeper))
+
+
+async def get(client: Client, path: str) -> Any:
+    response = await client.get(path)
+    assert response.status == 200, await response.text()
+    return await response.json()
+
+
+async def test_scores_are_listed_filtered_ordered_and_paged(client: Client) -> None:
+    async def names(query: str) -> list[str]:
+        items = (await get(client, f"/api/ox/scores{query}"))["items"]
+        return [item["entityRef"].rpartition("/")[2] for item in items]
+
+    assert await names("") == ["api", "dark", "web"]
+    assert await names("?order=score") == ["web", "api", "dark"]
+    assert await names("?order=-score") == ["api", "web", "dark"]
+    assert await names("?order=coverage&limit=1") == ["dark"]
+    assert await names("?limit=1&offset=1") == ["dark"]
+    assert await names("?team=group:default/red") == ["api", "web"]
+    assert await names("?team=group:default/none") == []
+    assert await names("?system=system:default/shop&tier=4") == ["web"]
+    assert await names("?domain=domain:default/retail&q=AP") == ["api"]
+    assert await names("?level=none") == ["dark"]
+    assert await names("?onTarget=false") == ["api"]
+    assert await names("?check=readme") == ["web"]
+    assert await names("?check=readme&state=unknown") == ["dark"]
+    whole = await get(client, "/api/ox/scores?limit=1")
+    assert whole["totalItems"] == 3
+    assert whole["items"][0] == {
+        "entityRef": "component:default/api",
+        "score": 70.0,
+        "level": "starting",
+        "coverage": 1.0,
+        "sufficient": True,
+        "tier": 2,
+        "target": 80,
+        "onTarget": False,
+        "gatesFailed": ["protected"],
+    }
+
+
+async def test_one_score_has_evidence_and_what_to_fix(client: Client) -> None:
+    score = await get(client, "/api/ox/scores/component:default/WEB")
+    assert score["score"] == 60
+    (fix,) = score["fixes"]
+    assert (fix["check"], fix["points"]) == ("readme", 40)
+    readme = score["checks"][0]
+    assert readme["state"] == "fail"
+    (evidence,) = readme["evidence"]
+    assert (evidence["fact"], evidence["value"]) == ("repo.readme", False)
+    assert evidence["seenAt"] == TODAY.isoformat()
+    assert (await get(client, "/api/ox/scores/web"))["entityRef"] == "component:default/web"
+    assert (await get(client, "/api/ox/scores/dark"))["score"] is None
+
+
+async def test_rollups_count_the_unknown(client: Client) -> None:
+    (whole,) = (await get(client, "/api/ox/rollups/organization"))["items"]
+    assert (whole["score"], whole["services"], whole["unknown"]) == (65, 3, 1)
+    teams = (await get(client, "/api/ox/rollups/team"))["items"]
+    assert [each["name"] for each in teams] == ["group:default/red", "user:default/jane"]
+    team = await get(client, "/api/ox/rollups/team/group:default/red")
+    assert [each["entityRef"] for each in team["items"]] == [
+        "component:default/api",
+        "component:default/web",
+    ]
+    products = (await get(client, "/api/ox/rollups/product"))["items"]
+    assert [each["name"] for each in products] == [EVIL]
+
+
+async def test_trends_and_changes(client: Client) -> None:
+    trend = await get(client, "/api/ox/trends/entity/api?from=2026-03-05&to=2026-03-21")
+    assert [(day["day"], day["score"]) for day in trend["days"]] == [
+        ("2026-03-05", 50),
+        ("2026-03-11", 70),
+    ]
+    team = await get(client, "/api/ox/trends/team/group:default/red")
+    assert [day["score"] for day in team["days"]] == [55, 65]
+    change = await get(client, "/api/ox/changes/entity/api?from=2026-03-05&to=2026-03-21")
+    assert (change["before"], change["after"], change["points"]) == (50, 70, 20)
+    assert change["checks"] == [
+        {"check": "readme", "before": "fail", "after": "pass", "points": 20}
+    ]
+    both = await get(client, "/api/ox/changes/team/group:default/red?from=2026-03-05")
+    assert [each["entityRef"] for each in both["items"]] == ["component:default/api"]
+    none = await get(client, "/api/ox/changes/team/group:default/red?from=2026-03-15")
+    assert none["totalItems"] == 0
+
+
+async def test_the_rubric_in_force_and_why_its_file_is_not(
+    client: Client, keeper: Scorekeeper, tmp_path: Path
+) -> None:
+    rubric = await get(client, "/api/ox/rubric")
+    assert rubric["version"] == keeper.rubric.version
+    assert rubric["problems"] == []
+    assert rubric["checks"][0]["pass"] == "${{ repo.readme }}"
+    (tmp_path / "rubric.yaml").write_text("rubric: [", "utf-8")
+    assert keeper.rubric.version == rubric["version"]
+    assert (await get(client, "/api/ox/rubric"))["problems"][0]["line"] > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/api/ox/scores?limit=0", 400, "`limit` is a number from 1 to 500"),
+        ("/api/ox/scores?limit=٣", 400, "`limit` is a number"),
+        ("/api/ox/scores?offset=-1", 400, "`offset` is a number"),
+        ("/api/ox/scores?colour=red", 400, "unknown parameter `colour`"),
+        ("/api/ox/scores?order=up", 400, "`order` is one of"),
+        ("/api/ox/scores?state=pass", 400, "together with `check`"),
+        ("/api/ox/scores?check=x&state=good", 400, "`state` is one of pass"),
+        ("/api/ox/scores?onTarget=yes", 400, "true or false"),
+        ("/api/ox/scores/a:b:c", 400, "is not an entity"),
+        ("/api/ox/scores/nobody", 404, "component:default/nobody has no score"),
+        ("/api/ox/rollups/colour", 400, "there are roll-ups by team, system"),
+        ("/api/ox/rollups/team/group:default/x", 404, "/api/ox/rollups/team lists them"),
+        ("/api/ox/trends/entity/api?from=soon", 400, "`from` is a day"),
+        ("/api/ox/trends/entity/api?from=2026-03-09&to=2026-03-01", 400, "lies after"),
+        ("/api/ox/trends/entity/api?from=2001-01-01", 400, "days at once"),
+        ("/api/ox/trends/entity/nobody", 404, "has no score"),
+        ("/api/ox/changes/entity/nobody", 404, "has no score"),
+        ("/api/ox/changes/team/nobody", 404, "no such team"),
+        ("/api/ox/trends/team/nobody", 404, "no such team"),
+    ],
+)
+async def test_refusals_have_backstages_shape(
+    client: Client, path: str, status: int, said: str
+) -> None:
+    response = await client.get(path)
+    body = await response.json()
+    assert response.status == status == body["response"]["statusCode"]
+    assert body["error"]["name"] == {400: "InputError", 404: "NotFoundError"}[status]
+    assert said in body["error"]["message"]
+
+
+async def test_without_scores_the_answer_is_503_and_the_page_says_when(
+    aiohttp_client: MakeClient,
+) -> None:
+    client = await aiohttp_client(make_app(Live(), clock=lambda: TODAY))
+    for path in ("/api/ox/scores", "/api/ox/rubric"):
+        response = await client.get(path)
+        assert response.status == 503
+        assert (await response.json())["error"]["name"] == "ServiceUnavailableError"
+    page = await client.get("/scores")
+    assert page.status == 503
+    assert "first pass" in await page.text()
+
+
+PAGES = [
+    "/scores",
+    "/scores?q=web&days=365",
+    "/scores/team",
+    "/scores/product",
+    "/scores/team/group:default/red",
+    "/scores/domain/domain:default/retail?days=30",
+    "/scores/product/%3Cscript%3Ealert(1)%3C/script%3E",
+    "/scores/entity/component:default/api",
+    "/scores/entity/component:default/dark",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_pages_escape_what_strangers_wrote_and_load_nothing(
+    client: Client, path: str
+) -> None:
+    response = await client.get(path)
+    text = await response.text()
+    assert response.status == 200
+    assert "<script" not in text
+    assert "src=" not in text
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+async def test_a_scorecard_says_what_to_fix_with_points_and_evidence(client: Client) -> None:
+    text = await (await client.get("/scores/entity/component:default/web")).text()
+    for said in ("60", "+40.0 points", "<code>README.md</code>", "repo.readme = false", "✗ fail"):
+        assert said in text
+    text = await (await client.get("/scores/entity/component:default/dark")).text()
+    for said in ("insufficient data", "nobody has looked yet", "? unknown"):
+        assert said in text
+
+
+async def test_pages_that_are_not_there_say_so(client: Client) -> None:
+    for path in (
+        "/scores/colour",
+        "/scores/team/none",
+        "/scores/entity/none",
+        "/scores/entity/a:b:c",
+    ):
+        response = await client.get(path)
+        assert response.status == 404
+        assert "The whole organization" in await response.text()
+    moved = await client.get("/scores/organization", allow_redirects=False)
+    assert (moved.status, moved.headers["Location"]) == (302, "/scores")
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# Runs beside the page, in a frame of a phone's width, and reports what overflows or has no name.
+PROBE = """<!doctype html><title>wait</title><body style="margin:0">
+<iframe src="PAGE" style="width:360px;height:800px;border:0"></iframe>
+<script>
+document.querySelector('iframe').addEventListener('load', event => {
+  const page = event.target.contentDocument;
+  const root = page.documentElement;
+  const wide = [...page.querySelectorAll('main *')].filter(each =>
+    !each.closest('svg') && !each.closest('.scroll') && each.getBoundingClientRect().right > 361);
+  const unnamed = [...page.querySelectorAll('input,select')].filter(each =>
+    !each.getAttribute('aria-label')).length
+    + [...page.querySelectorAll('svg')].filter(each => !each.querySelector('title')).length
+    + [...page.querySelectorAll('a')].filter(each => !each.textContent.trim()).length;
+  const style = event.target.contentWindow.getComputedStyle(page.body);
+  const found = JSON.stringify({
+    scrolls: root.scrollWidth > 360, wide: wide.map(each => each.outerHTML.slice(0, 200)), unnamed,
+    drawn: [...page.querySelectorAll('path.line')].map(each => each.getTotalLength()),
+    colour: style.color, back: style.backgroundColor});
+  document.body.innerHTML = '<pre id="found"></pre>';
+  document.getElementById('found').textContent = found;
+});
+</script>"""
+
+
+def luminance(colour: str) -> float:
+    """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
+    channels = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(
+    "path", ["/scores", "/scores/team", "/scores/team/group:default/red", "/scores/entity/api"]
+)
+async def test_a_phone_shows_the_pages_whole_in_a_real_browser(
+    keeper: Scorekeeper, aiohttp_client: MakeClient, tmp_path: Path, path: str, dark: bool
+) -> None:
+    if CHROMIUM is None:
+        pytest.skip("NOT PROVEN IN A BROWSER: chromium is not installed")
+    app = make_app(Live(), clock=lambda: TODAY, scored=keeper)
+
+    async def probe(_: web.Request) -> web.Response:
+        response = web.Response(text=PROBE.replace("PAGE", path), content_type="text/html")
+        # The probe is ours: it may run its script and look into the page.
+        response.headers["Content-Security-Policy"] = "default-src 'self' 'unsafe-inline'"
+        return response
+
+    async def framed(request: web.Request, response: web.StreamResponse) -> None:
+        policy = response.headers["Content-Security-Policy"]
+        loosened = policy.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+        response.headers["Content-Security-Policy"] = loosened
+
+    app.router.add_get("/probe", probe)
+    app.on_response_prepare.append(framed)
+    client = await aiohttp_client(app)
+    url = str(client.make_url("/probe"))
+    found = await in_the_browser(url, tmp_path / "profile", dark=dark)
+    assert not found["scrolls"], found["wide"]
+    assert found["wide"] == []
+    assert found["unnamed"] == 0
+    assert path == "/scores/team" or found["drawn"][0] > 100
+    one, two = sorted((luminance(found["colour"]), luminance(found["back"])))
+    assert (two + 0.05) / (one + 0.05) > 7
+    assert (luminance(found["back"]) < luminance(found["colour"])) is dark
+
+
+async def in_the_browser(url: str, profile: Path, *, dark: bool) -> Any:
+    """What the probe found, as chromium sees it."""
+    process = await asyncio.create_subprocess_exec(
+        str(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={profile}",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+        "--virtual-time-budget=10000",
+        "--dump-dom",
+        url,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    found = re.search(r'<pre id="found">(.*?)</pre>', output.decode(), re.DOTALL)
+    assert found, output.decode()[:2000]
+    return json.loads(html.unescape(found[1]))

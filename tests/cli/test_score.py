@@ -1,0 +1,106 @@
+"""`fester score`: tables for a person, JSON for a machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import main
+from bridge.history import open_store
+from bridge.model.entities import Catalog
+from bridge.ox.rubric_file import RubricFile
+from bridge.ox.rubric_sources import schemas_for_rubrics
+from bridge.ox.scorekeeping import Scorekeeper
+from bridge.settings import Settings
+from bridge.wiring import rubric_path, scraper
+from tests.ox.rubrics import NOW, reading, service, shipped
+
+EVIL = service("evil", tier=4, spec={"owner": "group:default/red"}, product="\x1b[31mred")
+API = service("api", tier=4, spec={"owner": "group:default/blue"})
+GOOD = {
+    "manifest": {"owner_known": True, "tier_valid": True, "lifecycle_valid": True},
+    "gitlab": {"readme": True, "ci_config": True},
+    "gitlab_rest": {"default_branch_protected": True, "force_push_allowed": True},
+}
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> list[str]:
+    return ["--from", str(tmp_path), "--store", f"sqlite:///{tmp_path}/store.db"]
+
+
+@pytest.fixture
+def filled(tmp_path: Path, options: list[str]) -> list[str]:
+    async def fill() -> None:
+        name = scraper(Settings.model_validate({"from": str(tmp_path)})).name
+        store = await open_store(options[-1])
+        file = RubricFile(rubric_path(None), schemas_for_rubrics(), shipped())
+        keeper = Scorekeeper(name, file, store.scores(), lambda: NOW)
+        keeper.catalog = Catalog((API, EVIL))
+        facts = {key: reading(API, values, retriever=key)[key] for key, values in GOOD.items()}
+        await keeper.evaluate({API.ref: facts})
+        await store.close()
+
+    asyncio.run(fill())
+    return options
+
+
+def fester(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["score", *arguments], catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def as_json(*arguments: str) -> Any:
+    code, output = fester(*arguments, "--json")
+    assert code == 0
+    return json.loads(output)
+
+
+def test_every_service_the_lowest_first(filled: list[str]) -> None:
+    code, output = fester(*filled)
+    assert code == 0
+    lines = output.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "service", "component:default/api", "component:default/evil",
+    ]  # fmt: skip
+    assert "76.2" in lines[1]
+    assert "branch-protected" in lines[1]
+    assert "insufficient data" in lines[2]
+    assert [item["score"] for item in as_json(*filled)["items"]] == [76.2, None]
+
+
+def test_one_service_with_what_to_fix(filled: list[str]) -> None:
+    code, output = fester("api", *filled)
+    assert code == 0
+    assert "component:default/api: 76.2, starting" in output
+    assert "branch-protected (gate)" in output
+    assert "+23.8" in output
+    assert as_json("component:default/api", *filled)["fixes"][0]["points"] == 23.8
+
+
+def test_rollups_and_one_of_them(filled: list[str]) -> None:
+    code, output = fester("--rollup", "team", *filled)
+    assert code == 0
+    assert "group:default/blue" in output
+    (team,) = as_json("blue", "--rollup", "team", *filled)["items"]
+    assert (team["name"], team["score"], team["unknown"]) == ("group:default/blue", 76.2, 0)
+    assert "\x1b[31m" not in fester("--rollup", "product", *filled)[1]
+
+
+def test_what_is_not_there_says_what_to_do(filled: list[str]) -> None:
+    code, output = fester("nobody", *filled)
+    assert (code, "`fester score` lists" in output) == (1, True)
+    code, output = fester("nobody", "--rollup", "team", *filled)
+    assert (code, "`fester score --rollup team` lists" in output) == (1, True)
+    code, output = fester("a:b:c", *filled)
+    assert (code, "is not a reference" in output) == (2, True)
+
+
+def test_before_the_first_score_it_says_who_scores(options: list[str]) -> None:
+    code, output = fester(*options)
+    assert (code, "`fester serve` scores after each pass" in output) == (1, True)
