@@ -27,6 +27,8 @@ START_SECONDS = 120.0
 # An entity that nobody lists any more goes at the next sweep, and Backstage sweeps every 30 s.
 PATIENCE = 75.0
 POLL_SECONDS = 0.1
+# The static token that Fester tells Backstage of changes with.
+REFRESH_TOKEN = secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,16 @@ class Backstage:
         return json.loads(raw) if raw else None
 
 
-def example_lines() -> dict[str, Any]:
-    """The lines that `catalog-info.example.yaml` tells an admin to paste, as a tree."""
-    _, _, pasted = EXAMPLE.read_text("utf-8").partition("\n#\n# catalog:\n")
-    text = "\n".join(line.removeprefix("# ") for line in f"# catalog:\n{pasted}".splitlines())
+def example_lines(first: str = "catalog") -> dict[str, Any]:
+    """The lines that `catalog-info.example.yaml` tells an admin to paste, as a tree.
+
+    They come in two steps: what reads the catalog, and (`first` is "backend") the token for
+    refreshes.
+    """
+    reading, _, refreshing = EXAMPLE.read_text("utf-8").partition("\n#\n# 3. ")
+    step = reading if first == "catalog" else refreshing
+    _, _, pasted = step.partition(f"\n#\n# {first}:\n")
+    text = "\n".join(line.removeprefix("# ") for line in f"# {first}:\n{pasted}".splitlines())
     tree: dict[str, Any] = YAML(typ="safe").load(text)
     return tree
 
@@ -117,6 +125,8 @@ def config(
     tree["catalog"]["locations"] = [{**location, "target": target} for target in targets]
     tree["backend"]["reading"] = {"allow": [{**reading, "host": host} for host in hosts]}
     tree["integrations"] = pasted["integrations"]
+    (access,) = example_lines("backend")["backend"]["auth"]["externalAccess"]
+    tree["backend"]["auth"]["externalAccess"].append(access)
     if kinds:
         tree["catalog"]["rules"] = [{"allow": kinds}]
     return tree
@@ -159,7 +169,7 @@ def started(
         process = subprocess.Popen(
             [installation.node, script, "--config", config_file],
             cwd=installation.folder,
-            env={**os.environ, **environment, **modules},
+            env={**os.environ, "FESTER_BACKSTAGE_TOKEN": REFRESH_TOKEN, **environment, **modules},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -15,14 +15,16 @@ from pydantic import SecretStr
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.model.runs import Report
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Report
 from bridge.pipeline import Wish, run_pass
 from bridge.processors.validation import entity_faults
+from bridge.refreshing import Refresher
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
-from bridge.wiring import Wired, catalog_reader, utc_now, wired
+from bridge.wiring import Wired, catalog_reader, refresher, utc_now, wired
 
 Gave = TypeVar("Gave")
 
@@ -40,6 +42,8 @@ class Site:
     host: str = ""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _parts: Wired | None = None
+    _artifacts: tuple[Artifact, ...] = ()
+    _refresher: Refresher | None = None
     _ready: threading.Event = field(default_factory=threading.Event)
     _end: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,6 +55,17 @@ class Site:
     def make_pass(self, *, accept_removals: bool = False) -> Report:
         """One pass, published and served; returns its report."""
         return self._run(self._pass(Wish(accept_removals=accept_removals)))
+
+    def tell(self, url: str, token: str) -> Problem | None:
+        """Tell the Backstage there of what was published since the last time."""
+        if self._refresher is None:
+            section = {"url": url, "refresh": True}
+            settings = Settings.model_validate(
+                {"backstage": section, "backstage_token": token, "location_prefix": self.prefix}
+            )
+            self._refresher = refresher(settings)
+        assert self._refresher is not None
+        return self._run(self._refresher.tell(self._artifacts))
 
     def entities(self) -> dict[str, dict[str, Any]]:
         """What is published now, by reference."""
@@ -87,6 +102,7 @@ class Site:
     async def _pass(self, wish: Wish) -> Report:
         assert self._parts is not None
         done = await run_pass(self._parts.stages, wish)
+        self._artifacts = done.artifacts
         await self.live.take(done.record, done.artifacts, done.memory, utc_now())
         return done.record.report
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from bridge.exporters.render import SHARD_LIMIT
 from bridge.model.entities import Ref
-from bridge.model.runs import Outcome
+from bridge.model.runs import Artifact, Outcome
+from bridge.refreshing import Refresher
 from tests.backstage.conftest import Town
-from tests.backstage.server import Backstage
+from tests.backstage.server import REFRESH_TOKEN, Backstage
 from tests.backstage.site import Site
 
 pytestmark = [pytest.mark.backstage, pytest.mark.real]
@@ -48,8 +51,20 @@ def test_all_kinds_from_http_and_from_a_bucket_are_ingested_as_published(town: T
     kinds = {body["kind"] for body in published.values()}
     assert kinds >= {"API", "Component", "Domain", "Group", "System"}
     for ref, body in published.items():
-        assert held[ref]["spec"] == body["spec"]
+        assert sorted_references(held[ref]["spec"]) == sorted_references(body["spec"])
         assert contains(held[ref]["metadata"], body["metadata"]), ref
+
+
+def sorted_references(spec: dict[str, Any]) -> dict[str, Any]:
+    """A spec with its lists of texts in order: Backstage sorts those that hold references."""
+    return {
+        key: sorted(value) if isinstance(value, list) and all_texts(value) else value
+        for key, value in spec.items()
+    }
+
+
+def all_texts(items: list[Any]) -> bool:
+    return all(isinstance(item, str) for item in items)
 
 
 def contains(whole: Any, part: Any) -> bool:
@@ -211,6 +226,43 @@ def test_backstage_never_fetches_what_a_manifest_names(backstage: Backstage, com
         backstage.refresh(location)
     wait_for(backstage, "component:default/lane-marshal", "Waves at each car")
     assert not [path for path, _ in company.requests if "trap" in path]
+
+
+def test_what_is_pushed_shows_by_itself_when_fester_tells_backstage(town: Town) -> None:
+    """Nothing but Fester's own refresh, with the token and rights of the example's lines."""
+    backstage, company = town.backstage, town.company
+    ref = "component:default/timetable-api"
+    wait_for(backstage, ref)
+    assert company.tell(backstage.url, REFRESH_TOKEN) is None
+    change(company, "kestrel/harbour/timetables/timetable-api", "Told, not found")
+    assert company.tell(backstage.url, REFRESH_TOKEN) is None
+    wait_for(backstage, ref, "Told, not found")
+
+
+def test_new_shards_show_by_themselves_when_fester_tells_backstage(town: Town) -> None:
+    """A catalog of one shard grows into several: Backstage knows none of the new Locations yet."""
+    backstage, young = town.backstage, town.young
+    wait_for(backstage, "location:default/young-all")
+    assert young.tell(backstage.url, REFRESH_TOKEN) is None
+    for number in range(SHARD_LIMIT + 5):
+        text = MANIFEST.format(
+            name=f"sprout-{number}", product="young", system="ideas", description="Up", team="dream"
+        )
+        young.commit(f"young/sprout-{number}", text)
+    young.make_pass()
+    assert "entities/all.yaml" not in young.live.files
+    assert young.tell(backstage.url, REFRESH_TOKEN) is None
+    for number in range(SHARD_LIMIT + 5):
+        wait_for(backstage, f"component:default/sprout-{number}")
+
+
+def test_a_wrong_token_is_said_to_be_wrong(town: Town) -> None:
+    refused = Refresher(
+        town.backstage.url, "wrong-token", "fester", lambda path: "location:default/x"
+    )
+    problem = asyncio.run(refused.tell([Artifact("entities/x.yaml", b"", "")]))
+    assert problem is not None
+    assert "FESTER_BACKSTAGE_TOKEN" in problem.message
 
 
 def test_what_did_not_change_is_answered_by_304(backstage: Backstage, company: Site) -> None:
