@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,15 +12,16 @@ from pathlib import Path
 from bridge.errors import ConfigurationError
 from bridge.history.store import SqlStore
 from bridge.leadership import this_process
-from bridge.model.entities import Catalog, CatalogEntity, Ref
+from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.memory import Memory
 from bridge.model.problems import Problem
-from bridge.model.remediation import Place, Proposal, RemediationRun
+from bridge.model.remediation import Case, IssueKey, Place, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
 from bridge.ox.remediation.drafts import Contact, load_drafts
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.noticing import Habits
 from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.posting import Digesting, Webhook
 from bridge.ox.remediation.proposals import (
     codeowners_proposal,
     manifest_proposal,
@@ -27,11 +29,12 @@ from bridge.ox.remediation.proposals import (
 )
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.ox.remediation.streaks import Breaker
+from bridge.pipeline import Listener, Pass
 from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.settings import RemediationSettings, Settings
-from bridge.wiring import utc_now
+from bridge.wiring import Wired, utc_now
 
 TEMPLATES = "remediation"
 # Projects without a manifest that are offered one in a run; the caps hold besides.
@@ -245,3 +248,60 @@ def _manifests(memory: Memory) -> Iterator[Proposal]:
         if bare and project.default_branch and offered < OFFERED:
             offered += 1
             yield manifest_proposal(project)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the API tells of remediation, read from the store."""
+
+    source: str
+    store: SqlStore
+
+    async def cases(self) -> Mapping[IssueKey, Case]:
+        """Every issue and merge request of ours. Raises `StoreError`."""
+        return await self.store.remediation.cases(self.source)
+
+    async def latest_run(self) -> RemediationRun | None:
+        """The latest run's account. Raises `StoreError`."""
+        return await self.store.remediation.latest_run(self.source)
+
+    async def digests(self) -> list[Json]:
+        """The latest week's digests. Raises `StoreError`."""
+        return await self.store.digests.latest(self.source)
+
+
+def digesting(settings: Settings, source: str, store: SqlStore) -> Digesting | None:
+    """The weekly digests, where the settings ask for them."""
+    if not settings.remediation.digest:
+        return None
+    secret = settings.digest_webhook
+    webhook = Webhook(secret.get_secret_value()) if secret is not None else None
+    return Digesting(source, store.scores(), store.digests, webhook, utc_now)
+
+
+@asynccontextmanager
+async def assigning(parts: Wired, settings: Settings) -> AsyncIterator[Listener | None]:
+    """The step after scoring: remediation, then the digests; None where there is neither.
+
+    Raises `ConfigurationError` with the problems of the templates.
+    """
+    source = parts.stages.scraper.name
+    made = assignment(settings, parts.stages.scraper, parts.store)
+    weekly = digesting(settings, source, parts.store)
+    wanted = made if settings.remediation.plan else None
+
+    async def assign(done: Pass) -> None:
+        board = parts.scores.board
+        if board is None:
+            return
+        if wanted is not None:
+            rubric = parts.scores.rubric
+            await wanted.run(Known(board, rubric, done.record.catalog, done.memory))
+        if weekly is not None:
+            await weekly.run(board)
+
+    try:
+        yield assign if wanted is not None or weekly is not None else None
+    finally:
+        if made is not None:
+            await made.close()

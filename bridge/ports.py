@@ -255,6 +255,22 @@ class RemediationStore(Protocol):
         """The account of the run that was recorded last."""
 
 
+class DigestStore(Protocol):
+    """Keeps the weekly digests. Every method raises `StoreError`."""
+
+    async def sent(self, source: str, week: str) -> Sequence[str] | None:
+        """To which teams a week's digest was sent; None when it was not made yet."""
+
+    async def keep(self, source: str, week: str, digests: Sequence[Json]) -> None:
+        """Keep a week's digests as they were made."""
+
+    async def mark_sent(self, source: str, week: str, teams: Sequence[str]) -> None:
+        """These teams have theirs."""
+
+    async def latest(self, source: str) -> Sequence[Json]:
+        """The digests of the latest week that has some."""
+
+
 class MergeRequests(Protocol):
     """Merge requests in GitLab. Every method raises `TrackerError`."""
 

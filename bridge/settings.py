@@ -38,6 +38,9 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _CONFIG_LIMIT = 1_000_000  # bytes
 # The fields that hold secrets, and the variables that they come from.
 SECRETS = {
+    "snyk_token": "SNYK_TOKEN",
+    "pagerduty_token": "PAGERDUTY_TOKEN",
+    "digest_webhook": "FESTER_DIGEST_WEBHOOK",
     "token": "GITLAB_TOKEN",
     "backstage_token": "FESTER_BACKSTAGE_TOKEN",
     "webhook_token": "FESTER_WEBHOOK_TOKEN",
@@ -166,6 +169,19 @@ class RemediationSettings(_Section):
         return value
 
 
+class SnykSettings(_Section):
+    """Which organization of Snyk is read; off without SNYK_TOKEN."""
+
+    org: str = Field("", max_length=100, description="the organization's id")
+    url: str = Field("https://api.snyk.io", pattern=r"^https?://", description="another region's")
+
+
+class PagerDutySettings(_Section):
+    """Where PagerDuty is; off without PAGERDUTY_TOKEN."""
+
+    url: str = Field("https://api.pagerduty.com", pattern=r"^https?://", description="the API")
+
+
 class GuardSettings(_Section):
     """When removals are withheld until somebody accepts them."""
 
@@ -257,9 +273,18 @@ class Settings(_Section):
     guard: GuardSettings = GuardSettings()
     ox: OxSettings = OxSettings()
     remediation: RemediationSettings = RemediationSettings()
+    snyk: SnykSettings = SnykSettings()
+    pagerduty: PagerDutySettings = PagerDutySettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
     backstage_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_BACKSTAGE_TOKEN"
+    )
+    snyk_token: SecretStr | None = Field(None, exclude=True, description="from SNYK_TOKEN")
+    pagerduty_token: SecretStr | None = Field(
+        None, exclude=True, description="from PAGERDUTY_TOKEN"
+    )
+    digest_webhook: SecretStr | None = Field(
+        None, exclude=True, description="from FESTER_DIGEST_WEBHOOK"
     )
     webhook_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_WEBHOOK_TOKEN"

@@ -31,6 +31,7 @@ from bridge.ox.collecting import Collecting
 from bridge.ox.gitlab import GitLabCollector
 from bridge.ox.gitlab_rest import GitLabRestCollector
 from bridge.ox.manifest import ManifestCollector
+from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.publishing import with_score_annotations
 from bridge.ox.rubric import LoadedRubric, load_rubric
 from bridge.ox.rubric_file import RubricFile
@@ -39,6 +40,7 @@ from bridge.ox.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.schema_file import load_schemas
 from bridge.ox.schemas import DAY
 from bridge.ox.scorekeeping import Scorekeeper
+from bridge.ox.snyk import Snyk, SnykCollector
 from bridge.pipeline import Guard, Listener, Pass, Stages
 from bridge.ports import Exporter, FactCollector, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
@@ -197,6 +199,7 @@ def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...
             timeout=settings.ox.timeout,
         )
         made += [GitLabCollector(), rest]
+    made += _tools(settings)
     made += [factory() for factory in _extensions("fester.collectors")]
     ids = [collector.schema.id for collector in made]
     twice = sorted({name for name in ids if ids.count(name) > 1})
@@ -213,6 +216,22 @@ def pushed_schemas(
     if folder is None:
         return ()
     return load_schemas(folder / SCHEMAS_NAME, [collector.schema.id for collector in asked])
+
+
+def _tools(settings: Settings) -> list[FactCollector]:
+    """Snyk and PagerDuty, each only where its token is set."""
+    made: list[FactCollector] = []
+    if settings.snyk_token is not None:
+        if not settings.snyk.org:
+            message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
+            raise ConfigurationError([Problem(message, "setting-missing")])
+        token = settings.snyk_token.get_secret_value()
+        snyk = Snyk(settings.snyk.org, token, base=settings.snyk.url)
+        made.append(SnykCollector(snyk, utc_now))
+    if settings.pagerduty_token is not None:
+        token = settings.pagerduty_token.get_secret_value()
+        made.append(PagerDutyCollector(PagerDuty(token, base=settings.pagerduty.url), utc_now))
+    return made
 
 
 def facts_of(

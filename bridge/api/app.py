@@ -30,6 +30,7 @@ from bridge.api.live import Live, Served
 from bridge.api.ox.facts import Facts
 from bridge.api.ox.nothing import NoChecks, NoFacts
 from bridge.api.ox.tech_insights import TechInsights
+from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.explanation import explain
@@ -60,6 +61,7 @@ def make_app(
     facts: FactBook | None = None,
     checks: CheckBook | None = None,
     scored: Scores | None = None,
+    remediation: RemediationBook | None = None,
 ) -> web.Application:
     """The application that serves `live` to those whom `access` lets in (None: everybody).
 
@@ -107,6 +109,7 @@ def make_app(
             *scores.routes(),
         ]
     )
+    app.add_routes(Remediation(remediation or NoRemediation()).routes())
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app.add_routes(Facts(facts).routes())
     app.add_routes(TechInsights(facts, checks).routes())

@@ -19,7 +19,7 @@ from bridge.cli.show import plain
 from bridge.errors import StoreError
 from bridge.model.remediation import ActionRecord, Outcome, RemediationRun
 from bridge.settings import Settings
-from bridge.wiring import rubric, wired
+from bridge.wiring import wired
 
 _COLOURS = {
     Outcome.PLANNED: "cyan",
@@ -74,10 +74,9 @@ async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
             )
         memory = await parts.store.load(source)
         made = needed(assignment(settings, parts.stages.scraper, parts.store))
-        loaded = await asyncio.to_thread(rubric, settings.mappings)
         try:
             run = await made.run(
-                Known(board, loaded.rubric, latest.catalog, memory),
+                Known(board, parts.scores.rubric, latest.catalog, memory),
                 apply=flags["apply_"],
                 baseline=flags["baseline"],
                 accepted=flags["accept"],

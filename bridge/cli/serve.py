@@ -21,6 +21,7 @@ from bridge.api.app import app_runner, make_app
 from bridge.api.hooks import Wanted
 from bridge.api.live import Live
 from bridge.api.webhooks import Webhooks
+from bridge.assignment import Book, assigning
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
@@ -107,6 +108,17 @@ async def serving(
         schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
         reader=catalog_reader(settings),
     )
+    async with assigning(parts, settings) as assign:
+        if assign is not None:
+            parts = replace(parts, listeners=(*parts.listeners, assign))
+        async with _served(parts, settings, wish, live, report) as url:
+            yield url
+
+
+@asynccontextmanager
+async def _served(
+    parts: Wired, settings: Settings, wish: Wish, live: Live, report: Path | None
+) -> AsyncIterator[str]:
     service = a_service(parts, settings, wish, live, report)
     hooks = webhooks(settings, service)
     await parts.facts.load()
@@ -123,6 +135,7 @@ async def serving(
         facts=parts.facts,
         checks=parts.scores,
         scored=parts.scores,
+        remediation=Book(parts.stages.scraper.name, parts.store),
     )
     runner = app_runner(app)
     await runner.setup()

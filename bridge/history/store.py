@@ -22,6 +22,7 @@ from bridge.history.codec import (
     encode_horizon,
     encode_moment,
 )
+from bridge.history.digests import SqlDigests
 from bridge.history.facts import FactHistory, SqlFactStore
 from bridge.history.faults import explained
 from bridge.history.hints import Hints
@@ -122,6 +123,7 @@ class SqlStore:
         self._slices: Recent[Ref, rows.Values] = Recent()
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
+        self.digests = SqlDigests(self._writing, self._reading)
 
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""

@@ -1,0 +1,134 @@
+"""`/api/ox/remediations` and `/api/ox/digests`: reading only; `fester remediate` is what acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from bridge.api.answers import error_response
+from bridge.model.entities import Json, Ref
+from bridge.model.remediation import (
+    ActionKind,
+    ActionRecord,
+    Case,
+    IssueKey,
+    Outcome,
+    RemediationRun,
+)
+
+STATUSES: Final = (
+    *("planned", "deferred", "failed", "skipped"),
+    *("opening", "opened", "snoozed", "waived", "fixed"),
+)
+MOST: Final = 1000  # in one answer
+
+
+class RemediationBook(Protocol):
+    """What is known of remediation; every method raises `StoreError`."""
+
+    async def cases(self) -> Mapping[IssueKey, Case]:
+        """Every issue and merge request of ours."""
+
+    async def latest_run(self) -> RemediationRun | None:
+        """The latest run's account."""
+
+    async def digests(self) -> Sequence[Json]:
+        """The latest week's digests."""
+
+
+class NoRemediation:
+    """Where there is none."""
+
+    async def cases(self) -> Mapping[IssueKey, Case]:
+        """None."""
+        return {}
+
+    async def latest_run(self) -> RemediationRun | None:
+        """None."""
+        return None
+
+    async def digests(self) -> Sequence[Json]:
+        """None."""
+        return []
+
+
+class Remediation:
+    """The routes over a book."""
+
+    def __init__(self, book: RemediationBook) -> None:
+        self._book = book
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them."""
+        return [
+            web.get("/api/ox/remediations", self._remediations),
+            web.get("/api/ox/digests", self._digests),
+        ]
+
+    async def _remediations(self, request: web.Request) -> web.StreamResponse:
+        asked = request.query
+        wanted = asked.get("status", "")
+        if wanted and wanted not in STATUSES:
+            message = f"`status` is one of {', '.join(STATUSES)}"
+            return error_response(request, 400, "InputError", message)
+        try:
+            entity = Ref.parse(asked["entity"], kind="component") if asked.get("entity") else None
+        except ValueError as error:
+            return error_response(request, 400, "InputError", str(error)[:300])
+        run = await self._book.latest_run()
+        every = remediations(await self._book.cases(), run)
+        found = [
+            item
+            for item in every
+            if (not wanted or item["status"] == wanted)
+            and (entity is None or item["entity"] == str(entity))
+        ]
+        body = {
+            "at": run.at.isoformat() if run is not None else None,
+            "baseline": run.baseline if run is not None else 0,
+            "paused": [{"check": p.check, "reason": str(p)} for p in run.pauses] if run else [],
+            "listing_failure": run.listing_failure if run is not None else "",
+            "stopped": run.stopped if run is not None else "",
+            "total": len(found),
+            "items": found[:MOST],
+        }
+        return web.json_response(body)
+
+    async def _digests(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"items": list(await self._book.digests())})
+
+
+def remediations(
+    cases: Mapping[IssueKey, Case], run: RemediationRun | None
+) -> list[dict[str, Json]]:
+    """The issues as they stand, and before them what the latest run left to be done."""
+    left = _left_to_do(run.records) if run is not None else []
+    standing = [
+        {**cases[key].as_json(), "action": "", "title": "", "project": ""} for key in sorted(cases)
+    ]
+    return [*left, *standing]
+
+
+def _left_to_do(records: Iterable[ActionRecord]) -> list[dict[str, Json]]:
+    found = []
+    for record in records:
+        tree = record.as_json()
+        status = "deferred" if record.action.kind is ActionKind.DEFER else tree["outcome"]
+        if status in (Outcome.DONE.value, Outcome.NOTED.value):
+            continue
+        reason = f"{tree['reason']} ({record.detail})" if record.detail else tree["reason"]
+        kept = ("project_id", "entity", "kind", "check", "project", "action", "checks")
+        found.append(
+            {
+                **{key: tree[key] for key in kept},
+                "status": status,
+                "reason": reason,
+                "url": record.url,
+                "title": tree["title"],
+                "since": None,
+                "until": None,
+            }
+        )
+    return found

@@ -1,0 +1,165 @@
+"""A team's week: what got better, what got worse, and the three wins that bring most. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from bridge.model.entities import Json, Ref
+from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
+from bridge.ox.remediation.wording import plain
+
+WINS: Final = 3
+SHOWN: Final = 10  # changes of each kind
+NOTICED: Final = 0.5  # points below which a change is none
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A service whose score changed, and the checks that changed with it."""
+
+    entity: Ref
+    points: float
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Win:
+    """A check that would bring a service so many points."""
+
+    entity: Ref
+    check: str
+    points: float
+    gate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TeamDigest:
+    """What a team reads on Monday. `score` is None where too little is known."""
+
+    team: str
+    week: str
+    score: float | None
+    services: int
+    better: tuple[Moved, ...]
+    worse: tuple[Moved, ...]
+    wins: tuple[Win, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """The digest with documented keys."""
+        return {
+            "team": self.team,
+            "week": self.week,
+            "score": self.score,
+            "services": self.services,
+            "better": [_moved_json(each) for each in self.better],
+            "worse": [_moved_json(each) for each in self.worse],
+            "wins": [
+                {
+                    "entity": str(win.entity),
+                    "check": win.check,
+                    "points": round(win.points, 1),
+                    "gate": win.gate,
+                }
+                for win in self.wins
+            ],
+        }
+
+
+def week_of(moment: datetime) -> str:
+    """The ISO week, "2026-W48"."""
+    year, week, _ = moment.isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def week_ago(moment: datetime) -> date:
+    """The day that a digest compares with: the Sunday before last Monday."""
+    monday = moment.date() - timedelta(days=moment.weekday())
+    return monday - timedelta(days=8)
+
+
+def digests(board: Scoreboard, before: Mapping[Ref, ScoreDay], week: str) -> list[TeamDigest]:
+    """One a team that has services, by the team's reference."""
+    return [
+        _digest(rollup.name, [board.scores[ref] for ref in rollup.members], before, week, rollup)
+        for rollup in board.rollups
+        if rollup.kind == "team" and rollup.members
+    ]
+
+
+def _digest(
+    team: str, scores: Sequence[Score], before: Mapping[Ref, ScoreDay], week: str, rollup: Any
+) -> TeamDigest:
+    moved = [each for score in scores if (each := _moved(score, before.get(score.entity)))]
+    moved.sort(key=lambda each: (-abs(each.points), each.entity))
+    wins = [
+        Win(score.entity, fix.result.check, fix.points, fix.result.gate)
+        for score in scores
+        for fix in score.fixes()
+    ]
+    wins.sort(key=lambda win: (not win.gate, -win.points, win.entity, win.check))
+    return TeamDigest(
+        team,
+        week,
+        rollup.value,
+        len(scores),
+        tuple(each for each in moved if each.points > 0)[:SHOWN],
+        tuple(each for each in moved if each.points < 0)[:SHOWN],
+        tuple(wins[:WINS]),
+    )
+
+
+def _moved(score: Score, before: ScoreDay | None) -> Moved | None:
+    if before is None or before.value is None or score.value is None:
+        return None
+    points = score.value - before.value
+    if abs(points) < NOTICED:
+        return None
+    wanted = CheckState.PASS if points > 0 else CheckState.FAIL
+    checks = tuple(
+        result.check
+        for result in score.results
+        if result.state is wanted and before.states.get(result.check) not in (None, wanted)
+    )
+    return Moved(score.entity, points, checks)
+
+
+def slack_message(digest: TeamDigest) -> dict[str, Json]:
+    """The digest for a Slack-compatible webhook: text for notifications, and blocks."""
+    score = "too little is known" if digest.score is None else f"{digest.score:.0f}"
+    head = f"{_said(digest.team)}, {digest.week}: score {score}, {digest.services} services"
+    lines = [f"*{head}*"]
+    for title, moved in (("Better", digest.better), ("Worse", digest.worse)):
+        if moved:
+            lines.append(f"*{title}*")
+            lines += [_moved_line(each) for each in moved]
+    if digest.wins:
+        lines.append("*What would bring most*")
+        lines += [
+            f"• {_said(win.check)} of {_said(win.entity)}: {win.points:+.1f} points"
+            + (" (a gate)" if win.gate else "")
+            for win in digest.wins
+        ]
+    text = "\n".join(lines)[:2900]  # Slack takes 3,000 characters a block
+    return {
+        "text": head,
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}],
+    }
+
+
+def _moved_line(moved: Moved) -> str:
+    why = f" ({', '.join(_said(check) for check in moved.checks[:5])})" if moved.checks else ""
+    return f"• {_said(moved.entity)} {moved.points:+.1f}{why}"
+
+
+def _said(text: object) -> str:
+    """Text that Slack does not read as a mention, a link or markup."""
+    line = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"{char}\u200b" if char in "*_~`@" else char for char in line)
+
+
+def _moved_json(moved: Moved) -> dict[str, Json]:
+    points = round(moved.points, 1)
+    return {"entity": str(moved.entity), "points": points, "checks": list(moved.checks)}

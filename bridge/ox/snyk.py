@@ -1,0 +1,159 @@
+"""`snyk`: whether Snyk watches a project, and its open issues by severity and age.
+
+What hangs on the registration is not applicable where there is none: a missing scanner fails the
+registration check only. https://docs.snyk.io/snyk-api
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
+from bridge.ox.json_api import PAGES, JsonApi, Unanswered, at, rows
+from bridge.ox.readings import Notes
+from bridge.ox.schemas import DAY
+
+BASE: Final = "https://api.snyk.io"
+VERSION: Final = "2024-10-15"
+SEVERITIES: Final = ("critical", "high", "medium", "low")
+OLD: Final = timedelta(days=30)
+SIDE_BY_SIDE: Final = 4
+_NAME: Final = re.compile(r"(?P<path>[^:()]+?)(\((?P<branch>[^)]*)\))?(:.*)?")
+
+SNYK: Final = FactSchema(
+    id="snyk",
+    version="1.0.0",
+    title="What Snyk knows of the project",
+    description="Whether the project is imported, and its open issues by severity and age.",
+    facts=(
+        FactDefinition("registered", FactType.BOOLEAN, "Snyk watches the project"),
+        FactDefinition(
+            "critical_older_than_30_days",
+            FactType.INTEGER,
+            "Open critical vulnerabilities that are older than 30 days",
+        ),
+        FactDefinition(
+            "issues_by_severity", FactType.OBJECT, "How many open issues of each severity"
+        ),
+    ),
+    cadence=DAY,
+    entity_filter={"kind": "component"},
+)
+_HANGS_ON_IT: Final = ("critical_older_than_30_days", "issues_by_severity")
+
+
+class Snyk:
+    """Snyk's API as far as it is needed, for one organization."""
+
+    def __init__(self, org: str, token: str, *, base: str = BASE) -> None:
+        self.org = quote(org, safe="")
+        self.api = JsonApi("Snyk", base, {"Authorization": f"token {token}"})
+
+    async def projects(self) -> dict[str, list[str]]:
+        """Snyk's project ids by the path of the repository in GitLab. Raises `Unanswered`."""
+        found: dict[str, list[str]] = defaultdict(list)
+        query = {"version": VERSION, "limit": "100"}
+        for row in await self._all(f"/rest/orgs/{self.org}/projects", query):
+            name = _NAME.fullmatch(str(at(row, "attributes", "name") or ""))
+            if at(row, "attributes", "origin") == "gitlab" and name and row.get("id"):
+                found[name["path"].strip().lower()].append(str(row["id"]))
+        return found
+
+    async def open_issues(self, project: str) -> list[tuple[str, datetime]]:
+        """Severity and date of creation of a project's open issues. Raises `Unanswered`."""
+        query = {
+            "version": VERSION,
+            "limit": "100",
+            "scan_item.type": "project",
+            "scan_item.id": project,
+            "status": "open",
+        }
+        issues = []
+        for row in await self._all(f"/rest/orgs/{self.org}/issues", query):
+            if at(row, "attributes", "ignored") is True:
+                continue
+            severity = str(at(row, "attributes", "effective_severity_level"))
+            try:
+                since = datetime.fromisoformat(str(at(row, "attributes", "created_at")))
+            except ValueError:
+                raise Unanswered("Snyk gave an issue without a date") from None
+            if since.tzinfo is None:
+                raise Unanswered("Snyk gave an issue whose date has no time zone")
+            issues.append((severity, since))
+        return issues
+
+    async def _all(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        tree = await self.api.get(path, query)
+        found = rows(tree, "data")
+        for _ in range(PAGES):
+            following = at(tree, "links", "next")
+            if isinstance(following, dict):
+                following = following.get("href")
+            link = self.api.link(following)
+            if link is None:
+                return found
+            tree = await self.api.get(link)
+            found += rows(tree, "data")
+        raise Unanswered(f"Snyk's list goes on after {PAGES} pages")
+
+
+class SnykCollector:
+    """A `bridge.ports.FactCollector`: one listing of projects, then the issues of each."""
+
+    def __init__(self, snyk: Snyk, clock: Callable[[], datetime]) -> None:
+        self._snyk = snyk
+        self._clock = clock
+
+    @property
+    def schema(self) -> FactSchema:
+        """What it gives."""
+        return SNYK
+
+    async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
+        """A reading a subject; when the listing fails, everything is unknown."""
+        try:
+            known = await self._snyk.projects()
+        except Unanswered as error:
+            for subject in subjects:
+                notes = self._notes(subject)
+                notes.unknown(str(error), *(fact.name for fact in SNYK.facts))
+                yield notes.reading()
+            return
+        for start in range(0, len(subjects), SIDE_BY_SIDE):
+            part = subjects[start : start + SIDE_BY_SIDE]
+            for reading in await asyncio.gather(*(self._read(one, known) for one in part)):
+                yield reading
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self._snyk.api.close()
+
+    def _notes(self, subject: Subject) -> Notes:
+        return Notes(SNYK, subject.ref, self._clock(), str(self._snyk.api.base))
+
+    async def _read(self, subject: Subject, known: Mapping[str, Sequence[str]]) -> Reading:
+        notes = self._notes(subject)
+        if subject.project is None:
+            notes.not_applicable("no GitLab project", *(fact.name for fact in SNYK.facts))
+            return notes.reading()
+        ids = known.get(subject.project.path.lower(), ())
+        notes.known("registered", bool(ids))
+        if not ids:
+            notes.not_applicable("the project is not registered in Snyk", *_HANGS_ON_IT)
+            return notes.reading()
+        try:
+            issues = [issue for one in ids for issue in await self._snyk.open_issues(one)]
+        except Unanswered as error:
+            notes.unknown(str(error), *_HANGS_ON_IT)
+            return notes.reading()
+        limit = notes.seen_at - OLD
+        old = sum(severity == "critical" and since < limit for severity, since in issues)
+        counts = {name: sum(severity == name for severity, _ in issues) for name in SEVERITIES}
+        notes.all_known({"critical_older_than_30_days": old, "issues_by_severity": counts})
+        return notes.reading()

@@ -1,0 +1,140 @@
+"""Look-alikes of Snyk and PagerDuty, from their public API descriptions; no kinder than these."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+ORG = "11111111-2222-3333-4444-555555555555"
+
+
+@dataclass
+class SnykIssue:
+    """An open issue of one Snyk project."""
+
+    project: str
+    severity: str
+    created_at: datetime
+    ignored: bool = False
+
+
+@dataclass
+class SandboxTools:
+    """Both services. `answers` are statuses to give instead, one a request, in their order."""
+
+    token: str = "sandbox-token"  # noqa: S105 — opens nothing but the sandbox
+    projects: dict[str, str] = field(default_factory=dict)  # id → name, "group/repo:file"
+    issues: list[SnykIssue] = field(default_factory=list)
+    services: list[dict[str, Any]] = field(default_factory=list)
+    on_calls: list[dict[str, Any]] = field(default_factory=list)
+    imports: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    next_elsewhere: bool = False
+
+    def app(self) -> web.Application:
+        """All routes of both."""
+        app = web.Application(middlewares=[self._door])
+        app.add_routes(
+            [
+                web.get("/rest/orgs/{org}/projects", self._projects),
+                web.get("/rest/orgs/{org}/issues", self._issues),
+                web.post("/v1/org/{org}/integrations/{integration}/import", self._import),
+                web.get("/services", self._services),
+                web.get("/oncalls", self._on_calls),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def _door(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.requests.append(f"{request.method} {request.path_qs}")
+        if self.answers and (status := self.answers.pop(0)) != 200:
+            headers = {"Retry-After": "0"} if status == 429 else {}
+            return web.json_response({"errors": []}, status=status, headers=headers)
+        scheme = "token " if "/org" in request.path else "Token token="
+        if request.headers.get("Authorization") != f"{scheme}{self.token}":
+            return web.json_response({"errors": [{"status": "401"}]}, status=401)
+        if "/org" in request.path and request.match_info.get("org") != ORG:
+            return web.json_response({"errors": [{"status": "404"}]}, status=404)
+        if request.path.startswith("/rest/") and "version" not in request.query:
+            return web.json_response({"errors": [{"status": "400"}]}, status=400)
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def _projects(self, request: web.Request) -> web.Response:
+        rows = [
+            {"id": number, "type": "project", "attributes": {"name": name, "origin": "gitlab"}}
+            for number, name in sorted(self.projects.items())
+        ]
+        return self._cursor(request, rows)
+
+    async def _issues(self, request: web.Request) -> web.Response:
+        asked = request.query
+        if asked.get("scan_item.type") != "project":
+            return web.json_response({"errors": [{"status": "400"}]}, status=400)
+        rows = [
+            {
+                "id": str(number),
+                "type": "issue",
+                "attributes": {
+                    "effective_severity_level": issue.severity,
+                    "created_at": issue.created_at.isoformat().replace("+00:00", "Z"),
+                    "status": "open",
+                    "ignored": issue.ignored,
+                },
+            }
+            for number, issue in enumerate(self.issues)
+            if issue.project == asked.get("scan_item.id")
+        ]
+        return self._cursor(request, rows)
+
+    def _cursor(self, request: web.Request, rows: list[Any]) -> web.Response:
+        """A page, and a link to the next one without the host, as Snyk gives it."""
+        start = int(request.query.get("starting_after", "0"))
+        size = min(100, int(request.query.get("limit", "10")))
+        links = {}
+        if start + size < len(rows):
+            query = request.rel_url.update_query(starting_after=str(start + size))
+            links["next"] = (
+                f"https://elsewhere.example{query}" if self.next_elsewhere else f"{query}"
+            )
+        body = {"jsonapi": {"version": "1.0"}, "data": rows[start : start + size], "links": links}
+        return web.json_response(body)
+
+    async def _import(self, request: web.Request) -> web.Response:
+        target = (await request.json())["target"]
+        self.imports.append(target)
+        where = f"{request.path}/job-{len(self.imports)}"
+        return web.json_response({}, status=201, headers={"Location": where})
+
+    async def _services(self, request: web.Request) -> web.Response:
+        return self._offset(request, "services", self.services)
+
+    async def _on_calls(self, request: web.Request) -> web.Response:
+        return self._offset(request, "oncalls", self.on_calls)
+
+    def _offset(self, request: web.Request, key: str, rows: list[Any]) -> web.Response:
+        start, size = int(request.query.get("offset", "0")), int(request.query.get("limit", "25"))
+        size = min(100, size)
+        more = start + size < len(rows)
+        page = {"limit": size, "offset": start, "more": more, "total": None}
+        return web.json_response({key: rows[start : start + size], **page})
+
+
+@asynccontextmanager
+async def tools_running(tools: SandboxTools) -> AsyncIterator[str]:
+    """Serve both on this machine only; gives the base URL."""
+    runner = web.AppRunner(tools.app(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await asyncio.shield(runner.cleanup())

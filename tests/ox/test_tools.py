@@ -1,0 +1,183 @@
+"""Snyk and PagerDuty as collectors, on look-alikes that page, refuse and ask to wait."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from bridge.model.entities import Json
+from bridge.model.facts import Reading, Subject
+from bridge.model.scrape import Project
+from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
+from bridge.ox.snyk import Snyk, SnykCollector
+from bridge.ports import FactCollector
+from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
+from tests.ox.subjects import NOW, component, fact, subject, told
+
+pytestmark = pytest.mark.real
+
+TOKEN = "sandbox-token"
+NA, UNKNOWN = "not_applicable", "unknown"
+
+
+@dataclass
+class Shop:
+    tools: SandboxTools
+    url: str
+
+    async def snyk(self, *paths: str, token: str = TOKEN, org: str = ORG) -> list[Reading]:
+        subjects = [subject(project=Project(n, path)) for n, path in enumerate(paths)]
+        return await readings(SnykCollector(Snyk(org, token, base=self.url), lambda: NOW), subjects)
+
+    async def pagerduty(self, *subjects: Subject, token: str = TOKEN) -> list[Reading]:
+        collector = PagerDutyCollector(PagerDuty(token, base=self.url), lambda: NOW)
+        return await readings(collector, subjects)
+
+
+async def readings(collector: FactCollector, subjects: Sequence[Subject]) -> list[Reading]:
+    try:
+        return [reading async for reading in collector.collect(subjects)]
+    finally:
+        await collector.close()
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    tools = SandboxTools()
+    async with tools_running(tools) as url:
+        yield Shop(tools, url)
+
+
+def all_told(reading: Reading) -> list[Json]:
+    return [told(reading, one.name) for one in reading.facts]
+
+
+async def test_registered_or_not(shop: Shop) -> None:
+    """What is not registered fails that alone; what hangs on it is not applicable."""
+    shop.tools.projects = {"s1": "shop/API:package.json", "s2": "shop/other(main):pom.xml"}
+    found = await shop.snyk("shop/api", "shop/other", "shop/nothing", "shop/ap")
+    assert [told(one, "registered") for one in found] == [True, True, False, False]
+    assert all_told(found[2]) == [False, NA, NA]
+    (without,) = await readings(
+        SnykCollector(Snyk(ORG, TOKEN, base=shop.url), lambda: NOW), [subject()]
+    )
+    assert all_told(without) == [NA, NA, NA]
+
+
+async def test_issues_by_severity_and_age(shop: Shop) -> None:
+    """Of all of a repository's Snyk projects together, over several pages; ignored ones not."""
+    old, young = NOW - timedelta(days=31), NOW - timedelta(days=30)
+    shop.tools.projects = {"s1": "shop/api:package.json", "s2": "shop/api:Dockerfile"}
+    shop.tools.issues = [
+        SnykIssue("s1", "critical", old),
+        SnykIssue("s2", "critical", old),
+        SnykIssue("s1", "critical", young),
+        SnykIssue("s1", "critical", old, ignored=True),
+        *(SnykIssue("s2", "low", old) for _ in range(230)),
+    ]
+    (found,) = await shop.snyk("shop/api")
+    assert told(found, "critical_older_than_30_days") == 2
+    assert told(found, "issues_by_severity") == {"critical": 3, "high": 0, "medium": 0, "low": 230}
+
+
+async def test_many_projects_are_one_listing(shop: Shop) -> None:
+    shop.tools.projects = {f"s{n:03}": f"shop/p{n}:x" for n in range(250)}
+    found = await shop.snyk(*(f"shop/p{n}" for n in range(0, 250, 50)), "shop/p999")
+    assert [told(one, "registered") for one in found] == [True] * 5 + [False]
+    listings = [path for path in shop.tools.requests if "/projects" in path]
+    assert len(listings) == 3
+
+
+@pytest.mark.parametrize(
+    ("answers", "token", "org", "reason"),
+    [
+        ([], "wrong", ORG, "refuses the token (401)"),
+        ([], TOKEN, "another", "answered 404"),
+        ([500], TOKEN, ORG, "answered 500"),
+        ([429] * 9, TOKEN, ORG, "asks to wait (429)"),
+    ],
+)
+async def test_what_cannot_be_listed_is_unknown(
+    shop: Shop, answers: list[int], token: str, org: str, reason: str
+) -> None:
+    """Never "not registered"."""
+    shop.tools.answers = answers
+    (found,) = await shop.snyk("shop/api", token=token, org=org)
+    assert all_told(found) == [UNKNOWN] * 3
+    assert reason in fact(found, "registered").reason
+    assert token not in fact(found, "registered").reason
+
+
+async def test_a_429_is_waited_for(shop: Shop) -> None:
+    shop.tools.projects = {"s1": "shop/api:x"}
+    shop.tools.answers = [429, 429]
+    (found,) = await shop.snyk("shop/api")
+    assert told(found, "registered") is True
+
+
+async def test_a_failed_second_question_leaves_the_first_answer(shop: Shop) -> None:
+    shop.tools.projects = {"s1": "shop/api:x"}
+    shop.tools.answers = [200, 500]
+    (found,) = await shop.snyk("shop/api")
+    assert all_told(found) == [True, UNKNOWN, UNKNOWN]
+
+
+async def test_the_token_follows_no_link_to_another_host(shop: Shop) -> None:
+    shop.tools.projects = {f"s{n:03}": f"shop/p{n}:x" for n in range(150)}
+    shop.tools.next_elsewhere = True
+    (found,) = await shop.snyk("shop/p1")
+    assert "another host" in fact(found, "registered").reason
+
+
+def duty(policy: str, level: int, name: str) -> dict[str, Json]:
+    return {
+        "escalation_policy": {"id": policy},
+        "escalation_level": level,
+        "user": {"id": name, "summary": name},
+    }
+
+
+async def test_who_is_on_call(shop: Shop) -> None:
+    """By the annotation's id first, else by exactly the name, never by a guess."""
+    shop.tools.services = [
+        {"id": f"PX{n:03}", "name": f"filler {n}", "escalation_policy": {"id": "E0"}}
+        for n in range(120)
+    ]
+    shop.tools.services += [
+        {"id": "PAAAA", "name": "Payments", "escalation_policy": {"id": "E1"}},
+        {"id": "PBBBB", "name": "cart", "escalation_policy": {"id": "E2"}},
+        {"id": "PCCCC", "name": "cart", "escalation_policy": {"id": "E1"}},
+    ]
+    shop.tools.on_calls = [duty("E1", 2, "Robin"), duty("E1", 1, "Kim"), duty("E1", 1, "Kim")]
+    by_id = {"pagerduty.com/service-id": "PAAAA"}
+    by_url = {"fester.dev/pagerduty-url": "https://x.pagerduty.com/service-directory/PBBBB"}
+    gone = {"pagerduty.com/service-id": "PZZZZ"}
+    found = await shop.pagerduty(
+        subject(component("a", annotations=by_id)),
+        subject(component("b", annotations=by_url)),
+        subject(component("payments")),
+        subject(component("cart")),
+        subject(component("pay")),
+        subject(component("payments", annotations=gone)),
+    )
+    assert [all_told(one) for one in found] == [
+        [True, ["Kim", "Robin"]],
+        [False, []],
+        [True, ["Kim", "Robin"]],
+        [False, NA],
+        [False, NA],
+        [False, NA],
+    ]
+    assert "several services" in fact(found[3], "on_call").reason
+    assert "PZZZZ" in fact(found[5], "on_call").reason
+
+
+async def test_nobody_is_known_while_pagerduty_is_down(shop: Shop) -> None:
+    shop.tools.answers = [200, 503]
+    (found,) = await shop.pagerduty(subject())
+    assert all_told(found) == [UNKNOWN, UNKNOWN]
+    (found,) = await shop.pagerduty(subject(), token="wrong")
+    assert "refuses the token" in fact(found, "on_call").reason
