@@ -40,6 +40,7 @@ class Live:
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     reader: Reader = field(default_factory=Reader)
     index: Index = field(default_factory=Index)
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     refreshes: Mapping[str, int] = field(default_factory=dict)  # what Backstage was told, by result
 
@@ -67,12 +68,16 @@ class Live:
     async def take(
         self, record: PassRecord, artifacts: tuple[Artifact, ...], memory: Memory, now: datetime
     ) -> None:
-        """As `show`, but what takes long is done beside the event loop, and swapped in whole."""
-        if record.report.outcome is Outcome.FAILED:
-            self.record = record
-        else:
-            made = await asyncio.to_thread(self._made, record, artifacts)
-            self._swap(record, made, memory, now)
+        """As `show`, but what takes long is done beside the event loop, and swapped in whole.
+
+        Passes that end close to each other are shown in their order.
+        """
+        async with self._taking:
+            if record.report.outcome is Outcome.FAILED:
+                self.record = record
+            else:
+                made = await asyncio.to_thread(self._made, record, artifacts)
+                self._swap(record, made, memory, now)
 
     def _made(
         self, record: PassRecord, artifacts: tuple[Artifact, ...]

@@ -20,6 +20,7 @@ MOST_VALUES: Final = 5000
 DEEPEST: Final = 20
 LONGEST_TEXT: Final = 2000
 
+_PREFIX: Final = 10  # what a prefix costs, in conditions: it goes through values one by one
 _LOGIC: Final = ("$all", "$any", "$not")
 
 
@@ -70,8 +71,8 @@ class _Budget:
     def __init__(self) -> None:
         self._conditions, self._values = MOST_CONDITIONS, MOST_VALUES
 
-    def condition(self, depth: int) -> None:
-        self._conditions -= 1
+    def condition(self, depth: int, cost: int = 1) -> None:
+        self._conditions -= cost
         if self._conditions < 0:
             raise BadQuestion(
                 f"Invalid query: more than {MOST_CONDITIONS} conditions; ask in parts"
@@ -132,6 +133,7 @@ def _check_value(value: Json, budget: _Budget, place: str, depth: int) -> None:
     elif isinstance(value, dict) and "$contains" in value:
         _check(value["$contains"], budget, f"{place}.$contains", depth + 1)
     elif _operand(value, "$hasPrefix", str):
+        budget.condition(depth, _PREFIX)
         _short(value["$hasPrefix"], place)
     else:
         raise _invalid(

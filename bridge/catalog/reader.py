@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
 from typing import Final
 
 from bridge.catalog.index import Index
@@ -24,7 +25,7 @@ def _no_shelves(catalog: Catalog) -> Sequence[Shelf]:
 
 
 class Reader:
-    """Makes the index of every pass. One writer; what it gave is never changed.
+    """Makes the index of every pass; what it gave is never changed.
 
     `shelves` tells how a catalog is laid out in published files, `public_url` where these are.
     """
@@ -35,6 +36,8 @@ class Reader:
         public_url: str = "http://127.0.0.1:8080",
     ) -> None:
         self.public_url = public_url
+        # Whoever waits for an index may give up; the thread that makes it does not.
+        self._reading = Lock()
         self._shelves = shelves
         self._index = Index()
         self._found: Mapping[str, Found] = {}
@@ -43,6 +46,14 @@ class Reader:
 
     def read(self, catalog: Catalog) -> Index:
         """The index of a catalog; cheap when little changed since the one before."""
+        with self._reading:
+            try:
+                return self._read(catalog)
+            except BaseException:
+                self._forget()  # half of a mend is worse than none
+                raise
+
+    def _read(self, catalog: Catalog) -> Index:
         place = registered(self.public_url)
         found: dict[str, Found] = {}
         for ref, each in found_at(place, self._shelves(catalog), catalog.entities):

@@ -233,6 +233,7 @@ def deep(levels: int) -> Any:
         ({"$any": [{"kind": "x"}] * MOST_CONDITIONS}, "conditions; ask in parts"),
         ({"kind": {"$in": ["x"] * (MOST_VALUES + 1)}}, "values; ask in parts"),
         (deep(DEEPEST + 1), "levels deep"),
+        ({"$any": [{"kind": {"$hasPrefix": "x"}}] * 50}, "conditions; ask in parts"),
         ({"x" * 3000: "y"}, "more than 2000 characters"),
         ({"kind": "y" * 3000}, "more than 2000 characters"),
         ({"kind": {"$in": ["y" * 3000]}}, "more than 2000 characters"),

@@ -107,6 +107,19 @@ def test_what_did_not_change_is_carried_over() -> None:
     assert second.keys["metadata.title"] is not first.keys["metadata.title"]
 
 
+def test_a_number_that_becomes_a_truth_value_is_a_change() -> None:
+    """To Python `1` and `True` are equal, and so are `1` and `1.0`."""
+    bodies = deepcopy(village())
+    reader = Reader(shelves, PUBLIC)
+    bodies[0]["spec"]["flag"] = 1
+    reader.read(catalog_of(bodies))
+    changed = deepcopy(bodies)
+    changed[0]["spec"]["flag"] = True
+    index = reader.read(catalog_of(changed))
+    assert entity(index, str(Ref.of(bodies[0])))["spec"]["flag"] is True
+    assert index.equal("spec.flag", ["true"]).bit_count() == 1
+
+
 def test_an_index_that_was_given_out_never_changes() -> None:
     bodies = deepcopy(village())
     reader = Reader(shelves, PUBLIC)

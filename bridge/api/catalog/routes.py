@@ -42,6 +42,7 @@ from bridge.model.entities import Json
 
 MOST_REFS: Final = 1000
 MOST_FACETS: Final = 50
+MOST_COUNTS: Final = 200_000
 
 _READ_ONLY = (
     "Fester is read-only: its catalog is made from manifests in GitLab; "
@@ -297,9 +298,12 @@ async def _facets(index: Index, names: list[str], query: Json) -> web.StreamResp
     if len(names) > MOST_FACETS:
         raise BadQuestion(f"More than {MOST_FACETS} facets; ask in parts")
     mask = None if query is None else matching(index, query)
-    found = {}
+    found, left = {}, MOST_COUNTS
     for name in names:
         counts = index.facet(name.lower(), mask)
+        left -= len(counts)
+        if left < 0:
+            raise BadQuestion(f"The facets have more than {MOST_COUNTS} values; ask in parts")
         found[name] = [{"value": value, "count": count} for value, count in counts]
         await asyncio.sleep(0)
     return json_bytes(dumped({"facets": found}))
