@@ -12,11 +12,13 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from bridge.catalog.keys import Key, Ordered, Posting
+from bridge.catalog.keys import Key, Ordered, Posting, slots_of
 from bridge.catalog.locations import Place
 
 # Sets worth remembering: those that many entities are in take a while to make.
 _REMEMBERED: Final = 256
+# From this many entities on, a value's mask is worth remembering.
+_LARGE: Final = 64
 _UID: Final = "metadata.uid"
 
 
@@ -64,11 +66,11 @@ class Index:
         mask = 0
         small: list[Posting] = []
         for value in dict.fromkeys(values):
-            for posting in found.equal(value):
-                if isinstance(posting, int) or len(posting) < 64:
-                    small.append(posting)
-                else:
-                    mask |= self._remembered((key, "=", value), (posting,))
+            postings = found.equal(value)
+            if sum(len(slots_of(posting)) for posting in postings) < _LARGE:
+                small += postings
+            else:
+                mask |= self._remembered((key, "=", value), postings)
         return mask | self._mask_of(small) if small else mask
 
     def having(self, key: str) -> int:
@@ -116,13 +118,21 @@ class Index:
         found = self.keys.get(key)
         if found is None:
             return []
-        flags = None if mask is None else self.flags(mask)
+        flags = b"" if mask is None else self.flags(mask)
         counts = []
         for value, posting in found.values.items():
-            if value is not None:
-                count = _count(posting, flags)
-                if count:
-                    counts.append((value, count))
+            if value is None:
+                continue
+            if mask is None:
+                count = 1 if isinstance(posting, int) else len(posting)
+            elif isinstance(posting, int):
+                count = flags[posting]
+            elif len(posting) < _LARGE:
+                count = sum(map(flags.__getitem__, posting))
+            else:
+                count = (mask & self._remembered((key, "spelt", value), (posting,))).bit_count()
+            if count:
+                counts.append((value, count))
         counts.sort()
         return counts
 
@@ -147,9 +157,3 @@ class Index:
         for slot in slots:
             flags[slot] = 1
         return int.from_bytes(flags, "little")
-
-
-def _count(posting: Posting, flags: bytes | None) -> int:
-    if isinstance(posting, int):
-        return 1 if flags is None else flags[posting]
-    return len(posting) if flags is None else sum(map(flags.__getitem__, posting))

@@ -125,13 +125,12 @@ def _resident() -> float:
 def _serve(count: int, pipe: Pipe) -> None:
     catalog = catalog_of(entities(count))
     gc.collect()
-    before, begun = _resident(), perf_counter()
-    Reader(shelves).read(catalog)  # once for nothing: what is measured is kept by the next
-    gc.collect()
-    seconds = perf_counter() - begun
+    before = _resident()
     with serving(catalog) as url:
         gc.collect()
-        pipe.send((url, seconds, _resident() - before))
+        grown, begun = _resident() - before, perf_counter()
+        Reader(shelves).read(catalog)
+        pipe.send((url, perf_counter() - begun, grown))
         pipe.recv()
 
 

@@ -120,6 +120,24 @@ def test_a_number_that_becomes_a_truth_value_is_a_change() -> None:
     assert index.equal("spec.flag", ["true"]).bit_count() == 1
 
 
+def test_values_in_two_spellings_are_one_and_are_counted_apart() -> None:
+    bodies: list[Body] = [
+        {
+            "apiVersion": "backstage.io/v1alpha1",
+            "kind": "Resource",
+            "metadata": {"name": f"r-{number}"},
+            "spec": {"type": "Disk" if number % 2 else "disk", "owner": "x"},
+        }
+        for number in range(200)
+    ]
+    index = Reader().read(catalog_of(bodies))
+    assert index.equal("spec.type", ["disk"]).bit_count() == 200
+    resources = index.equal("kind", ["resource"])
+    assert index.facet("spec.type", resources) == [("Disk", 100), ("disk", 100)]
+    assert index.facet("spec.type", None) == [("Disk", 100), ("disk", 100), ("url", 1)]
+    assert index.facet("spec.type", 0) == []
+
+
 def test_an_index_that_was_given_out_never_changes() -> None:
     bodies = deepcopy(village())
     reader = Reader(shelves, PUBLIC)
