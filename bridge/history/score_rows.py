@@ -106,9 +106,14 @@ def day_values(score: Score, rubric: Rubric) -> dict[str, Any]:
     }
 
 
-def score_day(row: Row[Any], checks: Mapping[str, Mapping[str, float]]) -> ScoreDay:
-    """A row of history; `checks` are the weights of every rubric's checks, by its version."""
-    weights = checks.get(row.rubric, {})
+def score_days(
+    rows: Iterable[Row[Any]], checks: Mapping[str, Mapping[str, float]]
+) -> list[ScoreDay]:
+    """Rows of history; `checks` are the weights of every rubric's checks, by its version."""
+    return [_score_day(row, checks.get(row.rubric, {})) for row in rows]
+
+
+def _score_day(row: Row[Any], weights: Mapping[str, float]) -> ScoreDay:
     states = (_STATES.get(letter, CheckState.UNKNOWN) for letter in row.states)
     return ScoreDay(
         day=date.fromordinal(row.day),

@@ -103,7 +103,7 @@ class SqlScoreStore:
             mine = and_(score_days.c.source_id == source_id, score_days.c.entity == str(entity))
             rows = await _between(connection, score_days, mine, start, end)
             checks = await _checks(connection, source_id)
-        return [score_rows.score_day(row, checks) for row in rows]
+        return score_rows.score_days(rows, checks)
 
     async def rollup_trend(
         self, source: str, kind: str, name: str, start: date, end: date
@@ -130,9 +130,10 @@ class SqlScoreStore:
             wanted = list(names)
             for start in range(0, len(wanted), _CHUNK):
                 part = wanted[start : start + _CHUNK]
-                for row in await _standing(connection, source_id, part, day.toordinal()):
-                    if not row.gone:
-                        found[names[row.entity]] = score_rows.score_day(row, checks)
+                rows = await _standing(connection, source_id, part, day.toordinal())
+                there = [row for row in rows if not row.gone]
+                days = await asyncio.to_thread(score_rows.score_days, there, checks)
+                found.update(zip((names[row.entity] for row in there), days, strict=True))
         return found
 
 

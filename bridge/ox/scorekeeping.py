@@ -136,4 +136,8 @@ class Scorekeeper:
         """What changed between the ends of two days, in the order asked. Raises `StoreError`."""
         before = await self._store.scores_on(self._source, entities, start)
         after = await self._store.scores_on(self._source, entities, end)
-        return [score_change(ref, before.get(ref), after.get(ref)) for ref in entities]
+
+        def compared() -> list[ScoreChange]:
+            return [score_change(ref, before.get(ref), after.get(ref)) for ref in entities]
+
+        return await asyncio.to_thread(compared)

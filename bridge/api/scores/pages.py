@@ -27,6 +27,7 @@ from bridge.model.scores import (
 from bridge.ports import Scores
 
 SHOWN = 300  # rows of a table; beyond that a person searches
+COMPARED = 500  # services whose changes a page tells; the API tells them of more
 SPANS = {"30": 30, "90": 90, "365": 365}
 
 Shown = Callable[[web.Request, Scores, Scoreboard], Awaitable[web.StreamResponse]]
@@ -150,7 +151,9 @@ async def _rollup_page(
     text = request.query.get("q", "")[:200]
     members = [board.scores[ref] for ref in rollup.members if text.lower() in str(ref)]
     members.sort(key=lambda score: (not score.sufficient, score.value or 0.0, score.entity))
-    moved = changed(await scores.changes(rollup.members, start, end)) if days <= 90 else None
+    moved = None
+    if len(rollup.members) <= COMPARED:
+        moved = changed(await scores.changes(rollup.members, start, end))[:20]
     return render(
         request,
         "scores.html",
@@ -165,7 +168,7 @@ async def _rollup_page(
         worst=_worst(members, scores.rubric),
         teams=_teams(board) if _whole(rollup) else [],
         plot=plot(points, start, end),
-        moved=None if moved is None else moved[:20],
+        moved=moved,
         days=days,
     )
 

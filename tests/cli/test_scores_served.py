@@ -1,0 +1,73 @@
+"""From GitLab's projects to a scorecard: what `serve` wires, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import main
+from bridge.cli.serve import serving
+from bridge.pipeline import Wish
+from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.organization import sample_organization
+from bridge.settings import Settings
+from bridge.wiring import utc_now, wired
+
+pytestmark = pytest.mark.real
+TOKEN = "glpat-" + "x" * 20
+
+
+async def scores(url: str) -> Any:
+    """What is served once there are scores."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{url}api/ox/scores?limit=500") as response:
+                if response.status == 200:
+                    return await response.json()
+            await asyncio.sleep(0.05)
+
+
+async def text(url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        return await response.text()
+
+
+async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path: Path) -> None:
+    sandbox = SandboxGitLab(sample_organization(utc_now), token=TOKEN)
+    async with running(sandbox, port=0) as gitlab, asyncio.timeout(60):
+        settings = Settings.model_validate(
+            {
+                "from": gitlab,
+                "to": [str(tmp_path / "out")],
+                "store": f"sqlite:///{tmp_path}/store.db",
+                "port": 0,
+                "every": 600,
+                "token": TOKEN,
+                "ox": {"publish": True},
+            }
+        )
+        async with AsyncExitStack() as stack:
+            parts = await stack.enter_async_context(wired(settings))
+            url = await stack.enter_async_context(serving(parts, settings, Wish()))
+            first = await scores(url)
+            assert first["totalItems"] > 20
+            assert sum(item["sufficient"] for item in first["items"]) > 20
+            ref = first["items"][0]["entityRef"]
+            assert "What to fix next" in await text(f"{url}scores/entity/{ref}")
+            assert "The whole organization" in await text(f"{url}scores")
+            assert '"kind": "organization"' in await text(f"{url}api/ox/rollups/organization/all")
+        sandbox.token = "another"  # nothing can be read any more
+        async with AsyncExitStack() as stack:
+            parts = await stack.enter_async_context(wired(settings))
+            url = await stack.enter_async_context(serving(parts, settings, Wish()))
+            assert await scores(url) == first
+    options = ["--from", gitlab, "--store", settings.store]
+    result = await asyncio.to_thread(CliRunner().invoke, main, ["score", *options])
+    assert (result.exit_code, ref in result.output) == (0, True)
