@@ -1,4 +1,4 @@
-"""What any scraper, processor or exporter must do: tests for authors of extensions.
+"""What any scraper, processor, exporter or collector must do: tests for authors of extensions.
 
 Call these from a test of your own; each raises `Nonconformance` with what is wrong and why it
 matters, or returns None:
@@ -9,10 +9,14 @@ matters, or returns None:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from bridge.model.entities import Ref
+from bridge.model.fact_values import fault
+from bridge.model.facts import Fact, FactSchema, Standing, Subject
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.runs import Artifact, Stage
 from bridge.model.scrape import (
@@ -24,7 +28,7 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
 )
-from bridge.ports import Exporter, Processor, Scraper
+from bridge.ports import Exporter, FactCollector, Processor, Scraper
 
 Read = Callable[[], Awaitable[Mapping[str, bytes]]]
 
@@ -142,3 +146,55 @@ async def _publishes(
     held = await read()
     for artifact in artifacts:
         _must(held.get(artifact.path) == artifact.body, f"{artifact.path} arrives whole")
+
+
+async def collector_conforms(collector: FactCollector, subjects: Sequence[Subject]) -> None:
+    """Collect about `subjects`, each of a kind that the collector is for; then about nothing."""
+    _must(isinstance(collector, FactCollector), "has `schema`, `collect` and `close`")
+    schema = collector.schema
+    _schema_conforms(schema)
+    names = {definition.name for definition in schema.facts}
+    asked = {subject.ref for subject in subjects}
+    told: list[Ref] = []
+    async for reading in collector.collect(subjects):
+        told.append(reading.entity)
+        _must(reading.entity in asked, f"{reading.entity} was asked about")
+        _must(reading.retriever == schema.id, "a reading names the collector's own id")
+        _must(reading.seen_at.tzinfo is not None, "a reading's moment has a time zone")
+        _must(
+            {fact.name for fact in reading.facts} == names,
+            "a reading holds every fact of the schema, and no other: what could not be read is "
+            "unknown, with the reason",
+        )
+        for fact in reading.facts:
+            _fact_conforms(schema, fact)
+    _must(len(told) == len(set(told)), "each entity is told of once")
+    nothing = [reading async for reading in collector.collect([])]
+    _must(not nothing, "asked about nothing, it tells nothing")
+    await collector.close()
+    await collector.close()
+
+
+def _schema_conforms(schema: FactSchema) -> None:
+    identifier = re.compile(r"[a-z][a-z0-9_]{0,59}")
+    names = [definition.name for definition in schema.facts]
+    _must(
+        all(identifier.fullmatch(name) for name in (schema.id, *names)),
+        "ids and names are identifiers, so that a rubric can name `id.fact`",
+    )
+    _must(bool(re.fullmatch(r"\d+\.\d+\.\d+(-[\w.-]+)?", schema.version)), "versions are semantic")
+    _must(schema.cadence > 0, "a cadence is some seconds")
+    _must(len(names) == len(set(names)), "each fact is described once")
+    _must(all(definition.description for definition in schema.facts), "each fact is described")
+
+
+def _fact_conforms(schema: FactSchema, fact: Fact) -> None:
+    definition = schema.definition(fact.name)
+    _must(fact.seen_at.tzinfo is not None, f"{fact.name}: its moment has a time zone")
+    _must(bool(fact.source), f"{fact.name}: says where it was seen")
+    if fact.standing is Standing.KNOWN:
+        why = fault(definition.type, fact.value) if definition else "not in the schema"
+        _must(not why, f"{fact.name}: its value is what the schema promises: {why}")
+    else:
+        _must(fact.value is None, f"{fact.name}: what is not known has no value")
+        _must(bool(fact.reason), f"{fact.name}: what is not known says why")

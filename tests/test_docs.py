@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli import main
+from bridge.ox.schema_file import load_schemas
 from bridge.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +72,21 @@ def test_the_remediation_settings_shown_are_all_known(tmp_path: Path) -> None:
     assert shown.groups["shop"].per_run == 5
     usual = load_settings({}, environment={}).remediation
     assert shown.model_copy(update={"groups": {}, "owners": {}}) == usual
+
+
+def test_the_facts_that_may_be_pushed_are_described_as_shown(tmp_path: Path) -> None:
+    (tmp_path / "facts.yaml").write_text(block("<!-- facts.yaml -->", "yaml"), "utf-8")
+    (schema,) = load_schemas(tmp_path / "facts.yaml")
+    assert (schema.id, schema.cadence) == ("load_tests", 2 * 86_400)
+
+
+def test_the_settings_of_ox_are_the_defaults_as_shown(tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(ox:\n  collect.*?)```", README, re.DOTALL)
+    assert found
+    path = tmp_path / "fester.yaml"
+    path.write_text(found[1], "utf-8")
+    shown = load_settings({}, config=path, environment={})
+    assert shown.ox == load_settings({}, environment={}).ox
 
 
 def test_the_readme_names_every_command() -> None:

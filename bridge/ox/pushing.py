@@ -17,8 +17,9 @@ from typing import Final
 
 from bridge.errors import FactsRefused
 from bridge.model.entities import Json, Ref
+from bridge.model.fact_values import fault
 from bridge.model.facts import FactSchema, Reading
-from bridge.ox.conforming import AHEAD, REASON_LIMIT, entity_of, fault
+from bridge.ox.conforming import AHEAD, REASON_LIMIT, entity_of
 from bridge.ox.readings import Notes
 
 READINGS_LIMIT: Final = 1_000

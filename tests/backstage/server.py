@@ -158,9 +158,11 @@ def started(
     tree: Callable[[int, str], dict[str, Any]],
     folder: Path,
     environment: Mapping[str, str],
+    *,
+    port: int | None = None,
 ) -> Iterator[Backstage]:
     """The backend that `script` starts, with the app-config that `tree` makes of port and token."""
-    port, token = _free_port(), secrets.token_hex(16)
+    port, token = port or free_port(), secrets.token_hex(16)
     config_file = folder / "app-config.json"  # Backstage reads JSON as the YAML that it is
     config_file.write_text(json.dumps(tree(port, token)))
     log = folder / "backstage.log"
@@ -212,7 +214,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -158,7 +158,8 @@ class TechInsights:
             definition = schema.definition(name) if schema else None
             about = _definition_json(definition) if definition else {}
             facts[name] = {"value": evidence.value, **about}
-        return {"facts": facts, "result": result.state.passed, "check": check_json(check)}
+        passed = result.state.passed
+        return {"facts": facts, "result": passed, "check": _judged_json(check, passed=passed)}
 
 
 def facts_json(reading: Reading) -> dict[str, Json]:
@@ -215,6 +216,13 @@ def check_json(check: Check) -> dict[str, Json]:
     if check.links:
         body["links"] = [dict(link) for link in check.links]
     return body
+
+
+def _judged_json(check: Check, *, passed: bool) -> dict[str, Json]:
+    """A check as it stands in a result: what to say of a failure is merged into its metadata."""
+    body = check_json(check)
+    said = body.pop("failureMetadata", {})
+    return body if passed else body | {"metadata": body["metadata"] | said}
 
 
 def _asked(request: web.Request) -> tuple[Ref, list[str], web.Response | None]:

@@ -1,0 +1,333 @@
+"""A real tech-insights-backend pulls our facts; what it answers and what we answer is the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.backstage import insights, server
+from tests.backstage.insights import Insights
+from tests.backstage.installation import HERE, Installation
+from tests.backstage.server import Backstage
+
+pytestmark = [pytest.mark.backstage, pytest.mark.real]
+
+RETRIEVERS = ("manifest", "gitlab", "gitlab_rest")
+README = (HERE.parents[1] / "README.md").read_text("utf-8")
+ENTITY = "component:default/booking-api"
+STRANGER = "component:default/nobody"
+
+
+def rule(fact: str, value: object = True, operator: str = "equal") -> dict[str, Any]:
+    """One condition of json-rules-engine on `retriever.fact`."""
+    retriever, _, name = fact.partition(".")
+    return {
+        "fact": name,
+        "operator": operator,
+        "value": value,
+        "params": {"factRetrieverId": retriever},
+    }
+
+
+# The shipped rubric's conditions, said in Backstage's language.
+RULES: dict[str, list[dict[str, Any]]] = {
+    "owner-known": [rule("manifest.owner_known")],
+    "channel-given": [rule("manifest.channel_given")],
+    "tier-and-lifecycle": [rule("manifest.tier_valid"), rule("manifest.lifecycle_valid")],
+    "codeowners": [rule("gitlab.codeowners")],
+    "readme": [rule("gitlab.readme")],
+    "runbook": [rule("gitlab_rest.runbook_present")],
+    "ci-configuration": [rule("gitlab.ci_config")],
+    "default-branch-green": [rule("gitlab.default_branch_green")],
+    "branch-protected": [
+        rule("gitlab_rest.default_branch_protected"),
+        rule("gitlab_rest.force_push_allowed", False),
+    ],
+    "approvals": [rule("gitlab_rest.approvals_required", 1, "greaterThanInclusive")],
+    "released-lately": [rule("gitlab.days_without_release", 90, "lessThanInclusive")],
+    "dependency-updater": [rule("gitlab.dependency_updater")],
+    "slo-linked": [rule("manifest.slo_linked")],
+    "part-of-a-system": [rule("manifest.system_given")],
+    "dashboard-linked": [rule("manifest.dashboard_linked")],
+    "alerts-linked": [rule("manifest.alerts_linked")],
+    "logs-linked": [rule("manifest.logs_linked")],
+}
+
+
+def ask(url: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(url, data=data, headers={"Content-Type": "application/json"})
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urlopen(request, timeout=60) as answer:
+            raw, status = answer.read(), answer.status
+    except HTTPError as error:
+        with error:
+            raw, status = error.read(), error.code
+    return status, json.loads(raw) if raw else None
+
+
+class Pair:
+    """Our answers and Backstage's, to the same questions."""
+
+    def __init__(self, ours: Insights, backstage: Backstage) -> None:
+        self.ours, self.backstage = ours, backstage
+
+    def both(self, path: str, body: Any = None) -> tuple[tuple[int, Any], tuple[int, Any]]:
+        theirs = f"{self.backstage.url}/api/tech-insights{path}"
+        mine = ask(f"{self.ours.url}/api/tech-insights{path}", body)
+        return mine, ask(theirs, body, self.backstage.token)
+
+    def pull(self) -> None:
+        """Have Backstage's retrievers fetch what is known now, and wait until it shows."""
+        for name in RETRIEVERS:
+            task = f"{self.backstage.url}/api/tech-insights/.backstage/scheduler/v1/tasks/{name}"
+            self.backstage.eventually(
+                lambda task=task: ask(f"{task}/trigger", {}, self.backstage.token)[0] < 300,  # type: ignore[misc]
+                f"{name} is triggered",
+            )
+        self.backstage.eventually(self._caught_up, "Backstage holds our latest facts")
+
+    def _caught_up(self) -> bool:
+        return all(
+            same(*(answer[1] for answer in self.both(latest(entity)))) for entity in self.entities()
+        )
+
+    def entities(self) -> list[str]:
+        _, rows = ask(f"{self.ours.url}/api/ox/fact-retrievers/manifest/facts")
+        refs = [row["entity"] for row in rows]
+        return [f"{ref['kind']}:{ref['namespace']}/{ref['name']}" for ref in refs]
+
+    def client(self, base: str | None, *calls: list[Any]) -> Any:
+        """What the official client's calls give; without a base, where discovery leads them."""
+        body = {"base": base, "calls": calls}
+        return ask(f"{self.backstage.url}/api/asker/ask", body, self.backstage.token)[1]
+
+
+def latest(entity: str) -> str:
+    ids = "&".join(f"ids[{n}]={name}" for n, name in enumerate(RETRIEVERS))
+    return f"/facts/latest?entity={entity}&{ids}"
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def plain(tree: Any) -> Any:
+    """The same with every timestamp as a moment: Backstage writes them in its own zone."""
+    if isinstance(tree, dict):
+        return {
+            key: moment(value) if key == "timestamp" else plain(value)
+            for key, value in tree.items()
+        }
+    return [plain(each) for each in tree] if isinstance(tree, list) else tree
+
+
+def same(one: Any, other: Any) -> bool:
+    return bool(plain(one) == plain(other))
+
+
+@pytest.fixture(scope="module")
+def pair(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("insights")
+    port = server.free_port()
+    with insights.running(Insights(folder, f"http://127.0.0.1:{port}")) as ours:
+        config = app_config(ours)
+        script = HERE / "insights.cjs"
+        with server.started(installation, script, config, folder, {}, port=port) as backstage:
+            made = Pair(ours, backstage)
+            made.pull()
+            yield made
+
+
+def app_config(ours: Insights) -> Any:
+    """Our lines of an app-config: where Fester is, how often to pull, the checks, the discovery."""
+    _, defined = ask(f"{ours.url}/api/tech-insights/checks")
+    checks = {
+        check["id"]: {
+            **{key: value for key, value in check.items() if key not in ("id", "rule")},
+            "rule": {"conditions": {"all": RULES[check["id"]]}},
+        }
+        for check in defined
+        if check["id"] in RULES
+    }
+
+    def tree(port: int, token: str) -> dict[str, Any]:
+        text = (HERE / "app-config.yaml").read_text("utf-8")
+        text = text.replace("PORT", str(port)).replace("TOKEN", token)
+        whole: dict[str, Any] = YAML(typ="safe").load(text)
+        cadences = {name: {"cadence": "0 0 1 1 *"} for name in RETRIEVERS}
+        whole["fester"] = {"url": ours.url}
+        whole["techInsights"] = {"factRetrievers": cadences, "factChecker": {"checks": checks}}
+        target = f"{ours.guarded}/api/{{{{pluginId}}}}"
+        whole["discovery"] = {"endpoints": [{"target": target, "plugins": ["tech-insights"]}]}
+        return whole
+
+    return tree
+
+
+def test_the_latest_facts_are_the_same(pair: Pair) -> None:
+    assert len(pair.entities()) > 20
+    for entity in [*pair.entities(), STRANGER]:
+        (mine, mine_body), (theirs, their_body) = pair.both(latest(entity))
+        assert (mine, plain(mine_body)) == (theirs, plain(their_body)), entity
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/facts/latest?entity={ENTITY}",
+        f"/facts/latest?entity={ENTITY}&ids=",
+        f"/facts/latest?entity={ENTITY}&ids=gitlab",
+        f"/facts/latest?entity={ENTITY}&ids[]=gitlab&ids[]=nobody",
+        f"/facts/latest?entity={ENTITY.upper()}&ids[]=manifest",
+        f"/facts/range?entity={ENTITY}&startDatetime=2026-01-01&endDatetime=2027-01-01",
+        f"/facts/range?entity={ENTITY}&ids=gitlab&startDatetime=x&endDatetime=2027-01-01",
+        f"/facts/range?entity={ENTITY}&ids=gitlab&startDatetime=2026-01-01&endDatetime=y",
+        f"/facts/range?entity={ENTITY}&ids=nobody&startDatetime=2026-01-01&endDatetime=2027-01-01",
+        "/fact-schemas",
+        "/fact-schemas?ids[]=gitlab&ids[]=manifest",
+        "/fact-schemas?ids[]=nobody",
+    ],
+)
+def test_questions_of_every_spelling_have_the_same_answer(pair: Pair, path: str) -> None:
+    mine, theirs = pair.both(path)
+    assert plain(list(mine)) == plain(list(theirs))
+
+
+def test_the_checks_are_the_same_but_for_the_language_of_their_rules(pair: Pair) -> None:
+    (_, mine), (_, theirs) = pair.both("/checks")
+    shown = [check for check in mine if check["id"] in RULES]
+    assert [without(check, "rule") for check in shown] == [
+        without(check, "rule") for check in theirs
+    ]
+
+
+def without(tree: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in tree.items() if name != key}
+
+
+def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
+    """Ours leaves a check out that is for another tier; each other result is there in both."""
+    (_, defined), _ = pair.both("/checks")
+    tiers = applicable_tiers()
+    judged = 0
+    for entity in pair.entities():
+        kind, _, rest = entity.partition(":")
+        namespace, _, name = rest.partition("/")
+        body = {"checks": list(RULES)}
+        (_, mine), (_, theirs) = pair.both(f"/checks/run/{namespace}/{kind}/{name}", body)
+        ours = {result["check"]["id"]: result for result in mine}
+        others = {result["check"]["id"]: result for result in theirs}
+        _, facts = ask(f"{pair.ours.url}/api/tech-insights{latest(entity)}")
+        tier = facts["manifest"]["facts"].get("tier", 3)
+        asked = {name for name in others if tier in tiers[name]}
+        assert ours.keys() == asked, entity
+        for name in ours:
+            assert ours[name]["result"] == others[name]["result"], (entity, name)
+            assert ours[name]["facts"] == others[name]["facts"], (entity, name)
+            left = without(ours[name]["check"], "rule")
+            assert left == without(others[name]["check"], "rule")
+            judged += 1
+    assert judged > 200
+    assert len(defined) > len(RULES)
+
+
+def applicable_tiers() -> dict[str, frozenset[int]]:
+    from bridge.wiring import rubric
+
+    return {check.id: check.tiers for check in rubric(None).rubric.checks}
+
+
+def test_a_bulk_run_has_the_same_shape_and_an_unknown_check_the_same_error(pair: Pair) -> None:
+    body = {"entities": [ENTITY, STRANGER], "checks": ["readme"]}
+    (_, mine), (_, theirs) = pair.both("/checks/run", body)
+    shape = [(each["entity"], [r["result"] for r in each["results"]]) for each in mine]
+    assert shape == [(each["entity"], [r["result"] for r in each["results"]]) for each in theirs]
+    assert shape[1] == (STRANGER, [])
+    (_, mine), (_, theirs) = pair.both("/checks/run", {"entities": [], "checks": ["readme"]})
+    assert {each["entity"] for each in mine} == {each["entity"] for each in theirs}
+    (_, mine), (_, theirs) = pair.both("/checks/run", {"entities": [ENTITY], "checks": ["none"]})
+    for answer in (mine, theirs):
+        assert answer[0]["error"]["name"] == "NotFoundError"
+        assert answer[0]["results"] == []
+    (mine_status, _), (status, _) = pair.both(
+        "/checks/run/default/component/booking-api", {"checks": ["none"]}
+    )
+    assert (mine_status, status) == (404, 404)
+
+
+def test_history_is_the_same_after_something_changed(pair: Pair) -> None:
+    begun = datetime.now(UTC) - timedelta(days=1)
+    project = pair.ours.world.find("kestrel/booking/checkout/booking-api")
+    assert project is not None
+    project.facts.open_merge_requests += 5
+    pair.ours.make_pass()
+    pair.pull()
+    start, end = (quote(at.isoformat()) for at in (begun, begun + timedelta(days=2)))
+    query = f"ids[]=gitlab&startDatetime={start}&endDatetime={end}"
+    (_, mine), (_, theirs) = pair.both(f"/facts/range?entity={ENTITY}&{query}")
+    # A pull that finds nothing new makes Backstage keep the same reading once more.
+    kept = {moment(each["timestamp"]): plain(each) for each in theirs["gitlab"]}
+    assert [plain(each) for each in mine["gitlab"]] == [kept[at] for at in sorted(kept)]
+    assert len({each["facts"]["open_merge_requests"] for each in mine["gitlab"]}) == 2
+
+
+def test_the_official_client_gets_the_same_from_both(pair: Pair) -> None:
+    compound = {"kind": "component", "namespace": "default", "name": "booking-api"}
+    calls: list[list[Any]] = [
+        ["getFacts", compound, list(RETRIEVERS)],
+        ["getFactSchemas"],
+        ["runChecks", compound, ["readme", "ci-configuration"]],
+        ["runBulkChecks", [compound], [{"id": "readme"}]],
+        ["getAllChecks"],
+    ]
+    mine = pair.client(pair.ours.url + "/api/tech-insights", *calls)
+    theirs = pair.client(f"{pair.backstage.url}/api/tech-insights", *calls)
+    assert plain(mine[:2]) == plain(theirs[:2])
+    for ours, others in zip(mine[2:4], theirs[2:4], strict=True):
+        results = [json.dumps(strip(each["value"]), sort_keys=True) for each in (ours, others)]
+        assert results[0] == results[1]
+    assert {check["id"] for check in mine[4]["value"]} > {
+        check["id"] for check in theirs[4]["value"]
+    }
+
+
+def strip(tree: Any) -> Any:
+    """Without rules; results by check, for json-rules-engine puts the passed ones first."""
+    if isinstance(tree, dict):
+        return {key: strip(value) for key, value in tree.items() if key != "rule"}
+    if isinstance(tree, list):
+        return sorted((strip(each) for each in tree), key=json.dumps)
+    return tree
+
+
+def test_backstages_discovery_and_its_own_token_lead_to_us(pair: Pair) -> None:
+    """A plugin asks tech-insights where discovery says, with its plugin token; others may not."""
+    compound = {"kind": "component", "namespace": "default", "name": "booking-api"}
+    calls: list[list[Any]] = [
+        ["getAllChecks"],
+        ["getFacts", compound, ["manifest"]],
+        ["runChecks", compound, ["readme"]],
+    ]
+    found = pair.client(None, *calls)
+    ours = pair.client(pair.ours.url + "/api/tech-insights", *calls)
+    assert plain(found) == plain(ours)
+    assert all("value" in answer for answer in found)
+    assert len(found[0]["value"]) > len(RULES)  # those that only Fester has
+    path = "/api/tech-insights/checks"
+    assert ask(pair.ours.guarded + path)[0] == 401
+    assert ask(pair.ours.guarded + path, token=pair.backstage.token)[0] == 401
+
+
+def test_the_readme_shows_the_modules_text() -> None:
+    assert (HERE / "fester-facts.cjs").read_text("utf-8") in README
