@@ -18,32 +18,16 @@ from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.history import FactHistory
-from bridge.model.scores import Rubric, Scoreboard
-from bridge.ox.board import evaluate
 from bridge.ox.collecting import Collecting
-from bridge.ox.rubric import LoadedRubric
-from bridge.ox.rubric_checks import RubricChecks
 from bridge.pipeline import run_pass
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World
 from bridge.settings import Settings
-from bridge.wiring import Wired, collectors, rubric, utc_now, wired
+from bridge.wiring import Wired, collectors, utc_now, wired
 
 Gave = TypeVar("Gave")
-
-
-@dataclass
-class Scored:
-    """The shipped rubric, and the board of the latest facts."""
-
-    loaded: LoadedRubric
-    board: Scoreboard | None = None
-
-    @property
-    def rubric(self) -> Rubric:
-        return self.loaded.rubric
 
 
 @dataclass
@@ -60,7 +44,6 @@ class Insights:
     _end: asyncio.Event = field(default_factory=asyncio.Event)
     _parts: Wired | None = None
     _facts: Collecting | None = None
-    _scored: Scored | None = None
 
     def make_pass(self) -> None:
         """One pass, the facts that follow it, and the scores that follow those."""
@@ -69,12 +52,10 @@ class Insights:
     async def _pass(self) -> None:
         assert self._parts is not None
         assert self._facts is not None
-        assert self._scored is not None
         done = await run_pass(self._parts.stages)
         await self._facts.after_pass(done.record.catalog, done.memory, done.observations)
-        latest = self._facts.board.latest
-        loaded, entities = self._scored.loaded, done.record.catalog.entities
-        self._scored.board = evaluate(loaded, entities, latest, utc_now())
+        self._parts.scores.catalog = done.record.catalog
+        await self._parts.scores.evaluate(self._facts.board.latest)
 
     def _run(self, work: Coroutine[Any, Any, Gave]) -> Gave:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
@@ -91,7 +72,6 @@ class Insights:
             # Every change is kept, as Backstage keeps every reading.
             store = parts.store.facts(FactHistory(interval=1e-6))
             self._facts = Collecting(parts.stages.scraper.name, asked, store, utc_now)
-            self._scored = Scored(rubric(None))
             self.url = await self._site(Access())
             self.guarded = await self._site(Access(gate))
             self._ready.set()
@@ -105,8 +85,8 @@ class Insights:
 
     async def _site(self, access: Access) -> str:
         assert self._facts is not None
-        assert self._scored is not None
-        app = make_app(Live(), access=access, facts=self._facts, checks=RubricChecks(self._scored))
+        assert self._parts is not None
+        app = make_app(Live(), access=access, facts=self._facts, checks=self._parts.scores)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         self._runners.append(runner)
