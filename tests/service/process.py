@@ -1,0 +1,81 @@
+"""`fester serve` as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.service.site import LONG, SECRET, TOKEN, components
+
+
+@dataclass
+class Process:
+    """A `fester serve` of its own."""
+
+    process: asyncio.subprocess.Process
+    address: str
+
+    async def asks(self, path: str) -> tuple[int, bytes]:
+        async with aiohttp.ClientSession() as session, session.get(self.address + path) as answer:
+            return answer.status, await answer.read()
+
+    async def role(self) -> str:
+        status, body = await self.asks("readyz")
+        found = re.search(rb'"role": "(\w+)"', body)
+        return found[1].decode() if found and status == 200 else ""
+
+    async def names(self) -> set[str]:
+        status, body = await self.asks("catalog/catalog.json")
+        return components(body) if status == 200 else set()
+
+    async def leads(self) -> bool:
+        return await self.role() == "leader"
+
+    async def follows(self) -> bool:
+        return await self.role() == "follower"
+
+    def serves(self, name: str) -> Callable[[], Awaitable[bool]]:
+        async def served() -> bool:
+            return name in await self.names()
+
+        return served
+
+
+@asynccontextmanager
+async def serve(gitlab: str, folder: Path, store: str, **more: str) -> AsyncIterator[Process]:
+    """`fester serve` in a process, killed at the end if it still runs."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("FESTER_")},
+        "GITLAB_TOKEN": TOKEN,
+        "FESTER_WEBHOOK_TOKEN": SECRET,
+        "FESTER_LEASE": "3s",
+        "FESTER_EVERY": "1h",
+        **more,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from bridge.cli import main; main()", "serve", "--port", "0"),
+        *("--from", gitlab, "--to", str(folder / "out"), "--store", store),
+        env=environment,
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(LONG):
+            line = (await process.stdout.readline()).decode()
+        found = re.search(r"http://\S+/", line)
+        assert found, line
+        yield Process(process, found[0])
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
