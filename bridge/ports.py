@@ -46,7 +46,7 @@ from bridge.model.scores import (
     ScoreChange,
     ScoreDay,
 )
-from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest
+from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest, Traffic
 
 
 @runtime_checkable
@@ -65,6 +65,15 @@ class Scraper(Protocol):
 
     async def close(self) -> None:
         """Release connections; safe to call twice."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """What a scraper may offer beside: figures for the metrics."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was asked of the source so far."""
 
 
 @runtime_checkable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from bridge.catalog.reader import Reader
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome
+from bridge.model.scrape import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Live:
     memory: Memory = field(default_factory=Memory)
     served_since: datetime | None = None
     last_complete: datetime | None = None
+    traffic: Callable[[], Traffic] = Traffic
+    passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
     role: str = "leader"  # or "follower": another replica makes the passes
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     reader: Reader = field(default_factory=Reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,33 @@ class LiveCollector(Collector):
     def __init__(self, live: Live, now: float, hooks: Counter[str]) -> None:
         self._live, self._now, self._hooks = live, now, hooks
 
+    def _work(self) -> Iterator[Metric]:
+        """What this replica has done since it began, and what it cannot read."""
+        live, traffic = self._live, self._live.traffic()
+        passes = CounterMetricFamily(
+            "fester_passes", "passes made by this replica", labels=["kind", "outcome"]
+        )
+        for (done, outcome), count in sorted(live.passes.items()):
+            passes.add_metric([done, outcome], count)
+        yield passes
+        requests = CounterMetricFamily(
+            "fester_gitlab_requests",
+            "requests sent to GitLab by HTTP status, or no answer",
+            labels=["outcome"],
+        )
+        for status, count in sorted(traffic.outcomes.items()):
+            requests.add_metric([status], count)
+        yield requests
+        yield CounterMetricFamily(
+            "fester_gitlab_waited_seconds",
+            "seconds that requests were held back by GitLab's limits and between tries",
+            value=traffic.waited,
+        )
+        since = [each.gap_since for each in live.memory.projects.values() if each.gap_since]
+        yield GaugeMetricFamily("fester_gaps", "projects that cannot be read", len(since))
+        oldest = self._now - datetime.fromisoformat(min(since)).timestamp() if since else 0.0
+        yield GaugeMetricFamily("fester_oldest_gap_seconds", "age of the oldest of them", oldest)
+
     def collect(self) -> Iterator[Metric]:
         """The metrics, each with its help text."""
         live = self._live
@@ -31,6 +59,7 @@ class LiveCollector(Collector):
         for fate in ("accepted", "duplicate", "ignored", "refused"):
             hooks.add_metric([fate], self._hooks[fate])
         yield hooks
+        yield from self._work()
         if live.last_complete is not None:
             yield GaugeMetricFamily(
                 "fester_last_complete_pass_age_seconds",

@@ -30,6 +30,7 @@ from bridge.model.problems import Problem
 from bridge.model.runs import changed_in
 from bridge.passes import Passes
 from bridge.pipeline import Pass, Stages, Wish
+from bridge.ports import Measured
 from bridge.processors.validation import entity_faults
 from bridge.refreshing import Refresher
 from bridge.schedule import Audience, ended
@@ -163,10 +164,15 @@ def a_service(
     source = parts.stages.scraper.name
     leadership = Leadership(parts.store.lease, lease_name(source), settings.lease, utc_now)
 
+    if isinstance(parts.stages.scraper, Measured):
+        scraper = parts.stages.scraper
+        live.traffic = lambda: scraper.traffic
+
     async def show(done: Pass) -> None:
         await live.take(done.record, done.artifacts, done.memory, utc_now())
 
     def account(done: Pass) -> None:
+        live.passes[done.record.report.kind, done.record.report.outcome.value] += 1
         show_report(console, done.record.report)
         if report is not None:
             write_report(report, done.record.report)

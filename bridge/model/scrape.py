@@ -107,6 +107,18 @@ class Gap:
     path: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a scraper has asked of its source since it was made.
+
+    `outcomes` counts requests by HTTP status, or "no answer"; `waited` is how many seconds requests
+    were held back, by the source's limits and between tries.
+    """
+
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    waited: float = 0.0
+
+
 class Coverage(StrEnum):
     """What a scrape set out to see."""
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ class Replica:
     reports: list[Report] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def heard(self, done: Pass) -> None:
+    def heard(self, account: Callable[[Pass], None], done: Pass) -> None:
+        account(done)
         self.reports.append(done.record.report)
         self._news.set()
 
@@ -110,7 +112,7 @@ async def a_replica(chosen: Settings) -> AsyncIterator[Replica]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         replica = Replica(service, live, f"http://127.0.0.1:{port}{PATH}")
-        service.account = replica.heard
+        service.account = partial(replica.heard, service.account)
         work = asyncio.create_task(service.run())
         try:
             yield replica

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from aiohttp import ClientSession
+
+from bridge.api.webhooks import PATH
 from bridge.sandbox.app import Latency, SandboxGitLab
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from tests.service.site import (
+    Replica,
     a_gitlab,
     a_replica,
     a_world,
@@ -23,6 +28,12 @@ def crawled(gitlab: SandboxGitLab) -> list[tuple[int, ...]]:
     return [r.project_ids for r in gitlab.requests if r.kind in ("graphql", "rest-enumeration")]
 
 
+async def metrics(replica: Replica) -> str:
+    address = replica.hooks_url.removesuffix(PATH)
+    async with ClientSession() as session, session.get(f"{address}/metrics") as answer:
+        return await answer.text()
+
+
 async def test_a_push_is_published_by_a_pass_of_its_own(tmp_path: Path) -> None:
     world = a_world()
     async with a_gitlab(world) as (gitlab, url), a_replica(settings(url, tmp_path)) as replica:
@@ -35,6 +46,10 @@ async def test_a_push_is_published_by_a_pass_of_its_own(tmp_path: Path) -> None:
         assert published(tmp_path) == {"s1", "renamed", "s3", "s4", "s5"}
         assert crawled(gitlab) == [(2,)]
         assert replica.reports[-1].kind == "selected"
+        text = await metrics(replica)
+        assert 'fester_passes_total{kind="selected",outcome="complete"} 1.0' in text
+        assert 'fester_webhooks_total{fate="accepted"} 1.0' in text
+        assert re.search(r'fester_gitlab_requests_total\{outcome="200"\} \d', text)
 
 
 async def test_a_push_that_touches_no_manifest_costs_no_request(tmp_path: Path) -> None:
@@ -115,6 +130,7 @@ async def test_a_push_while_gitlab_fails_is_tried_again(tmp_path: Path) -> None:
         await replica.until(lambda: len(replica.reports) == 2)
         assert published(tmp_path) == {f"s{n}" for n in range(1, 6)}
         assert replica.reports[-1].projects["unreadable"] == 1
+        assert "fester_gaps 1.0" in await metrics(replica)
         gitlab.use_faults(FaultPlan())
         await replica.until(lambda: "renamed" in published(tmp_path))
         assert replica.reports[-1].projects["unreadable"] == 0

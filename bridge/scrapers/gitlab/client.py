@@ -16,6 +16,7 @@ from yarl import URL
 
 from bridge.errors import ConfigurationError, SourceRefused
 from bridge.model.problems import Problem
+from bridge.model.scrape import Traffic
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Throttle
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
@@ -90,6 +91,11 @@ class GitLabClient:
         body = {"query": query, "variables": dict(variables)}
         url = URL(f"{self.base}/api/graphql")
         return (await self._asked(_GRAPHQL, "POST", url, json=body, patient=patient)).body
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was asked so far, and what came of it."""
+        return Traffic(dict(self.outcomes), self._throttle.waited)
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
-from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest
+from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic
 from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
 from bridge.scrapers.gitlab.options import GitLabOptions
@@ -59,6 +59,11 @@ class GitLabScraper:
     def name(self) -> str:
         """The URL, group included."""
         return self._name
+
+    @property
+    def traffic(self) -> Traffic:
+        """What all crawls have asked of GitLab so far."""
+        return self._client.traffic
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""

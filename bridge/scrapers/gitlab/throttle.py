@@ -37,6 +37,7 @@ class Throttle:
         self._sleep = sleep
         self._rand = rand
         self._lanes: dict[str, _Lane] = {}
+        self.waited = 0.0  # seconds, in all
 
     async def enter(self, lane: str, *, longest: float) -> float | None:
         """Wait until a request may go out, and count it as in flight.
@@ -50,6 +51,7 @@ class Throttle:
             if waited + pause > longest:
                 return None
             waited += pause
+            self.waited += pause
             await self._sleep(pause)
         if state.remaining is not None:
             state.remaining -= 1
@@ -86,7 +88,9 @@ class Throttle:
 
     async def back_off(self, attempt: int) -> None:
         """Wait before retry number `attempt` (from 0): half a second doubling to 30, jittered."""
-        await self._sleep(min(30.0, 0.5 * 2.0 ** min(attempt, 10)) * (0.5 + self._rand() / 2))
+        pause = min(30.0, 0.5 * 2.0 ** min(attempt, 10)) * (0.5 + self._rand() / 2)
+        self.waited += pause
+        await self._sleep(pause)
 
     def _lane(self, name: str) -> _Lane:
         return self._lanes.setdefault(name, _Lane())
