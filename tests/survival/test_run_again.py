@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bridge.sandbox.world import SandboxProject, World
+from tests.service.process import serve
 from tests.service.site import TOKEN, a_gitlab, a_world, manifest, published
-from tests.service.test_replicas import serve
 from tests.survival.mortal import Mortal
 
 DATE = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d"
