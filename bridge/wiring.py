@@ -400,6 +400,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     facts.heard = score
     listeners: tuple[Listener, ...] = (collect if settings.ox.collect else score_only,)
     try:
+        if settings.ox.publish:
+            await scores.load()  # else one pass would publish the entities without their scores
         async with _gatekeeper(settings) as gate:
             yield Wired(
                 stages, mappings, store, facts, scores, listeners, gate, refresher(settings)

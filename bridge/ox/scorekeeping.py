@@ -1,4 +1,4 @@
-"""Keeps the scoreboard up to date: after each pass, after new facts, and when the rubric changes.
+"""Keeps the scoreboard up to date: after each pass and after new facts, by the rubric of then.
 
 The board is swapped whole. Replicas that make no passes take over the board that the leader saved.
 """
@@ -69,7 +69,7 @@ class Scorekeeper:
     @property
     def rubric(self) -> Rubric:
         """The rubric in force."""
-        return self._file.current().rubric
+        return self._file.good.rubric
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -92,13 +92,18 @@ class Scorekeeper:
             self._board = await self._store.latest_scores(self._source)
 
     async def follow(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Take over what other replicas save, until cancelled."""
+        """Take over what other replicas save, and the rubric's changes, until cancelled."""
         while True:
             await sleep(LOOK)
+            await self.look_at_rubric()
             try:
                 await self.load()
             except StoreError as error:
                 log.error("The store does not answer", action="scores_failed", error=str(error))
+
+    async def look_at_rubric(self) -> None:
+        """Read the rubric's file again if it has changed; the next board is made by it."""
+        await asyncio.to_thread(self._file.current)
 
     async def evaluate(self, latest: Latest) -> None:
         """Make, save and show the board of the catalog that was last told. Raises `StoreError`."""

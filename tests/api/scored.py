@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bridge.history import open_store
+from bridge.history import SqlStore, open_store
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.ox.rubric_file import RubricFile
 from bridge.ox.scorekeeping import Scorekeeper
@@ -26,6 +26,14 @@ SHOP = CatalogEntity(
 )
 
 
+STORES: dict[int, SqlStore] = {}
+
+
+async def close_store(keeper: Scorekeeper) -> None:
+    """What a store that is not there any more looks like."""
+    await STORES[id(keeper)].close()
+
+
 @asynccontextmanager
 async def scored(folder: Path) -> AsyncIterator[Scorekeeper]:
     """Three weeks in which the api gets a README on the tenth day."""
@@ -38,6 +46,7 @@ async def scored(folder: Path) -> AsyncIterator[Scorekeeper]:
     text = SMALL.replace("fix: Write one.", f"fix: 'Write `README.md` {EVIL}'")
     file = RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder, text))
     keeper = Scorekeeper("https://gitlab.example.com", file, store.scores(), clock)
+    STORES[id(keeper)] = store
     keeper.catalog = Catalog((API, WEB, DARK, SHOP))
     for day in range(21):
         now = NOW + timedelta(days=day)
@@ -51,4 +60,5 @@ async def scored(folder: Path) -> AsyncIterator[Scorekeeper]:
     try:
         yield keeper
     finally:
+        del STORES[id(keeper)]
         await store.close()

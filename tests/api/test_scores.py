@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.ox.scorekeeping import Scorekeeper
-from tests.api.scored import EVIL, TODAY, scored
+from tests.api.scored import EVIL, TODAY, close_store, scored
 
 Client = TestClient[web.Request, web.Application]
 MakeClient = Callable[[web.Application], Awaitable[Client]]
@@ -130,8 +130,23 @@ async def test_the_rubric_in_force_and_why_its_file_is_not(
     assert rubric["problems"] == []
     assert rubric["checks"][0]["pass"] == "${{ repo.readme }}"
     (tmp_path / "rubric.yaml").write_text("rubric: [", "utf-8")
-    assert keeper.rubric.version == rubric["version"]
-    assert (await get(client, "/api/ox/rubric"))["problems"][0]["line"] > 0
+    await keeper.look_at_rubric()
+    again = await get(client, "/api/ox/rubric")
+    assert again["version"] == rubric["version"]
+    assert again["problems"][0]["line"] > 0
+
+
+async def test_a_store_that_fails_is_told_and_the_board_is_still_served(
+    client: Client, keeper: Scorekeeper
+) -> None:
+    await close_store(keeper)
+    response = await client.get("/api/ox/trends/entity/api")
+    assert response.status == 503
+    assert "is closed" in (await response.json())["error"]["message"]
+    page = await client.get("/scores/entity/api")
+    assert page.status == 503
+    assert "is closed" in await page.text()
+    assert (await get(client, "/api/ox/scores/api"))["score"] == 70
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from bridge.api.pages import render
 from bridge.api.scores import asked
 from bridge.api.scores.plots import Point, plot
 from bridge.api.scores.trees import changed
+from bridge.errors import StoreError
 from bridge.model.entities import Ref
 from bridge.model.scores import (
     ORGANIZATION,
@@ -61,6 +62,8 @@ def _shown(page: Shown) -> Handler:
             return await page(request, scores, board)
         except asked.Unasked as refusal:
             return render(request, "scores_missing.html", sought=str(refusal), status=404)
+        except StoreError as error:
+            return render(request, "scores_missing.html", sought=str(error), status=503)
 
     return handle
 
