@@ -108,7 +108,7 @@ def _state(condition: Condition, seen: Sight) -> tuple[CheckState, str]:
         if condition.passes(seen.env):
             return CheckState.PASS, ""
         if condition.warns is not None and condition.warns(seen.env):
-            return CheckState.WARN, "passes, but not for long"
+            return CheckState.WARN, "a warning; it scores as a pass"
     except Unseen as unseen:
         return _undecided(unseen, seen)
     except EvaluationError as error:
