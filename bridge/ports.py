@@ -170,6 +170,9 @@ class FactStore(Protocol):
     async def latest_facts(self, source: str) -> Mapping[Ref, Mapping[str, Reading]]:
         """The latest reading of every entity, by retriever id."""
 
+    async def facts_seen_at(self, source: str) -> datetime | None:
+        """The moment of the newest reading; None when there is none. Cheap."""
+
     async def facts_between(
         self, source: str, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
     ) -> Sequence[Reading]:

@@ -145,11 +145,13 @@ async def _served(
         port = await _start(site, runner, settings)
         live.reader.public_url = settings.public_url or f"http://{settings.host}:{port}"
         work = asyncio.create_task(service.run())
+        facts = asyncio.create_task(parts.facts.follow())
         following = asyncio.create_task(parts.scores.follow())
         try:
             yield f"http://{settings.host}:{port}/"
         finally:
             await ended(following)
+            await ended(facts)
             await ended(work)
             await service.stop()
     finally:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreError
@@ -102,6 +102,14 @@ class SqlFactStore:
                 for reading in await asyncio.to_thread(_latest, part):
                     found.setdefault(reading.entity, {})[reading.retriever] = reading
         return found
+
+    async def facts_seen_at(self, source: str) -> datetime | None:
+        """The moment of the newest reading; None when there is none. Raises `StoreError`."""
+        async with self._reading(f"look at the facts of {source}") as connection:
+            source_id = await source_id_of(connection, source)
+            newest = select(func.max(facts.c.seen_at)).where(facts.c.source_id == source_id)
+            found = (await connection.execute(newest)).scalar_one_or_none()
+        return None if found is None else fact_log.moment(found)
 
     async def facts_between(
         self, source: str, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime

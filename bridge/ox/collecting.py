@@ -30,6 +30,7 @@ log = structlog.get_logger()
 RETRY: Final = 24  # what is unknown is asked again after a part of the cadence
 PATIENCE: Final = 1800.0  # seconds that a collector may take for one round
 PRUNE: Final = 86_400.0
+LOOK: Final = 30.0  # seconds between two looks at what other replicas recorded
 _RECORDED_AT_ONCE: Final = 500
 _SHOWN: Final = 300  # characters of somebody else's error
 
@@ -66,6 +67,7 @@ class Collecting:
         self._takes = tuple(takes)
         self._entities: frozenset[Ref] = frozenset()
         self._pruned: datetime | None = None
+        self._newest: datetime | None = None  # of the readings that are shown
         self.heard = heard
         schemas = (*(collector.schema for collector in collectors), *takes)
         self.board = FactBoard(schemas)
@@ -80,8 +82,24 @@ class Collecting:
             if (kept := {key: each for key, each in readings.items() if key in ids})
         }
         moments = [each.seen_at for readings in latest.values() for each in readings.values()]
-        self._entities = frozenset(latest)  # until a pass tells them all
-        self.board = FactBoard(self.board.schemas, latest, max(moments, default=None))
+        self._entities |= latest.keys()  # a pass tells them all
+        self._newest = max(moments, default=None)
+        self.board = FactBoard(self.board.schemas, latest, self._newest)
+
+    async def follow(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Take over what other replicas record, until cancelled."""
+        while True:
+            await sleep(LOOK)
+            try:
+                await self.catch_up()
+            except StoreError as error:
+                log.error("The store does not answer", action="facts_failed", error=str(error))
+
+    async def catch_up(self) -> None:
+        """Load what the store holds if another replica recorded something newer."""
+        newest = await self._store.facts_seen_at(self._source)
+        if newest is not None and (self._newest is None or newest > self._newest):
+            await self.load()
 
     async def after_pass(
         self, catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
@@ -102,6 +120,8 @@ class Collecting:
         """Keep and show readings, whoever made them. Raises `StoreError`."""
         if readings:
             await self._store.record_facts(self._source, readings)
+            newest = max(reading.seen_at for reading in readings)
+            self._newest = newest if self._newest is None else max(newest, self._newest)
             self._show(readings)
 
     async def push(self, body: Json) -> int:
