@@ -167,7 +167,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(request, error.status, error.reason, error.text or error.reason)
+        name = "NotFoundError" if error.status == 404 else error.reason
+        return error_response(request, error.status, name, error.text or error.reason)
     except Exception:
         log.exception("A request failed", action="request_failed", path=request.path)
         return error_response(
