@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from email.utils import formatdate
 
 import pytest
@@ -57,6 +58,32 @@ def test_the_page_stays_within_its_bounds(events: list[tuple[bool, int]]) -> Non
     for good, asked in events:
         (pacing.succeeded if good else pacing.failed)(asked)
         assert 1 <= pacing.size <= 80
+
+
+@given(st.integers(0, 3000), st.integers(1, 16), st.integers(1, 100))
+def test_the_last_projects_are_shared_and_no_page_is_much_larger_than_usual(
+    left: int, readers: int, start: int
+) -> None:
+    """Laws: it ends; at most twice the pages; and all readers end in the same round."""
+    pacing = Pacing(start, 100)
+    pages = []
+    while left > 0:
+        pages.append(min(left, pacing.page(left, readers)))
+        left -= pages[-1]
+    total, largest = sum(pages), min(100, start + max(1, start // 4))
+    assert max(pages, default=0) <= max(start, largest)
+    assert len(pages) <= math.ceil(total / max(1, start // 2))
+    if total > readers * start:  # many: the last round is full, but for what does not divide
+        assert len(set(pages[-readers:-1])) <= 1
+
+
+def test_a_thousand_projects_make_rounds_of_the_same_size() -> None:
+    pacing = Pacing(50, 100)
+    assert pacing.page(None, 8) == 50
+    assert pacing.page(863, 8) == 54
+    assert pacing.page(54, 8) == 54
+    pacing.failed(54)
+    assert pacing.page(863, 8) == 33  # 27 and a quarter: what failed is not asked again
 
 
 def test_it_is_hopeless_only_after_failures_with_no_success_between() -> None:

@@ -72,6 +72,7 @@ class Crawl:
         self._by_branch: dict[str, list[int]] = {}
         self._branch: dict[int, str] = {}
         self._taking = asyncio.Lock()
+        self._all_listed = False
         self._exhausted = False
         self._done = 0
         self._read_any = False
@@ -110,6 +111,7 @@ class Crawl:
                 if project_id not in self._listed:
                     self._listed[project_id] = ""
                     await self._waiting.put(project_id)
+        self._all_listed = True
         await self._waiting.put(None)
 
     async def _take(self, found: Listed | Gap) -> None:
@@ -143,7 +145,9 @@ class Crawl:
         """As many projects as one request may ask for now; empty when there are no more."""
         ids: list[int] = []
         async with self._taking:
-            while not self._exhausted and len(ids) < self._pacing.size:
+            left = self._waiting.qsize() if self._all_listed else None
+            size = self._pacing.page(left, self._options.concurrency)
+            while not self._exhausted and len(ids) < size:
                 project_id = await self._waiting.get()
                 if project_id is None:
                     self._exhausted = True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 # A failed page is halved at most seven times (100 → 1), and eight pages may do so side by side
 # with never a success between: more failures in a row than that is no longer about projects.
 PATIENCE = 64
+_LAST_ROUNDS = 2
 
 
 class Pacing:
@@ -20,7 +22,25 @@ class Pacing:
         self._largest = largest
         self._patience = patience
         self._failures = 0
+        self._share = 0
         self.size = max(1, min(start, largest))
+
+    def page(self, left: int | None, readers: int) -> int:
+        """How many projects the next page holds; `left` is None while not all are listed.
+
+        In the last two rounds all readers get the same, so that none has to read on alone: up to a
+        quarter more than `size`, as the next success would allow anyway, and not less than half
+        of it, for every page costs a request.
+        """
+        if left is None:
+            return self.size
+        stretched = min(self._largest, self.size + max(1, self.size // 4))
+        if not self._share:
+            rounds = max(1, math.ceil(left / (readers * stretched)))
+            if rounds > _LAST_ROUNDS:
+                return self.size
+            self._share = max(1, self.size // 2, math.ceil(left / (rounds * readers)))
+        return min(self._share, stretched)
 
     def succeeded(self, asked: int) -> None:
         """A page of `asked` projects came whole; only a full page shows that more may be asked."""
