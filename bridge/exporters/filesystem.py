@@ -63,9 +63,9 @@ class FolderExporter:
         shards = self.folder / SHARDS
         if shards.is_dir():
             paths |= {f"{SHARDS}{entry.name}" for entry in shards.iterdir()}
-        bodies = {path: body for path in paths if (body := self._read(path)) is not None}
-        existing = {path: _digest(body) for path, body in bodies.items()}
-        return make_plan(artifacts, existing, _digest, bodies.get(INDEX))
+        # One file at a time: all of them together would take as much memory as the catalog again.
+        existing = {path: _digest(body) for path in paths if (body := self._read(path)) is not None}
+        return make_plan(artifacts, existing, _digest, self._read(INDEX))
 
     def _read(self, path: str) -> bytes | None:
         """A published file's bytes; None when it is not there or is no ordinary file."""

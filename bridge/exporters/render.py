@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import chain, zip_longest
 
 from bridge.exporters.yaml_text import document
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shelf
@@ -40,7 +41,7 @@ class Earlier:
     def __init__(self) -> None:
         self.bits: Recent[Ref, str] = Recent()
         self.shards: Recent[str, Artifact] = Recent()
-        self.lines: Recent[Ref, str] = Recent()
+        self.lines: Recent[Ref, bytes | memoryview] = Recent()
 
 
 def render_catalog(
@@ -149,18 +150,32 @@ def _location(bits: str, prefix: str, targets: list[str]) -> Json:
     }
 
 
-_json_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
+_HEAD, _BETWEEN, _TAIL = b'{"format": 1, "entities": [\n', b",\n", b"\n]}\n"
+_json_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
 
 
 def _catalog_json(catalog: Catalog, earlier: Earlier) -> Artifact:
+    entities = sorted(catalog.entities, key=lambda entity: str(entity.ref))
     with earlier.lines.round() as known:
-        lines = ",\n".join(
-            known.get(entity.ref, [entity], lambda each=entity: _json_line(_with_origins(each)))  # type: ignore[misc]
-            for entity in sorted(catalog.entities, key=lambda entity: str(entity.ref))
-        )
-    body = f'{{"format": 1, "entities": [\n{lines}\n]}}\n'
+        lines = [
+            known.get(entity.ref, [entity], lambda each=entity: _json_line(each))  # type: ignore[misc]
+            for entity in entities
+        ]
+        # Of a large catalog this is the largest thing that Fester makes: it is joined in one step,
+        # and what is kept of each line for the next time is its place in it.
+        separators = [_BETWEEN] * max(0, len(lines) - 1)
+        alternating = chain.from_iterable(zip_longest(lines, separators, fillvalue=b""))
+        body = b"".join((_HEAD, *alternating, _TAIL))
+        view, at = memoryview(body), len(_HEAD)
+        for entity, line in zip(entities, lines, strict=True):
+            known.instead(entity.ref, view[at : at + len(line)])
+            at += len(line) + len(_BETWEEN)
+    return Artifact(CATALOG, body, _JSON, Stage.DATA)
+
+
+def _json_line(entity: CatalogEntity) -> bytes:
     # A lone surrogate cannot be UTF-8; a reader gets it as the escape that JSON has for it.
-    return Artifact(CATALOG, body.encode("utf-8", "backslashreplace"), _JSON, Stage.DATA)
+    return _json_text(_with_origins(entity)).encode("utf-8", "backslashreplace")
 
 
 def _with_origins(entity: CatalogEntity) -> Json:

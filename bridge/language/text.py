@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # re-exported silently
@@ -229,7 +230,7 @@ class _Reading:
             raise faults.refused("merge" if value == "<<" else "key", _at(event))
         if len(value) > self.limits.scalar:
             raise faults.too_much("long", self.limits.scalar, _at(event))
-        return value
+        return intern(value)  # the same few keys in thousands of manifests are kept once
 
 
 def _at(event: Any) -> Position:

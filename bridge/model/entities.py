@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from sys import intern
 from typing import Any, TypeAlias
 
 # A JSON tree: dict, list, str, int, float, bool, None. Entity bodies are such trees.
@@ -46,14 +47,19 @@ class Ref:
         parts = (found, space, name)
         if not all(parts) or any("/" in part or ":" in part for part in parts):
             raise ValueError(f"{text!r} is not a reference like [kind:][namespace/]name")
-        return cls(found.lower(), space.lower(), name.lower())
+        return cls(intern(found.lower()), intern(space.lower()), name.lower())
 
     @classmethod
     def of(cls, body: Body) -> Ref:
         """The reference of an entity's body; raises KeyError when kind or name is missing."""
         metadata = body["metadata"]
         namespace = metadata.get("namespace") or DEFAULT_NAMESPACE
-        return cls(str(body["kind"]).lower(), namespace.lower(), str(metadata["name"]).lower())
+        # Few kinds and namespaces, many references: each text is kept once.
+        return cls(
+            intern(str(body["kind"]).lower()),
+            intern(namespace.lower()),
+            str(metadata["name"]).lower(),
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,25 +10,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import resource
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import structlog
+
 from bridge.model.runs import Report
-from bridge.model.scrape import ScrapeRequest
-from bridge.pipeline import Wish, run_pass
+from bridge.passes import Passes
+from bridge.pipeline import Wish
 from bridge.settings import Settings
-from bridge.wiring import utc_now, wired
+from bridge.wiring import wired
 from tests.benchmarks.gitlab import FAR_AWAY, TOKEN, GitLab, gitlab
+
+IDLE = 5  # requests of a pass in which nothing has changed
+MEGABYTES = 300
 
 
 def show(label: str, report: Report, requests: int, bound: float, seconds: float) -> None:
     sys.stdout.write(
         f"{label:<28} {requests:6d} requests (bound {bound:.0f})  {seconds:7.2f} s  "
-        f"{report.outcome.value}, {sum(report.entities.values())} entities\n"
+        f"{report.kind}, {report.outcome.value}, {sum(report.entities.values())} entities, "
+        f"{peak()} MB at most\n"
     )
+    sys.stdout.flush()
 
 
 def settings(url: str, folder: Path) -> Settings:
@@ -44,18 +52,25 @@ def settings(url: str, folder: Path) -> Settings:
 
 
 async def crawl(server: GitLab, projects: int, folder: Path) -> None:
+    """The passes of one process, as `fester serve` makes them."""
     async with wired(settings(server.url, folder)) as parts:
-        for label in ("a full pass", "the same again"):
+        passes = Passes(parts.stages)
+        everything = projects / 100 + projects / 50 + 20
+        for label, bound in (
+            ("a full pass", everything),
+            ("the same again", everything),
+            ("an idle incremental pass", IDLE),
+        ):
+            wish = await passes.next_pass(Wish()) if bound == IDLE else Wish()
             begun = perf_counter()
-            done = await run_pass(parts.stages)
+            done = await passes.run(wish)
             took = perf_counter() - begun
-            bound = projects / 100 + projects / 50 + 20
             show(label, done.record.report, server.counts().total(), bound, took)
-        begun = perf_counter()
-        request = ScrapeRequest(parts.mappings.files, since=utc_now())
-        done = await run_pass(parts.stages, Wish(request=request))
-        took = perf_counter() - begun
-        show("an idle incremental pass", done.record.report, server.counts().total(), 5, took)
+
+
+def peak() -> int:
+    """The most memory that this process has taken so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> None:
@@ -64,11 +79,11 @@ def main() -> None:
     parser.add_argument("--projects", type=int, default=10_000)
     parser.add_argument("--latency", action="store_true")
     arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     latency = FAR_AWAY if arguments.latency else None
     with gitlab(arguments.projects, latency) as server, TemporaryDirectory() as folder:
         asyncio.run(crawl(server, arguments.projects, Path(folder)))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(f"peak memory of the crawler: {peak:.0f} MB\n")
+    sys.stdout.write(f"peak memory of the crawler: {peak()} MB (bound {MEGABYTES})\n")
 
 
 if __name__ == "__main__":

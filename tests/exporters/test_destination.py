@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigurationError, PublishError
-from bridge.exporters import FolderExporter, GcsExporter, destination
+from bridge.exporters import FolderExporter, destination
+from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
 from bridge.model.runs import Artifact
 from tests.exporters.catalogs import catalog
