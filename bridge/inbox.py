@@ -70,6 +70,8 @@ class Inbox:
             undone = await act(hints) if hints else hints
         except FesterError as error:
             log.error("Hints wait for another try", action="hints_failed", error=str(error))
+        except Exception:
+            log.exception("A pass over hints broke", action="pass_broke")
         except asyncio.CancelledError:
             self.put(hints)  # for whoever takes over
             raise

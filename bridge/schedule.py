@@ -19,7 +19,7 @@ log = structlog.get_logger()
 class Schedule:
     """Makes a pass, waits `every` seconds or until `poke`, and again until cancelled.
 
-    An error that Fester raises on purpose is logged and the next pass is tried as usual.
+    An error is logged, and the next pass is tried as usual.
     """
 
     make_pass: Callable[[], Awaitable[None]]
@@ -38,6 +38,9 @@ class Schedule:
                 await self.make_pass()
             except FesterError as error:
                 log.error("A pass could not be made", action="pass_failed", error=str(error))
+            except Exception:
+                # A fault of ours, or of an extension: the next pass may not meet it.
+                log.exception("A pass broke", action="pass_broke")
             try:
                 async with asyncio.timeout(self.every):
                     await self._wake.wait()

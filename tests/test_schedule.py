@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
 from structlog.testing import capture_logs
 
 from bridge.errors import StoreError
@@ -34,14 +35,15 @@ async def test_a_poke_starts_the_next_pass_at_once() -> None:
     assert len(passes) == 2
 
 
-async def test_a_failed_pass_does_not_end_the_schedule() -> None:
+@pytest.mark.parametrize("error", [StoreError("locked"), ZeroDivisionError("a fault of ours")])
+async def test_a_failed_pass_does_not_end_the_schedule(error: Exception) -> None:
     ended = asyncio.Event()
     passes: list[int] = []
 
     async def make_pass() -> None:
         passes.append(1)
         if len(passes) == 1:
-            raise StoreError("locked")
+            raise error
         ended.set()
 
     task = asyncio.create_task(Schedule(make_pass, every=0).run())
