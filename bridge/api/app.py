@@ -25,7 +25,7 @@ from bridge.api.access import (
 from bridge.api.answers import error_response
 from bridge.api.description import describe
 from bridge.api.hooks import Wanted
-from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, SCORES, VALIDATE, Validate
+from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.ox.facts import Facts
 from bridge.api.ox.nothing import NoChecks, NoFacts
@@ -109,7 +109,9 @@ def make_app(
             *scores.routes(),
         ]
     )
-    app.add_routes(Remediation(remediation or NoRemediation()).routes())
+    remedies = Remediation(remediation or NoRemediation())
+    app[REMEDIED] = remedies.about
+    app.add_routes(remedies.routes())
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app.add_routes(Facts(facts).routes())
     app.add_routes(TechInsights(facts, checks).routes())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
 from aiohttp import web
 
 from bridge.api.live import Live
-from bridge.model.entities import Json
+from bridge.model.entities import Json, Ref
 from bridge.ports import Scores
 
 # The rules that an entity breaks, as sentences; any JSON object goes in.
@@ -20,4 +20,6 @@ LIVE = web.AppKey("live", Live)
 HOOK_COUNTS: web.AppKey[Counter[str]] = web.AppKey("hook_counts")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
 VALIDATE: web.AppKey[Validate] = web.AppKey("validate")
+# What is known of remediation about one entity, as `/api/ox/remediations` tells it.
+REMEDIED: web.AppKey[Callable[[Ref], Awaitable[list[dict[str, Json]]]]] = web.AppKey("remedied")
 SCORES: web.AppKey[Scores] = web.AppKey("scores")

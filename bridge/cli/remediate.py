@@ -65,16 +65,16 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
     async with wired(settings) as parts:
         source = parts.stages.scraper.name
-        board = await parts.store.scores().latest_scores(source)
-        latest = await parts.store.latest(source)
-        if board is None or latest is None:
-            raise StoreError(
-                f"no scores of {source} are known in {settings.store}; "
-                "let `fester serve` make a pass first, with the same --from and --store"
-            )
-        memory = await parts.store.load(source)
         made = needed(assignment(settings, parts.stages.scraper, parts.store))
         try:
+            board = await parts.store.scores().latest_scores(source)
+            latest = await parts.store.latest(source)
+            if board is None or latest is None:
+                raise StoreError(
+                    f"no scores of {source} are known in the store; "
+                    "let `fester serve` make a pass first, with the same --from and --store"
+                )
+            memory = await parts.store.load(source)
             run = await made.run(
                 Known(board, parts.scores.rubric, latest.catalog, memory),
                 apply=flags["apply_"],

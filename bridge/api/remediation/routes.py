@@ -67,6 +67,11 @@ class Remediation:
             web.get("/api/ox/digests", self._digests),
         ]
 
+    async def about(self, entity: Ref) -> list[dict[str, Json]]:
+        """What there is about one entity. Raises `StoreError`."""
+        every = remediations(await self._book.cases(), await self._book.latest_run())
+        return [item for item in every if item["entity"] == str(entity)]
+
     async def _remediations(self, request: web.Request) -> web.StreamResponse:
         asked = request.query
         wanted = asked.get("status", "")

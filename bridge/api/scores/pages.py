@@ -9,7 +9,7 @@ from datetime import UTC, date, timedelta
 from aiohttp import web
 
 from bridge.api.access import Handler
-from bridge.api.keys import CLOCK, SCORES
+from bridge.api.keys import CLOCK, REMEDIED, SCORES
 from bridge.api.pages import render
 from bridge.api.scores import asked
 from bridge.api.scores.plots import Point, plot
@@ -89,6 +89,7 @@ async def _entity(request: web.Request, scores: Scores, board: Scoreboard) -> we
         plot=plot(points, start, end, score.target),
         change=change,
         days=days,
+        remedies=await request.app[REMEDIED](ref),
     )
 
 

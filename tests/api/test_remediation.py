@@ -1,0 +1,111 @@
+"""`/api/ox/remediations` over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.model.entities import Json, Ref
+from bridge.model.remediation import (
+    Action,
+    ActionKind,
+    ActionRecord,
+    Case,
+    CaseStatus,
+    Draft,
+    IssueKey,
+    Outcome,
+    Pause,
+    RemediationRun,
+)
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+API = Ref("component", "default", "api")
+WEB = Ref("component", "default", "web")
+
+
+@dataclass
+class Book:
+    """What a store would give."""
+
+    held: Mapping[IssueKey, Case] = field(default_factory=dict)
+    run: RemediationRun | None = None
+
+    async def cases(self) -> Mapping[IssueKey, Case]:
+        return self.held
+
+    async def latest_run(self) -> RemediationRun | None:
+        return self.run
+
+    async def digests(self) -> Sequence[Json]:
+        return [{"team": "group:default/a"}]
+
+
+def book() -> Book:
+    cases = [
+        Case(IssueKey(1, API, "owner"), CaseStatus.OPENED, NOW, 3, "https://g/3", "d", ("owner",)),
+        Case(IssueKey(1, API, "*"), CaseStatus.SNOOZED, NOW, 4, until=NOW, reason="closed"),
+    ]
+    records = [
+        _record(ActionKind.OPEN, WEB, Outcome.PLANNED),
+        _record(ActionKind.DEFER, WEB, Outcome.NOTED),
+        _record(ActionKind.EDIT, WEB, Outcome.FAILED, "502"),
+        _record(ActionKind.CLOSE, WEB, Outcome.DONE),
+    ]
+    run = RemediationRun(NOW, tuple(records), (Pause("ci", 9, 10),), 7, "", "429")
+    return Book({case.key: case for case in cases}, run)
+
+
+def _record(kind: ActionKind, ref: Ref, outcome: Outcome, detail: str = "") -> ActionRecord:
+    draft = Draft("Fix it", "text", "d")
+    action = Action(kind, IssueKey(2, ref, "ci"), "a/web", "ci fails", ("ci",), None, draft)
+    return ActionRecord(action, outcome, detail)
+
+
+async def asked(given: Book | None, path: str) -> tuple[int, Any]:
+    async with TestClient(TestServer(make_app(Live(), remediation=given))) as client:
+        answer = await client.get(path)
+        return answer.status, await answer.json()
+
+
+async def test_what_stands_and_what_is_left_to_do() -> None:
+    status, body = await asked(book(), "/api/ox/remediations")
+    assert status == 200
+    found = [(item["entity"], item["status"], item["kind"]) for item in body["items"]]
+    assert found == [
+        (str(WEB), "planned", "gate"),
+        (str(WEB), "deferred", "gate"),
+        (str(WEB), "failed", "gate"),
+        (str(API), "snoozed", "checklist"),
+        (str(API), "opened", "gate"),
+    ]
+    assert body["items"][2]["reason"] == "ci fails (502)"
+    assert (body["baseline"], body["stopped"], body["total"]) == (7, "429", 5)
+    assert body["paused"][0]["check"] == "ci"
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("entity=api", 2), ("status=planned", 1), ("entity=component:default/web&status=opened", 0)],
+)
+async def test_filters(query: str, count: int) -> None:
+    assert (await asked(book(), f"/api/ox/remediations?{query}"))[1]["total"] == count
+
+
+@pytest.mark.parametrize("query", ["status=nonsense", "entity=a/b/c"])
+async def test_what_cannot_be_asked_is_refused(query: str) -> None:
+    status, body = await asked(book(), f"/api/ox/remediations?{query}")
+    assert (status, body["error"]["name"]) == (400, "InputError")
+
+
+async def test_where_there_is_none_the_lists_are_empty() -> None:
+    assert (await asked(None, "/api/ox/remediations"))[1]["items"] == []
+    assert (await asked(None, "/api/ox/digests"))[1] == {"items": []}
+    assert (await asked(book(), "/api/ox/digests"))[1]["items"] == [{"team": "group:default/a"}]
