@@ -27,6 +27,7 @@ from bridge.ox.remediation.proposals import (
     manifest_proposal,
     runbook_proposal,
 )
+from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.ox.remediation.streaks import Breaker
 from bridge.pipeline import Listener, Pass
@@ -34,7 +35,7 @@ from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.settings import RemediationSettings, Settings
-from bridge.wiring import Wired, utc_now
+from bridge.wiring import Wired, snyk_of, utc_now
 
 TEMPLATES = "remediation"
 # Projects without a manifest that are offered one in a run; the caps hold besides.
@@ -89,6 +90,8 @@ class Assignment:
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
         await self.issues.close()
+        if self.remediator.registration is not None:
+            await self.remediator.registration.snyk.api.close()
 
 
 def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignment | None:
@@ -121,6 +124,11 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
     )
     group = scraper.name.removeprefix(scraper.base).strip("/")
     issues = GitLabIssues(scraper.base, token, label=wanted.label, group=group)
+    snyk = snyk_of(settings) if settings.snyk.integration else None
+    registration = None
+    if snyk is not None:
+        integration = settings.snyk.integration
+        registration = Registration(snyk, integration, store.remediation, scraper.name)
     remediator = Remediator(
         scraper.name,
         store.remediation,
@@ -130,6 +138,7 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
         this_process(),
         utc_now,
         issues,
+        registration,
     )
     return Assignment(wanted, remediator, issues)
 

@@ -173,6 +173,9 @@ class SnykSettings(_Section):
     """Which organization of Snyk is read; off without SNYK_TOKEN."""
 
     org: str = Field("", max_length=100, description="the organization's id")
+    integration: str = Field(
+        "", max_length=100, description="its integration with GitLab: registers missing projects"
+    )
     url: str = Field("https://api.snyk.io", pattern=r"^https?://", description="another region's")
 
 

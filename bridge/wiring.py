@@ -218,15 +218,22 @@ def pushed_schemas(
     return load_schemas(folder / SCHEMAS_NAME, [collector.schema.id for collector in asked])
 
 
+def snyk_of(settings: Settings) -> Snyk | None:
+    """Snyk, where its token is set. Raises `ConfigurationError` for a token without `snyk.org`."""
+    if settings.snyk_token is None:
+        return None
+    if not settings.snyk.org:
+        message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
+        raise ConfigurationError([Problem(message, "setting-missing")])
+    token = settings.snyk_token.get_secret_value()
+    return Snyk(settings.snyk.org, token, base=settings.snyk.url)
+
+
 def _tools(settings: Settings) -> list[FactCollector]:
     """Snyk and PagerDuty, each only where its token is set."""
     made: list[FactCollector] = []
-    if settings.snyk_token is not None:
-        if not settings.snyk.org:
-            message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
-            raise ConfigurationError([Problem(message, "setting-missing")])
-        token = settings.snyk_token.get_secret_value()
-        snyk = Snyk(settings.snyk.org, token, base=settings.snyk.url)
+    snyk = snyk_of(settings)
+    if snyk is not None:
         made.append(SnykCollector(snyk, utc_now))
     if settings.pagerduty_token is not None:
         token = settings.pagerduty_token.get_secret_value()

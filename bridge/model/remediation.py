@@ -27,7 +27,7 @@ class IssueKey:
     @property
     def is_issue(self) -> bool:
         """Whether it names an issue, not a merge request."""
-        return not self.check.startswith("mr:")
+        return ":" not in self.check
 
 
 class Course(StrEnum):
@@ -70,7 +70,7 @@ class CaseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One issue (or merge request) of ours, as it is remembered.
+    """One issue, merge request or registration of ours, as it is remembered.
 
     `checks` are those it lists. `held` are the checks that a person closed while they failed and
     that have not passed since: they alone never open it again. `until` ends a snooze,
@@ -107,7 +107,8 @@ class Case:
 
 
 def _key_json(key: IssueKey) -> dict[str, Json]:
-    kind = "checklist" if key.check == CHECKLIST else "gate" if key.is_issue else "merge-request"
+    other = "merge-request" if key.check.startswith("mr:") else "registration"
+    kind = "checklist" if key.check == CHECKLIST else "gate" if key.is_issue else other
     return {
         "project_id": key.project_id,
         "entity": str(key.entity),
@@ -212,7 +213,7 @@ class ActionKind(StrEnum):
     ADOPT = "adopt"  # noticed: an issue of ours that the store did not know
     SETTLE = "settle"  # noticed: something else about a case changed in GitLab
     MERGE_REQUEST = "merge-request"
-    SKIP = "skip"  # cannot be done here, and that is no failure: issues are switched off
+    REGISTER = "register"  # a project with a tool that does not know it
 
     @property
     def writes(self) -> bool:
@@ -227,6 +228,7 @@ _WRITING = frozenset(
         ActionKind.EDIT,
         ActionKind.CLOSE,
         ActionKind.MERGE_REQUEST,
+        ActionKind.REGISTER,
     }
 )
 

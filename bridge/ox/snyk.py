@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from yarl import URL
+
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
 from bridge.ox.json_api import PAGES, JsonApi, Unanswered, at, rows
 from bridge.ox.readings import Notes
@@ -87,6 +89,12 @@ class Snyk:
                 raise Unanswered("Snyk gave an issue whose date has no time zone")
             issues.append((severity, since))
         return issues
+
+    async def import_project(self, integration: str, project_id: int, branch: str) -> str:
+        """Ask for an import; gives the address of Snyk's job. Raises `Unanswered`."""
+        path = f"/v1/org/{self.org}/integrations/{quote(integration, safe='')}/import"
+        target = {"target": {"id": project_id, "branch": branch}}
+        return str(self.api.base.join(URL(await self.api.post(path, target))))
 
     async def _all(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         tree = await self.api.get(path, query)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from bridge.history import SqlStore, open_store
 from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
+from bridge.model.remediation import Outcome, Place
 from bridge.model.scrape import Project
 from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
+from bridge.ox.remediation.registering import Registration
 from bridge.ox.snyk import Snyk, SnykCollector
 from bridge.ports import FactCollector
 from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
@@ -181,3 +185,50 @@ async def test_nobody_is_known_while_pagerduty_is_down(shop: Shop) -> None:
     assert all_told(found) == [UNKNOWN, UNKNOWN]
     (found,) = await shop.pagerduty(subject(), token="wrong")
     assert "refuses the token" in fact(found, "on_call").reason
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    made = await open_store(f"sqlite:///{tmp_path}/s.db")
+    yield made
+    await made.close()
+
+
+async def registered(
+    shop: Shop, store: SqlStore, *paths: str, apply: bool = True
+) -> list[tuple[str, Outcome]]:
+    snyk = Snyk(ORG, TOKEN, base=shop.url)
+    places = [Place(n, path, path, "", "", "main") for n, path in enumerate(paths, start=1)]
+    cases = await store.remediation.cases("corp")
+    made = Registration(snyk, "i1", store.remediation, "corp")
+    records = await made.run(places, cases, lambda _: apply, NOW, room=2)
+    await snyk.api.close()
+    return [(record.action.project, record.outcome) for record in records]
+
+
+async def test_missing_projects_are_planned_then_imported_once(shop: Shop, store: SqlStore) -> None:
+    """Those that Snyk lists are left out, and what was asked for once is not asked for again."""
+    shop.tools.projects = {"s1": "shop/a:x"}
+    paths = ("shop/a", "shop/b", "shop/c", "shop/d")
+    plan = await registered(shop, store, *paths, apply=False)
+    assert plan == [("shop/b", Outcome.PLANNED), ("shop/c", Outcome.PLANNED)]
+    assert shop.tools.imports == []
+    assert await registered(shop, store, *paths) == [
+        ("shop/b", Outcome.DONE),
+        ("shop/c", Outcome.DONE),
+    ]
+    assert await registered(shop, store, *paths) == [("shop/d", Outcome.DONE)]
+    assert await registered(shop, store, *paths) == []
+    assert shop.tools.imports == [{"id": n, "branch": "main"} for n in (2, 3, 4)]
+
+
+async def test_nothing_is_imported_when_snyk_cannot_be_listed(shop: Shop, store: SqlStore) -> None:
+    shop.tools.answers = [500]
+    assert await registered(shop, store, "shop/b") == []
+    assert shop.tools.imports == []
+
+
+async def test_a_refused_import_is_tried_again_in_another_run(shop: Shop, store: SqlStore) -> None:
+    shop.tools.answers = [200, 422]
+    assert await registered(shop, store, "shop/b") == [("shop/b", Outcome.FAILED)]
+    assert await registered(shop, store, "shop/b") == [("shop/b", Outcome.DONE)]

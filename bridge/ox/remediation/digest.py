@@ -52,7 +52,7 @@ class TeamDigest:
         return {
             "team": self.team,
             "week": self.week,
-            "score": self.score,
+            "score": None if self.score is None else round(self.score, 1),
             "services": self.services,
             "better": [_moved_json(each) for each in self.better],
             "worse": [_moved_json(each) for each in self.worse],

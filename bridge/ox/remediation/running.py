@@ -35,6 +35,7 @@ from bridge.ox.remediation.marker import digest_of, replaced
 from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
 from bridge.ox.remediation.proposals import followed, proposed
+from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.streaks import Breaker, observe
 from bridge.ports import IssueTracker, MergeRequests, RemediationStore
 
@@ -99,6 +100,7 @@ class Remediator:
     holder: str
     clock: Callable[[], datetime]
     requests: MergeRequests | None = None
+    registration: Registration | None = None
 
     async def run(self, task: Task) -> RemediationRun | None:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
@@ -162,6 +164,15 @@ class Remediator:
         records = [ActionRecord(_placed(action, task.places), Outcome.NOTED) for action in noticed]
         for action in (*planned.actions, *proposing.actions):
             records.append(await hands.carry_out(action))
+        if self.registration is not None and not hands.stopped:
+            room = rules.per_run - opened - len(proposing.actions)
+            records += await self.registration.run(
+                task.places.values(),
+                cases,
+                lambda place: rules.policy(place).applies,
+                self.clock(),
+                max(0, room),
+            )
         baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
         return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
 
