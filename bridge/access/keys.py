@@ -47,10 +47,13 @@ class KeySet:
         A Backstage that is down does not forget keys that were read before. Raises
         `KeysUnavailable` when it is down and the key is not among those.
         """
-        if kid not in self._keys or self._old():
+        if kid not in self._keys:
             async with self._alone:
-                if (kid not in self._keys or self._old()) and self._may_try():
+                if kid not in self._keys and self._may_try():
                     await self._fetch()
+        elif self._old() and self._may_try() and not self._alone.locked():
+            async with self._alone:  # one asks, and the others go on with what is known
+                await self._fetch()
         found = self._keys.get(kid)
         if found is None and (self._failing or self._read is None):
             raise KeysUnavailable("Backstage's keys cannot be read now; try again in a moment")

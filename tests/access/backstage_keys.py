@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -51,10 +52,15 @@ class KeyServer:
     keys: dict[str, list[ECKey]] = field(default_factory=dict)
     broken: web.Response | None = None
     asked: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None  # answers wait for it, and set `held` before
+    held: asyncio.Event | None = None
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
+        if self.hold is not None and self.held is not None:
+            self.held.set()
+            await self.hold.wait()
         if self.broken is not None:
             return web.Response(
                 body=self.broken.body, status=self.broken.status, headers=self.broken.headers

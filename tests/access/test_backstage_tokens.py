@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -232,6 +233,22 @@ async def test_a_backstage_that_fails_does_not_forget_keys(
     site.elapsed += REFETCH_SECONDS
     with pytest.raises(TokenRefused):
         await site.gate.recognize(signed(new_key("k9"), plugin_claims()))
+
+
+async def test_a_backstage_that_hangs_holds_up_one_who_has_a_known_key_and_not_all(
+    site: Site,
+) -> None:
+    good = signed(site.key, plugin_claims())
+    await site.gate.recognize(good)
+    site.server.hold, site.server.held = asyncio.Event(), asyncio.Event()
+    site.elapsed += MAX_AGE_SECONDS + 1
+    waiting = asyncio.create_task(site.gate.recognize(good))
+    await site.server.held.wait()
+    site.elapsed += REFETCH_SECONDS
+    assert (await site.gate.recognize(good)).name == "plugin:search"
+    assert not waiting.done()
+    site.server.hold.set()
+    assert (await waiting).name == "plugin:search"
 
 
 def test_only_es256_keys_of_a_jwks_count() -> None:
