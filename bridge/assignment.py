@@ -122,8 +122,9 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
         confidential=wanted.confidential,
         per_run=wanted.per_run,
     )
-    group = scraper.name.removeprefix(scraper.base).strip("/")
-    issues = GitLabIssues(scraper.base, token, label=wanted.label, group=group)
+    # Of several groups there is no listing in one go: then everything that the token sees.
+    one = "" if settings.gitlab.groups else scraper.name.removeprefix(scraper.base).strip("/")
+    issues = GitLabIssues(scraper.base, token, label=wanted.label, group=one)
     snyk = snyk_of(settings) if settings.snyk.integration else None
     registration = None
     if snyk is not None:

@@ -7,34 +7,11 @@ unknown. A collector that is there describes its facts itself, and that counts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-from bridge.model.facts import FactDefinition, FactSchema, FactType
-from bridge.ox.schemas import DAY, OURS
-
-SNYK: Final = FactSchema(
-    id="snyk",
-    version="1.0.0",
-    title="What Snyk knows of the project",
-    description="Not set up: its facts are unknown.",
-    facts=(
-        FactDefinition("registered", FactType.BOOLEAN, "Snyk watches the project"),
-        FactDefinition(
-            "critical_older_than_30_days",
-            FactType.INTEGER,
-            "Open critical vulnerabilities that are older than 30 days",
-        ),
-    ),
-    cadence=DAY,
-)
-PAGERDUTY: Final = FactSchema(
-    id="pagerduty",
-    version="1.0.0",
-    title="What PagerDuty knows of the service",
-    description="Not set up: its facts are unknown.",
-    facts=(FactDefinition("on_call_named", FactType.BOOLEAN, "Somebody is on call"),),
-    cadence=DAY,
-)
+from bridge.model.facts import FactSchema
+from bridge.ox.pagerduty import PAGERDUTY
+from bridge.ox.schemas import OURS
+from bridge.ox.snyk import SNYK
 
 
 def schemas_for_rubrics(collected: Iterable[FactSchema] = ()) -> tuple[FactSchema, ...]:

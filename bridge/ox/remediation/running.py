@@ -104,9 +104,8 @@ class Remediator:
 
     async def run(self, task: Task) -> RemediationRun | None:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
-        lease = (
-            f"remediation:{digest_of(self.source)}"  # a source may be longer than a lease's name
-        )
+        # A source may be longer than a lease's name.
+        lease = f"remediation:{digest_of(self.source)}"
         if not await self.turns.acquire(lease, self.holder, TURN, self.clock()):
             return None
         try:
