@@ -140,6 +140,7 @@ def fester(count: int) -> Iterator[str]:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(count, theirs))
     process.start()
+    theirs.close()  # so that its end ends our waiting
     url, seconds, megabytes = ours.recv()
     say(
         f"Fester: read in {seconds:.1f} s; {megabytes:.0f} MB beside the catalog's own entities, "
