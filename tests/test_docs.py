@@ -101,3 +101,11 @@ def test_exactly_two_set_up_commands_build_an_environment() -> None:
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
 def test_links_lead_to_files_that_are_there(link: str) -> None:
     assert (ROOT / link).exists()
+
+
+def test_links_within_the_readme_lead_to_headings() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    wanted = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert wanted
+    assert wanted - anchors == set()
