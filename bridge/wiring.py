@@ -61,7 +61,7 @@ class Wired:
 
     `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
     is one of them; what it knew before a restart is there once it was told to `load`. `scores`
-    follow the facts.
+    follow the facts. `afterwards` is the same for who makes one pass: it asks about everybody.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
     changed, None when it is not to be told.
     """
@@ -71,6 +71,7 @@ class Wired:
     store: SqlStore
     facts: Collecting
     scores: Scorekeeper
+    afterwards: Listener
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
     refresher: Refresher | None = None
@@ -396,9 +397,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     async def score(board: FactBoard) -> None:
         await scores.evaluate(board.latest)
 
-    async def collect(done: Pass) -> None:
+    async def collect(done: Pass, *, whole: bool = False) -> None:
         scores.catalog = done.record.catalog
-        await facts.after_pass(done.record.catalog, done.memory, done.observations)
+        await facts.after_pass(done.record.catalog, done.memory, done.observations, whole=whole)
 
     async def score_only(done: Pass) -> None:
         scores.catalog = done.record.catalog
@@ -406,12 +407,14 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 
     facts.heard = score
     listeners: tuple[Listener, ...] = (collect if settings.ox.collect else score_only,)
+    afterwards = partial(collect, whole=True) if settings.ox.collect else score_only
     try:
         if settings.ox.publish:
             await scores.load()  # else one pass would publish the entities without their scores
         async with _gatekeeper(settings) as gate:
             yield Wired(
-                stages, mappings, store, facts, scores, listeners, gate, refresher(settings)
+                *(stages, mappings, store, facts, scores, afterwards, listeners),
+                *(gate, refresher(settings)),
             )
     finally:
         for collector in asked:

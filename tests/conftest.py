@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long a machine takes is nothing that a law says.
+settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 # Folders and names whose tests start servers or processes, or wait for something to time out.
 REAL_FOLDERS = (

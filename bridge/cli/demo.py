@@ -12,6 +12,7 @@ import click
 from pydantic import SecretStr
 from rich.console import Console
 
+from bridge.cli.afterwards import facts_and_scores, scored
 from bridge.cli.serve import serving, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
@@ -48,8 +49,9 @@ def demo(ctx: click.Context, once: bool, port: int, to: Path) -> None:
     if not once:
         asyncio.run(_serve(port, to))
         return
-    report = asyncio.run(_once(to))
+    report, said, source = asyncio.run(_once(to))
     show_report(Console(), report)
+    click.echo(said)
     click.echo(f"\nThe catalog lies in {to}/")
     click.echo(f"  {to}/index.yaml      the address that goes into Backstage")
     click.echo(f"  {to}/entities/       the entities, in shards")
@@ -57,7 +59,9 @@ def demo(ctx: click.Context, once: bool, port: int, to: Path) -> None:
     click.echo(f"  {to}/services.csv    one line a service")
     click.echo(
         "\nNext: `fester demo` serves it on http://127.0.0.1:8080/ ; or ask why a service is "
-        f"missing:\n  fester explain --store {_store(to)} SERVICE"
+        "missing, or how all of them score:\n"
+        f"  fester explain --store {_store(to)} SERVICE\n"
+        f"  fester score --store {_store(to)} --from {source}"
     )
     ctx.exit(1 if report.outcome.exit_code == 1 else 0)
 
@@ -90,10 +94,13 @@ async def _sandbox() -> AsyncIterator[str]:
         yield url
 
 
-async def _once(to: Path) -> Report:
+async def _once(to: Path) -> tuple[Report, str, str]:
+    """The pass's account, how many services were scored after it, and the source's name."""
     async with _sandbox() as url, wired(_settings(url, 0, to)) as parts:
         with progress_of_pass() as progress:
-            return (await run_pass(parts.stages, Wish(progress=progress))).record.report
+            done = await run_pass(parts.stages, Wish(progress=progress))
+            await facts_and_scores(parts, done, progress)
+        return done.record.report, scored(parts), parts.stages.scraper.name
 
 
 async def _serve(port: int, to: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bridge.cli.afterwards import facts_and_scores, scored
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
 from bridge.model.runs import Outcome, Report, changed_in
@@ -39,31 +41,43 @@ def run(
     incremental: bool,
     **flags: Any,
 ) -> None:
-    """Make one pass: scrape, translate, merge, validate, publish.
+    """Make one pass: scrape, translate, merge, validate, publish. Then collect facts and score.
 
     Exit code 0: complete. 1: failed, nothing published. 2: configuration to fix. 3: published,
-    but something could not be read (what was known of it is kept).
+    but something could not be read (what was known of it is kept). Facts and scores change none
+    of these.
     """
     settings = settings_from(flags, config=config, need=("from", "to"))
-    account = asyncio.run(_one_pass(settings, dry_run, accept_removals, incremental))
-    if report is not None:
-        write_report(report, account)
-    show_report(Console(), account)
+
+    def told(account: Report) -> None:
+        if report is not None:
+            write_report(report, account)
+        show_report(Console(), account)
+
+    wish = Wish(dry_run=dry_run, accept_removals=accept_removals)
+    account = asyncio.run(_one_pass(settings, wish, incremental, told))
     if dry_run:
         click.echo("dry run: nothing was written")
     ctx.exit(account.outcome.exit_code)
 
 
 async def _one_pass(
-    settings: Settings, dry_run: bool, accept_removals: bool, incremental: bool
+    settings: Settings, wish: Wish, incremental: bool, told: Callable[[Report], None]
 ) -> Report:
+    """The pass's account, which `told` hears before facts are collected."""
     async with wired(settings) as parts:
+        passes = Passes(parts.stages, settings.full_every)
+        wish = await passes.next_pass(wish) if incremental else wish
         with progress_of_pass() as progress:
-            wish = Wish(dry_run=dry_run, accept_removals=accept_removals, progress=progress)
-            passes = Passes(parts.stages, settings.full_every)
-            wish = await passes.next_pass(wish) if incremental else wish
-            done = await passes.run(wish)
-        return await _told(parts.refresher, done, dry_run)
+            done = await passes.run(replace(wish, progress=progress))
+        account = await _told(parts.refresher, done, wish.dry_run)
+        told(account)
+        if not wish.dry_run and account.outcome is not Outcome.FAILED:
+            with progress_of_pass() as progress:
+                await facts_and_scores(parts, done, progress)
+            if said := scored(parts):
+                click.echo(f"{said}: `fester score` shows them")
+        return account
 
 
 async def _told(refresher: Refresher | None, done: Pass, dry_run: bool) -> Report:

@@ -43,7 +43,7 @@ _COLOURS = {
 def score(
     ref: str | None, rollup: str | None, as_json: bool, config: Path | None, **flags: Any
 ) -> None:
-    """Show the scores that `fester serve` made last: of REF, of roll-ups, or of every service.
+    """Show the latest scores: of REF, of roll-ups, or of every service.
 
     REF is a component's name or a reference such as component:default/name; with --rollup, the
     name of a roll-up.
@@ -70,7 +70,8 @@ async def _read(settings: Settings) -> tuple[Scoreboard, Rubric]:
         await reading.close()
     if board is None:
         raise FesterError(
-            f"nothing of {reading.name} was scored yet; `fester serve` scores after each pass"
+            f"nothing of {reading.name} was scored yet; `fester run` and `fester serve` score "
+            "after each pass"
         )
     return board, expected
 

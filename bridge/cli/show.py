@@ -25,9 +25,11 @@ _STAGES = {
     "process": "making the catalog",
     "publish": "publishing",
     "remember": "saving what is known",
+    "collect": "collecting facts",
 }
 _SHOWN = 40
-_EVERY = 500  # projects between two plain progress lines
+_COUNTED = {"project": "projects read", "collect": "readings of facts"}
+_EVERY = 500  # of these between two plain progress lines
 
 
 def plain(text: str) -> str:
@@ -109,7 +111,7 @@ def progress_of_pass() -> Iterator[Callable[[str, int], None]]:
         task = bar.add_task("reading projects", total=None)
 
         def listen(stage: str, done: int) -> None:
-            count = f" {done:,}" if stage == "project" else ""
+            count = f" {done:,}" if stage in _COUNTED else ""
             bar.update(task, description=f"{_STAGES[stage]}{count}")
 
         yield listen
@@ -120,8 +122,8 @@ def _plain_progress() -> Callable[[str, int], None]:
 
     def listen(stage: str, done: int) -> None:
         nonlocal last
-        if stage == "project" and done >= last + _EVERY:
+        if stage in _COUNTED and done >= last + _EVERY:
             last = done
-            click.echo(f"{done} projects read", err=True)
+            click.echo(f"{done} {_COUNTED[stage]}", err=True)
 
     return listen

@@ -1,7 +1,8 @@
 """The step after each pass: who is due is asked, what they say is recorded and shown.
 
 One collector's failure never fails the others nor the pass: its facts become unknown, with the
-reason. Nothing here waits for a pass, and no pass waits for it.
+reason. One that is slow keeps nobody waiting: what the others said is told meanwhile. Nothing here
+waits for a pass, and no pass waits for it.
 """
 
 from __future__ import annotations
@@ -31,14 +32,21 @@ RETRY: Final = 24  # what is unknown is asked again after a part of the cadence
 PATIENCE: Final = 1800.0  # seconds that a collector may take for one round
 PRUNE: Final = 86_400.0
 LOOK: Final = 30.0  # seconds between two looks at what other replicas recorded
+MEANWHILE: Final = 30.0  # seconds after which new facts are told although a collector still works
 _RECORDED_AT_ONCE: Final = 500
 _SHOWN: Final = 300  # characters of somebody else's error
+_FLOOD: Final = 1_000  # readings that nobody asked for, beside one or two of each entity
+_TURN: Final = 50  # readings after which others have their turn
 
 Heard = Callable[[FactBoard], Awaitable[None]]
 
 
 async def nobody(board: FactBoard) -> None:
     """Whoever hears of new facts, when nobody does."""
+
+
+class _Flood(Exception):
+    """A collector gives more than anybody can have asked for."""
 
 
 class Collecting:
@@ -58,17 +66,20 @@ class Collecting:
         takes: Sequence[FactSchema] = (),
         heard: Heard = nobody,
         patience: float = PATIENCE,
+        meanwhile: float = MEANWHILE,
     ) -> None:
         self._source = source
         self._collectors = tuple(collectors)
         self._store = store
         self._clock = clock
         self._patience = patience
+        self._meanwhile = meanwhile
         self._takes = tuple(takes)
         self._entities: frozenset[Ref] = frozenset()
         self._pruned: datetime | None = None
         self._newest: datetime | None = None  # of the readings that are shown
         self.heard = heard
+        self.recorded: Callable[[int], None] = lambda readings: None  # hears of each bunch
         schemas = (*(collector.schema for collector in collectors), *takes)
         self.board = FactBoard(schemas)
 
@@ -102,19 +113,48 @@ class Collecting:
             await self.load()
 
     async def after_pass(
-        self, catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
+        self,
+        catalog: Catalog,
+        memory: Memory,
+        observations: Mapping[int, Observation],
+        *,
+        whole: bool = False,
     ) -> None:
-        """Ask every collector about the entities that are due. Raises `StoreError`."""
+        """Ask every collector about the entities that are due. Raises `StoreError`.
+
+        A collector is asked about one batch; with `whole`, about one after the other until nobody
+        is due or its time is over, for who makes one pass and then ends.
+        """
         subjects = await asyncio.to_thread(subjects_of, catalog, memory, observations)
         self._entities = frozenset(subject.ref for subject in subjects)
         self._forget_others()
-        rounds = (self._round(collector, subjects) for collector in self._collectors)
-        results = await asyncio.gather(*rounds, return_exceptions=True)
-        await self.heard(self.board)
+        rounds = [
+            asyncio.create_task(self._round(collector, subjects, whole=whole))
+            for collector in self._collectors
+        ]
+        try:
+            await self._told_meanwhile(rounds)
+        finally:
+            for each in rounds:
+                each.cancel()
+            results = await asyncio.gather(*rounds, return_exceptions=True)
         await self._prune()
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def _told_meanwhile(self, rounds: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for all rounds; whoever listens hears at their end, and of news in between."""
+        told, waiting = self.board, set(rounds)
+        while waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=self._meanwhile)
+            if waiting and self.board is not told:
+                told = self.board
+                try:
+                    await self.heard(told)
+                except StoreError as error:  # the end of the rounds tries again
+                    log.error("New facts wait", action="facts_wait", error=str(error))
+        await self.heard(self.board)
 
     async def record(self, readings: Sequence[Reading]) -> None:
         """Keep and show readings, whoever made them. Raises `StoreError`."""
@@ -123,6 +163,7 @@ class Collecting:
             newest = max(reading.seen_at for reading in readings)
             self._newest = newest if self._newest is None else max(newest, self._newest)
             self._show(readings)
+            self.recorded(len(readings))
 
     async def push(self, body: Json) -> int:
         """Record what somebody pushed; gives how many readings that was.
@@ -140,24 +181,45 @@ class Collecting:
         """The history of an entity's facts. Raises `StoreError`."""
         return await self._store.facts_between(self._source, entity, retrievers, start, end)
 
-    async def _round(self, collector: FactCollector, subjects: Sequence[Subject]) -> None:
+    async def _round(
+        self, collector: FactCollector, subjects: Sequence[Subject], *, whole: bool
+    ) -> None:
         """One collector's work after one pass."""
+        schema, loop = collector.schema, asyncio.get_running_loop()
+        asked = await asyncio.to_thread(due, schema, subjects, self.board.latest, self._clock())
+        batch = schema.batch or len(asked)
+        until = loop.time() + self._patience
+        for start in range(0, len(asked) if whole else min(batch, len(asked)), batch or 1):
+            if loop.time() >= until:
+                log.warning(
+                    "There was no time to ask about every entity",
+                    action="facts_left",
+                    collector=schema.id,
+                    left=len(asked) - start,
+                )
+                return
+            await self._batch(collector, asked[start : start + batch], until)
+
+    async def _batch(
+        self, collector: FactCollector, asked: Sequence[Subject], until: float
+    ) -> None:
+        """Ask about these; of whom nothing was said because it failed, the facts are unknown."""
         schema = collector.schema
-        asked = due(schema, subjects, self.board.latest, self._clock())
-        if not asked:
-            return
         waiting = {subject.ref for subject in asked}
         failure = ""
+        bound = asyncio.timeout_at(until)
         try:
-            async with asyncio.timeout(self._patience):
+            async with bound:
                 await self._ask(collector, asked, waiting)
         except StoreError:
             raise
-        except TimeoutError:
-            failure = f"the collector did not end within {self._patience:.0f} s"
         except Exception as error:
-            log.exception("A collector failed", action="collector_failed", collector=schema.id)
-            failure = f"the collector failed: {type(error).__name__}: {error}"[:_SHOWN]
+            if isinstance(error, TimeoutError) and bound.expired():
+                failure = f"the collector did not end within {self._patience:.0f} s"
+                log.error("A collector hangs", action="collector_hangs", collector=schema.id)
+            else:
+                failure = f"the collector failed: {type(error).__name__}: {error}"[:_SHOWN]
+                log.exception("A collector failed", action="collector_failed", collector=schema.id)
         if failure:
             now = self._clock()
             lost = (
@@ -178,9 +240,15 @@ class Collecting:
         """Record what comes as it comes, so that a long round is not lost with its end."""
         held: list[Reading] = []
         given = cast(Any, collector.collect(asked))
+        taken = 0
         try:
             async with aclosing(given) as readings:
                 async for reading in readings:
+                    taken += 1
+                    if taken > _FLOOD + 2 * len(asked):
+                        raise _Flood(f"it gives readings without end ({taken:,} so far)")
+                    if taken % _TURN == 0:
+                        await asyncio.sleep(0)  # one that never waits must not stop all else
                     sound = conforming(collector.schema, reading, self._clock())
                     if sound is None or sound.entity not in waiting:
                         continue
@@ -220,7 +288,7 @@ def due(
     latest: Mapping[Ref, Mapping[str, Reading]],
     now: datetime,
 ) -> tuple[Subject, ...]:
-    """Those that a collector is to be asked about now, longest unseen first, within its batch."""
+    """Those that a collector is to be asked about now, longest unseen first."""
     ages: list[tuple[float, Ref, Subject]] = []
     for subject in subjects:
         if not matches(schema.entity_filter, subject.body):
@@ -235,4 +303,4 @@ def due(
         if age >= wait or (schema.with_crawl and subject.observation is not None):
             ages.append((-age, subject.ref, subject))
     ages.sort(key=lambda each: each[:2])
-    return tuple(subject for _, _, subject in ages[: schema.batch or None])
+    return tuple(subject for _, _, subject in ages)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
+from bridge.errors import StoreError
+from bridge.history.facts import SqlFactStore
 
 GOOD = """\
 version: 1
@@ -68,6 +71,33 @@ def test_run_publishes_a_folder_of_checkouts_and_reports(home: Path) -> None:
         "payments-api,Payments API,cashiers,tier_1,#cash"
         in (home / "out" / "services.csv").read_text()
     )
+
+
+def test_after_a_run_every_service_has_a_score(home: Path) -> None:
+    """Who runs Fester from cron has facts and scores too, and not only who serves."""
+    checkout(home, "payments", GOOD)
+    assert "fester run" in fester("score", "--from", "src").output
+    assert "scored" not in fester("run", "--from", "src", "--to", "out", "--dry-run").output
+    ran = fester("run", "--from", "src", "--to", "out")
+    assert "1 service scored, 1 without enough data" in ran.output
+    shown = fester("score", "payments-api", "--from", "src")
+    assert shown.exit_code == 0
+    assert re.search(r"dashboard-linked +pass", shown.output)
+
+
+def test_facts_that_cannot_be_kept_do_not_change_what_a_run_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise StoreError("the disk is full\x1b[31m")
+
+    checkout(home, "payments", GOOD)
+    monkeypatch.setattr(SqlFactStore, "record_facts", refused)
+    ran = fester("run", "--from", "src", "--to", "out")
+    assert ran.exit_code == 0, ran.output
+    assert "the pass stands, but its facts and scores are not whole: the disk is full" in ran.output
+    assert "\x1b" not in ran.output
+    assert (home / "out" / "index.yaml").exists()
 
 
 def test_a_second_run_writes_nothing(home: Path) -> None:
@@ -268,6 +298,9 @@ def test_demo_once_ends_with_a_published_catalog_and_says_where(home: Path) -> N
     assert (home / "fester-demo" / "index.yaml").exists()
     missing = fester("explain", "--store", "sqlite:///fester-demo/.fester.db", "crown-jewels")
     assert "permission" in missing.output
+    assert "33 services scored" in result.output
+    (shown,) = re.findall(r"fester (score --store .+)", result.output)
+    assert "engine-room" in fester(*shown.split()).output
 
 
 def test_version_and_help() -> None:

@@ -103,4 +103,4 @@ def test_what_is_not_there_says_what_to_do(filled: list[str]) -> None:
 
 def test_before_the_first_score_it_says_who_scores(options: list[str]) -> None:
     code, output = fester(*options)
-    assert (code, "`fester serve` scores after each pass" in output) == (1, True)
+    assert (code, "`fester serve` score after each pass" in output) == (1, True)

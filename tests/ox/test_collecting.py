@@ -128,6 +128,87 @@ async def test_one_that_hangs_is_given_up_and_what_it_said_is_kept(store: SqlFac
     assert "did not end within" in fact(step.board.latest[ref("b")]["mine"], "size").reason
 
 
+async def test_one_that_hangs_keeps_nobody_from_hearing_what_the_others_said(
+    store: SqlFactStore,
+) -> None:
+    clock, never = Clock(), asyncio.Event()
+    heard: asyncio.Queue[FactBoard] = asyncio.Queue()
+    hanging = Collector(clock, replace(SCHEMA, id="hanging"), say=lambda s: never)
+    step = collecting(store, clock, hanging, Collector(clock), heard=heard.put, meanwhile=0.01)
+    work = asyncio.create_task(step.after_pass(catalog("a"), Memory(), {}))
+    board = await heard.get()
+    assert board.latest[ref("a")].keys() == {"mine"}
+    never.set()
+    await work
+    assert (await heard.get()) is step.board
+    assert heard.empty()
+
+
+async def test_a_time_out_of_a_collectors_own_is_not_taken_for_ours(store: SqlFactStore) -> None:
+    clock = Clock()
+    step = collecting(store, clock, Collector(clock, say=lambda s: TimeoutError("socket")))
+    await step.after_pass(catalog("a"), Memory(), {})
+    assert fact(step.board.latest[ref("a")]["mine"], "size").reason == (
+        "the collector failed: TimeoutError: socket"
+    )
+
+
+async def test_one_that_gives_readings_without_end_is_stopped_and_others_have_their_turn(
+    store: SqlFactStore,
+) -> None:
+    clock = Clock()
+
+    class Flooding(Collector):
+        async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
+            self.asked.append([])
+            while True:  # it never waits for anything
+                self.asked[-1].append("again")
+                yield Reading(ref("nobody"), "flooding", "1.0.0", NOW, ())
+
+    flooding = Flooding(clock, replace(SCHEMA, id="flooding"))
+    seen: list[int] = []
+
+    def say(_: Subject) -> int:
+        seen.append(len(flooding.asked[-1]))
+        return 1
+
+    other = Collector(clock, say=say)
+    step = collecting(store, clock, flooding, other)
+    async with asyncio.timeout(30):
+        await step.after_pass(catalog("a"), Memory(), {})
+    assert told(step.board.latest[ref("a")]["mine"], "size") == 1
+    assert "without end" in fact(step.board.latest[ref("a")]["flooding"], "size").reason
+    assert seen < [len(flooding.asked[-1])]
+
+
+async def test_who_makes_one_pass_asks_about_everybody_batch_by_batch(store: SqlFactStore) -> None:
+    clock = Clock()
+    recorded: list[int] = []
+    collector = Collector(clock, replace(SCHEMA, batch=2))
+    silent = Collector(clock, replace(SCHEMA, id="silent"), say=partial(_said, _elsewhere()))
+    step = collecting(store, clock, collector, silent)
+    step.recorded = recorded.append
+    await step.after_pass(catalog("c", "b", "a"), Memory(), {}, whole=True)
+    assert collector.asked == [["a", "b"], ["c"]]
+    assert silent.asked == [["a", "b", "c"]]  # nobody is asked twice, whatever is said
+    assert recorded == [2, 1]
+
+
+async def test_when_the_time_is_over_who_was_not_asked_about_stays_as_it_was(
+    store: SqlFactStore,
+) -> None:
+    clock, never = Clock(), asyncio.Event()
+    hanging = Collector(clock, replace(SCHEMA, batch=1), say=lambda s: never)
+    step = collecting(store, clock, hanging, patience=0.05)
+    await step.after_pass(catalog("a", "b"), Memory(), {}, whole=True)
+    assert hanging.asked == [["a"]]
+    assert step.board.latest.keys() == {ref("a")}
+
+
+def _elsewhere() -> Reading:
+    return Reading(ref("elsewhere"), "silent", "1.0.0", NOW, ())
+
+
 @pytest.mark.parametrize(
     "value",
     ["1", True, 1.0, None, [1], 2**64],

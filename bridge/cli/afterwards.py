@@ -1,0 +1,50 @@
+"""What follows a pass that is made once: facts are collected, and services scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+import structlog
+
+from bridge.cli.show import plain
+from bridge.errors import FesterError
+from bridge.pipeline import Pass
+from bridge.wiring import Wired
+
+log = structlog.get_logger()
+
+
+async def facts_and_scores(parts: Wired, done: Pass, progress: Callable[[str, int], None]) -> None:
+    """Collect and score after `done` was published; says on stderr when that fails.
+
+    A catalog that was published stands whatever happens here: nothing is raised.
+    """
+    count = 0
+
+    def recorded(readings: int) -> None:
+        nonlocal count
+        count += readings
+        progress("collect", count)
+
+    parts.facts.recorded = recorded
+    progress("collect", 0)
+    try:
+        await parts.facts.load()
+        await parts.afterwards(done)
+    except Exception as error:
+        if not isinstance(error, FesterError):
+            log.exception("A step after the pass failed", action="after_pass_failed")
+        message = f"the pass stands, but its facts and scores are not whole: {error}"
+        click.echo(plain(message), err=True)
+
+
+def scored(parts: Wired) -> str:
+    """How many services have a score now, and how to see them; "" when nothing was scored."""
+    board = parts.scores.board
+    if board is None or not board.scores:
+        return ""
+    known = sum(score.sufficient for score in board.scores.values())
+    noun = "service" if len(board.scores) == 1 else "services"
+    unknown = len(board.scores) - known
+    return f"{len(board.scores)} {noun} scored, {unknown} without enough data"
