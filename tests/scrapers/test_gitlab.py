@@ -237,6 +237,17 @@ async def test_a_gitlab_that_lists_nothing_is_not_taken_for_one_where_all_was_de
     assert [gap.project_id for gap in crawled.gaps] == [None]
 
 
+async def test_a_group_that_lists_nothing_is_not_taken_for_one_where_all_was_deleted() -> None:
+    time = Time()
+    world = World(time.moment)
+    world.add_group("shop")
+    world.add_project("shop/api", hidden=True)
+    crawled = await crawl(world, time, group="shop")
+    assert [(gap.project_id, "any projects of shop" in gap.reason) for gap in crawled.gaps] == [
+        (None, True)
+    ]
+
+
 async def test_a_crawl_that_nobody_listens_to_any_more_ends() -> None:
     time = Time()
     async with running(SandboxGitLab(a_world(time), token=TOKEN)) as url:

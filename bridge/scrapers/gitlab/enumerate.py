@@ -145,6 +145,7 @@ class Enumeration:
 
     async def _whole_group(self) -> None:
         cursor: str | None = None
+        found_any = False
         for number in range(_CURSOR_PAGES):
             variables = {"group": self._group, "first": PER_PAGE, "after": cursor}
             try:
@@ -165,7 +166,10 @@ class Enumeration:
                 )
             for project in page.projects:
                 await self._emit(Listed(project))
+            found_any = found_any or bool(page.projects)
             if page.cursor is None:
+                if not found_any:  # as for a whole instance: that proves no deletion
+                    await self._lost(f"any projects of {self._group}", _NO_PROJECTS)
                 return
             if page.cursor == cursor:
                 await self._lost(f"projects of {self._group} after page {number}", _NO_PROGRESS)
