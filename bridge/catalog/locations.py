@@ -12,6 +12,7 @@ from hashlib import sha1
 from typing import Final
 from uuid import UUID, uuid5
 
+from bridge.catalog.conditions import operator_of
 from bridge.catalog.jsontext import js_text
 from bridge.errors import BadQuestion
 from bridge.model.entities import Body, CatalogEntity, Json, Ref, Shelf
@@ -78,13 +79,14 @@ def _matches(place: Place, query: Json) -> bool:
 
 
 def _fits(text: str, value: Json) -> bool:
-    if not isinstance(value, dict):
+    operator = operator_of(value)
+    if not operator:
         return text.upper() == js_text(value).upper()
-    if isinstance(value.get("$exists"), bool):
+    if operator == "$exists":
         return bool(value["$exists"])
-    if isinstance(value.get("$in"), list):
+    if operator == "$in":
         return any(text.upper() == js_text(each).upper() for each in value["$in"])
-    return "$contains" not in value and text.upper().startswith(value["$hasPrefix"].upper())
+    return operator == "$hasPrefix" and text.upper().startswith(value["$hasPrefix"].upper())
 
 
 def registered(public_url: str) -> Place:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from bridge.catalog.conditions import is_primitive, operator_of
 from bridge.catalog.index import Index
 from bridge.catalog.jsontext import dumped, js_text
 from bridge.errors import BadQuestion
@@ -95,7 +96,7 @@ def checked(query: Json) -> Json:
 
 def _check(query: Json, budget: _Budget, place: str, depth: int) -> None:
     budget.condition(depth)
-    if _is_primitive(query):
+    if is_primitive(query):
         _short(query, place)
         return
     if not isinstance(query, dict):
@@ -122,31 +123,23 @@ def _check(query: Json, budget: _Budget, place: str, depth: int) -> None:
 
 def _check_value(value: Json, budget: _Budget, place: str, depth: int) -> None:
     budget.condition(depth)
-    if _is_primitive(value):
+    if is_primitive(value):
         _short(value, place)
-    elif _operand(value, "$exists", bool):
         return
-    elif _operand(value, "$in", list) and all(_is_primitive(each) for each in value["$in"]):
+    operator = operator_of(value)
+    if operator == "$in":
         budget.values(len(value["$in"]))
         for each in value["$in"]:
             _short(each, place)
-    elif isinstance(value, dict) and "$contains" in value:
+    elif operator == "$contains":
         _check(value["$contains"], budget, f"{place}.$contains", depth + 1)
-    elif _operand(value, "$hasPrefix", str):
+    elif operator == "$hasPrefix":
         budget.condition(depth, _PREFIX)
         _short(value["$hasPrefix"], place)
-    else:
+    elif not operator:
         raise _invalid(
             place, "expected a plain value, $exists, $in, $hasPrefix, or $contains", value
         )
-
-
-def _operand(value: Json, operator: str, kind: type) -> bool:
-    return isinstance(value, dict) and isinstance(value.get(operator), kind)
-
-
-def _is_primitive(value: Json) -> bool:
-    return isinstance(value, str | int | float)  # bool is an int
 
 
 def _short(value: Json, place: str) -> None:
@@ -204,14 +197,15 @@ def matching(index: Index, query: Json) -> int:
 
 
 def _field(index: Index, key: str, value: Json) -> int:
-    if not isinstance(value, dict):
+    operator = operator_of(value)
+    if not operator:
         return index.equal(key, (js_text(value).lower(),))
-    if isinstance(value.get("$exists"), bool):
+    if operator == "$exists":
         having = index.having(key)
         return having if value["$exists"] else index.everything ^ having
-    if isinstance(value.get("$in"), list):
+    if operator == "$in":
         return index.equal(key, (js_text(each).lower() for each in value["$in"]))
-    if "$contains" in value:
+    if operator == "$contains":
         return _containing(index, key, value["$contains"])
     return index.prefixed(key, value["$hasPrefix"].lower())
 

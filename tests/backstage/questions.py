@@ -93,6 +93,9 @@ PREDICATES: dict[str, Any] = {
             }
         }
     },
+    "prefix beside a wrong operand": {"kind": {"$in": [{}], "$hasPrefix": "comp"}},
+    "contains beside a wrong operand": {"metadata.tags": {"$in": [{}], "$contains": "java"}},
+    "two operators with operands": {"kind": {"$hasPrefix": "x", "$in": ["api"]}},
     "all": {"$all": [{"kind": "component"}, {"spec.system": {"$exists": True}}]},
     "all of nothing": {"$all": []},
     "any": {"$any": [{"kind": "user"}, {"kind": "group"}]},
@@ -143,6 +146,7 @@ TERMS: dict[str, dict[str, Any]] = {
         "fields": ["metadata.title", "spec.profile.displayName"],
     },
     "with spaces around": {"term": "  boat 1 ", "fields": ["metadata.title"]},
+    "with a wildcard": {"term": "50%", "fields": ["metadata.title"]},
     "in a list": {"term": "jav", "fields": ["metadata.tags"]},
     "umlauts": {"term": "äö", "fields": ["metadata.title"]},
     "found nowhere": {"term": "submarine", "fields": ["metadata.title"]},
