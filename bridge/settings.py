@@ -459,9 +459,11 @@ def _from_variables(
         if _field_of(Settings, path[0]) is None or path[0] in SECRETS:
             problems.append(_unknown(name, path[0], f"variable {name}"))
             continue
-        below = tree
+        below: Any = tree
         for key in path[:-1]:
-            below = below.setdefault(key, {})
+            below = below.setdefault(key, {}) if isinstance(below, dict) else below
+        if not isinstance(below, dict):  # FESTER_GUARD=x beside FESTER_GUARD__SHARE
+            continue  # the shorter one is a problem by itself
         below[path[-1]] = environment[name]
         places[path] = f"variable {name}"
     return tree

@@ -37,6 +37,12 @@ def test_sections_merge_between_file_and_variables(tmp_path: Path) -> None:
     assert settings.gitlab.exclude == ("a/**", "b")
 
 
+def test_a_variable_for_a_whole_section_is_a_problem_and_no_crash() -> None:
+    environment = {"FESTER_GUARD": "x", "FESTER_GUARD__SHARE": "0.5"}
+    with pytest.raises(ConfigurationError, match="variable FESTER_GUARD"):
+        load_settings({}, environment=environment)
+
+
 def test_all_problems_come_at_once_each_with_its_place(tmp_path: Path) -> None:
     config = write(tmp_path, "form: x\nevery: soon\ngitlab:\n  page_sise: 3\n  concurrency: 0\n")
     with pytest.raises(ConfigurationError) as caught:
