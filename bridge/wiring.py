@@ -134,7 +134,13 @@ def _exporter(text: str) -> Exporter:
 def catalog_reader(settings: Settings) -> Reader:
     """What makes the read API's catalog, pass by pass."""
     placed = partial(shelves, prefix=settings.location_prefix, earlier=Rendered())
-    return Reader(placed, settings.public_url or f"http://{settings.host}:{settings.port}")
+    return Reader(placed, settings.public_url or own_url(settings, settings.port))
+
+
+def own_url(settings: Settings, port: int) -> str:
+    """The address that `serve` listens on; one of IPv6 stands in brackets (RFC 3986)."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
 
 
 def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ipaddress
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.typedefs import Middleware
+from yarl import URL
 
 from bridge.api.answers import error_response
 from bridge.errors import KeysUnavailable, TokenRefused
@@ -40,12 +43,14 @@ class Access:
     """Who may ask. Without a `gatekeeper` everybody may.
 
     `public` names first segments of paths that need no token ("catalog" opens `/catalog/…`),
-    `origins` the other origins whose pages may ask.
+    `origins` the other origins whose pages may ask. `names` are the hosts that a request may be
+    addressed to where nobody needs a token, besides addresses and localhost; None: any.
     """
 
     gatekeeper: Gatekeeper | None = None
     public: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
+    names: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,12 @@ def guard(access: Access) -> Middleware:
             pass
         elif access.gatekeeper is not None:
             refusal = await _judge(request, access.gatekeeper, scope)
+        elif access.names is not None and not _addressed(request.host, access.names):
+            message = (
+                "without `access` Fester answers to addresses and localhost alone; if a proxy "
+                "offers it by this name, set public_url"
+            )
+            refusal = error_response(request, 421, "NotAllowedError", message)
         elif scope is Scope.OPERATE and _foreign(request, access):
             message = "pages of other origins may change nothing here; access.origins lists some"
             refusal = error_response(request, 403, "NotAllowedError", message)
@@ -118,8 +129,24 @@ async def _judge(
     return None
 
 
+def _addressed(host: str, names: frozenset[str]) -> bool:
+    """Whether a Host header names us.
+
+    A stranger's page can have its own name lead to this machine (DNS rebinding), and is then of
+    our origin to the browser. The browser still says which name it was.
+    """
+    name = (URL.build(authority=host, scheme="http").host or "") if host else ""
+    if name == "localhost" or name.endswith(".localhost") or name in names:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _opened(request: web.Request, access: Access) -> bool:
-    first = request.path.split("/", 2)[1]
+    first = request.path.removeprefix("/").partition("/")[0]
     return request.method in _READING and first in access.public
 
 
@@ -160,7 +187,10 @@ def cross_origin(access: Access) -> Middleware:
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None:
-            return await handler(request)
+            response = await handler(request)
+            if access.origins:  # else a cache would give a page what it kept for a program
+                response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+            return response
         listed = origin in access.origins
         asks_first = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
         if request.method == hdrs.METH_OPTIONS and asks_first:
@@ -168,7 +198,7 @@ def cross_origin(access: Access) -> Middleware:
                 return error_response(
                     request, 403, "NotAllowedError", "this origin is not in access.origins"
                 )
-            response: web.StreamResponse = web.Response(status=204)
+            response = web.Response(status=204)
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = _METHODS
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _REQUEST_HEADERS
             response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = _PREFLIGHT_SECONDS
@@ -225,8 +255,9 @@ def answer_in_time(patience: Patience) -> Middleware:
         try:
             async with asyncio.timeout(patience.answer):
                 response = await handler(request)
-                await response.prepare(request)
-                await response.write_eof()
+                with suppress(ClientConnectionResetError):  # who is gone needs no answer
+                    await response.prepare(request)
+                    await response.write_eof()
                 return response
         except TimeoutError:
             if request.transport is not None:

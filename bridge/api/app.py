@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.api import catalog, metrics, pages, scores
@@ -47,6 +47,8 @@ MAX_REF = 512
 MAX_LINE = 40_000
 MAX_HEADERS = 100
 IDLE_SECONDS = 75.0  # longer than proxies keep their connections to us
+# What comes of strangers: no HTTP, a body that is not what its head says, a hasty departure.
+_NO_ERRORS = (HttpProcessingError, web.RequestPayloadError, ClientConnectionResetError)
 LINGERING_SECONDS = 2.0  # for the rest of a body that nobody reads
 
 
@@ -136,13 +138,11 @@ def app_runner(app: web.Application, *, idle: float = IDLE_SECONDS) -> web.AppRu
 
 
 def _http_log() -> logging.Logger:
-    """The server's own log. What a stranger sends that is no HTTP is no error of ours."""
+    """The server's own log, without what is no error of ours."""
     logger = logging.getLogger("bridge.http")
     if not logger.filters:
         logger.addFilter(
-            lambda record: (
-                not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-            )
+            lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NO_ERRORS))
         )
     return logger
 
@@ -153,6 +153,7 @@ async def _harden(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("Server", "Fester")  # and not the versions of what it is made of
     response.headers.setdefault(
         "Content-Security-Policy",
         "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; "
@@ -170,12 +171,24 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         if error.status < 400:
             raise
         name = "NotFoundError" if error.status == 404 else error.reason
-        return error_response(request, error.status, name, error.text or error.reason)
-    except Exception:
+        response = error_response(request, error.status, name, error.text or error.reason)
+        if hdrs.ALLOW in error.headers:
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
+    except web.RequestPayloadError:
+        message = "the body cannot be read as its headers say: Content-Encoding, Transfer-Encoding"
+        return error_response(request, 400, "InputError", message)
+    except Exception as error:
+        if isinstance(error, ConnectionError) and _gone(request):
+            raise ClientConnectionResetError("who asked is gone") from None
         log.exception("A request failed", action="request_failed", path=request.path)
         return error_response(
             request, 500, "InternalServerError", "Fester failed at this; its log says why"
         )
+
+
+def _gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 async def _catalog_root(request: web.Request) -> web.StreamResponse:

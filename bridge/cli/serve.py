@@ -15,6 +15,7 @@ from typing import Any
 import click
 from aiohttp import web
 from rich.console import Console
+from yarl import URL
 
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
@@ -30,13 +31,21 @@ from bridge.model.problems import Problem
 from bridge.model.runs import changed_in
 from bridge.passes import Passes
 from bridge.pipeline import Pass, Stages, Wish
-from bridge.ports import Measured
+from bridge.ports import Gatekeeper, Measured
 from bridge.processors.validation import entity_faults
 from bridge.refreshing import Refresher
 from bridge.schedule import Audience, ended
 from bridge.service import Service
 from bridge.settings import Settings, signing_key
-from bridge.wiring import Wired, catalog_reader, gitlab_options, remapped, utc_now, wired
+from bridge.wiring import (
+    Wired,
+    catalog_reader,
+    gitlab_options,
+    own_url,
+    remapped,
+    utc_now,
+    wired,
+)
 
 
 @click.command()
@@ -85,6 +94,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def access_of(settings: Settings, gatekeeper: Gatekeeper | None) -> Access:
+    """Who may ask; on loopback, where nobody needs a token, only by a name that is ours."""
+    public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
+    names = None
+    if gatekeeper is None and is_loopback(settings.host):
+        names = frozenset(filter(None, (URL(settings.public_url).host,)))
+    return Access(gatekeeper, public, origins, names)
+
+
 async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:
     async with wired(settings) as parts, serving(parts, settings, wish, report) as url:
         click.echo(f"serving {url} (Ctrl-C ends it)")
@@ -125,14 +143,12 @@ async def _served(
     await parts.facts.load()
     await parts.scores.load()
     await service.catch_up()  # serve the last pass until the first new one ends
-    public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
-    access = Access(parts.gatekeeper, public, origins)
     app = make_app(
         live,
         clock=utc_now,
         webhooks=hooks,
         validate=entity_faults,
-        access=access,
+        access=access_of(settings, parts.gatekeeper),
         facts=parts.facts,
         checks=parts.scores,
         scored=parts.scores,
@@ -143,12 +159,13 @@ async def _served(
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         port = await _start(site, runner, settings)
-        live.reader.public_url = settings.public_url or f"http://{settings.host}:{port}"
+        own = own_url(settings, port)
+        live.reader.public_url = settings.public_url or own
         work = asyncio.create_task(service.run())
         facts = asyncio.create_task(parts.facts.follow())
         following = asyncio.create_task(parts.scores.follow())
         try:
-            yield f"http://{settings.host}:{port}/"
+            yield f"{own}/"
         finally:
             await ended(following)
             await ended(facts)

@@ -165,6 +165,44 @@ async def test_on_loopback_another_sites_page_changes_nothing(aiohttp_client: Ma
         assert (await client.get("/", headers=headers)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:1", 200),
+        ("[::1]:8080", 200),
+        ("192.0.2.7", 200),
+        ("localhost", 200),
+        ("fester.localhost:80", 200),
+        ("fester.example.com", 200),
+        ("evil.example:8080", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("user@evil.example", 421),
+        ("evil.example#localhost", 421),
+        ("[", 421),
+    ],
+)
+async def test_a_page_whose_name_leads_here_is_answered_by_none(
+    aiohttp_client: MakeClient, host: str, status: int
+) -> None:
+    """To the browser such a page is of our own origin (DNS rebinding)."""
+    client = await aiohttp_client(app(Access(names=frozenset({"fester.example.com"}))))
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    assert (await client.get("/", headers=headers)).status == status
+    assert (await client.post("/api/change", headers=headers)).status == status
+    assert (await client.get("/healthz", headers=headers)).status == 200
+
+
+async def test_what_a_cache_keeps_for_a_program_is_not_given_to_a_page(client: Client) -> None:
+    answer = await client.get("/", headers=bearer(READER))
+    assert answer.headers.getall("Vary") == ["Origin"]
+
+
+async def test_a_method_that_a_route_has_not_is_told_which_it_has(client: Client) -> None:
+    answer = await client.delete("/api/report", headers=bearer(OPERATOR))
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+
+
 async def test_a_long_body_is_refused(client: Client) -> None:
     answer = await client.post("/api/change", data=b"x" * (MAX_BODY + 1), headers=bearer(OPERATOR))
     assert answer.status == 413

@@ -138,6 +138,72 @@ async def test_a_head_that_is_too_large_or_none_is_refused(head: bytes) -> None:
         assert await healthy(port)
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+        (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+        (
+            b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: 7\r\nConnection: close\r\n\r\nno gzip",
+            b"400",
+        ),
+    ],
+    ids=["no path", "no proxy", "no gzip"],
+)
+async def test_what_is_odd_is_the_clients_error_and_none_of_ours(
+    sent: bytes, status: bytes, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving() as port, connected(port) as (reader, writer):
+        writer.write(sent)
+        answer = await reader.read()
+        assert answer.split(b" ", 2)[1] == status
+        assert b"Server: Fester\r\n" in answer
+        assert await healthy(port)
+    assert (caplog.text, capsys.readouterr().out) == ("", "")
+
+
+async def test_a_client_that_leaves_is_no_error(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before its answer, in the midst of it, and before its own body is sent."""
+    app, asked, left = _app(), asyncio.Event(), asyncio.Event()
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await left.wait()
+        return web.json_response({})
+
+    async def piecewise(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        asked.set()
+        await left.wait()
+        for _ in range(100):
+            await response.write(b"x" * 100_000)
+        return response
+
+    app.router.add_get("/late", late)
+    app.router.add_get("/piecewise", piecewise)
+    runner = app_runner(app)
+    async with running(runner) as port:
+        for head in (b"GET /late", b"GET /piecewise", b"POST /take"):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            length = b"Content-Length: 9\r\n" if head.startswith(b"POST") else b""
+            writer.write(head + b" HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n")
+            if not length:
+                await asked.wait()
+            writer.transport.abort()
+            while runner.server and any(c.transport for c in runner.server.connections):  # noqa: ASYNC110 — no event
+                await asyncio.sleep(0.001)
+            left.set()
+            while runner.server and runner.server.connections:  # noqa: ASYNC110 — no event
+                await asyncio.sleep(0.001)
+            asked.clear()
+            left.clear()
+    assert (caplog.text, capsys.readouterr().out) == ("", "")
+
+
 async def test_a_query_that_is_longer_than_any_good_one_is_refused() -> None:
     async with serving() as port, ClientSession() as session:
         url = f"http://127.0.0.1:{port}/api/explain?ref={'x' * MAX_QUERY}"

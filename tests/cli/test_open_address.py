@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bridge.access.gate import Gate
+from bridge.access.static_tokens import StaticTokens
 from bridge.cli import main
-from bridge.cli.serve import is_loopback, refuse_open_address
+from bridge.cli.serve import access_of, is_loopback, refuse_open_address
 from bridge.errors import ConfigurationError
 from bridge.settings import Settings
+from bridge.wiring import catalog_reader, own_url
 
 ACCESS = {"tokens": [{"name": "ci", "sha256": "0" * 64}]}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
-def test_an_address_that_others_reach_needs_access_or_open(host: str, tmp_path: Path) -> None:
+def test_an_address_that_others_reach_needs_access_or_open(host: str) -> None:
     settings = Settings.model_validate({"host": host})
     with pytest.raises(ConfigurationError, match="fester token"):
         refuse_open_address(settings, False)
@@ -26,6 +29,28 @@ def test_an_address_that_others_reach_needs_access_or_open(host: str, tmp_path: 
 def test_loopback_is_open(host: str) -> None:
     assert is_loopback(host)
     refuse_open_address(Settings.model_validate({"host": host}), False)
+
+
+def test_where_nobody_needs_a_token_only_our_own_names_are_answered() -> None:
+    """`--open` says that everybody may ask, by whatever name."""
+
+    def names(**more: str) -> frozenset[str] | None:
+        return access_of(Settings.model_validate(more), None).names
+
+    assert names() == frozenset()
+    assert names(public_url="https://fester.example.com/x") == frozenset({"fester.example.com"})
+    assert names(host="0.0.0.0", public_url="https://fester.example.com") is None
+    gate = Gate(StaticTokens(()))
+    assert access_of(Settings.model_validate({"access": ACCESS}), gate).names is None
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("::1", "http://[::1]:80"), ("127.0.0.1", "http://127.0.0.1:80")]
+)
+def test_an_address_of_ipv6_stands_in_brackets(host: str, url: str) -> None:
+    settings = Settings.model_validate({"host": host, "port": 80})
+    assert own_url(settings, 80) == url
+    assert catalog_reader(settings).public_url == url
 
 
 def test_open_and_access_contradict_each_other() -> None:
