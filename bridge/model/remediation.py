@@ -133,7 +133,7 @@ class SeenIssue:
     description: str = ""
     labels: tuple[str, ...] = ()
     closed_at: datetime | None = None
-    closed_by_us: bool = False
+    closed_by_us: bool | None = None  # None: GitLab does not say who closed it
     due: date | None = None
 
 
@@ -142,13 +142,15 @@ class Listing:
     """All issues that carry our label; with `failure`, what is missing means nothing.
 
     `deleted` are issues of ours that GitLab says are no more (404), by project and iid;
-    `doubtful` are projects of which something known could not be read, and why.
+    `doubtful` are projects of which something known could not be read, and why; `unseen` are
+    those of them that GitLab does not show at all.
     """
 
     issues: tuple[SeenIssue, ...] = ()
     failure: str = ""
     deleted: frozenset[tuple[int, int]] = frozenset()
     doubtful: Mapping[int, str] = field(default_factory=dict)
+    unseen: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

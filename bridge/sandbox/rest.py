@@ -326,6 +326,8 @@ def project_json(
         "created_at": stamp(project.created_at),
         "default_branch": None if project.repository == "empty" else project.default_branch,
         "topics": list(project.topics),
+        "issues_enabled": project.issues_enabled,
+        "issues_access_level": "enabled" if project.issues_enabled else "disabled",
         "web_url": f"{base}/{project.path}",
         "http_url_to_repo": f"{base}/{project.path}.git",
         "last_activity_at": stamp(project.last_activity_at),

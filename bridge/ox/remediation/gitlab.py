@@ -35,7 +35,8 @@ from bridge.ox.remediation.wording import obeyed_by_nobody, plain
 
 THREADS = 4
 TIMEOUT = 30.0
-LOOKED_FOR = 50  # issues missing from a listing that are asked for one by one
+LOOKED_FOR = 500  # issues missing from a listing that are asked for one by one
+AT_ONCE = 20  # of them; after the first that shows that the listing lies, no more are
 PAGE = 100
 # A listing that never ends must not fill the memory: 100,000 issues.
 PAGES = 1000
@@ -186,32 +187,57 @@ class GitLabIssues:
 
     async def _completed(self, issues: list[SeenIssue], missing: list[tuple[int, int]]) -> Listing:
         """What the listing left out: gone, without our label, unreadable; or the listing lies."""
-        deleted: set[tuple[int, int]] = set()
+        absent: set[tuple[int, int]] = set()
         doubtful: dict[int, str] = {}
-        left_out = 0
-        for project_id, iid in missing:
-            try:
-                seen, labels = await self._in_thread(self._get(project_id, iid))
-            except TrackerError as error:
-                if _status(error) == 404:
-                    deleted.add((project_id, iid))
+        for start in range(0, len(missing), AT_ONCE):
+            part = missing[start : start + AT_ONCE]
+            answers = await asyncio.gather(*(self._issue(*one) for one in part))
+            for (project_id, iid), answer in zip(part, answers, strict=True):
+                if isinstance(answer, SeenIssue):
+                    issues.append(answer)
+                elif _status(answer) == 404:
+                    absent.add((project_id, iid))
                 else:
-                    doubtful[project_id] = f"issue {iid} could not be read: {error}"
-                continue
-            issues.append(seen)
-            left_out += self._label in labels
-        failure = f"it left out {left_out} issues that are there" if left_out else ""
-        return Listing(tuple(issues), failure, frozenset(deleted), doubtful)
+                    doubtful[project_id] = f"issue {iid} could not be read: {answer}"
+            found = [answer for answer in answers if isinstance(answer, SeenIssue)]
+            left_out = sum(self._label in seen.labels for seen in found)
+            if left_out:
+                return Listing(tuple(issues), f"it left out {left_out} issues that are there")
+        unseen = await self._explain(sorted({number for number, _ in absent}), doubtful)
+        deleted = frozenset(one for one in absent if one[0] not in doubtful)
+        return Listing(tuple(issues), "", deleted, doubtful, unseen)
 
-    def _get(
-        self, project_id: int, iid: int
-    ) -> Callable[[gitlab.Gitlab], tuple[SeenIssue, tuple[str, ...]]]:
-        def get(client: gitlab.Gitlab) -> tuple[SeenIssue, tuple[str, ...]]:
+    async def _issue(self, project_id: int, iid: int) -> SeenIssue | TrackerError:
+        def get(client: gitlab.Gitlab) -> SeenIssue:
             found = client.projects.get(project_id, lazy=True).issues.get(iid)
-            seen = self._seen(found.attributes)
-            return seen, seen.labels
+            return self._seen(found.attributes)
 
-        return get
+        try:
+            return await self._in_thread(get)
+        except TrackerError as error:
+            return error
+
+    async def _explain(self, projects: list[int], doubtful: dict[int, str]) -> frozenset[int]:
+        """Why issues of these projects are not found, other than that somebody deleted them.
+
+        GitLab answers 404 also for a project that the token may not see, and where issues are
+        switched off. Gives the projects that are not shown at all.
+        """
+        answers = await asyncio.gather(
+            *(self._in_thread(_access(number)) for number in projects), return_exceptions=True
+        )
+        unseen: set[int] = set()
+        for number, answer in zip(projects, answers, strict=True):
+            if isinstance(answer, TrackerError):
+                doubtful[number] = f"the project could not be read: {answer}"
+                if _status(answer) == 404:
+                    doubtful[number] = "GitLab does not show the project (any more)"
+                    unseen.add(number)
+            elif isinstance(answer, BaseException):
+                raise answer
+            elif answer:
+                doubtful[number] = answer
+        return frozenset(unseen)
 
     async def _assignee(self, issue: NewIssue) -> int:
         """The member's id; 0 when nobody is to be assigned or the name is no member's."""
@@ -247,7 +273,7 @@ class GitLabIssues:
             description=str(row.get("description") or ""),
             labels=tuple(str(label) for label in row.get("labels") or ()),
             closed_at=_moment(row.get("closed_at")),
-            closed_by_us=bool(self._bot) and closer.get("id") == self._bot,
+            closed_by_us=closer.get("id") == self._bot if self._bot and closer else None,
             due=date.fromisoformat(row["due_date"]) if row.get("due_date") else None,
         )
 
@@ -262,6 +288,22 @@ class GitLabIssues:
             yield client
         finally:
             self._clients.put_nowait(client)
+
+
+def _access(project_id: int) -> Callable[[gitlab.Gitlab], str]:
+    """Asks why the token might not see a project's issues; "" when it should."""
+
+    def look(client: gitlab.Gitlab) -> str:
+        project = client.projects.get(project_id).attributes
+        level = project.get("issues_access_level", "enabled")
+        if level == "disabled" or project.get("issues_enabled") is False:
+            return "issues are switched off"
+        mine = project.get("permissions") or {}
+        if level == "private" and not (mine.get("project_access") or mine.get("group_access")):
+            return "only members see its issues, and the token's user is none"
+        return ""
+
+    return look
 
 
 def _every(source: Any, asked: dict[str, Any]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from bridge.model.remediation import IssueKey
 
 BEGIN = re.compile(r"<!-- ox:v1 ([0-9a-f]{24}) ([0-9a-f]{16}) -->")
 END = "<!-- /ox:v1 -->"
+_OURS = re.compile(r"<!--(?=\s*/?ox:v1)")
 
 
 def key_hash(key: IssueKey) -> str:
@@ -22,8 +23,9 @@ def digest_of(*parts: str) -> str:
 
 
 def marked(key: IssueKey, digest: str, text: str) -> str:
-    """Our text between its markers."""
-    return f"<!-- ox:v1 {key_hash(key)} {digest} -->\n{text.strip()}\n{END}"
+    """Our text between its markers; what looks like one inside of it is none any more."""
+    inside = _OURS.sub("<!\u200b--", text.strip())
+    return f"<!-- ox:v1 {key_hash(key)} {digest} -->\n{inside}\n{END}"
 
 
 def read_marker(description: str) -> tuple[str, str] | None:

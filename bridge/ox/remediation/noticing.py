@@ -108,7 +108,8 @@ def _compared(
         return _compared(known, seen, habits, now)[0], ActionKind.ADOPT
     waived_until = _waiver_end(known, seen, habits, now)
     known = replace(known, waived_until=waived_until)
-    if waived_until is not None and waived_until > now:
+    waived = waived_until is not None and waived_until > now
+    if waived_until is not None and waived and not _done_with(known, seen):
         return _waived(known, seen, waived_until, now), ActionKind.WAIVE
     if seen.opened:
         return _open(known, now), ActionKind.SETTLE
@@ -117,7 +118,7 @@ def _compared(
 
 def _open(case: Case, now: datetime) -> Case:
     if case.status is CaseStatus.OPENED:
-        return replace(case, intent="") if case.intent == "reopen" else case
+        return replace(case, intent="")  # a write that was lost does not explain what comes later
     ours = case.intent in ("reopen", "close") or case.status is CaseStatus.WAIVED
     return replace(
         case,
@@ -135,7 +136,7 @@ def _closed(case: Case, seen: SeenIssue, habits: Habits, now: datetime) -> tuple
     if case.status in (CaseStatus.FIXED, CaseStatus.SNOOZED):
         return replace(case, intent=""), ActionKind.SETTLE
     at = seen.closed_at or now
-    if seen.closed_by_us or case.intent == "close":
+    if _closed_by_us(case, seen):
         return (
             replace(case, status=CaseStatus.FIXED, since=at, intent="", until=None, kept=False),
             ActionKind.SETTLE,
@@ -155,6 +156,16 @@ def _closed(case: Case, seen: SeenIssue, habits: Habits, now: datetime) -> tuple
         ),
         ActionKind.SNOOZE,
     )
+
+
+def _closed_by_us(case: Case, seen: SeenIssue) -> bool:
+    """What GitLab says of who closed it; only where it says nothing, what we meant to do."""
+    return case.intent == "close" if seen.closed_by_us is None else seen.closed_by_us
+
+
+def _done_with(case: Case, seen: SeenIssue) -> bool:
+    """Whether it was closed because it passes: then a label on it waives only what may come."""
+    return not seen.opened and (case.status is CaseStatus.FIXED or _closed_by_us(case, seen))
 
 
 def _deleted(case: Case, habits: Habits, now: datetime) -> Case:

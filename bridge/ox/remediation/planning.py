@@ -53,7 +53,8 @@ class Situation:
     """Everything that a plan is made from.
 
     `doubt` says why the listing cannot be trusted ("" when it can); `paused` are checks in doubt.
-    `baseline` asks to open issues also for what failed before Ox first looked.
+    `baseline` asks to open issues also for what failed before Ox first looked. `snoozed` are
+    those that a person was just seen to have closed or deleted.
     """
 
     board: Scoreboard
@@ -68,9 +69,9 @@ class Situation:
     habits: Habits = field(default_factory=Habits)
     per_run: int = 20
     doubt: str = ""
-    doubtful: Mapping[int, str] = field(default_factory=dict)
     paused: Collection[str] = ()
     baseline: bool = False
+    snoozed: Collection[IssueKey] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,12 @@ def plan(situation: Situation) -> Planned:
     for ref in sorted(situation.places):
         planner.service(ref)
     planner.leftovers()
-    upkeep = [_postponed(action, situation.doubt) for action in planner.upkeep]
+    upkeep = [_postponed(action, planner.hindrance(action.key)) for action in planner.upkeep]
     return Planned((*upkeep, *planner.within_caps()), planner.cases)
 
 
 def _postponed(action: Action, doubt: str) -> Action:
-    """The action itself; deferred if it writes while the listing is in doubt."""
+    """The action itself; deferred if it writes where the listing is in doubt."""
     if not doubt or not action.kind.writes:
         return action
     return replace(action, kind=ActionKind.DEFER, reason=doubt, case=None)
@@ -123,6 +124,9 @@ class _Planner:
     def leftovers(self) -> None:
         """Issues whose service, project or check is no longer what it was: nobody else will."""
         for key, case in list(self.cases.items()):
+            if key.project_id in self.s.shelf.listing.unseen and self._forgotten(key):
+                del self.cases[key]  # nobody will ever ask for it again, nor could anything be done
+                continue
             if case.status is not CaseStatus.OPENED or case.kept:
                 continue
             score = self.s.board.scores.get(key.entity)
@@ -141,6 +145,9 @@ class _Planner:
                 elif _listed(score, key.check):
                     self._close(case, "it is no gate any more and stands in the checklist")
 
+    def _forgotten(self, key: IssueKey) -> bool:
+        return key.entity not in self.s.board.scores and key.entity not in self.s.streaks
+
     def within_caps(self) -> list[Action]:
         """The wishes, most pressing first; what is above a cap is deferred with the reason."""
         actions: list[Action] = []
@@ -154,7 +161,7 @@ class _Planner:
         for _, action in sorted(self.wishes, key=lambda wish: wish[0]):
             place = self.s.places[action.key.entity]
             policy = self.s.policy(place)
-            reason = self._hindrance(action.key)
+            reason = self.hindrance(action.key)
             if not reason and opened[action.key.entity] >= policy.per_service:
                 reason = f"the service has {opened[action.key.entity]} open issues already"
             if not reason and by_policy[policy] >= policy.per_run:
@@ -171,8 +178,9 @@ class _Planner:
             actions.append(action)
         return actions
 
-    def _hindrance(self, key: IssueKey) -> str:
-        return self.s.doubt or self.s.doubtful.get(key.project_id, "")
+    def hindrance(self, key: IssueKey) -> str:
+        """Why nothing may be written there now."""
+        return self.s.doubt or self.s.shelf.listing.doubtful.get(key.project_id, "")
 
     def _issue(
         self,
@@ -194,8 +202,14 @@ class _Planner:
                 self.cases[key] = case
                 said = "an issue with our marker is there already"
                 self._note(ActionKind.ADOPT, case, place, said)
+        if case is not None and key in self.s.snoozed:
+            case = replace(
+                case, held=tuple(checks)
+            )  # who closed a list has seen enough of all of it
         if case is not None:
             case = self._released(case, streaks)
+        if case is not None and case.status is CaseStatus.FIXED and self._waived(case):
+            return
         if case is None or case.status in (CaseStatus.FIXED, CaseStatus.OPENING):
             self._wish(key, place, score, results, failing=failing, case=case)
         elif case.status is CaseStatus.SNOOZED:
@@ -222,11 +236,13 @@ class _Planner:
 
     def _released(self, case: Case, streaks: Mapping[str, Streak]) -> Case:
         """What has passed since a person closed the issue is no longer held against it."""
-        held = tuple(c for c in case.held if not _passed(streaks.get(c)))
-        if held != case.held:
-            case = replace(case, held=held)
-            self.cases[case.key] = case
-        return case
+        released = replace(case, held=tuple(c for c in case.held if not _passed(streaks.get(c))))
+        if released != self.cases.get(case.key):
+            self.cases[case.key] = released
+        return released
+
+    def _waived(self, case: Case) -> bool:
+        return case.waived_until is not None and case.waived_until > self.s.now
 
     def _wish(
         self,

@@ -149,9 +149,9 @@ class Remediator:
             habits=rules.habits,
             per_run=rules.per_run,
             doubt=doubt,
-            doubtful=listing.doubtful,
             paused=[pause.check for pause in observed.pauses],
             baseline=task.baseline,
+            snoozed={a.key for a in noticed if a.kind is ActionKind.SNOOZE},
         )
         planned = plan(situation)
         others = {key: case for key, case in before.cases.items() if not key.is_issue}

@@ -87,8 +87,24 @@ async def test_what_a_listing_leaves_out_is_looked_for(desk: Desk) -> None:
     assert sorted(seen.iid for seen in listing.issues) == [2, 3]
     desk.sandbox.use_faults(FaultPlan((FaultRule(Fault.CUT_SHORT, "rest-list"),)))
     assert "left out 1 issues" in (await desk.issues.listing([(1, 3)])).failure
-    many = [(1, number) for number in range(100, 200)]
-    assert "100 of 100" in (await desk.issues.listing(many)).failure
+    many = [(1, number) for number in range(100, 700)]
+    assert "600 of 600" in (await desk.issues.listing(many)).failure
+
+
+async def test_what_is_not_shown_is_not_deleted(desk: Desk) -> None:
+    """GitLab says 404 also for a project that it hides, and where issues are switched off."""
+    for number in (2, 3):
+        desk.world.add_project(f"a/c{number}")
+    for project in (1, 2, 3):
+        desk.world.issues.create(project, "x", BOT, labels=["ox"])
+    desk.world.projects[1].hidden = True
+    desk.world.projects[2].issues_enabled = False
+    listing = await desk.issues.listing([(1, 1), (2, 1), (3, 1)])
+    assert (listing.failure, listing.deleted, listing.unseen) == ("", frozenset(), {2})
+    assert listing.doubtful == {
+        2: "GitLab does not show the project (any more)",
+        3: "issues are switched off",
+    }
 
 
 async def test_one_unreadable_project_puts_only_itself_in_doubt(desk: Desk) -> None:

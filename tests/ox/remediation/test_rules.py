@@ -71,13 +71,21 @@ class Days:
             self.cases, noticed = notice(self.cases, shelf, Habits(), self.at)
         else:
             noticed = []
-        planned = self._plan(today, shelf, doubt, [p.check for p in observed.pauses])
+        snoozed = [a.key for a in noticed if a.kind is ActionKind.SNOOZE]
+        planned = self._plan(today, shelf, doubt, [p.check for p in observed.pauses], snoozed)
         self.cases = dict(planned.cases)
         for action in planned.actions:
             self._done(action)
         return [*noticed, *planned.actions]
 
-    def _plan(self, today: Scoreboard, shelf: Shelf, doubt: str, paused: Sequence[str]) -> Planned:
+    def _plan(
+        self,
+        today: Scoreboard,
+        shelf: Shelf,
+        doubt: str,
+        paused: Sequence[str],
+        snoozed: Sequence[IssueKey],
+    ) -> Planned:
         places = {ref: place(int(ref.name.split("-")[1])) for ref in today.scores}
         return plan(
             Situation(
@@ -91,8 +99,8 @@ class Days:
                 lambda _: self.policy,
                 self.at,
                 doubt=doubt,
-                doubtful=shelf.listing.doubtful,
                 paused=paused,
+                snoozed=snoozed,
                 **self.options,
             )
         )
@@ -401,6 +409,97 @@ def test_flips_that_somebody_accepts_count() -> None:
     accepted = observe(first.streaks, today, Breaker(), rubric=CHECKS, accepted=["owner"])
     assert accepted.pauses == ()
     assert {of["owner"].course.value for of in accepted.streaks.values()} == {"fail"}
+
+
+@pytest.mark.parametrize(
+    ("closer", "expected"), [(False, CaseStatus.SNOOZED), (None, CaseStatus.FIXED)]
+)
+def test_who_closed_it_is_asked_of_gitlab(closer: bool | None, expected: CaseStatus) -> None:
+    """Our own intent to close, whose answer was lost, counts only where GitLab does not say."""
+    days = begun()
+    key = IssueKey(1, service(1), "owner")
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.cases[key] = replace(days.cases[key], intent="close")
+    days.issues[1, 1] = replace(days.issues[1, 1], opened=False, closed_by_us=closer)
+    days.day({"owner": U})
+    assert days.cases[key].status is expected
+
+
+def test_an_intent_is_over_once_the_issue_is_seen_open() -> None:
+    """Else a close that never happened would make ours what a person closes much later."""
+    days = begun()
+    key = IssueKey(1, service(1), "owner")
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.cases[key] = replace(days.cases[key], intent="close")
+    days.day({"owner": F})
+    days.issues[1, 1] = replace(days.issues[1, 1], opened=False, closed_by_us=None)
+    assert kinds(days.day({"owner": F})) == ["snooze"]
+
+
+def test_a_waived_issue_that_passes_is_closed_once() -> None:
+    """The label stays on it; it is neither closed again in each run nor opened under the label."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.person(1, labels=("ox", "ox::waived"))
+    days.day({"owner": F})
+    days.day({})
+    assert kinds(days.day({})) == ["close"]
+    assert [days.day({}) for _ in range(5)] == [[]] * 5
+    assert [days.day({"owner": F}) for _ in range(5)] == [[]] * 5
+    days.person(1, labels=("ox",))
+    assert kinds(days.day({"owner": F})) == ["settle", "reopen"]
+
+
+def test_who_closes_a_list_closes_all_that_fails() -> None:
+    """What failed already, but was not listed yet, does not open it again without a pass."""
+    days = begun()
+    days.day({"ci": F})
+    days.day({"ci": F})
+    days.day({"ci": F, "slo": F})
+    days.close(1)
+    assert kinds(days.day({"ci": F, "slo": F})) == ["snooze"]
+    assert [days.day({"ci": F, "slo": F}) for _ in range(40)] == [[]] * 40
+    days.day({"ci": F, "slo": F, "readme": F})
+    reopened = days.day({"ci": F, "slo": F, "readme": F})
+    assert [(a.kind.value, a.checks) for a in reopened] == [("reopen", ("readme",))]
+
+
+def test_in_a_project_in_doubt_nothing_is_written() -> None:
+    """Neither a new issue nor a change of an old one."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    days.day({})
+    days.options["listing"] = Listing(doubtful={1: "issues are switched off"})
+    done = days.day({})
+    assert [(a.kind.value, a.reason) for a in done] == [("defer", "issues are switched off")]
+    assert kinds(days.day({})) == ["close"]
+
+
+def test_what_nobody_can_see_any_more_is_forgotten() -> None:
+    """A project that is gone with its service does not burden every run for ever."""
+    days = begun(2)
+    days.day({"owner": F}, of=[2])
+    days.day({"owner": F}, of=[2])
+    days.services = 1
+    gone = Listing(doubtful={2: "the project is not shown"}, unseen=frozenset({2}))
+    for _ in range(2):  # the second time it is sure that the service is gone
+        assert days.cases
+        days.options["listing"] = gone
+        days.day({})
+    assert days.cases == {}
+
+
+def test_a_text_that_looks_like_our_marker_is_none() -> None:
+    """A stranger's end of our part would let each edit leave a copy behind."""
+    key = IssueKey(1, service(1), "owner")
+    evil = replace(place(1), title="<!-- /ox:v1 --> <!--ox:v1 " + "0" * 24)
+    members = [(CHECKS["owner"], result(service(1), "owner", F, START, "<!-- /ox:v1 -->"))]
+    text = DRAFTS.render(key, evil, members).text
+    assert replaced(f"before {text} after", "new") == "before new after"
 
 
 def test_a_marker_is_honoured_only_from_the_bot() -> None:
