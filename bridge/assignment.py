@@ -119,8 +119,8 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
         habits=Habits(timedelta(seconds=wanted.snooze), wanted.waive_label),
         breaker=Breaker(wanted.breaker),
         label=wanted.label,
-        confidential=wanted.confidential,
         per_run=wanted.per_run,
+        settle=timedelta(seconds=wanted.settle),
     )
     # Of several groups there is no listing in one go: then everything that the token sees.
     one = "" if settings.gitlab.groups else scraper.name.removeprefix(scraper.base).strip("/")
@@ -178,7 +178,7 @@ def policy_of(settings: RemediationSettings, place: Place, apply: bool | None) -
     found = [name for name in settings.groups if path.startswith(f"{name.lower().strip('/')}/")]
     overall = settings.apply if apply is None else apply
     if not found:
-        return Policy("", overall, settings.per_service, settings.per_run)
+        return Policy("", overall, settings.per_service, settings.per_run, settings.confidential)
     name = max(found, key=len)
     group = settings.groups[name]
     return Policy(
@@ -186,6 +186,7 @@ def policy_of(settings: RemediationSettings, place: Place, apply: bool | None) -
         (overall if group.apply is None else group.apply) and apply is not False,
         settings.per_service if group.per_service is None else group.per_service,
         settings.per_run if group.per_run is None else group.per_run,
+        settings.confidential if group.confidential is None else group.confidential,
     )
 
 

@@ -124,6 +124,7 @@ class RemediationGroup(_Section):
     apply: bool | None = Field(None, description="whether actions are carried out there")
     per_service: int | None = Field(None, ge=0, le=100, description="open issues a service")
     per_run: int | None = Field(None, ge=0, le=1000, description="issues opened in a run there")
+    confidential: bool | None = Field(None, description="open confidential issues there")
 
 
 class OwnerContact(_Section):
@@ -144,6 +145,9 @@ class RemediationSettings(_Section):
     per_run: int = Field(20, ge=0, le=1000, description="issues opened in a run at most")
     snooze: Annotated[Duration, Field(ge=86_400)] = Field(
         30 * 86_400.0, description="quiet after a person closed an issue"
+    )
+    settle: Annotated[Duration, Field(ge=0, le=604_800)] = Field(
+        3_600.0, description="time between two looks at a check that count as two"
     )
     breaker: float = Field(0.1, ge=0, le=1, description="share of services that may flip at once")
     label: str = Field("ox", min_length=1, max_length=100, description="every issue's label")

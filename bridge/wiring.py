@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,16 +23,18 @@ from bridge.exporters.render import location_of, render_catalog, shelves
 from bridge.history import FactHistory, ScoreHistory, open_store
 from bridge.history.store import SqlStore
 from bridge.model.access import Scope
-from bridge.model.entities import Catalog
+from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard, FactSchema
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact
+from bridge.model.scores import Waiver
 from bridge.ox.collecting import Collecting
 from bridge.ox.gitlab import GitLabCollector
 from bridge.ox.gitlab_rest import GitLabRestCollector
 from bridge.ox.manifest import ManifestCollector
 from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.publishing import with_score_annotations
+from bridge.ox.remediation.noticing import labelled
 from bridge.ox.rubric import LoadedRubric, load_rubric
 from bridge.ox.rubric_file import RubricFile
 from bridge.ox.rubric_sources import schemas_for_rubrics
@@ -411,6 +413,11 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         scores.catalog = done.record.catalog
         await scores.evaluate(facts.board.latest)
 
+    async def waived_by_label() -> Mapping[Ref, Sequence[Waiver]]:
+        cases = await store.remediation.cases(stages.scraper.name)
+        return labelled(cases.values(), settings.remediation.waive_label, utc_now())
+
+    scores.given = waived_by_label
     facts.heard = score
     listeners: tuple[Listener, ...] = (collect if settings.ox.collect else score_only,)
     afterwards = partial(collect, whole=True) if settings.ox.collect else score_only

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 from bridge.model.entities import Body, CatalogEntity, Ref
 from bridge.model.facts import Reading
 from bridge.model.problems import Problem
-from bridge.model.scores import Score, Scoreboard
+from bridge.model.scores import Score, Scoreboard, Waiver
 from bridge.ox.rollups import rollups
 from bridge.ox.rubric import LoadedRubric
 from bridge.ox.scoring import judge, scored, sight
 from bridge.ox.waivers import waivers_of
 
 TIER: Final = "fester.dev/tier"
+NONE: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})
 _TIER: Final = re.compile(r"tier_([1-4])")
 
 
@@ -32,8 +34,10 @@ def evaluate(
     entities: Iterable[CatalogEntity],
     readings: Mapping[Ref, Mapping[str, Reading]],
     now: datetime,
+    given: Mapping[Ref, Sequence[Waiver]] = NONE,
 ) -> Scoreboard:
-    """The board at `now`. `readings` are the latest, by entity and retriever.
+    """The board at `now`. `readings` are the latest, by entity and retriever; `given` are waivers
+    from elsewhere than the rubric and the manifests.
 
     Entities of kinds that no check is for have no score.
     """
@@ -43,17 +47,22 @@ def evaluate(
     problems: list[Problem] = []
     for entity in every:
         if entity.ref.kind in kinds:
-            score, found = _score(loaded, entity, readings.get(entity.ref, {}), now)
+            latest, more = readings.get(entity.ref, {}), given.get(entity.ref, ())
+            score, found = _score(loaded, entity, latest, now, more)
             scores[entity.ref] = score
             problems += found
     return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), tuple(problems))
 
 
 def _score(
-    loaded: LoadedRubric, entity: CatalogEntity, readings: Mapping[str, Reading], now: datetime
+    loaded: LoadedRubric,
+    entity: CatalogEntity,
+    readings: Mapping[str, Reading],
+    now: datetime,
+    given: Sequence[Waiver],
 ) -> tuple[Score, list[Problem]]:
     rubric, tier = loaded.rubric, tier_of(entity.body)
-    waivers, problems = waivers_of(rubric, entity, now.astimezone(UTC).date())
+    waivers, problems = waivers_of(rubric, entity, now.astimezone(UTC).date(), given)
     seen = sight(entity.ref, tier or rubric.untiered, readings, loaded.cadences, now)
     results = [
         judge(loaded.conditions[check.id], check, seen, waivers.get(check.id))

@@ -24,6 +24,7 @@ from bridge.model.scores import (
     Scoreboard,
     ScoreChange,
     ScoreDay,
+    Waiver,
 )
 from bridge.ox.board import evaluate
 from bridge.ox.changes import score_change
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 LOOK: Final = 5.0  # seconds between two looks for a board that another replica saved
 
 Heard = Callable[[Scoreboard, Rubric], Awaitable[None]]
+Given = Callable[[], Awaitable[Mapping[Ref, Sequence[Waiver]]]]
 Latest = Mapping[Ref, Mapping[str, Reading]]
 
 
@@ -42,8 +44,16 @@ async def nobody(board: Scoreboard, rubric: Rubric) -> None:
     """Whoever hears of a new board, when nobody does."""
 
 
+async def no_waivers() -> Mapping[Ref, Sequence[Waiver]]:
+    """Where nobody waives but the rubric and the manifests."""
+    return {}
+
+
 class Scorekeeper:
-    """Holds the latest board; evaluates one at a time. `heard` is told of each board made here."""
+    """Holds the latest board; evaluates one at a time. `heard` is told of each board made here.
+
+    `given` is asked for the waivers that hold besides those of the rubric and the manifests.
+    """
 
     def __init__(
         self,
@@ -60,6 +70,7 @@ class Scorekeeper:
         self._board: Scoreboard | None = None
         self.catalog: Catalog | None = None
         self.heard: Heard = nobody
+        self.given: Given = no_waivers
 
     @property
     def board(self) -> Scoreboard | None:
@@ -112,8 +123,9 @@ class Scorekeeper:
             if catalog is None:
                 return
             loaded = await asyncio.to_thread(self._file.current)
+            given = await self.given()
             board = await asyncio.to_thread(
-                evaluate, loaded, catalog.entities, latest, self._clock()
+                evaluate, loaded, catalog.entities, latest, self._clock(), given
             )
             await self._store.record_scores(self._source, board, loaded.rubric)
             self._board = board

@@ -92,11 +92,11 @@ def judge(condition: Condition, check: Check, seen: Sight, waiver: Waiver | None
         state, reason = CheckState.NOT_APPLICABLE, f"not asked of tier {tier}"
     else:
         evidence = tuple(seen.evidence[name] for name in check.facts if name in seen.evidence)
-        if waiver is not None:
+        state, reason = _state(condition, seen)
+        # A label excuses what fails; that it passes meanwhile is good to know, and ends the issue.
+        if waiver is not None and not (waiver.by == "issue" and state.passed):
             until = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
             state, reason = CheckState.WAIVED, until
-        else:
-            state, reason = _state(condition, seen)
     if state is CheckState.FAIL:
         reason = check.how_to_fix
     waived = waiver if state is CheckState.WAIVED else None

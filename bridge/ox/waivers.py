@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Final
@@ -17,13 +17,16 @@ _REASON: Final = 500  # characters
 
 
 def waivers_of(
-    rubric: Rubric, entity: CatalogEntity, today: date
+    rubric: Rubric, entity: CatalogEntity, today: date, more: Sequence[Waiver] = ()
 ) -> tuple[dict[str, Waiver], list[Problem]]:
-    """The waivers that hold today, by check; and what is wrong with those of the manifest."""
+    """The waivers that hold today, by check; and what is wrong with those of the manifest.
+
+    `more` are those that were given elsewhere; the rubric's word and the manifest's come first.
+    """
     problems: list[Problem] = []
     found: dict[str, Waiver] = {}
     given = [waiver for waiver in rubric.waivers if fnmatchcase(str(entity.ref), waiver.entity)]
-    for waiver in (*given, *_of_manifest(rubric, entity, problems)):
+    for waiver in (*given, *_of_manifest(rubric, entity, problems), *more):
         if waiver.expires >= today:
             found.setdefault(waiver.check, waiver)
         elif waiver.by == "manifest":

@@ -11,8 +11,8 @@ import pytest
 
 from bridge.errors import StoreError
 from bridge.history import SqlStore, open_store
-from bridge.model.entities import Catalog
-from bridge.model.scores import Rubric, Scoreboard
+from bridge.model.entities import Catalog, Ref
+from bridge.model.scores import CheckState, Rubric, Scoreboard, Waiver
 from bridge.ox.publishing import with_score_annotations
 from bridge.ox.rubric_file import RubricFile
 from bridge.ox.scorekeeping import Scorekeeper
@@ -91,6 +91,28 @@ async def test_a_board_is_shown_survives_and_its_changes_are_told(
     assert [each.rollup.value for each in team] == [60, 100]
     (change,) = await again.changes([API.ref], start, end)
     assert [(each.check, each.points) for each in change.checks] == [("readme", 40)]
+
+
+async def test_a_label_waives_what_fails_and_hides_nothing_that_passes(
+    store: SqlStore, tmp_path: Path, clock: Clock
+) -> None:
+    """Waivers from elsewhere are asked for anew each time that is scored."""
+    scores = keeper(store, tmp_path, clock)
+    scores.catalog = Catalog((API,))
+    given = {
+        API.ref: [Waiver(check, "the label", NOW.date(), "issue") for check in ("readme", "owner")]
+    }
+
+    async def labels() -> dict[Ref, list[Waiver]]:
+        return given
+
+    scores.given = labels
+    for facts, state in ((POOR, CheckState.WAIVED), (GOOD, CheckState.PASS)):
+        await scores.evaluate(facts)
+        assert scores.results(API.ref)[0].state is state
+    given.clear()
+    await scores.evaluate(POOR)
+    assert scores.results(API.ref)[0].state is CheckState.FAIL
 
 
 async def test_a_replica_takes_over_the_board_that_another_saved(

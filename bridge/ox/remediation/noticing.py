@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
+from bridge.model.entities import Ref
 from bridge.model.remediation import (
+    CHECKLIST,
     Action,
     ActionKind,
     Case,
@@ -15,6 +17,7 @@ from bridge.model.remediation import (
     Listing,
     SeenIssue,
 )
+from bridge.model.scores import Waiver
 from bridge.ox.remediation.marker import key_hash, read_marker
 
 WAIVER_DAYS = 90
@@ -26,6 +29,21 @@ class Habits:
 
     snooze: timedelta = timedelta(days=30)
     waive_label: str = "ox::waived"
+
+
+def labelled(cases: Iterable[Case], label: str, now: datetime) -> dict[Ref, list[Waiver]]:
+    """The waivers that people gave by a label, for scoring: of what their issues list."""
+    found: dict[Ref, list[Waiver]] = {}
+    for case in cases:
+        until = case.waived_until
+        if until is None or until < now or not case.key.is_issue:
+            continue
+        checks = case.checks if case.key.check == CHECKLIST else (case.key.check,)
+        reason = f"the label {label} on {case.url or 'its issue'}"
+        day = until.astimezone(UTC).date()
+        given = [Waiver(check, reason, day, "issue") for check in checks]
+        found.setdefault(case.key.entity, []).extend(given)
+    return found
 
 
 class Shelf:

@@ -46,6 +46,7 @@ class Policy:
     applies: bool = False
     per_service: int = 3
     per_run: int = 20
+    confidential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +311,8 @@ class _Planner:
         if check not in self.s.checks:
             return False
         if result is not None and result.state is CheckState.WAIVED:
-            return False
+            # By a label it is this very issue that waives, so it stays.
+            return result.waiver is not None and result.waiver.by == "issue"
         if check in self.s.paused or streak is None:
             return True
         known = result is None or result.state.known or result.state is CheckState.NOT_APPLICABLE

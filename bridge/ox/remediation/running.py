@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -69,8 +70,8 @@ class Rules:
     habits: Habits = field(default_factory=Habits)
     breaker: Breaker = field(default_factory=Breaker)
     label: str = "ox"
-    confidential: bool = False
     per_run: int = 20
+    settle: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,15 @@ class Remediator:
     async def _run(self, task: Task, lease: str) -> RemediationRun:
         before = await self.store.load(self.source)
         now, rules = self.clock(), self.rules
-        observed = observe(
-            before.streaks, task.board, rules.breaker, rubric=task.checks, accepted=task.accepted
+        # In a thread: of ten thousand services both take seconds.
+        observed = await asyncio.to_thread(
+            observe,
+            before.streaks,
+            task.board,
+            rules.breaker,
+            rubric=task.checks,
+            accepted=task.accepted,
+            settle=rules.settle,
         )
         issues = {key: case for key, case in before.cases.items() if key.is_issue}
         known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
@@ -153,7 +161,7 @@ class Remediator:
             baseline=task.baseline,
             snoozed={a.key for a in noticed if a.kind is ActionKind.SNOOZE},
         )
-        planned = plan(situation)
+        planned = await asyncio.to_thread(plan, situation)
         others = {key: case for key, case in before.cases.items() if not key.is_issue}
         opened = sum(a.kind in (ActionKind.OPEN, ActionKind.REOPEN) for a in planned.actions)
         proposing = await self._proposing(task, others, rules.per_run - opened)
@@ -308,7 +316,7 @@ class _Hands:
             draft.text,
             (rules.label,),
             contact.assignee,
-            rules.confidential,
+            rules.policy(place).confidential,
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bridge.model.entities import Ref
 from bridge.model.remediation import Course, Pause, Streak
@@ -53,8 +53,9 @@ def observe(
     *,
     rubric: Collection[str],
     accepted: Collection[str] = (),
+    settle: timedelta = timedelta(0),
 ) -> Observed:
-    """Count `board` into `streaks`.
+    """Count `board` into `streaks`. Two looks count as two when `settle` lies between them.
 
     A paused check's streaks stay as they were, so that it stays paused until most services are
     back where they stood, or until somebody names it in `accepted`. `rubric` holds the ids of all
@@ -82,6 +83,7 @@ def observe(
                 before.get(check, Streak(baseline=check not in known_checks)),
                 now.get(check),
                 board.at,
+                settle,
             )
             for check in before.keys() | now.keys()
         }
@@ -119,14 +121,16 @@ def _pauses(
     ]
 
 
-def _advanced(streak: Streak, result: CheckResult | None, at: datetime) -> Streak:
+def _advanced(
+    streak: Streak, result: CheckResult | None, at: datetime, settle: timedelta
+) -> Streak:
     """One result more. None: the board does not speak of it any more."""
     course = Course.GONE if result is None else COURSES.get(result.state)
     seen = at if result is None else evidence_at(result, at)
     if course is None or (streak.evidence_at is not None and seen <= streak.evidence_at):
         return streak
     if course is streak.course:
-        if streak.sure:
+        if streak.sure or (streak.evidence_at is not None and seen - streak.evidence_at < settle):
             return streak  # nothing new; and nothing to write into the store
         count = streak.count + 1
     else:

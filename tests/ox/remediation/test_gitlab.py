@@ -100,7 +100,7 @@ async def test_what_is_not_shown_is_not_deleted(desk: Desk) -> None:
     desk.world.projects[1].hidden = True
     desk.world.projects[2].issues_enabled = False
     listing = await desk.issues.listing([(1, 1), (2, 1), (3, 1)])
-    assert (listing.failure, listing.deleted, listing.unseen) == ("", frozenset(), {2})
+    assert (listing.failure, listing.deleted, list(listing.unseen)) == ("", frozenset(), [2])
     assert listing.doubtful == {
         2: "GitLab does not show the project (any more)",
         3: "issues are switched off",

@@ -22,7 +22,7 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import CheckState, Scoreboard
 from bridge.ox.remediation.marker import digest_of, marked, read_marker, replaced
-from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
+from bridge.ox.remediation.noticing import Habits, Shelf, labelled, notice, suspicion
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
 from bridge.ox.remediation.streaks import Breaker, Streaks, observe
 from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
@@ -167,6 +167,18 @@ def test_the_same_evidence_seen_again_is_not_fresh() -> None:
     days.day({"owner": F})
     assert days.day({"owner": F}, fresh=False) == []
     assert kinds(days.day({"owner": F})) == ["open"]
+
+
+def test_two_looks_within_minutes_are_one() -> None:
+    """However often is scored: a hiccup that two passes see is no failure of two days."""
+    looks = [(0, P, 1), (1, F, 1), (2, F, 1), (60, F, 1), (61, F, 2), (62, P, 1), (63, F, 1)]
+    streaks: Streaks = {}
+    for minute, state, count in looks:
+        at = START + timedelta(minutes=minute)
+        scores = [score(service(1), [result(service(1), "owner", state, at)], at)]
+        today, hour = board(at, scores), timedelta(hours=1)
+        streaks = observe(streaks, today, Breaker(), rubric=CHECKS, settle=hour).streaks
+        assert streaks[service(1)]["owner"].count == count
 
 
 @pytest.mark.parametrize("state", [U, STALE])
@@ -351,6 +363,28 @@ def test_a_waiver_in_the_manifest_closes_with_its_reason() -> None:
     closed = days.day({"owner": WAIVED})
     assert [(a.kind.value, a.reason) for a in closed] == [("close", "owner is waived (because)")]
     assert kinds(days.day({"owner": F})) == ["reopen"]  # the waiver is over, as its giver knew
+
+
+def test_a_label_waives_for_the_score_and_keeps_its_issue() -> None:
+    """Scored as waived until its date; the issue neither closes for it nor is edited."""
+    days = begun()
+    days.day({"ci": F, "slo": F, "owner": F})
+    days.day({"ci": F, "slo": F, "owner": F})
+    days.person(2, labels=("ox", "ox::waived"), due=date(2026, 3, 12))
+    days.day({"ci": F, "slo": F, "owner": F})
+    given = labelled(days.cases.values(), "ox::waived", days.at)
+    assert [(w.check, w.expires, w.by) for w in given[service(1)]] == [
+        ("ci", date(2026, 3, 12), "issue"),
+        ("slo", date(2026, 3, 12), "issue"),
+    ]
+    waived = [
+        replace(result(service(1), w.check, WAIVED, days.at), waiver=w) for w in given[service(1)]
+    ]
+    others = [result(service(1), c, P, days.at) for c in CHECKS if c not in ("ci", "slo", "owner")]
+    failing = result(service(1), "owner", F, days.at)
+    today = board(days.at, [score(service(1), [*others, failing, *waived], days.at)])
+    assert days.act(today) == []
+    assert labelled(days.cases.values(), "ox::waived", days.at + timedelta(days=30)) == {}
 
 
 def test_what_no_longer_applies_is_closed() -> None:

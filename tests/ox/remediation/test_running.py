@@ -50,14 +50,12 @@ class Site:
     store: SqlStore
     issues: GitLabIssues
     policy: Policy = field(default_factory=lambda: Policy("", True))
-    confidential: bool = False
 
     @property
     def remediator(self) -> Remediator:
         rules = Rules(
             lambda _: self.policy,
             drafts(team=Contact("kim", "@corp/team")),
-            confidential=self.confidential,
         )
         return Remediator(
             "corp",
@@ -126,7 +124,7 @@ def outcomes(run: RemediationRun) -> list[tuple[str, Outcome]]:
 
 async def test_an_issue_comes_and_goes(site: Site) -> None:
     """With its label, assignee and mention; the run's account is in the store."""
-    site.confidential = True
+    site.policy = Policy("", True, confidential=True)
     await site.day(1)
     run = await site.day(1)
     assert outcomes(run) == [("open", Outcome.DONE)]
