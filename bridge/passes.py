@@ -18,7 +18,17 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.memory import Memory
 from bridge.model.scrape import ScrapeRequest
-from bridge.pipeline import Known, Pass, Scraped, Stages, Wish, conclude, load, scrape
+from bridge.pipeline import (
+    Known,
+    Pass,
+    Scraped,
+    Stages,
+    Wish,
+    conclude,
+    load,
+    overtaken_by_another,
+    scrape,
+)
 from bridge.recollection import gaps_to_retry, without_the_touched
 
 log = structlog.get_logger()
@@ -28,8 +38,12 @@ _TRIES = 3  # of a small pass that other passes overtook
 
 @dataclass(slots=True, eq=False)
 class _UnderWay:
-    """A pass that is reading, and the projects that other passes settled meanwhile."""
+    """A pass that is reading, and the projects that other passes of ours settled meanwhile.
 
+    `passes` is the number of the last pass that it builds on, those others counted.
+    """
+
+    passes: int
     touched: set[int] = field(default_factory=set)
 
 
@@ -58,14 +72,19 @@ class Passes:
         small = bool(wish.request and wish.request.only)
         for tries_left in reversed(range(_TRIES)):
             known = await self.known()
-            mine = _UnderWay()
+            mine = _UnderWay(known.memory.horizon.passes)
+            translator = self.stages.translator
             self._under_way.append(mine)
             try:
                 scraped = await scrape(self.stages, wish, known)
                 if isinstance(scraped, Pass):
                     return scraped
                 async with self._concluding:
-                    overtaken = small and mine.touched & scraped.recollection.seen
+                    # Mappings may have been read anew meanwhile, for a sweep that counts on it.
+                    overtaken = small and (
+                        mine.touched & scraped.recollection.seen
+                        or self.stages.translator is not translator
+                    )
                     if not overtaken or not tries_left:
                         return await self._shielded(self._conclude(wish, scraped, mine))
             finally:
@@ -73,11 +92,8 @@ class Passes:
             # Who was first to read cannot be told: a few projects are soon read again.
         raise AssertionError("the last try always concludes")
 
-    async def next_pass(self, wish: Wish, also: frozenset[int] = frozenset()) -> Wish:
-        """What the pass that is due now is to ask for: what changed, or everything.
-
-        `also` are projects to read whether they seem to have changed or not.
-        """
+    async def next_pass(self, wish: Wish) -> Wish:
+        """What the pass that is due now is to ask for: what changed, or everything."""
         memory = (await self.known()).memory
         now = self.stages.clock()
         files = self.stages.translator.files
@@ -87,8 +103,7 @@ class Passes:
             return replace(wish, request=ScrapeRequest(files))
         since = datetime.fromisoformat(memory.horizon.listed_at)
         again = gaps_to_retry(memory, now)
-        ids = tuple(dict.fromkeys((*sorted(also), *again)))
-        return replace(wish, request=ScrapeRequest(files, since=since, also=ids))
+        return replace(wish, request=ScrapeRequest(files, since=since, also=again))
 
     async def _current(self) -> Known:
         source, store = self.stages.scraper.name, self.stages.store
@@ -110,7 +125,11 @@ class Passes:
 
     async def _conclude(self, wish: Wish, scraped: Scraped, mine: _UnderWay) -> Pass:
         known = await self._current()
-        memory = without_the_touched(scraped.memory, known.memory, frozenset(mine.touched))
+        if known.memory.horizon.passes != mine.passes:
+            # What the other one settled is not known here: to save over it could undo it.
+            raise overtaken_by_another(self.stages.scraper.name)
+        base = scraped.recollection.before.horizon
+        memory = without_the_touched(scraped.memory, known.memory, frozenset(mine.touched), base)
         try:
             done = await conclude(self.stages, wish, known, replace(scraped, memory=memory))
         except StoreError:
@@ -121,6 +140,8 @@ class Passes:
             for other in self._under_way:
                 if other is not mine:
                     other.touched |= scraped.recollection.seen
+                    if other.passes == known.memory.horizon.passes:  # else it is lost already
+                        other.passes = done.memory.horizon.passes
         return done
 
 

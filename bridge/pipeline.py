@@ -239,10 +239,15 @@ async def _still_ours(stages: Stages, known: Known) -> None:
     """Raise unless this process may publish, on top of the last pass that was saved."""
     await stages.fence()
     if await stages.store.passes_saved(stages.scraper.name) != known.memory.horizon.passes:
-        raise StoreConflict(
-            f"another Fester saved a pass of {stages.scraper.name} meanwhile; this one publishes "
-            "nothing, and the next one goes on from there"
-        )
+        raise overtaken_by_another(stages.scraper.name)
+
+
+def overtaken_by_another(source: str) -> StoreConflict:
+    """The error of a pass that another process saved one before."""
+    return StoreConflict(
+        f"another Fester saved a pass of {source} meanwhile; this one publishes nothing, and the "
+        "next one goes on from there"
+    )
 
 
 async def remade(stages: Stages, known: Known) -> Pass | None:

@@ -339,12 +339,14 @@ def _is_due(known: KnownProject, now: datetime) -> bool:
     return now - tried >= min(max(lasted, _SOONEST), _LATEST)
 
 
-def without_the_touched(mine: Memory, theirs: Memory, touched: frozenset[int]) -> Memory:
-    """`mine`, saved on top of `theirs`: with theirs of the projects in `touched`.
+def without_the_touched(
+    mine: Memory, theirs: Memory, touched: frozenset[int], base: Horizon
+) -> Memory:
+    """`mine`, made from `base` and saved on top of `theirs`: with theirs of those in `touched`.
 
     Those were settled by other passes while mine was being read, so they are as fresh or fresher.
     """
-    horizon = _later(mine.horizon, theirs.horizon)
+    horizon = _moved(mine.horizon, theirs.horizon, base)
     if not touched:
         return replace(mine, horizon=horizon)
     projects = {key: each for key, each in mine.projects.items() if key not in touched}
@@ -354,10 +356,11 @@ def without_the_touched(mine: Memory, theirs: Memory, touched: frozenset[int]) -
     return Memory(projects, manifests, horizon)
 
 
-def _later(mine: Horizon, theirs: Horizon) -> Horizon:
-    swept = max(mine, theirs, key=lambda horizon: horizon.swept_at)
+def _moved(mine: Horizon, theirs: Horizon, base: Horizon) -> Horizon:
+    """What `mine` moved, and the rest of `theirs`. Not the later: clocks are also set back."""
+    swept = mine if (mine.swept_at, mine.scope) != (base.swept_at, base.scope) else theirs
     return Horizon(
-        listed_at=max(mine.listed_at, theirs.listed_at),
+        listed_at=mine.listed_at if mine.listed_at != base.listed_at else theirs.listed_at,
         swept_at=swept.swept_at,
         scope=swept.scope,
         complete_at=theirs.complete_at,

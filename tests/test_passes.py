@@ -11,11 +11,14 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LeadLost, StoreConflict
+from bridge.model.manifests import Translation
 from bridge.model.memory import Horizon, Memory
 from bridge.model.runs import Artifact, Outcome, Receipt
 from bridge.model.scrape import (
     Coverage,
     Gap,
+    ManifestFile,
+    Project,
     ProjectGone,
     Record,
     ScrapeEnd,
@@ -113,8 +116,8 @@ class Bench:
         body = self.exporter.published[-1][0].body.decode()
         return [line.rpartition("/")[2] for line in body.splitlines()]
 
-    async def due(self, also: frozenset[int] = frozenset()) -> Coverage:
-        done = await self.passes.run(await self.passes.next_pass(Wish(), also))
+    async def due(self) -> Coverage:
+        done = await self.passes.run(await self.passes.next_pass(Wish()))
         return Coverage(done.record.report.kind)
 
     async def hinted(self, *ids: int) -> None:
@@ -235,6 +238,67 @@ async def test_who_is_overtaken_by_another_process_publishes_nothing() -> None:
     assert len(bench.exporter.published) == published + 1
     bench.passes.stages = bench.stages()
     await bench.hinted(1)  # and goes on from there
+
+
+async def test_a_sweep_that_another_process_overtook_undoes_nothing_of_it() -> None:
+    """What the other one settled was not there when the sweep read: it is no absence."""
+    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()))
+    sweep = asyncio.create_task(bench.due())
+    await bench.gitlab.reading.wait()  # it has read all there was
+    other = Passes(bench.stages())
+    bench.gitlab.texts[2] = "created"
+    await other.run(Wish(request=ScrapeRequest(FILES, only=(2,))))
+    await bench.hinted(1)  # a pass of our own loads what the other one saved
+    published = len(bench.exporter.published)
+    assert bench.gitlab.hold is not None
+    bench.gitlab.hold.set()
+    with pytest.raises(StoreConflict, match="publishes nothing"):
+        await sweep
+    assert len(bench.exporter.published) == published
+    assert set(bench.memory.projects) == {1, 2}
+    assert await bench.due() is Coverage.FULL
+    assert bench.published == ["a", "created"]
+
+
+async def test_a_clock_that_was_set_back_costs_one_sweep_and_not_one_at_each_pass() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    bench.now += timedelta(days=30)
+    await bench.due()
+    bench.now = NOON
+    assert await bench.due() is Coverage.FULL
+    bench.now += timedelta(minutes=10)
+    assert await bench.due() is Coverage.CHANGES
+    assert bench.gitlab.requests[-1].since == NOON
+
+
+@dataclass
+class Renamed(WordTranslator):
+    """Another mapping."""
+
+    def fingerprint(self, project: Project, file: ManifestFile) -> str:
+        return f"new {super().fingerprint(project, file)}"
+
+    def translate(self, project: Project, file: ManifestFile) -> Translation:
+        text = f"new-{file.text}"
+        return super().translate(project, replace(file, text=text))
+
+
+async def test_a_changed_mapping_reaches_projects_that_a_push_was_just_reading() -> None:
+    """The sweep that the change asks for takes a push's word: it must be in the new mapping's."""
+    bench = Bench(Gitlab({1: "a", 2: "b"}))
+    await bench.due()
+    bench.gitlab.hold, bench.gitlab.holds_small = asyncio.Event(), True
+    bench.gitlab.reading.clear()
+    small = asyncio.create_task(bench.hinted(1))
+    await bench.gitlab.reading.wait()  # with the old mapping
+    bench.passes.stages = replace(bench.stages(), translator=Renamed(), scope="changed")
+    bench.gitlab.holds_small = False
+    bench.gitlab.reading.clear()
+    sweep = asyncio.create_task(bench.due())
+    await bench.gitlab.reading.wait()
+    bench.gitlab.hold.set()
+    await asyncio.gather(small, sweep)
+    assert bench.published == ["new-a", "new-b"]
 
 
 async def test_who_lost_the_lead_publishes_nothing() -> None:
