@@ -110,9 +110,14 @@ def _projects(_: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
 
 
 def _chosen(wanted: Mapping[str, Any], reading: Reading) -> list[SandboxProject]:
+    found = _asked_for(wanted, reading)
+    if wanted.get("membership"):
+        found = [project for project in found if reading.authenticated and project.member]
+    return found
+
+
+def _asked_for(wanted: Mapping[str, Any], reading: Reading) -> list[SandboxProject]:
     world = reading.world
-    if wanted.get("membership") and not reading.authenticated:
-        return []
     paths, ids = wanted.get("fullPaths"), wanted.get("ids")
     if paths is not None and len(paths) > FULL_PATHS_LIMIT:
         raise Refused(f"You cannot provide more than {FULL_PATHS_LIMIT} full_paths")

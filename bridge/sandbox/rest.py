@@ -237,8 +237,8 @@ class Rest:
     ) -> list[SandboxProject]:
         asked, known = request.query, known_user()
         kept = [project for project in found if sees(project, known)]
-        if is_true(asked.get("membership")) and not known:
-            return []
+        if is_true(asked.get("membership")):
+            kept = [project for project in kept if known and project.member]
         if "archived" in asked:
             wanted = is_true(asked["archived"])
             kept = [project for project in kept if project.archived == wanted]

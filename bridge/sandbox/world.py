@@ -137,6 +137,7 @@ class SandboxProject:
     repository: RepositoryState = "ok"
     poisoned: bool = False
     hidden: bool = False
+    member: bool = True  # whether the token's user is a member
     issues_enabled: bool = True
     facts: ProjectFacts = field(default_factory=ProjectFacts)
 
@@ -264,6 +265,7 @@ class World:
         repository: RepositoryState = "ok",
         poisoned: bool = False,
         hidden: bool = False,
+        member: bool = True,
         facts: ProjectFacts | None = None,
         created_at: datetime | None = None,
     ) -> SandboxProject:
@@ -292,6 +294,7 @@ class World:
             repository=repository,
             poisoned=poisoned,
             hidden=hidden,
+            member=member,
             facts=facts or ProjectFacts(),
         )
         self._keep(project)

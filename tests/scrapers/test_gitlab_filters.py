@@ -21,22 +21,29 @@ def a_world(time: Time) -> World:
         "bank/fork": {"fork": True},
         "bank/old": {"archived": True},
         "tools/lint": {},
+        "tools/theirs": {"member": False, "visibility": "internal", "topics": ["theirs"]},
     }
     for path, facts in projects.items():
         world.add_project(path, files={"qm.yaml": f"# {path}"}, **facts)
     return world
 
 
+ALL = {"shop/cart", "shop/pay/card", "bank/core", "bank/fork", "tools/lint", "tools/theirs"}
+
+
 @pytest.mark.parametrize(
     ("options", "read"),
     [
-        ({}, {"shop/cart", "shop/pay/card", "bank/core", "bank/fork", "tools/lint"}),
-        ({"forks": False}, {"shop/cart", "shop/pay/card", "bank/core", "tools/lint"}),
+        ({}, ALL),
+        ({"forks": False}, ALL - {"bank/fork"}),
+        ({"membership": True}, ALL - {"tools/theirs"}),
+        ({"membership": True, "groups": ("tools",)}, {"tools/lint"}),
+        ({"membership": True, "topics": ("theirs",)}, set()),
         ({"groups": ("shop",)}, {"shop/cart", "shop/pay/card"}),
         ({"groups": ("shop/pay", "bank")}, {"shop/pay/card", "bank/core", "bank/fork"}),
         ({"groups": ("bank",), "archived": True}, {"bank/core", "bank/fork", "bank/old"}),
         ({"groups": ("bank",), "forks": False}, {"bank/core"}),
-        ({"exclude": ("shop/**", "*/LINT")}, {"bank/core", "bank/fork"}),
+        ({"exclude": ("shop/**", "*/LINT", "*/t*")}, {"bank/core", "bank/fork"}),
         ({"topics": ("python",)}, {"shop/pay/card"}),
         ({"topics": ("python", "go"), "exclude": ("**/card",)}, {"shop/cart"}),
     ],
@@ -56,11 +63,24 @@ async def test_filters_leave_out_what_they_say(options: dict[str, Any], read: se
         assert crawled.gaps == []
 
 
+async def test_who_is_no_member_any_more_is_told_apart_from_a_gap() -> None:
+    """Of a project that a hook names: it is seen by its id, and not among the member's own."""
+    time = Time()
+    world = a_world(time)
+    theirs = world.find("tools/theirs")
+    assert theirs is not None
+    crawled = await crawl(
+        world, time, request=ScrapeRequest(FILES, only=(theirs.id, 999)), membership=True
+    )
+    assert crawled.skipped == {theirs.id: "the token's user is no member of it"}
+    assert crawled.gone == {999}
+
+
 async def test_a_group_in_the_url_is_one_more_of_the_groups() -> None:
     time = Time()
     crawled = await crawl(a_world(time), time, group="shop/pay", groups=("tools",))
     paths = {each.project.path for each in crawled.read.values()}
-    assert paths == {"shop/pay/card", "tools/lint"}
+    assert paths == {"shop/pay/card", "tools/lint", "tools/theirs"}
 
 
 def with_branches(time: Time) -> World:
@@ -99,6 +119,7 @@ async def test_projects_are_read_from_the_branch_that_the_settings_name(
         "bank/core": ("main", "# bank/core"),
         "bank/fork": ("main", "# bank/fork"),
         "tools/lint": ("main", "# tools/lint"),
+        "tools/theirs": ("main", "# tools/theirs"),
     }
 
 

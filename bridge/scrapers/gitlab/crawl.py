@@ -25,12 +25,13 @@ from bridge.scrapers.gitlab.enumerate import Enumeration
 from bridge.scrapers.gitlab.observing import not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
-from bridge.scrapers.gitlab.pages import Listed, Page, Seen, read_page
+from bridge.scrapers.gitlab.pages import Listed, Page, Seen, listed, read_page
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
 _RECORDS = 500  # records not yet taken: more is back pressure on the reading
 _CONFIRMATIONS = 100  # projects that vanish during one crawl and are asked for by id
+NO_MEMBER = "the token's user is no member of it"
 _ALONE = 3  # times that a lone project is asked when its answer is not whole
 
 
@@ -101,7 +102,7 @@ class Crawl:
                 self._listed[project_id] = ""
                 await self._waiting.put(project_id)
         else:
-            for group in self._options.groups or ("",):
+            for group in self._places():
                 enumeration = Enumeration(self._client, self._options, group, self._take)
                 if self._request.since is None:
                     await enumeration.everything()
@@ -113,6 +114,10 @@ class Crawl:
                     await self._waiting.put(project_id)
         self._all_listed = True
         await self._waiting.put(None)
+
+    def _places(self) -> tuple[str, ...]:
+        """The groups to list, "" for the instance: only its list tells whose member one is."""
+        return ("",) if self._options.membership else self._options.groups or ("",)
 
     async def _take(self, found: Listed | Gap) -> None:
         """Something that the enumeration gave: each project counts once."""
@@ -245,6 +250,7 @@ class Crawl:
             text=text,
             forks=self._ask_forks,
             riding=not without,
+            membership=self._options.membership,
         )
         variables = {"ids": [queries.project_gid(n) for n in ids], "first": len(ids)}
         if branch:
@@ -292,7 +298,9 @@ class Crawl:
             return Gap(reason, project_id, path)
         self._confirmations -= 1
         try:
-            await self._client.get(f"/projects/{project_id}", {})
+            answer = await self._client.get(f"/projects/{project_id}", {})
+            if self._options.membership and not await self._is_member(project_id):
+                return ProjectSkipped(listed(answer.body).project, NO_MEMBER)
         except Trouble as trouble:
             if trouble.cause is Cause.NOT_THERE:
                 return ProjectGone(project_id, "GitLab answers 404 by its id")
@@ -300,6 +308,12 @@ class Crawl:
         except SourceRefused:
             return Gap("GitLab refuses it to this token by id", project_id, path)
         return Gap("GitLab has it, but leaves it out of its answer", project_id, path)
+
+    async def _is_member(self, project_id: int) -> bool:
+        """Whether GitLab lists the project among those that the token's user is a member of."""
+        around = {"id_after": str(project_id - 1), "id_before": str(project_id + 1)}
+        answer = await self._client.get("/projects", {"membership": "true", **around})
+        return bool(answer.body != [])
 
     async def _give_up(self, ids: Sequence[int], reason: str) -> None:
         for project_id in ids:

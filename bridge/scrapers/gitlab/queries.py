@@ -65,13 +65,14 @@ def read_projects(
     text: bool = True,
     forks: bool = False,
     riding: bool = False,
+    membership: bool = False,
 ) -> str:
     """The query that reads `files` of the projects `$ids`, or with `branch` from `$branch`.
 
     GitLab answers a branch that is not there as it does a branch without the files: so its last
     commit is asked for too, which tells them apart. Without `text` the query asks only for oid,
     size and mode. `forks` asks for `isForked` too (GitLab 16.9 or newer), `riding` for what Ox
-    wants to know of a project.
+    wants to know of a project. `membership` leaves out projects that the user is no member of.
     """
     blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
     at, declared = (", ref: $branch", ", $branch: String") if branch else ("", "")
@@ -85,9 +86,10 @@ def read_projects(
         facts, blobs = f"{facts} {_RIDING}", f"{blobs} {_PRESENT}"
     if branch:
         blobs = f"{blobs} {TIP}: tree(ref: $branch) {{ lastCommit {{ sha }} }}"
+    mine = ", membership: true" if membership else ""
     return (
         f"query readProjects($ids: [ID!], $first: Int{declared}) "
-        "{ projects(ids: $ids, first: $first) "
+        f"{{ projects(ids: $ids, first: $first{mine}) "
         f"{{ nodes {{ {facts} repository {{ rootRef empty {blobs} }} }} }} }}"
     )
 
