@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
 from bridge.history.store import SqlStore
@@ -18,7 +19,6 @@ from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, Place, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
 from bridge.ox.remediation.drafts import Contact, load_drafts
-from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.noticing import Habits
 from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.posting import Digesting, Webhook
@@ -36,6 +36,9 @@ from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.settings import RemediationSettings, Settings
 from bridge.wiring import Wired, snyk_of, utc_now
+
+if TYPE_CHECKING:
+    from bridge.ox.remediation.gitlab import GitLabIssues
 
 TEMPLATES = "remediation"
 # Projects without a manifest that are offered one in a run; the caps hold besides.
@@ -102,6 +105,9 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
     token = settings.token.get_secret_value() if settings.token else ""
     if not isinstance(scraper, GitLabScraper) or not token:
         return None
+    # python-gitlab takes a quarter of a second and 17 MB: for those who write to a GitLab.
+    from bridge.ox.remediation.gitlab import GitLabIssues  # noqa: PLC0415
+
     wanted = settings.remediation
     contacts = {
         owner_ref(name): Contact(contact.assignee, contact.mention)

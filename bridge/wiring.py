@@ -13,8 +13,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bridge.access.gate import BackstageCallers, open_gate
-from bridge.access.static_tokens import StaticToken
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
@@ -355,6 +353,10 @@ async def _gatekeeper(settings: Settings) -> AsyncIterator[Gatekeeper | None]:
     if not settings.access.configured:
         yield None
         return
+    # Signatures take a quarter of a second to import: for those who let callers in by tokens.
+    from bridge.access.gate import BackstageCallers, open_gate  # noqa: PLC0415
+    from bridge.access.static_tokens import StaticToken  # noqa: PLC0415
+
     access = settings.access
     static = [
         StaticToken(token.name, token.sha256, frozenset(map(Scope, token.scopes)))

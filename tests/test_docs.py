@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bridge.cli import main
+from bridge.cli.program import COMMANDS, main
 from bridge.ox.schema_file import load_schemas
 from bridge.settings import load_settings
 
@@ -90,7 +90,7 @@ def test_the_settings_of_ox_are_the_defaults_as_shown(tmp_path: Path) -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    missing = [name for name in main.commands if f"fester {name}" not in README]
+    missing = [name for name in COMMANDS if f"fester {name}" not in README]
     assert missing == []
 
 

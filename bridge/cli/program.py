@@ -5,35 +5,83 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 import click
-import structlog
 
 from bridge import __version__
-from bridge.cli.check import check
-from bridge.cli.demo import demo
-from bridge.cli.doctor import doctor
-from bridge.cli.explain import explain
-from bridge.cli.map import map_command
-from bridge.cli.mappings import mappings
-from bridge.cli.remediate import remediate
-from bridge.cli.run import run
-from bridge.cli.score import score
-from bridge.cli.serve import serve
-from bridge.cli.show import complain
-from bridge.cli.token import token
 from bridge.errors import ConfigurationError, FesterError
+
+# Where each command is defined, and what it is for: the first sentence of its own help.
+COMMANDS = {
+    "check": (
+        "bridge.cli.check:check",
+        "Check the manifests at PATHS (files, or folders to search).",
+    ),
+    "demo": (
+        "bridge.cli.demo:demo",
+        "Crawl a sample organization in a sandbox GitLab on this machine.",
+    ),
+    "doctor": (
+        "bridge.cli.doctor:doctor",
+        "Check the source, the token, mappings, destinations and the store; say what to type next.",
+    ),
+    "explain": (
+        "bridge.cli.explain:explain",
+        "Say why the entity REF is as it is, or why it is missing.",
+    ),
+    "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
+    "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
+    "remediate": (
+        "bridge.cli.remediate:remediate",
+        "Plan issues and merge requests from the latest scores, service by service, with reasons.",
+    ),
+    "run": ("bridge.cli.run:run", "Make one pass: scrape, translate, merge, validate, publish."),
+    "score": (
+        "bridge.cli.score:score",
+        "Show the latest scores: of REF, of roll-ups, or of every service.",
+    ),
+    "serve": (
+        "bridge.cli.serve:serve",
+        "Make passes on a schedule and serve what the last one gave.",
+    ),
+    "token": (
+        "bridge.cli.token:token",
+        "Make a token for programs that ask `fester serve`, called NAME in the log (ci).",
+    ),
+}
 
 
 class Program(click.Group):
-    """Turns Fester's errors into messages; no traceback reaches a user."""
+    """Turns Fester's errors into messages; no traceback reaches a user.
+
+    Only the command that is asked for is imported: together they take more than a second.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = resolve_name(COMMANDS[cmd_name][0])
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A line a command, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; exit with 2 for configuration to fix, 1 for other failures."""
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
+            from bridge.cli.show import complain  # noqa: PLC0415 — rich, for commands only
+
             complain(error.problems)
             ctx.exit(2)
         except FesterError as error:
@@ -51,6 +99,8 @@ def _leave_quietly() -> NoReturn:
 
 def _configure_logs(verbose: bool) -> None:
     """Plain lines on stderr for a person at a terminal, JSON lines elsewhere."""
+    import structlog  # noqa: PLC0415 — brings rich: not for `--help` and `--version`
+
     renderer: Any = (
         structlog.dev.ConsoleRenderer()
         if sys.stderr.isatty()
@@ -76,9 +126,3 @@ def _configure_logs(verbose: bool) -> None:
 def main(verbose: bool) -> None:
     """Turn small manifests in GitLab into a catalog that Backstage reads as it is."""
     _configure_logs(verbose)
-
-
-for command in (
-    *(run, serve, demo, check, map_command, mappings, explain, doctor, score, token, remediate),
-):
-    main.add_command(command)

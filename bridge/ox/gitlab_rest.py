@@ -7,26 +7,22 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
-import gitlab
-import requests
-
-from bridge.errors import SourceRefused
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
 from bridge.ox import links
+from bridge.ox.gitlab_answers import Busy, Unread
 from bridge.ox.readings import Notes
 from bridge.ox.schemas import GITLAB_REST
 
-_ROWS: Final = 500  # protected branches or approval rules of one project
+if TYPE_CHECKING:
+    from bridge.ox.gitlab_client import Client
+
 _TRIES: Final = 4  # times that a project is asked for while GitLab says "too many requests"
 _LONGEST_WAIT: Final = 120.0
-_SHOWN: Final = 200
 _NEEDS_ROLE: Final = "403 from GitLab: the token's role is too low to see the project's settings"
 _UNLICENSED: Final = "this GitLab has no approval rules: they need GitLab Premium"
 _EMPTY: Final = "the repository is empty: there is no default branch"
@@ -38,22 +34,6 @@ _OF_BRANCH: Final = (
 )
 
 Sleep = Callable[[float], Awaitable[None]]
-
-
-class _Busy(Exception):
-    """429: ask again after so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__()
-
-
-class _Unread(Exception):
-    """An answer that gives nothing; the message says why, `status` is 0 without an answer."""
-
-    def __init__(self, reason: str, status: int = 0) -> None:
-        self.status = status
-        super().__init__(reason)
 
 
 class GitLabRestCollector:
@@ -75,7 +55,10 @@ class GitLabRestCollector:
         self._clock = clock
         self._sleep = sleep
         self._base = base
-        self._clients = [_Client(base, token, timeout, clock) for _ in range(concurrency)]
+        self._token = token
+        self._timeout = timeout
+        self._concurrency = concurrency
+        self._clients: list[Client] = []
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="gitlab-facts")
         self._calm = asyncio.Event()
         self._calm.set()
@@ -95,10 +78,11 @@ class GitLabRestCollector:
 
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
         """A reading for every subject with a project. Raises `SourceRefused` for a bad token."""
+        await asyncio.to_thread(self._connect)
         waiting = iter([subject for subject in subjects if subject.project is not None])
         done: asyncio.Queue[Reading | None] = asyncio.Queue()
 
-        async def work(client: _Client) -> None:
+        async def work(client: Client) -> None:
             try:
                 for subject in waiting:
                     done.put_nowait(await self._read(client, subject))
@@ -116,13 +100,21 @@ class GitLabRestCollector:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
+    def _connect(self) -> None:
+        """Make the connections, once."""
+        # python-gitlab takes a quarter of a second and 17 MB: for those who ask for these facts.
+        from bridge.ox.gitlab_client import Client  # noqa: PLC0415
+
+        while len(self._clients) < self._concurrency:
+            self._clients.append(Client(self._base, self._token, self._timeout, self._clock))
+
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for client in self._clients:
             client.close()
 
-    async def _read(self, client: _Client, subject: Subject) -> Reading:
+    async def _read(self, client: Client, subject: Subject) -> Reading:
         loop = asyncio.get_running_loop()
         for _ in range(_TRIES):
             await self._calm.wait()
@@ -130,7 +122,7 @@ class GitLabRestCollector:
                 return await loop.run_in_executor(
                     self._threads, read, client, subject, self._clock()
                 )
-            except _Busy as busy:
+            except Busy as busy:
                 await self._wait(busy.seconds)
         notes = _notes(subject, self._clock())
         reason = f"429 from GitLab, {_TRIES} times: too many requests"
@@ -146,62 +138,8 @@ class GitLabRestCollector:
             self._calm.set()
 
 
-class _Client:
-    """One connection, for one thread at a time."""
-
-    def __init__(
-        self, base: str, token: str | None, timeout: float, clock: Callable[[], datetime]
-    ) -> None:
-        self.requests = 0
-        self._clock = clock
-        self._retry_after = 0.0
-        self._gitlab = gitlab.Gitlab(
-            base, private_token=token, timeout=timeout, per_page=100, retry_transient_errors=False
-        )
-        # The token is in a header that would follow a redirect to wherever it leads.
-        self._gitlab.session.max_redirects = 0
-        self._gitlab.session.hooks["response"].append(self._note)
-
-    def close(self) -> None:
-        self._gitlab.session.close()
-
-    def rows(self, path: str) -> list[Any]:
-        """A list of REST. Raises `_Unread`, `_Busy` or `SourceRefused`."""
-        return list(islice(self._asked(self._gitlab.http_list, path, iterator=True), _ROWS))
-
-    def size(self, path: str, ref: str) -> int:
-        """The size of a file by its HEAD. Raises as `rows` does."""
-        answer = self._asked(self._gitlab.http_request, "head", path, query_data={"ref": ref})
-        size = answer.headers.get("X-Gitlab-Size", "")
-        if not size.isascii() or not size.isdigit():
-            raise _Unread("GitLab's answer does not tell the file's size")
-        return int(size[:15])
-
-    def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        self.requests += 1
-        self._retry_after = _seconds(response.headers, self._clock())
-
-    def _asked(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        try:
-            return call(*arguments, obey_rate_limit=False, max_retries=0, **options)
-        except gitlab.exceptions.GitlabAuthenticationError:
-            raise SourceRefused(
-                "GitLab refuses the token (401): check GITLAB_TOKEN and its scope read_api"
-            ) from None
-        except gitlab.exceptions.GitlabError as error:
-            status = int(error.response_code or 0)
-            if status == 429:
-                raise _Busy(self._retry_after) from None
-            said = str(error.error_message or type(error).__name__)[:_SHOWN]
-            raise _Unread(f"{status or 'no answer'} from GitLab: {said}", status) from None
-        except requests.exceptions.Timeout:
-            raise _Unread("GitLab did not answer in time") from None
-        except (requests.exceptions.RequestException, ValueError) as error:
-            raise _Unread(f"GitLab could not be asked ({type(error).__name__})") from None
-
-
-def read(client: _Client, subject: Subject, now: datetime) -> Reading:
-    """The facts of one entity; blocking. Raises `_Busy` or `SourceRefused` and nothing else."""
+def read(client: Client, subject: Subject, now: datetime) -> Reading:
+    """The facts of one entity; blocking. Raises `Busy` or `SourceRefused` and nothing else."""
     project = subject.project
     assert project is not None
     notes = _notes(subject, now)
@@ -219,10 +157,10 @@ def _notes(subject: Subject, now: datetime) -> Notes:
     return Notes(GITLAB_REST, subject.ref, now, where)
 
 
-def _branch(notes: Notes, client: _Client, project: Project) -> None:
+def _branch(notes: Notes, client: Client, project: Project) -> None:
     try:
         rows = client.rows(f"/projects/{project.id}/protected_branches")
-    except _Unread as unread:
+    except Unread as unread:
         notes.unknown(_NEEDS_ROLE if unread.status == 403 else str(unread), *_OF_BRANCH)
         return
     covering = [row for row in rows if covers(str(row.get("name", "")), project.default_branch)]
@@ -239,11 +177,11 @@ def _branch(notes: Notes, client: _Client, project: Project) -> None:
     _approvals(notes, client, project, protected=bool(covering))
 
 
-def _approvals(notes: Notes, client: _Client, project: Project, *, protected: bool) -> None:
+def _approvals(notes: Notes, client: Client, project: Project, *, protected: bool) -> None:
     name = "approvals_required"
     try:
         rows = client.rows(f"/projects/{project.id}/approval_rules")
-    except _Unread as unread:
+    except Unread as unread:
         if unread.status == 404:  # the project itself was just there
             notes.not_applicable(_UNLICENSED, name)
         else:
@@ -273,7 +211,7 @@ def covers(pattern: str, branch: str) -> bool:
     return fnmatchcase(branch, re.sub(r"([?\[])", r"[\1]", pattern))
 
 
-def _runbook(notes: Notes, client: _Client, subject: Subject, project: Project) -> None:
+def _runbook(notes: Notes, client: Client, subject: Subject, project: Project) -> None:
     """A file of the project is looked at; another site's page is taken as it is linked."""
     name = "runbook_present"
     urls = [url for kind, url in links.links_of(subject.body) if kind == links.RUNBOOK]
@@ -289,21 +227,10 @@ def _runbook(notes: Notes, client: _Client, subject: Subject, project: Project) 
             if client.size(at, project.default_branch) > 0:
                 notes.known(name, True, source=url)
                 return
-        except _Unread as unread:
+        except Unread as unread:
             if unread.status != 404:
                 reason = str(unread)
     if reason:
         notes.unknown(reason, name)
     else:
         notes.known(name, False)
-
-
-def _seconds(headers: Any, now: datetime) -> float:
-    """How long GitLab asks to wait: seconds, or an HTTP date; 0 when it does not say."""
-    text = str(headers.get("Retry-After") or headers.get("RateLimit-ResetTime") or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigurationError, StoreError
-from bridge.history import open_store
+from bridge.history import open_store, schema
 from bridge.history.address import read_address
 
 
@@ -88,7 +88,7 @@ async def test_sqlite_lets_readers_read_while_one_writes(tmp_path: Path) -> None
 
 _PROCESS = """
 import asyncio, sys
-from bridge.history import open_store
+from bridge.history import open_store, schema
 
 async def main():
     sys.stdin.readline()
@@ -115,3 +115,12 @@ async def test_two_processes_may_start_at_once(url: str) -> None:
         assert await process.stdout.readline() == b"ready\n"
     ends = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
     assert [(out, err) for out, err in ends] == [(b"[]\n", b"")] * 2
+
+
+def test_the_steps_are_alembics() -> None:
+    """Whether a database is current is told without Alembic, by the same steps."""
+    from alembic.script import ScriptDirectory
+
+    alembics = ScriptDirectory(str(Path(schema.__file__).parent / "migrations"))
+    assert schema.steps() == [step.revision for step in alembics.walk_revisions()][::-1]
+    assert schema.steps()[-1] == alembics.get_current_head()

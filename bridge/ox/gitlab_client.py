@@ -1,0 +1,87 @@
+"""A connection to GitLab's REST API by python-gitlab, for facts: what it raises, and when.
+
+Takes 17 MB when imported; `gitlab_rest` imports it when it first asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from itertools import islice
+from typing import Any, Final
+
+import gitlab
+import requests
+
+from bridge.errors import SourceRefused
+from bridge.ox.gitlab_answers import Busy, Unread
+
+_ROWS: Final = 500  # protected branches or approval rules of one project
+_SHOWN: Final = 200
+
+
+class Client:
+    """One connection, for one thread at a time."""
+
+    def __init__(
+        self, base: str, token: str | None, timeout: float, clock: Callable[[], datetime]
+    ) -> None:
+        self.requests = 0
+        self._clock = clock
+        self._retry_after = 0.0
+        self._gitlab = gitlab.Gitlab(
+            base, private_token=token, timeout=timeout, per_page=100, retry_transient_errors=False
+        )
+        # The token is in a header that would follow a redirect to wherever it leads.
+        self._gitlab.session.max_redirects = 0
+        self._gitlab.session.hooks["response"].append(self._note)
+
+    def close(self) -> None:
+        """Close it; safe to call twice."""
+        self._gitlab.session.close()
+
+    def rows(self, path: str) -> list[Any]:
+        """A list of REST. Raises `Unread`, `Busy` or `SourceRefused`."""
+        return list(islice(self._asked(self._gitlab.http_list, path, iterator=True), _ROWS))
+
+    def size(self, path: str, ref: str) -> int:
+        """The size of a file by its HEAD. Raises as `rows` does."""
+        answer = self._asked(self._gitlab.http_request, "head", path, query_data={"ref": ref})
+        size = answer.headers.get("X-Gitlab-Size", "")
+        if not size.isascii() or not size.isdigit():
+            raise Unread("GitLab's answer does not tell the file's size")
+        return int(size[:15])
+
+    def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self.requests += 1
+        self._retry_after = _seconds(response.headers, self._clock())
+
+    def _asked(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        try:
+            return call(*arguments, obey_rate_limit=False, max_retries=0, **options)
+        except gitlab.exceptions.GitlabAuthenticationError:
+            raise SourceRefused(
+                "GitLab refuses the token (401): check GITLAB_TOKEN and its scope read_api"
+            ) from None
+        except gitlab.exceptions.GitlabError as error:
+            status = int(error.response_code or 0)
+            if status == 429:
+                raise Busy(self._retry_after) from None
+            said = str(error.error_message or type(error).__name__)[:_SHOWN]
+            raise Unread(f"{status or 'no answer'} from GitLab: {said}", status) from None
+        except requests.exceptions.Timeout:
+            raise Unread("GitLab did not answer in time") from None
+        except (requests.exceptions.RequestException, ValueError) as error:
+            raise Unread(f"GitLab could not be asked ({type(error).__name__})") from None
+
+
+def _seconds(headers: Any, now: datetime) -> float:
+    """How long GitLab asks to wait: seconds, or an HTTP date; 0 when it does not say."""
+    text = str(headers.get("Retry-After") or headers.get("RateLimit-ResetTime") or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
