@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
@@ -68,16 +69,48 @@ def score_body(score: Score) -> bytes:
     return packed(_score, score, {"at"})
 
 
-def digest(body: bytes) -> str:
-    """Names what a body holds."""
-    return blake2b(body, digest_size=16).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A score, and what its rows say of it: `kept` and `mark` are for the history."""
+
+    score: Score
+    digest: str
+    mark: str
+    kept: Mapping[str, Any]
+    body: bytes = b""
+
+    def stored(self) -> Packed:
+        """The same without its body, which then lies in the store."""
+        return replace(self, body=b"") if self.body else self
 
 
-def scores(rows: Iterable[Row[Any]], at: datetime) -> list[Score]:
-    """The scores of rows. Raises `StoreError`."""
+def pack_score(score: Score, rubric: Rubric) -> Packed:
+    """A score on its way into the store."""
+    kept = day_values(score, rubric)
+    body = score_body(score)
+    return Packed(score, _digest(body), json.dumps(list(kept.values())), kept, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A score as its row holds it."""
+
+    score: Score
+    digest: str
+
+
+def scores(rows: Iterable[Row[Any]], at: datetime) -> dict[str, Read]:
+    """The scores of rows, by entity. Raises `StoreError`."""
     prefix = f'"at":{json.dumps(at.isoformat())},'.encode()
     what = "the score of {} (table fester_scores)"
-    return [unpacked(_score, row.body, what.format(row.entity), prefix) for row in rows]
+    return {
+        row.entity: Read(unpacked(_score, row.body, what.format(row.entity), prefix), row.digest)
+        for row in rows
+    }
+
+
+def _digest(body: bytes) -> str:
+    return blake2b(body, digest_size=16).hexdigest()
 
 
 def board_body(board: Scoreboard) -> bytes:

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -19,7 +19,8 @@ from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, delete, exist
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.history import score_rows
-from bridge.history.sourced import claim_source, parts_of, source_id_of, source_name
+from bridge.history.score_rows import Packed, Read
+from bridge.history.sourced import claim_source, source_id_of, source_name
 from bridge.history.tables import boards, rollup_days, rubrics, score_days, scores
 from bridge.history.upsert import insert_into, replace_into
 from bridge.model.entities import Ref
@@ -50,6 +51,9 @@ class SqlScoreStore:
         self._writing = writing
         self._reading = reading
         self._history = history
+        # By source and entity: what was written and read last, so that it is not worked on again.
+        self._written: Mapping[str, Mapping[str, Packed]] = {}
+        self._read: Mapping[str, Mapping[str, Read]] = {}
 
     async def record_scores(self, source: str, board: Scoreboard, rubric: Rubric) -> None:
         """Make `board` the latest, and add to the history what differs from the day before.
@@ -57,34 +61,46 @@ class SqlScoreStore:
         Raises `StoreError`; then nothing is recorded.
         """
         day = board.at.astimezone(UTC).date().toordinal()
-        bodies = await asyncio.to_thread(_bodies, board, rubric)
+        before = self._written.get(source, {})
+        packed = await asyncio.to_thread(_packed, board, rubric, before)
         async with self._writing(f"save the scores of {source}") as connection:
             source_id = await claim_source(connection, source)
             await _keep_rubric(connection, source_id, rubric)
             last = await _board_row(connection, source_id, source)
-            await _keep_scores(connection, source_id, day, bodies)
-            before = last.rollups if last else ()
-            await _keep_rollups(connection, source_id, day, before, board.rollups)
+            await _keep_scores(connection, source_id, day, packed)
+            rollups = last.rollups if last else ()
+            await _keep_rollups(connection, source_id, day, rollups, board.rollups)
             body = await asyncio.to_thread(score_rows.board_body, board)
             row = {"source_id": source_id, "made_at": board.at.isoformat(), "body": body}
             await connection.execute(replace_into(connection, boards), [row])
             if last is None or last.at.astimezone(UTC).date().toordinal() < day:
                 await _prune(connection, source_id, day, self._history)
+        self._written = {source: {name: each.stored() for name, each in packed.items()}}
 
     async def latest_scores(self, source: str) -> Scoreboard | None:
         """The board that was recorded last. Raises `StoreError`."""
-        found = {}
+        before, found = self._read.get(source, {}), {}
         async with self._reading(f"load the scores of {source}") as connection:
             source_id = await source_id_of(connection, source)
             last = await _board_row(connection, source_id, source)
             if last is None:
                 return None
             mine = scores.c.source_id == source_id
-            wanted = select(scores.c.entity, scores.c.body).where(mine).order_by(scores.c.entity)
-            async for part in parts_of(connection, wanted):
-                for score in await asyncio.to_thread(score_rows.scores, part, last.at):
-                    found[score.entity] = score
-        return Scoreboard(last.at, last.rubric, found, last.rollups, last.problems)
+            wanted = select(scores.c.entity, scores.c.digest).where(mine).order_by(scores.c.entity)
+            named = (await connection.execute(wanted)).all()
+            other: list[str] = []
+            for row in named:
+                old = before.get(row.entity)
+                if old is not None and old.digest == row.digest:
+                    found[row.entity] = old
+                else:
+                    other.append(row.entity)
+            for start in range(0, len(other), _CHUNK):
+                part = scores.c.entity.in_(other[start : start + _CHUNK])
+                rows = (await connection.execute(select(scores).where(mine, part))).all()
+                found.update(await asyncio.to_thread(score_rows.scores, rows, last.at))
+        self._read = {source: found}
+        return await asyncio.to_thread(_board, last, [row.entity for row in named], found)
 
     async def scored_at(self, source: str) -> datetime | None:
         """When the latest board was made. Raises `StoreError`."""
@@ -137,12 +153,21 @@ class SqlScoreStore:
         return found
 
 
-def _bodies(board: Scoreboard, rubric: Rubric) -> dict[str, tuple[bytes, Values]]:
-    """A row's body and what history keeps, by entity."""
-    return {
-        str(ref): (score_rows.score_body(score), score_rows.day_values(score, rubric))
-        for ref, score in board.scores.items()
-    }
+def _board(last: Scoreboard, order: Sequence[str], found: Mapping[str, Read]) -> Scoreboard:
+    """A board with its scores; one that left while they were read is left out."""
+    scores = (found[name].score for name in order if name in found)
+    loaded = {score.entity: replace(score, at=last.at) for score in scores}
+    return replace(last, scores=loaded)
+
+
+def _packed(board: Scoreboard, rubric: Rubric, before: Mapping[str, Packed]) -> dict[str, Packed]:
+    """What the store is to hold, by entity; a score that is as before is not packed again."""
+    found = {}
+    for ref, score in board.scores.items():
+        old = before.get(str(ref))
+        same = old is not None and replace(old.score, at=score.at) == score
+        found[str(ref)] = old if old and same else score_rows.pack_score(score, rubric)
+    return found
 
 
 async def _keep_rubric(connection: AsyncConnection, source_id: int, rubric: Rubric) -> None:
@@ -172,22 +197,27 @@ async def _keep_scores(
     connection: AsyncConnection,
     source_id: int,
     day: int,
-    bodies: Mapping[str, tuple[bytes, Values]],
+    packed: Mapping[str, Packed],
 ) -> None:
     wanted = select(scores.c.entity, scores.c.mark, scores.c.digest)
     rows = await connection.execute(wanted.where(scores.c.source_id == source_id))
     known = {row.entity: row for row in rows}
     latest: list[Values] = []
     changed: list[Values] = []
-    for entity, (body, kept) in bodies.items():
+    for entity, each in packed.items():
         old = known.get(entity)
-        mark, digest = json.dumps(list(kept.values())), score_rows.digest(body)
-        if old is None or old.digest != digest:
-            row = {"source_id": source_id, "entity": entity, "mark": mark, "digest": digest}
-            latest.append({**row, "body": body})
-        if old is None or old.mark != mark:
-            changed.append({"source_id": source_id, "entity": entity, "day": day, **kept})
-    gone = [entity for entity in known if entity not in bodies]
+        if old is None or old.digest != each.digest:
+            row = {"source_id": source_id, "entity": entity, "mark": each.mark}
+            latest.append(
+                {
+                    **row,
+                    "digest": each.digest,
+                    "body": each.body or score_rows.score_body(each.score),
+                }
+            )
+        if old is None or old.mark != each.mark:
+            changed.append({"source_id": source_id, "entity": entity, "day": day, **each.kept})
+    gone = [entity for entity in known if entity not in packed]
     await _write(connection, scores, latest)
     await _write(connection, score_days, changed)
     await _bury(connection, source_id, day, gone)

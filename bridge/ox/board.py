@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -14,8 +15,8 @@ from bridge.model.problems import Problem
 from bridge.model.scores import Score, Scoreboard, Waiver
 from bridge.ox.rollups import rollups
 from bridge.ox.rubric import LoadedRubric
-from bridge.ox.scoring import judge, scored, sight
-from bridge.ox.waivers import waivers_of
+from bridge.ox.scoring import fresh_until, judge, scored, sight
+from bridge.ox.waivers import Waivers
 
 TIER: Final = "fester.dev/tier"
 NONE: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})
@@ -29,43 +30,93 @@ def tier_of(body: Body) -> int | None:
     return int(found[1]) if found else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A score, what it was made of, and from when until when it would come out the same."""
+
+    entity: CatalogEntity
+    readings: Mapping[str, Reading]
+    given: Sequence[Waiver]
+    since: datetime
+    until: datetime
+    score: Score
+    problems: tuple[Problem, ...]
+
+    def holds(
+        self,
+        entity: CatalogEntity,
+        readings: Mapping[str, Reading],
+        given: Sequence[Waiver],
+        now: datetime,
+    ) -> bool:
+        """Whether it would come out the same."""
+        if not self.since <= now <= self.until:
+            return False
+        mine = (self.entity, self.readings, self.given)
+        return mine == (entity, readings, given)
+
+
+@dataclass(slots=True)
+class Earlier:
+    """What an evaluation may take over from the one before: what would come out the same."""
+
+    by: LoadedRubric | None = None
+    judged: Mapping[Ref, _Judged] = field(default_factory=dict)
+
+
 def evaluate(
     loaded: LoadedRubric,
     entities: Iterable[CatalogEntity],
     readings: Mapping[Ref, Mapping[str, Reading]],
     now: datetime,
     given: Mapping[Ref, Sequence[Waiver]] = NONE,
+    earlier: Earlier | None = None,
 ) -> Scoreboard:
     """The board at `now`. `readings` are the latest, by entity and retriever; `given` are waivers
     from elsewhere than the rubric and the manifests.
 
-    Entities of kinds that no check is for have no score.
+    Entities of kinds that no check is for have no score. With `earlier` only those are judged of
+    whom something changed; it is left as this evaluation found it. The board is the same without.
     """
     kinds = {kind for check in loaded.rubric.checks for kind in check.kinds}
+    waivers = Waivers(loaded.rubric, now.astimezone(UTC).date())
     every = sorted(entities, key=lambda entity: entity.ref)
-    scores: dict[Ref, Score] = {}
-    problems: list[Problem] = []
+    before = earlier.judged if earlier is not None and earlier.by is loaded else {}
+    judged: dict[Ref, _Judged] = {}
     for entity in every:
-        if entity.ref.kind in kinds:
-            latest, more = readings.get(entity.ref, {}), given.get(entity.ref, ())
-            score, found = _score(loaded, entity, latest, now, more)
-            scores[entity.ref] = score
-            problems += found
-    return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), tuple(problems))
+        if entity.ref.kind not in kinds:
+            continue
+        known, more = readings.get(entity.ref, {}), given.get(entity.ref, ())
+        old = before.get(entity.ref)
+        if old is not None and old.holds(entity, known, more, now):
+            score = replace(old.score, at=now)
+            judged[entity.ref] = replace(old, since=now, score=score)
+        else:
+            judged[entity.ref] = _judged(loaded, waivers, entity, known, more, now)
+    if earlier is not None:
+        earlier.by, earlier.judged = loaded, judged
+    scores = {ref: each.score for ref, each in judged.items()}
+    problems = tuple(problem for each in judged.values() for problem in each.problems)
+    return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), problems)
 
 
-def _score(
+def _judged(
     loaded: LoadedRubric,
+    waivers: Waivers,
     entity: CatalogEntity,
     readings: Mapping[str, Reading],
-    now: datetime,
     given: Sequence[Waiver],
-) -> tuple[Score, list[Problem]]:
+    now: datetime,
+) -> _Judged:
     rubric, tier = loaded.rubric, tier_of(entity.body)
-    waivers, problems = waivers_of(rubric, entity, now.astimezone(UTC).date(), given)
+    waived, problems = waivers.of(entity, given)
     seen = sight(entity.ref, tier or rubric.untiered, readings, loaded.cadences, now)
     results = [
-        judge(loaded.conditions[check.id], check, seen, waivers.get(check.id))
+        judge(loaded.conditions[check.id], check, seen, waived.get(check.id))
         for check in rubric.checks
     ]
-    return scored(rubric, entity.ref, tier, results, now), problems
+    score = scored(rubric, entity.ref, tier, results, now)
+    tomorrow = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    tomorrow += timedelta(days=1) - timedelta(microseconds=1)  # a waiver may end with the day
+    until = min(tomorrow, fresh_until(readings, loaded.cadences, now))
+    return _Judged(entity, readings, given, now, until, score, tuple(problems))

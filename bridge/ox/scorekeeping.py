@@ -26,7 +26,7 @@ from bridge.model.scores import (
     ScoreDay,
     Waiver,
 )
-from bridge.ox.board import evaluate
+from bridge.ox.board import Earlier, evaluate
 from bridge.ox.changes import score_change
 from bridge.ox.rubric_file import RubricFile
 from bridge.ports import ScoreStore
@@ -67,6 +67,7 @@ class Scorekeeper:
         self._store = store
         self._clock = clock
         self._evaluating = asyncio.Lock()
+        self._earlier = Earlier()
         self._board: Scoreboard | None = None
         self.catalog: Catalog | None = None
         self.heard: Heard = nobody
@@ -125,7 +126,7 @@ class Scorekeeper:
             loaded = await asyncio.to_thread(self._file.current)
             given = await self.given()
             board = await asyncio.to_thread(
-                evaluate, loaded, catalog.entities, latest, self._clock(), given
+                evaluate, loaded, catalog.entities, latest, self._clock(), given, self._earlier
             )
             await self._store.record_scores(self._source, board, loaded.rubric)
             self._board = board

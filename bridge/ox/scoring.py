@@ -15,6 +15,7 @@ from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric
 from bridge.ox.rubric import Condition
 
 STALE_AFTER: Final = 2  # cadences
+_LONGEST: Final = timedelta(days=3_650)
 
 # Which state an undecided check takes, by what was not seen; the first that occurs.
 _ORDER: Final = (CheckState.UNKNOWN, CheckState.STALE, CheckState.NOT_APPLICABLE)
@@ -64,6 +65,21 @@ def sight(
                 unseen[name] = state
         env[retriever] = Facts(retriever, known)
     return Sight(entity, tier, env, evidence, unseen)
+
+
+def fresh_until(
+    readings: Mapping[str, Reading], cadences: Mapping[str, float], now: datetime
+) -> datetime:
+    """Until when no known fact that is fresh at `now` becomes stale."""
+    ends = [now + _LONGEST]
+    for retriever, reading in readings.items():
+        if retriever not in cadences:
+            continue
+        allowed = min(timedelta(seconds=STALE_AFTER * cadences[retriever]), _LONGEST)
+        for fact in reading.facts:
+            if _standing(fact, allowed, now) is None:
+                ends.append(fact.seen_at + allowed)
+    return min(ends)
 
 
 def _standing(fact: Fact, allowed: timedelta, now: datetime) -> CheckState | None:

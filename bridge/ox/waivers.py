@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from typing import Final
 
 from bridge.language.names import nearest
@@ -14,28 +15,51 @@ from bridge.model.scores import Rubric, Waiver
 
 MOST: Final = 20  # waivers of one manifest
 _REASON: Final = 500  # characters
+_GLOB: Final = re.compile(r"[*?\[]")
 
 
-def waivers_of(
-    rubric: Rubric, entity: CatalogEntity, today: date, more: Sequence[Waiver] = ()
-) -> tuple[dict[str, Waiver], list[Problem]]:
-    """The waivers that hold today, by check; and what is wrong with those of the manifest.
+class Waivers:
+    """The waivers of a rubric and of manifests, on one day."""
 
-    `more` are those that were given elsewhere; the rubric's word and the manifest's come first.
-    """
-    problems: list[Problem] = []
-    found: dict[str, Waiver] = {}
-    given = [waiver for waiver in rubric.waivers if fnmatchcase(str(entity.ref), waiver.entity)]
-    for waiver in (*given, *_of_manifest(rubric, entity, problems), *more):
-        if waiver.expires >= today:
-            found.setdefault(waiver.check, waiver)
-        elif waiver.by == "manifest":
-            message = (
-                f"the waiver of `{waiver.check}` ended on {waiver.expires.isoformat()}; "
-                "take it out, or give it a new date and reason"
-            )
-            problems.append(_problem(entity, message, Severity.INFO, "waiver-expired"))
-    return found, problems
+    def __init__(self, rubric: Rubric, today: date) -> None:
+        self._rubric = rubric
+        self._today = today
+        self._exact: dict[str, list[tuple[int, Waiver]]] = {}
+        self._globs: list[tuple[re.Pattern[str], tuple[int, Waiver]]] = []
+        for rank, waiver in enumerate(rubric.waivers):
+            if _GLOB.search(waiver.entity):
+                # Compiled once for all entities: fnmatch remembers only some hundred patterns.
+                self._globs.append((re.compile(translate(waiver.entity)), (rank, waiver)))
+            else:
+                self._exact.setdefault(waiver.entity, []).append((rank, waiver))
+
+    def of(
+        self, entity: CatalogEntity, more: Sequence[Waiver] = ()
+    ) -> tuple[dict[str, Waiver], list[Problem]]:
+        """The waivers that hold, by check; and what is wrong with those of the manifest.
+
+        `more` are those that were given elsewhere; the rubric's word and the manifest's come first.
+        """
+        problems: list[Problem] = []
+        found: dict[str, Waiver] = {}
+        own = _of_manifest(self._rubric, entity, problems)
+        for waiver in (*self._given(entity), *own, *more):
+            if waiver.expires >= self._today:
+                found.setdefault(waiver.check, waiver)
+            elif waiver.by == "manifest":
+                message = (
+                    f"the waiver of `{waiver.check}` ended on {waiver.expires.isoformat()}; "
+                    "take it out, or give it a new date and reason"
+                )
+                problems.append(_problem(entity, message, Severity.INFO, "waiver-expired"))
+        return found, problems
+
+    def _given(self, entity: CatalogEntity) -> list[Waiver]:
+        """Those of the rubric that name the entity, in its order."""
+        ref = str(entity.ref)
+        named = self._exact.get(ref, [])
+        ranked = [*named, *(each for pattern, each in self._globs if pattern.match(ref))]
+        return [waiver for _, waiver in sorted(ranked, key=lambda each: each[0])]
 
 
 def _of_manifest(
@@ -45,6 +69,9 @@ def _of_manifest(
     ox = spec.get("ox") if isinstance(spec, Mapping) else None
     given = ox.get("waivers") if isinstance(ox, Mapping) else None
     names = [check.id for check in rubric.checks]
+    if isinstance(given, list) and len(given) > MOST:
+        message = f"only the first {MOST} of {len(given)} waivers count"
+        problems.append(_problem(entity, message, Severity.WARNING, "waiver-invalid"))
     for item in given[:MOST] if isinstance(given, list) else ():
         waiver = _read(item) if isinstance(item, Mapping) else None
         if waiver is None:

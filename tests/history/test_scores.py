@@ -219,6 +219,29 @@ async def test_a_board_that_did_not_change_writes_no_history(url: str) -> None:
         await store.close()
 
 
+async def test_what_one_replica_remembers_is_not_taken_for_what_another_one_wrote(
+    url: str,
+) -> None:
+    """Each remembers what it wrote and read last, so as not to do it again; the store decides."""
+    good, poor = board(FIRST, score(API, FIRST)), board(FIRST, score(API, FIRST, CheckState.FAIL))
+    whole = await open_store(url)
+    try:
+        one, two = whole.scores(), whole.scores()
+        for by, recorded in ((one, good), (two, poor), (one, good), (one, good), (two, poor)):
+            await by.record_scores(SOURCE, recorded, RUBRIC)
+            for reader in (one, two):
+                assert await reader.latest_scores(SOURCE) == recorded
+            (day,) = await two.score_trend(SOURCE, API, FIRST, FIRST)
+            assert day.value == recorded.scores[API].value
+            assert day.states["readme"] is recorded.scores[API].results[0].state
+        later = FIRST + timedelta(days=1)
+        await two.record_scores(SOURCE, board(later, score(WEB, later)), RUBRIC)
+        found = await one.latest_scores(SOURCE)
+        assert found == board(later, score(WEB, later))
+    finally:
+        await whole.close()
+
+
 async def test_odd_text_from_strangers_is_stored(url: str) -> None:
     odd = board(FIRST, score(API, FIRST, value="a\0b\ud800"), product="T\ud800")
     async with opened(url) as store:

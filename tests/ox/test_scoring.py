@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import CheckState, Score, Waiver
-from bridge.ox.board import evaluate
+from bridge.ox.board import Earlier, evaluate
 from bridge.ox.rubric import LoadedRubric
 from tests.ox.rubrics import HOUR, NOW, SMALL, reading, service, shipped, small
 
@@ -225,15 +225,17 @@ situations = st.fixed_dictionaries(
 tiers = st.sampled_from([1, 2, 3, 4, None])
 
 
-def readings_of(entity: CatalogEntity, rungs: Mapping[str, int | None]) -> dict[str, Reading]:
+def readings_of(
+    entity: CatalogEntity, rungs: Mapping[str, int | None], at: datetime = NOW
+) -> dict[str, Reading]:
     facts: dict[str, list[Fact]] = {}
     for name, rung in rungs.items():
         retriever, _, fact = name.partition(".")
         value = None if rung is None else scale(name)[rung]
         standing = Standing.UNKNOWN if rung is None else Standing.KNOWN
-        facts.setdefault(retriever, []).append(Fact(fact, value, NOW, "test", standing, "down"))
+        facts.setdefault(retriever, []).append(Fact(fact, value, at, "test", standing, "down"))
     return {
-        name: Reading(entity.ref, name, "1.0.0", NOW, tuple(found)) for name, found in facts.items()
+        name: Reading(entity.ref, name, "1.0.0", at, tuple(found)) for name, found in facts.items()
     }
 
 
@@ -342,6 +344,90 @@ def test_law_the_order_of_entities_facts_and_readings_does_not_matter(
     one = evaluate(RUBRIC, entities.values(), readings, NOW)
     two = evaluate(RUBRIC, [entities[number] for number in order], turned, NOW)
     assert one == two
+
+
+# What happens between two evaluations: hours that pass (or the clock is set back), a service whose
+# facts are seen anew, and one whose manifest waives a check for some days.
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 7, 13, 25, 49, -30]),
+        st.none() | st.tuples(st.integers(1, 3), st.sampled_from([None, 0, 1])),
+        st.none() | st.tuples(st.integers(1, 3), st.integers(0, 3)),
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+@example([(0, (1, 1), None), (49, None, None), (-30, None, None)])  # stale, and fresh again
+@settings(max_examples=50)
+@given(happenings)
+def test_law_what_is_taken_over_from_an_earlier_evaluation_is_as_if_made_anew(
+    happened: list[tuple[int, Json, Json]],
+) -> None:
+    entities = {number: service(f"s{number}", tier=number) for number in range(1, 4)}
+    readings: dict[Ref, dict[str, Reading]] = {}
+    earlier, now = Earlier(), NOW
+    for hours, seen, waived in happened:
+        now += timedelta(hours=hours)
+        if seen is not None:
+            entity = entities[seen[0]]
+            readings[entity.ref] = readings_of(entity, dict.fromkeys(FACTS, seen[1]), now)
+        if waived is not None:
+            number, days = waived
+            expires = (now + timedelta(days=days)).date().isoformat()
+            waiver = {"check": "readme", "reason": "Soon", "expires": expires}
+            entities[number] = service(
+                f"s{number}", tier=number, spec={"ox": {"waivers": [waiver]}}
+            )
+        for _ in range(2):
+            board = evaluate(RUBRIC, entities.values(), readings, now, earlier=earlier)
+            assert board == evaluate(RUBRIC, entities.values(), readings, now)
+
+
+def test_of_many_services_only_those_are_judged_of_whom_something_changed() -> None:
+    entities = [service(f"s{number}", tier=1) for number in range(50)]
+    good: dict[str, int | None] = dict.fromkeys(FACTS, 1)
+    readings = {entity.ref: readings_of(entity, good) for entity in entities}
+    earlier = Earlier()
+    before = evaluate(RUBRIC, entities, readings, NOW, earlier=earlier)
+    changed = {**readings, entities[7].ref: readings_of(entities[7], {**good, FACTS[0]: 0})}
+    later = NOW + timedelta(minutes=1)
+    after = evaluate(
+        RUBRIC, [replace(entity) for entity in entities], changed, later, earlier=earlier
+    )
+    anew = {
+        ref.name
+        for ref, score in after.scores.items()
+        if score.results is not before.scores[ref].results
+    }
+    assert anew == {"s7"}
+    assert {score.at for score in after.scores.values()} == {later}
+    fresh = evaluate(shipped(), entities, changed, later, earlier=earlier)
+    assert all(fresh.scores[ref].results is not after.scores[ref].results for ref in fresh.scores)
+
+
+def test_two_thousand_waivers_by_glob_are_looked_through_in_order(rubric: LoadedRubric) -> None:
+    many = tuple(
+        Waiver("readme", f"No. {number}", date(2027, 1, 1), "rubric", f"component:*/{number}-*")
+        for number in range(1_998)
+    )
+    last = Waiver("readme", "By glob", date(2027, 1, 1), "rubric", "component:default/ap?")
+    exact = replace(last, entity="component:default/api", reason="By name")
+    entity = service()
+    for order, reason in (((last, exact), "By glob"), ((exact, last), "By name")):
+        waived = replace(rubric, rubric=replace(rubric.rubric, waivers=(*many, *order)))
+        (first, *_) = score_of(waived, entity, reading(entity, {"readme": False})).results
+        assert first.reason == f"waived until 2027-01-01: {reason}"
+
+
+def test_who_waives_too_much_is_told_what_does_not_count(rubric: LoadedRubric) -> None:
+    waiver = {"check": "readme", "reason": "x", "expires": "2026-06-30"}
+    entity = service(spec={"ox": {"waivers": [waiver] * 21}})
+    board = evaluate(rubric, [entity], {}, NOW)
+    assert [problem.message for problem in board.problems] == [
+        "only the first 20 of 21 waivers count"
+    ]
 
 
 def test_a_check_on_facts_of_other_kinds_is_not_for_components(tmp_path: Path) -> None:
