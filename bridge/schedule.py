@@ -76,6 +76,24 @@ class Audience:
                     await _told(listener, latest)
 
 
+@dataclass(slots=True)
+class Audiences:
+    """Several that do not wait for each other."""
+
+    each: Sequence[Audience]
+
+    def hear(self, done: Pass) -> None:
+        """A pass was published and saved."""
+        for audience in self.each:
+            audience.hear(done)
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for audience in self.each:
+                tasks.create_task(audience.run())
+
+
 async def _told(listener: Listener, done: Pass) -> None:
     try:
         await listener(done)

@@ -18,7 +18,7 @@ from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes import Passes
 from bridge.pipeline import Pass, Stages, Wish, remade
-from bridge.schedule import Audience, Schedule, ended
+from bridge.schedule import Audience, Audiences, Schedule, ended
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Service:
     show: Callable[[Pass], Awaitable[None]]
     account: Callable[[Pass], None] = lambda done: None
     role: Callable[[str], None] = lambda name: None  # hears "leader" or "follower"
-    audience: Audience = field(default_factory=lambda: Audience(()))
+    audience: Audience | Audiences = field(default_factory=lambda: Audience(()))
     inbox: Inbox = field(default_factory=Inbox)
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -13,7 +13,7 @@ from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.pipeline import Pass
-from bridge.schedule import Audience, Schedule, ended
+from bridge.schedule import Audience, Audiences, Schedule, ended
 
 
 async def test_a_poke_starts_the_next_pass_at_once() -> None:
@@ -80,6 +80,27 @@ async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:
 
     assert heard == ["1", "3"]
     assert {log["action"] for log in logs} == {"after_pass_failed"}
+
+
+async def test_audiences_do_not_wait_for_each_other() -> None:
+    """Backstage is told at once of a second pass, although the first one's facts still come."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    begun = asyncio.Event()
+
+    async def slow(done: Pass) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def quick(done: Pass) -> None:
+        await heard.put(done.record.report.started_at)
+
+    audiences = Audiences([Audience([slow]), Audience([quick])])
+    task = asyncio.create_task(audiences.run())
+    for name in ("1", "2"):
+        audiences.hear(a_pass(name))
+        assert await heard.get() == name
+        await begun.wait()
+    await ended(task)
 
 
 def a_pass(name: str) -> Pass:

@@ -34,7 +34,7 @@ from bridge.pipeline import Pass, Stages, Wish
 from bridge.ports import Gatekeeper, Measured
 from bridge.processors.validation import entity_faults
 from bridge.refreshing import Refresher
-from bridge.schedule import Audience, ended
+from bridge.schedule import Audience, Audiences, ended
 from bridge.service import Service
 from bridge.settings import Settings, signing_key
 from bridge.wiring import (
@@ -196,6 +196,11 @@ def a_service(
         if report is not None:
             write_report(report, done.record.report)
 
+    def role(name: str) -> None:
+        live.role = name
+        if name != "leader":
+            parts.scores.catalog = None  # who leads now scores what is newer
+
     told = [partial(tell, parts.refresher, live)] if parts.refresher else []
 
     async def refreshed(stages: Stages) -> Stages:
@@ -209,8 +214,8 @@ def a_service(
         settings.every,
         show,
         account,
-        partial(setattr, live, "role"),
-        Audience((*told, *parts.listeners)),
+        role,
+        Audiences((Audience(told), Audience(parts.listeners))),  # Backstage waits for no facts
         refreshed=refreshed,
     )
 

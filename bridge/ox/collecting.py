@@ -107,10 +107,11 @@ class Collecting:
                 log.error("The store does not answer", action="facts_failed", error=str(error))
 
     async def catch_up(self) -> None:
-        """Load what the store holds if another replica recorded something newer."""
+        """Load what the store holds, and tell it, if another replica recorded something newer."""
         newest = await self._store.facts_seen_at(self._source)
         if newest is not None and (self._newest is None or newest > self._newest):
             await self.load()
+            await self.heard(self.board)
 
     async def after_pass(
         self,

@@ -69,7 +69,8 @@ class Scorekeeper:
         self._evaluating = asyncio.Lock()
         self._earlier = Earlier()
         self._board: Scoreboard | None = None
-        self.catalog: Catalog | None = None
+        self._facts: Latest = {}
+        self.catalog: Catalog | None = None  # of the last pass; None where none are made
         self.heard: Heard = nobody
         self.given: Given = no_waivers
 
@@ -107,19 +108,28 @@ class Scorekeeper:
         """Take over what other replicas save, and the rubric's changes, until cancelled."""
         while True:
             await sleep(LOOK)
-            await self.look_at_rubric()
             try:
+                await self.look_at_rubric()
                 await self.load()
             except StoreError as error:
                 log.error("The store does not answer", action="scores_failed", error=str(error))
 
     async def look_at_rubric(self) -> None:
-        """Read the rubric's file again if it has changed; the next board is made by it."""
-        await asyncio.to_thread(self._file.current)
+        """Read the rubric's file again if it has changed, and then score by it.
+
+        Raises `StoreError`; the next look tries again.
+        """
+        loaded = await asyncio.to_thread(self._file.current)
+        if self._board is not None and self._board.rubric != loaded.rubric.version:
+            await self.evaluate(self._facts)
 
     async def evaluate(self, latest: Latest) -> None:
-        """Make, save and show the board of the catalog that was last told. Raises `StoreError`."""
+        """Make, save and show the board of the catalog that was last told, if there is one.
+
+        Raises `StoreError`.
+        """
         async with self._evaluating:
+            self._facts = latest
             catalog = self.catalog
             if catalog is None:
                 return

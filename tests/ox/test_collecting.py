@@ -307,7 +307,12 @@ async def test_after_a_restart_the_board_is_as_before_and_nobody_is_asked(
 async def test_a_replica_shows_what_another_one_recorded(store: SqlFactStore) -> None:
     clock = Clock()
     leader = collecting(store, clock, Collector(clock))
-    other = collecting(store, clock, Collector(clock))
+    heard: list[FactBoard] = []
+
+    async def hear(board: FactBoard) -> None:
+        heard.append(board)
+
+    other = collecting(store, clock, Collector(clock), heard=hear)
     await other.catch_up()
     assert other.board.latest == {}
     await leader.after_pass(catalog("a"), Memory(), {})
@@ -316,6 +321,7 @@ async def test_a_replica_shows_what_another_one_recorded(store: SqlFactStore) ->
     board = other.board
     await other.catch_up()
     assert other.board is board  # nothing newer, nothing loaded
+    assert heard == [board]
 
 
 async def test_an_entity_that_is_gone_is_shown_no_more_and_whoever_listens_hears(

@@ -162,6 +162,33 @@ async def test_the_next_evaluation_takes_a_changed_rubric(
     assert scores.rubric.version == scores.board.rubric
 
 
+async def test_a_changed_rubric_scores_at_once_and_a_broken_one_changes_nothing(
+    store: SqlStore, tmp_path: Path, clock: Clock
+) -> None:
+    scores = keeper(store, tmp_path, clock)
+    await scores.look_at_rubric()  # nothing is scored before the first pass
+    scores.catalog = Catalog((API,))
+    await scores.evaluate(POOR)
+    before = scores.board
+    await scores.look_at_rubric()
+    assert scores.board is before
+    (tmp_path / "rubric.yaml").write_text(SMALL + "cheks: {}\n", "utf-8")
+    await scores.look_at_rubric()
+    assert scores.board is before
+    assert "cheks" in scores.problems[0].message
+    (tmp_path / "rubric.yaml").write_text(SMALL.replace("weight: 2", "weight: 7"), "utf-8")
+    clock.now += timedelta(minutes=1)
+    await scores.look_at_rubric()
+    assert scores.board is not None
+    assert scores.board.scores[API.ref].value == 30
+    assert await store.scores().latest_scores(SOURCE) == scores.board
+    assert scores.problems == ()
+    scores.catalog = None  # another replica leads: it scores
+    (tmp_path / "rubric.yaml").write_text(SMALL, "utf-8")
+    await scores.look_at_rubric()
+    assert scores.board.scores[API.ref].value == 30
+
+
 async def test_scores_are_published_as_annotations_and_a_link(
     store: SqlStore, tmp_path: Path, clock: Clock
 ) -> None:
