@@ -167,6 +167,17 @@ class Score:
             return None
         return self.value >= self.target and not self.gates_failed
 
+    @property
+    def unseen(self) -> tuple[CheckResult, ...]:
+        """What should be known and is not, what weighs most first; gates before all else."""
+        found = [r for r in self.results if r.state in (CheckState.UNKNOWN, CheckState.STALE)]
+        return tuple(sorted(found, key=lambda each: (not each.gate, -each.weight, each.check)))
+
+    @property
+    def gates_unseen(self) -> tuple[str, ...]:
+        """The gates of which nobody knows whether they pass."""
+        return tuple(result.check for result in self.unseen if result.gate)
+
     def fixes(self) -> tuple[Fix, ...]:
         """What to fix next: failed gates first, then what brings the most points."""
         known = sum(result.weight for result in self.results if result.state.known)

@@ -70,6 +70,7 @@ def evaluate(
     readings: Mapping[Ref, Mapping[str, Reading]],
     now: datetime,
     given: Mapping[Ref, Sequence[Waiver]] = NONE,
+    *,
     earlier: Earlier | None = None,
 ) -> Scoreboard:
     """The board at `now`. `readings` are the latest, by entity and retriever; `given` are waivers
@@ -92,7 +93,7 @@ def evaluate(
             score = replace(old.score, at=now)
             judged[entity.ref] = replace(old, since=now, score=score)
         else:
-            judged[entity.ref] = _judged(loaded, waivers, entity, known, more, now)
+            judged[entity.ref] = _judged(loaded, waivers, entity, known, more, now=now)
     if earlier is not None:
         earlier.by, earlier.judged = loaded, judged
     scores = {ref: each.score for ref, each in judged.items()}
@@ -106,6 +107,7 @@ def _judged(
     entity: CatalogEntity,
     readings: Mapping[str, Reading],
     given: Sequence[Waiver],
+    *,
     now: datetime,
 ) -> _Judged:
     rubric, tier = loaded.rubric, tier_of(entity.body)

@@ -136,7 +136,13 @@ class Scorekeeper:
             loaded = await asyncio.to_thread(self._file.current)
             given = await self.given()
             board = await asyncio.to_thread(
-                evaluate, loaded, catalog.entities, latest, self._clock(), given, self._earlier
+                evaluate,
+                loaded,
+                catalog.entities,
+                latest,
+                self._clock(),
+                given,
+                earlier=self._earlier,
             )
             await self._store.record_scores(self._source, board, loaded.rubric)
             self._board = board

@@ -138,7 +138,9 @@ def _undecided(unseen: Unseen, seen: Sight) -> tuple[CheckState, str]:
     said = []
     for key in sorted(key for key, each in states.items() if each is state):
         evidence = seen.evidence.get(key)
-        why = (evidence.reason or evidence.standing) if evidence else "nobody has looked yet"
+        source = key.partition(".")[0]
+        missing = f"nobody has looked yet; is `{source}` set up?"
+        why = (evidence.reason or evidence.standing) if evidence else missing
         said.append(f"{key}: {why}")
     return state, "; ".join(said)
 

@@ -226,8 +226,29 @@ async def test_a_scorecard_says_what_to_fix_with_points_and_evidence(client: Cli
     for said in ("60", "+40.0 points", "<code>README.md</code>", "repo.readme = false", "✗ fail"):
         assert said in text
     text = await (await client.get("/scores/entity/component:default/dark")).text()
-    for said in ("insufficient data", "nobody has looked yet", "? unknown"):
+    for said in ("insufficient data", "nobody has looked yet; is", "? unknown"):
         assert said in text
+
+
+async def test_a_gate_that_nobody_could_see_is_not_said_to_pass(client: Client) -> None:
+    dark = await (await client.get("/scores/entity/component:default/dark")).text()
+    assert "? 1 not known" in dark
+    assert "none failed" not in dark
+    assert "70 % of the weight must be known before there is a score; 0 % is." in dark
+    for name, said in (("api", "✗ 1 failed"), ("web", "✓ none failed")):
+        page = await (await client.get(f"/scores/entity/component:default/{name}")).text()
+        assert said in page
+        assert "What is not known" not in page
+    whole = await (await client.get("/scores")).text()
+    (unseen,) = re.findall(r"<h2>What is not known</h2>.*?</table>", whole, re.DOTALL)
+    assert "repo.readme: nobody has looked yet; is <code>repo</code> set up?" in unseen
+
+
+async def test_services_that_are_new_are_counted_and_not_listed_as_changed(client: Client) -> None:
+    text = await (await client.get("/scores?days=365")).text()
+    assert "3 services are scored that had no score when it began." in text
+    (changed,) = re.findall(r"<h2>What changed in this time</h2>(.*?)<h2>", text, re.DOTALL)
+    assert "<table>" not in changed
 
 
 async def test_pages_that_are_not_there_say_so(client: Client) -> None:

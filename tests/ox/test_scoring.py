@@ -81,7 +81,7 @@ def test_what_could_not_be_read_is_unknown_with_its_reason(rubric: LoadedRubric)
     score = score_of(rubric, entity, unseen)
     assert set(states(score).values()) == {"unknown"}
     assert score.results[0].reason == "repo.readme: 403"
-    assert score.results[1].reason == "repo.protected: nobody has looked yet"
+    assert score.results[1].reason == ("repo.protected: nobody has looked yet; is `repo` set up?")
     assert (score.value, score.sufficient, score.level, score.on_target) == (None, False, "", None)
 
 
@@ -380,9 +380,10 @@ def test_law_what_is_taken_over_from_an_earlier_evaluation_is_as_if_made_anew(
             entities[number] = service(
                 f"s{number}", tier=number, spec={"ox": {"waivers": [waiver]}}
             )
-        for _ in range(2):
-            board = evaluate(RUBRIC, entities.values(), readings, now, earlier=earlier)
-            assert board == evaluate(RUBRIC, entities.values(), readings, now)
+        label = Waiver("codeowners", "By label", (now + timedelta(days=hours)).date(), "issue")
+        for labels in ({entities[1].ref: (label,)}, {}, {}):
+            known = (RUBRIC, entities.values(), readings, now, labels)
+            assert evaluate(*known, earlier=earlier) == evaluate(*known)
 
 
 def test_of_many_services_only_those_are_judged_of_whom_something_changed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
@@ -24,6 +25,7 @@ from bridge.model.scores import (
     Rubric,
     Score,
     Scoreboard,
+    ScoreChange,
 )
 from bridge.ports import Scores
 
@@ -155,9 +157,9 @@ async def _rollup_page(
     text = request.query.get("q", "")[:200]
     members = [board.scores[ref] for ref in rollup.members if text.lower() in str(ref)]
     members.sort(key=lambda score: (not score.sufficient, score.value or 0.0, score.entity))
-    moved = None
+    changes: Sequence[ScoreChange] = ()
     if len(rollup.members) <= COMPARED:
-        moved = changed(await scores.changes(rollup.members, start, end))[:20]
+        changes = changed(await scores.changes(rollup.members, start, end))
     return render(
         request,
         "scores.html",
@@ -170,9 +172,11 @@ async def _rollup_page(
         shown=SHOWN,
         q=text,
         worst=_worst(members, scores.rubric),
+        unseen=_unseen(members, scores.rubric),
         teams=_teams(board) if _whole(rollup) else [],
         plot=plot(points, start, end),
-        moved=moved,
+        moved=[each for each in changes if each.before and each.after][:20],
+        came=sum(each.before is None for each in changes),
         days=days,
     )
 
@@ -203,6 +207,18 @@ def _worst(scores: Sequence[Score], rubric: Rubric) -> list[tuple[Check, int, fl
         if check.id in fails
     ]
     return sorted(found, key=lambda each: (-each[2], -each[1], each[0].id))[:10]
+
+
+def _unseen(scores: Sequence[Score], rubric: Rubric) -> list[tuple[Check, int, str]]:
+    """The checks of which most is not known: of how many services, and why with one of them."""
+    counts: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
+    for score in scores:
+        for result in score.unseen:
+            counts[result.check] += 1
+            reasons.setdefault(result.check, result.reason)
+    known = ((rubric.check(name), count) for name, count in counts.most_common(10))
+    return [(check, count, reasons[check.id]) for check, count in known if check is not None]
 
 
 def _span(request: web.Request) -> tuple[date, date, int]:

@@ -87,6 +87,6 @@ def _summary(points: Sequence[Point]) -> str:
         return "No score in this time."
     first, last = values[0], values[-1]
     if len(values) == 1:
-        return f"The score stayed at {last:.0f}."
+        return f"The score is {last:.0f}, and has not changed in this time."
     way = f"The score went from {first:.0f} to {last:.0f}"
     return f"{way}; lowest {min(values):.0f}, highest {max(values):.0f}."
