@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -236,18 +237,22 @@ def proposals(
     if "manifest" in wanted:
         yield from _manifests(known.memory)
     contacts = {owner_ref(name): contact for name, contact in settings.owners.items()}
+    services = Counter(places[ref].project_id for ref in known.board.scores if ref in places)
     for ref in sorted(known.board.scores):
         place = places.get(ref)
         if place is None or not place.default_branch:
             continue
         failing = _failing(known.board, ref)
         contact = contacts.get(place.owner)
-        if "codeowners" in wanted and "codeowners" in failing and contact is not None:
+        alone = services[place.project_id] == 1
+        # Who owns which part of a shared repository is nothing that can be told from outside.
+        codeowners = "codeowners" in wanted and "codeowners" in failing and alone
+        if codeowners and contact is not None:
             made = codeowners_proposal(ref, place, contact.mention)
             if made is not None:
                 yield made
         if "runbook" in wanted and "runbook" in failing:
-            yield runbook_proposal(ref, place)
+            yield runbook_proposal(ref, place, alone=alone)
 
 
 def _failing(board: Scoreboard, ref: Ref) -> set[str]:

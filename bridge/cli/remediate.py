@@ -57,7 +57,7 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     if flags["as_json"]:
         click.echo(json.dumps(run.as_json(), indent=2))
     else:
-        _show(Console(), run)
+        _show(Console(), run, baseline=flags["baseline"] or settings.remediation.baseline)
     failed = any(record.outcome is Outcome.FAILED for record in run.records)
     ctx.exit(1 if failed or run.stopped else 0)
 
@@ -90,7 +90,7 @@ async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
     return run
 
 
-def _show(console: Console, run: RemediationRun) -> None:
+def _show(console: Console, run: RemediationRun, *, baseline: bool) -> None:
     """A table a service, then what holds for all of them."""
     ordered = sorted(run.records, key=lambda r: (r.action.project, str(r.action.key)))
     for project, records in groupby(ordered, key=lambda record: record.action.project):
@@ -104,7 +104,7 @@ def _show(console: Console, run: RemediationRun) -> None:
         console.print(Text(plain(run.listing_failure), style="yellow"), soft_wrap=True)
     if run.stopped:
         console.print(Text(f"stopped: {plain(run.stopped)}", style="red"), soft_wrap=True)
-    console.print(_summary(run), soft_wrap=True)
+    console.print(_summary(run, baseline=baseline), soft_wrap=True)
 
 
 def _table(title: str, records: list[ActionRecord]) -> Table:
@@ -131,13 +131,13 @@ def _about(record: ActionRecord) -> str:
     return "checklist" if check == "*" else check.replace("mr:", "merge request: ")
 
 
-def _summary(run: RemediationRun) -> str:
+def _summary(run: RemediationRun, *, baseline: bool) -> str:
     counts = {
         outcome: sum(record.outcome is outcome for record in run.records) for outcome in Outcome
     }
     said = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
     lines = [said or "nothing to do"]
-    if run.baseline:
+    if run.baseline and not baseline:
         lines.append(
             f"{run.baseline} failures were there when Ox first looked; they are left alone "
             "(--baseline opens issues for them, too)"

@@ -178,7 +178,10 @@ class IssueChange:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A merge request to make: one new file on one branch of its own."""
+    """A merge request to make: one new file on one branch of its own.
+
+    `check` is the one whose failure asks for it; "" when something else does.
+    """
 
     key: IssueKey  # its check is "mr:" and the kind
     project: str
@@ -189,6 +192,7 @@ class Proposal:
     title: str
     text: str
     reason: str
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def _fresh(reading: Reading) -> Reading:
 
 
 def remediate(*arguments: str, token: str | None = TOKEN) -> Result:
-    environment = {"GITLAB_TOKEN": token, "COLUMNS": "200"}
+    environment = {"GITLAB_TOKEN": token, "COLUMNS": "200", "FESTER_REMEDIATION__SETTLE": "0s"}
     return CliRunner().invoke(
         main, ["remediate", *arguments], env=environment, catch_exceptions=False
     )

@@ -26,6 +26,7 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard
 from bridge.ox.remediation.noticing import Habits, Shelf, adopted
+from bridge.ox.remediation.streaks import asks
 
 Member = tuple[Check, CheckResult | None]
 Render = Callable[[IssueKey, Place, Sequence[Member]], Draft]
@@ -227,13 +228,9 @@ class _Planner:
 
     def _fails(self, result: CheckResult, streak: Streak | None) -> bool:
         """Whether it may lead to an issue: twice fresh, failing now, and not from before."""
-        if result.state is not CheckState.FAIL or streak is None or result.check in self.s.paused:
+        if result.state is not CheckState.FAIL or result.check in self.s.paused:
             return False
-        return (
-            streak.sure
-            and streak.course is Course.FAIL
-            and (self.s.baseline or not streak.baseline)
-        )
+        return asks(streak, baseline=self.s.baseline)
 
     def _released(self, case: Case, streaks: Mapping[str, Streak]) -> Case:
         """What has passed since a person closed the issue is no longer held against it."""

@@ -92,11 +92,16 @@ def codeowners_proposal(ref: Ref, place: Place, handle: str) -> Proposal | None:
         f"Draft: Name the code owners of {titled(place.title or ref.name, 80)}",
         text,
         "there is no CODEOWNERS file, and the manifest names the team",
+        "codeowners",
     )
 
 
-def runbook_proposal(ref: Ref, place: Place) -> Proposal:
-    """A runbook's skeleton: questions that only the team can answer."""
+def runbook_proposal(ref: Ref, place: Place, *, alone: bool = True) -> Proposal:
+    """A runbook's skeleton: questions that only the team can answer.
+
+    In a project of several services (not `alone`) its file is named after the service.
+    """
+    file = RUNBOOK if alone else f"docs/runbook-{_segment(ref.name)}.md"
     name = plain(place.title or ref.name, 80).replace("`", "'")
     content = (
         f"# When `{name}` is down\n\n"
@@ -119,11 +124,12 @@ def runbook_proposal(ref: Ref, place: Place) -> Proposal:
         place.project,
         f"ox/runbook-{_segment(ref.name)}",
         place.default_branch,
-        RUNBOOK,
+        file,
         content,
         f"Draft: A runbook for {titled(place.title or ref.name, 80)}",
         text,
         "there is no runbook",
+        "runbook",
     )
 
 

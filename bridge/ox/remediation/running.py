@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -37,7 +38,7 @@ from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
 from bridge.ox.remediation.proposals import followed, proposed
 from bridge.ox.remediation.registering import Registration
-from bridge.ox.remediation.streaks import Breaker, observe
+from bridge.ox.remediation.streaks import Breaker, Observed, asks, observe
 from bridge.ports import IssueTracker, MergeRequests, RemediationStore
 
 log = structlog.get_logger()
@@ -113,7 +114,7 @@ class Remediator:
             run = await self._run(task, lease)
         finally:
             await self.turns.release(lease, self.holder)
-        await self.store.record_run(self.source, run)
+        await self.store.record_run(self.source, _without_texts(run))
         for record in run.records:
             if record.outcome is Outcome.FAILED:
                 log.warning(
@@ -163,8 +164,8 @@ class Remediator:
         )
         planned = await asyncio.to_thread(plan, situation)
         others = {key: case for key, case in before.cases.items() if not key.is_issue}
-        opened = sum(a.kind in (ActionKind.OPEN, ActionKind.REOPEN) for a in planned.actions)
-        proposing = await self._proposing(task, others, rules.per_run - opened)
+        taken = self._taken(planned.actions, task.places)
+        proposing = await self._proposing(_called_for(task, observed), others, taken)
         cases = {**planned.cases, **proposing.cases}
         await self.store.save(self.source, before, RemediationState(observed.streaks, cases))
         hands = _Hands(self, shelf, lease, cases, task)
@@ -172,7 +173,7 @@ class Remediator:
         for action in (*planned.actions, *proposing.actions):
             records.append(await hands.carry_out(action))
         if self.registration is not None and not hands.stopped:
-            room = rules.per_run - opened - len(proposing.actions)
+            room = rules.per_run - taken[True]
             records += await self.registration.run(
                 task.places.values(),
                 cases,
@@ -183,9 +184,21 @@ class Remediator:
         baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
         return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
 
-    async def _proposing(self, task: Task, cases: Mapping[IssueKey, Case], room: int) -> Planned:
-        """Merge requests to make, within what the cap leaves; none when they cannot be listed."""
-        if self.requests is None or not (task.proposals or cases):
+    def _taken(self, actions: Sequence[Action], places: Mapping[Ref, Place]) -> Counter[object]:
+        """How many are opened in this run: in earnest or as a plan, and by group."""
+        opened = [a for a in actions if a.kind in (ActionKind.OPEN, ActionKind.REOPEN)]
+        taken: Counter[object] = Counter(action.applies for action in opened)
+        taken.update(self.rules.policy(places[action.key.entity]) for action in opened)
+        return taken
+
+    async def _proposing(
+        self, proposals: Sequence[Proposal], cases: Mapping[IssueKey, Case], taken: Counter[object]
+    ) -> Planned:
+        """Merge requests to make, within the caps; none when they cannot be listed.
+
+        `taken` is counted up.
+        """
+        if self.requests is None or not (proposals or cases):
             return Planned((), cases)
         try:
             seen = await self.requests.merge_requests()
@@ -199,19 +212,48 @@ class Remediator:
         now = self.clock()
         after = followed(cases, seen, now)
         actions = []
-        for action in proposed(task.proposals, after, seen, now):
-            place = Place(action.key.project_id, action.project, "")
-            allowed = replace(action, applies=self.rules.policy(place).applies)
+        for action in proposed(proposals, after, seen, now):
+            policy = self.rules.policy(Place(action.key.project_id, action.project, ""))
+            allowed = replace(action, applies=policy.applies)
+            most = min(self.rules.per_run, policy.per_run)
+            full = taken[policy.applies] >= self.rules.per_run or taken[policy] >= policy.per_run
             if action.kind is ActionKind.ADOPT and action.case is not None:
                 after[action.key] = action.case
-            elif room <= 0:
-                said = (
-                    f"{action.reason}; put off: {self.rules.per_run} are opened in this run already"
-                )
+            elif full:
+                said = f"{action.reason}; put off: {most} are opened in this run already"
                 allowed = replace(allowed, kind=ActionKind.DEFER, reason=said, case=None)
-            room -= allowed.kind is ActionKind.MERGE_REQUEST
+            else:
+                taken.update((policy.applies, policy))
             actions.append(allowed)
         return Planned(tuple(actions), after)
+
+
+def _without_texts(run: RemediationRun) -> RemediationRun:
+    """The account as it is kept: what a text says stands in its issue."""
+    return replace(run, records=tuple(_without_text(record) for record in run.records))
+
+
+def _without_text(record: ActionRecord) -> ActionRecord:
+    draft = record.action.draft
+    if draft is None:
+        return record
+    return replace(record, action=replace(record.action, draft=replace(draft, text="")))
+
+
+def _called_for(task: Task, observed: Observed) -> list[Proposal]:
+    """The proposals that nothing speaks against: their checks failed as they must for an issue."""
+    paused = {pause.check for pause in observed.pauses}
+    return [
+        each
+        for each in task.proposals
+        if not each.check
+        or (
+            each.check not in paused
+            and asks(
+                observed.streaks.get(each.key.entity, {}).get(each.check), baseline=task.baseline
+            )
+        )
+    ]
 
 
 def _placed(action: Action, places: Mapping[Ref, Place]) -> Action:

@@ -91,6 +91,13 @@ def observe(
     return Observed(after, tuple(pause for pause in pauses if pause.check in frozen))
 
 
+def asks(streak: Streak | None, *, baseline: bool) -> bool:
+    """Whether a check failed twice, and not since before Ox looked (unless `baseline` says so)."""
+    if streak is None or not streak.sure or streak.course is not Course.FAIL:
+        return False
+    return baseline or not streak.baseline
+
+
 def _forgotten(streaks: Mapping[str, Streak]) -> bool:
     """Whether a service was missing twice, so that nothing needs to be remembered of it."""
     return all(streak.sure and streak.course is Course.GONE for streak in streaks.values())

@@ -38,7 +38,8 @@ def quoted(text: object, limit: int = SPAN_LIMIT) -> str:
 
 def titled(text: object, limit: int = TITLE_LIMIT) -> str:
     """A stranger's text as a part of a title, where code spans do not help."""
-    kept = re.sub(r"[`<>\[\]\\*_|]", "", plain(text, limit))
+    # An underscore within a word is no emphasis, and names are full of them.
+    kept = re.sub(r"[`<>\[\]\\*|]|(?<!\w)_+|_+(?!\w)", "", plain(text, limit))
     return _apart(kept).lstrip("/ ")
 
 

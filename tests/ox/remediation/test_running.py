@@ -137,7 +137,9 @@ async def test_an_issue_comes_and_goes(site: Site) -> None:
     assert [user.username for user in thing.assignees] == ["kim"]
     assert [name for name, _ in site.world.issues.told] == ["corp/team"]
     assert run.records[0].url.endswith("/corp/service-1/-/issues/1")
-    assert await site.store.remediation.latest_run("corp") == run
+    kept = await site.store.remediation.latest_run("corp")
+    assert kept is not None
+    assert [record.as_json() for record in kept.records] == [r.as_json() for r in run.records]
     await site.day()
     assert outcomes(await site.day()) == [("close", Outcome.DONE)]
     assert thing.state == "closed"
@@ -249,9 +251,14 @@ def proposals() -> tuple[Proposal, ...]:
     return (owners, runbook_proposal(service(1), where), manifest_proposal(project))
 
 
+def free(given: tuple[Proposal, ...]) -> tuple[Proposal, ...]:
+    """The same, asked for by no check."""
+    return tuple(replace(each, check="") for each in given)
+
+
 async def test_merge_requests_are_made_once(site: Site) -> None:
     """A branch, a file and a draft each; then never again, whatever people do."""
-    run = await site.day(proposals=proposals())
+    run = await site.day(proposals=free(proposals()))
     assert outcomes(run) == [("merge-request", Outcome.DONE)] * 3
     made = list(site.world.merge_requests)
     assert [thing.title for thing in made] == [
@@ -269,13 +276,13 @@ async def test_merge_requests_are_made_once(site: Site) -> None:
         "description": 'x": {a: *b} # no',
         "owner": {"team": "corp"},
     }
-    assert outcomes(await site.day(proposals=proposals())) == []
+    assert outcomes(await site.day(proposals=free(proposals()))) == []
     site.world.merge_requests.close(1, made[0].iid)
     site.sandbox.branches.delete(site.world.projects[0], made[0].source_branch)
     site.sandbox.branches.merge(1, made[1].source_branch)
     site.world.merge_requests.mark_merged(1, made[1].iid)
     for _ in range(3):
-        assert outcomes(await site.day(proposals=proposals())) == []
+        assert outcomes(await site.day(proposals=free(proposals()))) == []
     cases = await site.store.remediation.cases("corp")
     found = {key.check: case.status for key, case in cases.items() if not key.is_issue}
     assert found == {
@@ -285,12 +292,33 @@ async def test_merge_requests_are_made_once(site: Site) -> None:
     }
 
 
+async def test_a_merge_request_waits_as_an_issue_does(site: Site) -> None:
+    """Two fresh fails; not for what failed from the start, nor where a check is in doubt."""
+    owners = replace(proposals()[0], check="owner")
+    assert outcomes(await site.day(1, proposals=(owners,))) == []
+    run = await site.day(1, proposals=(owners,))
+    assert ("merge-request", Outcome.DONE) in outcomes(run)
+    fresh = replace(owners, check="never-heard-of")
+    assert outcomes(await site.day(1, proposals=(replace(fresh, branch="ox/x"),))) == []
+
+
+async def test_merge_requests_keep_to_a_groups_cap(site: Site) -> None:
+    site.policy = Policy("corp", True, per_run=1)
+    run = await site.day(proposals=free(proposals()))
+    assert outcomes(run) == [
+        ("merge-request", Outcome.DONE),
+        ("defer", Outcome.NOTED),
+        ("defer", Outcome.NOTED),
+    ]
+    assert "put off: 1 are opened in this run already" in run.records[1].action.reason
+
+
 @pytest.mark.parametrize("lost", [0, 1])
 async def test_a_lost_answer_makes_no_second_merge_request(site: Site, lost: int) -> None:
     """Lost after the commit, or after the merge request: what is there is taken up."""
     rule = FaultRule(Fault.LOST_ANSWER, "rest-write", skip=lost, first_n=1)
     site.sandbox.use_faults(FaultPlan((rule,)))
-    only = proposals()[:1]
+    only = free(proposals()[:1])
     assert outcomes(await site.day(proposals=only)) == [("merge-request", Outcome.FAILED)]
     assert outcomes(await site.day(proposals=only))[0][1] in (Outcome.DONE, Outcome.NOTED)
     assert len(list(site.world.merge_requests)) == 1
@@ -298,13 +326,13 @@ async def test_a_lost_answer_makes_no_second_merge_request(site: Site, lost: int
 
 async def test_merge_requests_that_cannot_be_listed_are_not_made(site: Site) -> None:
     site.sandbox.use_faults(FaultPlan((FaultRule(Fault.UNAVAILABLE, "rest-list", skip=1),)))
-    assert outcomes(await site.day(proposals=proposals())) == []
+    assert outcomes(await site.day(proposals=free(proposals()))) == []
     assert list(site.world.merge_requests) == []
 
 
 async def test_a_file_that_is_there_is_not_overwritten(site: Site) -> None:
     site.world.commit_file(1, "CODEOWNERS", "* @somebody")
-    run = await site.day(proposals=proposals()[:1])
+    run = await site.day(proposals=free(proposals()[:1]))
     assert outcomes(run) == [("merge-request", Outcome.SKIPPED)]
     assert "file with this name already exists" in run.records[0].detail
 

@@ -75,6 +75,7 @@ def test_references_are_taken_apart(text: str, shown: str) -> None:
 def test_lengths_are_bounded() -> None:
     assert len(plain("x" * 10_000)) == 160
     assert len(titled("x" * 10_000)) == TITLE_LIMIT
+    assert titled("_my_payment_api__v2_ *x*") == "my_payment_api__v2 x"
 
 
 def test_the_owners_mention_is_the_settings_word() -> None:
