@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -102,9 +102,10 @@ def published(folder: Path) -> set[str]:
 
 
 @asynccontextmanager
-async def a_replica(chosen: Settings) -> AsyncIterator[Replica]:
-    """A replica that runs until the block ends, and then hands over."""
-    async with wired(chosen) as parts:
+async def a_replica(chosen: Settings, **instead: Any) -> AsyncIterator[Replica]:
+    """A replica that runs until the block ends, and then hands over; `instead` of its own parts."""
+    async with wired(chosen) as made:
+        parts = replace(made, **instead)
         live = Live()
         service = a_service(parts, chosen, Wish(), live)
         runner = web.AppRunner(make_app(live, webhooks=webhooks(chosen, service)))

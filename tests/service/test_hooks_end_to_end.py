@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 from aiohttp import ClientSession
 
 from bridge.api.webhooks import PATH
+from bridge.pipeline import Pass
 from bridge.sandbox.app import Latency, SandboxGitLab
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from tests.service.site import (
@@ -21,6 +23,8 @@ from tests.service.site import (
     settings,
     until,
 )
+from tests.test_refreshing import Backstage, location
+from tests.test_refreshing import running as told_by
 
 
 def crawled(gitlab: SandboxGitLab) -> list[tuple[int, ...]]:
@@ -50,6 +54,29 @@ async def test_a_push_is_published_by_a_pass_of_its_own(tmp_path: Path) -> None:
         assert 'fester_passes_total{kind="selected",outcome="complete"} 1.0' in text
         assert 'fester_webhooks_total{fate="accepted"} 1.0' in text
         assert re.search(r'fester_gitlab_requests_total\{outcome="200"\} \d', text)
+
+
+async def test_backstage_is_told_of_a_push_while_facts_are_still_collected(tmp_path: Path) -> None:
+    """Those of a large organization take minutes after each pass."""
+    world, backstage, collecting = a_world(), Backstage(), asyncio.Event()
+    backstage.known = {location("all")}
+
+    async def never_done(done: Pass) -> None:
+        collecting.set()
+        await asyncio.Event().wait()
+
+    async with (
+        a_gitlab(world) as (_, url),
+        told_by(backstage) as refresher,
+        a_replica(settings(url, tmp_path), refresher=refresher, listeners=(never_done,)) as replica,
+    ):
+        await collecting.wait()
+        await until(lambda: len(backstage.refreshed) == 1)
+        hooks = hooks_to(world, replica)
+        world.commit_file(2, "qm.yaml", manifest("renamed"))
+        assert await hooks.deliver() == [202]
+        await until(lambda: len(backstage.refreshed) == 2)
+        assert "renamed" in published(tmp_path)
 
 
 async def test_a_push_that_touches_no_manifest_costs_no_request(tmp_path: Path) -> None:
