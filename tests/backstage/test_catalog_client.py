@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ DIFFERENCES = {
     "cursor": "opaque; Fester's holds a digest, because another catalog's uids are others",
     "why a query is none": "Backstage prints what its schema library tried, Fester what to mend",
     "why a cursor is none": "the same, and Fester tells what to do",
+    "wildcards": "`%` and `_` in a full text term are Backstage's database's, not its user's",
+    "several orders": "Backstage repeats an entity for each value of a list; Fester gives it once",
     "why an entity is not valid": "each checks by its own rules; Fester lists all that are broken",
 }
 # The beginnings of the messages of "why a query is none" and "why a cursor is none".
@@ -148,6 +151,34 @@ def test_the_answers_are_the_same(sides: tuple[Side, Side], name: str) -> None:
     ask = next(each for each in questions(sides[0].location) if each.name == name)
     theirs, ours = (_comparable(ask, side) for side in sides)
     assert ours == theirs
+
+
+def test_wildcards_are_found_by_backstage_alone(sides: tuple[Side, Side]) -> None:
+    """What may differ does: else it would have to leave the list."""
+    asked = "entities/by-query?fullTextFilterTerm={}&fullTextFilterFields=metadata.title&limit=0"
+    theirs, ours = (
+        [_get(side, asked.format(term))["totalItems"] for term in ("b_at+0", "%25at", "50%25")]
+        for side in sides
+    )
+    assert ours == [0, 0, 1]
+    assert all(count > found for count, found in zip(theirs[:2], ours, strict=False))
+    assert theirs[2] == 1
+
+
+def test_by_several_orders_an_entity_is_repeated_by_backstage_alone(
+    sides: tuple[Side, Side],
+) -> None:
+    """The entities are the same, and so is their order but for what is repeated."""
+    asked = (
+        "entities?limit=1000&filter=metadata.tags&order=asc:metadata.tags&order=desc:metadata.name"
+    )
+    theirs, ours = ([entity["metadata"]["name"] for entity in _get(side, asked)] for side in sides)
+    assert len(set(ours)) == len(ours) < len(theirs)
+    assert list(dict.fromkeys(theirs)) == ours
+
+
+def _get(side: Side, path: str) -> Any:
+    return Backstage(side.base, side.token, Path()).get(path)
 
 
 def _comparable(ask: Ask, side: Side) -> Any:
