@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from rich.text import Text
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
-from bridge.exporters import destination
+from bridge.exporters import FolderExporter, destination
 from bridge.history import open_store
 from bridge.scrapers.gitlab.inspection import Finding, inspect
 from bridge.settings import Settings
-from bridge.wiring import mappings_and_rules
+from bridge.wiring import gitlab_options, mappings_and_rules
 
 
 @click.command()
@@ -55,8 +56,8 @@ async def _examine(settings: Settings, console: Console) -> bool:
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     token = settings.token.get_secret_value() if settings.token else None
-    if settings.source.startswith(("http://", "https://")):
-        for finding in await inspect(settings.source, token):
+    if settings.source.lower().startswith(("http://", "https://")):
+        for finding in await inspect(settings.source, token, gitlab_options(settings).groups):
             yield finding
     else:
         yield _folder(Path(settings.source))
@@ -91,22 +92,33 @@ async def _destination(text: str) -> Finding:
         exporter = destination(text)
     except ConfigurationError as error:
         return Finding("destination", False, str(error), "mend --to")
+    if isinstance(exporter, FolderExporter) and (closed := _closed(exporter.folder)):
+        advice = "give this user the right to write there, or name another folder"
+        return Finding("destination", False, f"{closed} cannot be written", advice)
     try:
         await exporter.publish([], dry_run=True)
     except FesterError as error:
         return Finding("destination", False, str(error), "the message says what to do")
     finally:
         await exporter.close()
-    return Finding("destination", True, f"{text} can be listed")
+    return Finding("destination", True, f"{text} can be used")
+
+
+def _closed(folder: Path) -> Path | None:
+    """What forbids to write into a folder, or to make it: the folder, or the nearest above it."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else there
 
 
 async def _store(url: str) -> Finding:
     try:
         store = await open_store(url)
+        try:
+            sources = await store.sources()
+        finally:
+            await store.close()
     except FesterError as error:
         return Finding("store", False, str(error), "the message says what to do")
-    sources = await store.sources()
-    await store.close()
     known = f"knows {len(sources)} sources" if sources else "is new"
     return Finding("store", True, f"it opens, and {known}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Any, TypeAlias
 from zlib import crc32
 
@@ -15,7 +15,7 @@ from bridge.history.tables import manifests
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import KnownManifest, KnownProject, ManifestKey
 from bridge.model.runs import Report
-from bridge.recent import Recent
+from bridge.recent import Recent, Round
 
 Values: TypeAlias = dict[str, Any]
 
@@ -86,38 +86,73 @@ def manifest_rows(source_id: int, known: Iterable[KnownManifest]) -> list[Values
     return rows
 
 
-def known_projects(rows: Sequence[Row[Any]]) -> dict[int, KnownProject]:
+class Loaded:
+    """What was loaded last: rows that are as they were then give the same objects again.
+
+    So a replica that follows works out anew only what the other one's pass changed.
+    """
+
+    def __init__(self) -> None:
+        self.projects: Recent[int, KnownProject] = Recent()
+        self.manifests: Recent[ManifestKey, KnownManifest] = Recent()
+        self.slices: Recent[str, tuple[CatalogEntity, ...]] = Recent()
+
+
+def known_projects(
+    rows: Sequence[Row[Any]], loaded: Round[int, KnownProject]
+) -> dict[int, KnownProject]:
     """What rows say. Raises `StoreError` that names the row that cannot be understood."""
     known: dict[int, KnownProject] = {}
     for row in rows:
+        said = (row.body, row.read_at, row.gap_since)
         try:
-            known[row.project_id] = codec.decode_project(row.body, row.read_at, row.gap_since)
+            known[row.project_id] = loaded.get(
+                row.project_id,
+                (_digest(*said),),
+                lambda said=said: codec.decode_project(*said),  # type: ignore[misc]
+            )
         except codec.Undecodable as error:
             what = f"what is stored of project {row.project_id} (table fester_projects)"
             raise _unreadable(what, error) from error
     return known
 
 
-def known_manifests(rows: Sequence[Any]) -> dict[ManifestKey, KnownManifest]:
+def known_manifests(
+    rows: Sequence[Any], loaded: Round[ManifestKey, KnownManifest]
+) -> dict[ManifestKey, KnownManifest]:
     """What rows say. Raises `StoreError` that names the row that cannot be understood."""
     known: dict[ManifestKey, KnownManifest] = {}
     for row in rows:
-        project_id, file, oid, current, held_since, good, good_oid, broken_since = row
+        project_id, file, *said = row
         try:
-            known[project_id, file] = KnownManifest(
-                project_id,
-                file,
-                oid,
-                codec.decode_translation(current),
-                held_since,
-                codec.decode_translation(good) if good is not None else None,
-                good_oid,
-                broken_since,
+            known[project_id, file] = loaded.get(
+                (project_id, file),
+                (_digest(*said),),
+                lambda row=row: _known_manifest(row),  # type: ignore[misc]
             )
         except codec.Undecodable as error:
             what = f"what is stored of {file!r} of project {project_id} (table fester_manifests)"
             raise _unreadable(what, error) from error
     return known
+
+
+def _known_manifest(row: Sequence[Any]) -> KnownManifest:
+    project_id, file, oid, current, held_since, good, good_oid, broken_since = row
+    return KnownManifest(
+        project_id,
+        file,
+        oid,
+        codec.decode_translation(current),
+        held_since,
+        codec.decode_translation(good) if good is not None else None,
+        good_oid,
+        broken_since,
+    )
+
+
+def _digest(*said: str | None) -> str:
+    """Stands for a row: its texts would take as much room as what is made of them."""
+    return blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def catalog_rows(catalog: Catalog, earlier: Recent[Ref, Values] | None = None) -> list[Values]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Table, bindparam, delete, func, select, text, update
@@ -121,6 +122,7 @@ class SqlStore:
         self._closed = False
         self.lease = Lease(self._writing, self._reading)
         self._slices: Recent[Ref, rows.Values] = Recent()
+        self._loaded = rows.Loaded()
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
@@ -155,11 +157,13 @@ class SqlStore:
                 return Memory()
             horizon = await _horizon(connection, source, source_id)
             wanted = select(projects).where(projects.c.source_id == source_id)
-            async for part in parts_of(connection, wanted):
-                found_projects |= await asyncio.to_thread(rows.known_projects, part)
+            with self._loaded.projects.round() as known:
+                async for part in parts_of(connection, wanted):
+                    found_projects |= await asyncio.to_thread(rows.known_projects, part, known)
             wanted = select(*rows.manifest_columns).where(manifests.c.source_id == source_id)
-            async for part in parts_of(connection, wanted):
-                found_manifests |= await asyncio.to_thread(rows.known_manifests, part)
+            with self._loaded.manifests.round() as held:
+                async for part in parts_of(connection, wanted):
+                    found_manifests |= await asyncio.to_thread(rows.known_manifests, part, held)
         return Memory(found_projects, found_manifests, horizon)
 
     async def save(
@@ -178,6 +182,7 @@ class SqlStore:
         changed = write_projects or write_manifests or gone_projects or gone_manifests
         if same and not changed and record is None:
             return
+        self._loaded = rows.Loaded()  # who saves goes on from what it has, and does not load
         slices = []
         if record:
             slices = await asyncio.to_thread(rows.catalog_rows, record.catalog, self._slices)
@@ -194,26 +199,38 @@ class SqlStore:
 
     async def latest(self, source: str) -> PassRecord | None:
         """The last saved pass of a source. Raises `StoreError`."""
-        entities: list[CatalogEntity] = []
         async with self._reading(f"load the latest catalog of {source}") as connection:
             source_id = await source_id_of(connection, source)
-            found = await _reports(connection, source_id, 1) if source_id is not None else []
+            if source_id is None:
+                return None
+            found = await _reports(connection, source_id, 1)
             if not found:
                 return None
-            wanted = (
-                select(catalog_slices.c.ordinal, catalog_slices.c.body)
-                .where(catalog_slices.c.source_id == source_id)
-                .order_by(catalog_slices.c.ordinal)
-            )
-            async for part in parts_of(connection, wanted, size=1):
-                ordinal, body = part[0]
-                entities += await asyncio.to_thread(rows.catalog_slice, source, ordinal, body)
+            entities = await self._entities(connection, source, source_id)
             wanted = select(sources.c.catalog_made_at).where(sources.c.id == source_id)
             made_at = (await connection.execute(wanted)).scalar_one()
         try:
             return PassRecord(found[0], Catalog(tuple(entities), decode_moment(made_at)))
         except Undecodable as error:
             raise StoreError(f"the catalog's date of {source}: {error}") from error
+
+    async def _entities(
+        self, connection: AsyncConnection, source: str, source_id: int
+    ) -> list[CatalogEntity]:
+        """The catalog's entities; of slices that were loaded before, the same objects."""
+        columns = catalog_slices.c
+        wanted = (
+            select(columns.ordinal, columns.digest, columns.body)
+            .where(columns.source_id == source_id)
+            .order_by(columns.ordinal)
+        )
+        entities: list[CatalogEntity] = []
+        with self._loaded.slices.round() as known:
+            async for part in parts_of(connection, wanted, size=1):
+                ordinal, digest, body = part[0]
+                made = partial(rows.catalog_slice, source, ordinal, body)
+                entities += await asyncio.to_thread(known.get, digest, (), made)
+        return entities
 
     async def passes_saved(self, source: str) -> int:
         """How many passes of a source were saved. Raises `StoreError`."""

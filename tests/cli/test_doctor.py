@@ -77,6 +77,28 @@ def test_a_group_that_is_not_there_is_named() -> None:
     assert "the group nobody is not there" in result.output
 
 
+def test_the_groups_of_the_settings_are_looked_at_too(tmp_path: Path) -> None:
+    settings = "gitlab:\n  groups: [kestrel, nobody, no/body]\n"
+    (tmp_path / "fester.yaml").write_text(settings, encoding="utf-8")
+    with gitlab_in_a_thread() as url:
+        result = doctor("--from", url, "--to", "out", token="sandbox-token")
+    assert result.exit_code == 1
+    assert "ok   projects: there are projects to be seen in kestrel" in result.output
+    assert "the group nobody is not there" in result.output
+    assert "the group no/body is not there" in result.output
+
+
+@pytest.mark.parametrize("below", [".", "not/there/yet"])
+def test_a_destination_that_cannot_be_written_is_found_before_a_pass(
+    tmp_path: Path, below: str
+) -> None:
+    """A file in the way of the folder; rights alone would not stop root, who may run the tests."""
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    result = doctor("--from", str(tmp_path), "--to", str(tmp_path / "taken" / below))
+    assert result.exit_code == 1
+    assert f"FAIL destination: {tmp_path}/taken cannot be written" in result.output
+
+
 def test_everything_that_is_wrong_is_shown_at_once(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.yaml").write_text("mapping: 1\n")

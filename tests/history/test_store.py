@@ -116,6 +116,25 @@ def test_load_gives_what_save_took(
     asyncio.run(saved_and_loaded())
 
 
+async def test_who_follows_makes_anew_only_what_another_one_changed(url: str) -> None:
+    """Rows that stayed give the same objects, so that all that was made of them stands too."""
+    before, record = memory_of(3), record_of(1)
+    new = KnownManifest(2, "qm.yaml", "new", Translation(Verdict.VALID, "f2"))
+    after = replace(before, manifests={**before.manifests, (2, "qm.yaml"): new})
+    async with opened(url) as leader, opened(url) as follower:
+        await leader.save(SOURCE, NOTHING, before, record)
+        first, shown = await follower.load(SOURCE), await follower.latest(SOURCE)
+        await leader.save(SOURCE, before, after, record)
+        second, again = await follower.load(SOURCE), await follower.latest(SOURCE)
+    assert second == after
+    same = {key for key, each in second.manifests.items() if each is first.manifests[key]}
+    assert same == {(1, "qm.yaml"), (3, "qm.yaml")}
+    assert all(second.projects[number] is first.projects[number] for number in (1, 2, 3))
+    assert shown is not None
+    assert again is not None
+    assert again.catalog.entities[0] is shown.catalog.entities[0]
+
+
 async def test_sources_do_not_touch_each_other(url: str) -> None:
     """Deleting everything of one source leaves the other one whole."""
     async with opened(url) as store:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import gitlab
 import requests
@@ -24,21 +24,26 @@ class Finding:
     advice: str = ""
 
 
-async def inspect(url: str, token: str | None) -> tuple[Finding, ...]:
-    """Look at the server, the token, its scopes, and what it may see below `url`'s path."""
-    return await asyncio.to_thread(lambda: tuple(_inspect(url, token)))
+async def inspect(url: str, token: str | None, groups: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Look at the server, the token, its scopes, and what it may see in `url`'s group or `groups`.
+
+    Without any of these, in all of GitLab.
+    """
+    return await asyncio.to_thread(lambda: tuple(_inspect(url, token, groups)))
 
 
-def _inspect(url: str, token: str | None) -> Iterator[Finding]:
+def _inspect(url: str, token: str | None, more: Sequence[str]) -> Iterator[Finding]:
     parts = urlsplit(url)
-    base, group = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path.strip("/")
+    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    named = filter(None, (unquote(parts.path).strip("/"), *more))
     client = gitlab.Gitlab(
         base, private_token=token, timeout=_TIMEOUT, retry_transient_errors=False
     )
     try:
         yield from _server(client, base, token)
         yield from _token(client, token)
-        yield _visible(client, group)
+        for group in tuple(dict.fromkeys(named)) or ("",):
+            yield _visible(client, group)
     except gitlab.exceptions.GitlabAuthenticationError:
         yield Finding(
             "token",
