@@ -94,7 +94,8 @@ def _spares(body: Mapping[str, Json], files: frozenset[str]) -> bool:
     """Whether the lists of files prove that no wanted one was touched.
 
     They are proof only when all commits are listed (GitLab lists 20 at most, and none in system
-    hooks), and when the branch neither began nor ended with this push.
+    hooks), and when the branch neither began nor ended with this push. A forced push that takes
+    commits back and adds others does not say so: the next pass over what changed finds it.
     """
     commits, total = body.get("commits"), body.get("total_commits_count")
     if not isinstance(commits, list) or not commits or len(commits) != total:

@@ -61,14 +61,13 @@ class Webhooks:
     async def receive(self, request: web.Request) -> web.Response:
         """Answer one delivery; nothing of it is worked on here."""
         try:
-            body = await self._checked(request)
+            body, key = await self._checked(request)
         except Refused as refused:
             self.counts["refused"] += 1
             log.warning("A webhook was refused", action="hook_refused", reason=str(refused))
             return web.json_response(
                 {"status": "refused", "reason": str(refused)}, status=refused.status
             )
-        key = _key(request.headers)
         if key and key in self._seen:
             return self._answer("duplicate")
         found = _understood(body, self.wanted())
@@ -85,8 +84,8 @@ class Webhooks:
         # GitLab disables a hook that answers anything else too often, whatever it says.
         return web.json_response({"status": status, **more}, status=202)
 
-    async def _checked(self, request: web.Request) -> bytes:
-        """The body of a delivery that is GitLab's. Raises `Refused`."""
+    async def _checked(self, request: web.Request) -> tuple[bytes, str]:
+        """The body of a delivery that is GitLab's, and its key. Raises `Refused`."""
         if not (self.token or self.signing_key):
             raise Refused(
                 403,
@@ -100,7 +99,9 @@ class Webhooks:
         body = await _bounded(request)
         if not by_token and not self._is_signed(request, body):
             raise Refused(401, "the webhook-signature does not fit, or is older than five minutes")
-        return body
+        # A signature covers one header only: whoever replays a delivery can write the others.
+        names = ("Idempotency-Key", "webhook-id") if by_token else ("webhook-id",)
+        return body, _key(request.headers, names)
 
     def _has_token(self, headers: Mapping[str, str]) -> bool:
         given = headers.get("X-Gitlab-Token", "")
@@ -158,7 +159,7 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def _key(headers: Mapping[str, str]) -> str:
-    """What stays the same when GitLab delivers once more."""
-    key = headers.get("Idempotency-Key") or headers.get("webhook-id") or ""
+def _key(headers: Mapping[str, str], names: Iterable[str]) -> str:
+    """What stays the same when GitLab delivers once more: the first of these headers."""
+    key = next((value for name in names if (value := headers.get(name))), "")
     return key if len(key) <= _LONGEST_KEY else ""

@@ -119,7 +119,7 @@ async def _store(url: str) -> Finding:
             await store.close()
     except FesterError as error:
         return Finding("store", False, str(error), "the message says what to do")
-    known = f"knows {len(sources)} sources" if sources else "is new"
+    known = f"knows {len(sources)} source{'s' * (len(sources) != 1)}" if sources else "is new"
     return Finding("store", True, f"it opens, and {known}")
 
 

@@ -38,7 +38,8 @@ class Delivery:
 class Hooks:
     """Collects what happens in a world and posts it to `url` when told to `deliver`.
 
-    `repeats` is the probability that a delivery comes twice; `reorder` shuffles what is pending.
+    `system` sends pushes as system hooks do, without their commits. `repeats` is the probability
+    that a delivery comes twice; `reorder` shuffles what is pending.
     `signing_key` (raw bytes) adds the newer `webhook-signature` headers. Closed with `close`.
     """
 
@@ -49,6 +50,7 @@ class Hooks:
         *,
         token: str = "",
         signing_key: bytes | None = None,
+        system: bool = False,
         repeats: float = 0.0,
         reorder: bool = False,
         seed: int = 0,
@@ -57,6 +59,7 @@ class Hooks:
         self.url = url
         self.token = token
         self.signing_key = signing_key
+        self.system = system
         self.repeats = repeats
         self.reorder = reorder
         self.pending: list[Delivery] = []
@@ -91,7 +94,7 @@ class Hooks:
 
     def headers(self, delivery: Delivery) -> dict[str, str]:
         """The headers of a delivery; the event's UUID and the key are stable across repeats."""
-        kind = "Push Hook" if delivery.event == "push" else "System Hook"
+        kind = "Push Hook" if delivery.event == "push" and not self.system else "System Hook"
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "GitLab/18.4.2-ee",
@@ -112,6 +115,9 @@ class Hooks:
         project = self.world.get(happening.project_id)
         body = _push(happening, project) if happening.event == "push" else _system(happening)
         moment = happening.at or self.world.clock()
+        if self.system and happening.event == "push":
+            body |= {"commits": [], "total_commits_count": 0}
+            del body["object_kind"]
         encoded = json.dumps(body).encode()
         delivery = Delivery(self._number, happening.event, encoded, int(moment.timestamp()))
         self.pending.append(delivery)

@@ -67,18 +67,18 @@ class DirectoryScraper:
         """
         found = _Walk(self._root, request.files)
         records = found.records()
-        wanted = set(request.only)
+        asked, missing = set(request.only), set(request.only)
         count = 0
         while (record := await asyncio.to_thread(next, records, None)) is not None:
             project_id = _id_of(record)
-            if wanted and project_id is not None and project_id not in set(request.only):
+            if asked and project_id is not None and project_id not in asked:
                 continue
             if project_id is not None:
-                wanted.discard(project_id)
+                missing.discard(project_id)
                 count += 1
                 self._on_progress(count, count)
             yield record
-        for project_id in sorted(wanted):
+        for project_id in sorted(missing):
             # A lost folder may hold it: only a whole walk is evidence.
             if found.lost:
                 yield Gap("not found, but not every folder could be read", project_id)

@@ -126,6 +126,17 @@ async def test_a_signature_of_something_else_is_refused(
     assert (answer.status, door.hints) == (401, [])
 
 
+async def test_a_replayed_delivery_takes_no_other_ones_place(aiohttp_client: MakeClient) -> None:
+    """Whoever overhears a signed delivery can send it again under another one's key."""
+    door = Door(token="", signing_key=KEY)
+    client = await door.open(aiohttp_client)
+    headers, body = signed(KEY)
+    for key in ("its own", "the next one's"):
+        answer = await client.post(PATH, data=body, headers={**headers, "Idempotency-Key": key})
+        assert answer.status == 202
+    assert dict(door.webhooks.counts) == {"accepted": 1, "duplicate": 1}
+
+
 async def test_a_signed_delivery_cannot_be_replayed_later(aiohttp_client: MakeClient) -> None:
     door = Door(token="", signing_key=KEY)
     client = await door.open(aiohttp_client)

@@ -123,10 +123,12 @@ async def test_what_may_not_be_read_is_a_gap(tmp_path: Path) -> None:
 async def test_only_some_are_read_and_one_that_is_not_there_is_gone(tmp_path: Path) -> None:
     write(tmp_path / "a" / "qm.yaml")
     write(tmp_path / "b" / "qm.yaml")
+    write(tmp_path / "c" / "qm.yaml")
     records = await scraped(tmp_path, only=(project_id("b"), 12))
     assert sorted(reads(records)) == ["b"]
     assert [r.project_id for r in records if isinstance(r, ProjectGone)] == [12]
     assert records[-1] == ScrapeEnd(Coverage.SELECTED)
+    assert sorted(reads(await scraped(tmp_path, only=(project_id("b"),)))) == ["b"]
 
 
 async def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_give(

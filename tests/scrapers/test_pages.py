@@ -132,6 +132,9 @@ def test_a_groups_page_tells_no_group_from_a_partial_answer() -> None:
         group_page({"data": {"group": None}, "errors": [{"message": "Timeout"}]})
     with pytest.raises(Trouble):
         group_page({"data": {"group": {"projects": None}}})
+    info = {"hasNextPage": False, "endCursor": None}
+    with pytest.raises(Trouble):
+        group_page({"data": {"group": {"projects": {"nodes": [None], "pageInfo": info}}}})
 
 
 def test_a_list_of_something_else_is_trouble() -> None:

@@ -92,6 +92,39 @@ async def test_a_push_that_touches_no_manifest_costs_no_request(tmp_path: Path) 
         assert crawled(gitlab) == [(3,)]
 
 
+async def test_a_push_to_another_branch_costs_no_request(tmp_path: Path) -> None:
+    """The branch of the settings is none of those: it is read though it is not the default one."""
+    world = a_world()
+    world.commit_to_branch(1, "release", "qm.yaml", manifest("released"))
+    async with a_gitlab(world) as (gitlab, url):
+        chosen = settings(url, tmp_path, gitlab={"branches": {"shop/p1": "release"}})
+        async with a_replica(chosen) as replica:
+            await replica.until(lambda: "released" in published(tmp_path))
+            gitlab.forget_requests()
+            hooks = hooks_to(world, replica)
+            world.commit_to_branch(2, "draft", "qm.yaml", manifest("drafted"))
+            world.commit_file(1, "qm.yaml", manifest("main-of-1"))
+            world.commit_to_branch(1, "release", "qm.yaml", manifest("again"))
+            assert await hooks.deliver() == [202, 202, 202]
+            await replica.until(lambda: "again" in published(tmp_path))
+            assert published(tmp_path) == {"again", "s2", "s3", "s4", "s5"}
+            assert {ids for ids in crawled(gitlab) if ids} == {(1,)}
+            assert 'fester_webhooks_total{fate="ignored"} 2.0' in await metrics(replica)
+
+
+async def test_a_system_hook_tells_no_files_so_the_project_is_read(tmp_path: Path) -> None:
+    world = a_world()
+    async with a_gitlab(world) as (gitlab, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        gitlab.forget_requests()
+        hooks = hooks_to(world, replica, system=True)
+        world.commit_file(2, "README.md", "hello")
+        world.commit_file(3, "qm.yaml", manifest("three"))
+        assert await hooks.deliver() == [202, 202]
+        await replica.until(lambda: "three" in published(tmp_path))
+        assert {number for ids in crawled(gitlab) for number in ids} == {2, 3}
+
+
 async def test_renames_moves_archiving_and_deletion_are_followed(tmp_path: Path) -> None:
     """Twice each, shuffled, and out of order: what is read counts, not what a hook says."""
     world = a_world()

@@ -107,7 +107,8 @@ def read_page(
 def group_page(answer: Any) -> GroupPage | None:
     """One page of `LIST_GROUP`; None when there is no such group, or not for this token.
 
-    Raises `Trouble` when the answer is not whole: then nothing may be concluded from it.
+    Raises `Trouble` when the answer is not whole: then nothing may be concluded from it. GitLab
+    leaves out what the token may not see; a null in its place is something else.
     """
     _nothing_but_errors(answer)
     errors, _, _ = _errors_by_node(answer)
@@ -120,7 +121,7 @@ def group_page(answer: Any) -> GroupPage | None:
         projects = group["projects"]
         info = projects["pageInfo"]
         cursor = str(info["endCursor"]) if info["hasNextPage"] else None
-        found = tuple(_facts(node, _sure_id(node)) for node in projects["nodes"] if node)
+        found = tuple(_facts(node, _sure_id(node)) for node in projects["nodes"])
     except (KeyError, TypeError, AttributeError, _Unclear):
         raise Trouble(Cause.BUSY, "the group's page is not whole") from None
     return GroupPage(found, cursor)
