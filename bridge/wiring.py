@@ -24,7 +24,6 @@ from bridge.model.access import Scope
 from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard, FactSchema
 from bridge.model.problems import Problem
-from bridge.model.runs import Artifact
 from bridge.model.scores import Waiver
 from bridge.ox.collecting import Collecting
 from bridge.ox.gitlab import GitLabCollector
@@ -61,7 +60,8 @@ class Wired:
 
     `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
     is one of them; what it knew before a restart is there once it was told to `load`. `scores`
-    follow the facts. `afterwards` is the same for who makes one pass: it asks about everybody.
+    follow the facts; `afterwards` is both for who makes one pass, and asks about everybody.
+    `published` gives what is published of a catalog.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
     changed, None when it is not to be told.
     """
@@ -71,6 +71,7 @@ class Wired:
     store: SqlStore
     facts: Collecting
     scores: Scorekeeper
+    published: Callable[[Catalog], Catalog]
     afterwards: Listener
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
@@ -271,16 +272,25 @@ def scores_of(
     return Scorekeeper(stages.scraper.name, file, store.scores(history), utc_now)
 
 
-def with_scores(settings: Settings, stages: Stages, scores: Scorekeeper) -> Stages:
-    """The stages, publishing scores with the entities where that is wished for."""
-    if not settings.ox.publish:
-        return stages
-    render = stages.render
+def published_of(settings: Settings, scores: Scorekeeper) -> Callable[[Catalog], Catalog]:
+    """What is published of a catalog: with scores where that is wished for.
 
-    def rendered(catalog: Catalog) -> tuple[Artifact, ...]:
-        return render(with_score_annotations(catalog, scores.board, settings.public_url))
+    The same catalog gives the same again, although there are newer scores by then: the files of a
+    pass and the API that serves it must not differ.
+    """
+    last = (Catalog(), Catalog())
 
-    return replace(stages, render=rendered)
+    def published(catalog: Catalog) -> Catalog:
+        nonlocal last
+        if not settings.ox.publish:
+            return catalog
+        known, made = last
+        if known is not catalog:
+            made = with_score_annotations(catalog, scores.board, settings.public_url)
+            last = (catalog, made)
+        return made
+
+    return published
 
 
 def _extensions(group: str) -> Iterator[Callable[..., Any]]:
@@ -402,7 +412,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     facts = facts_of(settings, stages, store, asked, takes or ())
 
     scores = scores_of(settings, stages, store, expected)
-    stages = with_scores(settings, stages, scores)
+    published = published_of(settings, scores)
+    render = stages.render
+    stages = replace(stages, render=lambda catalog: render(published(catalog)))
 
     async def score(board: FactBoard) -> None:
         await scores.evaluate(board.latest)
@@ -428,7 +440,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             await scores.load()  # else one pass would publish the entities without their scores
         async with _gatekeeper(settings) as gate:
             yield Wired(
-                *(stages, mappings, store, facts, scores, afterwards, listeners),
+                *(stages, mappings, store, facts, scores, published, afterwards, listeners),
                 *(gate, refresher(settings)),
             )
     finally:

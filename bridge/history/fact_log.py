@@ -127,11 +127,12 @@ def _fact(name: str, items: list[Any], seen_at: datetime, state: State) -> Fact:
             value,
             seen_at if at is None else moment(int(at)),
             str(elsewhere) or state.source,
-            Standing(standing),
+            _STANDINGS[standing],
             str(reason),
         )
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError) as error:
         raise Undecodable(f"expected a fact at {name!r} ({error})") from error
 
 
+_STANDINGS = {standing.value: standing for standing in Standing}
 _DEFAULTS: list[Any] = [None, "", Standing.KNOWN.value, "", None]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli import main
-from bridge.cli.serve import serving
-from bridge.pipeline import Wish
+from bridge.cli.serve import serving, settled
+from bridge.model.entities import Catalog
+from bridge.model.memory import PassRecord
+from bridge.model.runs import Outcome, Report
+from bridge.pipeline import Pass, Wish
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
@@ -68,6 +73,23 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
             parts = await stack.enter_async_context(wired(settings))
             url = await stack.enter_async_context(serving(parts, settings, Wish()))
             assert await scores(url) == first
+            entity = await text(f"{url}api/catalog/entities/by-name/{ref.replace(':', '/')}")
+            served = json.loads(entity)["metadata"]["annotations"]
+            files = json.loads(await text(f"{url}catalog/catalog.json"))["entities"]
+            (body,) = [each["entity"] for each in files if each["ref"] == ref]
+            for name in ("fester.dev/ox-score", "fester.dev/ox-level"):
+                assert served[name] == body["metadata"]["annotations"][name]
     options = ["--from", gitlab, "--store", settings.store]
     result = await asyncio.to_thread(CliRunner().invoke, main, ["score", *options])
     assert (result.exit_code, ref in result.output) == (0, True)
+
+
+@pytest.mark.parametrize(("kind", "frozen"), [("full", True), ("changes", False)])
+async def test_only_after_a_full_sweep_is_memory_looked_through(kind: str, frozen: bool) -> None:
+    """What stays is then left out of every later search for garbage, which would stop requests."""
+    gc.unfreeze()
+    try:
+        await settled(Pass(PassRecord(Report(Outcome.COMPLETE, 0.0, kind=kind), Catalog())))
+        assert (gc.get_freeze_count() > 0) is frozen
+    finally:
+        gc.unfreeze()
