@@ -59,14 +59,17 @@ def _not_a_store(what: str) -> ConfigurationError:
 
 
 def refuse_other_files(address: Address) -> None:
-    """Raise `sqlite3.DatabaseError` when the file is there and is no SQLite database.
+    """Raise `sqlite3.DatabaseError` for a file that cannot be opened or is no SQLite database.
 
     SQLite finds that out itself, but only in the driver's thread, which the failure leaves
-    behind. See https://www.sqlite.org/fileformat2.html, "Magic Header String".
+    behind: it answers a loop that is closed by then, and prints a traceback. See
+    https://www.sqlite.org/fileformat2.html, "Magic Header String".
     """
     if not address.sqlite or address.in_memory:
         return
     file = Path(str(address.url.database))
+    if not str(file).startswith("file:"):  # which is no path
+        sqlite3.connect(file).close()
     if file.is_file():
         with file.open("rb") as stream:
             if stream.read(len(_MAGIC)) not in (b"", _MAGIC):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiosqlite
 import pytest
 
 from bridge.errors import ConfigurationError, StoreError
@@ -35,6 +36,19 @@ async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """The error names the file and says what to check."""
     with pytest.raises(StoreError, match=r"nowhere/fester\.db.*folder exists"):
         await open_store(f"sqlite:///{tmp_path}/nowhere/fester.db")
+
+
+@pytest.mark.parametrize("name", ["nowhere/fester.db", ".", "other.txt"])
+async def test_the_driver_is_not_asked_for_what_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Its thread would answer a loop that a command has closed by then, with a traceback."""
+    (tmp_path / "other.txt").write_text("something else")
+    asked: list[object] = []
+    monkeypatch.setattr(aiosqlite, "connect", lambda *given, **more: asked.append(given))
+    with pytest.raises(StoreError):
+        await open_store(f"sqlite:///{tmp_path}/{name}")
+    assert asked == []
 
 
 async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
