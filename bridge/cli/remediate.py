@@ -59,7 +59,7 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
     else:
         _show(Console(), run, baseline=flags["baseline"] or settings.remediation.baseline)
     failed = any(record.outcome is Outcome.FAILED for record in run.records)
-    ctx.exit(1 if failed or run.stopped else 0)
+    ctx.exit(1 if failed or run.stopped or run.listing_failure else 0)
 
 
 async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:

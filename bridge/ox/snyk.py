@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -48,6 +49,15 @@ SNYK: Final = FactSchema(
     entity_filter={"kind": "component"},
 )
 _HANGS_ON_IT: Final = ("critical_older_than_30_days", "issues_by_severity")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportJob:
+    """An import as Snyk tells of it: `imported` counts the files that it watches now."""
+
+    pending: bool
+    complete: bool
+    imported: int
 
 
 class Snyk:
@@ -95,6 +105,19 @@ class Snyk:
         path = f"/v1/org/{self.org}/integrations/{quote(integration, safe='')}/import"
         target = {"target": {"id": project_id, "branch": branch}}
         return str(self.api.base.join(URL(await self.api.post(path, target))))
+
+    async def import_job(self, address: str) -> ImportJob:
+        """What became of an import, by the address of its job. Raises `Unanswered`."""
+        path = self.api.link(address)
+        if path is None:
+            raise Unanswered("Snyk gave no address of the import's job", 404)
+        tree = await self.api.get(path)
+        files = [file for log in rows(tree, "logs") for file in rows(log, "projects")]
+        imported = sum(file.get("success") is True for file in files)
+        status = tree.get("status")
+        if status not in ("pending", "complete", "failed", "aborted"):
+            raise Unanswered("Snyk gave an import a status that is not known")
+        return ImportJob(status == "pending", status == "complete", imported)
 
     async def _all(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         tree = await self.api.get(path, query)

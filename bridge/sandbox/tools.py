@@ -34,6 +34,7 @@ class SandboxTools:
     services: list[dict[str, Any]] = field(default_factory=list)
     on_calls: list[dict[str, Any]] = field(default_factory=list)
     imports: list[dict[str, Any]] = field(default_factory=list)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id; others are pending
     answers: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     next_elsewhere: bool = False
@@ -46,6 +47,7 @@ class SandboxTools:
                 web.get("/rest/orgs/{org}/projects", self._projects),
                 web.get("/rest/orgs/{org}/issues", self._issues),
                 web.post("/v1/org/{org}/integrations/{integration}/import", self._import),
+                web.get("/v1/org/{org}/integrations/{integration}/import/{job}", self._import_job),
                 web.get("/services", self._services),
                 web.get("/oncalls", self._on_calls),
             ]
@@ -113,6 +115,15 @@ class SandboxTools:
         self.imports.append(target)
         where = f"{request.path}/job-{len(self.imports)}"
         return web.json_response({}, status=201, headers={"Location": where})
+
+    async def _import_job(self, request: web.Request) -> web.Response:
+        """How an import stands: the files that were found stand in its logs."""
+        job = request.match_info["job"]
+        if job not in [f"job-{number}" for number in range(1, len(self.imports) + 1)]:
+            return web.json_response({"code": 404, "message": "Not found"}, status=404)
+        return web.json_response(
+            {"id": job, "status": "pending", "logs": [], **self.jobs.get(job, {})}
+        )
 
     async def _services(self, request: web.Request) -> web.Response:
         return self._offset(request, "services", self.services)

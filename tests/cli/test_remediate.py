@@ -117,6 +117,9 @@ def test_plan_then_apply_then_nothing_more() -> None:
         again = json.loads(remediate("--from", url, "--apply", "--json").output)
         assert [a for a in again["actions"] if a["outcome"] != "noted"] == []
         assert world.issues.told == []
+        refused = remediate("--from", url, "--apply", token="another")
+        assert refused.exit_code == 1
+        assert "GitLab refuses the token (401): check GITLAB_TOKEN" in refused.output
 
 
 def test_without_a_gitlab_or_a_token_it_says_what_is_missing(tmp_path: Path) -> None:

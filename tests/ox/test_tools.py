@@ -12,7 +12,7 @@ import pytest
 from bridge.history import SqlStore, open_store
 from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
-from bridge.model.remediation import Outcome, Place
+from bridge.model.remediation import CaseStatus, Outcome, Place
 from bridge.model.scrape import Project
 from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.remediation.registering import Registration
@@ -194,6 +194,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     await made.close()
 
 
+PATHS = ("shop/a", "shop/b", "shop/c", "shop/d")
+
+
 async def registered(
     shop: Shop, store: SqlStore, *paths: str, apply: bool = True
 ) -> list[tuple[str, Outcome]]:
@@ -209,16 +212,15 @@ async def registered(
 async def test_missing_projects_are_planned_then_imported_once(shop: Shop, store: SqlStore) -> None:
     """Those that Snyk lists are left out, and what was asked for once is not asked for again."""
     shop.tools.projects = {"s1": "shop/a:x"}
-    paths = ("shop/a", "shop/b", "shop/c", "shop/d")
-    plan = await registered(shop, store, *paths, apply=False)
+    plan = await registered(shop, store, *PATHS, apply=False)
     assert plan == [("shop/b", Outcome.PLANNED), ("shop/c", Outcome.PLANNED)]
     assert shop.tools.imports == []
-    assert await registered(shop, store, *paths) == [
+    assert await registered(shop, store, *PATHS) == [
         ("shop/b", Outcome.DONE),
         ("shop/c", Outcome.DONE),
     ]
-    assert await registered(shop, store, *paths) == [("shop/d", Outcome.DONE)]
-    assert await registered(shop, store, *paths) == []
+    assert await registered(shop, store, *PATHS) == [("shop/d", Outcome.DONE)]
+    assert await registered(shop, store, *PATHS) == []
     assert shop.tools.imports == [{"id": n, "branch": "main"} for n in (2, 3, 4)]
 
 
@@ -232,3 +234,38 @@ async def test_a_refused_import_is_tried_again_in_another_run(shop: Shop, store:
     shop.tools.answers = [200, 422]
     assert await registered(shop, store, "shop/b") == [("shop/b", Outcome.FAILED)]
     assert await registered(shop, store, "shop/b") == [("shop/b", Outcome.DONE)]
+
+
+async def test_an_imports_outcome_is_asked_for_and_remembered(shop: Shop, store: SqlStore) -> None:
+    """By Snyk's own list, else by the job's account; pending ones are asked after again."""
+    room = [await registered(shop, store, *PATHS) for _ in range(2)]
+    assert [outcome for run in room for _, outcome in run] == [Outcome.DONE] * 4
+    shop.tools.projects = {"s1": "shop/a:x"}
+    shop.tools.jobs = {
+        "job-2": {
+            "status": "complete",
+            "logs": [{"projects": [{"success": True}, {"success": False}, {"success": True}]}],
+        },
+        "job-3": {"status": "complete", "logs": [{"projects": []}]},
+    }
+    assert await registered(shop, store, *PATHS) == [
+        ("shop/a", Outcome.NOTED),
+        ("shop/b", Outcome.NOTED),
+        ("shop/c", Outcome.NOTED),
+    ]
+    cases = (await store.remediation.load("corp")).cases.values()
+    assert {case.key.project_id: (case.status, case.reason) for case in cases} == {
+        1: (CaseStatus.FIXED, "Snyk watches it now"),
+        2: (CaseStatus.FIXED, "Snyk watches 2 files of it"),
+        3: (
+            CaseStatus.SNOOZED,
+            "Snyk found nothing in it to watch; it is not asked for again",
+        ),
+        4: (CaseStatus.OPENED, "the model knows the project, and Snyk does not"),
+    }
+    shop.tools.answers = [200, 500]
+    assert await registered(shop, store, *PATHS) == []
+    shop.tools.jobs["job-4"] = {"status": "failed"}
+    assert await registered(shop, store, *PATHS) == [("shop/d", Outcome.NOTED)]
+    assert await registered(shop, store, *PATHS) == []
+    assert len(shop.tools.imports) == 4

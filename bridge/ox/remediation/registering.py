@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from bridge.ports import RemediationStore
 log = structlog.get_logger()
 
 CHECK = "snyk:import"
+POLLED = 20  # imports that are asked after in one run
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,63 @@ class Registration:
                 error=str(error),
             )
             return []
-        records: list[ActionRecord] = []
         by_project = {place.project_id: place for place in places if place.default_branch}
+        records = await self._followed(cases, listed, by_project, now)
+        most = room + len(records)
         for number, place in sorted(by_project.items()):
             key = IssueKey(number, Ref("project", "gitlab", str(number)), CHECK)
             if key in cases or place.project.lower() in listed:
                 continue
-            if len(records) >= room:
+            if len(records) >= most:
                 break
             records.append(await self._one(key, place, applies(place), now))
         return records
+
+    async def _followed(
+        self,
+        cases: Mapping[IssueKey, Case],
+        listed: Collection[str],
+        places: Mapping[int, Place],
+        now: datetime,
+    ) -> list[ActionRecord]:
+        """What became of imports that were asked for: from Snyk's list, else from its job."""
+        records: list[ActionRecord] = []
+        waiting = [case for key, case in sorted(cases.items()) if key.check == CHECK]
+        asked = 0
+        for case in waiting:
+            place = places.get(case.key.project_id)
+            project = place.project if place is not None else ""
+            if case.status not in (CaseStatus.OPENED, CaseStatus.OPENING):
+                continue
+            if project.lower() in listed:
+                status, said = CaseStatus.FIXED, "Snyk watches it now"
+            elif case.url and asked < POLLED:
+                asked += 1
+                status, said = await self._job(case)
+            else:
+                continue
+            if status is case.status:
+                continue
+            known = replace(case, status=status, since=now, intent="", reason=said)
+            await self.store.put_case(self.source, known)
+            action = Action(ActionKind.SETTLE, case.key, project, said, (), known, None, True)
+            records.append(ActionRecord(action, Outcome.NOTED, url=case.url))
+        return records
+
+    async def _job(self, case: Case) -> tuple[CaseStatus, str]:
+        """How an import's job stands; the case's own status while that is not known."""
+        try:
+            job = await self.snyk.import_job(case.url)
+        except Unanswered as error:
+            if error.status == 404:
+                return CaseStatus.SNOOZED, "Snyk does not know the import any more"
+            return case.status, ""
+        if job.pending:
+            return case.status, ""
+        if job.imported:
+            return CaseStatus.FIXED, f"Snyk watches {job.imported} files of it"
+        said = "Snyk found nothing in it to watch" if job.complete else "Snyk's import failed"
+        return CaseStatus.SNOOZED, f"{said}; it is not asked for again"
 
     async def _one(self, key: IssueKey, place: Place, applies: bool, now: datetime) -> ActionRecord:
         reason = "the model knows the project, and Snyk does not"
