@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import resource
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,8 @@ from bridge.wiring import (
     wired,
 )
 
+MOST_FILES = 65_536  # open at once, which bounds connections
+
 
 @click.command()
 @pass_options
@@ -68,6 +71,7 @@ def serve(
     settings = settings_from(flags, config=config, need=("from",))
     refuse_open_address(settings, open_)
     wish = Wish(dry_run=dry_run, accept_removals=accept_removals)
+    allow_connections()
     asyncio.run(_serve(settings, wish, report))
 
 
@@ -103,6 +107,19 @@ def access_of(settings: Settings, gatekeeper: Gatekeeper | None) -> Access:
     if gatekeeper is None and is_loopback(settings.host):
         names = frozenset(filter(None, (URL(settings.public_url).host,)))
     return Access(gatekeeper, public, origins, names)
+
+
+def allow_connections() -> None:
+    """Raise this process's limit of open files, as far as it may.
+
+    A connection is an open file. With the usual 1,024, so many idle clients would leave a pass
+    none to reach GitLab with.
+    """
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if usual != resource.RLIM_INFINITY and usual < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:

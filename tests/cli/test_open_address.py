@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,13 @@ from click.testing import CliRunner
 from bridge.access.gate import Gate
 from bridge.access.static_tokens import StaticTokens
 from bridge.cli import main
-from bridge.cli.serve import access_of, is_loopback, refuse_open_address
+from bridge.cli.serve import (
+    MOST_FILES,
+    access_of,
+    allow_connections,
+    is_loopback,
+    refuse_open_address,
+)
 from bridge.errors import ConfigurationError
 from bridge.settings import Settings
 from bridge.wiring import catalog_reader, own_url
@@ -51,6 +58,21 @@ def test_an_address_of_ipv6_stands_in_brackets(host: str, url: str) -> None:
     settings = Settings.model_validate({"host": host, "port": 80})
     assert own_url(settings, 80) == url
     assert catalog_reader(settings).public_url == url
+
+
+def test_many_idle_clients_leave_a_pass_its_connections() -> None:
+    """A connection is an open file, and a process may often have no more than 1,024."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        allow_connections()
+        usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert most == before[1]
+        assert usual == (MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES))
+        allow_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (usual, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_open_and_access_contradict_each_other() -> None:
