@@ -48,8 +48,11 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment(at: int) -> datetime:
-    """The moment of a number."""
-    return _EPOCH + timedelta(microseconds=at)
+    """The moment of a number. Raises `Undecodable`."""
+    try:
+        return _EPOCH + timedelta(microseconds=at)
+    except OverflowError as error:
+        raise Undecodable(f"expected microseconds since 1970, got {at}") from error
 
 
 def state_of(reading: Reading) -> State:

@@ -109,7 +109,10 @@ class SqlFactStore:
             source_id = await source_id_of(connection, source)
             newest = select(func.max(facts.c.seen_at)).where(facts.c.source_id == source_id)
             found = (await connection.execute(newest)).scalar_one_or_none()
-        return None if found is None else fact_log.moment(found)
+        try:
+            return None if found is None else fact_log.moment(found)
+        except Undecodable as error:
+            raise _unreadable("fester_facts", "an entity", "some retriever", error) from error
 
     async def facts_between(
         self, source: str, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime

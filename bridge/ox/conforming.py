@@ -7,7 +7,7 @@ another type is an unknown fact with that reason.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bridge.model.entities import Json, Ref
@@ -16,6 +16,7 @@ from bridge.model.facts import Fact, FactSchema, Reading, Standing
 
 REASON_LIMIT: Final = 500
 AHEAD: Final = timedelta(minutes=5)  # how far another clock may be ahead
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)  # nobody saw a fact before
 
 
 def conforming(schema: FactSchema, reading: Reading, now: datetime) -> Reading | None:
@@ -24,14 +25,16 @@ def conforming(schema: FactSchema, reading: Reading, now: datetime) -> Reading |
     None when it is no reading by this collector, or not of a moment up to now.
     """
     moment = reading.seen_at
-    if reading.retriever != schema.id or moment.tzinfo is None or moment > now + AHEAD:
+    if reading.retriever != schema.id or not sensible(moment, now):
         return None
     given = {fact.name: fact for fact in reading.facts}
     facts = []
     for definition in schema.facts:
         fact = given.get(definition.name)
-        if fact is None or fact.seen_at.tzinfo is None:
-            reason = "the collector did not tell it" if fact is None else "seen at no moment"
+        if fact is None or not sensible(fact.seen_at, now):
+            reason = (
+                "the collector did not tell it" if fact is None else "seen at no moment that can be"
+            )
             fact = Fact(definition.name, None, moment, schema.id, Standing.UNKNOWN, reason)
         elif fact.standing is not Standing.KNOWN:
             fact = replace(fact, value=None, reason=fact.reason[:REASON_LIMIT])
@@ -40,6 +43,11 @@ def conforming(schema: FactSchema, reading: Reading, now: datetime) -> Reading |
             fact = replace(fact, value=None, standing=Standing.UNKNOWN, reason=reason)
         facts.append(fact)
     return Reading(reading.entity, schema.id, schema.version, moment, tuple(facts))
+
+
+def sensible(moment: datetime, now: datetime) -> bool:
+    """Whether something can have been seen then."""
+    return moment.tzinfo is not None and EARLIEST <= moment <= now + AHEAD
 
 
 def entity_of(text: Json) -> Ref | None:

@@ -19,7 +19,7 @@ from bridge.errors import FactsRefused
 from bridge.model.entities import Json, Ref
 from bridge.model.fact_values import fault
 from bridge.model.facts import FactSchema, Reading
-from bridge.ox.conforming import AHEAD, REASON_LIMIT, entity_of
+from bridge.ox.conforming import REASON_LIMIT, entity_of, sensible
 from bridge.ox.readings import Notes
 
 READINGS_LIMIT: Final = 1_000
@@ -80,7 +80,7 @@ class _Push:
         if moment is None:
             self.problems.append(
                 f"{place}.timestamp: expected a date-time with a zone, such as "
-                "2026-05-04T12:00:00Z, and none in the future"
+                "2026-05-04T12:00:00Z, none in the future and none before 2000"
             )
             return None
         source = tree.get("source", self.schema.id)
@@ -118,7 +118,7 @@ def _moment(text: Json, now: datetime) -> datetime | None:
         return now
     try:
         moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo is not None and moment <= now + AHEAD else None
+        return moment if sensible(moment, now) else None
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -229,10 +229,25 @@ async def test_readings_that_nobody_asked_for_are_left_out(store: SqlFactStore) 
         Reading(ref("a"), "manifest", "1.0.0", NOW, ()),
         Reading(ref("a"), "mine", "1.0.0", NOW + timedelta(hours=1), ()),
         Reading(ref("a"), "mine", "1.0.0", NOW.replace(tzinfo=None), ()),
+        Reading(ref("a"), "mine", "1.0.0", NOW.replace(year=1), ()),
     ):
         step = collecting(store, clock, Collector(clock, say=partial(_said, odd)))
         await step.after_pass(catalog("a"), Memory(), {})
         assert step.board.latest == {}
+
+
+@pytest.mark.parametrize("moment", [NOW + timedelta(days=9), NOW.replace(year=1)])
+async def test_a_fact_that_was_seen_when_nobody_can_have_seen_it_is_unknown(
+    store: SqlFactStore, moment: datetime
+) -> None:
+    """One of the future would never be stale."""
+    clock = Clock()
+    odd = Reading(ref("a"), "mine", "1.0.0", NOW, (Fact("size", 1, moment, "a test"),))
+    step = collecting(store, clock, Collector(clock, say=partial(_said, odd)))
+    await step.after_pass(catalog("a"), Memory(), {})
+    assert fact(step.board.latest[ref("a")]["mine"], "size").reason == (
+        "seen at no moment that can be"
+    )
 
 
 def _said(reading: Reading, _: Subject) -> Reading:
