@@ -100,6 +100,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_wildcard(host: str) -> bool:
+    """Whether a host stands for all of a machine's addresses, so that it is none itself."""
+    try:
+        return not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def access_of(settings: Settings, gatekeeper: Gatekeeper | None) -> Access:
     """Who may ask; on loopback, where nobody needs a token, only by a name that is ours."""
     public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
@@ -127,6 +135,12 @@ async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:
         parts = replace(made, listeners=(*made.listeners, settled))
         async with serving(parts, settings, wish, report) as url:
             click.echo(f"serving {url} (Ctrl-C ends it)")
+        if not settings.public_url and is_wildcard(settings.host):
+            click.echo(
+                f"links in annotations begin with {url}, where nobody finds Fester; set public_url "
+                "to how others reach it",
+                err=True,
+            )
             await until_told_to_stop()
 
 

@@ -14,6 +14,7 @@ from bridge.cli.serve import (
     access_of,
     allow_connections,
     is_loopback,
+    is_wildcard,
     refuse_open_address,
 )
 from bridge.errors import ConfigurationError
@@ -58,6 +59,15 @@ def test_an_address_of_ipv6_stands_in_brackets(host: str, url: str) -> None:
     settings = Settings.model_validate({"host": host, "port": 80})
     assert own_url(settings, 80) == url
     assert catalog_reader(settings).public_url == url
+
+
+@pytest.mark.parametrize(
+    ("host", "all_of_them"),
+    [("0.0.0.0", True), ("::", True), ("", True), ("127.0.0.1", False), ("fester.example", False)],
+)
+def test_an_address_that_stands_for_all_is_no_link(host: str, all_of_them: bool) -> None:
+    """`serve` says then that `public_url` is wanted."""
+    assert is_wildcard(host) is all_of_them
 
 
 def test_many_idle_clients_leave_a_pass_its_connections() -> None:
