@@ -110,8 +110,8 @@ def _candidates(asked: str, memory: Memory) -> Iterator[KnownManifest]:
             project.path.lower() == path
             or str(project.id) == path
             or _slug(project.name) == name
-            or any(_named(manifest.current.data, name))
             or any(_slug(str(d.body["metadata"]["name"])) == name for d in manifest.current.drafts)
+            or any(_named(manifest.current.documents, name))
         ):
             yield manifest
 

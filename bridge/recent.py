@@ -54,11 +54,6 @@ class Round(Generic[Key, Value]):
         self._next[key] = last
         return last[1]
 
-    def instead(self, key: Key, value: Value) -> None:
-        """Keep this value for `key`: an equal one that takes less room."""
-        basis, _ = self._next[key]
-        self._next[key] = (basis, value)
-
 
 def _same(before: Sequence[object], now: Sequence[object]) -> bool:
     if len(before) != len(now):

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from bridge.errors import PublishConflict, PublishError
@@ -63,16 +63,25 @@ class FolderExporter:
         shards = self.folder / SHARDS
         if shards.is_dir():
             paths |= {f"{SHARDS}{entry.name}" for entry in shards.iterdir()}
-        # One file at a time: all of them together would take as much memory as the catalog again.
-        existing = {path: _digest(body) for path in paths if (body := self._read(path)) is not None}
+        existing = {path: digest for path in paths if (digest := self._digest(path)) is not None}
         return make_plan(artifacts, existing, _digest, self._read(INDEX))
 
-    def _read(self, path: str) -> bytes | None:
-        """A published file's bytes; None when it is not there or is no ordinary file."""
+    def _published(self, path: str) -> Path | None:
+        """A published file; None when it is not there or is no ordinary file."""
         file = self.folder / path
-        if file.is_symlink() or not file.is_file():
+        return None if file.is_symlink() or not file.is_file() else file
+
+    def _digest(self, path: str) -> str | None:
+        """A published file's digest, bit by bit: some are large."""
+        file = self._published(path)
+        if file is None:
             return None
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+
+    def _read(self, path: str) -> bytes | None:
+        file = self._published(path)
+        return file.read_bytes() if file is not None else None
 
     def _carry_out(self, plan: Plan) -> None:
         for stage in (Stage.ENTITIES, Stage.INDEX, Stage.DATA):

@@ -15,7 +15,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from itertools import chain, zip_longest
+from io import BytesIO
+
+import orjson
 
 from bridge.exporters.yaml_text import document
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shelf
@@ -41,7 +43,7 @@ class Earlier:
     def __init__(self) -> None:
         self.bits: Recent[Ref, str] = Recent()
         self.shards: Recent[str, Artifact] = Recent()
-        self.lines: Recent[Ref, bytes | memoryview] = Recent()
+        self.json: Recent[str, Artifact] = Recent()
 
 
 def render_catalog(
@@ -151,31 +153,36 @@ def _location(bits: str, prefix: str, targets: list[str]) -> Json:
 
 
 _HEAD, _BETWEEN, _TAIL = b'{"format": 1, "entities": [\n', b",\n", b"\n]}\n"
-_json_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False).encode
+_slow_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def _catalog_json(catalog: Catalog, earlier: Earlier) -> Artifact:
+    """Every entity on a line of its own; the artifact of the pass before if none has changed."""
     entities = sorted(catalog.entities, key=lambda entity: str(entity.ref))
-    with earlier.lines.round() as known:
-        lines = [
-            known.get(entity.ref, [entity], lambda each=entity: _json_line(each))  # type: ignore[misc]
-            for entity in entities
-        ]
-        # Of a large catalog this is the largest thing that Fester makes: it is joined in one step,
-        # and what is kept of each line for the next time is its place in it.
-        separators = [_BETWEEN] * max(0, len(lines) - 1)
-        alternating = chain.from_iterable(zip_longest(lines, separators, fillvalue=b""))
-        body = b"".join((_HEAD, *alternating, _TAIL))
-        view, at = memoryview(body), len(_HEAD)
-        for entity, line in zip(entities, lines, strict=True):
-            known.instead(entity.ref, view[at : at + len(line)])
-            at += len(line) + len(_BETWEEN)
-    return Artifact(CATALOG, body, _JSON, Stage.DATA)
+    with earlier.json.round() as known:
+        return known.get(CATALOG, entities, lambda: _joined(entities))
+
+
+def _joined(entities: Sequence[CatalogEntity]) -> Artifact:
+    # Of a large catalog this is the largest thing that Fester makes: it grows line by line, so that
+    # the lines and the whole never stand side by side in memory.
+    body = BytesIO()
+    body.write(_HEAD)
+    for number, entity in enumerate(entities):
+        body.write(_BETWEEN if number else b"")
+        body.write(_json_line(entity))
+    body.write(_TAIL)
+    return Artifact(CATALOG, body.getvalue(), _JSON, Stage.DATA)
 
 
 def _json_line(entity: CatalogEntity) -> bytes:
-    # A lone surrogate cannot be UTF-8; a reader gets it as the escape that JSON has for it.
-    return _json_text(_with_origins(entity)).encode("utf-8", "backslashreplace")
+    tree = _with_origins(entity)
+    try:
+        return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # A number of more than 64 bits, or a lone surrogate: that cannot be UTF-8, and a reader
+        # gets it as the escape that JSON has for it.
+        return _slow_json(tree).encode("utf-8", "backslashreplace")
 
 
 def _with_origins(entity: CatalogEntity) -> Json:

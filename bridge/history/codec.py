@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import TypeVar
 
 from bridge.model.entities import CatalogEntity, Draft, Json, Origin, Ref
-from bridge.model.manifests import Translation, Verdict
+from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Project
+from bridge.sharing import shared
 
 Kind = TypeVar("Kind")
 
@@ -60,7 +61,7 @@ def encode_translation(translation: Translation) -> str:
                 {"body": draft.body, "line": draft.line, "column": draft.column}
                 for draft in translation.drafts
             ],
-            "data": translation.data,
+            "data": translation.documents,
             "problems": [_problem_tree(problem) for problem in translation.problems],
             "reason": translation.reason,
         }
@@ -75,7 +76,7 @@ def decode_translation(text: str) -> Translation:
         fingerprint=_get(tree, "fingerprint", str),
         mapping=_get(tree, "mapping", str, ""),
         drafts=tuple(_draft(each) for each in _get(tree, "drafts", list, [])),
-        data=tuple(_get(tree, "data", list, [])),
+        data=as_data(_get(tree, "data", list, [])),
         problems=tuple(_problem(each) for each in _get(tree, "problems", list, [])),
         reason=_get(tree, "reason", str, ""),
     )
@@ -242,7 +243,7 @@ def _problem(tree: Json) -> Problem:
 
 def _draft(tree: Json) -> Draft:
     values = _object(tree)
-    body = _get(values, "body", dict)
+    body = shared(_get(values, "body", dict))
     return Draft(body, _get(values, "line", int, 1), _get(values, "column", int, 1))
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import orjson
 
 from bridge.model.entities import Draft, Json
 from bridge.model.problems import Problem
@@ -22,18 +26,34 @@ class Verdict(StrEnum):
 class Translation:
     """What one manifest file became. Depends only on the blob, its project and the mappings.
 
-    `data` is the parsed manifest (one tree a document), for processors that want more than
-    entities. `reason` says in words why a file was ignored. `fingerprint` names everything that
-    the translation depends on: the same fingerprint never needs translating again.
+    `data` is the parsed manifest as JSON text, a list with one tree a document: few ask for it, and
+    as trees those of 10,000 manifests would take several times the memory. `reason` says in words
+    why a file was ignored. `fingerprint` names everything that the translation depends on: the same
+    fingerprint never needs translating again.
     """
 
     verdict: Verdict
     fingerprint: str
     mapping: str = ""
     drafts: tuple[Draft, ...] = ()
-    data: tuple[Json, ...] = ()
+    data: str = ""
     problems: tuple[Problem, ...] = ()
     reason: str = ""
+
+    @property
+    def documents(self) -> Sequence[Json]:
+        """The parsed manifest, one tree a document, for those who want more than entities."""
+        trees: list[Json]
+        try:
+            trees = orjson.loads(self.data or "[]")
+        except orjson.JSONDecodeError:  # a lone surrogate
+            trees = json.loads(self.data)
+        return trees
+
+
+def as_data(documents: Sequence[Json]) -> str:
+    """Parsed documents as `Translation.data`. Raises TypeError for what JSON cannot hold."""
+    return json.dumps(documents, separators=(",", ":")) if documents else ""
 
 
 @dataclass(frozen=True, slots=True)

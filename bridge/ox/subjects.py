@@ -44,8 +44,8 @@ def _manifest(memory: Memory, project_id: int, file: str) -> Json:
     known = memory.manifests.get((project_id, file))
     if known is None:
         return None
-    standing = known.good or known.current
-    return standing.data[0] if standing.data else None
+    documents = (known.good or known.current).documents
+    return documents[0] if documents else None
 
 
 def matches(entity_filter: Json, body: Body) -> bool:

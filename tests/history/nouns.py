@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
-from bridge.model.manifests import Translation, Verdict
+from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
@@ -57,7 +57,7 @@ translations = st.builds(
     fingerprint=anything,
     mapping=anything,
     drafts=some(drafts),
-    data=some(trees),
+    data=st.lists(trees, max_size=2).map(as_data),
     problems=some(problems),
     reason=anything,
 )

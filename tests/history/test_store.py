@@ -18,7 +18,7 @@ from bridge.errors import StoreError
 from bridge.history import SqlStore, open_store
 from bridge.history import store as store_module
 from bridge.history.tables import VERSION_TABLE, metadata
-from bridge.model.entities import Catalog, CatalogEntity, Ref
+from bridge.model.entities import Catalog, CatalogEntity, Draft, Ref
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
@@ -189,8 +189,8 @@ async def test_a_failed_save_changes_nothing(url: str) -> None:
 
 async def test_what_cannot_be_kept_is_refused_before_anything_is_written(url: str) -> None:
     """A value that is no JSON is a StoreError, and the store stands as it was."""
-    draftless = Translation(Verdict.VALID, "f", data=({1, 2},))
-    odd = KnownManifest(1, "qm.yaml", "oid", draftless)
+    translation = Translation(Verdict.VALID, "f", drafts=(Draft({"spec": {1, 2}}),))
+    odd = KnownManifest(1, "qm.yaml", "oid", translation)
     async with opened(url) as store:
         with pytest.raises(StoreError, match="a set cannot be stored as JSON"):
             await store.save(SOURCE, NOTHING, Memory({}, {(1, "qm.yaml"): odd}), None)

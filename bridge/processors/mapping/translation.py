@@ -13,13 +13,14 @@ from bridge.language import text
 from bridge.language.filters import EvaluationError, as_text, kind_of
 from bridge.language.text import Position, Positions
 from bridge.model.entities import Draft, Json
-from bridge.model.manifests import Translation, Verdict
+from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.explaining import Explanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import Leaf, Path, State, Told, plain
+from bridge.sharing import shared
 
 ENTITY_LIMIT: Final = 200
 # Part of every fingerprint: raise it when the same mapping gives something else.
@@ -333,7 +334,7 @@ class Mappings:
             self.fingerprint(work.project, work.file),
             "+".join(work.used),
             tuple(_drafts(work)),
-            work.documents,
+            as_data(work.documents),
             tuple(problem.at(**place) for problem in work.problems),
             reason,
         )
@@ -342,4 +343,4 @@ class Mappings:
 def _drafts(work: Work) -> Iterator[Draft]:
     for made in work.made:
         body = plain(made.body) if work.telling else made.body
-        yield Draft(body, made.position.line, made.position.column)
+        yield Draft(shared(body), made.position.line, made.position.column)
