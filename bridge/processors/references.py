@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,12 +99,17 @@ def dangling(catalog: Catalog, earlier: Earlier | None = None) -> list[Dangling]
     With `earlier` only what changed is looked at anew.
     """
     earlier = earlier or Earlier()
-    refs = {entity.ref for entity in catalog.entities}
+    refs = {entity.ref: entity.ref for entity in catalog.entities}
+
+    def pairs_of(entity: CatalogEntity) -> tuple[tuple[str, Ref], ...]:
+        # Thousands name the same few teams and systems: the reference itself is kept once.
+        return tuple((key, refs.get(target, target)) for key, target in targets(entity.body))
+
     found: list[Dangling] = []
     with earlier.targets.round() as known, earlier.nearest.round() as searched:
         names = _Names(refs, searched)
         for entity in catalog.entities:
-            pairs = known.get(entity.ref, [entity], lambda body=entity.body: tuple(targets(body)))  # type: ignore[misc]
+            pairs = known.get(entity.ref, [entity], lambda each=entity: pairs_of(each))  # type: ignore[misc]
             lost = [pair for pair in pairs if pair[1] not in refs]
             unique = list(dict.fromkeys(lost))
             more = max(0, len(unique) - _MOST_TARGETS)
@@ -117,7 +122,7 @@ def dangling(catalog: Catalog, earlier: Earlier | None = None) -> list[Dangling]
 class _Names:
     """All references, sorted by kind for a search that looks at a few neighbours only."""
 
-    refs: set[Ref]
+    refs: Collection[Ref]
     searched: Round[Ref, tuple[str, ...]]
     _sorted: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
     _known: dict[Ref, tuple[str, ...]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from bridge.sandbox import accidents
 from bridge.sandbox.branches import Branches
 from bridge.sandbox.faults import Fault, FaultDice, FaultPlan, FaultRule, Target
 from bridge.sandbox.graphql import GraphQLService
+from bridge.sandbox.latency import Latency
 from bridge.sandbox.resolvers import PROJECT_GID
 from bridge.sandbox.rest import AUTHENTICATED, READING, Rest, refusal
 from bridge.sandbox.rest_code import CodeRoutes
@@ -39,17 +40,6 @@ BODY_LIMIT = 4 * 1024 * 1024
 PARTIAL: Final[ContextVar[FaultRule | None]] = ContextVar("partial", default=None)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Seconds that answers take: by kind of request, for each project of a GraphQL page, jitter."""
-
-    rest: float = 0.0
-    graphql: float = 0.0
-    raw: float = 0.0
-    per_project: float = 0.0
-    jitter: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The sandbox GitLab in a process of its own, so that what is measured is the crawler alone."""
+"""The sandbox GitLab in a process of its own, so that what is measured is the crawler alone.
+
+Only that process imports it: the crawler's memory is not to hold the sandbox's libraries.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, TypeAlias
 
-from bridge.sandbox.app import Latency, SandboxGitLab, running
 from bridge.sandbox.faults import FaultPlan
-from bridge.sandbox.organization import generate
-from bridge.sandbox.world import World
+from bridge.sandbox.latency import Latency
+
+if TYPE_CHECKING:
+    from bridge.sandbox.world import World
 
 TOKEN = "sandbox-token"
 # A GitLab far away: every REST request 60 ms, GraphQL 60 ms and 8 ms for each project read.
@@ -22,7 +27,7 @@ FAR_AWAY = Latency(rest=0.060, graphql=0.060, raw=0.060, per_project=0.008)
 # Older than the overlap of the watermark, so that nothing of the world counts as changed.
 AGE = timedelta(hours=3)
 
-Furnish = Callable[[World], None]
+Furnish: TypeAlias = "Callable[[World], None]"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ def _serve(
 async def _answer(
     projects: int, latency: Latency | None, furnish: Furnish | None, pipe: Connection
 ) -> None:
+    from bridge.sandbox.app import SandboxGitLab, running
+    from bridge.sandbox.organization import generate
+
     world = generate(projects, seed=1, clock=lambda: datetime.now(UTC) - AGE)
     if furnish is not None:
         furnish(world)

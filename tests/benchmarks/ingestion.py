@@ -28,8 +28,9 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from bridge.api.webhooks import PATH
-from bridge.sandbox.app import Latency, SandboxGitLab, running
+from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
+from bridge.sandbox.latency import Latency
 from bridge.sandbox.organization import generate
 from bridge.sandbox.world import World
 from tests.backstage.installation import HERE, Installation, NoBackstage, installed

@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from bridge.api.webhooks import PATH
-from bridge.sandbox.app import Latency, SandboxGitLab, running
+from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
+from bridge.sandbox.latency import Latency
 from bridge.sandbox.organization import generate
 from tests.service.process import serve
 from tests.service.site import SECRET, TOKEN, until

@@ -20,8 +20,9 @@ from bridge.api.webhooks import PATH
 from bridge.cli.serve import a_service, webhooks
 from bridge.model.runs import Report
 from bridge.pipeline import Pass, Wish
-from bridge.sandbox.app import Latency, SandboxGitLab, running
+from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
+from bridge.sandbox.latency import Latency
 from bridge.sandbox.world import World
 from bridge.schedule import ended
 from bridge.service import Service

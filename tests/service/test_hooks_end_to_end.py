@@ -10,8 +10,9 @@ from aiohttp import ClientSession
 
 from bridge.api.webhooks import PATH
 from bridge.pipeline import Pass
-from bridge.sandbox.app import Latency, SandboxGitLab
+from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.sandbox.latency import Latency
 from tests.service.site import (
     Replica,
     a_gitlab,
