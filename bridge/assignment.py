@@ -298,7 +298,11 @@ def digesting(settings: Settings, source: str, store: SqlStore) -> Digesting | N
         return None
     secret = settings.digest_webhook
     webhook = Webhook(secret.get_secret_value()) if secret is not None else None
-    return Digesting(source, store.scores(), store.digests, webhook, utc_now)
+    teams = {
+        owner_ref(team): Webhook(url.get_secret_value())
+        for team, url in settings.team_webhooks.items()
+    }
+    return Digesting(source, store.scores(), store.digests, webhook, utc_now, teams)
 
 
 @asynccontextmanager
@@ -320,7 +324,7 @@ async def assigning(parts: Wired, settings: Settings) -> AsyncIterator[Listener 
             rubric = parts.scores.rubric
             await wanted.run(Known(board, rubric, done.record.catalog, done.memory))
         if weekly is not None:
-            await weekly.run(board)
+            await weekly.run(board, parts.facts.board.latest)
 
     try:
         yield assign if wanted is not None or weekly is not None else None

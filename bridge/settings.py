@@ -33,6 +33,7 @@ from bridge.model.problems import Problem
 
 CONFIG_NAME = "fester.yaml"
 PREFIX = "FESTER_"
+TEAM_WEBHOOK = "FESTER_DIGEST_WEBHOOK_"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _CONFIG_LIMIT = 1_000_000  # bytes
@@ -70,6 +71,7 @@ def _as_list(value: object) -> object:
 
 Duration = Annotated[float, BeforeValidator(seconds)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+TeamWebhook = Annotated[str, StringConstraints(pattern=r"^FESTER_DIGEST_WEBHOOK_[A-Z0-9_]{1,100}$")]
 PluginId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
 
@@ -156,6 +158,9 @@ class RemediationSettings(_Section):
     baseline: bool = Field(False, description="open issues for what failed from the start, too")
     merge_requests: TextList = Field((), description="of manifest, codeowners, runbook")
     digest: bool = Field(False, description="make a digest a team every week")
+    webhooks: dict[str, TeamWebhook] = Field(
+        {}, description="by team: the variable that holds the address its digest goes to"
+    )
 
     @field_validator("merge_requests")
     @classmethod
@@ -293,6 +298,9 @@ class Settings(_Section):
     digest_webhook: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_DIGEST_WEBHOOK"
     )
+    team_webhooks: dict[str, SecretStr] = Field(
+        {}, exclude=True, description="from the variables that remediation.webhooks names"
+    )
     webhook_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_WEBHOOK_TOKEN"
     )
@@ -352,9 +360,16 @@ def load_settings(
         if not (settings.source if key == "from" else getattr(settings, key))
     )
     problems.extend(_contradictions(settings, places))
+    teams: dict[str, SecretStr] = {}
+    for team, variable in settings.remediation.webhooks.items():
+        if environment.get(variable):
+            teams[team] = SecretStr(environment[variable])
+            continue
+        message = f"the variable {variable} is not set; it holds the address of {team}'s webhook"
+        problems.append(_placed(message, places.get(("remediation", "webhooks", team), "")))
     if problems:
         raise ConfigurationError(problems)
-    return settings
+    return settings.model_copy(update={"team_webhooks": teams})
 
 
 def _contradictions(settings: Settings, places: Mapping[tuple[str, ...], str]) -> Iterator[Problem]:
@@ -442,7 +457,8 @@ def signing_key(text: str) -> bytes:
 def _note_secrets(
     tree: dict[str, Any], places: Mapping[tuple[str, ...], str], problems: list[Problem]
 ) -> None:
-    for key, variable in SECRETS.items():
+    wherever = {"team_webhooks": f"{TEAM_WEBHOOK}… and name it in `remediation.webhooks`"}
+    for key, variable in (SECRETS | wherever).items():
         if key in tree:
             del tree[key]
             message = f"a secret must not stand in a file; set the variable {variable} instead"
@@ -459,8 +475,10 @@ def _from_variables(
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name in SECRETS.values():
             continue
+        if name.startswith(TEAM_WEBHOOK):
+            continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
-        if _field_of(Settings, path[0]) is None or path[0] in SECRETS:
+        if _field_of(Settings, path[0]) is None or path[0] in (*SECRETS, "team_webhooks"):
             problems.append(_unknown(name, path[0], f"variable {name}"))
             continue
         below: Any = tree
@@ -510,7 +528,11 @@ def _names(path: tuple[str, ...]) -> list[str]:
         if not sections:
             return []
         model = sections[0]
-    return [f.alias or name for name, f in model.model_fields.items() if name not in SECRETS]
+    return [
+        f.alias or name
+        for name, f in model.model_fields.items()
+        if name not in (*SECRETS, "team_webhooks")
+    ]
 
 
 def _unknown(shown: str, key: str, place: str, above: tuple[str, ...] = ()) -> Problem:

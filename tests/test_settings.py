@@ -135,3 +135,25 @@ def test_backstages_token_comes_from_its_variable_and_is_never_shown(tmp_path: P
     assert settings.backstage_token is not None
     assert settings.backstage_token.get_secret_value() == "very-secret"
     assert "very-secret" not in f"{settings!r} {settings.model_dump_json()}"
+
+
+def test_a_teams_webhook_is_named_in_the_file_and_comes_from_the_environment(
+    tmp_path: Path,
+) -> None:
+    """Its address is a secret: never in a file, a report or a representation."""
+    config = write(tmp_path, "remediation:\n  webhooks:\n    crew: FESTER_DIGEST_WEBHOOK_CREW\n")
+    environment = {"FESTER_DIGEST_WEBHOOK_CREW": "https://hooks.example/secret-path"}
+    settings = load_settings({}, config=config, environment=environment)
+    assert settings.team_webhooks["crew"].get_secret_value().endswith("secret-path")
+    assert "secret-path" not in repr(settings) + settings.model_dump_json()
+    with pytest.raises(ConfigurationError) as missing:
+        load_settings({}, config=config, environment={})
+    (problem,) = missing.value.problems
+    assert (problem.line, "FESTER_DIGEST_WEBHOOK_CREW is not set" in problem.message) == (3, True)
+    wrong = write(
+        tmp_path, "team_webhooks: {crew: x}\nremediation: {webhooks: {crew: 'https://x'}}\n"
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({}, config=wrong, environment={})
+    assert "a secret must not stand in a file" in refused.value.problems[0].message
+    assert len(refused.value.problems) == 2

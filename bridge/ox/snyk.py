@@ -24,6 +24,7 @@ from bridge.ox.schemas import DAY
 
 BASE: Final = "https://api.snyk.io"
 VERSION: Final = "2024-10-15"
+BY_SEVERITY: Final = "issues_by_severity"
 SEVERITIES: Final = ("critical", "high", "medium", "low")
 OLD: Final = timedelta(days=30)
 SIDE_BY_SIDE: Final = 4
@@ -41,14 +42,12 @@ SNYK: Final = FactSchema(
             FactType.INTEGER,
             "Open critical vulnerabilities that are older than 30 days",
         ),
-        FactDefinition(
-            "issues_by_severity", FactType.OBJECT, "How many open issues of each severity"
-        ),
+        FactDefinition(BY_SEVERITY, FactType.OBJECT, "How many open issues of each severity"),
     ),
     cadence=DAY,
     entity_filter={"kind": "component"},
 )
-_HANGS_ON_IT: Final = ("critical_older_than_30_days", "issues_by_severity")
+_HANGS_ON_IT: Final = ("critical_older_than_30_days", BY_SEVERITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,5 +185,5 @@ class SnykCollector:
         limit = notes.seen_at - OLD
         old = sum(severity == "critical" and since < limit for severity, since in issues)
         counts = {name: sum(severity == name for severity, _ in issues) for name in SEVERITIES}
-        notes.all_known({"critical_older_than_30_days": old, "issues_by_severity": counts})
+        notes.all_known({"critical_older_than_30_days": old, BY_SEVERITY: counts})
         return notes.reading()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from bridge.model.entities import Json, Ref
+from bridge.model.facts import Reading, Standing
 from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
 from bridge.ox.remediation.wording import plain
+from bridge.ox.snyk import BY_SEVERITY, SEVERITIES, SNYK
 
+NO_FACTS: Final[Mapping[Ref, Mapping[str, Reading]]] = MappingProxyType({})
 WINS: Final = 3
 SHOWN: Final = 10  # changes of each kind
 NOTICED: Final = 0.5  # points below which a change is none
@@ -36,8 +40,27 @@ class Win:
 
 
 @dataclass(frozen=True, slots=True)
+class Vulnerabilities:
+    """What Snyk has open, by severity, in so many services; `unread` could not be asked about.
+
+    A repository of several services counts for each of them.
+    """
+
+    counts: Mapping[str, int]
+    services: int
+    unread: int
+
+    def as_json(self) -> dict[str, Json]:
+        """As a JSON object."""
+        return {"open": dict(self.counts), "services": self.services, "unread": self.unread}
+
+
+@dataclass(frozen=True, slots=True)
 class TeamDigest:
-    """What a team reads on Monday. `score` is None where too little is known."""
+    """What a team reads on Monday. `score` is None where too little is known.
+
+    `snyk` is None where Snyk watches nothing of theirs.
+    """
 
     team: str
     week: str
@@ -46,6 +69,13 @@ class TeamDigest:
     better: tuple[Moved, ...]
     worse: tuple[Moved, ...]
     wins: tuple[Win, ...]
+    snyk: Vulnerabilities | None = None
+
+    @property
+    def news(self) -> bool:
+        """Whether there is anything to say: nobody is written to for nothing."""
+        found = self.snyk is not None and (self.snyk.unread or any(self.snyk.counts.values()))
+        return bool(self.better or self.worse or self.wins or found)
 
     def as_json(self) -> dict[str, Json]:
         """The digest with documented keys."""
@@ -65,6 +95,7 @@ class TeamDigest:
                 }
                 for win in self.wins
             ],
+            "snyk": self.snyk.as_json() if self.snyk is not None else None,
         }
 
 
@@ -80,13 +111,44 @@ def week_ago(moment: datetime) -> date:
     return monday - timedelta(days=8)
 
 
-def digests(board: Scoreboard, before: Mapping[Ref, ScoreDay], week: str) -> list[TeamDigest]:
-    """One a team that has services, by the team's reference."""
+def digests(
+    board: Scoreboard,
+    before: Mapping[Ref, ScoreDay],
+    week: str,
+    latest: Mapping[Ref, Mapping[str, Reading]] = NO_FACTS,
+) -> list[TeamDigest]:
+    """One a team that has services, by the team's reference. `latest` are the facts known now."""
     return [
-        _digest(rollup.name, [board.scores[ref] for ref in rollup.members], before, week, rollup)
+        replace(
+            _digest(
+                rollup.name, [board.scores[ref] for ref in rollup.members], before, week, rollup
+            ),
+            snyk=vulnerabilities(latest.get(ref, {}).get(SNYK.id) for ref in rollup.members),
+        )
         for rollup in board.rollups
         if rollup.kind == "team" and rollup.members
     ]
+
+
+def vulnerabilities(readings: Iterable[Reading | None]) -> Vulnerabilities | None:
+    """What these readings of Snyk say together; None when it watches nothing."""
+    counts = dict.fromkeys(SEVERITIES, 0)
+    services = unread = 0
+    for reading in readings:
+        fact = next(
+            (each for each in reading.facts if each.name == BY_SEVERITY) if reading else iter(()),
+            None,
+        )
+        if fact is None or fact.standing is Standing.NOT_APPLICABLE:
+            continue
+        if fact.standing is not Standing.KNOWN or not isinstance(fact.value, Mapping):
+            unread += 1
+            continue
+        services += 1
+        for name in SEVERITIES:
+            found = fact.value.get(name)
+            counts[name] += found if isinstance(found, int) else 0
+    return Vulnerabilities(counts, services, unread) if services or unread else None
 
 
 def _digest(
@@ -142,11 +204,19 @@ def slack_message(digest: TeamDigest) -> dict[str, Json]:
             + (" (a gate)" if win.gate else "")
             for win in digest.wins
         ]
+    if digest.snyk is not None:
+        lines.append(_snyk_line(digest.snyk))
     text = "\n".join(lines)[:2900]  # Slack takes 3,000 characters a block
     return {
         "text": head,
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}],
     }
+
+
+def _snyk_line(found: Vulnerabilities) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
+    unread = f"; {found.unread} could not be read" if found.unread else ""
+    return f"*Open in Snyk*: {counts}, in {found.services} services{unread}"
 
 
 def _moved_line(moved: Moved) -> str:

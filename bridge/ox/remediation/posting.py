@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 import aiohttp
 import structlog
 
-from bridge.model.entities import Json
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import Reading
 from bridge.model.scores import Scoreboard
 from bridge.ox.remediation.digest import (
+    NO_FACTS,
     TeamDigest,
     digests,
     slack_message,
@@ -23,6 +26,7 @@ from bridge.ports import DigestStore, ScoreStore
 
 log = structlog.get_logger()
 
+Latest = Mapping[Ref, Mapping[str, Reading]]
 TIMEOUT: Final = 10.0
 # After so many failures in a row the receiver is left alone until the next run.
 PATIENCE: Final = 3
@@ -63,29 +67,36 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Digesting:
-    """Makes a week's digests once, and sends each team's until it was taken."""
+    """Makes a week's digests once, and sends each team's until it was taken.
+
+    `teams` are webhooks of their own, by the team's reference; `webhook` takes all others.
+    """
 
     source: str
     scores: ScoreStore
     store: DigestStore
     webhook: Webhook | None
     clock: Callable[[], datetime]
+    teams: Mapping[str, Webhook] = field(default_factory=dict)
 
-    async def run(self, board: Scoreboard) -> list[TeamDigest]:
+    async def run(self, board: Scoreboard, latest: Latest = NO_FACTS) -> list[TeamDigest]:
         """The digests of this week; raises `StoreError` only."""
         now = self.clock()
         week = week_of(now)
         before = await self.scores.scores_on(self.source, list(board.scores), week_ago(now))
-        made = digests(board, before, week)
+        made = await asyncio.to_thread(digests, board, before, week, latest)
         sent = await self.store.sent(self.source, week)
         if sent is None:
             trees = [digest.as_json() for digest in made]
             await self.store.keep(self.source, week, trees)
-        waiting = [digest for digest in made if digest.team not in (sent or ())]
-        if self.webhook is None or not waiting:
-            return made
-        taken = await self.webhook.post([slack_message(digest) for digest in waiting])
-        done = [digest.team for digest, yes in zip(waiting, taken, strict=True) if yes]
-        if done:
-            await self.store.mark_sent(self.source, week, [*(sent or ()), *done])
+        waiting: dict[Webhook, list[TeamDigest]] = {}
+        for digest in made:
+            webhook = self.teams.get(digest.team, self.webhook)
+            if webhook is not None and digest.news and digest.team not in (sent or ()):
+                waiting.setdefault(webhook, []).append(digest)
+        done = list(sent or ())
+        for webhook, theirs in waiting.items():
+            taken = await webhook.post([slack_message(digest) for digest in theirs])
+            done += [digest.team for digest, yes in zip(theirs, taken, strict=True) if yes]
+            await self.store.mark_sent(self.source, week, done)
         return made

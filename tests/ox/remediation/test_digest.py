@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from bridge.history import open_store
-from bridge.model.entities import Ref
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import CheckState, Rollup, Scoreboard, ScoreDay
 from bridge.ox.remediation.digest import digests, slack_message, week_ago, week_of
 from bridge.ox.remediation.posting import Digesting, Webhook
@@ -78,6 +79,33 @@ def test_slack_reads_no_mention_and_no_link() -> None:
     assert len(text) <= 3000
 
 
+def snyk(number: int, value: Json, standing: Standing = Standing.KNOWN) -> Reading:
+    fact = Fact("issues_by_severity", value, NOW, "Snyk", standing)
+    return Reading(service(number), "snyk", "1.0.0", NOW, (fact,))
+
+
+def test_what_snyk_has_open_is_told_by_team() -> None:
+    """Summed over services; what is not watched is left out, what was not read is said."""
+    board, before = week()
+    latest = {
+        service(1): {"snyk": snyk(1, {"critical": 1, "high": 2, "medium": 0, "low": 4})},
+        service(2): {"snyk": snyk(2, {"critical": 1, "high": 0, "medium": 0, "low": 0})},
+        service(3): {"snyk": snyk(3, None, Standing.UNKNOWN)},
+        service(4): {"snyk": snyk(4, None, Standing.NOT_APPLICABLE)},
+    }
+    (made,) = digests(board, before, "2026-W48", latest)
+    assert made.as_json()["snyk"] == {
+        "open": {"critical": 2, "high": 2, "medium": 0, "low": 4},
+        "services": 2,
+        "unread": 1,
+    }
+    said = slack_message(made)["blocks"][0]["text"]["text"]
+    assert said.endswith(
+        "*Open in Snyk*: 2 critical, 2 high, 0 medium, 4 low, in 2 services; 1 could not be read"
+    )
+    assert digests(board, before, "2026-W48")[0].snyk is None
+
+
 @dataclass
 class Receiver:
     """A Slack-compatible receiver that answers by a list of statuses."""
@@ -122,6 +150,14 @@ async def test_each_team_gets_its_digest_once(
         "group:default/a, 2026-W48: score 50, 4 services"
     ]
     assert (await store.digests.latest("corp"))[0]["team"] == "group:default/a"
+    own = replace(weekly, webhook=None, teams={"group:default/a": Webhook(url)}, source="other")
+    await own.run(board)
+    assert len(made.got) == 2
+    calm = replace(weekly, source="calm")  # nothing moved and nothing fails: nobody is written to
+    quiet = score(service(1), [result(service(1), c, P, NOW) for c in CHECKS], NOW)
+    rollup = replace(board.rollups[0], members=(service(1),))
+    await calm.run(Scoreboard(NOW, "r", {service(1): quiet}, (rollup,)))
+    assert len(made.got) == 2
     gone = Webhook("http://127.0.0.1:1/secret-path")
     assert await gone.post([{}] * 5) == [False] * 5
     assert "secret-path" not in repr(gone) + capsys.readouterr().out
