@@ -52,7 +52,7 @@ class Source:
         """
         try:
             content = path.read_text("utf-8")
-            documents, positions = text.read(content), text.positions(content)
+            documents, positions = text.read(content)
         except NotUnderstood as error:
             raise ConfigurationError([replace(error.problem, file=str(path))]) from None
         except (OSError, UnicodeDecodeError) as error:

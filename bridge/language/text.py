@@ -32,7 +32,7 @@ from bridge.language import text_faults as faults
 from bridge.language.text_positions import Path, Position, Positions
 from bridge.model.entities import Json
 
-__all__ = ["Limits", "Path", "Position", "Positions", "positions", "read"]
+__all__ = ["Limits", "Path", "Position", "Positions", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +65,18 @@ _WORDS: dict[str, bool | None] = {
 }
 
 
-def read(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Json, ...]:
-    """The documents of a YAML text, one JSON tree each; () for an empty text.
+def read(
+    text: str | bytes, limits: Limits = DEFAULT_LIMITS
+) -> tuple[tuple[Json, ...], tuple[Positions, ...]]:
+    """The documents of a YAML text, one JSON tree each, and where everything stands in each.
 
-    Raises `NotUnderstood`, always with line and column, when the text is no YAML, passes a limit
-    or uses what manifests may not: aliases, anchors, tags, merge keys, duplicate or nameless keys.
+    Both are () for an empty text. Raises `NotUnderstood`, always with line and column, when the
+    text is no YAML, passes a limit or uses what manifests may not: aliases, anchors, tags, merge
+    keys, duplicate or nameless keys.
     """
-    trees, _ = _read(text, limits, marked=False)
-    return tuple(trees)
-
-
-def positions(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Positions, ...]:
-    """Where everything stands, one `Positions` a document; slower than `read`, for messages.
-
-    Raises `NotUnderstood` for the same texts as `read`.
-    """
-    _, found = _read(text, limits, marked=True)
-    return tuple(found)
-
-
-def _read(text: str | bytes, limits: Limits, *, marked: bool) -> tuple[list[Json], list[Positions]]:
     decoded, encoded = _checked(text, limits)
     try:
-        return _Reading(CParser(encoded), limits, marked=marked).documents()
-    except _Twice:
-        # Only a reading with marks knows where a key stood first; it reports that itself.
-        return _read(text, limits, marked=True)
+        return _Reading(CParser(encoded), limits).documents()
     except MarkedYAMLError as error:
         raise faults.from_libyaml(decoded, error) from None
     except YAMLError:
@@ -122,25 +108,20 @@ def _decoded(data: bytes) -> str:
         raise faults.not_utf8(data, error) from None
 
 
-class _Twice(Exception):
-    """A key stands twice in one object."""
-
-
 class _Reading:
     """One pass over the events of a text; recursion is bounded by `limits.depth`."""
 
-    __slots__ = ("depth", "found", "get", "keys", "left", "limits", "marked", "values")
+    __slots__ = ("depth", "get", "keys", "left", "limits", "values")
 
-    def __init__(self, parser: Any, limits: Limits, *, marked: bool) -> None:
+    def __init__(self, parser: Any, limits: Limits) -> None:
         self.get = parser.get_event
         self.limits = limits
         self.left = limits.nodes
         self.depth = 0
-        self.marked = marked
         self.values: dict[Path, Position] = {}
         self.keys: dict[Path, Position] = {}
 
-    def documents(self) -> tuple[list[Json], list[Positions]]:
+    def documents(self) -> tuple[tuple[Json, ...], tuple[Positions, ...]]:
         get = self.get
         trees: list[Json] = []
         found: list[Positions] = []
@@ -148,22 +129,20 @@ class _Reading:
         while type(start := get()) is not StreamEndEvent:
             if len(trees) == self.limits.documents:
                 raise faults.too_much("documents", self.limits.documents, _at(start))
-            if self.marked:
-                self.values, self.keys = {}, {}
-                found.append(Positions(self.values, self.keys))
+            self.values, self.keys = {}, {}
+            found.append(Positions(self.values, self.keys))
             trees.append(self.node(get(), ()))
             end = get()
             if type(end) is not DocumentEndEvent:
                 raise faults.fault("yaml-syntax", "the document should end here", _at(end))
-        return trees, found
+        return tuple(trees), tuple(found)
 
     def node(self, event: Any, path: Path) -> Json:
         """The tree that begins with `event`."""
         self.left -= 1
         if self.left < 0:
             raise faults.too_much("many", self.limits.nodes, _at(event))
-        if self.marked:
-            self.values[path] = _at(event)
+        self.values[path] = _at(event)
         kind = type(event)
         if kind is ScalarEvent:
             return self.scalar(event)
@@ -198,22 +177,18 @@ class _Reading:
         get, node = self.get, self.node
         items: list[Json] = []
         while type(event := get()) is not SequenceEndEvent:
-            items.append(node(event, (*path, len(items)) if self.marked else path))
+            items.append(node(event, (*path, len(items))))
         return items
 
     def mapping(self, path: Path) -> dict[str, Json]:
         get, node = self.get, self.node
         tree: dict[str, Json] = {}
-        below = path
         while type(event := get()) is not MappingEndEvent:
             key = self.key(event)
-            if self.marked:
-                below = (*path, key)
-                if key in tree:
-                    raise faults.duplicate(key, self.keys[below], _at(event))
-                self.keys[below] = _at(event)
-            elif key in tree:
-                raise _Twice
+            below = (*path, key)
+            if key in tree:
+                raise faults.duplicate(key, self.keys[below], _at(event))
+            self.keys[below] = _at(event)
             tree[key] = node(get(), below)
         return tree
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from bridge.errors import ConfigurationError, NotUnderstood
 from bridge.language.text import Path as Keys
-from bridge.language.text import Positions, positions, read
+from bridge.language.text import Positions, read
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.manifests import TranslatedManifest
@@ -75,7 +75,7 @@ class MergeRules:
             message = f"cannot be read: {error.strerror}; it holds the rules for merging entities"
             raise _configuration([Problem(message, "merge-rules", file=str(path))]) from error
         try:
-            documents, marks = read(text), positions(text)
+            documents, marks = read(text)
         except NotUnderstood as error:
             raise _configuration([error.problem.at(project="", file=str(path))]) from error
         if len(documents) != 1:

@@ -11,8 +11,21 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bridge.errors import NotUnderstood
-from bridge.language.text import Limits, Position, positions, read
+from bridge.language import text as reading
+from bridge.language.text import DEFAULT_LIMITS, Limits, Position, Positions
+from bridge.model.entities import Json
 from bridge.model.problems import Problem
+
+
+def read(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Json, ...]:
+    """What the documents say."""
+    return reading.read(text, limits)[0]
+
+
+def positions(text: str | bytes) -> tuple[Positions, ...]:
+    """Where it stands."""
+    return reading.read(text)[1]
+
 
 ORDINARY = """\
 version: 1
@@ -172,14 +185,6 @@ def test_a_hazard_is_refused_where_it_stands(
     assert (problem.rule, problem.line, problem.column) == (rule, line, column)
     assert advice in problem.message
     assert (problem.project, problem.file) == ("", "")
-
-
-def test_positions_refuse_what_read_refuses() -> None:
-    for _, text, rule, line, column, _ in HAZARDS:
-        with pytest.raises(NotUnderstood) as caught:
-            positions(text)
-        problem = caught.value.problem
-        assert (problem.rule, problem.line, problem.column) == (rule, line, column)
 
 
 def test_each_limit_lets_pass_what_it_names_and_no_more() -> None:

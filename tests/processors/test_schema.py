@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bridge.errors import ConfigurationError
-from bridge.language.text import Positions, positions, read
+from bridge.language.text import Positions, read
 from bridge.model.problems import Problem, Severity
 from bridge.processors.schema import Lookup, Schema
 
@@ -85,8 +85,8 @@ def written(folder: pathlib.Path, text: str) -> pathlib.Path:
 
 
 def check(schema: Schema, text: str) -> list[Problem]:
-    (data,) = read(text)
-    return schema.problems(data, lambda: positions(text)[0])
+    (data,), (places,) = read(text)
+    return schema.problems(data, lambda: places)
 
 
 def one(schema: Schema, text: str) -> str:
@@ -109,7 +109,7 @@ service:
   tools: ['https://x', {name: a, url: b}]
   parts: [{name: inner, parts: []}]
 """
-    assert schema.problems(read(text)[0], unwanted) == []
+    assert schema.problems(read(text)[0][0], unwanted) == []
 
 
 @pytest.mark.parametrize(

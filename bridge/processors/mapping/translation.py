@@ -63,7 +63,7 @@ class Work:
     used: dict[str, None] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    _positions: tuple[Positions, ...] | None = None
+    places: tuple[Positions, ...] = ()
 
     def run(self) -> None:
         """Read, choose the mapping, check, evaluate: every document."""
@@ -71,7 +71,7 @@ class Work:
             message = f"cannot be used: {self.file.refused or 'it is not text'}; keep it as a plain"
             raise Quarantine(Problem(f"{message} YAML file in the repository", "manifest-refused"))
         try:
-            self.documents = text.read(self.file.text)
+            self.documents, self.places = text.read(self.file.text)
         except NotUnderstood as error:
             raise Quarantine(error.problem) from None
         numbers = [at for at, data in enumerate(self.documents) if data is not None]
@@ -90,11 +90,8 @@ class Work:
             self._make(number, mapping)
 
     def positions(self, document: int) -> Positions:
-        """Where things stand in one document; worked out when first asked for."""
-        if self._positions is None:
-            self._positions = text.positions(self.file.text or "")
-        found = self._positions
-        return found[document] if document < len(found) else Positions()
+        """Where things stand in one document; nowhere in a text that could not be read."""
+        return self.places[document] if document < len(self.places) else Positions()
 
     def top(self, document: int) -> Position:
         """Where a document begins."""
