@@ -11,12 +11,18 @@ settings.load_profile("laws")
 
 # Folders and names whose tests start servers or processes, or wait for something to time out.
 REAL_FOLDERS = (
-    "tests/history/",
+    "tests/cli/test_commands",
+    "tests/cli/test_doctor",
+    "tests/cli/test_program",
+    "tests/cli/test_remediate",
     "tests/exporters/test_gcs",
+    "tests/history/",
     "tests/passes/",
     "tests/scrapers/test_gitlab",
     "tests/service/",
     "tests/survival/",
+    "tests/test_extensions",
+    "tests/test_refreshing",
 )
 REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
 
