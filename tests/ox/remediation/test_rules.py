@@ -501,6 +501,17 @@ def test_who_closes_a_list_closes_all_that_fails() -> None:
     assert [(a.kind.value, a.checks) for a in reopened] == [("reopen", ("readme",))]
 
 
+def test_a_lost_store_does_not_forget_what_a_person_closed() -> None:
+    """Its issue is found by the marker, closed by a person: it stays so until pass and fail."""
+    days = begun()
+    days.day({"ci": F})
+    days.day({"ci": F})
+    days.close(1)
+    days.cases = {}
+    assert kinds(days.day({"ci": F})) == ["adopt"]
+    assert [days.day({"ci": F}) for _ in range(40)] == [[]] * 40
+
+
 def test_in_a_project_in_doubt_nothing_is_written() -> None:
     """Neither a new issue nor a change of an old one."""
     days = begun()
