@@ -219,8 +219,13 @@ def scale(fact: str) -> list[Json]:
 
 
 # A rung of a fact's scale; None: unknown.
-situations = st.fixed_dictionaries(
-    {fact: st.none() | st.integers(0, len(scale(fact)) - 1) for fact in FACTS}
+situations = st.lists(
+    st.sampled_from([None, 0, 1, 2, 3]), min_size=len(FACTS), max_size=len(FACTS)
+).map(
+    lambda rungs: {
+        fact: None if rung is None else min(rung, len(scale(fact)) - 1)
+        for fact, rung in zip(FACTS, rungs, strict=True)
+    }
 )
 tiers = st.sampled_from([1, 2, 3, 4, None])
 
