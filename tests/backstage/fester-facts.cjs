@@ -18,7 +18,16 @@ module.exports = createBackendModule({
           if (!response.ok) throw new Error(`${url} answered ${response.status}`);
           return response.json();
         };
-        for (const retriever of await read('')) {
+        const listed = async (tries = 30) => {
+          try {
+            return await read('');
+          } catch (error) {
+            if (tries === 0) throw error;
+            await new Promise(resolve => setTimeout(resolve, 2000)); // Fester may start later
+            return listed(tries - 1);
+          }
+        };
+        for (const retriever of await listed()) {
           const handler = async () =>
             (await read(`/${retriever.id}/facts`)).map(row => ({
               ...row,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,16 +82,28 @@ class Insights:
                 await runner.cleanup()
 
     _runners: list[web.AppRunner] = field(default_factory=list)
+    refused: int = 0
 
     async def _site(self, access: Access) -> str:
         assert self._facts is not None
         assert self._parts is not None
         app = make_app(Live(), access=access, facts=self._facts, checks=self._parts.scores)
+        app.middlewares.append(self._late)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         self._runners.append(runner)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    @web.middleware
+    async def _late(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Fester starts after Backstage has asked for it a first time."""
+        if request.path == "/api/ox/fact-retrievers" and self.refused == 0:
+            self.refused += 1
+            return web.Response(status=503)
+        return await handler(request)
 
     def _settings(self, url: str) -> Settings:
         tree = {"from": url, "store": f"sqlite:///{self.folder}/insights.db"}

@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -26,7 +27,7 @@ from bridge.history.upsert import replace_into
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Scoreboard
-from bridge.ox.board import evaluate
+from bridge.ox.board import Earlier, evaluate
 from bridge.ox.rubric import LoadedRubric
 from bridge.wiring import rubric
 
@@ -131,11 +132,16 @@ async def run(count: int, share: float, folder: Path) -> None:
     rng = random.Random(7)
     loaded, entities = rubric(None), fleet(count)
     readings = facts_of(loaded, entities, rng)
-    begun = perf_counter()
-    board = evaluate(loaded, entities, readings, TODAY)
+    begun, earlier = perf_counter(), Earlier()
+    board = evaluate(loaded, entities, readings, TODAY, earlier=earlier)
     took = perf_counter() - begun
     checks = sum(len(score.results) for score in board.scores.values())
     say(f"evaluate {count} services", took, f"{checks} checks, {count / took:.0f} services/s")
+    later, one = TODAY + timedelta(minutes=1), entities[0]
+    newer = {name: replace(each, seen_at=later) for name, each in readings[one.ref].items()}
+    begun = perf_counter()
+    evaluate(loaded, entities, {**readings, one.ref: newer}, later, earlier=earlier)
+    say("evaluate them again, one of them changed", perf_counter() - begun)
     file = folder / "store.db"
     store = await open_store(f"sqlite:///{file}")
     try:
