@@ -59,7 +59,7 @@ def text(value: str) -> str:
     return _short(value) if len(value) <= _LONGEST_PLAIN else _quoted(value)
 
 
-@lru_cache(maxsize=32_768)
+@lru_cache(maxsize=8192)
 def _short(value: str) -> str:
     if _PLAIN.fullmatch(value) and not _SPECIAL.fullmatch(value):
         return value

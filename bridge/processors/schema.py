@@ -50,7 +50,7 @@ class Schema:
     def __init__(self, document: Mapping[str, Json]) -> None:
         """Take a schema that is known to be valid; files come in by `load`."""
         inlined = Inliner(document).inline(document)
-        self._validator = _Validator(inlined)
+        self._validator = _compiled(inlined)
         self._shape = shape_of(inlined, document, {})
 
     @classmethod
@@ -143,6 +143,39 @@ def _unique(
         yield ValidationError("has non-unique elements")
 
 
-_Validator: Any = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"uniqueItems": _unique}
-)
+def _compiled(schema: Json) -> Any:
+    """A validator that makes those of the schema's parts once, and not for every value again."""
+    parts: dict[int, Any] = {}  # by the part's identity: `schema` holds them all
+
+    def errors(
+        validator: Any, part: Json, value: Json, step: str | int, rule: str | None
+    ) -> Iterator[ValidationError]:
+        below = parts.get(id(part))
+        if below is None:
+            below = parts[id(part)] = validator.evolve(schema=part)
+        for error in below.iter_errors(value):
+            error.path.appendleft(step)
+            if rule is not None:
+                error.schema_path.appendleft(rule)
+            yield error
+
+    def properties(
+        validator: Any, known: Mapping[str, Json], instance: Json, _schema: object
+    ) -> Iterator[ValidationError]:
+        if isinstance(instance, dict):
+            for name, part in known.items():
+                if name in instance:
+                    yield from errors(validator, part, instance[name], name, name)
+
+    def items(
+        validator: Any, part: Json, instance: Json, schema: Mapping[str, Json]
+    ) -> Iterator[ValidationError]:
+        if part is False or "prefixItems" in schema:
+            yield from Draft202012Validator.VALIDATORS["items"](validator, part, instance, schema)
+        elif isinstance(instance, list):
+            for index, item in enumerate(instance):
+                yield from errors(validator, part, item, index, None)
+
+    rules = {"uniqueItems": _unique, "properties": properties, "items": items}
+    made: Any = extend(Draft202012Validator, rules)  # type: ignore[no-untyped-call]
+    return made(schema)

@@ -13,8 +13,11 @@ from jsonschema import Draft202012Validator
 
 from bridge.errors import ConfigurationError
 from bridge.language.text import Positions, read
+from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
+from bridge.processors.mapping import shipped_folder
 from bridge.processors.schema import Lookup, Schema
+from bridge.processors.text_shape import Inliner
 
 DOCUMENT: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -263,3 +266,28 @@ def test_errors_are_found_exactly_when_the_schema_is_broken(data: Any) -> None:
     found = Schema(DOCUMENT).problems(data, Positions)
     errors = [problem for problem in found if problem.severity is Severity.ERROR]
     assert bool(errors) is not Draft202012Validator(DOCUMENT).is_valid(data)
+
+
+SHIPPED = json.loads((shipped_folder() / "qm-v1.schema.json").read_text("utf-8"))
+WORDS = ("version", "service", "name", "owner", "team", "tier", "tools", "url", "category", "x")
+manifests = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(("", "tier_1", "https://x")),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@given(manifests, st.dictionaries(st.sampled_from(WORDS), manifests, max_size=6))
+def test_what_is_found_is_what_jsonschema_finds(manifest: Json, service: Json) -> None:
+    """That the parts of a schema are made once changes no finding, path or message."""
+
+    def told(validator: Any, data: Json) -> list[tuple[str, list[Any], str]]:
+        found = validator.iter_errors(data)
+        return sorted((e.json_path, list(map(str, e.schema_path)), e.message) for e in found)
+
+    plain = Draft202012Validator(Inliner(SHIPPED).inline(SHIPPED))
+    ours = Schema(SHIPPED)._validator
+    for data in (manifest, {"version": 1, "service": service}):
+        assert told(ours, data) == told(plain, data)

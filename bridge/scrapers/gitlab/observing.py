@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any, Final
 
 from bridge.model.entities import Json
@@ -133,7 +134,7 @@ def _text(holder: Any, key: str) -> str:
     value = holder.get(key) if isinstance(holder, dict) else None
     if not isinstance(value, str) or not value:
         raise _Odd(f"{key} is missing")
-    return value[:_TEXT_LIMIT]
+    return intern(value[:_TEXT_LIMIT])  # thousands of projects share a status or a language
 
 
 def _share(language: Any) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead
@@ -136,9 +137,9 @@ def listed(row: Any) -> Listed:
         id=row["id"],
         path=_text(row, "path_with_namespace"),
         web_url=_text(row, "web_url"),
-        default_branch=_text(row, "default_branch"),
+        default_branch=intern(_text(row, "default_branch")),
         description=_text(row, "description"),
-        visibility=_text(row, "visibility"),
+        visibility=intern(_text(row, "visibility")),
         topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
         archived=row.get("archived") is True,
         created_at=_text(row, "created_at"),
@@ -318,9 +319,9 @@ def _facts(node: Mapping[str, Any], project_id: int) -> Project:
         id=project_id,
         path=path,
         web_url=_text(node, "webUrl"),
-        default_branch=_text(repository, "rootRef") if isinstance(repository, dict) else "",
+        default_branch=intern(_text(repository, "rootRef") if isinstance(repository, dict) else ""),
         description=_text(node, "description"),
-        visibility=_text(node, "visibility"),
+        visibility=intern(_text(node, "visibility")),
         topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
         archived=node["archived"] is True,
         created_at=_text(node, "createdAt"),
