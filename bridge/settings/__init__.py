@@ -1,0 +1,6 @@
+"""Configuration. Secrets come from the environment only."""
+
+from bridge.settings.loading import load_settings
+from bridge.settings.sections import RemediationSettings, Settings, TokenSettings, signing_key
+
+__all__ = ["RemediationSettings", "Settings", "TokenSettings", "load_settings", "signing_key"]
