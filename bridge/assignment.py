@@ -36,7 +36,9 @@ from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.settings import RemediationSettings, Settings
-from bridge.wiring import Wired, snyk_of, utc_now
+from bridge.wiring import Wired
+from bridge.wiring.clock import utc_now
+from bridge.wiring.ox import snyk_of
 
 if TYPE_CHECKING:
     from bridge.ox.remediation.gitlab import GitLabIssues

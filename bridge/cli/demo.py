@@ -20,7 +20,8 @@ from bridge.pipeline import Wish, run_pass
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
-from bridge.wiring import utc_now, wired
+from bridge.wiring import wired
+from bridge.wiring.clock import utc_now
 
 # The same address each time, so that a second demo finds its catalog unchanged.
 SANDBOX_PORT = 8929

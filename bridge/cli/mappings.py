@@ -11,7 +11,9 @@ from bridge.model.problems import Problem
 from bridge.ox.rubric import LoadedRubric
 from bridge.ox.rubric_examples import ExampleOutcome, run_rubric_examples
 from bridge.processors.mapping import ExampleResult, Mappings, run_examples
-from bridge.wiring import collected, mappings_and_rules, rubric
+from bridge.wiring import mappings_and_rules
+from bridge.wiring.extensions import collected
+from bridge.wiring.ox import rubric
 
 
 @click.group()

@@ -21,7 +21,8 @@ from bridge.model.entities import Ref
 from bridge.model.problems import Problem
 from bridge.model.scores import ROLLUPS, CheckState, Rollup, Rubric, Score, Scoreboard
 from bridge.settings import Settings
-from bridge.wiring import rubric, scraper
+from bridge.wiring import scraper
+from bridge.wiring.ox import rubric
 
 _WIDE = 160
 _COLOURS = {

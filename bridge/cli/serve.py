@@ -40,15 +40,8 @@ from bridge.refreshing import Refresher
 from bridge.schedule import Audience, Audiences, ended
 from bridge.service import Service
 from bridge.settings import Settings, signing_key
-from bridge.wiring import (
-    Wired,
-    catalog_reader,
-    gitlab_options,
-    own_url,
-    remapped,
-    utc_now,
-    wired,
-)
+from bridge.wiring import Wired, catalog_reader, gitlab_options, own_url, remapped, wired
+from bridge.wiring.clock import utc_now
 
 MOST_FILES = 65_536  # open at once, which bounds connections
 

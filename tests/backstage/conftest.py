@@ -11,7 +11,7 @@ from gcp_storage_emulator.server import create_server
 
 from bridge.sandbox.organization import generate, sample_organization
 from bridge.sandbox.world import World
-from bridge.wiring import utc_now
+from bridge.wiring.clock import utc_now
 from tests.backstage import server, site
 from tests.backstage.installation import Installation, NoBackstage, installed
 from tests.backstage.server import Backstage

@@ -25,7 +25,9 @@ from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World
 from bridge.settings import Settings
-from bridge.wiring import Wired, collectors, utc_now, wired
+from bridge.wiring import Wired, wired
+from bridge.wiring.clock import utc_now
+from bridge.wiring.ox import collectors
 
 Gave = TypeVar("Gave")
 

@@ -17,7 +17,7 @@ from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.processors.validation import entity_faults
-from bridge.wiring import utc_now
+from bridge.wiring.clock import utc_now
 
 KINDS = ("API", "Component", "Domain", "Group", "Location", "Resource", "System", "User")
 

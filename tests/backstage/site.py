@@ -24,7 +24,8 @@ from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
-from bridge.wiring import Wired, catalog_reader, refresher, utc_now, wired
+from bridge.wiring import Wired, catalog_reader, refresher, wired
+from bridge.wiring.clock import utc_now
 
 Gave = TypeVar("Gave")
 

@@ -243,7 +243,7 @@ def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
 
 
 def applicable_tiers() -> dict[str, frozenset[int]]:
-    from bridge.wiring import rubric
+    from bridge.wiring.ox import rubric
 
     return {check.id: check.tiers for check in rubric(None).rubric.checks}
 

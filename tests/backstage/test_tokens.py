@@ -14,7 +14,7 @@ from bridge.access.gate import BackstageCallers, open_gate
 from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.wiring import utc_now
+from bridge.wiring.clock import utc_now
 from tests.backstage.server import Backstage
 
 pytestmark = [pytest.mark.backstage, pytest.mark.real]

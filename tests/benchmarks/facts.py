@@ -30,7 +30,8 @@ from bridge.ox.gitlab import GitLabCollector
 from bridge.ox.gitlab_rest import GitLabRestCollector
 from bridge.ox.manifest import ManifestCollector
 from bridge.pipeline import Pass, run_pass
-from bridge.wiring import Wired, utc_now, wired
+from bridge.wiring import Wired, wired
+from bridge.wiring.clock import utc_now
 from tests.benchmarks.crawl import settings
 from tests.benchmarks.gitlab import TOKEN, GitLab, gitlab
 

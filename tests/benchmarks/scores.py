@@ -29,7 +29,7 @@ from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Scoreboard
 from bridge.ox.board import Earlier, evaluate
 from bridge.ox.rubric import LoadedRubric
-from bridge.wiring import rubric
+from bridge.wiring.ox import rubric
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 SOURCE = "https://gitlab.example.com"

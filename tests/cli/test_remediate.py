@@ -22,7 +22,9 @@ from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World
 from bridge.settings import load_settings
-from bridge.wiring import rubric, utc_now, wired
+from bridge.wiring import wired
+from bridge.wiring.clock import utc_now
+from bridge.wiring.ox import rubric
 
 pytestmark = pytest.mark.real
 

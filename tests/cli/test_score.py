@@ -17,7 +17,8 @@ from bridge.ox.rubric_file import RubricFile
 from bridge.ox.rubric_sources import schemas_for_rubrics
 from bridge.ox.scorekeeping import Scorekeeper
 from bridge.settings import Settings
-from bridge.wiring import rubric_path, scraper
+from bridge.wiring import scraper
+from bridge.wiring.ox import rubric_path
 from tests.ox.rubrics import NOW, reading, service, shipped
 
 EVIL = service("evil", tier=4, spec={"owner": "group:default/red"}, product="\x1b[31mred")

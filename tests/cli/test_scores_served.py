@@ -22,7 +22,8 @@ from bridge.pipeline import Pass, Wish
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
-from bridge.wiring import utc_now, wired
+from bridge.wiring import wired
+from bridge.wiring.clock import utc_now
 
 pytestmark = pytest.mark.real
 TOKEN = "glpat-" + "x" * 20

@@ -1,57 +1,50 @@
-"""The only module that knows everyone: settings in, the parts of a pass out."""
+"""The only room that knows everyone: settings in, the parts of a pass out."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
 
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.render import Earlier as Rendered
 from bridge.exporters.render import location_of, render_catalog, shelves
-from bridge.history import FactHistory, ScoreHistory, open_store
+from bridge.history import open_store
 from bridge.history.store import SqlStore
 from bridge.model.access import Scope
 from bridge.model.entities import Catalog, Ref
-from bridge.model.facts import FactBoard, FactSchema
+from bridge.model.facts import FactBoard
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
 from bridge.ox.collecting import Collecting
-from bridge.ox.gitlab import GitLabCollector
-from bridge.ox.gitlab_rest import GitLabRestCollector
-from bridge.ox.manifest import ManifestCollector
-from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
-from bridge.ox.publishing import with_score_annotations
 from bridge.ox.remediation.noticing import labelled
-from bridge.ox.rubric import LoadedRubric, load_rubric
-from bridge.ox.rubric_file import RubricFile
-from bridge.ox.rubric_sources import schemas_for_rubrics
-from bridge.ox.schema_file import NAME as SCHEMAS_NAME
-from bridge.ox.schema_file import load_schemas
-from bridge.ox.schemas import DAY
 from bridge.ox.scorekeeping import Scorekeeper
-from bridge.ox.snyk import Snyk, SnykCollector
 from bridge.pipeline import Guard, Listener, Pass, Stages
-from bridge.ports import Exporter, FactCollector, Gatekeeper, Processor, Scraper
+from bridge.ports import Exporter, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
 from bridge.refreshing import Refresher
-from bridge.scrapers import GitLabScraper, source
+from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
-
-Made = TypeVar("Made")
+from bridge.wiring.clock import utc_now
+from bridge.wiring.extensions import collected, extensions
+from bridge.wiring.ox import (
+    collectors,
+    facts_of,
+    published_of,
+    pushed_schemas,
+    rubric,
+    scores_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +71,6 @@ class Wired:
     refresher: Refresher | None = None
 
 
-def utc_now() -> datetime:
-    """The clock of the whole program."""
-    return datetime.now(UTC)
-
-
 def gitlab_options(settings: Settings) -> GitLabOptions:
     """How to crawl, as the settings have it."""
     gitlab = settings.gitlab
@@ -102,7 +90,7 @@ def gitlab_options(settings: Settings) -> GitLabOptions:
 
 def scraper(settings: Settings) -> Scraper:
     """The scraper for `settings.source`: an extension's if one takes it, else ours."""
-    for factory in _extensions("fester.scrapers"):
+    for factory in extensions("fester.scrapers"):
         made: Scraper | None = factory(settings.source)
         if made is not None:
             return made
@@ -125,7 +113,7 @@ def exporters(settings: Settings) -> tuple[Exporter, ...]:
 
 
 def _exporter(text: str) -> Exporter:
-    for factory in _extensions("fester.exporters"):
+    for factory in extensions("fester.exporters"):
         made: Exporter | None = factory(text)
         if made is not None:
             return made
@@ -154,157 +142,15 @@ def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:
     return mappings, rules
 
 
-def collected(problems: list[Problem], load: Callable[[], Made]) -> Made | None:
-    """What `load` gives; None when it raises, and its problems are added to `problems`."""
-    try:
-        return load()
-    except ConfigurationError as error:
-        problems.extend(error.problems)
-        return None
-
-
 def _merge_file(folder: Path | None) -> Path:
     own = folder / "merge.yaml" if folder is not None else None
     return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
 
 
-def rubric_path(folder: Path | None) -> Path:
-    """The rubric's file: that of `folder` if there is one, else the shipped one."""
-    own = folder / "rubric.yaml" if folder is not None else None
-    return own if own is not None and own.exists() else shipped_folder() / "rubric.yaml"
-
-
-def rubric(folder: Path | None) -> LoadedRubric:
-    """The rubric in force; it may name the facts of every collector, and pushed ones.
-
-    Raises `ConfigurationError` with every problem.
-    """
-    return load_rubric(rubric_path(folder), rubric_schemas(folder))
-
-
-def rubric_schemas(folder: Path | None) -> tuple[FactSchema, ...]:
-    """The schemas whose facts a rubric may name, whether their source is set up or not."""
-    brought = [factory().schema for factory in _extensions("fester.collectors")]
-    return schemas_for_rubrics([*brought, *pushed_schemas(folder)])
-
-
 def processors(rules: MergeRules) -> tuple[Processor, ...]:
     """Ours, and every extension's."""
-    extensions = (factory() for factory in _extensions("fester.processors"))
-    return (BackstageProcessor(rules), ServicesCsv(), *extensions)
-
-
-def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...]:
-    """Ours, as far as the source has what they ask for, and every extension's."""
-    made: list[FactCollector] = [ManifestCollector(utc_now)]
-    if isinstance(reading, GitLabScraper):
-        token = settings.token.get_secret_value() if settings.token else None
-        rest = GitLabRestCollector(
-            reading.base,
-            token,
-            clock=utc_now,
-            concurrency=settings.ox.concurrency,
-            timeout=settings.ox.timeout,
-        )
-        made += [GitLabCollector(), rest]
-    made += _tools(settings)
-    made += [factory() for factory in _extensions("fester.collectors")]
-    ids = [collector.schema.id for collector in made]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
-    if twice:
-        message = f"two collectors call themselves {twice[0]!r}; uninstall one of them"
-        raise ConfigurationError([Problem(message, "collector-collision")])
-    return tuple(made)
-
-
-def pushed_schemas(
-    folder: Path | None, asked: Sequence[FactCollector] = ()
-) -> tuple[FactSchema, ...]:
-    """The schemas of facts that may be pushed. Raises `ConfigurationError` with every problem."""
-    if folder is None:
-        return ()
-    return load_schemas(folder / SCHEMAS_NAME, [collector.schema.id for collector in asked])
-
-
-def snyk_of(settings: Settings) -> Snyk | None:
-    """Snyk, where its token is set. Raises `ConfigurationError` for a token without `snyk.org`."""
-    if settings.snyk_token is None:
-        return None
-    if not settings.snyk.org:
-        message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
-        raise ConfigurationError([Problem(message, "setting-missing")])
-    token = settings.snyk_token.get_secret_value()
-    return Snyk(settings.snyk.org, token, base=settings.snyk.url)
-
-
-def _tools(settings: Settings) -> list[FactCollector]:
-    """Snyk and PagerDuty, each only where its token is set."""
-    made: list[FactCollector] = []
-    snyk = snyk_of(settings)
-    if snyk is not None:
-        made.append(SnykCollector(snyk, utc_now))
-    if settings.pagerduty_token is not None:
-        token = settings.pagerduty_token.get_secret_value()
-        made.append(PagerDutyCollector(PagerDuty(token, base=settings.pagerduty.url), utc_now))
-    return made
-
-
-def facts_of(
-    settings: Settings,
-    stages: Stages,
-    store: SqlStore,
-    asked: Sequence[FactCollector],
-    takes: Sequence[FactSchema],
-) -> Collecting:
-    """The step that collects facts and takes pushed ones, over the same store."""
-    ox = settings.ox
-    history = FactHistory(ox.interval, ox.thin_after, ox.thin_to, ox.keep)
-    return Collecting(stages.scraper.name, asked, store.facts(history), utc_now, takes=takes)
-
-
-def scores_of(
-    settings: Settings, stages: Stages, store: SqlStore, expected: LoadedRubric
-) -> Scorekeeper:
-    """The step that scores, over the same store."""
-    folder = settings.mappings
-    file = RubricFile(rubric_path(folder), rubric_schemas(folder), expected)
-    history = ScoreHistory(int(settings.ox.thin_after // DAY), int(settings.ox.keep // DAY))
-    return Scorekeeper(stages.scraper.name, file, store.scores(history), utc_now)
-
-
-def published_of(settings: Settings, scores: Scorekeeper) -> Callable[[Catalog], Catalog]:
-    """What is published of a catalog: with scores where that is wished for.
-
-    The same catalog gives the same again, although there are newer scores by then: the files of a
-    pass and the API that serves it must not differ.
-    """
-    last = (Catalog(), Catalog())
-
-    def published(catalog: Catalog) -> Catalog:
-        nonlocal last
-        if not settings.ox.publish:
-            return catalog
-        known, made = last
-        if known is not catalog:
-            made = with_score_annotations(catalog, scores.board, settings.public_url)
-            last = (catalog, made)
-        return made
-
-    return published
-
-
-def _extensions(group: str) -> Iterator[Callable[..., Any]]:
-    """The factories that other packages register, in the order of their names."""
-    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
-        try:
-            yield entry.load()
-        except Exception as error:
-            problem = Problem(
-                f"the extension {entry.name!r} ({entry.value}) cannot be loaded: "
-                f"{type(error).__name__}: {error}; mend or uninstall its package",
-                "extension-broken",
-            )
-            raise ConfigurationError([problem]) from error
+    brought = (factory() for factory in extensions("fester.processors"))
+    return (BackstageProcessor(rules), ServicesCsv(), *brought)
 
 
 def scope(settings: Settings, mappings: Mappings) -> str:
