@@ -128,12 +128,12 @@ async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:
         parts = replace(made, listeners=(*made.listeners, settled))
         async with serving(parts, settings, wish, report) as url:
             click.echo(f"serving {url} (Ctrl-C ends it)")
-        if not settings.public_url and is_wildcard(settings.host):
-            click.echo(
-                f"links in annotations begin with {url}, where nobody finds Fester; set public_url "
-                "to how others reach it",
-                err=True,
-            )
+            if not settings.public_url and is_wildcard(settings.host):
+                click.echo(
+                    f"links in annotations begin with {url}, where nobody finds Fester; set "
+                    "public_url to how others reach it",
+                    err=True,
+                )
             await until_told_to_stop()
 
 
