@@ -116,8 +116,13 @@ class Refresher:
             timeout=ClientTimeout(total=REQUEST_SECONDS),
         ) as session:
             known = await self._known_among(session, locations)
-            if not known:
+            for attempt in range(TRIES):
+                if known:
+                    break
                 # Only new shards, or none left of the old: any Location of ours leads to the index.
+                # A Backstage that has just read it has dropped the old ones and soon shows the new.
+                if attempt:
+                    await self.sleep(0.5 * attempt)
                 found = await self._any_location(session)
                 known = await self._known_among(session, [found] if found else [])
         if not known:

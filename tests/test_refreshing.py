@@ -143,6 +143,22 @@ async def test_a_backstage_that_does_not_know_the_index_is_a_warning_that_says_s
         assert "catalog-info.example.yaml" in warned(await telling.tell(tree(_0="a")))
 
 
+async def test_a_backstage_that_is_between_two_indexes_is_asked_again() -> None:
+    """It has dropped the old Location and does not show the new one yet."""
+    backstage = Backstage()
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        backstage.known.add(location("1"))
+
+    async with running(backstage) as telling:
+        telling.sleep = sleep
+        assert await telling.tell(tree(_1="a")) is None
+    assert backstage.refreshed == [location("1")]
+    assert len(waited) == 1
+
+
 async def test_a_backstage_that_is_down_is_a_warning_and_is_told_later() -> None:
     backstage = Backstage({location("0")})
     async with running(backstage) as telling:
