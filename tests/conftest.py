@@ -11,6 +11,8 @@ settings.load_profile("laws")
 
 # Folders and names whose tests start servers or processes, or wait for something to time out.
 REAL_FOLDERS = (
+    "tests/access/",
+    "tests/api/",
     "tests/cli/test_commands",
     "tests/cli/test_doctor",
     "tests/cli/test_program",
@@ -18,6 +20,7 @@ REAL_FOLDERS = (
     "tests/exporters/test_gcs",
     "tests/history/",
     "tests/passes/",
+    "tests/sandbox/",
     "tests/scrapers/test_gitlab",
     "tests/service/",
     "tests/survival/",
