@@ -1,4 +1,4 @@
-"""What a scraper sees: projects read whole, projects left out, gaps; and the snapshot of it all.
+"""What a scraper sees: projects read whole, projects left out, and gaps.
 
 A gap is a value and is carried to the end: what could not be read may not be deleted.
 """
@@ -150,29 +150,3 @@ class ScrapeRequest:
     since: datetime | None = None
     only: tuple[int, ...] = ()
     also: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """One file that is to be translated, with the project it stands in."""
-
-    project: Project
-    file: ManifestFile
-    gap_since: str = ""  # ISO date-time when the project could last not be read; "" when fresh
-    gap_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything known after a scrape: fresh where it was read, as before where it was not.
-
-    `manifests` are sorted by (project id, file path).
-    """
-
-    manifests: tuple[Manifest, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    skipped: tuple[ProjectSkipped, ...] = ()
-    projects_seen: int = 0
-    complete: bool = True  # False when anything that was asked for could not be read
-    requests: int = 0
-    taken_at: datetime | None = field(default=None, compare=False)

@@ -48,11 +48,6 @@ class SandboxFile:
             return shown.decode("latin-1")
 
 
-def text_file(text: str) -> SandboxFile:
-    """An ordinary file with this text."""
-    return SandboxFile(text.encode())
-
-
 def lfs_file(content: bytes) -> SandboxFile:
     """A file whose content went to LFS: what git keeps is the pointer."""
     oid = hashlib.sha256(content).hexdigest()
