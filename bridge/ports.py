@@ -9,7 +9,7 @@ a factory:
 - exporters:  `factory(destination: str) -> Exporter | None`
 - collectors: `factory() -> FactCollector`
 
-`bridge.conformance` holds the tests that any implementation must pass.
+`bridge.testing` holds the tests that any implementation must pass.
 """
 
 from __future__ import annotations

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bridge.assignment import Known, policy_of, proposals
 from bridge.model.entities import Catalog, Ref
 from bridge.model.memory import Memory
 from bridge.model.remediation import Place
 from bridge.model.scores import CheckResult, CheckState, Score, Scoreboard
 from bridge.ox.remediation.planning import Policy
 from bridge.settings import RemediationSettings
+from bridge.wiring.remediation import Known, policy_of, proposals
 from tests.ox.rubrics import shipped
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli.program import COMMANDS, main
-from bridge.ox.schema_file import load_schemas
+from bridge.ox.facts.schema_file import load_schemas
 from bridge.settings import load_settings
 
 ROOT = Path(__file__).parents[1]

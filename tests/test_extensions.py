@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli import main
-from bridge.conformance import Nonconformance, scraper_conforms
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.scrapers import DirectoryScraper, GitLabScraper
+from bridge.testing import Nonconformance, scraper_conforms
 from tests.fakes import ListScraper, project, read
 
 FILES = ("qm.yaml", "opslevel.yml", "service.datadog.yaml")

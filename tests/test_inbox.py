@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from bridge.errors import SourceError
-from bridge.inbox import Inbox
 from bridge.model.hints import SOMETHING, Hint, hinted_projects
 from bridge.model.memory import KnownProject, Memory
 from bridge.model.scrape import Project
-from bridge.schedule import ended
+from bridge.service.hint_queue import Inbox
+from bridge.service.schedule import ended
 
 A, B = Hint(1), Hint(2)
 

@@ -14,8 +14,8 @@ from bridge.exporters.render import Earlier, render_catalog
 from bridge.model.memory import Memory
 from bridge.model.runs import Artifact
 from bridge.model.scrape import ManifestFile, ProjectRead, ScrapeRequest
-from bridge.passes import Passes
-from bridge.pipeline import Guard, Known, Pass, Stages, Wish, remade
+from bridge.passes.pipeline import Guard, Known, Pass, Stages, Wish, remade
+from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merging import MergeRules

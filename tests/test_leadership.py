@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bridge.errors import LeadLost, StoreError
-from bridge.leadership import Leadership, lease_name
+from bridge.service.leadership import Leadership, lease_name
 from tests.fakes import NOON
 
 

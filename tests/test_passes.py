@@ -24,9 +24,9 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
 )
-from bridge.passes import Passes, why_sweep
-from bridge.pipeline import Stages, Wish
-from bridge.recollection import gaps_to_retry
+from bridge.passes.pipeline import Stages, Wish
+from bridge.passes.reconcile import gaps_to_retry
+from bridge.passes.runner import Passes, why_sweep
 from tests.fakes import (
     NOON,
     DictStore,

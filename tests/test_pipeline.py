@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import SourceError
 from bridge.model.runs import Artifact, Outcome, Processed
 from bridge.model.scrape import Gap, Record
-from bridge.pipeline import Guard, Pass, Stages, Wish, run_pass
+from bridge.passes.pipeline import Guard, Pass, Stages, Wish, run_pass
 from bridge.ports import Processor
 from tests.fakes import (
     NOON,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.recent import Recent
+from bridge.caching.recent import Recent
 
 
 def rounds(*bases: list[object]) -> list[object]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.model.memory import Memory
 from bridge.model.scrape import Coverage, Gap, ProjectGone, ProjectSkipped, Record, ScrapeEnd
-from bridge.recollection import (
+from bridge.passes.reconcile import (
     Recollection,
     gap_problems,
     manifest_problems,

@@ -14,10 +14,10 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from bridge.cli import main
+from bridge.exporters.backstage_refresh import SIDE_BY_SIDE, TRIES, Refresher
 from bridge.exporters.render import location_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Stage
-from bridge.refreshing import SIDE_BY_SIDE, TRIES, Refresher
 
 INDEX = "index.yaml"
 

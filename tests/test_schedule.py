@@ -12,8 +12,8 @@ from bridge.errors import StoreError
 from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.pipeline import Pass
-from bridge.schedule import Audience, Audiences, Schedule, ended
+from bridge.passes.pipeline import Pass
+from bridge.service.schedule import Audience, Audiences, Schedule, ended
 
 
 async def test_a_poke_starts_the_next_pass_at_once() -> None:

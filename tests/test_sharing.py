@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import sharing
+from bridge.caching import sharing
+from bridge.caching.sharing import shared
 from bridge.model.entities import Json
-from bridge.sharing import shared
 
 trees: st.SearchStrategy[Json] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),

@@ -24,17 +24,17 @@ from bridge.api.access import (
 )
 from bridge.api.answers import error_response
 from bridge.api.description import describe
+from bridge.api.facts.facts import Facts
+from bridge.api.facts.nothing import NoChecks, NoFacts
+from bridge.api.facts.tech_insights import TechInsights
 from bridge.api.hooks import Wanted
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
-from bridge.api.ox.facts import Facts
-from bridge.api.ox.nothing import NoChecks, NoFacts
-from bridge.api.ox.tech_insights import TechInsights
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
-from bridge.explanation import explain
 from bridge.model.access import Scope
+from bridge.passes.explain import explain
 from bridge.ports import CheckBook, FactBook, Scores
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ from markupsafe import Markup, escape
 
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
-from bridge.explanation import explain
 from bridge.model.problems import Severity
+from bridge.passes.explain import explain
 
 SHOWN = 500  # rows of a table; beyond that a person searches
 MAX_QUERY = 200

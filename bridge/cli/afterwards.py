@@ -9,7 +9,7 @@ import structlog
 
 from bridge.cli.show import plain
 from bridge.errors import FesterError
-from bridge.pipeline import Pass
+from bridge.passes.pipeline import Pass
 from bridge.wiring import Wired
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from bridge.cli.afterwards import facts_and_scores, scored
 from bridge.cli.serve import serving, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
-from bridge.pipeline import Wish, run_pass
+from bridge.passes.pipeline import Wish, run_pass
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings

@@ -8,8 +8,8 @@ import click
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
-from bridge.ox.rubric import LoadedRubric
-from bridge.ox.rubric_examples import ExampleOutcome, run_rubric_examples
+from bridge.ox.scores.rubric import LoadedRubric
+from bridge.ox.scores.rubric_examples import ExampleOutcome, run_rubric_examples
 from bridge.processors.mapping import ExampleResult, Mappings, run_examples
 from bridge.wiring import mappings_and_rules
 from bridge.wiring.extensions import collected

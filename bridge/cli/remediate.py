@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.assignment import Known, assignment, needed
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.errors import StoreError
 from bridge.model.remediation import ActionRecord, Outcome, RemediationRun
 from bridge.settings import Settings
 from bridge.wiring import wired
+from bridge.wiring.remediation import Known, assignment, needed
 
 _COLOURS = {
     Outcome.PLANNED: "cyan",

@@ -14,10 +14,10 @@ from rich.console import Console
 from bridge.cli.afterwards import facts_and_scores, scored
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
+from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.runs import Outcome, Report, changed_in
-from bridge.passes import Passes
-from bridge.pipeline import Pass, Wish
-from bridge.refreshing import Refresher
+from bridge.passes.pipeline import Pass, Wish
+from bridge.passes.runner import Passes
 from bridge.settings import Settings
 from bridge.wiring import wired
 

@@ -24,24 +24,24 @@ from bridge.api.app import app_runner, make_app
 from bridge.api.hooks import Wanted
 from bridge.api.live import Live
 from bridge.api.webhooks import Webhooks
-from bridge.assignment import Book, assigning
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
-from bridge.leadership import Leadership, lease_name
+from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
 from bridge.model.runs import changed_in
 from bridge.model.scrape import Coverage
-from bridge.passes import Passes
-from bridge.pipeline import Pass, Stages, Wish
+from bridge.passes.pipeline import Pass, Stages, Wish
+from bridge.passes.runner import Passes
 from bridge.ports import Gatekeeper, Measured
 from bridge.processors.validation import entity_faults
-from bridge.refreshing import Refresher
-from bridge.schedule import Audience, Audiences, ended
-from bridge.service import Service
+from bridge.service.leadership import Leadership, lease_name
+from bridge.service.replica import Service
+from bridge.service.schedule import Audience, Audiences, ended
 from bridge.settings import Settings, signing_key
 from bridge.wiring import Wired, catalog_reader, gitlab_options, own_url, remapped, wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.remediation import Book, assigning
 
 MOST_FILES = 65_536  # open at once, which bounds connections
 

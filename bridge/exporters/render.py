@@ -19,10 +19,10 @@ from io import BytesIO
 
 import orjson
 
+from bridge.caching.recent import Recent
 from bridge.exporters.yaml_text import document
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shelf
 from bridge.model.runs import Artifact, Stage
-from bridge.recent import Recent
 
 SHARD_LIMIT = 100
 INDEX = "index.yaml"

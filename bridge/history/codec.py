@@ -13,13 +13,13 @@ from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import TypeVar
 
+from bridge.caching.sharing import shared
 from bridge.model.entities import CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Project
-from bridge.sharing import shared
 
 Kind = TypeVar("Kind")
 

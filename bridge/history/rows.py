@@ -9,13 +9,13 @@ from zlib import crc32
 
 from sqlalchemy import Row
 
+from bridge.caching.recent import Recent, Round
 from bridge.errors import StoreError
 from bridge.history import codec
 from bridge.history.tables import manifests
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import KnownManifest, KnownProject, ManifestKey
 from bridge.model.runs import Report
-from bridge.recent import Recent, Round
 
 Values: TypeAlias = dict[str, Any]
 

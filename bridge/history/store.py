@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Table, bindparam, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bridge.caching.recent import Recent
 from bridge.errors import StoreConflict, StoreError
 from bridge.history import rows, schema
 from bridge.history.address import Address, make_engine, read_address, reader_of, refuse_other_files
@@ -36,7 +37,6 @@ from bridge.history.upsert import replace_into
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
-from bridge.recent import Recent
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

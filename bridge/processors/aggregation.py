@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Final, TypeAlias
 
+from bridge.caching.recent import Recent
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Catalog, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
 from bridge.processors.rules import broken_rules, neutralise, neutralised
-from bridge.recent import Recent
 
 SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
 KEPT_SINCE: Final = "fester.dev/kept-since"

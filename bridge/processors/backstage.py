@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from bridge.caching.recent import Recent
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem
@@ -15,7 +16,6 @@ from bridge.processors.aggregation import aggregate, problem_order
 from bridge.processors.merging import MergeRules
 from bridge.processors.references import Dangling, dangling, targets
 from bridge.processors.rules import broken_rules
-from bridge.recent import Recent
 
 _MOST_ORIGINS: Final = 50  # manifests searched for the line that a warning is about
 

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.caching.recent import Recent, Round
 from bridge.language.text_faults import clean
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.problems import Problem, Severity
 from bridge.processors.rules import SPEC_FIELDS, SpecField
-from bridge.recent import Recent, Round
 
 _NEAREST: Final = 2  # suggestions that a message makes
 _NEIGHBOURS: Final = 20  # names looked at, on each side, before and after

@@ -8,12 +8,12 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from bridge.caching.recent import Recent
 from bridge.model.entities import Draft, Json, Ref
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.runs import Artifact, Processed
 from bridge.processors.aggregation import Usable, claim_order, usable
 from bridge.processors.merging import Statement
-from bridge.recent import Recent
 
 COLUMNS: Final = (
     *("service", "title", "owner", "tier", "channel", "system", "lifecycle", "type"),

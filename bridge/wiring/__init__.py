@@ -13,6 +13,7 @@ from pathlib import Path
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
+from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import Earlier as Rendered
 from bridge.exporters.render import location_of, render_catalog, shelves
 from bridge.history import open_store
@@ -22,16 +23,15 @@ from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
-from bridge.ox.collecting import Collecting
+from bridge.ox.facts.collecting import Collecting
 from bridge.ox.remediation.noticing import labelled
-from bridge.ox.scorekeeping import Scorekeeper
-from bridge.pipeline import Guard, Listener, Pass, Stages
+from bridge.ox.scores.scorekeeping import Scorekeeper
+from bridge.passes.pipeline import Guard, Listener, Pass, Stages
 from bridge.ports import Exporter, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.refreshing import Refresher
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings

@@ -11,21 +11,21 @@ from bridge.history.store import SqlStore
 from bridge.model.entities import Catalog
 from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
-from bridge.ox.collecting import Collecting
-from bridge.ox.gitlab import GitLabCollector
-from bridge.ox.gitlab_rest import GitLabRestCollector
-from bridge.ox.manifest import ManifestCollector
-from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
-from bridge.ox.publishing import with_score_annotations
-from bridge.ox.rubric import LoadedRubric, load_rubric
-from bridge.ox.rubric_file import RubricFile
-from bridge.ox.rubric_sources import schemas_for_rubrics
-from bridge.ox.schema_file import NAME as SCHEMAS_NAME
-from bridge.ox.schema_file import load_schemas
-from bridge.ox.schemas import DAY
-from bridge.ox.scorekeeping import Scorekeeper
-from bridge.ox.snyk import Snyk, SnykCollector
-from bridge.pipeline import Stages
+from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.gitlab import GitLabCollector
+from bridge.ox.facts.gitlab_rest import GitLabRestCollector
+from bridge.ox.facts.manifest import ManifestCollector
+from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
+from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
+from bridge.ox.facts.schema_file import load_schemas
+from bridge.ox.facts.schemas import DAY
+from bridge.ox.facts.snyk import Snyk, SnykCollector
+from bridge.ox.scores.publishing import with_score_annotations
+from bridge.ox.scores.rubric import LoadedRubric, load_rubric
+from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_sources import schemas_for_rubrics
+from bridge.ox.scores.scorekeeping import Scorekeeper
+from bridge.passes.pipeline import Stages
 from bridge.ports import FactCollector, Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper

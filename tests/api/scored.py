@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bridge.history import SqlStore, open_store
 from bridge.model.entities import Catalog, CatalogEntity, Ref
-from bridge.ox.rubric_file import RubricFile
-from bridge.ox.scorekeeping import Scorekeeper
+from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.scorekeeping import Scorekeeper
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small
 
 TODAY = NOW + timedelta(days=20)

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.ox.scorekeeping import Scorekeeper
+from bridge.ox.scores.scorekeeping import Scorekeeper
 from tests.api.scored import EVIL, TODAY, close_store, scored
 
 Client = TestClient[web.Request, web.Application]

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.ox.collecting import Collecting
+from bridge.ox.facts.collecting import Collecting
 from tests.ox.books import SPEED, TESTED, Checks, book, reading
 from tests.ox.subjects import NOW
 

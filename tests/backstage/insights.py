@@ -18,8 +18,8 @@ from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.history import FactHistory
-from bridge.ox.collecting import Collecting
-from bridge.pipeline import run_pass
+from bridge.ox.facts.collecting import Collecting
+from bridge.passes.pipeline import run_pass
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.organization import sample_organization

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Report
-from bridge.pipeline import Wish, run_pass
+from bridge.passes.pipeline import Wish, run_pass
 from bridge.processors.validation import entity_faults
-from bridge.refreshing import Refresher
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.world import World

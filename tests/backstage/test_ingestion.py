@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import SHARD_LIMIT
 from bridge.model.entities import Ref
 from bridge.model.runs import Artifact, Outcome
-from bridge.refreshing import Refresher
 from tests.backstage.conftest import Town
 from tests.backstage.server import REFRESH_TOKEN, Backstage
 from tests.backstage.site import Site

@@ -20,8 +20,8 @@ from time import perf_counter
 import structlog
 
 from bridge.model.runs import Report
-from bridge.passes import Passes
-from bridge.pipeline import Wish
+from bridge.passes.pipeline import Wish
+from bridge.passes.runner import Passes
 from bridge.settings import Settings
 from bridge.wiring import wired
 from tests.benchmarks.gitlab import FAR_AWAY, TOKEN, GitLab, gitlab

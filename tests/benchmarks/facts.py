@@ -25,11 +25,11 @@ from bridge.history import FactHistory
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
-from bridge.ox.collecting import Collecting
-from bridge.ox.gitlab import GitLabCollector
-from bridge.ox.gitlab_rest import GitLabRestCollector
-from bridge.ox.manifest import ManifestCollector
-from bridge.pipeline import Pass, run_pass
+from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.gitlab import GitLabCollector
+from bridge.ox.facts.gitlab_rest import GitLabRestCollector
+from bridge.ox.facts.manifest import ManifestCollector
+from bridge.passes.pipeline import Pass, run_pass
 from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now
 from tests.benchmarks.crawl import settings

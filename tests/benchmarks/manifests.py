@@ -20,7 +20,7 @@ from bridge.exporters.render import render_catalog
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.memory import Memory
 from bridge.model.scrape import Coverage, ManifestFile, Project, ProjectRead, ScrapeEnd
-from bridge.recollection import Recollection, translated_manifests
+from bridge.passes.reconcile import Recollection, translated_manifests
 from bridge.sandbox.organization import generate
 from bridge.wiring import mappings_and_rules, processors
 

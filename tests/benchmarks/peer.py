@@ -37,7 +37,7 @@ from urllib.request import Request, urlopen
 import structlog
 from ruamel.yaml import YAML
 
-from bridge.pipeline import Pass, run_pass
+from bridge.passes.pipeline import Pass, run_pass
 from bridge.sandbox.faults import FaultPlan
 from bridge.sandbox.world import World
 from bridge.wiring import wired

@@ -27,8 +27,8 @@ from bridge.history.upsert import replace_into
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Scoreboard
-from bridge.ox.board import Earlier, evaluate
-from bridge.ox.rubric import LoadedRubric
+from bridge.ox.scores.board import Earlier, evaluate
+from bridge.ox.scores.rubric import LoadedRubric
 from bridge.wiring.ox import rubric
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)

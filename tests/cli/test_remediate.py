@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 from bridge.model.facts import Reading
-from bridge.ox.board import evaluate
-from bridge.pipeline import Wish, run_pass
+from bridge.ox.scores.board import evaluate
+from bridge.passes.pipeline import Wish, run_pass
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from bridge.cli.serve import serving
-from bridge.pipeline import Wish
+from bridge.passes.pipeline import Wish
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.settings import Settings

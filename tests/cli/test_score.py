@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from bridge.cli import main
 from bridge.history import open_store
 from bridge.model.entities import Catalog
-from bridge.ox.rubric_file import RubricFile
-from bridge.ox.rubric_sources import schemas_for_rubrics
-from bridge.ox.scorekeeping import Scorekeeper
+from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_sources import schemas_for_rubrics
+from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.settings import Settings
 from bridge.wiring import scraper
 from bridge.wiring.ox import rubric_path

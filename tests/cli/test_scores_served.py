@@ -18,7 +18,7 @@ from bridge.cli.serve import serving, settled
 from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.pipeline import Pass, Wish
+from bridge.passes.pipeline import Pass, Wish
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.conformance import exporter_conforms
 from bridge.errors import PublishConflict, PublishError
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import render_catalog
 from bridge.model.runs import Artifact, Stage
+from bridge.testing import exporter_conforms
 from tests.exporters.catalogs import catalog
 
 INDEX = Artifact("index.yaml", b"./entities/all.yaml", "application/yaml", Stage.INDEX)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bridge.conformance import exporter_conforms
 from bridge.errors import ConfigurationError, PublishConflict, PublishError
 from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
 from bridge.model.runs import Artifact, Stage
+from bridge.testing import exporter_conforms
 from tests.exporters.catalogs import catalog
 from tests.exporters.gcs_server import Bucket, Fault, serving
 

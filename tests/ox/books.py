@@ -12,7 +12,7 @@ from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, FactDefinition, FactSchema, FactType, Reading, Standing
 from bridge.model.memory import Memory
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence
-from bridge.ox.collecting import Collecting
+from bridge.ox.facts.collecting import Collecting
 from tests.ox.subjects import NOW, component
 
 SHAPE = FactSchema(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref
 from bridge.model.facts import Fact, FactDefinition, FactSchema, FactType, Reading, Standing
-from bridge.ox.rubric import LoadedRubric, load_rubric
-from bridge.ox.rubric_sources import schemas_for_rubrics
+from bridge.ox.scores.rubric import LoadedRubric, load_rubric
+from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.processors.mapping import shipped_folder
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

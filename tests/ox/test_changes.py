@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.model.entities import Ref
 from bridge.model.scores import CheckState, ScoreDay
-from bridge.ox.changes import score_change
+from bridge.ox.scores.changes import score_change
 
 API = Ref("component", "default", "api")
 WEIGHTS = {"readme": 2.0, "owner": 3.0, "runbook": 5.0}

@@ -26,9 +26,9 @@ from bridge.model.facts import (
 )
 from bridge.model.memory import KnownProject, Memory
 from bridge.model.scrape import Observation, Project
-from bridge.ox.collecting import Collecting, due
-from bridge.ox.manifest import ManifestCollector
-from bridge.ox.subjects import matches, subjects_of
+from bridge.ox.facts.collecting import Collecting, due
+from bridge.ox.facts.manifest import ManifestCollector
+from bridge.ox.facts.subjects import matches, subjects_of
 from tests.ox.subjects import NOW, component, fact, told
 
 SCHEMA = FactSchema(

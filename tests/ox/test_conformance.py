@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bridge.conformance import Nonconformance, collector_conforms
 from bridge.model.facts import FactSchema, Reading, Standing, Subject
 from bridge.model.scrape import Observation, Project
-from bridge.ox.gitlab import GitLabCollector
-from bridge.ox.manifest import ManifestCollector
+from bridge.ox.facts.gitlab import GitLabCollector
+from bridge.ox.facts.manifest import ManifestCollector
+from bridge.testing import Nonconformance, collector_conforms
 from tests.ox.books import SHAPE, reading
 from tests.ox.subjects import NOW, component, subject
 

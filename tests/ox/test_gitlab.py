@@ -10,8 +10,8 @@ import pytest
 
 from bridge.model.facts import Reading, Standing
 from bridge.model.scrape import Observation, Project
-from bridge.ox.gitlab import GitLabCollector
-from bridge.ox.schemas import GITLAB
+from bridge.ox.facts.gitlab import GitLabCollector
+from bridge.ox.facts.schemas import GITLAB
 from tests.ox.subjects import NOW, fact, subject, told
 
 PROJECT = Project(

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import SourceRefused
 from bridge.model.facts import Reading
-from bridge.ox.gitlab_rest import GitLabRestCollector, covers
+from bridge.ox.facts.gitlab_rest import GitLabRestCollector, covers
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.world import ApprovalRule, ProjectFacts, ProtectedBranch, World

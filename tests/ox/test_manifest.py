@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.facts import Standing
-from bridge.ox import links
-from bridge.ox.manifest import read
-from bridge.ox.schemas import MANIFEST
+from bridge.ox.facts import links
+from bridge.ox.facts.manifest import read
+from bridge.ox.facts.schemas import MANIFEST
 from tests.ox.subjects import NOW, component, fact, subject, told
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import FactsRefused
-from bridge.ox.pushing import pushed
+from bridge.ox.facts.pushing import pushed
 from tests.ox.books import SHAPE, SPEED, book, ref
 from tests.ox.subjects import NOW, fact, told
 

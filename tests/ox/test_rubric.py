@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigurationError
-from bridge.ox.rubric_examples import run_rubric_examples
-from bridge.ox.rubric_file import RubricFile
+from bridge.ox.scores.rubric_examples import run_rubric_examples
+from bridge.ox.scores.rubric_file import RubricFile
 from tests.ox.rubrics import SCHEMA, SMALL, shipped, small
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.errors import ConfigurationError
 from bridge.model.facts import FactDefinition, FactSchema, FactType
-from bridge.ox.schema_file import load_schemas
+from bridge.ox.facts.schema_file import load_schemas
 
 WHOLE = """\
 load_tests:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.model.facts import FactSchema
-from bridge.ox import schemas
+from bridge.ox.facts import schemas
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

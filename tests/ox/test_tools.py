@@ -14,9 +14,9 @@ from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
 from bridge.model.remediation import CaseStatus, Outcome, Place
 from bridge.model.scrape import Project
-from bridge.ox.pagerduty import PagerDuty, PagerDutyCollector
+from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
+from bridge.ox.facts.snyk import Snyk, SnykCollector
 from bridge.ox.remediation.registering import Registration
-from bridge.ox.snyk import Snyk, SnykCollector
 from bridge.ports import FactCollector
 from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
 from tests.ox.subjects import NOW, component, fact, subject, told

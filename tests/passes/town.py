@@ -21,8 +21,8 @@ from bridge.exporters.render import Earlier, render_catalog
 from bridge.model.entities import Catalog
 from bridge.model.runs import Artifact, Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes import Passes
-from bridge.pipeline import Guard, Pass, Stages, Wish
+from bridge.passes.pipeline import Guard, Pass, Stages, Wish
+from bridge.passes.runner import Passes
 from bridge.ports import Store
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bridge.conformance import processor_conforms
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.references import dangling
+from bridge.testing import processor_conforms
 from tests.processors.test_aggregation import component, entity, made, manifest, named, rules
 
 

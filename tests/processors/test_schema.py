@@ -16,8 +16,8 @@ from bridge.language.text import Positions, read
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
 from bridge.processors.mapping import shipped_folder
-from bridge.processors.schema import Lookup, Schema
-from bridge.processors.text_shape import Inliner
+from bridge.processors.schema.shape import Inliner
+from bridge.processors.schema.validator import Lookup, Schema
 
 DOCUMENT: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

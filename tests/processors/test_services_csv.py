@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.conformance import processor_conforms
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.processors.services_csv import COLUMNS, ServicesCsv
+from bridge.testing import processor_conforms
 from tests.processors.test_aggregation import component, entity, made, manifest, named
 
 

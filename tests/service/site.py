@@ -19,13 +19,13 @@ from bridge.api.live import Live
 from bridge.api.webhooks import PATH
 from bridge.cli.serve import a_service, webhooks
 from bridge.model.runs import Report
-from bridge.pipeline import Pass, Wish
+from bridge.passes.pipeline import Pass, Wish
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.latency import Latency
 from bridge.sandbox.world import World
-from bridge.schedule import ended
-from bridge.service import Service
+from bridge.service.replica import Service
+from bridge.service.schedule import ended
 from bridge.settings import Settings
 from bridge.wiring import wired
 

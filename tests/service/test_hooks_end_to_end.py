@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import ClientSession
 
 from bridge.api.webhooks import PATH
-from bridge.pipeline import Pass
+from bridge.passes.pipeline import Pass
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.latency import Latency

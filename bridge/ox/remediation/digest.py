@@ -11,8 +11,8 @@ from typing import Any, Final
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading, Standing
 from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
+from bridge.ox.facts.snyk import BY_SEVERITY, SEVERITIES, SNYK
 from bridge.ox.remediation.wording import plain
-from bridge.ox.snyk import BY_SEVERITY, SEVERITIES, SNYK
 
 NO_FACTS: Final[Mapping[Ref, Mapping[str, Reading]]] = MappingProxyType({})
 WINS: Final = 3

@@ -19,8 +19,8 @@ from bridge.model.remediation import (
     Outcome,
     Place,
 )
-from bridge.ox.json_api import Unanswered
-from bridge.ox.snyk import Snyk
+from bridge.ox.facts.json_api import Unanswered
+from bridge.ox.facts.snyk import Snyk
 from bridge.ports import RemediationStore
 
 log = structlog.get_logger()

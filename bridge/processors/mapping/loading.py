@@ -17,7 +17,7 @@ from bridge.model.problems import Problem
 from bridge.processors.mapping.compiling import Compiler, EntityTemplate
 from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import Constant, Element, Leaf
-from bridge.processors.schema import Schema
+from bridge.processors.schema.validator import Schema
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
 NOT_MAPPINGS: Final = frozenset({"facts.yaml", "merge.yaml", "rubric.yaml"})

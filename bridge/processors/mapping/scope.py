@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.language.names import Keys, Shape, dotted, nearest
-from bridge.processors.schema import Schema
+from bridge.processors.schema.validator import Schema
 
 PROJECT_KEYS: Final = (
     "id",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
+from bridge.caching.sharing import shared
 from bridge.errors import NotUnderstood
 from bridge.language import text
 from bridge.language.filters import EvaluationError, as_text, kind_of
@@ -20,7 +21,6 @@ from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.explaining import Explanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import Leaf, Path, State, Told, plain
-from bridge.sharing import shared
 
 ENTITY_LIMIT: Final = 200
 # Part of every fingerprint: raise it when the same mapping gives something else.

@@ -12,7 +12,7 @@ from bridge.language.unseen import Facts, Unseen
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric, Score, Waiver
-from bridge.ox.rubric import Condition
+from bridge.ox.scores.rubric import Condition
 
 STALE_AFTER: Final = 2  # cadences
 _LONGEST: Final = timedelta(days=3_650)

@@ -9,8 +9,8 @@ from typing import Final
 from bridge.model.entities import Json
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Observation, Project
-from bridge.ox.readings import Notes, unknown_reading
-from bridge.ox.schemas import GITLAB
+from bridge.ox.facts.readings import Notes, unknown_reading
+from bridge.ox.facts.schemas import GITLAB
 
 # What GitLab means when it answers null.
 _NONE: Final = {

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
 from bridge.history.store import SqlStore
-from bridge.leadership import this_process
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.memory import Memory
 from bridge.model.problems import Problem
@@ -31,10 +30,11 @@ from bridge.ox.remediation.proposals import (
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.ox.remediation.streaks import Breaker
-from bridge.pipeline import Listener, Pass
+from bridge.passes.pipeline import Listener, Pass
 from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
+from bridge.service.leadership import this_process
 from bridge.settings import RemediationSettings, Settings
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now

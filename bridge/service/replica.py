@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import structlog
 
 from bridge.errors import FesterError, StoreError
-from bridge.inbox import Inbox
-from bridge.leadership import Leadership
 from bridge.model.hints import SOMETHING, Hint, hinted_projects
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes import Passes
-from bridge.pipeline import Pass, Stages, Wish, remade
-from bridge.schedule import Audience, Audiences, Schedule, ended
+from bridge.passes.pipeline import Pass, Stages, Wish, remade
+from bridge.passes.runner import Passes
+from bridge.service.hint_queue import Inbox
+from bridge.service.leadership import Leadership
+from bridge.service.schedule import Audience, Audiences, Schedule, ended
 
 log = structlog.get_logger()
 

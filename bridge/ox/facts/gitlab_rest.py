@@ -13,13 +13,13 @@ from urllib.parse import quote, unquote
 
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
-from bridge.ox import links
-from bridge.ox.gitlab_answers import Busy, Unread
-from bridge.ox.readings import Notes
-from bridge.ox.schemas import GITLAB_REST
+from bridge.ox.facts import links
+from bridge.ox.facts.gitlab_answers import Busy, Unread
+from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.schemas import GITLAB_REST
 
 if TYPE_CHECKING:
-    from bridge.ox.gitlab_client import Client
+    from bridge.ox.facts.gitlab_client import Client
 
 _TRIES: Final = 4  # times that a project is asked for while GitLab says "too many requests"
 _LONGEST_WAIT: Final = 120.0
@@ -103,7 +103,7 @@ class GitLabRestCollector:
     def _connect(self) -> None:
         """Make the connections, once."""
         # python-gitlab takes a quarter of a second and 17 MB: for those who ask for these facts.
-        from bridge.ox.gitlab_client import Client  # noqa: PLC0415
+        from bridge.ox.facts.gitlab_client import Client  # noqa: PLC0415
 
         while len(self._clients) < self._concurrency:
             self._clients.append(Client(self._base, self._token, self._timeout, self._clock))

@@ -14,7 +14,7 @@ from bridge.language.text_faults import clean, shown
 from bridge.language.text_positions import Path, Positions
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
-from bridge.processors.text_shape import TYPES, Shape, nearest
+from bridge.processors.schema.shape import TYPES, Shape, nearest
 
 MOST_PROBLEMS = 50
 

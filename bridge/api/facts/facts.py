@@ -10,8 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.answers import error_response
+from bridge.api.facts.tech_insights import definitions_json, entity_json, stamp
 from bridge.api.live import Served
-from bridge.api.ox.tech_insights import definitions_json, entity_json, stamp
 from bridge.errors import FactsRefused
 from bridge.model.facts import FactBoard
 from bridge.ports import FactBook

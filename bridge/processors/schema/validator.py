@@ -23,8 +23,8 @@ from bridge.language.text import Positions
 from bridge.language.text_faults import clean
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
-from bridge.processors.text_findings import MOST_PROBLEMS, findings, unknown_key
-from bridge.processors.text_shape import Inliner, bad_refs, nearest, shape_of, unknown_keys
+from bridge.processors.schema.messages import MOST_PROBLEMS, findings, unknown_key
+from bridge.processors.schema.shape import Inliner, bad_refs, nearest, shape_of, unknown_keys
 
 _MOST_ERRORS = 500  # looked at before they are put in order
 

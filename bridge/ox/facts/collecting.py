@@ -20,10 +20,10 @@ from bridge.model.entities import Catalog, Json, Ref
 from bridge.model.facts import FactBoard, FactSchema, Reading, Standing, Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
-from bridge.ox.conforming import conforming
-from bridge.ox.pushing import pushed
-from bridge.ox.readings import unknown_reading
-from bridge.ox.subjects import matches, subjects_of
+from bridge.ox.facts.conforming import conforming
+from bridge.ox.facts.pushing import pushed
+from bridge.ox.facts.readings import unknown_reading
+from bridge.ox.facts.subjects import matches, subjects_of
 from bridge.ports import FactCollector, FactStore
 
 log = structlog.get_logger()

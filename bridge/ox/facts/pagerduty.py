@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
-from bridge.ox.json_api import PAGES, JsonApi, Unanswered, at, rows
-from bridge.ox.readings import Notes
-from bridge.ox.schemas import DAY
+from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
+from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.schemas import DAY
 
 BASE: Final = "https://api.pagerduty.com"
 PAGE: Final = 100

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.model.facts import FactSchema
-from bridge.ox.pagerduty import PAGERDUTY
-from bridge.ox.schemas import OURS
-from bridge.ox.snyk import SNYK
+from bridge.ox.facts.pagerduty import PAGERDUTY
+from bridge.ox.facts.schemas import OURS
+from bridge.ox.facts.snyk import SNYK
 
 
 def schemas_for_rubrics(collected: Iterable[FactSchema] = ()) -> tuple[FactSchema, ...]:

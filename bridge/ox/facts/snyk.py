@@ -18,9 +18,9 @@ from urllib.parse import quote
 from yarl import URL
 
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
-from bridge.ox.json_api import PAGES, JsonApi, Unanswered, at, rows
-from bridge.ox.readings import Notes
-from bridge.ox.schemas import DAY
+from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
+from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.schemas import DAY
 
 BASE: Final = "https://api.snyk.io"
 VERSION: Final = "2024-10-15"

@@ -15,7 +15,7 @@ import gitlab
 import requests
 
 from bridge.errors import SourceRefused
-from bridge.ox.gitlab_answers import Busy, Unread
+from bridge.ox.facts.gitlab_answers import Busy, Unread
 
 _ROWS: Final = 500  # protected branches or approval rules of one project
 _SHOWN: Final = 200

@@ -10,7 +10,7 @@ import structlog
 from bridge.errors import ConfigurationError
 from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
-from bridge.ox.rubric import LoadedRubric, load_rubric
+from bridge.ox.scores.rubric import LoadedRubric, load_rubric
 
 log = structlog.get_logger()
 

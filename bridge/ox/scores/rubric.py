@@ -39,7 +39,7 @@ from bridge.language.text_positions import Path as Keys
 from bridge.model.entities import Json
 from bridge.model.facts import FactSchema
 from bridge.model.scores import TIERS, Check, Level, Rubric, Waiver
-from bridge.ox.rubric_facts import FactNames
+from bridge.ox.scores.rubric_facts import FactNames
 
 RULE: Final = "rubric-invalid"
 MOST_CHECKS: Final = 200

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from bridge.model.entities import DEFAULT_NAMESPACE, Json, Ref
 from bridge.model.facts import FactSchema, Reading, Subject
-from bridge.ox import links
-from bridge.ox.readings import Notes
-from bridge.ox.schemas import MANIFEST
+from bridge.ox.facts import links
+from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.schemas import MANIFEST
 
 TIER_LABEL: Final = "fester.dev/tier"
 CHANNEL: Final = "fester.dev/owner-channel"

@@ -18,7 +18,7 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.memory import Memory
 from bridge.model.scrape import ScrapeRequest
-from bridge.pipeline import (
+from bridge.passes.pipeline import (
     Known,
     Pass,
     Scraped,
@@ -29,7 +29,7 @@ from bridge.pipeline import (
     overtaken_by_another,
     scrape,
 )
-from bridge.recollection import gaps_to_retry, without_the_touched
+from bridge.passes.reconcile import gaps_to_retry, without_the_touched
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class Passes:
             return await self._current()
 
     async def run(self, wish: Wish) -> Pass:
-        """One pass, on top of the one before. Raises what `bridge.pipeline.run_pass` raises."""
+        """One pass, on top of the one before. Raises what `bridge.passes.pipeline.run_pass` raises."""
         small = bool(wish.request and wish.request.only)
         for tries_left in reversed(range(_TRIES)):
             known = await self.known()

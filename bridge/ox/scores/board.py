@@ -13,10 +13,10 @@ from bridge.model.entities import Body, CatalogEntity, Ref
 from bridge.model.facts import Reading
 from bridge.model.problems import Problem
 from bridge.model.scores import Score, Scoreboard, Waiver
-from bridge.ox.rollups import rollups
-from bridge.ox.rubric import LoadedRubric
-from bridge.ox.scoring import fresh_until, judge, scored, sight
-from bridge.ox.waivers import Waivers
+from bridge.ox.scores.rollups import rollups
+from bridge.ox.scores.rubric import LoadedRubric
+from bridge.ox.scores.scoring import fresh_until, judge, scored, sight
+from bridge.ox.scores.waivers import Waivers
 
 TIER: Final = "fester.dev/tier"
 NONE: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})

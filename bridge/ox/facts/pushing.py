@@ -19,8 +19,8 @@ from bridge.errors import FactsRefused
 from bridge.model.entities import Json, Ref
 from bridge.model.fact_values import fault
 from bridge.model.facts import FactSchema, Reading
-from bridge.ox.conforming import REASON_LIMIT, entity_of, sensible
-from bridge.ox.readings import Notes
+from bridge.ox.facts.conforming import REASON_LIMIT, entity_of, sensible
+from bridge.ox.facts.readings import Notes
 
 READINGS_LIMIT: Final = 1_000
 SOURCE_LIMIT: Final = 500  # characters

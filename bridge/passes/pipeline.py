@@ -19,14 +19,14 @@ from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
-from bridge.ports import Exporter, Processor, Scraper, Store, Translator
-from bridge.recollection import (
+from bridge.passes.reconcile import (
     Recollection,
     gap_problems,
     manifest_problems,
     translated_manifests,
     verdicts,
 )
+from bridge.ports import Exporter, Processor, Scraper, Store, Translator
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""Facts: collectors, pushed facts, and when each is due."""

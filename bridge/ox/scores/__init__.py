@@ -1,0 +1,1 @@
+"""Scores: the rubric, checks, roll-ups, waivers."""

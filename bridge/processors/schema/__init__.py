@@ -1,0 +1,1 @@
+"""JSON Schema checks, told in words."""

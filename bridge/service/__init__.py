@@ -1,0 +1,1 @@
+"""One replica of `fester serve`: leading, following, scheduling."""
