@@ -18,14 +18,16 @@ REAL_FOLDERS = (
     "tests/cli/test_program",
     "tests/cli/test_remediate",
     "tests/exporters/test_gcs",
-    "tests/history/",
-    "tests/passes/",
+    "tests/store/",
+    "tests/passes/test_faults",
+    "tests/passes/test_histories",
     "tests/sandbox/",
     "tests/scrapers/test_gitlab",
-    "tests/service/",
+    "tests/service/test_hooks_end_to_end",
+    "tests/service/test_replicas",
     "tests/survival/",
-    "tests/test_extensions",
-    "tests/test_refreshing",
+    "tests/wiring/test_extensions",
+    "tests/exporters/test_backstage_refresh",
 )
 REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
 

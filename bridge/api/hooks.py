@@ -68,7 +68,7 @@ def _group(body: Mapping[str, Json]) -> Understood:
 def _push(body: Mapping[str, Json], wanted: Wanted) -> Understood:
     if not _on_the_branch([_text(body, "ref")], body, wanted):
         return Understood(ignored="a push to another branch")
-    if _spares(body, wanted.files):
+    if _proves_no_manifest_touched(body, wanted.files):
         return Understood(ignored="a push that touches no manifest")
     return _project(body)
 
@@ -90,7 +90,7 @@ def _on_the_branch(refs: list[str], body: Mapping[str, Json], wanted: Wanted) ->
     return not branch or f"{_HEADS}{branch}" in refs
 
 
-def _spares(body: Mapping[str, Json], files: frozenset[str]) -> bool:
+def _proves_no_manifest_touched(body: Mapping[str, Json], files: frozenset[str]) -> bool:
     """Whether the lists of files prove that no wanted one was touched.
 
     They are proof only when all commits are listed (GitLab lists 20 at most, and none in system

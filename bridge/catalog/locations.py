@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from bridge.catalog.conditions import operator_of
 from bridge.catalog.jsontext import js_text
 from bridge.errors import BadQuestion
-from bridge.model.entities import Body, CatalogEntity, Json, Ref, Shelf
+from bridge.model.entities import Body, CatalogEntity, Json, Ref, Shard
 
 # Ours alone; never changes, or every uid would.
 NAMESPACE: Final = UUID("6f1b4f0e-3c7b-5a51-9d0a-fe57e2ca7a10")
@@ -99,7 +99,7 @@ def registered(public_url: str) -> Place:
 
 
 def found_at(
-    place: Place, shelves: Sequence[Shelf], entities: Sequence[CatalogEntity]
+    place: Place, shards: Sequence[Shard], entities: Sequence[CatalogEntity]
 ) -> Iterator[tuple[str, Found]]:
     """Every entity by reference: the location's own, the index's Locations, and all others."""
     root = {
@@ -111,10 +111,10 @@ def found_at(
     yield place.entity_ref, Found(root, place.target, place.target, "")
     base = place.target.removesuffix("index.yaml")
     homes: dict[Ref, tuple[str, str]] = {}
-    for shelf in shelves:
-        ref = str(Ref.of(shelf.location))
-        yield ref, Found(shelf.location, place.target, place.target, place.entity_ref)
-        homes.update(dict.fromkeys(shelf.refs, (f"{base}{shelf.path}", ref)))
+    for shard in shards:
+        ref = str(Ref.of(shard.location))
+        yield ref, Found(shard.location, place.target, place.target, place.entity_ref)
+        homes.update(dict.fromkeys(shard.refs, (f"{base}{shard.path}", ref)))
     for entity in entities:
         address, parent = homes.get(entity.ref, (place.target, place.entity_ref))
         yield str(entity.ref), Found(entity.body, address, place.target, parent)

@@ -14,31 +14,31 @@ from bridge.catalog.locations import Found, found_at, registered
 from bridge.catalog.reading import entity_as_read, uid_of
 from bridge.catalog.relations import Relation, emitted
 from bridge.catalog.rows import Row, rows
-from bridge.model.entities import Catalog, Shelf
+from bridge.model.entities import Catalog, Shard
 
 # Beyond this share of changed entities a new index is made sooner than the old one is mended.
 _MENDED: Final = 0.1
 
 
-def _no_shelves(catalog: Catalog) -> Sequence[Shelf]:
+def _no_shards(catalog: Catalog) -> Sequence[Shard]:
     return ()
 
 
 class Reader:
     """Makes the index of every pass; what it gave is never changed.
 
-    `shelves` tells how a catalog is laid out in published files, `public_url` where these are.
+    `shards` tells how a catalog is laid out in published files, `public_url` where these are.
     """
 
     def __init__(
         self,
-        shelves: Callable[[Catalog], Sequence[Shelf]] = _no_shelves,
+        shards: Callable[[Catalog], Sequence[Shard]] = _no_shards,
         public_url: str = "http://127.0.0.1:8080",
     ) -> None:
         self.public_url = public_url
         # Whoever waits for an index may give up; the thread that makes it does not.
         self._reading = Lock()
-        self._shelves = shelves
+        self._shelves = shards
         self._index = Index()
         self._found: Mapping[str, Found] = {}
         # How often each entity's relation is said, be it by itself or by others.

@@ -12,11 +12,11 @@ import click
 from pydantic import SecretStr
 from rich.console import Console
 
-from bridge.cli.afterwards import facts_and_scores, scored
+from bridge.cli.after_pass import facts_and_scores, scored
 from bridge.cli.serve import serving, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
-from bridge.passes.pipeline import Wish, run_pass
+from bridge.passes.pipeline import PassOptions, run_pass
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
@@ -99,7 +99,7 @@ async def _once(to: Path) -> tuple[Report, str, str]:
     """The pass's account, how many services were scored after it, and the source's name."""
     async with _sandbox() as url, wired(_settings(url, 0, to)) as parts:
         with progress_of_pass() as progress:
-            done = await run_pass(parts.stages, Wish(progress=progress))
+            done = await run_pass(parts.stages, PassOptions(progress=progress))
             await facts_and_scores(parts, done, progress)
         return done.record.report, scored(parts), parts.stages.scraper.name
 
@@ -107,7 +107,7 @@ async def _once(to: Path) -> tuple[Report, str, str]:
 async def _serve(port: int, to: Path) -> None:
     async with _sandbox() as url:
         settings = _settings(url, port, to)
-        async with wired(settings) as parts, serving(parts, settings, Wish()) as address:
+        async with wired(settings) as parts, serving(parts, settings, PassOptions()) as address:
             click.echo(f"the sandbox GitLab answers at {url}")
             click.echo(f"serving {address} (Ctrl-C ends it)")
             await until_told_to_stop()

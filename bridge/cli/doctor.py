@@ -16,9 +16,9 @@ from bridge.cli.options import config_option, mappings_option, settings_from, st
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
 from bridge.exporters import FolderExporter, destination
-from bridge.history import open_store
 from bridge.scrapers.gitlab.inspection import Finding, inspect
 from bridge.settings import Settings
+from bridge.store import open_store
 from bridge.wiring import gitlab_options, mappings_and_rules
 
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from bridge.cli.options import config_option, settings_from, store_option
 from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
-from bridge.history import open_store
 from bridge.model.problems import Problem
 from bridge.passes.explain import Explanation
 from bridge.passes.explain import explain as explain_from
 from bridge.settings import Settings
+from bridge.store import open_store
 
 
 @click.command()

@@ -11,12 +11,12 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bridge.cli.afterwards import facts_and_scores, scored
+from bridge.cli.after_pass import facts_and_scores, scored
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.runs import Outcome, Report, changed_in
-from bridge.passes.pipeline import Pass, Wish
+from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
 from bridge.settings import Settings
 from bridge.wiring import wired
@@ -54,7 +54,7 @@ def run(
             write_report(report, account)
         show_report(Console(), account)
 
-    wish = Wish(dry_run=dry_run, accept_removals=accept_removals)
+    wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals)
     account = asyncio.run(_one_pass(settings, wish, incremental, told))
     if dry_run:
         click.echo("dry run: nothing was written")
@@ -62,7 +62,7 @@ def run(
 
 
 async def _one_pass(
-    settings: Settings, wish: Wish, incremental: bool, told: Callable[[Report], None]
+    settings: Settings, wish: PassOptions, incremental: bool, told: Callable[[Report], None]
 ) -> Report:
     """The pass's account, which `told` hears before facts are collected."""
     async with wired(settings) as parts:

@@ -16,11 +16,11 @@ from bridge.api.scores.trees import board_json, rollup_json, score_json, summary
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
-from bridge.history import open_store
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
 from bridge.model.scores import ROLLUPS, CheckState, Rollup, Rubric, Score, Scoreboard
 from bridge.settings import Settings
+from bridge.store import open_store
 from bridge.wiring import scraper
 from bridge.wiring.ox import rubric
 

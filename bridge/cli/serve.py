@@ -31,7 +31,7 @@ from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
 from bridge.model.runs import changed_in
 from bridge.model.scrape import Coverage
-from bridge.passes.pipeline import Pass, Stages, Wish
+from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.ports import Gatekeeper, Measured
 from bridge.processors.validation import entity_faults
@@ -63,7 +63,7 @@ def serve(
     """Make passes on a schedule and serve what the last one gave."""
     settings = settings_from(flags, config=config, need=("from",))
     refuse_open_address(settings, open_)
-    wish = Wish(dry_run=dry_run, accept_removals=accept_removals)
+    wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals)
     allow_connections()
     asyncio.run(_serve(settings, wish, report))
 
@@ -123,7 +123,7 @@ def allow_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-async def _serve(settings: Settings, wish: Wish, report: Path | None) -> None:
+async def _serve(settings: Settings, wish: PassOptions, report: Path | None) -> None:
     async with wired(settings) as made:
         parts = replace(made, listeners=(*made.listeners, settled))
         async with serving(parts, settings, wish, report) as url:
@@ -160,7 +160,7 @@ async def until_told_to_stop() -> None:
 
 @asynccontextmanager
 async def serving(
-    parts: Wired, settings: Settings, wish: Wish, report: Path | None = None
+    parts: Wired, settings: Settings, wish: PassOptions, report: Path | None = None
 ) -> AsyncIterator[str]:
     """The HTTP server and this replica's passes, running; yields the base URL."""
     live = Live(
@@ -176,7 +176,7 @@ async def serving(
 
 @asynccontextmanager
 async def _served(
-    parts: Wired, settings: Settings, wish: Wish, live: Live, report: Path | None
+    parts: Wired, settings: Settings, wish: PassOptions, live: Live, report: Path | None
 ) -> AsyncIterator[str]:
     service = a_service(parts, settings, wish, live, report)
     hooks = webhooks(settings, service)
@@ -216,7 +216,7 @@ async def _served(
 
 
 def a_service(
-    parts: Wired, settings: Settings, wish: Wish, live: Live, report: Path | None = None
+    parts: Wired, settings: Settings, wish: PassOptions, live: Live, report: Path | None = None
 ) -> Service:
     """The passes of one replica, shown in `live` and accounted for on the terminal."""
     console = Console(stderr=True)

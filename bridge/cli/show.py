@@ -102,7 +102,7 @@ def write_report(path: Path, report: Report) -> None:
 
 @contextmanager
 def progress_of_pass() -> Iterator[Callable[[str, int], None]]:
-    """A listener for `Wish.progress`: a live line on a terminal, plain lines elsewhere."""
+    """A listener for `PassOptions.progress`: a live line on a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
         yield _plain_progress()
         return

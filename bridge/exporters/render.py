@@ -19,9 +19,9 @@ from io import BytesIO
 
 import orjson
 
-from bridge.caching.recent import Recent
+from bridge.caching.memo import PassMemo
 from bridge.exporters.yaml_text import document
-from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shelf
+from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shard
 from bridge.model.runs import Artifact, Stage
 
 SHARD_LIMIT = 100
@@ -41,9 +41,9 @@ class Earlier:
     """What was rendered in the pass before."""
 
     def __init__(self) -> None:
-        self.bits: Recent[Ref, str] = Recent()
-        self.shards: Recent[str, Artifact] = Recent()
-        self.json: Recent[str, Artifact] = Recent()
+        self.bits: PassMemo[Ref, str] = PassMemo()
+        self.shards: PassMemo[str, Artifact] = PassMemo()
+        self.json: PassMemo[str, Artifact] = PassMemo()
 
 
 def render_catalog(
@@ -66,12 +66,12 @@ def render_catalog(
     return (*(artifact for _, artifact in shards), index, _catalog_json(catalog, earlier))
 
 
-def shelves(
+def shards(
     catalog: Catalog, *, prefix: str = "fester", earlier: Earlier | None = None
-) -> tuple[Shelf, ...]:
+) -> tuple[Shard, ...]:
     """How `render_catalog` lays a catalog out: each shard with its Location in the index."""
     return tuple(
-        Shelf(
+        Shard(
             shard_path(bits),
             _location(bits, prefix, [f"./{shard_path(bits)}"]),
             tuple(entity.ref for entity in entities),

@@ -31,7 +31,7 @@ from jinja2.parser import Parser
 
 from bridge.language.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
 from bridge.language.names import Names, Shape, nearest
-from bridge.language.unseen import conjunction, decision, disjunction
+from bridge.language.unknown_values import kleene_and, kleene_if, kleene_or
 from bridge.model.entities import Json
 
 Env: TypeAlias = dict[str, Json]
@@ -251,11 +251,11 @@ class _Compiler:
 
     def both(self, node: nodes.And) -> tuple[Run, Shape]:
         (left, _), (right, shape) = self.visit(node.left), self.visit(node.right)
-        return conjunction(left, right), shape
+        return kleene_and(left, right), shape
 
     def either(self, node: nodes.Or) -> tuple[Run, Shape]:
         (left, one), (right, two) = self.visit(node.left), self.visit(node.right)
-        return disjunction(left, right), _joined(one, two)
+        return kleene_or(left, right), _joined(one, two)
 
     def opposite(self, node: nodes.Not) -> tuple[Run, Shape]:
         run, _ = self.visit(node.node)
@@ -265,7 +265,7 @@ class _Compiler:
         test, _ = self.visit(node.test)
         yes, one = self.visit(node.expr1)
         no, two = self.visit(node.expr2) if node.expr2 is not None else (null, ())
-        return decision(test, yes, no), _joined(one, two)
+        return kleene_if(test, yes, no), _joined(one, two)
 
     def concat(self, node: nodes.Concat) -> tuple[Run, Shape]:
         return concatenated([self.visit(part)[0] for part in node.nodes]), None

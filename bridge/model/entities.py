@@ -109,7 +109,7 @@ class Catalog:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class Shard:
     """One published file of entities, and the Location entity of the index that names it."""
 
     path: str  # relative to the index

@@ -20,7 +20,7 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.passes.reconcile import (
-    Recollection,
+    Reconciliation,
     gap_problems,
     manifest_problems,
     translated_manifests,
@@ -47,7 +47,7 @@ class Guard:
         return removed >= self.at_least and removed > self.share * total
 
 
-async def always() -> None:
+async def no_fence() -> None:
     """The fence of who is alone: it may always publish."""
 
 
@@ -64,12 +64,12 @@ class Stages:
     clock: Callable[[], datetime]
     guard: Guard = field(default_factory=Guard)
     scope: str = ""  # a fingerprint of what a full sweep asks for: another one calls for a sweep
-    fence: Callable[[], Awaitable[None]] = always  # raises `LeadLost` when another one leads
+    fence: Callable[[], Awaitable[None]] = no_fence  # raises `LeadLost` when another one leads
     problems: tuple[Problem, ...] = ()  # of Fester's own files: they go into every report
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PassOptions:
     """How one pass is to go.
 
     `request` None asks for everything. `progress` hears (stage, done): "project" with the number
@@ -120,13 +120,13 @@ class Known:
 class Scraped:
     """What a scrape gave: what would be known if nothing else happened meanwhile."""
 
-    recollection: Recollection
+    recollection: Reconciliation
     memory: Memory
     started: datetime
     begun: float  # by `perf_counter`
 
 
-async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
+async def run_pass(stages: Stages, wish: PassOptions | None = None) -> Pass:
     """Make one pass and return what it gave.
 
     A source that cannot be read at all, or destinations that all refuse, give `Outcome.FAILED`
@@ -134,7 +134,7 @@ async def run_pass(stages: Stages, wish: Wish | None = None) -> Pass:
     Raises `StoreError` when memory cannot be loaded: without it nothing is safe to remove; and
     `StoreConflict` when somebody else saved a pass meanwhile.
     """
-    wish = wish or Wish()
+    wish = wish or PassOptions()
     known = await load(stages)
     scraped = await scrape(stages, wish, known)
     return scraped if isinstance(scraped, Pass) else await conclude(stages, wish, known, scraped)
@@ -150,7 +150,7 @@ async def load(stages: Stages) -> Known:
     return Known(memory, record)
 
 
-async def scrape(stages: Stages, wish: Wish, known: Known) -> Scraped | Pass:
+async def scrape(stages: Stages, wish: PassOptions, known: Known) -> Scraped | Pass:
     """Read what is wished for; a failed pass when the source cannot be read at all."""
     started, begun = stages.clock(), perf_counter()
     try:
@@ -168,7 +168,7 @@ async def scrape(stages: Stages, wish: Wish, known: Known) -> Scraped | Pass:
     return Scraped(recollection, memory, started, begun)
 
 
-async def conclude(stages: Stages, wish: Wish, known: Known, scraped: Scraped) -> Pass:
+async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scraped) -> Pass:
     """Process, publish and save what was scraped, on top of what is `known` by now.
 
     Raises `LeadLost` or `StoreConflict` before anything is published when another process has
@@ -226,7 +226,7 @@ async def conclude(stages: Stages, wish: Wish, known: Known, scraped: Scraped) -
     return Pass(record, artifacts, after, _observations(recollection, scraped.started))
 
 
-def _observations(recollection: Recollection, now: datetime) -> dict[int, Observation]:
+def _observations(recollection: Reconciliation, now: datetime) -> dict[int, Observation]:
     """What was seen of every project that was looked at; of an unreadable one, why."""
     unreadable = {
         project_id: Observation(project_id, now, unreadable=recollection.reasons[project_id])
@@ -250,7 +250,7 @@ def overtaken_by_another(source: str) -> StoreConflict:
     )
 
 
-async def remade(stages: Stages, known: Known) -> Pass | None:
+async def restored_pass(stages: Stages, known: Known) -> Pass | None:
     """The pass that `known` was saved by, with its artifacts; None when there was none."""
     if known.record is None or not known.record.catalog.entities:
         return None
@@ -260,9 +260,9 @@ async def remade(stages: Stages, known: Known) -> Pass | None:
 
 
 async def _scrape(
-    stages: Stages, wish: Wish, before: Memory, started: datetime
-) -> tuple[Recollection, Memory]:
-    recollection = Recollection(before, stages.translator, _iso(started), stages.scope)
+    stages: Stages, wish: PassOptions, before: Memory, started: datetime
+) -> tuple[Reconciliation, Memory]:
+    recollection = Reconciliation(before, stages.translator, _iso(started), stages.scope)
     request = wish.request or ScrapeRequest(stages.translator.files)
     async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
         async for record in records:

@@ -33,7 +33,7 @@ from bridge.ports import Translator
 
 
 @dataclass(slots=True)
-class Recollection:
+class Reconciliation:
     """Takes in the records of one scrape, then `finish` gives the new memory.
 
     `now` is when the scrape began, as an ISO date-time; it stamps first sightings, gaps and the
@@ -339,7 +339,7 @@ def _is_due(known: KnownProject, now: datetime) -> bool:
     return now - tried >= min(max(lasted, _SOONEST), _LATEST)
 
 
-def without_the_touched(
+def merge_concurrent(
     mine: Memory, theirs: Memory, touched: frozenset[int], base: Horizon
 ) -> Memory:
     """`mine`, made from `base` and saved on top of `theirs`: with theirs of those in `touched`.

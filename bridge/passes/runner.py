@@ -21,15 +21,15 @@ from bridge.model.scrape import ScrapeRequest
 from bridge.passes.pipeline import (
     Known,
     Pass,
+    PassOptions,
     Scraped,
     Stages,
-    Wish,
     conclude,
     load,
     overtaken_by_another,
     scrape,
 )
-from bridge.passes.reconcile import gaps_to_retry, without_the_touched
+from bridge.passes.reconcile import gaps_to_retry, merge_concurrent
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ _TRIES = 3  # of a small pass that other passes overtook
 
 
 @dataclass(slots=True, eq=False)
-class _UnderWay:
+class _PassInFlight:
     """A pass that is reading, and the projects that other passes of ours settled meanwhile.
 
     `passes` is the number of the last pass that it builds on, those others counted.
@@ -60,19 +60,19 @@ class Passes:
     grace: float = 30.0
     _known: Known | None = None
     _concluding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _under_way: list[_UnderWay] = field(default_factory=list)
+    _under_way: list[_PassInFlight] = field(default_factory=list)
 
     async def known(self) -> Known:
         """What is known now. Raises `StoreError`."""
         async with self._concluding:
             return await self._current()
 
-    async def run(self, wish: Wish) -> Pass:
-        """One pass, on top of the one before. Raises what `bridge.passes.pipeline.run_pass` raises."""
+    async def run(self, wish: PassOptions) -> Pass:
+        """One pass, on top of the one before. Raises what `run_pass` of the pipeline raises."""
         small = bool(wish.request and wish.request.only)
         for tries_left in reversed(range(_TRIES)):
             known = await self.known()
-            mine = _UnderWay(known.memory.horizon.passes)
+            mine = _PassInFlight(known.memory.horizon.passes)
             translator = self.stages.translator
             self._under_way.append(mine)
             try:
@@ -92,7 +92,7 @@ class Passes:
             # Who was first to read cannot be told: a few projects are soon read again.
         raise AssertionError("the last try always concludes")
 
-    async def next_pass(self, wish: Wish) -> Wish:
+    async def next_pass(self, wish: PassOptions) -> PassOptions:
         """What the pass that is due now is to ask for: what changed, or everything."""
         memory = (await self.known()).memory
         now = self.stages.clock()
@@ -123,13 +123,13 @@ class Passes:
             task.cancel()
             raise
 
-    async def _conclude(self, wish: Wish, scraped: Scraped, mine: _UnderWay) -> Pass:
+    async def _conclude(self, wish: PassOptions, scraped: Scraped, mine: _PassInFlight) -> Pass:
         known = await self._current()
         if known.memory.horizon.passes != mine.passes:
             # What the other one settled is not known here: to save over it could undo it.
             raise overtaken_by_another(self.stages.scraper.name)
         base = scraped.recollection.before.horizon
-        memory = without_the_touched(scraped.memory, known.memory, frozenset(mine.touched), base)
+        memory = merge_concurrent(scraped.memory, known.memory, frozenset(mine.touched), base)
         try:
             done = await conclude(self.stages, wish, known, replace(scraped, memory=memory))
         except StoreError:

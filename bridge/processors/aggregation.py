@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Final, TypeAlias
 
-from bridge.caching.recent import Recent
+from bridge.caching.memo import PassMemo
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Catalog, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
@@ -33,8 +33,8 @@ class Earlier:
     """What was worked out for the manifests and entities of the pass before."""
 
     def __init__(self) -> None:
-        self.manifests: Recent[tuple[int, str], Usable] = Recent()
-        self.entities: Recent[Ref, tuple[CatalogEntity | None, list[Problem]]] = Recent()
+        self.manifests: PassMemo[tuple[int, str], Usable] = PassMemo()
+        self.entities: PassMemo[Ref, tuple[CatalogEntity | None, list[Problem]]] = PassMemo()
 
 
 def aggregate(
@@ -80,7 +80,7 @@ def problem_order(problem: Problem) -> tuple[object, ...]:
 def usable(
     manifests: AggregatedManifests,
     wanted: Callable[[Draft], bool] | None = None,
-    earlier: Recent[tuple[int, str], Usable] | None = None,
+    earlier: PassMemo[tuple[int, str], Usable] | None = None,
 ) -> tuple[list[Statement], list[Problem]]:
     """What valid manifests say and Backstage would take, in the order of `Statement.place`.
 
@@ -89,7 +89,7 @@ def usable(
     """
     statements: list[Statement] = []
     problems: list[Problem] = []
-    with (earlier or Recent()).round() as known:
+    with (earlier or PassMemo()).round() as known:
         for manifest in sorted(manifests.manifests, key=_manifest_place):
             if manifest.translation.verdict is Verdict.VALID:
                 said, found = known.get(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from bridge.caching.recent import Recent
+from bridge.caching.memo import PassMemo
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem
@@ -28,7 +28,7 @@ class _Earlier:
 
     aggregation: aggregation.Earlier = field(default_factory=aggregation.Earlier)
     references: references.Earlier = field(default_factory=references.Earlier)
-    placed: Recent[tuple[Ref, str, Ref], Problem] = field(default_factory=Recent)
+    placed: PassMemo[tuple[Ref, str, Ref], Problem] = field(default_factory=PassMemo)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.caching.recent import Recent, Round
+from bridge.caching.memo import MemoPass, PassMemo
 from bridge.language.text_faults import clean
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.problems import Problem, Severity
@@ -88,8 +88,8 @@ class Earlier:
     """What was found in the pass before: where entities point, and what was nearest."""
 
     def __init__(self) -> None:
-        self.targets: Recent[Ref, tuple[tuple[str, Ref], ...]] = Recent()
-        self.nearest: Recent[Ref, tuple[str, ...]] = Recent()
+        self.targets: PassMemo[Ref, tuple[tuple[str, Ref], ...]] = PassMemo()
+        self.nearest: PassMemo[Ref, tuple[str, ...]] = PassMemo()
 
 
 def dangling(catalog: Catalog, earlier: Earlier | None = None) -> list[Dangling]:
@@ -123,7 +123,7 @@ class _Names:
     """All references, sorted by kind for a search that looks at a few neighbours only."""
 
     refs: Collection[Ref]
-    searched: Round[Ref, tuple[str, ...]]
+    searched: MemoPass[Ref, tuple[str, ...]]
     _sorted: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
     _known: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
 

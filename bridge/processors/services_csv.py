@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from bridge.caching.recent import Recent
+from bridge.caching.memo import PassMemo
 from bridge.model.entities import Draft, Json, Ref
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.runs import Artifact, Processed
@@ -30,8 +30,8 @@ class ServicesCsv:
     """Makes `services.csv`: one line a Component, the same ones as in the catalog; pure."""
 
     def __init__(self) -> None:
-        self._manifests: Recent[tuple[int, str], Usable] = Recent()
-        self._rows: Recent[Ref, tuple[str, ...]] = Recent()
+        self._manifests: PassMemo[tuple[int, str], Usable] = PassMemo()
+        self._rows: PassMemo[Ref, tuple[str, ...]] = PassMemo()
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Lease(Protocol):
-    """What a store's lease can do; `bridge.history.lease` has it."""
+    """What a store's lease can do; `bridge.store.lease` has it."""
 
     async def acquire(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
         """Take it if it is free, expired or the holder's already."""

@@ -14,7 +14,7 @@ from bridge.errors import FesterError, StoreError
 from bridge.model.hints import SOMETHING, Hint, hinted_projects
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes.pipeline import Pass, Stages, Wish, remade
+from bridge.passes.pipeline import Pass, PassOptions, Stages, restored_pass
 from bridge.passes.runner import Passes
 from bridge.service.hint_queue import Inbox
 from bridge.service.leadership import Leadership
@@ -46,7 +46,7 @@ class Service:
     passes: Passes
     leadership: Leadership
     hints: HintStore
-    wish: Wish
+    wish: PassOptions
     every: float
     show: Callable[[Pass], Awaitable[None]]
     account: Callable[[Pass], None] = lambda done: None
@@ -75,7 +75,7 @@ class Service:
         known = await self.passes.known()
         if known.memory.horizon.passes == self._shown:
             return
-        last = await remade(self.passes.stages, known)
+        last = await restored_pass(self.passes.stages, known)
         if last is not None:
             await self.show(last)
         self._shown = known.memory.horizon.passes
@@ -138,7 +138,7 @@ class Service:
         if not ids:
             return frozenset()
         files = self.passes.stages.translator.files
-        wish = Wish(
+        wish = PassOptions(
             dry_run=self.wish.dry_run,
             accept_removals=self.wish.accept_removals,
             request=ScrapeRequest(files, only=tuple(sorted(ids))),

@@ -15,16 +15,14 @@ from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import Earlier as Rendered
-from bridge.exporters.render import location_of, render_catalog, shelves
-from bridge.history import open_store
-from bridge.history.store import SqlStore
+from bridge.exporters.render import location_of, render_catalog, shards
 from bridge.model.access import Scope
 from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
 from bridge.ox.facts.collecting import Collecting
-from bridge.ox.remediation.noticing import labelled
+from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.pipeline import Guard, Listener, Pass, Stages
 from bridge.ports import Exporter, Gatekeeper, Processor, Scraper
@@ -35,6 +33,8 @@ from bridge.processors.services_csv import ServicesCsv
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
+from bridge.store import open_store
+from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
 from bridge.wiring.ox import (
@@ -122,7 +122,7 @@ def _exporter(text: str) -> Exporter:
 
 def catalog_reader(settings: Settings) -> Reader:
     """What makes the read API's catalog, pass by pass."""
-    placed = partial(shelves, prefix=settings.location_prefix, earlier=Rendered())
+    placed = partial(shards, prefix=settings.location_prefix, earlier=Rendered())
     return Reader(placed, settings.public_url or own_url(settings, settings.port))
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
-from bridge.history import FactHistory, ScoreHistory
-from bridge.history.store import SqlStore
 from bridge.model.entities import Catalog
 from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
@@ -30,6 +28,8 @@ from bridge.ports import FactCollector, Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.settings import Settings
+from bridge.store import FactHistory, ScoreHistory
+from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import extensions
 

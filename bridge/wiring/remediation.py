@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
-from bridge.history.store import SqlStore
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.memory import Memory
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, Place, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
 from bridge.ox.remediation.drafts import Contact, load_drafts
-from bridge.ox.remediation.noticing import Habits
 from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.posting import Digesting, Webhook
 from bridge.ox.remediation.proposals import (
@@ -27,6 +25,7 @@ from bridge.ox.remediation.proposals import (
     manifest_proposal,
     runbook_proposal,
 )
+from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.ox.remediation.streaks import Breaker
@@ -36,6 +35,7 @@ from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import this_process
 from bridge.settings import RemediationSettings, Settings
+from bridge.store.store import SqlStore
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.ox import snyk_of
@@ -125,7 +125,7 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
             waive_label=wanted.waive_label,
             snooze_days=days,
         ),
-        habits=Habits(timedelta(seconds=wanted.snooze), wanted.waive_label),
+        habits=SnoozePolicy(timedelta(seconds=wanted.snooze), wanted.waive_label),
         breaker=Breaker(wanted.breaker),
         label=wanted.label,
         per_run=wanted.per_run,

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bridge.history import SqlStore, open_store
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
+from bridge.store import SqlStore, open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small
 
 TODAY = NOW + timedelta(days=20)

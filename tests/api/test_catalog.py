@@ -11,7 +11,7 @@ import pytest
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.catalog.reader import Reader
-from bridge.exporters.render import render_catalog, shelves
+from bridge.exporters.render import render_catalog, shards
 from bridge.model.entities import Body
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
@@ -27,7 +27,7 @@ RECORD = PassRecord(Report(Outcome.COMPLETE, 1.0), CATALOG)
 
 @pytest.fixture
 def live() -> Live:
-    return Live(reader=Reader(shelves, "https://fester.example.com"))
+    return Live(reader=Reader(shards, "https://fester.example.com"))
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from bridge.access.gate import BackstageCallers, open_gate
 from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.history import FactHistory
 from bridge.ox.facts.collecting import Collecting
 from bridge.passes.pipeline import run_pass
 from bridge.sandbox.app import SandboxGitLab
@@ -25,6 +24,7 @@ from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World
 from bridge.settings import Settings
+from bridge.store import FactHistory
 from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.ox import collectors

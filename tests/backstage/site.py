@@ -18,7 +18,7 @@ from bridge.api.live import Live
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Report
-from bridge.passes.pipeline import Wish, run_pass
+from bridge.passes.pipeline import PassOptions, run_pass
 from bridge.processors.validation import entity_faults
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
@@ -55,7 +55,7 @@ class Site:
 
     def make_pass(self, *, accept_removals: bool = False) -> Report:
         """One pass, published and served; returns its report."""
-        return self._run(self._pass(Wish(accept_removals=accept_removals)))
+        return self._run(self._pass(PassOptions(accept_removals=accept_removals)))
 
     def tell(self, url: str, token: str) -> Problem | None:
         """Tell the Backstage there of what was published since the last time."""
@@ -100,7 +100,7 @@ class Site:
         assert project is not None
         return project.files["qm.yaml"].content.decode()
 
-    async def _pass(self, wish: Wish) -> Report:
+    async def _pass(self, wish: PassOptions) -> Report:
         assert self._parts is not None
         done = await run_pass(self._parts.stages, wish)
         self._artifacts = done.artifacts

@@ -24,7 +24,7 @@ from time import perf_counter, sleep
 from urllib.parse import quote
 
 from bridge.catalog.reader import Reader
-from bridge.exporters.render import shelves
+from bridge.exporters.render import shards
 from bridge.model.entities import Body
 from tests.backstage import server
 from tests.backstage.installation import NoBackstage, installed
@@ -129,7 +129,7 @@ def _serve(count: int, pipe: Pipe) -> None:
     with serving(catalog) as url:
         gc.collect()
         grown, begun = _resident() - before, perf_counter()
-        Reader(shelves).read(catalog)
+        Reader(shards).read(catalog)
         pipe.send((url, perf_counter() - begun, grown))
         pipe.recv()
 

@@ -20,7 +20,7 @@ from time import perf_counter
 import structlog
 
 from bridge.model.runs import Report
-from bridge.passes.pipeline import Wish
+from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
 from bridge.settings import Settings
 from bridge.wiring import wired
@@ -61,7 +61,7 @@ async def crawl(server: GitLab, projects: int, folder: Path) -> None:
             ("the same again", everything),
             ("an idle incremental pass", IDLE),
         ):
-            wish = await passes.next_pass(Wish()) if bound == IDLE else Wish()
+            wish = await passes.next_pass(PassOptions()) if bound == IDLE else PassOptions()
             begun = perf_counter()
             done = await passes.run(wish)
             took = perf_counter() - begun

@@ -21,7 +21,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from bridge.history import FactHistory
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
@@ -30,6 +29,7 @@ from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
 from bridge.passes.pipeline import Pass, run_pass
+from bridge.store import FactHistory
 from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now
 from tests.benchmarks.crawl import settings

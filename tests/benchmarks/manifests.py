@@ -20,7 +20,7 @@ from bridge.exporters.render import render_catalog
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.memory import Memory
 from bridge.model.scrape import Coverage, ManifestFile, Project, ProjectRead, ScrapeEnd
-from bridge.passes.reconcile import Recollection, translated_manifests
+from bridge.passes.reconcile import Reconciliation, translated_manifests
 from bridge.sandbox.organization import generate
 from bridge.wiring import mappings_and_rules, processors
 
@@ -65,7 +65,7 @@ def main() -> None:
 
     def scrape() -> None:
         nonlocal memory, translated
-        recollection = Recollection(memory, mappings, "2026-01-01T00:00:00+00:00")
+        recollection = Reconciliation(memory, mappings, "2026-01-01T00:00:00+00:00")
         for record in reads:
             recollection.take(record)
         recollection.take(ScrapeEnd(Coverage.FULL))

@@ -20,15 +20,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bridge.history import SqlStore, open_store
-from bridge.history.score_rows import day_values, rollup_values
-from bridge.history.tables import rollup_days, score_days
-from bridge.history.upsert import replace_into
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Scoreboard
-from bridge.ox.scores.board import Earlier, evaluate
 from bridge.ox.scores.rubric import LoadedRubric
+from bridge.ox.scores.scoreboard import Earlier, evaluate
+from bridge.store import SqlStore, open_store
+from bridge.store.score_rows import day_values, rollup_values
+from bridge.store.tables import rollup_days, score_days
+from bridge.store.upsert import replace_into
 from bridge.wiring.ox import rubric
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)

@@ -27,11 +27,11 @@ from bridge.catalog.queries import Order, Page, Question, answered, every, quest
 from bridge.catalog.reader import Reader
 from bridge.catalog.rows import Row, rows
 from bridge.errors import BadQuestion
-from bridge.exporters.render import shelves
+from bridge.exporters.render import shards
 from tests.backstage.village import village
 from tests.catalog.test_reader import catalog_of
 
-INDEX = Reader(shelves).read(catalog_of(village()))
+INDEX = Reader(shards).read(catalog_of(village()))
 NAMES = {slot: ref for ref, slot in INDEX.slots.items()}
 ROWS = {ref: rows(loaded(INDEX.raw(ref) or b"")) for ref in INDEX.slots}
 

@@ -12,7 +12,7 @@ from bridge.catalog.index import Index
 from bridge.catalog.jsontext import loaded
 from bridge.catalog.keys import slots_of
 from bridge.catalog.reader import Reader
-from bridge.exporters.render import shelves
+from bridge.exporters.render import shards
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from tests.backstage.village import village
 
@@ -61,7 +61,7 @@ def entity(index: Index, ref: str) -> Any:
 
 
 def test_an_entity_is_read_with_its_place_and_its_relations() -> None:
-    index = Reader(shelves, PUBLIC).read(catalog_of(village()))
+    index = Reader(shards, PUBLIC).read(catalog_of(village()))
     table = entity(index, "component:default/tide-table")
     assert table["metadata"]["namespace"] == "default"
     annotations = table["metadata"]["annotations"]
@@ -78,13 +78,13 @@ def test_an_entity_is_read_with_its_place_and_its_relations() -> None:
 
 
 def test_uid_and_etag_are_the_same_after_a_restart() -> None:
-    first, second = (Reader(shelves, PUBLIC).read(catalog_of(village())) for _ in range(2))
+    first, second = (Reader(shards, PUBLIC).read(catalog_of(village())) for _ in range(2))
     assert contents(first) == contents(second)
 
 
 def test_an_etag_changes_with_the_entity_and_the_uid_does_not() -> None:
     bodies = deepcopy(village())
-    reader = Reader(shelves, PUBLIC)
+    reader = Reader(shards, PUBLIC)
     ref = str(Ref.of(bodies[0]))
     before = entity(reader.read(catalog_of(bodies)), ref)["metadata"]
     changed = deepcopy(bodies)
@@ -96,7 +96,7 @@ def test_an_etag_changes_with_the_entity_and_the_uid_does_not() -> None:
 
 def test_what_did_not_change_is_carried_over() -> None:
     bodies = deepcopy(village())
-    reader = Reader(shelves, PUBLIC)
+    reader = Reader(shards, PUBLIC)
     first = reader.read(catalog_of(bodies))
     orders = first.keys["spec.lifecycle"].ordered(first.uids)
     changed = deepcopy(bodies)
@@ -110,7 +110,7 @@ def test_what_did_not_change_is_carried_over() -> None:
 def test_a_number_that_becomes_a_truth_value_is_a_change() -> None:
     """To Python `1` and `True` are equal, and so are `1` and `1.0`."""
     bodies = deepcopy(village())
-    reader = Reader(shelves, PUBLIC)
+    reader = Reader(shards, PUBLIC)
     bodies[0]["spec"]["flag"] = 1
     reader.read(catalog_of(bodies))
     changed = deepcopy(bodies)
@@ -140,7 +140,7 @@ def test_values_in_two_spellings_are_one_and_are_counted_apart() -> None:
 
 def test_an_index_that_was_given_out_never_changes() -> None:
     bodies = deepcopy(village())
-    reader = Reader(shelves, PUBLIC)
+    reader = Reader(shards, PUBLIC)
     first = reader.read(catalog_of(bodies))
     before = deepcopy(contents(first))
     reader.read(catalog_of(bodies[2:]))
@@ -180,9 +180,9 @@ def edited(bodies: list[Body], changes: list[tuple[int, str, str]]) -> list[Body
 @given(st.lists(edits, min_size=1, max_size=4))
 def test_pass_by_pass_gives_what_a_fresh_start_gives(passes: list[list[Any]]) -> None:
     """Law: an index that was mended is the index that would have been made."""
-    reader = Reader(shelves, PUBLIC)
+    reader = Reader(shards, PUBLIC)
     reader.read(catalog_of(village()))
     for changes in passes:
         bodies = edited(village(), changes)
         mended = reader.read(catalog_of(bodies))
-        assert contents(mended) == contents(Reader(shelves, PUBLIC).read(catalog_of(bodies)))
+        assert contents(mended) == contents(Reader(shards, PUBLIC).read(catalog_of(bodies)))

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 from bridge.errors import StoreError
-from bridge.history.facts import SqlFactStore
+from bridge.store.facts import SqlFactStore
 
 GOOD = """\
 version: 1

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 from bridge.model.facts import Reading
-from bridge.ox.scores.board import evaluate
-from bridge.passes.pipeline import Wish, run_pass
+from bridge.ox.scores.scoreboard import evaluate
+from bridge.passes.pipeline import PassOptions, run_pass
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World
@@ -66,7 +66,7 @@ async def score(url: str) -> None:
     """A pass, its facts and its scores, as `serve` makes them; all facts seen just now."""
     settings = load_settings({"from": url}, environment={"GITLAB_TOKEN": TOKEN})
     async with wired(settings) as parts:
-        done = await run_pass(parts.stages, Wish())
+        done = await run_pass(parts.stages, PassOptions())
         await parts.facts.load()
         await parts.facts.after_pass(done.record.catalog, done.memory, done.observations)
         latest = {

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from bridge.cli.serve import serving
-from bridge.passes.pipeline import Wish
+from bridge.passes.pipeline import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
@@ -47,7 +47,7 @@ async def served(gitlab: str, folder: Path, **remediation: Any) -> AsyncIterator
             "remediation": {"baseline": True, "settle": 0, "digest": True, **remediation},
         }
     )
-    async with wired(settings) as parts, serving(parts, settings, Wish()) as url:
+    async with wired(settings) as parts, serving(parts, settings, PassOptions()) as url:
         yield url
 
 

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from bridge.cli import main
-from bridge.history import open_store
 from bridge.model.entities import Catalog
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.settings import Settings
+from bridge.store import open_store
 from bridge.wiring import scraper
 from bridge.wiring.ox import rubric_path
 from tests.ox.rubrics import NOW, reading, service, shipped

@@ -18,7 +18,7 @@ from bridge.cli.serve import serving, settled
 from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.passes.pipeline import Pass, Wish
+from bridge.passes.pipeline import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
@@ -61,7 +61,7 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
         )
         async with AsyncExitStack() as stack:
             parts = await stack.enter_async_context(wired(settings))
-            url = await stack.enter_async_context(serving(parts, settings, Wish()))
+            url = await stack.enter_async_context(serving(parts, settings, PassOptions()))
             first = await scores(url)
             assert first["totalItems"] > 20
             assert sum(item["sufficient"] for item in first["items"]) > 20
@@ -72,7 +72,7 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
         sandbox.token = "another"  # nothing can be read any more
         async with AsyncExitStack() as stack:
             parts = await stack.enter_async_context(wired(settings))
-            url = await stack.enter_async_context(serving(parts, settings, Wish()))
+            url = await stack.enter_async_context(serving(parts, settings, PassOptions()))
             assert await scores(url) == first
             entity = await text(f"{url}api/catalog/entities/by-name/{ref.replace(':', '/')}")
             served = json.loads(entity)["metadata"]["annotations"]

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bridge.history import FactHistory, open_store
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, FactDefinition, FactSchema, FactType, Reading, Standing
 from bridge.model.memory import Memory
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence
 from bridge.ox.facts.collecting import Collecting
+from bridge.store import FactHistory, open_store
 from tests.ox.subjects import NOW, component
 
 SHAPE = FactSchema(

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from bridge.history import FactHistory, SqlFactStore, open_store
 from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
 from bridge.model.facts import (
     Fact,
@@ -29,6 +28,7 @@ from bridge.model.scrape import Observation, Project
 from bridge.ox.facts.collecting import Collecting, due
 from bridge.ox.facts.manifest import ManifestCollector
 from bridge.ox.facts.subjects import matches, subjects_of
+from bridge.store import FactHistory, SqlFactStore, open_store
 from tests.ox.subjects import NOW, component, fact, told
 
 SCHEMA = FactSchema(

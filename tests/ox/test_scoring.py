@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import CheckState, Score, Waiver
-from bridge.ox.scores.board import Earlier, evaluate
 from bridge.ox.scores.rubric import LoadedRubric
+from bridge.ox.scores.scoreboard import Earlier, evaluate
 from tests.ox.rubrics import HOUR, NOW, SMALL, reading, service, shipped, small
 
 ALL_GOOD = {"readme": True, "protected": True, "approvals": 2}

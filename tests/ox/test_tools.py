@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bridge.history import SqlStore, open_store
 from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
 from bridge.model.remediation import CaseStatus, Outcome, Place
@@ -19,6 +18,7 @@ from bridge.ox.facts.snyk import Snyk, SnykCollector
 from bridge.ox.remediation.registering import Registration
 from bridge.ports import FactCollector
 from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
+from bridge.store import SqlStore, open_store
 from tests.ox.subjects import NOW, component, fact, subject, told
 
 pytestmark = pytest.mark.real

@@ -13,8 +13,8 @@ from random import Random
 
 import pytest
 
-from bridge.history import open_store
 from bridge.sandbox.faults import ONLY_ON, Fault, FaultPlan, FaultRule, Target
+from bridge.store import open_store
 from tests.passes.town import Town, Weather, town
 
 PLACES: dict[str, tuple[Target, ...]] = {

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from bridge.history import open_store
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule, Target
+from bridge.store import open_store
 from tests.passes.town import GOOD, Town, Weather, nothing, town
 
 NUMBERS = st.integers(1, 20).map(lambda n: n * 7)

@@ -21,7 +21,7 @@ from bridge.exporters.render import Earlier, render_catalog
 from bridge.model.entities import Catalog
 from bridge.model.runs import Artifact, Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes.pipeline import Guard, Pass, Stages, Wish
+from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.ports import Store
 from bridge.processors.backstage import BackstageProcessor
@@ -186,7 +186,7 @@ class Town:
 
     async def make(
         self,
-        wish: Wish,
+        wish: PassOptions,
         weather: Weather = GOOD,
         meanwhile: Meanwhile = nothing,
         beside: Collection[int] = (),
@@ -203,7 +203,7 @@ class Town:
             nonlocal standing, giving
             if beside and not hinted:
                 request = ScrapeRequest(MAPPINGS.files, only=tuple(sorted(beside)))
-                hinted.append(asyncio.create_task(self.passes.run(Wish(request=request))))
+                hinted.append(asyncio.create_task(self.passes.run(PassOptions(request=request))))
             meanwhile(len(self.sandbox.requests))
             standing &= self.must_stand()
             giving |= set(self.gives())
@@ -239,7 +239,7 @@ class Town:
         beside: Collection[int] = (),
     ) -> Pass:
         """A full pass."""
-        return await self.make(Wish(), weather, meanwhile, beside)
+        return await self.make(PassOptions(), weather, meanwhile, beside)
 
     async def due(
         self,
@@ -248,12 +248,14 @@ class Town:
         beside: Collection[int] = (),
     ) -> Pass:
         """The pass that is due: of what changed, or full."""
-        return await self.make(await self.passes.next_pass(Wish()), weather, meanwhile, beside)
+        return await self.make(
+            await self.passes.next_pass(PassOptions()), weather, meanwhile, beside
+        )
 
     async def hinted(self, ids: Collection[int], weather: Weather = GOOD) -> Pass:
         """The pass that hooks about these projects ask for."""
         request = ScrapeRequest(MAPPINGS.files, only=tuple(sorted(ids)))
-        return await self.make(Wish(request=request), weather)
+        return await self.make(PassOptions(request=request), weather)
 
     async def converge(self) -> None:
         """After a good full pass the published files are exactly what GitLab holds."""

@@ -317,7 +317,7 @@ def test_the_order_of_arrival_does_not_matter(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(AGES, min_size=1, max_size=4), st.lists(st.integers(1, 9), max_size=4))
 def test_a_later_claim_never_takes_a_name(ages: list[str], later: list[int]) -> None:
-    """A law: whoever holds a name keeps it, however many claim it afterwards."""
+    """A law: whoever holds a name keeps it, however many claim it after_pass."""
     held = [manifest(100 + n, component("cart"), held_since=age) for n, age in enumerate(ages)]
     new = [
         manifest(n, component("cart"), file=f"{at}.yaml", held_since="2026-06-01T00:00:00Z")

@@ -116,9 +116,9 @@ def test_what_ox_wants_rides_on_the_same_page() -> None:
     files = load_mappings(None).files
     limit, less = queries.COMPLEXITY_LIMIT, queries.ANONYMOUS_COMPLEXITY_LIMIT
     assert queries.largest_page(files, limit=limit, forks=True, riding=True) == 100
-    assert queries.may_ride(files, limit=less, page=50)
-    assert not queries.may_ride(files, limit=less, page=100)
-    assert not queries.may_ride((*files, *(f"{n}.yaml" for n in range(9))), limit=limit, page=50)
+    assert queries.facts_fit(files, limit=less, page=50)
+    assert not queries.facts_fit(files, limit=less, page=100)
+    assert not queries.facts_fit((*files, *(f"{n}.yaml" for n in range(9))), limit=limit, page=50)
 
 
 def test_many_files_shrink_the_page_and_too_many_are_refused() -> None:

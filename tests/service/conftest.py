@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.history.conftest import server, url
+from tests.store.conftest import server, url
 
 __all__ = ["server", "url"]

@@ -19,7 +19,7 @@ from bridge.api.live import Live
 from bridge.api.webhooks import PATH
 from bridge.cli.serve import a_service, webhooks
 from bridge.model.runs import Report
-from bridge.passes.pipeline import Pass, Wish
+from bridge.passes.pipeline import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.latency import Latency
@@ -108,7 +108,7 @@ async def a_replica(chosen: Settings, **instead: Any) -> AsyncIterator[Replica]:
     async with wired(chosen) as made:
         parts = replace(made, **instead)
         live = Live()
-        service = a_service(parts, chosen, Wish(), live)
+        service = a_service(parts, chosen, PassOptions(), live)
         runner = web.AppRunner(make_app(live, webhooks=webhooks(chosen, service)))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

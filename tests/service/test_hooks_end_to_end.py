@@ -13,6 +13,8 @@ from bridge.passes.pipeline import Pass
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.latency import Latency
+from tests.exporters.test_backstage_refresh import Backstage, location
+from tests.exporters.test_backstage_refresh import running as told_by
 from tests.service.site import (
     Replica,
     a_gitlab,
@@ -24,8 +26,6 @@ from tests.service.site import (
     settings,
     until,
 )
-from tests.test_refreshing import Backstage, location
-from tests.test_refreshing import running as told_by
 
 
 def crawled(gitlab: SandboxGitLab) -> list[tuple[int, ...]]:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bridge.api.webhooks import PATH
-from bridge.history import open_store
-from bridge.history.store import SqlStore
 from bridge.sandbox.hooks import Hooks
+from bridge.store import open_store
+from bridge.store.store import SqlStore
 from tests.service.process import serve
 from tests.service.site import (
     LONG,

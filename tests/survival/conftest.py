@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.history.conftest import drivers_threads_end, server, url
+from tests.store.conftest import drivers_threads_end, server, url
 from tests.survival.mortal import Mortal, mortal
 
 __all__ = ["drivers_threads_end", "server", "url", "worker"]

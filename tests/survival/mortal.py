@@ -26,9 +26,9 @@ from bridge.cli import main as fester
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
-from bridge.history import open_store
+from bridge.store import open_store
 from tests.exporters.catalogs import catalog
-from tests.history.test_survival import known, outcome_of
+from tests.store.test_survival import known, outcome_of
 
 ROOT = Path(__file__).parents[2]
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir"}

@@ -16,11 +16,11 @@ import pytest
 from bridge.errors import PublishError
 from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
-from bridge.history import open_store
 from bridge.model.memory import Memory
+from bridge.store import open_store
 from tests.exporters.catalogs import catalog
 from tests.exporters.gcs_server import Bucket, Fault, serving
-from tests.history.test_survival import known, outcome_of
+from tests.store.test_survival import known, outcome_of
 from tests.survival.mortal import SOME, Mortal
 
 # Sizes of catalogs that follow each other: shards split, change, merge, and go a publish later.

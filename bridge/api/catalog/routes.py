@@ -126,7 +126,11 @@ async def entities(request: web.Request, index: Index) -> web.StreamResponse:
     asked = Parameters(request, "filter", "fields", "order", "limit", "offset", "after")
     query, fields = checked(filter_from(asked.texts("filter"))), asked.fields()
     question = Question(query, directed(asked.texts("order")))
-    limit, offset, later = asked.count("limit"), asked.count("offset"), asked.text("after")
+    limit, offset, later = (
+        asked.count("limit"),
+        asked.count("offset"),
+        asked.text("after"),
+    )
     if limit == 0:
         raise BadQuestion("Invalid limit, must be greater than zero")
     if limit is None and offset is None and later is None:
@@ -151,8 +155,15 @@ async def by_query(request: web.Request, index: Index) -> web.StreamResponse:
         *("fields", "limit", "offset", "orderField", "cursor", "filter", "totalItems"),
         *("fullTextFilterTerm", "fullTextFilterFields"),
     )
-    cursor, fields, limit = asked.text("cursor"), asked.fields(), asked.count("limit")
-    offset, count = asked.count("offset"), asked.choice("totalItems", "include", "exclude")
+    cursor, fields, limit = (
+        asked.text("cursor"),
+        asked.fields(),
+        asked.count("limit"),
+    )
+    offset, count = (
+        asked.count("offset"),
+        asked.choice("totalItems", "include", "exclude"),
+    )
     if cursor is not None:
         page = answered(index, question_from(cursor), limit=limit)
         return await _paged(request, index, page, fields)

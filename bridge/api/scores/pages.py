@@ -12,7 +12,7 @@ from aiohttp import web
 from bridge.api.access import Handler
 from bridge.api.keys import CLOCK, REMEDIED, SCORES
 from bridge.api.pages import render
-from bridge.api.scores import asked
+from bridge.api.scores import score_query
 from bridge.api.scores.plots import Point, plot
 from bridge.api.scores.trees import changed
 from bridge.errors import StoreError
@@ -62,7 +62,7 @@ def _shown(page: Shown) -> Handler:
             return render(request, "scores_missing.html", sought="", status=503)
         try:
             return await page(request, scores, board)
-        except asked.Unasked as refusal:
+        except score_query.BadQuestion as refusal:
             return render(request, "scores_missing.html", sought=str(refusal), status=404)
         except StoreError as error:
             return render(request, "scores_missing.html", sought=str(error), status=503)
@@ -71,10 +71,10 @@ def _shown(page: Shown) -> Handler:
 
 
 async def _entity(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
-    ref = asked.entity(request.match_info["ref"])
+    ref = score_query.entity(request.match_info["ref"])
     score, rubric = board.scores.get(ref), scores.rubric
     if score is None:
-        raise asked.Unasked(f"{ref} has no score")
+        raise score_query.BadQuestion(f"{ref} has no score")
     start, end, days = _span(request)
     trend = await scores.trend(ref, start, end)
     points = [Point(each.day, each.value if each.sufficient else None) for each in trend]
@@ -119,12 +119,12 @@ async def _organization(
 ) -> web.StreamResponse:
     rollup = board.rollup("organization", ORGANIZATION)
     if rollup is None:
-        raise asked.Unasked("there are no services yet")
+        raise score_query.BadQuestion("there are no services yet")
     return await _rollup_page(request, scores, board, rollup)
 
 
 async def _list(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
-    kind = asked.rollup_kind(request.match_info["kind"])
+    kind = score_query.rollup_kind(request.match_info["kind"])
     if kind == "organization":
         raise web.HTTPFound("/scores")
     found = [each for each in board.rollups if each.kind == kind]
@@ -141,10 +141,10 @@ async def _list(request: web.Request, scores: Scores, board: Scoreboard) -> web.
 
 
 async def _group(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
-    kind, name = asked.rollup_kind(request.match_info["kind"]), request.match_info["name"]
+    kind, name = score_query.rollup_kind(request.match_info["kind"]), request.match_info["name"]
     rollup = board.rollup(kind, name)
     if rollup is None:
-        raise asked.Unasked(f"there is no {kind} {name[:80]} with a service")
+        raise score_query.BadQuestion(f"there is no {kind} {name[:80]} with a service")
     return await _rollup_page(request, scores, board, rollup)
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from bridge.api.access import Handler
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, SCORES
-from bridge.api.scores import asked
+from bridge.api.scores import score_query
 from bridge.api.scores.trees import (
     board_json,
     change_json,
@@ -57,7 +57,7 @@ def _asked(handler: WithBoard) -> Handler:
             return error_response(request, 503, "ServiceUnavailableError", message)
         try:
             return await handler(request, scores, board)
-        except asked.Unasked as refusal:
+        except score_query.BadQuestion as refusal:
             return error_response(request, 400, "InputError", str(refusal))
         except StoreError as error:
             return error_response(request, 503, "ServiceUnavailableError", str(error))
@@ -66,14 +66,14 @@ def _asked(handler: WithBoard) -> Handler:
 
 
 async def _scores(request: web.Request, _: Scores, board: Scoreboard) -> web.StreamResponse:
-    page = asked.page(request.query)
-    found = asked.selected(board, request.query)
+    page = score_query.page(request.query)
+    found = score_query.selected(board, request.query)
     items = [summary_json(each) for each in found[page.offset : page.offset + page.limit]]
     return web.json_response({**board_json(board), "items": items, "totalItems": len(found)})
 
 
 async def _score(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
-    ref = asked.entity(request.match_info["ref"])
+    ref = score_query.entity(request.match_info["ref"])
     score = board.scores.get(ref)
     if score is None:
         return _no_score(request, ref)
@@ -86,14 +86,20 @@ def _no_score(request: web.Request, ref: Ref) -> web.Response:
 
 
 async def _rollups(request: web.Request, _: Scores, board: Scoreboard) -> web.StreamResponse:
-    kind, page = asked.rollup_kind(request.match_info["kind"]), asked.page(request.query)
+    kind, page = (
+        score_query.rollup_kind(request.match_info["kind"]),
+        score_query.page(request.query),
+    )
     found = [each for each in board.rollups if each.kind == kind]
     items = [rollup_json(each) for each in found[page.offset : page.offset + page.limit]]
     return web.json_response({**board_json(board), "items": items, "totalItems": len(found)})
 
 
 async def _rollup(request: web.Request, _: Scores, board: Scoreboard) -> web.StreamResponse:
-    kind, page = asked.rollup_kind(request.match_info["kind"]), asked.page(request.query)
+    kind, page = (
+        score_query.rollup_kind(request.match_info["kind"]),
+        score_query.page(request.query),
+    )
     rollup = board.rollup(kind, request.match_info["name"])
     if rollup is None:
         return _no_rollup(request, kind)
@@ -110,8 +116,8 @@ def _no_rollup(request: web.Request, kind: str) -> web.Response:
 
 
 async def _trend(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
-    ref = asked.entity(request.match_info["ref"])
-    start, end = asked.span(request.query, _today(request))
+    ref = score_query.entity(request.match_info["ref"])
+    start, end = score_query.span(request.query, _today(request))
     days = await scores.trend(ref, start, end)
     if not days and ref not in board.scores:
         return _no_score(request, ref)
@@ -122,8 +128,8 @@ async def _trend(request: web.Request, scores: Scores, board: Scoreboard) -> web
 async def _rollup_trend(
     request: web.Request, scores: Scores, board: Scoreboard
 ) -> web.StreamResponse:
-    kind, name = asked.rollup_kind(request.match_info["kind"]), request.match_info["name"]
-    start, end = asked.span(request.query, _today(request))
+    kind, name = score_query.rollup_kind(request.match_info["kind"]), request.match_info["name"]
+    start, end = score_query.span(request.query, _today(request))
     days = await scores.rollup_trend(kind, name, start, end)
     if not days and board.rollup(kind, name) is None:
         return _no_rollup(request, kind)
@@ -132,8 +138,8 @@ async def _rollup_trend(
 
 
 async def _changes(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
-    ref = asked.entity(request.match_info["ref"])
-    start, end = asked.span(request.query, _today(request))
+    ref = score_query.entity(request.match_info["ref"])
+    start, end = score_query.span(request.query, _today(request))
     (change,) = await scores.changes([ref], start, end)
     if change.before is None and change.after is None and ref not in board.scores:
         return _no_score(request, ref)
@@ -145,9 +151,9 @@ async def _rollup_changes(
     request: web.Request, scores: Scores, board: Scoreboard
 ) -> web.StreamResponse:
     """What changed for the services that belong to it now."""
-    kind, name = asked.rollup_kind(request.match_info["kind"]), request.match_info["name"]
-    start, end = asked.span(request.query, _today(request))
-    page = asked.page(request.query)
+    kind, name = score_query.rollup_kind(request.match_info["kind"]), request.match_info["name"]
+    start, end = score_query.span(request.query, _today(request))
+    page = score_query.page(request.query)
     rollup = board.rollup(kind, name)
     if rollup is None:
         return _no_rollup(request, kind)

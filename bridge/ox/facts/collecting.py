@@ -20,7 +20,7 @@ from bridge.model.entities import Catalog, Json, Ref
 from bridge.model.facts import FactBoard, FactSchema, Reading, Standing, Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
-from bridge.ox.facts.conforming import conforming
+from bridge.ox.facts.conform import conform
 from bridge.ox.facts.pushing import pushed
 from bridge.ox.facts.readings import unknown_reading
 from bridge.ox.facts.subjects import matches, subjects_of
@@ -250,7 +250,7 @@ class Collecting:
                         raise _Flood(f"it gives readings without end ({taken:,} so far)")
                     if taken % _TURN == 0:
                         await asyncio.sleep(0)  # one that never waits must not stop all else
-                    sound = conforming(collector.schema, reading, self._clock())
+                    sound = conform(collector.schema, reading, self._clock())
                     if sound is None or sound.entity not in waiting:
                         continue
                     waiting.discard(sound.entity)

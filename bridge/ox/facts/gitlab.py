@@ -9,7 +9,7 @@ from typing import Final
 from bridge.model.entities import Json
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Observation, Project
-from bridge.ox.facts.readings import Notes, unknown_reading
+from bridge.ox.facts.readings import ReadingBuilder, unknown_reading
 from bridge.ox.facts.schemas import GITLAB
 
 # What GitLab means when it answers null.
@@ -50,7 +50,7 @@ def read(subject: Subject, project: Project, told: Observation) -> Reading:
     if told.unreadable:
         reason = f"the project could not be read: {told.unreadable}"
         return unknown_reading(GITLAB, subject.ref, told.seen_at, where, reason)
-    notes = Notes(GITLAB, subject.ref, told.seen_at, where)
+    notes = ReadingBuilder(GITLAB, subject.ref, told.seen_at, where)
     for name, reason in told.unknown.items():
         notes.unknown(reason, name)
     for name, value in told.values.items():
@@ -64,7 +64,7 @@ def read(subject: Subject, project: Project, told: Observation) -> Reading:
     return notes.reading()
 
 
-def _project(notes: Notes, project: Project, now: datetime) -> None:
+def _project(notes: ReadingBuilder, project: Project, now: datetime) -> None:
     notes.known("archived", project.archived)
     notes.known("topics", sorted(set(project.topics)))
     for name, value in (
@@ -83,7 +83,7 @@ def _project(notes: Notes, project: Project, now: datetime) -> None:
         notes.known("days_without_activity", _days(active, now))
 
 
-def _pipeline(notes: Notes, told: Observation) -> None:
+def _pipeline(notes: ReadingBuilder, told: Observation) -> None:
     name = "default_branch_green"
     if "pipeline_status" in told.unknown or "pipeline_status" not in told.values:
         notes.unknown(told.unknown.get("pipeline_status", "GitLab does not tell it"), name)
@@ -97,7 +97,7 @@ def _pipeline(notes: Notes, told: Observation) -> None:
         notes.unknown(f"the latest pipeline is neither passed nor failed: {status}", name)
 
 
-def _release(notes: Notes, project: Project, told: Observation) -> None:
+def _release(notes: ReadingBuilder, project: Project, told: Observation) -> None:
     name = "days_without_release"
     if "last_release_at" in told.unknown or "last_release_at" not in told.values:
         notes.unknown(told.unknown.get("last_release_at", "GitLab does not tell it"), name)

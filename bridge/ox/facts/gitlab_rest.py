@@ -15,7 +15,7 @@ from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
 from bridge.ox.facts import links
 from bridge.ox.facts.gitlab_answers import Busy, Unread
-from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST
 
 if TYPE_CHECKING:
@@ -151,13 +151,13 @@ def read(client: Client, subject: Subject, now: datetime) -> Reading:
     return notes.reading()
 
 
-def _notes(subject: Subject, now: datetime) -> Notes:
+def _notes(subject: Subject, now: datetime) -> ReadingBuilder:
     project = subject.project
     where = (project.web_url or project.path) if project is not None else ""
-    return Notes(GITLAB_REST, subject.ref, now, where)
+    return ReadingBuilder(GITLAB_REST, subject.ref, now, where)
 
 
-def _branch(notes: Notes, client: Client, project: Project) -> None:
+def _branch(notes: ReadingBuilder, client: Client, project: Project) -> None:
     try:
         rows = client.rows(f"/projects/{project.id}/protected_branches")
     except Unread as unread:
@@ -177,7 +177,7 @@ def _branch(notes: Notes, client: Client, project: Project) -> None:
     _approvals(notes, client, project, protected=bool(covering))
 
 
-def _approvals(notes: Notes, client: Client, project: Project, *, protected: bool) -> None:
+def _approvals(notes: ReadingBuilder, client: Client, project: Project, *, protected: bool) -> None:
     name = "approvals_required"
     try:
         rows = client.rows(f"/projects/{project.id}/approval_rules")
@@ -211,7 +211,7 @@ def covers(pattern: str, branch: str) -> bool:
     return fnmatchcase(branch, re.sub(r"([?\[])", r"[\1]", pattern))
 
 
-def _runbook(notes: Notes, client: Client, subject: Subject, project: Project) -> None:
+def _runbook(notes: ReadingBuilder, client: Client, subject: Subject, project: Project) -> None:
     """A file of the project is looked at; another site's page is taken as it is linked."""
     name = "runbook_present"
     urls = [url for kind, url in links.links_of(subject.body) if kind == links.RUNBOOK]

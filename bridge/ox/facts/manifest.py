@@ -11,7 +11,7 @@ from typing import Any, Final
 from bridge.model.entities import DEFAULT_NAMESPACE, Json, Ref
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.ox.facts import links
-from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import MANIFEST
 
 TIER_LABEL: Final = "fester.dev/tier"
@@ -54,7 +54,7 @@ def read(subject: Subject, now: datetime) -> Reading:
     """The facts of one entity."""
     project = subject.project.path if subject.project else ""
     where = f"{subject.manifest_file} of {project}" if project else "the catalog"
-    notes = Notes(MANIFEST, subject.ref, now, where)
+    notes = ReadingBuilder(MANIFEST, subject.ref, now, where)
     metadata = _mapping(subject.body.get("metadata"))
     spec = _mapping(subject.body.get("spec"))
     _ownership(notes, subject, metadata, spec)
@@ -77,7 +77,7 @@ def read(subject: Subject, now: datetime) -> Reading:
 
 
 def _ownership(
-    notes: Notes, subject: Subject, metadata: Mapping[str, Any], spec: Mapping[str, Any]
+    notes: ReadingBuilder, subject: Subject, metadata: Mapping[str, Any], spec: Mapping[str, Any]
 ) -> None:
     owners = _refs([spec.get("owner")], "group", subject.ref.namespace)
     systems = _refs([spec.get("system")], "system", subject.ref.namespace)
@@ -106,7 +106,7 @@ def _ownership(
         notes.not_applicable("no lifecycle is given", "lifecycle")
 
 
-def _links(notes: Notes, subject: Subject, metadata: Mapping[str, Any]) -> None:
+def _links(notes: ReadingBuilder, subject: Subject, metadata: Mapping[str, Any]) -> None:
     counts = Counter(kind for kind, _ in links.links_of(subject.body))
     annotations = _mapping(metadata.get("annotations"))
     counts[links.ON_CALL] += any(annotations.get(key) for key in _ON_CALL)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
-from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
 
 BASE: Final = "https://api.pagerduty.com"
@@ -100,8 +100,8 @@ class PagerDutyCollector:
         """Close the connections; safe to call twice."""
         await self._pagerduty.api.close()
 
-    def _notes(self, subject: Subject) -> Notes:
-        return Notes(PAGERDUTY, subject.ref, self._clock(), str(self._pagerduty.api.base))
+    def _notes(self, subject: Subject) -> ReadingBuilder:
+        return ReadingBuilder(PAGERDUTY, subject.ref, self._clock(), str(self._pagerduty.api.base))
 
     def _read(
         self,

@@ -19,8 +19,8 @@ from bridge.errors import FactsRefused
 from bridge.model.entities import Json, Ref
 from bridge.model.fact_values import fault
 from bridge.model.facts import FactSchema, Reading
-from bridge.ox.facts.conforming import REASON_LIMIT, entity_of, sensible
-from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.conform import REASON_LIMIT, entity_of, sensible
+from bridge.ox.facts.readings import ReadingBuilder
 
 READINGS_LIMIT: Final = 1_000
 SOURCE_LIMIT: Final = 500  # characters
@@ -87,12 +87,12 @@ class _Push:
         if not isinstance(source, str) or len(source) > SOURCE_LIMIT:
             self.problems.append(f"{place}.source: expected a text of up to {SOURCE_LIMIT}")
             return None
-        notes = Notes(self.schema, entity, moment, source)
+        notes = ReadingBuilder(self.schema, entity, moment, source)
         notes.unknown(_NOT_PUSHED, *(definition.name for definition in self.schema.facts))
         self._facts(notes, tree, place)
         return notes.reading()
 
-    def _facts(self, notes: Notes, tree: Mapping[str, Json], place: str) -> None:
+    def _facts(self, notes: ReadingBuilder, tree: Mapping[str, Json], place: str) -> None:
         kinds = {definition.name: definition.type for definition in self.schema.facts}
         known, unknown = tree.get("facts", {}), tree.get("unknown", {})
         if not isinstance(known, Mapping) or not isinstance(unknown, Mapping):

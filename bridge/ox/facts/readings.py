@@ -13,7 +13,7 @@ NOTHING_SAID = "the collector did not say"
 
 
 @dataclass(slots=True)
-class Notes:
+class ReadingBuilder:
     """What a collector finds out about one entity; `reading` turns it into a `Reading`."""
 
     schema: FactSchema
@@ -56,6 +56,6 @@ def unknown_reading(
     schema: FactSchema, entity: Ref, seen_at: datetime, source: str, reason: str
 ) -> Reading:
     """A reading that failed as a whole."""
-    notes = Notes(schema, entity, seen_at, source)
+    notes = ReadingBuilder(schema, entity, seen_at, source)
     notes.unknown(reason, *(definition.name for definition in schema.facts))
     return notes.reading()

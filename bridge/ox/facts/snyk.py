@@ -19,7 +19,7 @@ from yarl import URL
 
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
-from bridge.ox.facts.readings import Notes
+from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
 
 BASE: Final = "https://api.snyk.io"
@@ -164,8 +164,8 @@ class SnykCollector:
         """Close the connections; safe to call twice."""
         await self._snyk.api.close()
 
-    def _notes(self, subject: Subject) -> Notes:
-        return Notes(SNYK, subject.ref, self._clock(), str(self._snyk.api.base))
+    def _notes(self, subject: Subject) -> ReadingBuilder:
+        return ReadingBuilder(SNYK, subject.ref, self._clock(), str(self._snyk.api.base))
 
     async def _read(self, subject: Subject, known: Mapping[str, Sequence[str]]) -> Reading:
         notes = self._notes(subject)

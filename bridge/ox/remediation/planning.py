@@ -25,7 +25,7 @@ from bridge.model.remediation import (
     Streak,
 )
 from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard
-from bridge.ox.remediation.noticing import Habits, Shelf, adopted
+from bridge.ox.remediation.reconcile_issues import IssueIndex, SnoozePolicy, adopted
 from bridge.ox.remediation.streaks import asks
 
 Member = tuple[Check, CheckResult | None]
@@ -64,11 +64,11 @@ class Situation:
     places: Mapping[Ref, Place]
     streaks: Mapping[Ref, Mapping[str, Streak]]
     cases: Mapping[IssueKey, Case]
-    shelf: Shelf
+    issue_index: IssueIndex
     render: Render
     policy: Callable[[Place], Policy]
     now: datetime
-    habits: Habits = field(default_factory=Habits)
+    habits: SnoozePolicy = field(default_factory=SnoozePolicy)
     per_run: int = 20
     doubt: str = ""
     paused: Collection[str] = ()
@@ -126,7 +126,7 @@ class _Planner:
     def leftovers(self) -> None:
         """Issues whose service, project or check is no longer what it was: nobody else will."""
         for key, case in list(self.cases.items()):
-            if key.project_id in self.s.shelf.listing.unseen and self._forgotten(key):
+            if key.project_id in self.s.issue_index.listing.unseen and self._forgotten(key):
                 del self.cases[key]  # nobody will ever ask for it again, nor could anything be done
                 continue
             if case.status is not CaseStatus.OPENED or case.kept:
@@ -182,7 +182,7 @@ class _Planner:
 
     def hindrance(self, key: IssueKey) -> str:
         """Why nothing may be written there now."""
-        return self.s.doubt or self.s.shelf.listing.doubtful.get(key.project_id, "")
+        return self.s.doubt or self.s.issue_index.listing.doubtful.get(key.project_id, "")
 
     def _issue(
         self,
@@ -196,7 +196,7 @@ class _Planner:
         failing = self._ordered(c for c in checks if self._fails(results[c], streaks.get(c)))
         case = self.cases.get(key)
         if case is None:
-            seen = self.s.shelf.marked(key)
+            seen = self.s.issue_index.marked(key)
             if seen is not None:
                 case = adopted(key, seen, self.s.habits, self.s.now)
                 if case.status is CaseStatus.SNOOZED:

@@ -34,9 +34,9 @@ from bridge.model.remediation import (
 from bridge.model.scores import Check, Scoreboard
 from bridge.ox.remediation.drafts import Contact, Drafts
 from bridge.ox.remediation.marker import digest_of, replaced
-from bridge.ox.remediation.noticing import Habits, Shelf, notice, suspicion
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
 from bridge.ox.remediation.proposals import followed, proposed
+from bridge.ox.remediation.reconcile_issues import IssueIndex, SnoozePolicy, notice, suspicion
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.streaks import Breaker, Observed, asks, observe
 from bridge.ports import IssueTracker, MergeRequests, RemediationStore
@@ -46,10 +46,10 @@ log = structlog.get_logger()
 Seen = SeenIssue | SeenMergeRequest
 _MAKING = (ActionKind.OPEN, ActionKind.REOPEN, ActionKind.MERGE_REQUEST)
 REFUSED = timedelta(days=7)  # until a project that refused is asked again
-TURN = 600.0  # seconds that a lease lasts without being renewed
+LEASE_SECONDS = 600.0  # seconds that a lease lasts without being renewed
 
 
-class Turns(Protocol):
+class LeaseStore(Protocol):
     """Leases: of several replicas one has its turn."""
 
     async def acquire(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
@@ -68,7 +68,7 @@ class Rules:
 
     policy: Callable[[Place], Policy]
     drafts: Drafts
-    habits: Habits = field(default_factory=Habits)
+    habits: SnoozePolicy = field(default_factory=SnoozePolicy)
     breaker: Breaker = field(default_factory=Breaker)
     label: str = "ox"
     per_run: int = 20
@@ -96,7 +96,7 @@ class Remediator:
 
     source: str
     store: RemediationStore
-    turns: Turns
+    turns: LeaseStore
     tracker: IssueTracker
     rules: Rules
     holder: str
@@ -108,7 +108,7 @@ class Remediator:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
         # A source may be longer than a lease's name.
         lease = f"remediation:{digest_of(self.source)}"
-        if not await self.turns.acquire(lease, self.holder, TURN, self.clock()):
+        if not await self.turns.acquire(lease, self.holder, LEASE_SECONDS, self.clock()):
             return None
         try:
             run = await self._run(task, lease)
@@ -143,15 +143,15 @@ class Remediator:
         issues = {key: case for key, case in before.cases.items() if key.is_issue}
         known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
         listing = await self.tracker.listing(known)
-        shelf, doubt = Shelf(listing), suspicion(issues.values(), listing)
-        cases, noticed = (issues, []) if doubt else notice(issues, shelf, rules.habits, now)
+        issue_index, doubt = IssueIndex(listing), suspicion(issues.values(), listing)
+        cases, noticed = (issues, []) if doubt else notice(issues, issue_index, rules.habits, now)
         situation = Situation(
             board=task.board,
             checks=task.checks,
             places=task.places,
             streaks=observed.streaks,
             cases=cases,
-            shelf=shelf,
+            issue_index=issue_index,
             render=rules.drafts.render,
             policy=rules.policy,
             now=now,
@@ -168,7 +168,7 @@ class Remediator:
         proposing = await self._proposing(_called_for(task, observed), others, taken)
         cases = {**planned.cases, **proposing.cases}
         await self.store.save(self.source, before, RemediationState(observed.streaks, cases))
-        hands = _Hands(self, shelf, lease, cases, task)
+        hands = _Executor(self, issue_index, lease, cases, task)
         records = [ActionRecord(_placed(action, task.places), Outcome.NOTED) for action in noticed]
         for action in (*planned.actions, *proposing.actions):
             records.append(await hands.carry_out(action))
@@ -261,19 +261,19 @@ def _placed(action: Action, places: Mapping[Ref, Place]) -> Action:
     return replace(action, project=place.project) if place is not None else action
 
 
-class _Hands:
+class _Executor:
     """Carries actions out: the intent is remembered before each write, the outcome after it."""
 
     def __init__(
         self,
         remediator: Remediator,
-        shelf: Shelf,
+        issue_index: IssueIndex,
         lease: str,
         cases: Mapping[IssueKey, Case],
         task: Task,
     ) -> None:
         self.r = remediator
-        self.shelf = shelf
+        self.issue_index = issue_index
         self.lease = lease
         self.cases = cases
         self.places = task.places
@@ -287,7 +287,7 @@ class _Hands:
         if not action.applies:
             return ActionRecord(action, Outcome.PLANNED, url=action.case.url)
         if not self.stopped and not await self.r.turns.renew(
-            self.lease, self.r.holder, TURN, self.r.clock()
+            self.lease, self.r.holder, LEASE_SECONDS, self.r.clock()
         ):
             self.stopped = "another replica took over"
         if self.stopped:
@@ -340,7 +340,7 @@ class _Hands:
             change = IssueChange(project_id, wanted.iid, state="close")
             return await self.r.tracker.change(change), ""
         assert draft is not None
-        seen = self.shelf.find(wanted)
+        seen = self.issue_index.find(wanted)
         text = replaced(seen.description, draft.text) if seen is not None else None
         state = "reopen" if action.kind is ActionKind.REOPEN else ""
         if text is None and not state:

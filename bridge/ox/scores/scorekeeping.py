@@ -26,9 +26,9 @@ from bridge.model.scores import (
     ScoreDay,
     Waiver,
 )
-from bridge.ox.scores.board import Earlier, evaluate
 from bridge.ox.scores.changes import score_change
 from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.scoreboard import Earlier, evaluate
 from bridge.ports import ScoreStore
 
 log = structlog.get_logger()

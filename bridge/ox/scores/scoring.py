@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.language.filters import EvaluationError
-from bridge.language.unseen import Facts, Unseen
+from bridge.language.unknown_values import Facts, UnknownValue
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric, Score, Waiver
@@ -26,7 +26,7 @@ _STANDINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class CheckContext:
     """What is known of one entity at one moment, and the tier that it is measured as.
 
     `env` is what expressions read: a map of facts by retriever, without those that were not
@@ -46,7 +46,7 @@ def sight(
     readings: Mapping[str, Reading],
     cadences: Mapping[str, float],
     now: datetime,
-) -> Sight:
+) -> CheckContext:
     """What the latest readings (by retriever) show at `now`; `cadences` are of all retrievers."""
     env: dict[str, Json] = {}
     evidence: dict[str, Evidence] = {}
@@ -64,7 +64,7 @@ def sight(
             else:
                 unseen[name] = state
         env[retriever] = Facts(retriever, known)
-    return Sight(entity, tier, env, evidence, unseen)
+    return CheckContext(entity, tier, env, evidence, unseen)
 
 
 def fresh_until(
@@ -97,7 +97,9 @@ def _evidence(name: str, fact: Fact, state: CheckState | None) -> Evidence:
     return Evidence(name, fact.value, fact.seen_at, fact.source, standing, reason)
 
 
-def judge(condition: Condition, check: Check, seen: Sight, waiver: Waiver | None) -> CheckResult:
+def judge(
+    condition: Condition, check: Check, seen: CheckContext, waiver: Waiver | None
+) -> CheckResult:
     """How one check stands for one entity."""
     entity, tier = seen.entity, seen.tier
     gate = tier in check.gate_tiers
@@ -119,20 +121,20 @@ def judge(condition: Condition, check: Check, seen: Sight, waiver: Waiver | None
     return CheckResult(entity, check.id, state, check.weight, gate, reason, evidence, waived)
 
 
-def _state(condition: Condition, seen: Sight) -> tuple[CheckState, str]:
+def _state(condition: Condition, seen: CheckContext) -> tuple[CheckState, str]:
     try:
         if condition.passes(seen.env):
             return CheckState.PASS, ""
         if condition.warns is not None and condition.warns(seen.env):
             return CheckState.WARN, "a warning; it scores as a pass"
-    except Unseen as unseen:
+    except UnknownValue as unseen:
         return _undecided(unseen, seen)
     except EvaluationError as error:
         return CheckState.UNKNOWN, f"cannot be worked out: {error}"
     return CheckState.FAIL, ""
 
 
-def _undecided(unseen: Unseen, seen: Sight) -> tuple[CheckState, str]:
+def _undecided(unseen: UnknownValue, seen: CheckContext) -> tuple[CheckState, str]:
     states = {key: seen.unseen.get(key, CheckState.UNKNOWN) for key in unseen.keys}
     state = next(each for each in _ORDER if each in states.values())
     said = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.language.text import Position
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.manifests import Translation
-from bridge.processors.mapping.templates import Told, plain
+from bridge.processors.mapping.templates import Traced, plain
 
 if TYPE_CHECKING:
     from bridge.processors.mapping.translation import Work
@@ -57,7 +57,7 @@ def explanation(translation: Translation, work: Work) -> Explanation:
 
 
 def _fields(work: Work, document: int, value: Json, path: str) -> Iterator[Field]:
-    if isinstance(value, Told):
+    if isinstance(value, Traced):
         positions = work.positions(document)
         sources = tuple(dict.fromkeys(positions.value(source) for source in value.sources))
         yield Field(path, plain(value), value.place, sources)

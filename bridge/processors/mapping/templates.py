@@ -27,7 +27,7 @@ _SCALARS = (str, int, float, bool)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Traced:
     """A value that knows where it comes from; stands for the value while explaining."""
 
     value: Json
@@ -123,7 +123,7 @@ class Constant:
 
     def build(self, state: State) -> Json:
         """The same value every time."""
-        return Told(self.value, self.place, ()) if state.telling else self.value
+        return Traced(self.value, self.place, ()) if state.telling else self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Leaf:
         except EvaluationError as error:
             raise self.placed(error, state) from None
         if state.telling and value is not None:
-            return Told(value, self.place, state.sources(self.expression))
+            return Traced(value, self.place, state.sources(self.expression))
         return value
 
 
@@ -237,8 +237,8 @@ class ListNode:
 
 
 def plain(value: Json) -> Json:
-    """The tree without its `Told`s."""
-    if isinstance(value, Told):
+    """The tree without its `Traced`s."""
+    if isinstance(value, Traced):
         return plain(value.value)
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
-from bridge.caching.sharing import shared
+from bridge.caching.interning import shared
 from bridge.errors import NotUnderstood
 from bridge.language import text
 from bridge.language.filters import EvaluationError, as_text, kind_of
@@ -20,7 +20,7 @@ from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.explaining import Explanation, explanation
 from bridge.processors.mapping.loading import Mapping
-from bridge.processors.mapping.templates import Leaf, Path, State, Told, plain
+from bridge.processors.mapping.templates import Leaf, Path, State, Traced, plain
 
 ENTITY_LIMIT: Final = 200
 # Part of every fingerprint: raise it when the same mapping gives something else.
@@ -41,7 +41,7 @@ class Foreign(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One entity as it was made; while telling, `body` holds `Told`s."""
+    """One entity as it was made; while telling, `body` holds `Traced`s."""
 
     body: Json
     position: Position
@@ -223,7 +223,7 @@ class Work:
         if "message" not in warning:
             return
         at = warning.get("at", warning["message"])
-        position = self.spot(number, at.sources if isinstance(at, Told) else ())
+        position = self.spot(number, at.sources if isinstance(at, Traced) else ())
         words = {key: as_text(plain(value)) for key, value in warning.items() if key != "at"}
         found = self.problem(words["message"], words["rule"], position)
         self.problems.append(replace(found, severity=Severity.WARNING))

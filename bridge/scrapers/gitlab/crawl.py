@@ -50,11 +50,13 @@ class Crawl:
     ) -> None:
         limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
         # Why Ox's facts do not ride along; "" while they do. Manifests come first.
-        self._not_riding = ""
+        self._facts_left_out = ""
         branch, page = bool(options.branches), options.page_size
-        if not queries.may_ride(request.files, limit=limit, page=page, branch=branch):
-            self._not_riding = "with so many manifest names it would make GitLab's pages smaller"
-        riding = not self._not_riding
+        if not queries.facts_fit(request.files, limit=limit, page=page, branch=branch):
+            self._facts_left_out = (
+                "with so many manifest names it would make GitLab's pages smaller"
+            )
+        riding = not self._facts_left_out
         largest = queries.largest_page(
             request.files, limit=limit, branch=branch, forks=True, riding=riding
         )
@@ -224,13 +226,13 @@ class Crawl:
         await self._give_up([project_id], reason)
 
     async def _ask(self, ids: Sequence[int]) -> Page:
-        without = self._not_riding
+        without = self._facts_left_out
         try:
             return await self._ask_once(ids, without=without)
         except Trouble as trouble:
             if trouble.cause is Cause.NOT_UNDERSTOOD and not without:
                 # An older GitLab may lack a field that only Ox wants.
-                self._not_riding = f"this GitLab does not understand it ({trouble.reason})"
+                self._facts_left_out = f"this GitLab does not understand it ({trouble.reason})"
             elif len(ids) > 1 or trouble.cause not in (Cause.TOO_LARGE, Cause.SLOW, Cause.BROKEN):
                 raise
             elif trouble.cause is Cause.TOO_LARGE:
@@ -239,7 +241,7 @@ class Crawl:
             elif without:
                 raise
             # What Ox wants to know of one project must not cost its manifest.
-            return await self._ask_once(ids, without=self._not_riding or trouble.reason)
+            return await self._ask_once(ids, without=self._facts_left_out or trouble.reason)
 
     async def _ask_once(self, ids: Sequence[int], *, text: bool = True, without: str = "") -> Page:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""

@@ -141,7 +141,7 @@ def largest_page(
     )
 
 
-def may_ride(files: Sequence[str], *, limit: int, page: int, branch: bool = False) -> bool:
+def facts_fit(files: Sequence[str], *, limit: int, page: int, branch: bool = False) -> bool:
     """Whether Ox's facts fit beside the manifests without making a page of `page` smaller."""
     query = read_projects(files, branch=branch, forks=True, riding=True)
     charge = complexity(len(files), page, branch=branch, forks=True, riding=True)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bridge.history import open_store
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import CheckState, Rollup, Scoreboard, ScoreDay
 from bridge.ox.remediation.digest import digests, slack_message, week_ago, week_of
 from bridge.ox.remediation.posting import Digesting, Webhook
+from bridge.store import open_store
 from tests.ox.remediation.fleets import CHECKS, result, score, service
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

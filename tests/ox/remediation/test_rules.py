@@ -22,8 +22,14 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import CheckState, Scoreboard
 from bridge.ox.remediation.marker import digest_of, marked, read_marker, replaced
-from bridge.ox.remediation.noticing import Habits, Shelf, labelled, notice, suspicion
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
+from bridge.ox.remediation.reconcile_issues import (
+    IssueIndex,
+    SnoozePolicy,
+    labelled,
+    notice,
+    suspicion,
+)
 from bridge.ox.remediation.streaks import Breaker, Streaks, observe
 from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
 
@@ -66,13 +72,13 @@ class Days:
         self.streaks = observed.streaks
         listing = self.options.pop("listing", Listing(tuple(self.issues.values())))
         doubt = suspicion(self.cases.values(), listing)
-        shelf = Shelf(listing)
+        issue_index = IssueIndex(listing)
         if not doubt:
-            self.cases, noticed = notice(self.cases, shelf, Habits(), self.at)
+            self.cases, noticed = notice(self.cases, issue_index, SnoozePolicy(), self.at)
         else:
             noticed = []
         snoozed = [a.key for a in noticed if a.kind is ActionKind.SNOOZE]
-        planned = self._plan(today, shelf, doubt, [p.check for p in observed.pauses], snoozed)
+        planned = self._plan(today, issue_index, doubt, [p.check for p in observed.pauses], snoozed)
         self.cases = dict(planned.cases)
         for action in planned.actions:
             self._done(action)
@@ -81,7 +87,7 @@ class Days:
     def _plan(
         self,
         today: Scoreboard,
-        shelf: Shelf,
+        issue_index: IssueIndex,
         doubt: str,
         paused: Sequence[str],
         snoozed: Sequence[IssueKey],
@@ -94,7 +100,7 @@ class Days:
                 places,
                 self.streaks,
                 self.cases,
-                shelf,
+                issue_index,
                 DRAFTS.render,
                 lambda _: self.policy,
                 self.at,

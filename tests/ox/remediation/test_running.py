@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bridge.history import SqlStore, open_store
 from bridge.model.entities import Ref
 from bridge.model.remediation import (
     CaseStatus,
@@ -34,6 +33,7 @@ from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.world import World
+from bridge.store import SqlStore, open_store
 from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
 from tests.sandbox.conftest import HandClock
 

@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from bridge.history import SqlStore, open_store
 from bridge.model.entities import Ref
 from bridge.model.remediation import (
     CHECKLIST,
@@ -30,13 +29,14 @@ from bridge.model.remediation import (
 from bridge.model.scores import CheckState, Scoreboard
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.marker import key_hash, read_marker
-from bridge.ox.remediation.noticing import Habits
 from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.tracker import BOT, Happened
 from bridge.sandbox.world import World
+from bridge.store import SqlStore, open_store
 from tests.ox.remediation.fleets import CHECKS, GATES, board, drafts, place, result, score, service
 from tests.sandbox.conftest import HandClock
 
@@ -261,7 +261,7 @@ class Replica:
         rules = Rules(
             policy=lambda place: Policy("", True, PER_SERVICE, PER_RUN),
             drafts=drafts(),
-            habits=Habits(SNOOZE),
+            habits=SnoozePolicy(SNOOZE),
         )
         store = await open_store(f"sqlite:///{folder}/store.db")
         issues = GitLabIssues(url, "sandbox-token", label="ox", threads=1)

@@ -1,0 +1,145 @@
+"""What a request asks of scores: read, bounded, and refused with a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from bridge.model.entities import Ref
+from bridge.model.scores import ROLLUPS, CheckState, Score, Scoreboard
+
+MOST: Final = 500  # items of a page
+LONGEST: Final = 3 * 366  # days of a trend
+_SPAN: Final = 90
+_TEXT: Final = 600  # characters of one parameter
+_FLAGS: Final = {"true": True, "false": False}
+FILTERS: Final = (
+    *("team", "system", "domain", "product", "tier", "level", "onTarget", "check", "state", "q"),
+)
+ORDERS: Final = ("name", "score", "-score", "coverage")
+
+
+class BadQuestion(ValueError):
+    """A request cannot be understood; the message says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which items of a list."""
+
+    limit: int
+    offset: int
+
+
+def page(query: Mapping[str, str]) -> Page:
+    """`limit` and `offset`. Raises `BadQuestion`."""
+    return Page(_count(query, "limit", 100, MOST, 1), _count(query, "offset", 0, 10_000_000, 0))
+
+
+def _count(query: Mapping[str, str], key: str, default: int, most: int, least: int) -> int:
+    text = query.get(key)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+        raise BadQuestion(f"`{key}` is a number from {least} to {most}")
+    return int(text)
+
+
+def entity(text: str) -> Ref:
+    """A reference; a component when it names no kind. Raises `BadQuestion`."""
+    try:
+        if len(text) > _TEXT:
+            raise ValueError
+        return Ref.parse(text, kind="component")
+    except ValueError:
+        raise BadQuestion(
+            f"`{text[:80]}` is not an entity; ask for component:default/name"
+        ) from None
+
+
+def rollup_kind(text: str) -> str:
+    """A kind of roll-ups. Raises `BadQuestion`."""
+    if text not in ROLLUPS:
+        raise BadQuestion(f"there are roll-ups by {', '.join(ROLLUPS)}, not by `{text[:40]}`")
+    return text
+
+
+def span(query: Mapping[str, str], today: date) -> tuple[date, date]:
+    """`from` and `to`: the last 90 days if not said. Raises `BadQuestion`."""
+    end = _day(query, "to", today)
+    start = _day(query, "from", end - timedelta(days=_SPAN))
+    if start > end:
+        raise BadQuestion("`from` lies after `to`")
+    if (end - start).days > LONGEST:
+        raise BadQuestion(f"at most {LONGEST} days at once")
+    return start, end
+
+
+def _day(query: Mapping[str, str], key: str, default: date) -> date:
+    text = query.get(key)
+    if text is None:
+        return default
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise BadQuestion(f"`{key}` is a day like 2026-03-31") from None
+    if not date(2000, 1, 1) <= found <= date(2999, 12, 31):
+        raise BadQuestion(f"`{key}` is a day between 2000 and 2999")
+    return found
+
+
+def selected(board: Scoreboard, query: Mapping[str, str]) -> list[Score]:
+    """The scores that a request asks for, in the order it asks for. Raises `BadQuestion`."""
+    unknown = sorted(query.keys() - {*FILTERS, "order", "limit", "offset"})
+    if unknown:
+        raise BadQuestion(f"unknown parameter `{unknown[0][:40]}`; there are {', '.join(FILTERS)}")
+    found = list(board.scores.values())
+    for kind in ROLLUPS:
+        if kind in query:
+            rollup = board.rollup(kind, query[kind])
+            members = set(rollup.members) if rollup else set()
+            found = [score for score in found if score.entity in members]
+    if "q" in query:
+        text = query["q"][:_TEXT].lower()
+        found = [score for score in found if text in str(score.entity)]
+    if "tier" in query:
+        found = [score for score in found if str(score.tier or "none") == query["tier"]]
+    if "level" in query:
+        found = [score for score in found if (score.level or "none") == query["level"]]
+    if "onTarget" in query:
+        wanted = _FLAGS.get(query["onTarget"])
+        if wanted is None:
+            raise BadQuestion("`onTarget` is true or false")
+        found = [score for score in found if score.on_target is wanted]
+    return _ordered(_by_check(found, query), query.get("order", "name"))
+
+
+def _by_check(scores: list[Score], query: Mapping[str, str]) -> list[Score]:
+    check, state = query.get("check"), query.get("state")
+    if state is not None and state not in {each.value for each in CheckState}:
+        raise BadQuestion(f"`state` is one of {', '.join(each.value for each in CheckState)}")
+    if state is not None and check is None:
+        raise BadQuestion("`state` is asked together with `check`")
+    if check is None:
+        return scores
+    wanted = state or CheckState.FAIL.value
+    return [
+        score
+        for score in scores
+        if any(each.check == check and each.state.value == wanted for each in score.results)
+    ]
+
+
+def _ordered(scores: list[Score], order: str) -> list[Score]:
+    if order not in ORDERS:
+        raise BadQuestion(f"`order` is one of {', '.join(ORDERS)}")
+    scores.sort(key=lambda score: score.entity)
+    if order == "coverage":
+        scores.sort(key=lambda score: score.coverage)
+    elif order != "name":
+        # Who has no score comes last either way.
+        sign = -1 if order == "-score" else 1
+        scores.sort(key=lambda score: (not score.sufficient, sign * (score.value or 0.0)))
+    return scores

@@ -1,1 +1,0 @@
-"""How the tables came to be; run by `bridge.history.schema` through Alembic."""

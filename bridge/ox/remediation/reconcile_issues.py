@@ -1,0 +1,228 @@
+"""What people did to our issues since the last run. Pure: cases and a listing in, cases out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+
+from bridge.model.entities import Ref
+from bridge.model.remediation import (
+    CHECKLIST,
+    Action,
+    ActionKind,
+    Case,
+    CaseStatus,
+    IssueKey,
+    Listing,
+    SeenIssue,
+)
+from bridge.model.scores import Waiver
+from bridge.ox.remediation.marker import key_hash, read_marker
+
+WAIVER_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class SnoozePolicy:
+    """How long a person's word holds, and by which label a waiver is given."""
+
+    snooze: timedelta = timedelta(days=30)
+    waive_label: str = "ox::waived"
+
+
+def labelled(cases: Iterable[Case], label: str, now: datetime) -> dict[Ref, list[Waiver]]:
+    """The waivers that people gave by a label, for scoring: of what their issues list."""
+    found: dict[Ref, list[Waiver]] = {}
+    for case in cases:
+        until = case.waived_until
+        if until is None or until < now or not case.key.is_issue:
+            continue
+        checks = case.checks if case.key.check == CHECKLIST else (case.key.check,)
+        reason = f"the label {label} on {case.url or 'its issue'}"
+        day = until.astimezone(UTC).date()
+        given = [Waiver(check, reason, day, "issue") for check in checks]
+        found.setdefault(case.key.entity, []).extend(given)
+    return found
+
+
+class IssueIndex:
+    """A listing, to be looked up by number and by marker."""
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self._by_iid = {(seen.project_id, seen.iid): seen for seen in listing.issues}
+        self._by_hash: dict[tuple[int, str], SeenIssue] = {}
+        for seen in sorted(listing.issues, key=lambda seen: seen.iid):
+            marker = read_marker(seen.description) if seen.ours else None
+            if marker is not None:  # of two with one marker the older counts
+                self._by_hash.setdefault((seen.project_id, marker[0]), seen)
+
+    def find(self, case: Case) -> SeenIssue | None:
+        """A case's issue: by its number, else by its marker."""
+        found = self._by_iid.get((case.key.project_id, case.iid)) if case.iid else None
+        return found or self.marked(case.key)
+
+    def marked(self, key: IssueKey) -> SeenIssue | None:
+        """The issue that carries this key's marker and that we wrote."""
+        return self._by_hash.get((key.project_id, key_hash(key)))
+
+
+def suspicion(cases: Iterable[Case], listing: Listing) -> str:
+    """Why a listing cannot be trusted; "" when it can. Then nothing may be written."""
+    if listing.failure:
+        return f"listing the issues failed: {listing.failure}"
+    listed = {(seen.project_id, seen.iid) for seen in listing.issues} | listing.deleted
+    known = {
+        (case.key.project_id, case.iid)
+        for case in cases
+        if case.iid and case.key.project_id not in listing.doubtful
+    }
+    missing = known - listed
+    if missing:
+        return (
+            f"the listing of issues is not whole: {len(missing)} of {len(known)} that the store "
+            "knows are not in it"
+        )
+    return ""
+
+
+def notice(
+    cases: Mapping[IssueKey, Case], issue_index: IssueIndex, habits: SnoozePolicy, now: datetime
+) -> tuple[dict[IssueKey, Case], list[Action]]:
+    """The cases as GitLab has them now, and what was noticed."""
+    after: dict[IssueKey, Case] = {}
+    noticed: list[Action] = []
+    for key, case in cases.items():
+        if (key.project_id, case.iid) in issue_index.listing.deleted:
+            found, kind = _deleted(case, habits, now), ActionKind.SNOOZE
+        else:
+            seen = issue_index.find(case)
+            if seen is None:
+                after[key] = case
+                continue
+            found, kind = _compared(case, seen, habits, now)
+        after[key] = found
+        if found != case:
+            said = found.reason or "it was found again by its marker"
+            noticed.append(Action(kind, key, "", said, found.checks, found, None, True))
+    return after, noticed
+
+
+def adopted(key: IssueKey, seen: SeenIssue, habits: SnoozePolicy, now: datetime) -> Case:
+    """A case made from an issue of ours that the store does not know."""
+    digest = (read_marker(seen.description) or ("", ""))[1]
+    case = Case(key, CaseStatus.OPENED, now, seen.iid, seen.url, digest)
+    return _compared(case, seen, habits, now)[0]
+
+
+def _compared(
+    case: Case, seen: SeenIssue, habits: SnoozePolicy, now: datetime
+) -> tuple[Case, ActionKind]:
+    digest = (read_marker(seen.description) or ("", case.digest))[1]
+    known = replace(case, iid=seen.iid, url=seen.url or case.url, digest=digest)
+    if case.status is CaseStatus.OPENING:
+        known = replace(known, status=CaseStatus.OPENED, intent="", since=now)
+        return _compared(known, seen, habits, now)[0], ActionKind.ADOPT
+    waived_until = _waiver_end(known, seen, habits, now)
+    known = replace(known, waived_until=waived_until)
+    waived = waived_until is not None and waived_until > now
+    if waived_until is not None and waived and not _done_with(known, seen):
+        return _waived(known, seen, waived_until, now), ActionKind.WAIVE
+    if seen.opened:
+        return _open(known, now), ActionKind.SETTLE
+    return _closed(known, seen, habits, now)
+
+
+def _open(case: Case, now: datetime) -> Case:
+    if case.status is CaseStatus.OPENED:
+        return replace(case, intent="")  # a write that was lost does not explain what comes later
+    ours = case.intent in ("reopen", "close") or case.status is CaseStatus.WAIVED
+    return replace(
+        case,
+        status=CaseStatus.OPENED,
+        since=now,
+        until=None,
+        held=(),
+        kept=not ours,
+        intent="",
+        reason="" if ours else "a person opened it again",
+    )
+
+
+def _closed(
+    case: Case, seen: SeenIssue, habits: SnoozePolicy, now: datetime
+) -> tuple[Case, ActionKind]:
+    if case.status in (CaseStatus.FIXED, CaseStatus.SNOOZED):
+        return replace(case, intent=""), ActionKind.SETTLE
+    at = seen.closed_at or now
+    if _closed_by_us(case, seen):
+        return (
+            replace(case, status=CaseStatus.FIXED, since=at, intent="", until=None, kept=False),
+            ActionKind.SETTLE,
+        )
+    until = max(at + habits.snooze, case.until or at)
+    said = f"a person closed it; it stays closed at least until {until:%Y-%m-%d}"
+    return (
+        replace(
+            case,
+            status=CaseStatus.SNOOZED,
+            since=at,
+            until=until,
+            held=case.checks,
+            kept=False,
+            intent="",
+            reason=said,
+        ),
+        ActionKind.SNOOZE,
+    )
+
+
+def _closed_by_us(case: Case, seen: SeenIssue) -> bool:
+    """What GitLab says of who closed it; only where it says nothing, what we meant to do."""
+    return case.intent == "close" if seen.closed_by_us is None else seen.closed_by_us
+
+
+def _done_with(case: Case, seen: SeenIssue) -> bool:
+    """Whether it was closed because it passes: then a label on it waives only what may come."""
+    return not seen.opened and (case.status is CaseStatus.FIXED or _closed_by_us(case, seen))
+
+
+def _deleted(case: Case, habits: SnoozePolicy, now: datetime) -> Case:
+    """Somebody who may delete issues did; the next one will have another number."""
+    said = f"a person deleted it; none is opened before {now + habits.snooze:%Y-%m-%d}"
+    return Case(
+        case.key,
+        CaseStatus.SNOOZED,
+        now,
+        checks=case.checks,
+        held=case.checks,
+        until=now + habits.snooze,
+        reason=said,
+    )
+
+
+def _waiver_end(
+    case: Case, seen: SeenIssue, habits: SnoozePolicy, now: datetime
+) -> datetime | None:
+    """Until when the label holds: the issue's due date, or a bounded time since it was noticed."""
+    if habits.waive_label not in seen.labels:
+        return None
+    if seen.due is not None:
+        return datetime.combine(seen.due, time.max, UTC)
+    return case.waived_until or now + timedelta(days=WAIVER_DAYS)
+
+
+def _waived(case: Case, seen: SeenIssue, until: datetime, now: datetime) -> Case:
+    said = f"a person waived it by label until {until:%Y-%m-%d}"
+    held = () if seen.opened else case.checks
+    since = case.since if case.status is CaseStatus.WAIVED else now
+    return replace(
+        case,
+        status=CaseStatus.WAIVED,
+        since=since,
+        held=held,
+        kept=False,
+        intent="",
+        reason=said,
+    )

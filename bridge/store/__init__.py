@@ -1,0 +1,17 @@
+"""What must survive a restart, in SQLite by default or in PostgreSQL."""
+
+from bridge.store.facts import FactHistory, SqlFactStore
+from bridge.store.lease import Held, Lease
+from bridge.store.scores import ScoreHistory, SqlScoreStore
+from bridge.store.store import SqlStore, open_store
+
+__all__ = [
+    "FactHistory",
+    "Held",
+    "Lease",
+    "ScoreHistory",
+    "SqlFactStore",
+    "SqlScoreStore",
+    "SqlStore",
+    "open_store",
+]

@@ -1,0 +1,310 @@
+"""Frozen nouns to JSON text and back: `decode_x(encode_x(x)) == x`.
+
+Decoding ignores keys that it does not know (a newer Fester wrote them) and fills in the default
+for keys that are missing (an older one did not know them).
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from datetime import datetime
+from typing import TypeVar
+
+from bridge.caching.interning import shared
+from bridge.model.entities import CatalogEntity, Draft, Json, Origin, Ref
+from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.memory import Horizon, KnownProject
+from bridge.model.problems import Problem, Severity
+from bridge.model.runs import Outcome, Receipt, Report
+from bridge.model.scrape import Project
+
+Kind = TypeVar("Kind")
+
+
+class Undecodable(ValueError):
+    """A stored text is not what this codec writes; the message says what was expected."""
+
+
+def _plain(value: object) -> dict[str, Json]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} cannot be stored as JSON")
+
+
+_to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+
+def pack(text: str) -> bytes:
+    """JSON text, compressed quickly: repetitive text shrinks tenfold even so."""
+    return zlib.compress(text.encode("ascii"), level=1)
+
+
+def unpack(packed: bytes) -> str:
+    """The text that was packed. Raises `Undecodable`."""
+    try:
+        return zlib.decompress(packed).decode("ascii")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise Undecodable(f"expected packed JSON ({error})") from error
+
+
+def encode_translation(translation: Translation) -> str:
+    """JSON text. Raises TypeError or ValueError for what JSON cannot hold."""
+    return _to_json(
+        {
+            "verdict": translation.verdict.value,
+            "fingerprint": translation.fingerprint,
+            "mapping": translation.mapping,
+            "drafts": [
+                {"body": draft.body, "line": draft.line, "column": draft.column}
+                for draft in translation.drafts
+            ],
+            "data": translation.documents,
+            "problems": [_problem_tree(problem) for problem in translation.problems],
+            "reason": translation.reason,
+        }
+    )
+
+
+def decode_translation(text: str) -> Translation:
+    """The translation that was encoded. Raises `Undecodable`."""
+    tree = _object(_parse(text))
+    return Translation(
+        verdict=_verdict(_get(tree, "verdict", str)),
+        fingerprint=_get(tree, "fingerprint", str),
+        mapping=_get(tree, "mapping", str, ""),
+        drafts=tuple(_draft(each) for each in _get(tree, "drafts", list, [])),
+        data=as_data(_get(tree, "data", list, [])),
+        problems=tuple(_problem(each) for each in _get(tree, "problems", list, [])),
+        reason=_get(tree, "reason", str, ""),
+    )
+
+
+def encode_project(known: KnownProject) -> str:
+    """JSON text of the project and the gap's reason; the dates are columns of their own."""
+    project = known.project
+    tree = {name: getattr(project, name) for name in _PROJECT_FIELDS}
+    gap = {"gap_reason": known.gap_reason, "gap_tried": known.gap_tried}
+    return _to_json({"project": tree, **gap})
+
+
+def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
+    """What was encoded, with the dates from their columns. Raises `Undecodable`."""
+    tree = _object(_parse(text))
+    inner = _object(tree.get("project"))
+    values = {name: _get(inner, name, *rule) for name, rule in _PROJECT_FIELDS.items()}
+    values["topics"] = _strings(values["topics"])
+    reason, tried = (_get(tree, name, str, "") for name in ("gap_reason", "gap_tried"))
+    return KnownProject(Project(**values), read_at, gap_since, reason, tried)
+
+
+def encode_horizon(horizon: Horizon) -> str:
+    """JSON text; the count of passes is a column of its own."""
+    return _to_json({name: getattr(horizon, name) for name in _HORIZON_FIELDS})
+
+
+def decode_horizon(text: str, passes: int) -> Horizon:
+    """What was encoded, with the count from its column. Raises `Undecodable`."""
+    values = {name: _get(_object(_parse(text)), name, str, "") for name in _HORIZON_FIELDS}
+    return Horizon(**values, passes=passes)
+
+
+def encode_report(report: Report) -> str:
+    """JSON text with more than `Report.as_json`: nothing rounded, receipts whole."""
+    return _to_json(
+        {
+            "outcome": report.outcome.value,
+            "seconds": report.seconds,
+            "projects": report.projects,
+            "manifests": report.manifests,
+            "entities": report.entities,
+            "gitlab_requests": report.gitlab_requests,
+            "problems": [_problem_tree(problem) for problem in report.problems],
+            "published": [
+                {name: getattr(receipt, name) for name in _RECEIPT_FIELDS}
+                for receipt in report.published
+            ],
+            "started_at": report.started_at,
+            "failure": report.failure,
+            "kind": report.kind,
+        }
+    )
+
+
+def decode_report(text: str) -> Report:
+    """The report that was encoded. Raises `Undecodable`."""
+    tree = _object(_parse(text))
+    return Report(
+        outcome=_outcome(_get(tree, "outcome", str)),
+        seconds=_number(tree.get("seconds")),
+        projects=_counts(tree.get("projects", {})),
+        manifests=_counts(tree.get("manifests", {})),
+        entities=_counts(tree.get("entities", {})),
+        gitlab_requests=_get(tree, "gitlab_requests", int, 0),
+        problems=tuple(_problem(each) for each in _get(tree, "problems", list, [])),
+        published=tuple(_receipt(each) for each in _get(tree, "published", list, [])),
+        started_at=_get(tree, "started_at", str, ""),
+        failure=_get(tree, "failure", str, ""),
+        kind=_get(tree, "kind", str, "full"),
+    )
+
+
+def encode_entities(entities: Sequence[CatalogEntity]) -> str:
+    """JSON text of a slice of a catalog."""
+    return _to_json(
+        [
+            {
+                "ref": (entity.ref.kind, entity.ref.namespace, entity.ref.name),
+                "body": entity.body,
+                "origins": [
+                    {name: getattr(origin, name) for name in _ORIGIN_FIELDS}
+                    for origin in entity.origins
+                ],
+            }
+            for entity in entities
+        ]
+    )
+
+
+def decode_entities(text: str) -> tuple[CatalogEntity, ...]:
+    """The slice that was encoded. Raises `Undecodable`."""
+    trees = _parse(text)
+    if not isinstance(trees, list):
+        raise Undecodable("expected a list of entities")
+    return tuple(_entity(tree) for tree in trees)
+
+
+def encode_moment(moment: datetime | None) -> str:
+    """ISO text; "" for none."""
+    return moment.isoformat() if moment is not None else ""
+
+
+def decode_moment(text: str) -> datetime | None:
+    """The moment that was encoded. Raises `Undecodable`."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise Undecodable(f"expected an ISO date-time, got {text!r}") from error
+
+
+def _parse(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"expected JSON ({error})") from error
+
+
+def _object(tree: Json) -> dict[str, Json]:
+    if not isinstance(tree, dict):
+        raise Undecodable(f"expected an object, got {type(tree).__name__}")
+    return tree
+
+
+def _get(tree: dict[str, Json], key: str, kind: type[Kind], default: Kind | None = None) -> Kind:
+    value = tree.get(key, default)
+    if type(value) is not kind:  # exact: JSON's true must not pass for a number
+        raise Undecodable(f"expected {kind.__name__} at {key!r}, got {type(value).__name__}")
+    return value
+
+
+def _number(value: Json) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Undecodable(f"expected a number, got {type(value).__name__}")
+    return float(value)
+
+
+def _strings(values: list[Json]) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise Undecodable("expected a list of text")
+    return tuple(values)
+
+
+def _counts(tree: Json) -> dict[str, int]:
+    counts = _object(tree)
+    if not all(type(count) is int for count in counts.values()):
+        raise Undecodable("expected an object of whole numbers")
+    return counts
+
+
+def _problem_tree(problem: Problem) -> dict[str, Json]:
+    return {name: getattr(problem, name) for name in _PROBLEM_FIELDS}
+
+
+def _problem(tree: Json) -> Problem:
+    values = _by_rules(tree, _PROBLEM_FIELDS)
+    try:
+        values["severity"] = Severity(values["severity"])
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+    return Problem(**values)
+
+
+def _draft(tree: Json) -> Draft:
+    values = _object(tree)
+    body = shared(_get(values, "body", dict))
+    return Draft(body, _get(values, "line", int, 1), _get(values, "column", int, 1))
+
+
+def _receipt(tree: Json) -> Receipt:
+    values = _by_rules(tree, _RECEIPT_FIELDS)
+    return Receipt(**{**values, "changed": _strings(values["changed"])})
+
+
+def _entity(tree: Json) -> CatalogEntity:
+    values = _object(tree)
+    ref = _strings(_get(values, "ref", list))
+    if len(ref) != 3:
+        raise Undecodable("expected kind, namespace and name at 'ref'")
+    origins = (_by_rules(each, _ORIGIN_FIELDS) for each in _get(values, "origins", list))
+    return CatalogEntity(
+        Ref(*ref), _get(values, "body", dict), tuple(Origin(**each) for each in origins)
+    )
+
+
+def _verdict(text: str) -> Verdict:
+    try:
+        return Verdict(text)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+
+
+def _outcome(text: str) -> Outcome:
+    try:
+        return Outcome(text)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+
+
+# A field's rule: the JSON type expected, and the default when the key is missing.
+_Rule = tuple[type[Json], Json]
+
+
+def _rules(noun: type[Json]) -> dict[str, _Rule]:
+    kinds: dict[str, type[Json]] = {"int": int, "bool": bool, "tuple[str, ...]": list}
+    defaults = {
+        field.name: None if field.default is MISSING else field.default for field in fields(noun)
+    }
+    rules: dict[str, _Rule] = {}
+    for field in fields(noun):
+        kind = kinds.get(str(field.type), str)  # annotations are text; enums are stored as text
+        default = defaults[field.name]
+        rules[field.name] = (kind, [] if default == () else _value_of(default))
+    return rules
+
+
+def _value_of(default: Json) -> Json:
+    return default.value if isinstance(default, Severity) else default
+
+
+def _by_rules(tree: Json, rules: dict[str, _Rule]) -> dict[str, Json]:
+    values = _object(tree)
+    return {name: _get(values, name, *rule) for name, rule in rules.items()}
+
+
+_PROJECT_FIELDS = _rules(Project)
+_PROBLEM_FIELDS = _rules(Problem)
+_RECEIPT_FIELDS = _rules(Receipt)
+_ORIGIN_FIELDS = _rules(Origin)
+_HORIZON_FIELDS = ("listed_at", "swept_at", "scope", "complete_at")

@@ -1,0 +1,44 @@
+"""Whose rows: every table belongs to a source, known by a number."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.store.tables import sources
+from bridge.store.upsert import insert_into
+
+CHUNK = 500  # rows encoded or decoded at once: bounds memory, lets other tasks have their turn
+
+
+def source_name(source: str) -> str:
+    """The name as a column can hold it."""
+    # A folder's path may hold bytes that are no UTF-8 (PEP 383); a column cannot.
+    return source.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+async def source_id_of(connection: AsyncConnection, source: str) -> int | None:
+    """The source's number; None when it was never saved."""
+    wanted = select(sources.c.id).where(sources.c.name == source_name(source))
+    return (await connection.execute(wanted)).scalar_one_or_none()
+
+
+async def claim_source(connection: AsyncConnection, source: str) -> int:
+    """The source's number; a second saver of the same source waits here for the first."""
+    statement = insert_into(connection, sources).values(name=source_name(source))
+    await connection.execute(statement.on_conflict_do_nothing(index_elements=["name"]))
+    wanted = select(sources.c.id).where(sources.c.name == source_name(source)).with_for_update()
+    number: int = (await connection.execute(wanted)).scalar_one()
+    return number
+
+
+async def parts_of(
+    connection: AsyncConnection, wanted: Select[Any], size: int = CHUNK
+) -> AsyncIterator[Sequence[Any]]:
+    """The rows of a query, so many at a time."""
+    result = await connection.stream(wanted)
+    async for part in result.partitions(size):
+        yield part

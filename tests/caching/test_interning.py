@@ -1,0 +1,54 @@
+"""Equal trees are kept once, and only those that nobody could tell apart."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.caching import interning
+from bridge.caching.interning import shared
+from bridge.model.entities import Json
+
+trees: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+def test_an_equal_tree_is_the_one_that_was_met_first() -> None:
+    first = {"kind": "Group", "metadata": {"name": "cashiers"}}
+    assert shared(first) is first
+    assert shared({"kind": "Group", "metadata": {"name": "cashiers"}}) is first
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"replicas": 1}, {"replicas": True}),
+        ({"replicas": 1}, {"replicas": "1"}),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    ],
+)
+def test_what_would_render_differently_is_not_shared(one: Json, other: Json) -> None:
+    """To Python `1` and `True` are equal; to a reader of the catalog they are not."""
+    shared(one)
+    assert shared(other) is other
+
+
+@given(trees)
+def test_whatever_is_shared_says_the_same(tree: Json) -> None:
+    """Lone surrogates and huge numbers included."""
+    assert json.dumps(shared(tree)) == json.dumps(tree)
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog of a million different entities does not fill the memory with digests."""
+    monkeypatch.setattr(interning, "_MOST", 10)
+    monkeypatch.setattr(interning, "_known", {})
+    for number in range(35):
+        shared({"number": number})
+    assert len(interning._known) <= 10

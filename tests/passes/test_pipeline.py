@@ -1,0 +1,155 @@
+"""A pass from end to end, with fakes behind the ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from bridge.errors import SourceError
+from bridge.model.runs import Artifact, Outcome, Processed
+from bridge.model.scrape import Gap, Record
+from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages, run_pass
+from bridge.ports import Processor
+from tests.fakes import (
+    NOON,
+    DictStore,
+    ListScraper,
+    RecordingExporter,
+    WordProcessor,
+    WordTranslator,
+    read,
+    render_words,
+)
+
+
+class Bench:
+    """One store and destination, and passes over them."""
+
+    def __init__(self, *exporters: RecordingExporter, guard: Guard | None = None) -> None:
+        self.exporters = exporters or (RecordingExporter(),)
+        self.store = DictStore()
+        self.guard = guard or Guard()
+        self.processors: list[Processor] = [WordProcessor()]
+
+    def make(self, *records: Record | Exception, wish: PassOptions | None = None) -> Pass:
+        stages = Stages(
+            ListScraper(records),
+            WordTranslator(),
+            self.processors,
+            self.exporters,
+            self.store,
+            render_words,
+            lambda: NOON,
+            self.guard,
+        )
+        return asyncio.run(run_pass(stages, wish))
+
+    @property
+    def published(self) -> Sequence[str]:
+        return self.exporters[0].published[-1][0].body.decode().splitlines()
+
+
+def test_a_complete_pass_publishes_remembers_and_reports() -> None:
+    bench = Bench()
+    report = bench.make(read(1, "a"), read(2, None), read(3, "broken")).record.report
+    assert report.outcome is Outcome.COMPLETE
+    assert report.outcome.exit_code == 0
+    assert dict(report.projects) == {"seen": 3, "with_manifest": 2, "unreadable": 0}
+    assert dict(report.manifests) == {"valid": 1, "quarantined": 1, "ignored": 0}
+    assert dict(report.entities) == {"Component": 1}
+    assert report.gitlab_requests == 3
+    assert bench.published == ["component:default/a"]
+    assert bench.store.records["https://gitlab.test"].report == report
+
+
+def test_a_gap_makes_the_pass_incomplete_and_keeps_the_entity() -> None:
+    bench = Bench()
+    bench.make(read(1, "a"), read(2, "b"))
+    report = bench.make(Gap("403", 1), read(2, "b")).record.report
+    assert report.outcome is Outcome.INCOMPLETE
+    assert report.outcome.exit_code == 3
+    assert bench.published == ["component:default/a", "component:default/b"]
+
+
+@pytest.mark.parametrize("records", [(SourceError("401"),), (read(1, "x"), SourceError("gone"))])
+def test_a_source_that_fails_publishes_nothing_and_forgets_nothing(
+    records: tuple[Record | Exception, ...],
+) -> None:
+    bench = Bench()
+    bench.make(read(1, "a"))
+    memory = dict(bench.store.memories)
+    done = bench.make(*records)
+    assert done.record.report.outcome is Outcome.FAILED
+    assert done.record.report.failure
+    assert len(bench.exporters[0].published) == 1
+    assert bench.store.memories == memory
+    assert [str(e.ref) for e in done.record.catalog.entities] == ["component:default/a"]
+
+
+def test_a_dry_run_writes_and_remembers_nothing() -> None:
+    bench = Bench()
+    done = bench.make(read(1, "a"), wish=PassOptions(dry_run=True))
+    assert done.record.report.published[0].written == 1
+    assert bench.exporters[0].published == []
+    assert bench.store.memories == {}
+
+
+def test_one_refusing_destination_does_not_hold_up_another() -> None:
+    bench = Bench(RecordingExporter(), RecordingExporter("gs://gone", refuse=True))
+    report = bench.make(read(1, "a")).record.report
+    assert report.outcome is Outcome.INCOMPLETE
+    assert bench.published == ["component:default/a"]
+    assert any("gs://gone" in problem.message for problem in report.problems)
+
+
+def test_when_every_destination_refuses_the_pass_fails_and_the_old_catalog_counts() -> None:
+    bench = Bench()
+    bench.make(read(1, "a"))
+    bench.exporters[0].refuse = True
+    done = bench.make(read(1, "a"), read(2, "b"))
+    assert done.record.report.outcome is Outcome.FAILED
+    assert [str(e.ref) for e in done.record.catalog.entities] == ["component:default/a"]
+
+
+def test_too_many_removals_are_withheld_until_accepted_while_additions_go_out() -> None:
+    bench = Bench(guard=Guard(share=0.2, at_least=2))
+    bench.make(*(read(i, f"c{i}") for i in range(1, 6)))
+    report = bench.make(read(1, "c1"), read(6, "new")).record.report
+    assert report.outcome is Outcome.INCOMPLETE
+    assert report.problems[0].rule == "removals-withheld"
+    assert "--accept-removals" in report.problems[0].message
+    assert len(bench.published) == 6
+    again = bench.make(read(1, "c1"), read(6, "new")).record.report
+    assert again.problems[0].rule == "removals-withheld"
+    accepted = bench.make(read(1, "c1"), read(6, "new"), wish=PassOptions(accept_removals=True))
+    assert accepted.record.report.outcome is Outcome.COMPLETE
+    assert bench.published == ["component:default/c1", "component:default/new"]
+
+
+def test_a_few_removals_go_through() -> None:
+    bench = Bench(guard=Guard(share=0.2, at_least=2))
+    bench.make(*(read(i, f"c{i}") for i in range(1, 6)))
+    report = bench.make(*(read(i, f"c{i}") for i in range(1, 5))).record.report
+    assert report.outcome is Outcome.COMPLETE
+    assert len(bench.published) == 4
+
+
+class Poster:
+    """A processor that makes one file."""
+
+    def __init__(self, name: str, path: str) -> None:
+        self.name = name
+        self._path = path
+
+    def process(self, manifests: object) -> Processed:
+        return Processed((Artifact(self._path, self.name.encode(), "text/plain"),))
+
+
+def test_two_processors_that_make_the_same_file_are_reported() -> None:
+    bench = Bench()
+    bench.processors += [Poster("one", "x.txt"), Poster("two", "x.txt")]
+    done = bench.make(read(1, "a"))
+    assert [a.body for a in done.artifacts if a.path == "x.txt"] == [b"one"]
+    assert [p.rule for p in done.record.report.problems] == ["artifact-collision"]

@@ -1,0 +1,170 @@
+"""What is known after a scrape: a gap is not an absence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.model.memory import Memory
+from bridge.model.scrape import Coverage, Gap, ProjectGone, ProjectSkipped, Record, ScrapeEnd
+from bridge.passes.reconcile import (
+    Reconciliation,
+    gap_problems,
+    manifest_problems,
+    translated_manifests,
+    verdicts,
+)
+from tests.fakes import WordTranslator, project, read
+
+FULL = ScrapeEnd(Coverage.FULL)
+
+
+def after(
+    before: Memory, *records: Record, end: ScrapeEnd = FULL, now: str = "t1"
+) -> tuple[Memory, Reconciliation]:
+    recollection = Reconciliation(before, WordTranslator(), now)
+    for record in (*records, end):
+        recollection.take(record)
+    return recollection.finish(), recollection
+
+
+def texts(memory: Memory) -> set[str]:
+    """The names that are still spoken of."""
+    return {m.translation.drafts[0].body["metadata"]["name"] for m in translated_manifests(memory)}
+
+
+def known(*names: str) -> Memory:
+    memory, _ = after(Memory(), *(read(i, name) for i, name in enumerate(names, 1)), now="t0")
+    return memory
+
+
+def test_a_project_that_could_not_be_read_keeps_everything_and_says_since_when() -> None:
+    first, _ = after(known("a", "b"), Gap("403", 1, "group/p1"), read(2, "b"), now="t1")
+    second, recollection = after(first, Gap("502", 1, "group/p1"), read(2, "b"), now="t2")
+    assert texts(second) == {"a", "b"}
+    assert second.projects[1].gap_since == "t1"
+    assert second.projects[1].gap_reason == "502"
+    assert not recollection.complete
+    (problem,) = gap_problems(second)
+    assert problem.message == (
+        "could not be read since t1 (502); what was known of it since t0 is kept"
+    )
+
+
+def test_a_project_that_can_be_read_again_loses_its_gap() -> None:
+    gap, _ = after(known("a"), Gap("403", 1))
+    healed, recollection = after(gap, read(1, "a"))
+    assert healed.projects[1].gap_since == ""
+    assert recollection.complete
+
+
+def test_a_file_that_is_gone_from_a_readable_repository_is_removed_with_a_reason() -> None:
+    memory, recollection = after(known("a"), read(1, None))
+    assert texts(memory) == set()
+    assert [p.rule for p in recollection.problems] == ["manifest-removed"]
+
+
+def test_a_project_missing_from_a_complete_enumeration_is_gone() -> None:
+    memory, recollection = after(known("a", "b"), read(2, "b"))
+    assert texts(memory) == {"b"}
+    assert "complete list" in recollection.problems[0].message
+    assert recollection.complete
+
+
+def test_a_project_missing_from_a_holed_enumeration_is_kept() -> None:
+    memory, recollection = after(known("a", "b"), Gap("page 3 lost"), read(2, "b"))
+    assert texts(memory) == {"a", "b"}
+    assert recollection.unreadable == {1}
+    assert not recollection.complete
+
+
+def test_a_project_not_seen_by_an_incremental_scrape_is_unchanged() -> None:
+    memory, recollection = after(known("a", "b"), read(2, "c"), end=ScrapeEnd(Coverage.CHANGES))
+    assert texts(memory) == {"a", "c"}
+    assert recollection.complete
+
+
+def test_archived_and_deleted_projects_are_left_out_with_their_reason() -> None:
+    memory, recollection = after(
+        known("a", "b"), ProjectSkipped(project(1), "it is archived"), ProjectGone(2, "404 by id")
+    )
+    assert texts(memory) == set()
+    said = " ".join(problem.message for problem in recollection.problems)
+    assert "archived" in said
+    assert "404" in said
+
+
+def test_a_broken_manifest_keeps_its_last_good_translation_until_it_is_mended() -> None:
+    broken, _ = after(known("a"), read(1, "broken"), now="t1")
+    still, _ = after(broken, read(1, "broken"), now="t2")
+    (kept,) = translated_manifests(still)
+    assert (kept.kept_since, kept.oid) == ("t1", "oid-a")
+    assert [p.rule for p in manifest_problems(still)] == ["broken"]
+    assert verdicts(still) == {"valid": 0, "quarantined": 1, "ignored": 0}
+    mended, _ = after(still, read(1, "a2"), now="t3")
+    (current,) = translated_manifests(mended)
+    assert (current.kept_since, current.held_since) == ("", "t0")
+
+
+def test_a_manifest_that_never_was_valid_gives_nothing() -> None:
+    memory, _ = after(Memory(), read(1, "broken"))
+    assert translated_manifests(memory) == ()
+
+
+def test_a_manifest_that_turns_out_foreign_is_dropped_with_a_reason() -> None:
+    memory, _ = after(known("a"), read(1, "foreign"))
+    assert translated_manifests(memory) == ()
+    assert "not ours" in manifest_problems(memory)[0].message
+
+
+def test_an_unchanged_blob_is_translated_once() -> None:
+    translator = WordTranslator()
+    memory = Memory()
+    for now in ("t0", "t1", "t2"):
+        recollection = Reconciliation(memory, translator, now)
+        for record in (read(1, "a"), read(2, "broken"), FULL):
+            recollection.take(record)
+        memory = recollection.finish()
+    assert translator.calls == ["a", "broken"]
+
+
+def test_a_renamed_project_keeps_its_claim() -> None:
+    renamed = read(1, "a")
+    moved = type(renamed)(type(renamed.project)(1, "elsewhere/p1"), renamed.files)
+    memory, _ = after(known("a"), moved, now="t5")
+    (current,) = translated_manifests(memory)
+    assert (current.project.path, current.held_since) == ("elsewhere/p1", "t0")
+
+
+def test_an_unchanged_project_keeps_its_row_so_that_nothing_is_written_for_it() -> None:
+    before = known("a", "b")
+    memory, _ = after(before, read(1, "a"), read(2, "b"), now="t9")
+    assert (memory.projects, memory.manifests) == (before.projects, before.manifests)
+
+
+outcomes = st.sampled_from(["read", "gap", "lost"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(outcomes, min_size=4, max_size=4), max_size=4), st.randoms())
+def test_no_sequence_of_failures_ever_deletes(
+    passes: Sequence[Sequence[str]], random: object
+) -> None:
+    """Law: while every project stands, whatever mixture of gaps comes, everything is kept."""
+    names = ("a", "b", "c", "d")
+    memory = known(*names)
+    for number, fates in enumerate(passes):
+        records: list[Record] = []
+        for index, (name, fate) in enumerate(zip(names, fates, strict=True), 1):
+            if fate == "read":
+                records.append(read(index, name))
+            elif fate == "gap":
+                records.append(Gap("502", index))
+            else:
+                records.append(Gap("a page was lost"))
+        random.shuffle(records)  # type: ignore[attr-defined]
+        memory, recollection = after(memory, *records, now=f"t{number + 1}")
+        assert texts(memory) == set(names)
+        assert recollection.complete == all(fate == "read" for fate in fates)

@@ -1,0 +1,397 @@
+"""Passes in a row: what is asked for, what stays resident, and passes that overlap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from bridge.errors import LeadLost, StoreConflict
+from bridge.model.manifests import Translation
+from bridge.model.memory import Horizon, Memory
+from bridge.model.runs import Artifact, Outcome, Receipt
+from bridge.model.scrape import (
+    Coverage,
+    Gap,
+    ManifestFile,
+    Project,
+    ProjectGone,
+    Record,
+    ScrapeEnd,
+    ScrapeRequest,
+)
+from bridge.passes.pipeline import PassOptions, Stages
+from bridge.passes.reconcile import gaps_to_retry
+from bridge.passes.runner import Passes, why_sweep
+from tests.fakes import (
+    NOON,
+    DictStore,
+    RecordingExporter,
+    WordProcessor,
+    WordTranslator,
+    project,
+    read,
+    render_words,
+)
+
+FILES = ("qm.yaml",)
+
+
+@dataclass
+class Gitlab:
+    """A source in a dictionary: text by project id, None without a manifest. Reads what is there.
+
+    `hold` keeps a sweep (or a small pass) waiting after it has read, as a slow GitLab does.
+    """
+
+    texts: dict[int, str | None]
+    unreadable: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    lost: str = ""
+    hold: asyncio.Event | None = None
+    holds_small: bool = False
+    reading: asyncio.Event = field(default_factory=asyncio.Event)
+    requests: list[ScrapeRequest] = field(default_factory=list)
+    name: str = "https://gitlab.test"
+
+    async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+        self.requests.append(request)
+        full = request.since is None and not request.only
+        ids = request.only or (
+            sorted(self.texts) if full else (*sorted(self.changed), *request.also)
+        )
+        records = [self.record(number) for number in ids]
+        self.reading.set()
+        if self.hold is not None and bool(request.only) is self.holds_small:
+            await self.hold.wait()
+        for record in records:
+            yield record
+        if self.lost and not request.only:
+            yield Gap(self.lost)
+        chosen = Coverage.SELECTED if request.only else Coverage.FULL if full else Coverage.CHANGES
+        yield ScrapeEnd(chosen, requests=len(records))
+
+    def record(self, number: int) -> Record:
+        if number in self.unreadable:
+            return Gap("403", number, project(number).path)
+        if number not in self.texts:
+            return ProjectGone(number, "404 by id")
+        return read(number, self.texts[number])
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Bench:
+    def __init__(self, gitlab: Gitlab) -> None:
+        self.gitlab = gitlab
+        self.store = DictStore()
+        self.exporter = RecordingExporter()
+        self.now = NOON
+        self.translator = WordTranslator()
+        self.passes = Passes(self.stages(), full_every=3600)
+
+    def stages(self) -> Stages:
+        return Stages(
+            self.gitlab,
+            self.translator,
+            [WordProcessor()],
+            [self.exporter],
+            self.store,
+            render_words,
+            lambda: self.now,
+            scope="as it was",
+        )
+
+    @property
+    def memory(self) -> Memory:
+        return self.store.memories[self.gitlab.name]
+
+    @property
+    def published(self) -> list[str]:
+        body = self.exporter.published[-1][0].body.decode()
+        return [line.rpartition("/")[2] for line in body.splitlines()]
+
+    async def due(self) -> Coverage:
+        done = await self.passes.run(await self.passes.next_pass(PassOptions()))
+        return Coverage(done.record.report.kind)
+
+    async def hinted(self, *ids: int) -> None:
+        await self.passes.run(PassOptions(request=ScrapeRequest(FILES, only=ids)))
+
+
+async def test_after_a_complete_sweep_only_what_changed_is_asked_for() -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}))
+    assert await bench.due() is Coverage.FULL
+    bench.gitlab.texts[2], bench.gitlab.changed = "b2", {2}
+    bench.now += timedelta(minutes=10)
+    assert await bench.due() is Coverage.CHANGES
+    assert bench.gitlab.requests[-1].since == NOON
+    assert bench.published == ["a", "b2"]
+    assert bench.memory.horizon == Horizon(
+        listed_at=(NOON + timedelta(minutes=10)).isoformat(timespec="seconds"),
+        swept_at=NOON.isoformat(timespec="seconds"),
+        scope="as it was",
+        complete_at=(NOON + timedelta(minutes=10)).isoformat(timespec="seconds"),
+        passes=2,
+    )
+
+
+async def test_a_listing_with_a_hole_moves_no_watermark() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    await bench.due()
+    bench.gitlab.lost = "page 3"
+    bench.now += timedelta(minutes=10)
+    await bench.due()
+    assert bench.memory.horizon.listed_at == NOON.isoformat(timespec="seconds")
+    bench.gitlab.lost = ""
+    await bench.due()
+    assert bench.gitlab.requests[-1].since == NOON
+
+
+async def test_a_pass_over_a_few_projects_moves_no_watermark() -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}))
+    await bench.due()
+    bench.now += timedelta(minutes=1)
+    await bench.hinted(2)
+    assert bench.memory.horizon.listed_at == NOON.isoformat(timespec="seconds")
+
+
+@pytest.mark.parametrize(
+    ("horizon", "why"),
+    [
+        (Horizon(), "no full sweep"),
+        (Horizon(listed_at=NOON.isoformat()), "no full sweep"),
+        (Horizon(NOON.isoformat(), NOON.isoformat(), "other"), "filters"),
+        (Horizon(NOON.isoformat(), "2026-01-01T10:59:00+00:00", "s"), "1 hours old"),
+        (Horizon("2026-01-01T12:06:00+00:00", NOON.isoformat(), "s"), "clock"),
+        (Horizon(NOON.isoformat(), NOON.isoformat(), "s"), ""),
+    ],
+)
+def test_when_everything_must_be_read(horizon: Horizon, why: str) -> None:
+    found = why_sweep(Memory(horizon=horizon), "s", NOON, 3600)
+    assert (why in found) if why else not found
+
+
+async def test_a_gap_heals_without_a_full_sweep_and_is_left_alone_ever_longer() -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}))
+    await bench.due()
+    assert bench.published == ["a"]
+    tried: list[int] = []
+    for minute in range(1, 31):
+        bench.now = NOON + timedelta(minutes=minute)
+        await bench.due()
+        tried += [minute] * len(bench.gitlab.requests[-1].also)
+    assert tried == [1, 2, 4, 8, 16]
+    bench.gitlab.unreadable = set()
+    bench.now = NOON + timedelta(minutes=40)
+    assert await bench.due() is Coverage.CHANGES
+    assert bench.published == ["a", "b"]
+    assert gaps_to_retry(bench.memory, bench.now + timedelta(days=1)) == ()
+
+
+async def test_a_gap_elsewhere_keeps_the_pass_incomplete_and_reported() -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}))
+    await bench.due()
+    await bench.hinted(1)
+    report = bench.store.records[bench.gitlab.name].report
+    assert report.outcome is Outcome.INCOMPLETE
+    assert [p.rule for p in report.problems] == ["unreadable"]
+    assert "since 2026-01-01T12:00:00+00:00 (403)" in report.problems[0].message
+
+
+async def test_what_was_unreadable_from_the_start_is_forgotten_when_it_is_gone() -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}))
+    await bench.due()
+    bench.gitlab.unreadable, bench.gitlab.texts = set(), {1: "a"}
+    await bench.hinted(2)
+    assert set(bench.memory.projects) == {1}
+
+
+async def test_memory_is_loaded_once_and_again_when_somebody_else_saved_a_pass() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    await bench.due()
+    first = (await bench.passes.known()).memory
+    assert (await bench.passes.known()).memory is first
+    other = Passes(bench.stages(), full_every=3600)
+    bench.gitlab.texts[3] = "c"
+    await other.run(PassOptions(request=ScrapeRequest(FILES, only=(3,))))
+    await bench.hinted(1)
+    assert bench.published == ["a", "c"]
+
+
+async def test_who_is_overtaken_by_another_process_publishes_nothing() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    await bench.due()
+    published = len(bench.exporter.published)
+
+    async def overtaken() -> None:
+        await Passes(bench.stages()).run(PassOptions(request=ScrapeRequest(FILES, only=(1,))))
+
+    bench.passes.stages = replace(bench.stages(), fence=overtaken)
+    with pytest.raises(StoreConflict, match="publishes nothing"):
+        await bench.hinted(1)
+    assert len(bench.exporter.published) == published + 1
+    bench.passes.stages = bench.stages()
+    await bench.hinted(1)  # and goes on from there
+
+
+async def test_a_sweep_that_another_process_overtook_undoes_nothing_of_it() -> None:
+    """What the other one settled was not there when the sweep read: it is no absence."""
+    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()))
+    sweep = asyncio.create_task(bench.due())
+    await bench.gitlab.reading.wait()  # it has read all there was
+    other = Passes(bench.stages())
+    bench.gitlab.texts[2] = "created"
+    await other.run(PassOptions(request=ScrapeRequest(FILES, only=(2,))))
+    await bench.hinted(1)  # a pass of our own loads what the other one saved
+    published = len(bench.exporter.published)
+    assert bench.gitlab.hold is not None
+    bench.gitlab.hold.set()
+    with pytest.raises(StoreConflict, match="publishes nothing"):
+        await sweep
+    assert len(bench.exporter.published) == published
+    assert set(bench.memory.projects) == {1, 2}
+    assert await bench.due() is Coverage.FULL
+    assert bench.published == ["a", "created"]
+
+
+async def test_a_clock_that_was_set_back_costs_one_sweep_and_not_one_at_each_pass() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    bench.now += timedelta(days=30)
+    await bench.due()
+    bench.now = NOON
+    assert await bench.due() is Coverage.FULL
+    bench.now += timedelta(minutes=10)
+    assert await bench.due() is Coverage.CHANGES
+    assert bench.gitlab.requests[-1].since == NOON
+
+
+@dataclass
+class Renamed(WordTranslator):
+    """Another mapping."""
+
+    def fingerprint(self, project: Project, file: ManifestFile) -> str:
+        return f"new {super().fingerprint(project, file)}"
+
+    def translate(self, project: Project, file: ManifestFile) -> Translation:
+        text = f"new-{file.text}"
+        return super().translate(project, replace(file, text=text))
+
+
+async def test_a_changed_mapping_reaches_projects_that_a_push_was_just_reading() -> None:
+    """The sweep that the change asks for takes a push's word: it must be in the new mapping's."""
+    bench = Bench(Gitlab({1: "a", 2: "b"}))
+    await bench.due()
+    bench.gitlab.hold, bench.gitlab.holds_small = asyncio.Event(), True
+    bench.gitlab.reading.clear()
+    small = asyncio.create_task(bench.hinted(1))
+    await bench.gitlab.reading.wait()  # with the old mapping
+    bench.passes.stages = replace(bench.stages(), translator=Renamed(), scope="changed")
+    bench.gitlab.holds_small = False
+    bench.gitlab.reading.clear()
+    sweep = asyncio.create_task(bench.due())
+    await bench.gitlab.reading.wait()
+    bench.gitlab.hold.set()
+    await asyncio.gather(small, sweep)
+    assert bench.published == ["new-a", "new-b"]
+
+
+async def test_who_lost_the_lead_publishes_nothing() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+
+    async def lost() -> None:
+        raise LeadLost("another replica leads")
+
+    bench.passes.stages = replace(bench.stages(), fence=lost)
+    with pytest.raises(LeadLost):
+        await bench.due()
+    assert (bench.exporter.published, bench.store.memories) == ([], {})
+
+
+async def test_a_push_does_not_wait_for_a_sweep_and_is_not_undone_by_it() -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b", 3: "c"}, hold=asyncio.Event()))
+    sweep = asyncio.create_task(bench.due())
+    await bench.gitlab.reading.wait()  # it has read all three, as they were
+    bench.gitlab.texts[2] = "pushed"
+    del bench.gitlab.texts[3]
+    await bench.hinted(2, 3)
+    assert bench.published == ["pushed"]
+    assert bench.gitlab.hold is not None
+    bench.gitlab.hold.set()
+    await sweep
+    assert bench.published == ["a", "pushed"]
+    assert set(bench.memory.projects) == {1, 2}
+    assert bench.memory.horizon.swept_at
+
+
+async def test_a_small_pass_that_a_sweep_overtook_reads_again() -> None:
+    """Which of the two read first cannot be told, so the few projects are read anew."""
+    bench = Bench(Gitlab({1: "old"}))
+    await bench.due()
+    bench.gitlab.hold, bench.gitlab.holds_small = asyncio.Event(), True
+    bench.gitlab.reading.clear()
+    small = asyncio.create_task(bench.hinted(1))
+    await bench.gitlab.reading.wait()  # it has read "old"
+    bench.gitlab.texts[1] = "new"
+    await bench.passes.run(PassOptions())
+    assert bench.published == ["new"]
+    bench.gitlab.hold.set()
+    await small
+    assert bench.published == ["new"]
+    assert [bool(request.only) for request in bench.gitlab.requests] == [False, True, False, True]
+
+
+class HeldExporter(RecordingExporter):
+    """An exporter that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().publish(artifacts, dry_run=dry_run)
+
+
+async def test_a_stop_in_mid_publish_waits_for_its_end() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    exporter = HeldExporter()
+    bench.passes.stages = replace(bench.stages(), exporters=[exporter])
+    task = asyncio.create_task(bench.due())
+    await exporter.begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    exporter.go_on.set()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert bench.memory.horizon.passes == 1
+
+
+async def test_a_publish_that_does_not_end_is_given_up_after_its_grace() -> None:
+    bench = Bench(Gitlab({1: "a"}))
+    exporter = HeldExporter()
+    bench.passes = Passes(replace(bench.stages(), exporters=[exporter]), grace=0)
+    task = asyncio.create_task(bench.due())
+    await exporter.begun.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+    assert bench.store.memories == {}
+
+
+async def test_a_stop_while_reading_ends_at_once() -> None:
+    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()))
+    task = asyncio.create_task(bench.due())
+    await bench.gitlab.reading.wait()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()

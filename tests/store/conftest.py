@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.store.postgresql import NoPostgresql, cluster
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    try:
+        import_module("asyncpg")
+        running = cluster()
+        url = running.__enter__()
+    except (NoPostgresql, ImportError) as reason:
+        pytest.skip(f"NOT PROVEN ON POSTGRESQL: {reason}")
+    yield url
+    running.__exit__(None, None, None)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store's URL, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    server: str = request.getfixturevalue("server")
+    name = f"fester{next(_numbers)}"
+    asyncio.run(_create_database(server, name))
+    return f"{server}/{name}"
+
+
+async def _create_database(server: str, name: str) -> None:
+    connection = await import_module("asyncpg").connect(f"{server}/postgres")
+    # FILE_COPY without a template of data is the quickest where fsync is off.
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+
+
+@pytest.fixture(autouse=True)
+async def drivers_threads_end() -> AsyncIterator[None]:
+    """The loop outlives the threads of connections that broke.
+
+    SQLAlchemy ends such a connection without waiting for its thread, which then reports to the
+    loop; pytest would close the loop in between. Threads that were there before belong to
+    fixtures of a wider scope, whose stores stay open.
+    """
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)

@@ -1,0 +1,99 @@
+"""Whatever is kept comes back as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.model.entities import Draft
+from bridge.model.manifests import Translation, Verdict
+from bridge.model.memory import KnownProject
+from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Project
+from bridge.store import codec
+from tests.store import nouns
+
+few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def decode_project(text: str) -> KnownProject:
+    return codec.decode_project(text, "", "")
+
+
+PAIRS: list[tuple[st.SearchStrategy[Any], Callable[[Any], str], Callable[[str], Any]]] = [
+    (
+        st.builds(KnownProject, nouns.projects, st.just(""), st.just(""), nouns.anything),
+        codec.encode_project,
+        decode_project,
+    ),
+    (nouns.translations, codec.encode_translation, codec.decode_translation),
+    (nouns.reports, codec.encode_report, codec.decode_report),
+    (nouns.some(nouns.entities), codec.encode_entities, codec.decode_entities),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=["project", "translation", "report", "entities"])
+@few
+@given(data=st.data())
+def test_every_noun_comes_back_from_text_and_from_bytes(pair: Any, data: st.DataObject) -> None:
+    """Law: decode(encode(noun)) is the noun, and the text is plain ASCII without NUL."""
+    strategy, encode, decode = pair
+    noun = data.draw(strategy)
+    text = encode(noun)
+    assert text.isascii()
+    assert "\0" not in text
+    assert decode(text) == noun
+    assert codec.unpack(codec.pack(text)) == text
+
+
+@given(st.none() | st.datetimes())
+@few
+def test_a_moment_comes_back(moment: datetime | None) -> None:
+    """A catalog's `made_at` is no part of its equality, and is kept all the same."""
+    assert codec.decode_moment(codec.encode_moment(moment)) == moment
+
+
+@pytest.mark.parametrize(
+    ("noun", "encode", "decode"),
+    [
+        (KnownProject(Project(1, "a/b", topics=("x",)), ""), codec.encode_project, decode_project),
+        (
+            Translation(Verdict.VALID, "f", drafts=(Draft({"kind": "System"}),)),
+            codec.encode_translation,
+            codec.decode_translation,
+        ),
+        (Report(Outcome.FAILED, 1.5), codec.encode_report, codec.decode_report),
+    ],
+    ids=["project", "translation", "report"],
+)
+def test_what_a_newer_version_added_is_ignored(noun: Any, encode: Any, decode: Any) -> None:
+    """An older Fester reads what a newer one wrote."""
+    tree = json.loads(encode(noun)) | {"invented_later": [1, 2]}
+    assert decode(json.dumps(tree)) == noun
+
+
+def test_any_mapping_serves_as_a_body() -> None:
+    """A read-only mapping is kept like a dict."""
+    frozen = Translation(Verdict.VALID, "f", drafts=(Draft(MappingProxyType({"kind": "System"})),))
+    kept = codec.decode_translation(codec.encode_translation(frozen))
+    assert kept.drafts == (Draft({"kind": "System"}),)
+
+
+@pytest.mark.parametrize("text", ["", "[tru", "[]", "null", '{"verdict": "maybe"}', "[" * 5000])
+def test_damaged_text_is_said_to_be_so(text: str) -> None:
+    """Whatever stands in a row, reading it raises `Undecodable` and nothing else."""
+    with pytest.raises(codec.Undecodable):
+        codec.decode_translation(text)
+
+
+def test_damaged_bytes_are_said_to_be_so() -> None:
+    """Not an error of zlib's."""
+    with pytest.raises(codec.Undecodable):
+        codec.unpack(b"nonsense")
