@@ -25,6 +25,7 @@ from bridge.model.access import Principal, Scope
 from bridge.ports import Gatekeeper
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OnPrepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 Needing = TypeVar("Needing", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 _SCOPE = "_fester_scope"
@@ -180,37 +181,41 @@ def _foreign(request: web.Request, access: Access) -> bool:
     return origin not in access.origins and origin.partition("://")[2] != request.host
 
 
-def cross_origin(access: Access) -> Middleware:
-    """CORS for the origins that are listed, and for no other."""
+def preflight(access: Access) -> Middleware:
+    """Answers a browser that asks whether another origin's page may ask (CORS)."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is None:
-            response = await handler(request)
-            if access.origins:  # else a cache would give a page what it kept for a program
-                response.headers.add(hdrs.VARY, hdrs.ORIGIN)
-            return response
-        listed = origin in access.origins
         asks_first = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
-        if request.method == hdrs.METH_OPTIONS and asks_first:
-            if not listed:
-                return error_response(
-                    request, 403, "NotAllowedError", "this origin is not in access.origins"
-                )
-            response = web.Response(status=204)
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = _METHODS
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _REQUEST_HEADERS
-            response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = _PREFLIGHT_SECONDS
-        else:
-            response = await handler(request)
-        if listed:
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _RESPONSE_HEADERS
-        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        if origin is None or request.method != hdrs.METH_OPTIONS or not asks_first:
+            return await handler(request)
+        if origin not in access.origins:
+            return error_response(
+                request, 403, "NotAllowedError", "this origin is not in access.origins"
+            )
+        response = web.Response(status=204)
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = _METHODS
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _REQUEST_HEADERS
+        response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = _PREFLIGHT_SECONDS
         return response
 
     return answer
+
+
+def cross_origin(access: Access) -> OnPrepare:
+    """CORS for the origins that are listed, and for no other: on whatever answer is sent."""
+
+    async def allow(request: web.Request, response: web.StreamResponse) -> None:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is not None and origin in access.origins:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _RESPONSE_HEADERS
+        if origin is not None or access.origins:
+            # Else a cache would give a page what it kept for a program.
+            response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+
+    return allow
 
 
 @web.middleware

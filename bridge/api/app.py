@@ -20,6 +20,7 @@ from bridge.api.access import (
     cross_origin,
     guard,
     needs,
+    preflight,
     short_query,
 )
 from bridge.api.answers import error_response
@@ -33,6 +34,7 @@ from bridge.api.live import Live, Served
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
+from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.passes.explain import explain
 from bridge.ports import CheckBook, FactBook, Scores
@@ -76,15 +78,15 @@ def make_app(
     app = web.Application(
         middlewares=[
             answer_in_time(patience),
-            _harden,
-            cross_origin(access),
-            _errors_as_json,
+            preflight(access),
+            _errors_answered,
             short_query,
             guard(access),
             body_in_time(patience),
         ],
         client_max_size=MAX_BODY,
     )
+    app.on_response_prepare.extend((_harden, cross_origin(access)))
     app[LIVE] = live
     app[CLOCK] = clock
     app[HOOK_COUNTS] = webhooks.counts
@@ -147,24 +149,25 @@ def _http_log() -> logging.Logger:
     return logger
 
 
-@web.middleware
-async def _harden(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Headers that keep a browser from doing more than it should with what we serve."""
-    response = await handler(request)
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers that keep a browser from doing more than it should with what we serve.
+
+    They are set when an answer's head is about to be sent: a streamed one is past changing when
+    its handler returns.
+    """
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("Server", "Fester")  # and not the versions of what it is made of
+    response.headers.popall(hdrs.SERVER, None)  # nobody needs to know what it is made of
     response.headers.setdefault(
         "Content-Security-Policy",
         "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'",
     )
-    return response
 
 
 @web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors in one shape; what we did not foresee is logged and shown without its inside."""
+async def _errors_answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors in one shape: 503 while the store is away; what we did not foresee is logged, too."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -178,6 +181,11 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except web.RequestPayloadError:
         message = "the body cannot be read as its headers say: Content-Encoding, Transfer-Encoding"
         return error_response(request, 400, "InputError", message)
+    except StoreError as error:  # it is away, or holds what cannot be read
+        log.error("The store does not answer", action="store_away", error=str(error))
+        if request.path.startswith("/api/"):
+            return error_response(request, 503, "ServiceUnavailableError", str(error))
+        return pages.render(request, "away.html", status=503, reason=str(error))
     except Exception as error:
         if isinstance(error, ConnectionError) and _gone(request):
             raise ClientConnectionResetError("who asked is gone") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,8 +15,16 @@ from bridge.access.static_tokens import StaticToken, StaticTokens, digest_of
 from bridge.api.access import Access, needs, principal_of, scope_of
 from bridge.api.app import MAX_BODY, make_app
 from bridge.api.live import Live
+from bridge.catalog.reader import Reader
 from bridge.errors import KeysUnavailable
+from bridge.exporters.render import render_catalog, shards
 from bridge.model.access import Principal, Scope
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.runs import Outcome, Report
+from tests.backstage.village import village
+from tests.catalog.test_reader import catalog_of
+from tests.fakes import NOON
+from tests.ox.books import TESTED, Checks, book, reading
 
 Client = TestClient[web.Request, web.Application]
 MakeClient = Callable[[web.Application], Awaitable[Client]]
@@ -152,6 +161,40 @@ async def test_cors_is_for_listed_origins_alone(client: Client) -> None:
     assert refused.status == 401
     assert refused.headers["Access-Control-Allow-Origin"] == ORIGIN, "a page may read why"
     assert "Origin" in refused.headers["Vary"]
+
+
+async def test_a_streamed_answer_has_the_same_heads_as_any_other(
+    aiohttp_client: MakeClient, tmp_path: Path
+) -> None:
+    """More than a hundred entities, and the checks of many services, are sent in pieces."""
+    live = Live(reader=Reader(shards, "https://fester.example.com"))
+    catalog = catalog_of(village())
+    record = PassRecord(Report(Outcome.COMPLETE, 1.0), catalog)
+    await live.take(record, render_catalog(catalog), Memory(), NOON)
+    async with book(tmp_path, "api") as facts:
+        await facts.record([reading("api", tested=True)])
+        access = Access(origins=frozenset({ORIGIN}))
+        client = await aiohttp_client(
+            make_app(live, access=access, facts=facts, checks=Checks(facts, [TESTED]))
+        )
+        answers = [
+            await client.post(path, json=body, headers={"Origin": ORIGIN})
+            for path, body in (
+                ("/api/catalog/entities/by-refs", {"entityRefs": ["component:x/y"] * 100}),
+                ("/api/catalog/entities/by-refs", {"entityRefs": ["component:x/y"] * 101}),
+                ("/api/tech-insights/checks/run", {"entities": []}),
+                ("/api/nothing", {}),
+            )
+        ]
+    assert [answer.status for answer in answers] == [200, 200, 200, 404]
+    for answer in answers:
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert answer.headers["Access-Control-Expose-Headers"] == "ETag, Link"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers.getall("Vary") == ["Origin"]
+        assert "Server" not in answer.headers
 
 
 async def test_on_loopback_another_sites_page_changes_nothing(aiohttp_client: MakeClient) -> None:

@@ -49,6 +49,15 @@ async def test_before_the_first_pass_it_says_so(live: Live, aiohttp_client: Make
     assert body["error"]["name"] == "ServiceUnavailableError"
 
 
+async def test_references_are_compared_without_regard_to_case(client: Client) -> None:
+    """As Backstage does since catalog-backend 4.0.3."""
+    refs = ["Component:Default/TIDE-Table", "component:default/tide-table", "API:Sea/Weather", "x"]
+    status, body = await asked(client, "/entities/by-refs", {"entityRefs": refs})
+    assert status == 200
+    names = [each and each["metadata"]["name"] for each in body["items"]]
+    assert names == ["Tide-Table", "Tide-Table", "weather", None]
+
+
 async def test_a_pass_is_swapped_whole(live: Live, client: Client) -> None:
     """Files and entities change together, and what was given out before stays as it was."""
     before = live.index

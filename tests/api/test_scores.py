@@ -18,8 +18,14 @@ from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.model.entities import Catalog
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.runs import Outcome, Report
+from bridge.ox.facts.collecting import Collecting
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from tests.api.scored import EVIL, TODAY, close_store, scored
+from bridge.wiring.remediation import Book
+from tests.api.scored import API, EVIL, STORES, TODAY, close_store, scored
+from tests.ox.rubrics import NOW, SCHEMA
 
 Client = TestClient[web.Request, web.Application]
 MakeClient = Callable[[web.Application], Awaitable[Client]]
@@ -136,17 +142,55 @@ async def test_the_rubric_in_force_and_why_its_file_is_not(
     assert again["problems"][0]["line"] > 0
 
 
-async def test_a_store_that_fails_is_told_and_the_board_is_still_served(
-    client: Client, keeper: Scorekeeper
+AWAY = [
+    "/api/ox/trends/entity/api",
+    "/api/ox/trends/team/group:default/red",
+    "/api/ox/changes/entity/api",
+    "/api/ox/changes/team/group:default/red",
+    "/api/ox/remediations",
+    "/api/ox/digests",
+    "/api/tech-insights/facts/range?entity=component:default/api&ids=repo"
+    "&startDatetime=2026-03-01&endDatetime=2026-04-01",
+    "/scores",
+    "/scores/team/group:default/red",
+    "/scores/entity/api",
+]
+
+
+async def test_a_store_that_is_away_is_503_with_the_reason_wherever_it_is_asked(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
 ) -> None:
+    store = STORES[id(keeper)]
+    facts = Collecting("here", (), store.facts(), lambda: NOW, takes=(SCHEMA,))
+    await facts.after_pass(Catalog((API,)), Memory(), {})
+    live = Live()
+    live.show(PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog()), (), Memory(), NOW)
+    client = await aiohttp_client(
+        make_app(
+            live,
+            clock=lambda: TODAY,
+            facts=facts,
+            checks=keeper,
+            scored=keeper,
+            remediation=Book("here", store),
+        )
+    )
+    for path in AWAY:
+        assert (await client.get(path)).status == 200, path
     await close_store(keeper)
-    response = await client.get("/api/ox/trends/entity/api")
-    assert response.status == 503
-    assert "is closed" in (await response.json())["error"]["message"]
-    page = await client.get("/scores/entity/api")
-    assert page.status == 503
-    assert "is closed" in await page.text()
-    assert (await get(client, "/api/ox/scores/api"))["score"] == 70
+    for path in AWAY:
+        response = await client.get(path)
+        assert (response.status, "is closed" in await response.text()) == (503, True), path
+        if path.startswith("/api/"):
+            assert (await response.json())["error"]["name"] == "ServiceUnavailableError"
+    pushed = {
+        "retriever": "repo",
+        "readings": [{"entity": "component:default/api", "facts": {"readme": True}}],
+    }
+    response = await client.post("/api/ox/facts", json=pushed)
+    assert response.status == 503, await response.text()
+    for path in ("/", "/entities", "/metrics", "/api/report", "/api/ox/scores/api"):
+        assert (await client.get(path)).status == 200, path
 
 
 REFUSALS = [

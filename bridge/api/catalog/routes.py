@@ -232,13 +232,16 @@ async def _paged(
 
 
 async def by_refs(request: web.Request, index: Index) -> web.StreamResponse:
-    """`POST /entities/by-refs`: as many entities as references, null for what is not there."""
+    """`POST /entities/by-refs`: as many entities as references, null for what is not there.
+
+    References are compared without regard to case, as Backstage does since catalog-backend 4.0.3.
+    """
     asked = Parameters(request, "filter")
     body = await body_of(request, entityRefs_="array", query="object")
     refs = texts_in(body, "entityRefs", most=MOST_REFS) or []
     fields = fields_from(texts_in(body, "fields", most=MOST_FIELDS) or ())
     given = [each for each in (filter_from(asked.texts("filter")), body.get("query")) if each]
-    slots = [index.slots.get(ref) for ref in refs]
+    slots = [index.slots.get(ref.lower()) for ref in refs]
     if given:
         flags = index.flags(matching(index, checked({"$all": given})))
         slots = [slot if slot is not None and flags[slot] else None for slot in slots]

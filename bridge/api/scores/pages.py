@@ -15,7 +15,6 @@ from bridge.api.pages import render
 from bridge.api.scores import score_query
 from bridge.api.scores.plots import Point, plot
 from bridge.api.scores.trees import changed
-from bridge.errors import StoreError
 from bridge.model.entities import Ref
 from bridge.model.scores import (
     ORGANIZATION,
@@ -64,8 +63,6 @@ def _shown(page: Shown) -> Handler:
             return await page(request, scores, board)
         except score_query.BadQuestion as refusal:
             return render(request, "scores_missing.html", sought=str(refusal), status=404)
-        except StoreError as error:
-            return render(request, "scores_missing.html", sought=str(error), status=503)
 
     return handle
 

@@ -22,7 +22,6 @@ from bridge.api.scores.trees import (
     summary_json,
     trend_json,
 )
-from bridge.errors import StoreError
 from bridge.model.entities import Ref
 from bridge.model.runs import problem_json
 from bridge.model.scores import Scoreboard
@@ -59,8 +58,6 @@ def _asked(handler: WithBoard) -> Handler:
             return await handler(request, scores, board)
         except score_query.BadQuestion as refusal:
             return error_response(request, 400, "InputError", str(refusal))
-        except StoreError as error:
-            return error_response(request, 503, "ServiceUnavailableError", str(error))
 
     return handle
 
