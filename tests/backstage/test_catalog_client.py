@@ -36,6 +36,7 @@ DIFFERENCES = {
 # The beginnings of the messages of "why a query is none" and "why a cursor is none".
 _OTHER_WORDS = {
     "Invalid query: ": "why a query is none",
+    "Invalid filter predicate: ": "why a query is none",
     "Malformed request body ": "why a query is none",
     "Malformed cursor": "why a cursor is none",
 }
