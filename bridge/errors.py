@@ -28,12 +28,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bridge.secret.masks import masked
+
 if TYPE_CHECKING:
     from bridge.model.problems import Problem
 
 
 class FesterError(Exception):
-    """The root: whatever Fester raises on purpose is one of these."""
+    """The root: whatever Fester raises on purpose is one of these.
+
+    Its message may quote a library's, so no secret in force stays in it.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(masked(a) if isinstance(a, str) else a for a in arguments))
 
 
 class ConfigurationError(FesterError):
@@ -104,7 +112,7 @@ class FactsRefused(FesterError):
     """Facts that were pushed are not what their schema promises; `problems` lists what is wrong."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(masked(problem) for problem in problems)
         super().__init__("; ".join(self.problems))
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bridge.secret.masks import IN_FORCE
+
 # How long a machine takes is nothing that a law says.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_in_force() -> None:
+    """What one test called a secret may be a plain word in the next."""
+    IN_FORCE.replace(())
+
 
 # Folders and names whose tests start servers or processes, or wait for something to time out.
 REAL_FOLDERS = (

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from bridge.cli.program import COMMANDS, main
 from bridge.ox.facts.schema_file import load_schemas
-from bridge.settings import load_settings
+from bridge.settings import TokenSettings, load_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = [ROOT / "README.md", *sorted((ROOT / "bridge" / "docs").glob("*.md"))]
 
 
 def block(marker: str, language: str) -> str:
@@ -109,3 +111,17 @@ def test_links_within_the_readme_lead_to_headings() -> None:
     wanted = set(re.findall(r"\]\(#([^)]+)\)", README))
     assert wanted
     assert wanted - anchors == set()
+
+
+def test_no_sample_of_access_loads_as_it_is() -> None:
+    """Whoever pastes one and forgets the rest must not open a door to everybody who reads it."""
+    samples = [
+        line.split("sha256:")[1].split(",")[0].strip().strip('"')
+        for page in GUIDE
+        for line in page.read_text("utf-8").splitlines()
+        if "sha256:" in line and "name:" in line
+    ]
+    assert samples
+    for sample in samples:
+        with pytest.raises(ValidationError):
+            TokenSettings(name="ci", sha256=sample)

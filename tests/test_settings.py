@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import ConfigurationError
+from bridge.secret.masks import masked
 from bridge.settings import load_settings
 
 
@@ -157,3 +159,151 @@ def test_a_teams_webhook_is_named_in_the_file_and_comes_from_the_environment(
         load_settings({}, config=wrong, environment={})
     assert "a secret must not stand in a file" in refused.value.problems[0].message
     assert len(refused.value.problems) == 2
+
+
+VARIABLES = {
+    "GITLAB_TOKEN": "token",
+    "FESTER_BACKSTAGE_TOKEN": "backstage_token",
+    "SNYK_TOKEN": "snyk_token",
+    "PAGERDUTY_TOKEN": "pagerduty_token",
+    "FESTER_WEBHOOK_TOKEN": "webhook_token",
+    "FESTER_WEBHOOK_SIGNING_KEY": "webhook_signing_key",
+    "FESTER_DIGEST_WEBHOOK": "digest_webhook",
+}
+GOOD = {
+    "FESTER_WEBHOOK_SIGNING_KEY": "whsec_c2VjcmV0LWtleQ==",
+    "FESTER_DIGEST_WEBHOOK": "https://hooks.example/services/T00/B00",
+}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_secret_is_trimmed_wherever_it_comes_from(variable: str, tmp_path: Path) -> None:
+    value = GOOD.get(variable, "glpat-very-secret")
+    file = tmp_path / "secret"
+    file.write_text(f"{value}\n")
+    for environment in ({variable: f" {value}\r\n"}, {f"{variable}_FILE": str(file)}):
+        settings = load_settings({}, environment=environment)
+        secret = getattr(settings, VARIABLES[variable])
+        assert secret.get_secret_value() == value
+        assert value not in f"{settings!r} {settings.model_dump_json()}"
+    assert settings.secret_files == {VARIABLES[variable]: file}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("bad", ["very-secret\nX-Evil: 1", "very-sécret", "\x1bvery-secret", " \n"])
+def test_a_secret_that_no_header_carries_is_refused_in_one_line(
+    variable: str, bad: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(bad)
+    for environment in ({variable: bad}, {f"{variable}_FILE": str(file)}):
+        with pytest.raises(ConfigurationError) as refused:
+            load_settings({}, environment=environment)
+        (problem,) = refused.value.problems
+        assert variable in problem.file
+        assert "very-s" not in str(problem)
+        assert "\n" not in str(problem)
+
+
+def test_files_of_secrets_that_are_not_there_or_come_beside_the_variable_are_named(
+    tmp_path: Path,
+) -> None:
+    environment = {
+        "GITLAB_TOKEN_FILE": str(tmp_path / "nowhere"),
+        "SNYK_TOKEN": "a-secret",
+        "SNYK_TOKEN_FILE": str(tmp_path / "nowhere"),
+    }
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({}, environment=environment)
+    said = "\n".join(sorted(str(problem) for problem in refused.value.problems))
+    assert "variable GITLAB_TOKEN_FILE: the file" in said
+    assert "No such file" in said
+    assert "SNYK_TOKEN_FILE is set, too" in said
+    assert len(refused.value.problems) == 2
+
+
+def test_a_teams_webhook_may_come_from_a_file(tmp_path: Path) -> None:
+    config = write(tmp_path, "remediation:\n  webhooks:\n    crew: FESTER_DIGEST_WEBHOOK_CREW\n")
+    (tmp_path / "hook").write_text("https://hooks.example/services/T1\n")
+    environment = {"FESTER_DIGEST_WEBHOOK_CREW_FILE": str(tmp_path / "hook")}
+    settings = load_settings({}, config=config, environment=environment)
+    assert settings.team_webhooks["crew"].get_secret_value() == "https://hooks.example/services/T1"
+    assert settings.secret_files == {"crew": tmp_path / "hook"}
+
+
+def test_the_stores_url_may_come_from_a_file_and_its_password_is_never_shown(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "url").write_text("postgresql://fester:s3cr%40t-word@db/fester\n")
+    settings = load_settings({}, environment={"FESTER_STORE_FILE": str(tmp_path / "url")})
+    assert settings.store == "postgresql://fester:s3cr%40t-word@db/fester"
+    assert masked("password s3cr@t-word, or s3cr%40t-word") == "password ***, or ***"
+    with pytest.raises(ConfigurationError, match="control characters"):
+        load_settings({}, environment={"FESTER_STORE": "postgresql://u:x\ny@db/fester"})
+
+
+@pytest.mark.parametrize("token", ["gldt-abc", "glcbt-64_abc", "glrt-abc", "glptt-abc"])
+def test_a_token_that_cannot_read_the_api_is_refused_with_what_to_use_instead(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="scope read_api") as refused:
+        load_settings({}, environment={"GITLAB_TOKEN": token})
+    assert token not in str(refused.value)
+
+
+def test_a_command_is_asked_for_the_secrets_that_it_uses_and_no_others(tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        "backstage: {url: 'https://backstage.example', refresh: true}\n"
+        "remediation: {webhooks: {crew: FESTER_DIGEST_WEBHOOK_CREW}}\n",
+    )
+    environment = {"GITLAB_TOKEN": "broken token"}
+    settings = load_settings({}, config=config, environment=environment, uses=())
+    assert settings.backstage.refresh
+    assert settings.token is None
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({}, config=config, environment=environment)
+    assert len(refused.value.problems) == 3
+
+
+@pytest.mark.parametrize("place", ["file", "variable", "flag"])
+def test_a_time_without_a_unit_is_asked_for_one(tmp_path: Path, place: str) -> None:
+    config = write(tmp_path, "every: 10\n" if place == "file" else "")
+    environment = {"FESTER_EVERY": "10"} if place == "variable" else {}
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(
+            {"every": "10" if place == "flag" else None}, config=config, environment=environment
+        )
+    (problem,) = refused.value.problems
+    assert "`every`: 10 of what? Write the unit: 10s, 10m or 10h" in problem.message
+
+
+def test_a_list_in_a_variable_is_no_json() -> None:
+    with pytest.raises(ConfigurationError, match="commas between them"):
+        load_settings({}, environment={"FESTER_TO": '["a", "b"]'})
+    settings = load_settings({}, environment={"FESTER_GITLAB__EXCLUDE": "[ab]/**,c"})
+    assert settings.gitlab.exclude == ("[ab]/**", "c")
+
+
+def test_a_value_that_yaml_takes_for_a_comment_is_said_in_one_line(tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        "mappings:   # none\n"
+        "remediation:\n  label: #ox\n  owners:\n    crew:\n      mention: #delivery\n",
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings({}, config=config, environment={})
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"{config}:3:3: `remediation.label` is empty, for YAML takes #ox for a comment; "
+        "write '#ox' in quotes",
+        f"{config}:6:7: `remediation.owners.crew.mention` is empty, for YAML takes #delivery for "
+        "a comment; write '#delivery' in quotes",
+    ]
+
+
+def test_the_samples_of_who_may_ask_open_no_door(tmp_path: Path) -> None:
+    """What the guide shows does not load when it is pasted, nor does what it once showed."""
+    pasted = '{name: ci, sha256: "PASTE WHAT fester token PRINTED", scopes: [read]}'
+    foo = sha256(b"foo").hexdigest()
+    for token, said in ((pasted, "64 hexadecimal"), (f"{{name: ci, sha256: {foo}}}", "everybody")):
+        config = write(tmp_path, f"access:\n  tokens:\n    - {token}\n")
+        with pytest.raises(ConfigurationError, match=said):
+            load_settings({}, config=config, environment={})

@@ -39,7 +39,7 @@ def explain(  # noqa: PLR0917 — click passes the options by name
     REF is a reference such as component:default/payments-api, a bare name, a GitLab project's
     path, or its id. Exit code 1 when nothing is known of it.
     """
-    settings = settings_from({"store": store, "from": from_}, config=config)
+    settings = settings_from({"store": store, "from": from_}, config=config, uses=())
     answers = asyncio.run(_answers(settings, ref))
     for answer in answers:
         if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,10 +74,14 @@ def pass_options(command: Command) -> Command:
 
 
 def settings_from(
-    flags: dict[str, Any], *, config: Path | None, need: tuple[str, ...] = ()
+    flags: dict[str, Any],
+    *,
+    config: Path | None,
+    need: tuple[str, ...] = (),
+    uses: Collection[str] | None = None,
 ) -> Settings:
-    """Settings from a command's parameters; `need` as in `load_settings`."""
+    """Settings from a command's parameters; `need` and `uses` as in `load_settings`."""
     given = {key.rstrip("_"): value for key, value in flags.items()}
     return load_settings(
-        {key: given[key] for key in _FLAGS if key in given}, config=config, need=need
+        {key: given[key] for key in _FLAGS if key in given}, config=config, need=need, uses=uses
     )

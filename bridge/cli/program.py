@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
+import traceback
 from pkgutil import resolve_name
 from typing import Any, NoReturn
 
@@ -12,6 +12,9 @@ import click
 
 from bridge import __version__
 from bridge.errors import ConfigurationError, FesterError
+from bridge.secret.masks import masked
+
+_SHOWN = 500
 
 # Where each command is defined, and what it is for: the first sentence of its own help.
 COMMANDS = {
@@ -85,10 +88,25 @@ class Program(click.Group):
             complain(error.problems)
             ctx.exit(2)
         except FesterError as error:
-            click.echo(f"fester: {error}", err=True)
+            click.echo(f"fester: {masked(str(error))}", err=True)
             ctx.exit(1)
         except BrokenPipeError:
             _leave_quietly()
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            _confess(error, verbose=bool(ctx.params.get("verbose")))
+            ctx.exit(1)
+
+
+def _confess(error: Exception, *, verbose: bool) -> None:
+    """What nobody foresaw, in one line; with `--verbose` where it happened. No secret in either."""
+    said = " ".join(masked(str(error)).split())[:_SHOWN]
+    advice = "the lines above say where" if verbose else "`fester --verbose …` says where"
+    if verbose:
+        click.echo(masked("".join(traceback.format_exception(error))), err=True, nl=False)
+    name = type(error).__name__
+    click.echo(f"fester: this is a defect of Fester's: {name}: {said}; {advice}", err=True)
 
 
 def _leave_quietly() -> NoReturn:
@@ -97,32 +115,11 @@ def _leave_quietly() -> NoReturn:
     sys.exit(0)
 
 
-def _configure_logs(verbose: bool) -> None:
-    """Plain lines on stderr for a person at a terminal, JSON lines elsewhere."""
-    import structlog  # noqa: PLC0415 — brings rich: not for `--help` and `--version`
-
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer()
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer(sort_keys=True)
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.INFO if verbose else logging.WARNING
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fester")
 @click.option("-v", "--verbose", is_flag=True, help="Log every step, not only what goes wrong.")
 def main(verbose: bool) -> None:
     """Turn small manifests in GitLab into a catalog that Backstage reads as it is."""
-    _configure_logs(verbose)
+    from bridge.cli.logs import configure_logs  # noqa: PLC0415 — brings rich: not for `--help`
+
+    configure_logs(verbose)

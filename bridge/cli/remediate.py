@@ -21,6 +21,8 @@ from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.remediation import Known, assignment, needed
 
+# Digests, webhooks and Backstage are nothing of its.
+_USES = ("token", "snyk_token", "pagerduty_token")
 _COLOURS = {
     Outcome.PLANNED: "cyan",
     Outcome.DONE: "green",
@@ -52,7 +54,7 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 
     Exit code 0: planned or done. 1: something could not be done. 2: the settings are wrong.
     """
-    settings = settings_from(flags, config=config, need=("from",))
+    settings = settings_from(flags, config=config, need=("from",), uses=_USES)
     run = asyncio.run(_run(settings, flags))
     if flags["as_json"]:
         click.echo(json.dumps(run.as_json(), indent=2))

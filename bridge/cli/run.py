@@ -21,6 +21,9 @@ from bridge.passes.runner import Passes
 from bridge.settings import Settings
 from bridge.wiring import wired
 
+# Digests and webhooks are things of `serve`.
+_USES = ("token", "backstage_token", "snyk_token", "pagerduty_token")
+
 
 @click.command()
 @pass_options
@@ -47,7 +50,7 @@ def run(
     but something could not be read (what was known of it is kept). Facts and scores change none
     of these.
     """
-    settings = settings_from(flags, config=config, need=("from", "to"))
+    settings = settings_from(flags, config=config, need=("from", "to"), uses=_USES)
 
     def told(account: Report) -> None:
         if report is not None:

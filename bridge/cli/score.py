@@ -49,7 +49,7 @@ def score(
     REF is a component's name or a reference such as component:default/name; with --rollup, the
     name of a roll-up.
     """
-    settings = settings_from(flags, config=config, need=("from",))
+    settings = settings_from(flags, config=config, need=("from",), uses=())
     board, expected = asyncio.run(_read(settings))
     if rollup is not None:
         _rollups(board, rollup, ref, as_json=as_json)

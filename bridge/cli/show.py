@@ -17,6 +17,7 @@ from rich.text import Text
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Report
+from bridge.secret.masks import masked
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -33,8 +34,11 @@ _EVERY = 500  # of these between two plain progress lines
 
 
 def plain(text: str) -> str:
-    """Text that cannot move a terminal's cursor or colour it: manifests come from strangers."""
-    return _CONTROL.sub("�", text)
+    """Text that cannot move a terminal's cursor or colour it, and shows no secret in force.
+
+    Manifests come from strangers, and errors may quote what a library was given.
+    """
+    return _CONTROL.sub("�", masked(text))
 
 
 def complain(problems: Sequence[Problem]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bridge.secret.masks import masked
+
 
 class Severity(StrEnum):
     """How bad a problem is."""
@@ -32,6 +34,12 @@ class Problem:
     line: int = 0
     column: int = 0
     ref: str = ""
+
+    def __post_init__(self) -> None:
+        # A message may quote what a library said: it is shown, stored and served.
+        shown = masked(self.message)
+        if shown is not self.message:
+            object.__setattr__(self, "message", shown)
 
     def at(self, *, project: str, file: str) -> Problem:
         """The same problem, placed in a project's file."""

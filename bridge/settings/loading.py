@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -19,22 +19,24 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
-from bridge.settings.sections import Settings
+from bridge.secret.values import shared_secret
+from bridge.settings.given_secrets import (
+    FILE,
+    SECRETS,
+    TEAM_WEBHOOK,
+    Given,
+    given,
+    mask_everything,
+    normal_of,
+)
+from bridge.settings.sections import WRITTEN, Settings
 
 CONFIG_NAME = "fester.yaml"
 PREFIX = "FESTER_"
-TEAM_WEBHOOK = "FESTER_DIGEST_WEBHOOK_"
+_COMMENT = re.compile(r":\s+(#[^\s#]\S*)")
+# Fields that stand in no file and in no variable of their own name.
+NOT_WRITTEN = (*SECRETS, "team_webhooks", "secret_files")
 _CONFIG_LIMIT = 1_000_000  # bytes
-# The fields that hold secrets, and the variables that they come from.
-SECRETS = {
-    "snyk_token": "SNYK_TOKEN",
-    "pagerduty_token": "PAGERDUTY_TOKEN",
-    "digest_webhook": "FESTER_DIGEST_WEBHOOK",
-    "token": "GITLAB_TOKEN",
-    "backstage_token": "FESTER_BACKSTAGE_TOKEN",
-    "webhook_token": "FESTER_WEBHOOK_TOKEN",
-    "webhook_signing_key": "FESTER_WEBHOOK_SIGNING_KEY",
-}
 
 
 def load_settings(
@@ -43,24 +45,31 @@ def load_settings(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
     need: tuple[str, ...] = (),
+    uses: Collection[str] | None = None,
 ) -> Settings:
     """Merge flags, variables and the file; validate; return settings.
 
     `flags` holds what the command line gave (None or empty: not given), by the file's key names.
-    `need` names keys that must not be empty. Raises `ConfigurationError` with every problem.
+    `need` names keys that must not be empty; `uses` the secrets' fields that the command uses
+    (None: all): others are neither read nor missed. Raises `ConfigurationError` with every
+    problem.
     """
     environment = os.environ if environment is None else environment
+    used = (*SECRETS, "team_webhooks") if uses is None else tuple(uses)
     problems: list[Problem] = []
     tree, places = _read_file(config, problems)
     _note_secrets(tree, places, problems)
+    _store_from_file(environment, tree, places, problems)
     _overlay(tree, _from_variables(environment, places, problems), places)
     for key, value in flags.items():
         if value not in (None, (), ""):
             _overlay(tree, {key: value}, places, place=f"--{key.replace('_', '-')}")
-    for key, variable in SECRETS.items():
-        tree[key] = environment.get(variable) or None
+    mask_everything(environment, [tree.get("store"), tree.get("from")])
+    secrets = _secrets(environment, used, problems)
     try:
-        settings = Settings.model_validate(tree)
+        settings = Settings.model_validate(
+            tree | {name: secret.value for name, secret in secrets.items()}, context=WRITTEN
+        )
     except ValidationError as error:
         problems.extend(_problem(item, places) for item in error.errors(include_url=False))
         raise ConfigurationError(problems) from None
@@ -73,21 +82,72 @@ def load_settings(
         for key in need
         if not (settings.source if key == "from" else getattr(settings, key))
     )
-    problems.extend(_contradictions(settings, places))
-    teams: dict[str, SecretStr] = {}
-    for team, variable in settings.remediation.webhooks.items():
-        if environment.get(variable):
-            teams[team] = SecretStr(environment[variable])
-            continue
-        message = f"the variable {variable} is not set; it holds the address of {team}'s webhook"
-        problems.append(_placed(message, places.get(("remediation", "webhooks", team), "")))
+    problems.extend(_contradictions(settings, places, used, environment))
+    teams = (
+        _team_webhooks(settings, environment, places, problems) if "team_webhooks" in used else {}
+    )
     if problems:
         raise ConfigurationError(problems)
-    return settings.model_copy(update={"team_webhooks": teams})
+    files = {name: secret.file for name, secret in (secrets | teams).items() if secret.file}
+    webhooks = {team: SecretStr(secret.value) for team, secret in teams.items()}
+    return settings.model_copy(update={"team_webhooks": webhooks, "secret_files": files})
 
 
-def _contradictions(settings: Settings, places: Mapping[tuple[str, ...], str]) -> Iterator[Problem]:
-    """What each setting allows and all of them together do not."""
+def _secrets(
+    environment: Mapping[str, str], used: Collection[str], problems: list[Problem]
+) -> dict[str, Given]:
+    """The secrets that are used and given, by their fields."""
+    found = {
+        name: given(variable, environment, problems, normal_of(name))
+        for name, variable in SECRETS.items()
+        if name in used
+    }
+    return {name: secret for name, secret in found.items() if secret is not None}
+
+
+def _team_webhooks(
+    settings: Settings,
+    environment: Mapping[str, str],
+    places: Mapping[tuple[str, ...], str],
+    problems: list[Problem],
+) -> dict[str, Given]:
+    """The address of each team's webhook, from the variable that the settings name for it."""
+    teams: dict[str, Given] = {}
+    for team, variable in settings.remediation.webhooks.items():
+        before = len(problems)
+        secret = given(variable, environment, problems, normal_of("digest_webhook"))
+        if secret is not None:
+            teams[team] = secret
+        elif len(problems) == before:
+            message = (
+                f"the variable {variable} is not set; it holds the address of {team}'s webhook"
+            )
+            problems.append(_placed(message, places.get(("remediation", "webhooks", team), "")))
+    return teams
+
+
+def _store_from_file(
+    environment: Mapping[str, str],
+    tree: dict[str, Any],
+    places: dict[tuple[str, ...], str],
+    problems: list[Problem],
+) -> None:
+    """The store's URL from a file, for it may hold a password; a flag still beats it."""
+    variable = f"{PREFIX}STORE"
+    if f"{variable}{FILE}" not in environment:
+        return
+    found = given(variable, environment, problems, shared_secret)
+    if found is not None:
+        _overlay(tree, {"store": found.value}, places, place=f"variable {variable}{FILE}")
+
+
+def _contradictions(
+    settings: Settings,
+    places: Mapping[tuple[str, ...], str],
+    used: Collection[str],
+    environment: Mapping[str, str],
+) -> Iterator[Problem]:
+    """What each setting allows and all of them together do not, for a command that uses it."""
     access, backstage = settings.access, settings.backstage
     wishes = {
         ("backstage", "refresh"): backstage.refresh,
@@ -98,9 +158,12 @@ def _contradictions(settings: Settings, places: Mapping[tuple[str, ...], str]) -
         if wished and not backstage.url:
             message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
             yield _placed(message, places.get(path, ""))
-    if backstage.refresh and settings.backstage_token is None:
+    variable = SECRETS["backstage_token"]
+    # One that is there and cannot be used is a problem already.
+    given_at_all = environment.get(variable) or environment.get(f"{variable}{FILE}")
+    if backstage.refresh and "backstage_token" in used and not given_at_all:
         yield _placed(
-            f"`backstage.refresh` needs a token in {SECRETS['backstage_token']}: one of "
+            f"`backstage.refresh` needs a token in {variable}: one of "
             "`backend.auth.externalAccess` in Backstage's app-config.yaml",
             places.get(("backstage", "refresh"), ""),
         )
@@ -140,7 +203,9 @@ def _read_file(
         )
         raise ConfigurationError([problem])
     places: dict[tuple[str, ...], str] = {}
-    return _plain(loaded, (), str(path), places), places
+    tree = _plain(loaded, (), str(path), places)
+    _note_comments(tree, raw.decode("utf-8").splitlines(), places, problems)
+    return tree, places
 
 
 def _plain(
@@ -157,11 +222,34 @@ def _plain(
     return tree
 
 
+def _note_comments(
+    tree: dict[str, Any],
+    lines: Sequence[str],
+    places: Mapping[tuple[str, ...], str],
+    problems: list[Problem],
+) -> None:
+    """Find values that YAML took for comments (`label: #ox`), and leave their keys out."""
+    for path, place in places.items():
+        below: Any = tree
+        for key in path[:-1]:
+            below = below.get(key) if isinstance(below, dict) else None
+        if not isinstance(below, dict) or below.get(path[-1], "") is not None:
+            continue
+        found = _COMMENT.search(lines[int(place.split(":")[-2]) - 1])
+        if found:
+            del below[path[-1]]
+            message = (
+                f"`{'.'.join(path)}` is empty, for YAML takes {found[1]} for a comment; "
+                f"write '{found[1]}' in quotes"
+            )
+            problems.append(_placed(message, place))
+
+
 def _note_secrets(
     tree: dict[str, Any], places: Mapping[tuple[str, ...], str], problems: list[Problem]
 ) -> None:
     wherever = {"team_webhooks": f"{TEAM_WEBHOOK}… and name it in `remediation.webhooks`"}
-    for key, variable in (SECRETS | wherever).items():
+    for key, variable in (SECRETS | wherever | {"secret_files": "…_FILE"}).items():
         if key in tree:
             del tree[key]
             message = f"a secret must not stand in a file; set the variable {variable} instead"
@@ -176,12 +264,12 @@ def _from_variables(
     """FESTER_KEY and FESTER_SECTION__KEY as a tree; unknown ones are problems."""
     tree: dict[str, Any] = {}
     for name in sorted(environment):
-        if not name.startswith(PREFIX) or name in SECRETS.values():
+        if not name.startswith(PREFIX) or name.startswith(TEAM_WEBHOOK):
             continue
-        if name.startswith(TEAM_WEBHOOK):
+        if name.removesuffix(FILE) in SECRETS.values() or name == f"{PREFIX}STORE{FILE}":
             continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
-        if _field_of(Settings, path[0]) is None or path[0] in (*SECRETS, "team_webhooks"):
+        if _field_of(Settings, path[0]) is None or path[0] in NOT_WRITTEN:
             problems.append(_unknown(name, path[0], f"variable {name}"))
             continue
         below: Any = tree
@@ -231,11 +319,7 @@ def _names(path: tuple[str, ...]) -> list[str]:
         if not sections:
             return []
         model = sections[0]
-    return [
-        f.alias or name
-        for name, f in model.model_fields.items()
-        if name not in (*SECRETS, "team_webhooks")
-    ]
+    return [f.alias or name for name, f in model.model_fields.items() if name not in NOT_WRITTEN]
 
 
 def _unknown(shown: str, key: str, place: str, above: tuple[str, ...] = ()) -> Problem:

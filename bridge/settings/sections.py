@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
+    ValidationInfo,
     field_validator,
 )
 
+# What people wrote is validated with this context.
+WRITTEN = "written"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 
@@ -32,29 +38,59 @@ def signing_key(text: str) -> bytes:
     return key
 
 
-def seconds(value: object) -> object:
-    """ "90s", "10m", "6h", "1d" or a number of seconds → seconds; ValueError for anything else."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+def seconds(value: object, info: ValidationInfo) -> object:
+    """ "90s", "10m", "6h" or "1d" → seconds; ValueError for anything else.
+
+    A number alone that a person wrote is refused: one means seconds, the next minutes. A program
+    means seconds.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and info.context != WRITTEN:
         return float(value)
-    text = str(value).strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+    text = "" if isinstance(value, bool) else str(value).strip()
     found = _DURATION.fullmatch(text)
-    if not found:
+    if found:
+        return float(found[1]) * _UNITS[found[2]]
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise ValueError("write a duration like 90s, 10m, 6h or 1d")
-    return float(found[1]) * _UNITS[found[2]]
+    if float(text) == 0:
+        return 0.0
+    raise ValueError(f"{text} of what? Write the unit: {text}s, {text}m or {text}h")
+
+
+def _is_json_list(text: str) -> bool:
+    if not text.lstrip().startswith("["):
+        return False
+    try:
+        return isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        return False  # such as a glob
 
 
 def _as_list(value: object) -> object:
     """A lone text is a list of one; in a variable, commas separate."""
     if isinstance(value, str):
+        if _is_json_list(value):
+            raise ValueError("write the items with commas between them, such as a,b, and no JSON")
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-TeamWebhook = Annotated[str, StringConstraints(pattern=r"^FESTER_DIGEST_WEBHOOK_[A-Z0-9_]{1,100}$")]
+
+
+def _own_variable(value: str) -> str:
+    """A variable of a team; what ends in _FILE names a file that holds a secret."""
+    if value.endswith("_FILE"):
+        raise ValueError(f"name {value.removesuffix('_FILE')}; {value} may hold its file's path")
+    return value
+
+
+TeamWebhook = Annotated[
+    str,
+    StringConstraints(pattern=r"^FESTER_DIGEST_WEBHOOK_[A-Z0-9_]{1,100}$"),
+    AfterValidator(_own_variable),
+]
 PluginId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
 
@@ -184,14 +220,33 @@ class GuardSettings(_Section):
     at_least: int = Field(10, ge=1, description="and at least so many entities")
 
 
+# Hashes that samples and tutorials show: who pastes one opens the door to whoever read the same.
+_GUESSED = frozenset(
+    sha256(word.encode()).hexdigest()
+    for word in ("", "foo", "bar", "test", "token", "secret", "password", "changeme", "admin")
+)
+
+
 class TokenSettings(_Section):
     """One static token, known by its hash."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="for the log")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="`fester token` prints it")
+    sha256: str = Field(description="`fester token` prints it")
     scopes: Annotated[
         tuple[Literal["read", "operate"], ...], BeforeValidator(_as_list), Field(min_length=1)
     ] = Field(("read",), description="read, operate")
+
+    @field_validator("sha256")
+    @classmethod
+    def _of_a_real_token(cls, value: str) -> str:
+        if not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise ValueError("expected 64 hexadecimal digits; `fester token NAME` prints the line")
+        if value in _GUESSED:
+            raise ValueError(
+                "this is the hash of a word that everybody knows; `fester token NAME` makes a "
+                "token that nobody guesses"
+            )
+        return value
 
 
 class AccessSettings(_Section):
@@ -290,6 +345,9 @@ class Settings(_Section):
     webhook_signing_key: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_WEBHOOK_SIGNING_KEY"
     )
+    secret_files: dict[str, Path] = Field(
+        {}, exclude=True, description="where secrets that came from files are read anew, by field"
+    )
 
     @field_validator("webhook_signing_key")
     @classmethod
@@ -301,6 +359,9 @@ class Settings(_Section):
     @field_validator("store")
     @classmethod
     def _known_store(cls, value: str) -> str:
+        value = value.strip()
+        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+            raise ValueError("it holds line breaks or other control characters; copy it again")
         if not re.match(r"(sqlite|postgresql)(\+\w+)?://", value):
             raise ValueError("write sqlite:///FILE or postgresql://USER@HOST/DATABASE")
         return value

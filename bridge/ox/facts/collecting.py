@@ -25,6 +25,7 @@ from bridge.ox.facts.pushing import pushed
 from bridge.ox.facts.readings import unknown_reading
 from bridge.ox.facts.subjects import matches, subjects_of
 from bridge.ports import FactCollector, FactStore
+from bridge.secret.masks import masked
 
 log = structlog.get_logger()
 
@@ -219,7 +220,7 @@ class Collecting:
                 failure = f"the collector did not end within {self._patience:.0f} s"
                 log.error("A collector hangs", action="collector_hangs", collector=schema.id)
             else:
-                failure = f"the collector failed: {type(error).__name__}: {error}"[:_SHOWN]
+                failure = masked(f"the collector failed: {type(error).__name__}: {error}")[:_SHOWN]
                 log.exception("A collector failed", action="collector_failed", collector=schema.id)
         if failure:
             now = self._clock()

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, FactSchema, Reading, Standing
+from bridge.secret.masks import masked
 
 NOTHING_SAID = "the collector did not say"
 
@@ -48,6 +49,7 @@ class ReadingBuilder:
         return Reading(self.entity, self.schema.id, self.schema.version, self.seen_at, facts)
 
     def _without(self, standing: Standing, reason: str, names: tuple[str, ...]) -> None:
+        reason = masked(reason)  # it may quote what a library said
         for name in names:
             self._facts[name] = Fact(name, None, self.seen_at, self.source, standing, reason)
 

@@ -32,6 +32,7 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.ox.remediation.wording import obeyed_by_nobody, plain
+from bridge.secret.masks import masked
 
 THREADS = 4
 TIMEOUT = 30.0
@@ -366,17 +367,19 @@ def _explained(client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer]) -
     except (GitlabAuthenticationError, GitlabHttpError) as error:
         raise _by_status(error) from error
     except GitlabParsingError as error:
-        raise TrackerUnsure(f"GitLab's answer was no JSON: {plain(error)}") from error
+        raise TrackerUnsure(f"GitLab's answer was no JSON: {plain(masked(str(error)))}") from error
     except GitlabError as error:
         raise _by_status(error) from error
     except requests.RequestException as error:
         raise TrackerUnsure(f"GitLab did not answer: {type(error).__name__}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise TrackerUnsure(f"GitLab's answer was not understood: {plain(error)}") from error
+        raise TrackerUnsure(
+            f"GitLab's answer was not understood: {plain(masked(str(error)))}"
+        ) from error
 
 
 def _by_status(error: GitlabError) -> TrackerError:
-    status, said = int(error.response_code or 0), plain(error.error_message or error)
+    status, said = int(error.response_code or 0), plain(masked(str(error.error_message or error)))
     if status == 429:
         return TrackerStopped("GitLab asks to wait (429); what is left is done in the next run")
     if status in (401, 403) and "insufficient_scope" in str(error.response_body):

@@ -1,0 +1,1 @@
+"""What we share in talking to systems that are not ours: trust, bounds, waiting, one client."""
