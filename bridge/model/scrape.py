@@ -26,6 +26,7 @@ class Project:
     visibility: str = ""
     topics: tuple[str, ...] = ()
     archived: bool = False
+    marked_for_deletion: bool = False  # scheduled for deletion, itself or a group above it
     created_at: str = ""  # ISO date-times as GitLab gives them, "" unknown
     updated_at: str = ""
     last_activity_at: str = ""

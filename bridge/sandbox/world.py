@@ -124,6 +124,7 @@ class SandboxProject:
     description: str | None = None
     default_branch: str = "main"
     archived: bool = False
+    marked_for_deletion_at: datetime | None = None
     fork: bool = False
     visibility: str = "private"
     topics: Sequence[str] = ()
@@ -149,6 +150,8 @@ class SandboxGroup:
     id: int
     path: str
     name: str
+    archived: bool = False
+    marked_for_deletion_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -39,18 +40,22 @@ class GitLabOptions:
 
     def reason_to_skip(self, project: Project, *, forked: bool = False) -> str:
         """Why the project is left out, as a sentence part; "" when it is to be read."""
+        return next(self._reasons(project, forked=forked), "")
+
+    def _reasons(self, project: Project, *, forked: bool) -> Iterator[str]:
         path = project.path.lower()
         inside = tuple(f"{group.lower()}/" for group in self.groups)
         if inside and not path.startswith(inside):
-            return f"outside the group {', '.join(self.groups)}"
+            yield f"outside the group {', '.join(self.groups)}"
+        if project.marked_for_deletion:
+            yield "scheduled for deletion in GitLab"
         if project.archived and not self.archived:
-            return "archived"
+            yield "archived"
         if forked and not self.forks:
-            return "a fork"
+            yield "a fork"
         for glob in self.exclude:
             if fnmatchcase(path, glob.lower()):
-                return f"excluded by the pattern {glob!r}"
+                yield f"excluded by the pattern {glob!r}"
         wanted = {topic.lower() for topic in self.topics}
         if wanted and wanted.isdisjoint(topic.lower() for topic in project.topics):
-            return f"without any of the topics {', '.join(self.topics)}"
-        return ""
+            yield f"without any of the topics {', '.join(self.topics)}"
