@@ -1,4 +1,4 @@
-"""What the README shows works as it says."""
+"""What the README and the guide show works as they say."""
 
 from __future__ import annotations
 
@@ -15,13 +15,24 @@ from bridge.settings import TokenSettings, load_settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-GUIDE = [ROOT / "README.md", *sorted((ROOT / "bridge" / "docs").glob("*.md"))]
+GUIDE = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "bridge/docs").glob("*.md"))}
+PAGES = {
+    Path("README.md"): README,
+    Path("tests/README.md"): (ROOT / "tests/README.md").read_text("utf-8"),
+    **{Path(f"bridge/docs/{name}.md"): text for name, text in GUIDE.items()},
+}
 
 
-def block(marker: str, language: str) -> str:
-    found = re.search(rf"{re.escape(marker)}\n```{language}\n(.*?)```", README, re.DOTALL)
-    assert found, marker
-    return found[1]
+def block(topic: str, language: str, start: str) -> str:
+    """The code block of a page of the guide that a marker precedes, or that begins so."""
+    found = re.search(
+        rf"<!-- {re.escape(start)} -->\n```{language}\n(.*?)```"
+        rf"|```{language}\n({re.escape(start)}.*?)```",
+        GUIDE[topic],
+        re.DOTALL,
+    )
+    assert found, start
+    return found[1] or found[2]
 
 
 def fester(*arguments: str) -> tuple[int, str]:
@@ -31,7 +42,7 @@ def fester(*arguments: str) -> tuple[int, str]:
 
 def test_the_tutorials_mapping_loads_and_its_example_passes(tmp_path: Path) -> None:
     for name, language in (("team-service.schema.json", "json"), ("team-service.yaml", "yaml")):
-        (tmp_path / name).write_text(block(f"<!-- tutorial: {name} -->", language), "utf-8")
+        (tmp_path / name).write_text(block("mapping", language, f"tutorial: {name}"), "utf-8")
     code, output = fester("mappings", "check", str(tmp_path))
     assert code == 0, output
     code, output = fester("mappings", "test", str(tmp_path))
@@ -40,25 +51,21 @@ def test_the_tutorials_mapping_loads_and_its_example_passes(tmp_path: Path) -> N
 
 
 def test_the_rubric_shown_loads_and_its_example_passes(tmp_path: Path) -> None:
-    (tmp_path / "rubric.yaml").write_text(block("<!-- rubric -->", "yaml"), "utf-8")
+    (tmp_path / "rubric.yaml").write_text(block("scores", "yaml", "rubric"), "utf-8")
     code, output = fester("mappings", "test", str(tmp_path))
     assert code == 0, output
     assert "One approval is a warning" in output
 
 
 def test_the_example_manifest_is_valid_without_a_warning(tmp_path: Path) -> None:
-    found = re.search(r"```yaml\n(# yaml-language-server.*?)```", README, re.DOTALL)
-    assert found
-    (tmp_path / "qm.yaml").write_text(found[1], "utf-8")
+    (tmp_path / "qm.yaml").write_text(block("manifest", "yaml", "# yaml-language-server"), "utf-8")
     code, output = fester("check", str(tmp_path / "qm.yaml"))
     assert (code, output) == (0, "1 manifest checked, 0 errors, 0 other notes\n")
 
 
 def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
-    found = re.search(r"```yaml\n(from: https://gitlab.*?)```", README, re.DOTALL)
-    assert found
     path = tmp_path / "fester.yaml"
-    path.write_text(found[1], "utf-8")
+    path.write_text(block("operate", "yaml", "from: https://gitlab"), "utf-8")
     settings = load_settings({}, config=path, environment={"FESTER_BACKSTAGE_TOKEN": "static"})
     assert settings.every == 600
     assert settings.gitlab.exclude == ("sandbox/**", "**/playground-*")
@@ -66,10 +73,8 @@ def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
 
 
 def test_the_remediation_settings_shown_are_all_known(tmp_path: Path) -> None:
-    found = re.search(r"```yaml\n(remediation:\n.*?)```", README, re.DOTALL)
-    assert found
     path = tmp_path / "fester.yaml"
-    path.write_text(found[1], "utf-8")
+    path.write_text(block("remediation", "yaml", "remediation:\n"), "utf-8")
     shown = load_settings({}, config=path, environment={}).remediation
     assert shown.groups["shop"].per_run == 5
     usual = load_settings({}, environment={}).remediation
@@ -77,48 +82,59 @@ def test_the_remediation_settings_shown_are_all_known(tmp_path: Path) -> None:
 
 
 def test_the_facts_that_may_be_pushed_are_described_as_shown(tmp_path: Path) -> None:
-    (tmp_path / "facts.yaml").write_text(block("<!-- facts.yaml -->", "yaml"), "utf-8")
+    (tmp_path / "facts.yaml").write_text(block("facts", "yaml", "facts.yaml"), "utf-8")
     (schema,) = load_schemas(tmp_path / "facts.yaml")
     assert (schema.id, schema.cadence) == ("load_tests", 2 * 86_400)
 
 
 def test_the_settings_of_ox_are_the_defaults_as_shown(tmp_path: Path) -> None:
-    found = re.search(r"```yaml\n(ox:\n  collect.*?)```", README, re.DOTALL)
-    assert found
     path = tmp_path / "fester.yaml"
-    path.write_text(found[1], "utf-8")
+    path.write_text(block("facts", "yaml", "ox:\n  collect"), "utf-8")
     shown = load_settings({}, config=path, environment={})
     assert shown.ox == load_settings({}, environment={}).ox
 
 
-def test_the_readme_names_every_command() -> None:
-    missing = [name for name in COMMANDS if f"fester {name}" not in README]
-    assert missing == []
+def test_the_pages_name_every_command() -> None:
+    everything = "".join(PAGES.values())
+    assert [name for name in COMMANDS if f"fester {name}" not in everything] == []
 
 
 def test_exactly_two_set_up_commands_build_an_environment() -> None:
     assert README.count("python3 -m venv") == 2
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)#]+)\)", README))
-def test_links_lead_to_files_that_are_there(link: str) -> None:
-    assert (ROOT / link).exists()
+def test_the_readme_is_a_front_page_and_maps_the_guide() -> None:
+    assert len(README.encode()) <= 7_000
+    assert [topic for topic in GUIDE if f"(bridge/docs/{topic}.md)" not in README] == []
 
 
-def test_links_within_the_readme_lead_to_headings() -> None:
-    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    wanted = set(re.findall(r"\]\(#([^)]+)\)", README))
-    assert wanted
-    assert wanted - anchors == set()
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+LINKS = [
+    (page, link)
+    for page, text in PAGES.items()
+    for link in re.findall(r"\]\(((?!http)[^)]+)\)", text)
+]
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=[f"{page}:{link}" for page, link in LINKS])
+def test_links_lead_to_files_and_headings_that_are_there(page: Path, link: str) -> None:
+    path, _, anchor = link.partition("#")
+    target = (ROOT / page.parent / path).resolve() if path else ROOT / page
+    assert target.exists()
+    if anchor:
+        assert anchor in anchors(target.relative_to(ROOT))
 
 
 def test_no_sample_of_access_loads_as_it_is() -> None:
     """Whoever pastes one and forgets the rest must not open a door to everybody who reads it."""
     samples = [
         line.split("sha256:")[1].split(",")[0].strip().strip('"')
-        for page in GUIDE
-        for line in page.read_text("utf-8").splitlines()
+        for page in PAGES.values()
+        for line in page.splitlines()
         if "sha256:" in line and "name:" in line
     ]
     assert samples

@@ -21,7 +21,7 @@ from tests.backstage.server import Backstage
 pytestmark = [pytest.mark.backstage, pytest.mark.real]
 
 RETRIEVERS = ("manifest", "gitlab", "gitlab_rest")
-README = (HERE.parents[1] / "README.md").read_text("utf-8")
+GUIDE = (HERE.parents[1] / "bridge/docs/backstage.md").read_text("utf-8")
 ENTITY = "component:default/booking-api"
 STRANGER = "component:default/nobody"
 
@@ -329,5 +329,5 @@ def test_backstages_discovery_and_its_own_token_lead_to_us(pair: Pair) -> None:
     assert ask(pair.ours.guarded + path, token=pair.backstage.token)[0] == 401
 
 
-def test_the_readme_shows_the_modules_text() -> None:
-    assert (HERE / "fester-facts.cjs").read_text("utf-8") in README
+def test_the_guide_shows_the_modules_text() -> None:
+    assert (HERE / "fester-facts.cjs").read_text("utf-8") in GUIDE

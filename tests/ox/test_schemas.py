@@ -1,4 +1,4 @@
-"""The facts that Fester promises: names that expressions can use, and a README that tells them."""
+"""The facts that Fester promises: names that expressions can use, and a guide that tells them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from bridge.model.facts import FactSchema
 from bridge.ox.facts import schemas
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[2] / "bridge/docs/facts.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("schema", schemas.OURS, ids=lambda schema: schema.id)
@@ -22,7 +22,7 @@ def test_every_name_is_an_identifier_and_given_once(schema: FactSchema) -> None:
 
 
 @pytest.mark.parametrize("schema", schemas.OURS, ids=lambda schema: schema.id)
-def test_the_readme_names_every_fact(schema: FactSchema) -> None:
-    row = re.search(rf"^\| `{schema.id}` \|(.*)$", README, re.MULTILINE)
+def test_the_guide_names_every_fact(schema: FactSchema) -> None:
+    row = re.search(rf"^\| `{schema.id}` \|(.*)$", GUIDE, re.MULTILINE)
     assert row
     assert set(re.findall(r"`(\w+)`", row[1])) == {fact.name for fact in schema.facts}

@@ -111,7 +111,7 @@ def load_drafts(
             said = f"not a template: {error.message}"
             problems.append(Problem(said, "template-syntax", file=str(path), line=error.lineno))
         except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            said = f"cannot be filled in: {error}; README.md lists what a template may use"
+            said = f"cannot be filled in: {error}; `fester help remediation` lists what may stand"
             problems.append(Problem(said, "template-fails", file=str(path)))
         except OSError as error:
             said = f"cannot be read: {error.strerror}"
