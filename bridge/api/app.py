@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -260,11 +261,15 @@ async def _explain(request: web.Request) -> web.StreamResponse:
     asked = request.query.get("ref", "").strip()
     if not asked or len(asked) > MAX_REF:
         return error_response(
-            request, 400, "InputError", "ask with ?ref=component:default/name, a name or a project"
+            request,
+            400,
+            "InputError",
+            "ask with ?ref=component:default/name, a name, or a project's path, id or URL",
         )
     if live.record is None:
         return error_response(request, 503, "ServiceUnavailableError", "no pass has ended yet")
-    return web.json_response(explain(asked, live.memory, live.record).as_json())
+    answer = await asyncio.to_thread(explain, asked, live.memory, live.record, live.source)
+    return web.json_response(answer.as_json())
 
 
 @needs(Scope.PUBLIC)

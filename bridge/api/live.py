@@ -30,7 +30,8 @@ class Served:
 class Live:
     """The state that handlers read. One writer (the schedule), many readers, one event loop.
 
-    `index` is what the catalog's read API answers from; `reader` makes it.
+    `source` is what is crawled. `index` is what the catalog's read API answers from; `reader`
+    makes it.
     """
 
     files: Mapping[str, Served] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Live:
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     reader: Reader = field(default_factory=Reader)
     index: Index = field(default_factory=Index)
+    source: str = ""
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     refreshes: Mapping[str, int] = field(default_factory=dict)  # what Backstage was told, by result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from bridge.model.problems import Severity
 from bridge.passes.explain import explain
 
 SHOWN = 500  # rows of a table; beyond that a person searches
-MAX_QUERY = 200
+MAX_QUERY = 512
 
 _templates = Environment(
     loader=PackageLoader("bridge.api"), autoescape=True, undefined=StrictUndefined
@@ -112,5 +113,7 @@ async def explain_page(request: web.Request) -> web.StreamResponse:
     """`GET /explain?ref=`: why an entity is as it is, or why it is missing."""
     live = request.app[LIVE]
     asked = request.query.get("ref", "").strip()[:MAX_QUERY]
-    answer = explain(asked, live.memory, live.record) if asked and live.record else None
+    answer = None
+    if asked and live.record:
+        answer = await asyncio.to_thread(explain, asked, live.memory, live.record, live.source)
     return render(request, "explain.html", asked=asked, answer=answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -36,15 +37,20 @@ def explain(  # noqa: PLR0917 — click passes the options by name
 ) -> None:
     """Say why the entity REF is as it is, or why it is missing.
 
-    REF is a reference such as component:default/payments-api, a bare name, a GitLab project's
-    path, or its id. Exit code 1 when nothing is known of it.
+    REF is a reference such as component:default/payments-api, a name, a title, an alias, or a
+    GitLab project's path, id or URL. Exit code 1 when no entity of that name is in the catalog.
     """
     settings = settings_from({"store": store, "from": from_}, config=config, uses=())
     answers = asyncio.run(_answers(settings, ref))
-    for answer in answers:
-        if as_json:
-            click.echo(json.dumps(answer.as_json(), indent=2, ensure_ascii=False))
-        else:
+    if as_json:
+        trees = [answer.as_json() for answer in answers]
+        # One document, whatever the number of sources that know of it.
+        tree = trees if len(trees) > 1 else trees[0]
+        click.echo(json.dumps(tree, indent=2, ensure_ascii=False))
+    else:
+        for answer in answers:
+            if len(answers) > 1:
+                click.echo(f"{plain(answer.source)}:")
             _show(answer)
     ctx.exit(0 if any(answer.found for answer in answers) else 1)
 
@@ -57,13 +63,23 @@ async def _answers(settings: Settings, ref: str) -> list[Explanation]:
         for source in sources:
             record = await store.latest(source)
             if record is not None:
-                answers.append(explain_from(ref, await store.load(source), record))
+                answers.append(explain_from(ref, await store.load(source), record, source))
     finally:
         await store.close()
     if not answers:
         message = f"{settings.store} knows of no pass yet; `fester run` makes one"
         raise ConfigurationError([Problem(message, "no-pass")])
-    return [a for a in answers if a.found or a.problems] or answers[:1]
+    return [answer for answer in answers if answer.known] or [_of_all(answers)]
+
+
+def _of_all(answers: list[Explanation]) -> Explanation:
+    """One answer to what no source knows anything of."""
+    sources = ", ".join(answer.source for answer in answers)
+    suggestions = dict.fromkeys(each for answer in answers for each in answer.suggestions)
+    facts = dict.fromkeys(fact for answer in answers for fact in answer.facts)
+    return replace(
+        answers[0], source=sources, facts=tuple(facts), suggestions=tuple(suggestions)[:5]
+    )
 
 
 def _show(answer: Explanation) -> None:

@@ -166,6 +166,7 @@ async def serving(
     live = Live(
         schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
         reader=catalog_reader(settings),
+        source=parts.stages.scraper.name,
     )
     async with assigning(parts, settings) as assign:
         if assign is not None:

@@ -19,7 +19,8 @@ class KnownProject:
     """A project as it was last read. Date-times are ISO, UTC; "" means not.
 
     One that could never be read is known by its path and its gap alone. `gap_tried` is when it
-    was last tried in vain.
+    was last tried in vain. `left_out` says why one that was seen is not read ("archived"): nothing
+    of it is published, and it is kept to say so.
     """
 
     project: Project
@@ -27,6 +28,7 @@ class KnownProject:
     gap_since: str = ""
     gap_reason: str = ""
     gap_tried: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,50 @@
-"""Why an entity is as it is, or why it is missing: pure, from memory and the last pass."""
+"""Why an entity is as it is, or why it is missing: pure, from memory and the last pass.
+
+There is always an answer. What was asked may be a reference, a name, a title, an alias, or a
+project by its path, id or URL.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bridge.model.entities import CatalogEntity, Json, Ref
+from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
 from bridge.model.manifests import Verdict
-from bridge.model.memory import KnownManifest, Memory, PassRecord
+from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
 
 _SHOWN = 20  # how many findings of one sort are worth a person's time
+_ALIASES = "fester.dev/aliases"  # names that an entity also goes by, with commas between them
+_SOURCE_NAME = "fester.dev/source-name"  # the name as a person wrote it
+_SSH = re.compile(r"[\w.-]+@[^:/]+:(?P<path>[^:]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer: `found` entities, facts about where they came from, and problems."""
+    """The answer: `found` entities, facts about where they came from, and problems.
+
+    `known` says whether anything at all is known of what was asked for. `source` is what is
+    crawled.
+    """
 
     asked: str
     found: tuple[CatalogEntity, ...]
     facts: tuple[str, ...]
     problems: tuple[Problem, ...]
     suggestions: tuple[str, ...] = ()
+    known: bool = True
+    source: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """The answer as a JSON tree."""
         return {
             "asked": self.asked,
+            "source": self.source,
+            "known": self.known,
             "found": [{"ref": str(entity.ref), "entity": entity.body} for entity in self.found],
             "facts": list(self.facts),
             "problems": [problem_json(problem) for problem in self.problems],
@@ -37,51 +52,140 @@ class Explanation:
         }
 
 
-def explain(asked: str, memory: Memory, record: PassRecord) -> Explanation:
-    """Explain a reference (`component:default/name`), a bare name, a project path or its id."""
-    wanted = _wanted(asked)
-    found = tuple(entity for entity in record.catalog.entities if wanted(entity.ref))
-    facts = [line for entity in found for line in _where_from(entity, memory)]
-    origins = {(o.project, o.file) for entity in found for o in entity.origins}
-    refs = {str(entity.ref) for entity in found}
-    candidates = list(_candidates(asked, memory))
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked for, as each of the things that it may be.
+
+    `ref` is set when the text names a kind. `path` is that of a project, in lower case, and
+    `url` that of its page, if it was asked for by one.
+    """
+
+    text: str
+    ref: Ref | None
+    name: str
+    namespace: str
+    path: str
+    url: str = ""
+
+    @classmethod
+    def of(cls, asked: str) -> _Question:
+        text = asked.strip()
+        place = text.partition("/-/")[0].rstrip("/").removesuffix(".git").lower()
+        clone = _SSH.fullmatch(place)
+        if clone is not None:
+            return cls(text, None, "", "", clone["path"])
+        if place.startswith(("http://", "https://", "ssh://")):
+            return cls(text, None, "", "", place.partition("://")[2].partition("/")[2], place)
+        path = place.lstrip("/")
+        try:
+            ref = Ref.parse(text)
+        except ValueError:
+            head, _, last = path.rpartition("/")
+            return cls(text, None, last, head if "/" not in head else "", path)
+        return cls(text, ref, ref.name, ref.namespace, path)
+
+    def is_project(self, known: KnownProject) -> bool:
+        """Whether it is this project's path, id or URL."""
+        project = known.project
+        if self.url and self.url == project.web_url.lower():
+            return True
+        return bool(self.path) and self.path in (project.path.lower(), str(project.id))
+
+    def names_project(self, known: KnownProject) -> bool:
+        """Whether it is this project's path, id or URL, or its name alone."""
+        alone = self.ref is not None or "/" not in self.path
+        return self.is_project(known) or (alone and self.names(known.project.name))
+
+    def how(self, entity: CatalogEntity) -> str:
+        """How it names an entity: "name", "title", "alias"; "" when it does not."""
+        metadata = entity.body["metadata"]
+        annotations = metadata.get("annotations") or {}
+        titles = (metadata.get("title"), annotations.get(_SOURCE_NAME))
+        if self.text.lower() in (str(title).lower() for title in titles if title):
+            return "title" if entity.ref.name != self.text.lower() else "name"
+        if not self.name or not self._may_be_in(entity.ref):
+            return ""
+        if entity.ref.name in (self.name, _slug(self.name)):
+            return "name"
+        aliases = str(annotations.get(_ALIASES, "")).split(",")
+        return "alias" if any(self.names(each) for each in aliases) else ""
+
+    def _may_be_in(self, ref: Ref) -> bool:
+        """Whether the kind and the namespace that were said, if any, are those of a reference."""
+        if self.ref is not None:
+            return (self.ref.kind, self.ref.namespace) == (ref.kind, ref.namespace)
+        return "/" not in self.path or self.namespace == ref.namespace
+
+    def names(self, text: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """Whether a name in a manifest is what was asked for, whatever the kind."""
+        wanted = _slug(self.name)
+        inside = self.namespace == namespace or (self.ref is None and "/" not in self.path)
+        return bool(wanted) and inside and _slug(text) == wanted
+
+
+def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") -> Explanation:
+    """Explain a reference, a name, a title, an alias, or a project's path, id or URL.
+
+    `source` is what is crawled, for the answer to what nothing is known of.
+    """
+    question = _Question.of(asked)
+    projects = {
+        number: each for number, each in memory.projects.items() if question.names_project(each)
+    }
+    exactly = {number for number, each in projects.items() if question.is_project(each)}
+    named = [(how, each) for each in record.catalog.entities if (how := question.how(each))]
+    theirs = [
+        each
+        for each in record.catalog.entities
+        if exactly and any(origin.project_id in exactly for origin in each.origins)
+    ]
+    theirs.sort(key=lambda each: len(each.origins))  # its own come before what it shares
+    found = list({each.ref: each for each in (*(each for _, each in named), *theirs)}.values())
+    own = [each for each in found if len(each.origins) <= 1 or each not in theirs]
+    candidates = list(_candidates(question, memory, exactly))
+    facts = [
+        *(_otherwise(question, how, each) for how, each in named if how != "name"),
+        *(line for each in own[:_SHOWN] for line in _where_from(each, memory)),
+    ]
     if not found:
-        facts.append(f"{asked} is not in the catalog.")
+        facts.append(f"{question.text} is not in the catalog.")
+    told = {(o.project_id, o.file) for each in own for o in each.origins}
     facts.extend(
         line
         for manifest in candidates
+        if manifest.project_id in exactly or (manifest.project_id, manifest.file) not in told
         for line in _standing(manifest, memory)
-        if (memory.projects[manifest.project_id].project.path, manifest.file) not in origins
     )
-    origins |= {(memory.projects[m.project_id].project.path, m.file) for m in candidates}
-    facts.extend(_projects(asked, memory))
-    problems = tuple(
-        problem
-        for problem in record.report.problems
-        if problem.ref in refs
-        or _mentions(problem, asked)
-        or (problem.project, problem.file) in origins
-    )
-    nothing = not found and not candidates and not problems
-    suggestions = _suggestions(asked, record) if nothing else ()
+    facts.extend(line for each in projects.values() for line in _state(each, memory))
+    places = {
+        *((origin.project, origin.file) for each in own for origin in each.origins),
+        *((memory.projects[each.project_id].project.path, each.file) for each in candidates),
+        *((each.project.path, "") for each in projects.values()),
+    }
+    refs = {str(each.ref) for each in found}
+    problems = tuple(_problems(question, record, refs, places))
+    known = bool(found or candidates or projects or problems)
+    if not known:
+        facts.extend(_unseen(memory, record, source))
     return Explanation(
-        asked, found[:_SHOWN], tuple(facts[: 3 * _SHOWN]), problems[:_SHOWN], suggestions
+        asked,
+        tuple(found[:_SHOWN]),
+        tuple(facts[: 3 * _SHOWN]),
+        problems[:_SHOWN],
+        () if known else _suggestions(question, memory, record),
+        known,
+        source,
     )
 
 
-def _wanted(asked: str) -> Callable[[Ref], bool]:
-    """A predicate on refs: the exact one, or any kind's when only a name is given."""
-    name = asked.strip().lower()
-    try:
-        exact = Ref.parse(name)
-    except ValueError:
-        bare = _slug(name.rpartition("/")[2])
-        return lambda ref: ref.name in (name, bare)
-    return lambda ref: ref == exact
+def _otherwise(question: _Question, how: str, entity: CatalogEntity) -> str:
+    article = "an" if how == "alias" else "the"
+    return f"{question.text} is {article} {how} of {entity.ref}."
 
 
 def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
-    yield f"{entity.ref} is in the catalog, made from {_count(len(entity.origins), 'manifest')}:"
+    made = _count(len(entity.origins), "manifest")
+    yield f"{entity.ref} is in the catalog, made from {made}:"
     for origin in entity.origins[:_SHOWN]:
         line = (
             f"  {origin.project} {origin.file} (blob {origin.oid[:10]}) by mapping {origin.mapping}"
@@ -99,36 +203,39 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
         yield line
 
 
-def _candidates(asked: str, memory: Memory) -> Iterator[KnownManifest]:
+def _candidates(
+    question: _Question, memory: Memory, exactly: Iterable[int]
+) -> Iterator[KnownManifest]:
     """Manifests that speak of what was asked for, whatever became of them."""
-    name = _slug(asked.rpartition(":")[2].rpartition("/")[2])
-    path = asked.strip().strip("/").lower()
     for key in sorted(memory.manifests):
         manifest = memory.manifests[key]
-        project = memory.projects[manifest.project_id].project
+        known = memory.projects[manifest.project_id]
         if (
-            project.path.lower() == path
-            or str(project.id) == path
-            or _slug(project.name) == name
-            or any(_slug(str(d.body["metadata"]["name"])) == name for d in manifest.current.drafts)
-            or any(_named(manifest.current.documents, name))
+            manifest.project_id in exactly
+            or question.names_project(known)
+            or any(_speaks_of(question, manifest))
         ):
             yield manifest
 
 
-def _named(data: Json, name: str) -> Iterator[bool]:
-    """Whether a parsed manifest names something so, at its first levels."""
-    for document in data:
-        for section in (document, *(_values(document))):
-            if isinstance(section, dict):
-                for key in ("name", "dd-service"):
-                    value = section.get(key)
-                    if isinstance(value, str) and _slug(value) == name:
-                        yield True
+def _speaks_of(question: _Question, manifest: KnownManifest) -> Iterator[bool]:
+    for draft in manifest.current.drafts:
+        ref = Ref.of(draft.body)
+        yield question.names(ref.name, ref.namespace)
+    if manifest.current.verdict is not Verdict.VALID:
+        # What is valid is told by its drafts; the text of the others is looked into.
+        for document in manifest.current.documents:
+            yield any(question.names(name) for name in _named(document))
 
 
-def _values(tree: Json) -> Iterable[Json]:
-    return tree.values() if isinstance(tree, dict) else ()
+def _named(document: Json) -> Iterator[str]:
+    """What a parsed manifest names at its first levels."""
+    for section in (document, *(document.values() if isinstance(document, dict) else ())):
+        if isinstance(section, dict):
+            for key in ("name", "dd-service"):
+                value = section.get(key)
+                if isinstance(value, str):
+                    yield value
 
 
 def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
@@ -149,35 +256,70 @@ def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
         yield f"{place} is broken and was never valid, so nothing of it is published"
 
 
-def _projects(asked: str, memory: Memory) -> Iterator[str]:
-    path = asked.strip().strip("/").lower()
-    name = _slug(path.rpartition(":")[2].rpartition("/")[2])
-    with_manifest = {project_id for project_id, _ in memory.manifests}
-    for known in list(memory.projects.values()):
-        project = known.project
-        if project.path.lower() != path and _slug(project.name) != name:
-            continue
-        if known.gap_since:
-            since = f"{known.gap_since}: {known.gap_reason}"
-            yield f"project {project.path} is not readable since {since}"
-        elif project.id not in with_manifest:
-            yield f"project {project.path} was read and has no manifest on its default branch"
+def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
+    """What is to be said of a project besides its manifests."""
+    project = known.project
+    if known.left_out:
+        yield f"project {project.path} was seen and is left out: {known.left_out}"
+    elif known.gap_since:
+        kept = "what was known of it is kept" if known.read_at else "nothing was known of it yet"
+        since = f"{known.gap_since}: {known.gap_reason}"
+        yield f"project {project.path} is not readable since {since}; {kept}"
+    elif not any(project_id == project.id for project_id, _ in memory.manifests):
+        where = f"its default branch {project.default_branch}".strip()
+        where = where if project.default_branch else "it: its repository has no branch yet"
+        yield f"project {project.path} was read and has no manifest on {where}"
 
 
-def _mentions(problem: Problem, asked: str) -> bool:
-    text = asked.strip().lower()
-    if ":" not in text and problem.ref:
-        return problem.ref.rpartition("/")[2] == text
-    project = problem.project.lower()
-    return text in (problem.ref, project, project.rpartition("/")[2])
+def _problems(
+    question: _Question, record: PassRecord, refs: set[str], places: set[tuple[str, str]]
+) -> Iterator[Problem]:
+    """Those of the entities and of the (project, file) in `places`; file "" stands for all."""
+    for problem in record.report.problems:
+        place = problem.project, problem.file
+        if (
+            problem.ref in refs
+            or (problem.project and (place in places or (problem.project, "") in places))
+            or _about(question, problem)
+        ):
+            yield problem
 
 
-def _suggestions(asked: str, record: PassRecord) -> tuple[str, ...]:
+def _about(question: _Question, problem: Problem) -> bool:
+    """Whether a problem is about an entity of that name, which may not be in the catalog."""
+    if not problem.ref:
+        return False
+    if question.ref is not None:
+        return problem.ref == str(question.ref)
+    return problem.ref.rpartition("/")[2] == question.path
+
+
+def _unseen(memory: Memory, record: PassRecord, source: str) -> Iterator[str]:
+    """Why nothing may be known of something, in the order in which it is worth looking."""
+    of_it = f" in {source}" if source else ""
+    yield f"No entity, title, alias, manifest or project{of_it} that Fester has seen is called so."
+    swept = memory.horizon.swept_at
+    if swept:
+        yield f"The last full sweep began {swept}."
+    else:
+        yield "No full sweep has been complete yet: it may not have been reached."
+    if any(problem.rule == "enumeration-gap" for problem in record.report.problems):
+        yield "A part of the list of projects could not be read; it may lie there."
+    yield (
+        "A project that was not seen has another name, lies outside of what is crawled (`from`, "
+        "`gitlab.groups`), is archived while `gitlab.archived` is off, was deleted, or is hidden "
+        "from the token: `fester doctor` looks at the token."
+    )
+
+
+def _suggestions(question: _Question, memory: Memory, record: PassRecord) -> tuple[str, ...]:
+    """References and paths that look like what was asked for; the same name comes first."""
     names: dict[str, str] = {}
     for entity in record.catalog.entities:
         names.setdefault(entity.ref.name, str(entity.ref))
-    bare = _slug(asked.rpartition(":")[2].rpartition("/")[2])
-    near = difflib.get_close_matches(bare, names, n=5, cutoff=0.6)
+    for known in memory.projects.values():
+        names.setdefault(_slug(known.project.name), known.project.path)
+    near = difflib.get_close_matches(_slug(question.name)[:80], names, n=5, cutoff=0.6)
     return tuple(names[name] for name in near)
 
 

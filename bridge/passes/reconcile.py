@@ -146,8 +146,14 @@ class Reconciliation:
         self.manifests[key] = remember(known, project.id, file, translation, self.now)
 
     def _take_skipped(self, record: ProjectSkipped) -> None:
-        self.seen.add(record.project.id)
-        self._forget(record.project.id, record.reason)
+        project = record.project
+        self.seen.add(project.id)
+        self.unreadable.discard(project.id)
+        known = self.projects.get(project.id)
+        self._forget(project.id, record.reason)
+        left = KnownProject(project, read_at="", left_out=record.reason)
+        # One that is as it was keeps its row: nothing to write for it.
+        self.projects[project.id] = known if known is not None and known == left else left
 
     def _take_gone(self, record: ProjectGone) -> None:
         self.seen.add(record.project_id)
@@ -163,6 +169,8 @@ class Reconciliation:
         self._mark_unreadable(record.project_id, record.reason, record.path, tried=self.now)
 
     def _settle_unseen(self, project_id: int) -> None:
+        if self.enumeration_lost and self.before.projects[project_id].left_out:
+            return  # nothing of it is missed
         if self.enumeration_lost:
             self._mark_unreadable(project_id, "the list of projects could not be read whole")
         else:
@@ -183,6 +191,7 @@ class Reconciliation:
             gap_since=known.gap_since or self.now,
             gap_reason=reason,
             gap_tried=tried or known.gap_tried,
+            left_out="",
         )
 
     def _forget(self, project_id: int, reason: str) -> None:

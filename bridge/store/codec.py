@@ -83,11 +83,11 @@ def decode_translation(text: str) -> Translation:
 
 
 def encode_project(known: KnownProject) -> str:
-    """JSON text of the project and the gap's reason; the dates are columns of their own."""
+    """JSON text of the project and of reasons; the dates are columns of their own."""
     project = known.project
     tree = {name: getattr(project, name) for name in _PROJECT_FIELDS}
-    gap = {"gap_reason": known.gap_reason, "gap_tried": known.gap_tried}
-    return _to_json({"project": tree, **gap})
+    why = {name: getattr(known, name) for name in _REASONS if getattr(known, name)}
+    return _to_json({"project": tree, **why})
 
 
 def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
@@ -96,8 +96,8 @@ def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
     inner = _object(tree.get("project"))
     values = {name: _get(inner, name, *rule) for name, rule in _PROJECT_FIELDS.items()}
     values["topics"] = _strings(values["topics"])
-    reason, tried = (_get(tree, name, str, "") for name in ("gap_reason", "gap_tried"))
-    return KnownProject(Project(**values), read_at, gap_since, reason, tried)
+    why = (_get(tree, name, str, "") for name in _REASONS)
+    return KnownProject(Project(**values), read_at, gap_since, *why)
 
 
 def encode_horizon(horizon: Horizon) -> str:
@@ -307,4 +307,5 @@ _PROJECT_FIELDS = _rules(Project)
 _PROBLEM_FIELDS = _rules(Problem)
 _RECEIPT_FIELDS = _rules(Receipt)
 _ORIGIN_FIELDS = _rules(Origin)
+_REASONS = ("gap_reason", "gap_tried", "left_out")
 _HORIZON_FIELDS = ("listed_at", "swept_at", "scope", "complete_at")

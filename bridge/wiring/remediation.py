@@ -268,7 +268,8 @@ def _manifests(memory: Memory) -> Iterator[Proposal]:
     offered = 0
     for project_id, known in sorted(memory.projects.items()):
         project = known.project
-        bare = project_id not in described and not known.gap_since and not project.archived
+        read = not (known.gap_since or known.left_out)
+        bare = project_id not in described and read and not project.archived
         if bare and project.default_branch and offered < OFFERED:
             offered += 1
             yield manifest_proposal(project)

@@ -152,6 +152,27 @@ def test_explain_suggests_what_may_have_been_meant(home: Path) -> None:
     assert "component:default/payments-api" in result.output
 
 
+def test_explain_answers_once_whatever_the_number_of_sources(home: Path) -> None:
+    checkout(home, "payments", GOOD)
+    other = home / "other" / "cart"
+    other.mkdir(parents=True)
+    (other / "qm.yaml").write_text(GOOD.replace("Payments API", "Cart"))
+    for source in ("src", "other"):
+        fester("run", "--from", source, "--to", f"out-{source}")
+    one = json.loads(fester("explain", "cart", "--json").output)
+    assert (one["found"][0]["ref"], Path(one["source"]).name) == ("component:default/cart", "other")
+    nobody = fester("explain", "nobody")
+    assert nobody.exit_code == 1
+    assert nobody.output.count("nobody is not in the catalog.") == 1
+    assert json.loads(fester("explain", "nobody", "--json").output)["known"] is False
+    both = fester("explain", "group:default/cashiers")
+    assert both.exit_code == 0
+    assert [
+        line.strip(":") for line in both.output.splitlines() if line.endswith(("src:", "other:"))
+    ] == [str(home / "other"), str(home / "src")]
+    assert len(json.loads(fester("explain", "cashiers", "--json").output)) == 2
+
+
 def test_every_configuration_problem_comes_at_once_with_exit_code_2(home: Path) -> None:
     (home / "fester.yaml").write_text("from: src\nfrm: x\ngitlab: {page_size: 1000}\n")
     result = fester("run")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model.memory import Memory
+from bridge.model.memory import KnownProject, Memory
 from bridge.model.scrape import Coverage, Gap, ProjectGone, ProjectSkipped, Record, ScrapeEnd
 from bridge.passes.reconcile import (
     Reconciliation,
@@ -94,6 +94,24 @@ def test_archived_and_deleted_projects_are_left_out_with_their_reason() -> None:
     said = " ".join(problem.message for problem in recollection.problems)
     assert "archived" in said
     assert "404" in said
+
+
+def test_a_project_that_is_left_out_stays_known_with_its_reason_until_it_is_read_again() -> None:
+    left, _ = after(known("a", "b"), ProjectSkipped(project(1), "archived"), read(2, "b"))
+    assert left.projects[1] == KnownProject(project(1), "", left_out="archived")
+    again, quiet = after(left, ProjectSkipped(project(1), "archived"), read(2, "b"))
+    assert again.projects[1] is left.projects[1], "nothing to write for it"
+    assert quiet.problems == []
+    holed, partly = after(left, Gap("page 1 lost"), read(2, "b"))
+    assert holed.projects[1] is left.projects[1], "nothing of it is missed"
+    assert partly.unreadable == set()
+    lost, _ = after(left, Gap("403", 1), read(2, "b"))
+    assert (lost.projects[1].left_out, lost.projects[1].gap_reason) == ("", "403")
+    back, _ = after(left, read(1, "a"), read(2, "b"))
+    assert texts(back) == {"a", "b"}
+    assert back.projects[1].left_out == ""
+    gone, _ = after(left, read(2, "b"))
+    assert set(gone.projects) == {2}
 
 
 def test_a_broken_manifest_keeps_its_last_good_translation_until_it_is_mended() -> None:

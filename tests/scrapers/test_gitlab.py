@@ -89,7 +89,7 @@ async def test_a_group_is_read_with_its_subgroups_and_nothing_else() -> None:
     crawled = await crawl(world, time, group="bank")
     assert_nothing_is_lost(world, crawled, group="bank/")
     assert {read.project.path.split("/")[0] for read in crawled.read.values()} == {"bank"}
-    assert list(crawled.skipped.values()) == ["archived"]
+    assert list(crawled.skipped.values()) == ["archived (`gitlab.archived` is off)"]
 
 
 async def test_a_poisoned_project_in_a_group_costs_only_itself() -> None:
@@ -109,11 +109,11 @@ async def test_filters_leave_out_with_a_reason() -> None:
     old = world.add_project("shop/old", archived=True)
     crawled = await crawl(world, time, forks=False, topics=("java",), exclude=("ODD/*",))
     assert set(crawled.read) == {java.id}
-    assert crawled.skipped[fork.id] == "a fork"
-    assert crawled.skipped[7] == "without any of the topics java"
+    assert crawled.skipped[fork.id] == "a fork (`gitlab.forks` is off)"
+    assert crawled.skipped[7] == "without any of the topics java of `gitlab.topics`"
     odd = world.find("odd/lfs")
     assert odd is not None
-    assert crawled.skipped[odd.id] == "excluded by the pattern 'ODD/*'"
+    assert crawled.skipped[odd.id] == "excluded by the pattern 'ODD/*' of `gitlab.exclude`"
     assert crawled.of(old.id) is None
     assert old.id in (await crawl(world, time, archived=True)).read
 
@@ -174,7 +174,7 @@ async def test_changes_are_found_in_a_handful_of_requests(group: str) -> None:
     world.archive(28)
     changed = await crawl(world, time, group=group, request=ScrapeRequest(FILES, since=since))
     assert set(changed.read) == {14}
-    assert changed.skipped == {28: "archived"}
+    assert changed.skipped == {28: "archived (`gitlab.archived` is off)"}
 
 
 @pytest.mark.parametrize("minutes", [3, 50])

@@ -72,7 +72,9 @@ async def test_who_is_no_member_any_more_is_told_apart_from_a_gap() -> None:
     crawled = await crawl(
         world, time, request=ScrapeRequest(FILES, only=(theirs.id, 999)), membership=True
     )
-    assert crawled.skipped == {theirs.id: "the token's user is no member of it"}
+    assert crawled.skipped == {
+        theirs.id: "the token's user is no member of it (`gitlab.membership` is on)"
+    }
     assert crawled.gone == {999}
 
 

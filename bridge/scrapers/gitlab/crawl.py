@@ -31,7 +31,7 @@ from bridge.scrapers.gitlab.trouble import Cause, Trouble
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
 _RECORDS = 500  # records not yet taken: more is back pressure on the reading
 _CONFIRMATIONS = 100  # projects that vanish during one crawl and are asked for by id
-NO_MEMBER = "the token's user is no member of it"
+NO_MEMBER = "the token's user is no member of it (`gitlab.membership` is on)"
 _ALONE = 3  # times that a lone project is asked when its answer is not whole
 
 

@@ -50,12 +50,12 @@ class GitLabOptions:
         if project.marked_for_deletion:
             yield "scheduled for deletion in GitLab"
         if project.archived and not self.archived:
-            yield "archived"
+            yield "archived (`gitlab.archived` is off)"
         if forked and not self.forks:
-            yield "a fork"
+            yield "a fork (`gitlab.forks` is off)"
         for glob in self.exclude:
             if fnmatchcase(path, glob.lower()):
-                yield f"excluded by the pattern {glob!r}"
+                yield f"excluded by the pattern {glob!r} of `gitlab.exclude`"
         wanted = {topic.lower() for topic in self.topics}
         if wanted and wanted.isdisjoint(topic.lower() for topic in project.topics):
-            yield f"without any of the topics {', '.join(self.topics)}"
+            yield f"without any of the topics {', '.join(self.topics)} of `gitlab.topics`"
