@@ -119,7 +119,7 @@ def make_app(
     app.add_routes(remedies.routes())
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app.add_routes(Facts(facts).routes())
-    app.add_routes(TechInsights(facts, checks).routes())
+    app.add_routes(TechInsights(facts, checks, scored, lambda: live.reader.public_url).routes())
     return app
 
 

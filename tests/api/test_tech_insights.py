@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.app import make_app
+from bridge.api.facts.checks import check_json, judged_json, markdown
 from bridge.api.live import Live
+from bridge.model.scores import CheckResult, CheckState, Evidence
 from bridge.ox.facts.collecting import Collecting
-from tests.ox.books import SPEED, TESTED, Checks, book, reading
+from tests.api.scored import scored
+from tests.ox.books import SPEED, TESTED, Checks, book, reading, ref
 from tests.ox.subjects import NOW
 
 API = "/api/tech-insights"
@@ -151,6 +154,91 @@ async def test_checks_are_defined_and_run_for_one_entity(tmp_path: Path) -> None
     assert result["check"]["id"] == "tested"
     assert none == []
     assert (unknown[0], unknown[1]["error"]["name"]) == (404, "NotFoundError")
+
+
+async def test_a_result_says_what_to_do_or_what_was_seen(tmp_path: Path) -> None:
+    """The stock frontend shows nothing but the name and the description, as Markdown."""
+    async with site(tmp_path) as it:
+        _, (good,) = await it.post(f"{API}/checks/run/default/component/api", {})
+        _, (bad,) = await it.post(f"{API}/checks/run/default/component/shop", {})
+    assert good["check"]["description"] == (
+        "Somebody wrote tests. `shape.tested` is `true`, seen 04 May 2026"
+    )
+    assert bad["check"]["description"] == "Write a test"
+    assert bad["check"]["metadata"]["howToFix"] == "Write a test"
+    assert "howToFix" not in good["check"]["metadata"]
+
+
+async def test_a_check_without_a_description_is_described_by_what_to_do() -> None:
+    check = replace(TESTED, description="")
+    assert check_json(check)["description"] == "Write a test"
+    assert check_json(replace(check, how_to_fix=""))["description"] == "Has tests"
+    result = CheckResult(ref("api"), "tested", CheckState.WARN, 4.0)
+    assert judged_json(check, result)["description"] == "Passes with a warning. Write a test"
+
+
+def test_what_a_stranger_wrote_is_no_markdown() -> None:
+    """A fact's value and a reason may come from a manifest."""
+    seen = Evidence("shape.words", "`[x](https://evil.example)<b>" + "y" * 200, NOW, "a test")
+    result = CheckResult(ref("api"), "tested", CheckState.PASS, 4.0, evidence=(seen,))
+    text = judged_json(TESTED, result)["description"]
+    code = text.partition("is `")[2].partition("`")[0]
+    assert code.startswith("\"'[x](https://evil.example)<b>")
+    assert len(code) == 80
+    assert markdown("see [x](https://e.example) `a_b[0]` <b>_\n# x") == (
+        "see \\[x\\](https://e.example) `a_b[0]` \\<b\\>\\_ \\# x"
+    )
+    assert markdown("one ` alone") == "one ' alone"
+    assert len(markdown("x" * 1_000)) == 300
+
+
+async def test_one_check_stands_for_the_whole_score_and_names_what_is_not_known(
+    tmp_path: Path,
+) -> None:
+    async with scored(tmp_path) as keeper:
+        live = Live()
+        live.reader.public_url = "https://fester.example.com/"
+        app = make_app(live, checks=keeper, scored=keeper)
+        async with TestClient(TestServer(app)) as client:
+
+            async def run(name: str, body: Any) -> Any:
+                path = f"{API}/checks/run/default/component/{name}"
+                async with client.post(path, json=body) as response:
+                    return await response.json()
+
+            async with client.get(f"{API}/checks") as response:
+                listed = await response.json()
+            api, *others = await run("api", {})
+            (dark,) = await run("dark", {})
+            (web,) = await run("web", {"checks": ["fester-score"]})
+            without = await run("api", {"checks": ["readme"]})
+            assert await run("nobody", {}) == []
+            async with client.post(f"{API}/checks/run", json={"entities": []}) as response:
+                assert await response.json() == []  # of no entity a fact is known here
+    assert [each["id"] for each in listed][:2] == ["fester-score", "readme"]
+    assert [each["check"]["id"] for each in without] == ["readme"]
+    assert [each["check"]["id"] for each in others] == ["readme", "protected", "approvals"]
+    assert (api["check"]["name"], api["result"]) == ("Score 70, starting", False)
+    assert api["check"]["type"] == "json-rules-engine"
+    assert (
+        "70.0 of 100 points; the target is 80; 100% of what is asked is known."
+        in (api["check"]["description"])
+    )
+    assert "Gates that fail: Protected." in api["check"]["description"]
+    scorecard = "https://fester.example.com/scores/entity/component:default/api"
+    assert api["check"]["links"] == [{"title": "Scorecard", "url": scorecard}]
+    assert {name: fact["value"] for name, fact in api["facts"].items()} == {
+        "score": 70.0,
+        "level": "starting",
+        "coverage": 1.0,
+    }
+    assert (dark["check"]["name"], dark["result"]) == (
+        "Score: too little is known for one",
+        False,
+    )
+    assert "Not known, so counted neither way:" in dark["check"]["description"]
+    assert "\n- " in dark["check"]["description"]
+    assert web["check"]["id"] == "fester-score"
 
 
 async def test_checks_run_for_many_entities_or_for_all(tmp_path: Path) -> None:

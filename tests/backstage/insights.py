@@ -89,7 +89,8 @@ class Insights:
     async def _site(self, access: Access) -> str:
         assert self._facts is not None
         assert self._parts is not None
-        app = make_app(Live(), access=access, facts=self._facts, checks=self._parts.scores)
+        scores = self._parts.scores
+        app = make_app(Live(), access=access, facts=self._facts, checks=scores, scored=scores)
         app.middlewares.append(self._late)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

@@ -216,6 +216,10 @@ def without(tree: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in tree.items() if name != key}
 
 
+# Of a check in a result: its rule is in our language, and its description says how it stands.
+OURS = ("rule", "description")
+
+
 def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
     """Ours leaves a check out that is for another tier; each other result is there in both."""
     (_, defined), _ = pair.both("/checks")
@@ -232,11 +236,19 @@ def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
         tier = facts["manifest"]["facts"].get("tier", 3)
         asked = {name for name in others if tier in tiers[name]}
         assert ours.keys() == asked, entity
-        for name in ours:
-            assert ours[name]["result"] == others[name]["result"], (entity, name)
-            assert ours[name]["facts"] == others[name]["facts"], (entity, name)
-            left = without(ours[name]["check"], "rule")
-            assert left == without(others[name]["check"], "rule")
+        for name, result in ours.items():
+            assert result["result"] == others[name]["result"], (entity, name)
+            assert result["facts"] == others[name]["facts"], (entity, name)
+            left, right = (
+                {key: value for key, value in each["check"].items() if key not in OURS}
+                for each in (result, others[name])
+            )
+            assert left == right
+            said = result["check"]["description"]
+            if result["result"]:
+                assert " is `" in said, "what was seen"
+            else:
+                assert said != result["check"]["name"], "what to do"
             judged += 1
     assert judged > 200
     assert len(defined) > len(RULES)
@@ -295,11 +307,42 @@ def test_the_official_client_gets_the_same_from_both(pair: Pair) -> None:
     theirs = pair.client(f"{pair.backstage.url}/api/tech-insights", *calls)
     assert plain(mine[:2]) == plain(theirs[:2])
     for ours, others in zip(mine[2:4], theirs[2:4], strict=True):
+        for said in (ours, others):
+            for result in results_in(said["value"]):
+                assert result["check"].pop("description")
         results = [json.dumps(strip(each["value"]), sort_keys=True) for each in (ours, others)]
         assert results[0] == results[1]
     assert {check["id"] for check in mine[4]["value"]} > {
         check["id"] for check in theirs[4]["value"]
     }
+
+
+def results_in(value: Any) -> list[Any]:
+    """The results of a run, or of a run of many."""
+    return [each for item in value for each in item.get("results", [item])]
+
+
+def test_the_official_client_reads_the_whole_score_and_what_is_not_known(pair: Pair) -> None:
+    """Checks that are not known are in no result; the one of the whole score names each."""
+    base = pair.ours.url + "/api/tech-insights"
+    compound = {"kind": "component", "namespace": "default", "name": "booking-api"}
+    run, listed = pair.client(base, ["runChecks", compound], ["getAllChecks"])
+    whole, *decided = run["value"]
+    assert whole["check"]["id"] == "fester-score"
+    assert whole["check"]["type"] == "json-rules-engine"
+    assert "% of what is asked is known" in whole["check"]["description"]
+    _, score = ask(f"{pair.ours.url}/api/ox/scores/booking-api")
+    assert whole["facts"]["score"]["value"] == score["score"]
+    assert whole["facts"]["level"]["value"] == score["level"]
+    assert whole["result"] is score["onTarget"]
+    unknown = [each for each in score["checks"] if each["state"] in ("unknown", "stale")]
+    for each in unknown:
+        assert f"- {each['title']}" in whole["check"]["description"]
+    known = {each["check"] for each in score["checks"] if each["state"] in ("pass", "warn", "fail")}
+    assert {each["check"]["id"] for each in decided} == known
+    assert unknown, "else this proves nothing"
+    names = {each["id"] for each in listed["value"]}
+    assert names >= known | {"fester-score"} | {each["check"] for each in unknown}
 
 
 def strip(tree: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,25 +16,37 @@ from aiohttp import web
 
 from bridge.api.access import needs
 from bridge.api.answers import error_response
+from bridge.api.facts.checks import SUMMARY, check_json, judged_json, summary_json
+from bridge.api.pages import score_path
 from bridge.model.access import Scope
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactSchema, Reading
 from bridge.model.scores import Check, CheckResult
-from bridge.ports import CheckBook, FactBook
+from bridge.ports import CheckBook, FactBook, Scores
 
 PREFIX: Final = "/api/tech-insights"
 _IDS: Final = re.compile(r"ids(\[\d{0,6}\])?")
 _IDS_LIMIT: Final = 1_000
 _AT_ONCE: Final = 200  # entities whose checks are written at once
-_TYPE: Final = "json-rules-engine"  # what the stock frontend draws as a yes or no
 
 
 class TechInsights:
-    """The handlers, over a book of facts and one of checks."""
+    """The handlers, over a book of facts, one of checks, and the scores if there are some.
 
-    def __init__(self, facts: FactBook, checks: CheckBook) -> None:
+    `address` gives Fester's own, for links to scorecards; "" for none.
+    """
+
+    def __init__(
+        self,
+        facts: FactBook,
+        checks: CheckBook,
+        scores: Scores | None = None,
+        address: Callable[[], str] = lambda: "",
+    ) -> None:
         self._facts = facts
         self._checks = checks
+        self._scores = scores
+        self._address = address
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
@@ -82,7 +94,7 @@ class TechInsights:
 
     async def checks(self, request: web.Request) -> web.StreamResponse:
         """`GET /checks`: every check's definition."""
-        return web.json_response([check_json(check) for check in self._checks.checks()])
+        return web.json_response([check_json(check) for check in self._known().values()])
 
     @needs(Scope.READ)  # to run a check is to look at it
     async def run_one(self, request: web.Request) -> web.StreamResponse:
@@ -132,7 +144,7 @@ class TechInsights:
 
     def _wanted(self, ids: Sequence[str] | None) -> Sequence[Check] | str:
         """The checks of these ids, or all; a sentence when one is not there."""
-        known = {check.id: check for check in self._checks.checks()}
+        known = self._known()
         if ids is None:
             return list(known.values())
         missing = next((name for name in ids if name not in known), None)
@@ -140,15 +152,32 @@ class TechInsights:
             return f"Tech insight check with id '{missing[:200]}' is not registered."
         return [known[name] for name in ids]
 
+    def _known(self) -> dict[str, Check]:
+        """Every check by its id; that of the whole score comes first."""
+        whole = [SUMMARY] if self._scores is not None and self._checks.checks() else []
+        return {check.id: check for check in (*whole, *self._checks.checks())}
+
     def _results(self, entity: Ref, wanted: Sequence[Check]) -> list[Json]:
-        """Those that are decided; the others are left out, as that backend does."""
+        """Those that are decided; the others are left out, as that backend does.
+
+        The check of the whole score names them.
+        """
         stands = {result.check: result for result in self._checks.results(entity)}
         decided = [
-            (check, stands[check.id])
+            self._result_json(check, stands[check.id])
             for check in wanted
             if check.id in stands and stands[check.id].state.known
         ]
-        return [self._result_json(check, result) for check, result in decided]
+        return [*self._whole(entity), *decided] if SUMMARY in wanted else decided
+
+    def _whole(self, entity: Ref) -> Iterator[Json]:
+        board = self._scores.board if self._scores is not None else None
+        score = board.scores.get(entity) if board is not None else None
+        if self._scores is not None and score is not None:
+            address = self._address()
+            path = score_path("entity", entity)
+            scorecard = f"{address.rstrip('/')}{path}" if address else ""
+            yield summary_json(score, self._scores.rubric, scorecard)
 
     def _result_json(self, check: Check, result: CheckResult) -> dict[str, Json]:
         facts: dict[str, Json] = {}
@@ -158,8 +187,8 @@ class TechInsights:
             definition = schema.definition(name) if schema else None
             about = _definition_json(definition) if definition else {}
             facts[name] = {"value": evidence.value, **about}
-        passed = result.state.passed
-        return {"facts": facts, "result": passed, "check": _judged_json(check, passed=passed)}
+        judged = judged_json(check, result)
+        return {"facts": facts, "result": result.state.passed, "check": judged}
 
 
 def facts_json(reading: Reading) -> dict[str, Json]:
@@ -198,31 +227,6 @@ def _definition_json(definition: Any) -> dict[str, Json]:
     body = {"type": definition.type.value, "description": definition.description}
     more = {"since": definition.since, "metadata": dict(definition.metadata)}
     return body | {key: value for key, value in more.items() if value}
-
-
-def check_json(check: Check) -> dict[str, Json]:
-    """A check's definition; its rule is the rubric's own condition, named as one."""
-    body: dict[str, Json] = {
-        "id": check.id,
-        "type": _TYPE,
-        "name": check.title,
-        "description": check.description or check.title,
-        "factIds": list(dict.fromkeys(name.partition(".")[0] for name in check.facts)),
-        "rule": {"conditions": {"condition": check.expression}},
-        "metadata": {"category": check.category, "weight": check.weight},
-    }
-    if check.how_to_fix:
-        body["failureMetadata"] = {"howToFix": check.how_to_fix}
-    if check.links:
-        body["links"] = [dict(link) for link in check.links]
-    return body
-
-
-def _judged_json(check: Check, *, passed: bool) -> dict[str, Json]:
-    """A check as it stands in a result: what to say of a failure is merged into its metadata."""
-    body = check_json(check)
-    said = body.pop("failureMetadata", {})
-    return body if passed else body | {"metadata": body["metadata"] | said}
 
 
 def _asked(request: web.Request) -> tuple[Ref, list[str], web.Response | None]:
