@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from bridge.answers.dependencies import Walk
 from bridge.answers.incident import Datum, Incident, IncidentAnswer
-from bridge.answers.neighbours import Walk
 from bridge.answers.wording import Item, Said, said
 from bridge.model.entities import Json
 
@@ -89,13 +90,13 @@ def escaped(text: str) -> str:
 
 
 def as_json(answer: IncidentAnswer) -> dict[str, Json]:
-    """The answer as data: every match, every neighbour, every datum with source and moment."""
+    """The answer as data: every match, every dependency, every datum with source and moment."""
     found = answer.found
-    complete = answer.complete_at
     return {
         "asked": said(answer.asked),
         "at": answer.at.isoformat(timespec="seconds"),
-        "completeAt": complete.isoformat(timespec="seconds") if complete else None,
+        "readAt": _iso(answer.read_at),
+        "completeAt": _iso(answer.complete_at),
         "total": found.total,
         "matches": [asdict(match) for match in found.matches],
         "near": list(found.near),
@@ -127,5 +128,13 @@ def _walk_json(walk: Walk) -> dict[str, Json]:
 
 
 def _datum_json(datum: Datum) -> dict[str, Json]:
-    seen = datum.seen_at.isoformat(timespec="seconds") if datum.seen_at is not None else None
-    return {"value": datum.value, "source": datum.source, "seenAt": seen, "reason": datum.reason}
+    return {
+        "value": datum.value,
+        "source": datum.source,
+        "seenAt": _iso(datum.seen_at),
+        "reason": datum.reason,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment is not None else None

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from bridge.answers.dependencies import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
 from bridge.answers.identify import Found, Match, identify
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
-from bridge.answers.neighbours import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
+from bridge.language import links
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Standing
-from bridge.ox.facts import links
-from bridge.ox.scores.scoreboard import tier_of
+from bridge.model.scores import tier_of
 
 # In the order in which a person wants them.
 READ_FIRST: Final = (links.RUNBOOK, links.DASHBOARD, links.LOGS, links.ALERTS, links.ON_CALL)
@@ -39,7 +39,7 @@ class Datum:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Something to read. `kind` is one of `bridge.ox.facts.links.KINDS`."""
+    """Something to read. `kind` is one of `bridge.language.links.KINDS`."""
 
     kind: str
     title: str
@@ -75,7 +75,7 @@ class Incident:
     links: tuple[Link, ...]
     needs: Walk
     needed_by: Walk
-    parts: Walk = Walk()  # what a system, domain or team holds
+    parts: Walk  # what a system, domain or team holds
     data: Mapping[str, Datum] = field(default_factory=dict)
     gates_failed: tuple[str, ...] = ()
 
@@ -86,6 +86,7 @@ class IncidentAnswer:
 
     asked: str
     at: datetime
+    read_at: datetime | None
     complete_at: datetime | None
     found: Found
     incident: Incident | None = None
@@ -98,7 +99,9 @@ def answer(asked: str, known: Knowledge, now: datetime) -> IncidentAnswer:
     if found.total == 1:
         entity = known.entity(found.matches[0].ref)
         incident = _incident(found.matches[0], entity, known) if entity is not None else None
-    return IncidentAnswer(asked.strip()[:200], now, known.complete_at, found, incident)
+    return IncidentAnswer(
+        asked.strip()[:200], now, known.read_at, known.complete_at, found, incident
+    )
 
 
 def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge) -> Incident:

@@ -18,12 +18,14 @@ from bridge.model.scores import Score
 class Knowledge:
     """The catalog as it is read, the latest facts by entity and retriever, and the scores.
 
-    `complete_at` is when the source was last read whole, None when it never was.
+    `read_at` is when a pass last read of the source, `complete_at` when one last left nothing
+    unread; None: never.
     """
 
     index: Index
     facts: Mapping[Ref, Mapping[str, Reading]] = field(default_factory=dict)
     scores: Mapping[Ref, Score] = field(default_factory=dict)
+    read_at: datetime | None = None
     complete_at: datetime | None = None
     check_titles: Mapping[str, str] = field(default_factory=dict)  # by a check's id
 

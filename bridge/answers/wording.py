@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from bridge.answers.dependencies import Reached, Walk
 from bridge.answers.identify import Match
-from bridge.answers.incident import Datum, Incident, IncidentAnswer, Owner
-from bridge.answers.neighbours import Neighbour, Walk
+from bridge.answers.incident import READ_FIRST, Datum, Incident, IncidentAnswer, Link, Owner
 
-SHOWN: Final = 10  # neighbours and matches that a face names; the JSON names them all
+SHOWN: Final = 10  # dependencies and matches that a face names; the JSON names them all
 _LONGEST: Final = 200
-_READABLE: Final = {"runbook": "Runbook", "dashboard": "Dashboard", "logs": "Logs"}
 _OLD: Final = 3600.0  # seconds: who is on call changes by the hour
 
 
@@ -117,9 +116,10 @@ def _sections(incident: Incident, answer: IncidentAnswer) -> Iterator[Section]:
 
 
 def _whole(answer: IncidentAnswer) -> str:
+    read = f"read {age(answer.read_at, answer.at)}" if answer.read_at else "not read yet"
     if answer.complete_at is None:
-        return "GitLab was never read whole; this is what is known of it"
-    return f"GitLab was last read whole {age(answer.complete_at, answer.at)}"
+        return f"GitLab was {read}, never without a gap: what could not be read may be missing"
+    return f"GitLab was {read}, and last without a gap {age(answer.complete_at, answer.at)}"
 
 
 def _owner(owner: Owner | None) -> Iterator[Item]:
@@ -133,7 +133,13 @@ def _owner(owner: Owner | None) -> Iterator[Item]:
     if owner.email:
         yield Item(said(owner.email), f"mailto:{owner.email}")
     for link in owner.links:
-        yield Item(said(link.title), link.url)
+        yield _link(link)
+
+
+def _link(link: Link, note: str = "") -> Item:
+    """A link that leads somewhere only if a browser opens it without running anything."""
+    safe = link.url.lower().startswith(("https://", "http://"))
+    return Item(said(link.title), link.url if safe else "", note)
 
 
 def _on_call(incident: Incident, now: datetime) -> Iterator[Item]:
@@ -150,25 +156,22 @@ def _on_call(incident: Incident, now: datetime) -> Iterator[Item]:
         yield Item(", ".join(said(name) for name in datum.value[:SHOWN]), note=note)
     for link in incident.links:
         if link.kind == "on_call":
-            yield Item(said(link.title), link.url)
+            yield _link(link)
 
 
 def _links(incident: Incident, *, first: bool) -> Iterator[Item]:
-    wanted = [each for each in incident.links if (each.kind in _FIRST) is first]
+    wanted = [each for each in incident.links if (each.kind in READ_FIRST) is first]
     for link in wanted:
         if link.kind != "on_call":
-            yield Item(said(link.title), link.url, _READABLE.get(link.kind, link.kind).lower())
+            yield _link(link, link.kind)
     if first and not any(link.kind == "runbook" for link in incident.links):
         yield Item("no runbook is linked")
-
-
-_FIRST: Final = ("runbook", "dashboard", "logs", "alerts", "on_call")
 
 
 def _walked(label: str, walked: Walk, *, urgent: bool = False) -> Iterator[Section]:
     if not walked.reached:
         return
-    items = tuple(_neighbour(each) for each in walked.reached[:SHOWN])
+    items = tuple(_reached(each) for each in walked.reached[:SHOWN])
     left = len(walked.reached) - len(items)
     if left > 0 or walked.cut:
         more = f"… and {left} more" if left > 0 else "…"
@@ -176,7 +179,7 @@ def _walked(label: str, walked: Walk, *, urgent: bool = False) -> Iterator[Secti
     yield Section(f"{label} ({len(walked.reached)}{'+' if walked.cut else ''})", items, urgent)
 
 
-def _neighbour(each: Neighbour) -> Item:
+def _reached(each: Reached) -> Item:
     notes = (
         f"tier {each.tier}" if each.tier else "",
         "" if each.hops == 1 else f"{each.hops} hops, by {_short(each.via)}",

@@ -11,7 +11,8 @@ import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.api import catalog, metrics, pages, scores
+from bridge.answers.knowledge import Knowledge
+from bridge.api import catalog, incident, metrics, pages, scores
 from bridge.api.access import (
     Access,
     Handler,
@@ -30,6 +31,7 @@ from bridge.api.facts.facts import Facts
 from bridge.api.facts.nothing import NoChecks, NoFacts
 from bridge.api.facts.tech_insights import TechInsights
 from bridge.api.hooks import Wanted
+from bridge.api.incident.slack import PATH as SLACK_PATH
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
@@ -67,6 +69,7 @@ def make_app(
     checks: CheckBook | None = None,
     scored: Scores | None = None,
     remediation: RemediationBook | None = None,
+    slack: incident.SlackCommand | None = None,
 ) -> web.Application:
     """The application that serves `live` to those whom `access` lets in (None: everybody).
 
@@ -112,15 +115,31 @@ def make_app(
             web.get("/openapi.json", describe),
             *catalog.routes(),
             *scores.routes(),
+            *incident.routes(),
+            web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
         ]
     )
     remedies = Remediation(remediation or NoRemediation())
     app[REMEDIED] = remedies.about
     app.add_routes(remedies.routes())
     facts, checks = facts or NoFacts(), checks or NoChecks()
+    app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
     app.add_routes(Facts(facts).routes())
     app.add_routes(TechInsights(facts, checks, scored, lambda: live.reader.public_url).routes())
     return app
+
+
+def _knowledge(live: Live, facts: FactBook, scored: Scores | None) -> Knowledge:
+    """What answers draw on at this moment."""
+    board = scored.board if scored is not None else None
+    return Knowledge(
+        live.index,
+        facts.board.latest,
+        board.scores if board is not None else {},
+        live.served_since,
+        live.last_complete,
+        {check.id: check.title for check in scored.rubric.checks} if scored is not None else {},
+    )
 
 
 def app_runner(app: web.Application, *, idle: float = IDLE_SECONDS) -> web.AppRunner:

@@ -34,6 +34,10 @@ COMMANDS = {
         "bridge.cli.explain:explain",
         "Say why the entity REF is as it is, or why it is missing.",
     ),
+    "incident": (
+        "bridge.cli.incident:incident",
+        "Say who owns ANYTHING, who is on call, what to read first and who is hit.",
+    ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
     "remediate": (

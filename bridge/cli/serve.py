@@ -22,6 +22,7 @@ from yarl import URL
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
 from bridge.api.hooks import Wanted
+from bridge.api.incident import SlackCommand
 from bridge.api.live import Live
 from bridge.api.webhooks import Webhooks
 from bridge.cli.options import pass_options, settings_from
@@ -184,6 +185,7 @@ async def _served(
     await parts.facts.load()
     await parts.scores.load()
     await service.catch_up()  # serve the last pass until the first new one ends
+    secret = settings.slack_signing_secret
     app = make_app(
         live,
         clock=utc_now,
@@ -194,6 +196,7 @@ async def _served(
         checks=parts.scores,
         scored=parts.scores,
         remediation=Book(parts.stages.scraper.name, parts.store),
+        slack=SlackCommand(secret.get_secret_value() if secret else ""),
     )
     runner = app_runner(app)
     await runner.setup()

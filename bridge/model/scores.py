@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from bridge.model.entities import Json, Ref
+from bridge.model.entities import Body, Json, Ref
 from bridge.model.problems import Problem
 
 TIERS: Final = (1, 2, 3, 4)  # 1 is the most critical
 ROLLUPS: Final = ("team", "system", "domain", "product", "organization")
+TIER: Final = "fester.dev/tier"  # the label that holds one
+_TIER: Final = re.compile(r"tier_([1-4])")
 ORGANIZATION: Final = "all"  # the name of the one roll-up of everything
+
+
+def tier_of(body: Body) -> int | None:
+    """The tier that an entity names; None when it names none."""
+    labels = body["metadata"].get("labels") or {}
+    found = _TIER.fullmatch(str(labels.get(TIER)))
+    return int(found[1]) if found else None
 
 
 class CheckState(StrEnum):

@@ -28,6 +28,7 @@ SECRETS: Final = {
     "backstage_token": "FESTER_BACKSTAGE_TOKEN",
     "webhook_token": "FESTER_WEBHOOK_TOKEN",
     "webhook_signing_key": "FESTER_WEBHOOK_SIGNING_KEY",
+    "slack_signing_secret": "FESTER_SLACK_SIGNING_SECRET",
 }
 # Of these a part alone opens a door, or a person chose it.
 _IN_URLS: Final = ("password", "passfile", "sslpassword", "token", "private_token", "access_token")

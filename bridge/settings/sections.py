@@ -345,6 +345,9 @@ class Settings(_Section):
     webhook_signing_key: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_WEBHOOK_SIGNING_KEY"
     )
+    slack_signing_secret: SecretStr | None = Field(
+        None, exclude=True, description="from FESTER_SLACK_SIGNING_SECRET"
+    )
     secret_files: dict[str, Path] = Field(
         {}, exclude=True, description="where secrets that came from files are read anew, by field"
     )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.language import links
 from bridge.model.facts import Standing
-from bridge.ox.facts import links
 from bridge.ox.facts.manifest import read
 from bridge.ox.facts.schemas import MANIFEST
 from tests.ox.subjects import NOW, component, fact, subject, told

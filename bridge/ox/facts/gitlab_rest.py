@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+from bridge.language import links
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
-from bridge.ox.facts import links
 from bridge.ox.facts.gitlab_answers import Busy, Unread
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST

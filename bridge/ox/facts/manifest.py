@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from bridge.language import links
 from bridge.model.entities import DEFAULT_NAMESPACE, Json, Ref
 from bridge.model.facts import FactSchema, Reading, Subject
-from bridge.ox.facts import links
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import MANIFEST
 

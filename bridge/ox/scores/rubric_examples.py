@@ -10,9 +10,9 @@ from typing import Final
 
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading
-from bridge.model.scores import Score
+from bridge.model.scores import TIER, Score
 from bridge.ox.scores.rubric import LoadedRubric, RubricExample
-from bridge.ox.scores.scoreboard import TIER, evaluate
+from bridge.ox.scores.scoreboard import evaluate
 
 _WHEN: Final = datetime(2000, 1, 1, tzinfo=UTC)  # before any waiver ends
 

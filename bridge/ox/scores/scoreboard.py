@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from bridge.model.entities import Body, CatalogEntity, Ref
+from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import Reading
 from bridge.model.problems import Problem
-from bridge.model.scores import Score, Scoreboard, Waiver
+from bridge.model.scores import Score, Scoreboard, Waiver, tier_of
 from bridge.ox.scores.rollups import rollups
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoring import fresh_until, judge, scored, sight
 from bridge.ox.scores.waivers import Waivers
 
-TIER: Final = "fester.dev/tier"
 NONE: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})
-_TIER: Final = re.compile(r"tier_([1-4])")
-
-
-def tier_of(body: Body) -> int | None:
-    """The tier that an entity names; None when it names none."""
-    labels = body["metadata"].get("labels") or {}
-    found = _TIER.fullmatch(str(labels.get(TIER)))
-    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bridge.answers.knowledge import Knowledge, ref_of, title_of
 from bridge.model.entities import Ref
-from bridge.ox.scores.scoreboard import tier_of
+from bridge.model.scores import tier_of
 
 HOPS: Final = 4
 MOST: Final = 200  # entities that one walk looks at
@@ -23,7 +23,7 @@ PART_HOPS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class Reached:
     """An entity on the way. `via` is the one before it; `known` is False for a dangling name."""
 
     ref: str
@@ -39,7 +39,7 @@ class Neighbour:
 class Walk:
     """What was reached, critical tiers and near ones first; `cut` when the bounds ended it."""
 
-    reached: tuple[Neighbour, ...] = ()
+    reached: tuple[Reached, ...] = ()
     cut: bool = False
 
 
@@ -48,7 +48,7 @@ def walk(
 ) -> Walk:
     """All that is reached from an entity along relations, each once: circles end by themselves."""
     seen = {ref_of(start)}
-    reached: list[Neighbour] = []
+    reached: list[Reached] = []
     border: list[Mapping[str, Any]] = [start]
     for step in range(1, hops + 1):
         following: list[Mapping[str, Any]] = []
@@ -60,7 +60,7 @@ def walk(
                     return Walk(_ranked(reached), cut=True)
                 seen.add(ref)
                 other = known.entity(ref)
-                reached.append(_neighbour(ref, other, step, ref_of(entity)))
+                reached.append(_reached(ref, other, step, ref_of(entity)))
                 if other is not None:
                     following.append(other)
         border = following
@@ -77,12 +77,12 @@ def _related(entity: Mapping[str, Any], along: tuple[str, ...]) -> Iterator[str]
             yield relation["targetRef"]
 
 
-def _neighbour(ref: str, entity: Mapping[str, Any] | None, hops: int, via: str) -> Neighbour:
+def _reached(ref: str, entity: Mapping[str, Any] | None, hops: int, via: str) -> Reached:
     if entity is None:
-        return Neighbour(ref, Ref.parse(ref).name, hops, via, known=False)
+        return Reached(ref, Ref.parse(ref).name, hops, via, known=False)
     owner = str((entity.get("spec") or {}).get("owner") or "")
-    return Neighbour(ref, title_of(entity), hops, via, tier_of(entity), owner)
+    return Reached(ref, title_of(entity), hops, via, tier_of(entity), owner)
 
 
-def _ranked(reached: list[Neighbour]) -> tuple[Neighbour, ...]:
+def _ranked(reached: list[Reached]) -> tuple[Reached, ...]:
     return tuple(sorted(reached, key=lambda each: (each.tier or UNTIERED, each.hops, each.ref)))

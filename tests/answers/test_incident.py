@@ -1,0 +1,156 @@
+"""The answer about one service: its parts, their age, and that every face says the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bridge.answers.dependencies import HOPS, MOST
+from bridge.answers.faces import as_json, as_slack, as_text
+from bridge.answers.incident import IncidentAnswer, answer
+from bridge.answers.wording import in_words
+from bridge.model.entities import Ref
+from tests.answers.fleet import CART, FLEET, entity, known, reading, service
+from tests.fakes import NOON
+
+REF = Ref.parse(CART)
+FACTS = {
+    REF: {
+        "pagerduty": reading("pagerduty", NOON - timedelta(hours=3), on_call=["Ann", "Bo"]),
+        "gitlab": reading(
+            "gitlab",
+            NOON - timedelta(minutes=5),
+            pipeline_status="failed",
+            last_release="v2.1",
+            last_release_at=(NOON - timedelta(days=2)).isoformat(),
+        ),
+        "snyk": reading("snyk", NOON, issues_by_severity={"critical": 2, "low": 0}),
+    }
+}
+
+
+def asked(text: str, *entities: Any, facts: Any = None) -> IncidentAnswer:
+    return answer(text, known(*(entities or FLEET), facts=facts), NOON)
+
+
+def test_who_is_hit_comes_by_tier_then_by_distance_and_circles_end() -> None:
+    incident = asked("cart").incident
+    assert incident is not None
+    hit = [
+        (each.ref.rpartition("/")[2], each.tier, each.hops) for each in incident.needed_by.reached
+    ]
+    assert hit == [("mail", 1, 2), ("stock", 2, 1), ("web", 3, 1)]
+    needs = [(each.ref.rpartition("/")[2], each.known) for each in incident.needs.reached]
+    assert needs == [("stock", True), ("gone", False)]
+    assert not incident.needed_by.cut
+
+
+def test_a_walk_is_bounded_in_depth_and_number() -> None:
+    chain = [service(f"s{n}", needs=(f"s{n - 1}",) if n else ()) for n in range(HOPS + 3)]
+    incident = asked("s0", *chain).incident
+    assert incident is not None
+    assert (len(incident.needed_by.reached), incident.needed_by.cut) == (HOPS, True)
+    crowd = [service("hub"), *(service(f"c{n}", needs=("hub",)) for n in range(MOST + 50))]
+    incident = asked("hub", *crowd).incident
+    assert incident is not None
+    assert (len(incident.needed_by.reached), incident.needed_by.cut) == (MOST, True)
+
+
+def test_an_api_leads_to_who_uses_it() -> None:
+    spec = {"owner": "group:default/payments", "consumesApis": ["orders"]}
+    user = entity("Component", "reports", spec=spec)
+    maker = entity(
+        "Component", "orders-api", spec={**spec, "consumesApis": [], "providesApis": ["orders"]}
+    )
+    api = entity("API", "orders", spec={"owner": "group:default/payments"})
+    incident = asked("orders-api", user, maker, api).incident
+    assert incident is not None
+    assert [each.ref for each in incident.needed_by.reached] == [
+        "api:default/orders",
+        "component:default/reports",
+    ]
+
+
+def test_every_datum_has_its_source_and_age() -> None:
+    text = as_text(in_words(asked("cart", facts=FACTS)))
+    assert "Ann, Bo (seen 3 hours ago; may have changed since)" in text
+    assert "pipeline failed (seen 5 minutes ago)" in text
+    assert "release v2.1, made 2 days ago (seen 5 minutes ago)" in text
+    assert "open vulnerabilities: 2 critical (seen just now)" in text
+    assert "read just now, and last without a gap 1 hour ago" in text
+    data = as_json(asked("cart", facts=FACTS))["incident"]["data"]
+    assert data["on_call"] == {
+        "value": ["Ann", "Bo"],
+        "source": "pagerduty",
+        "seenAt": (NOON - timedelta(hours=3)).isoformat(timespec="seconds"),
+        "reason": "",
+    }
+
+
+def test_what_is_not_known_says_why() -> None:
+    facts = {REF: {"pagerduty": reading("pagerduty", NOON, on_call="?PagerDuty said 401")}}
+    assert "not known: PagerDuty said 401" in as_text(in_words(asked("cart", facts=facts)))
+    assert "not known: nothing was read from PagerDuty" in as_text(in_words(asked("cart")))
+    ownerless = entity("Component", "stray")
+    assert "nobody is named as its owner" in as_text(in_words(asked("stray", ownerless)))
+
+
+def test_a_team_and_a_system_tell_what_they_hold() -> None:
+    for name in ("payments", "shop"):
+        incident = asked(name).incident
+        assert incident is not None
+        assert {"cart", "mail"} <= {each.ref.rpartition("/")[2] for each in incident.parts.reached}
+
+
+def test_runbooks_come_before_dashboards_before_logs() -> None:
+    incident = asked("cart").incident
+    assert incident is not None
+    assert [link.kind for link in incident.links][:3] == ["runbook", "dashboard", "logs"]
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<!channel> @here <@U1>",
+    "*bold* _it_ ~no~ `code`",
+    "a|b>c",
+    "\x1b[31mred\x1b]0;title\x07",
+    "\u202etxt.exe",
+    "line\nbreak\r\n/close",
+    "x" * 5000,
+)
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_hostile_names_do_nothing_in_any_face(evil: str) -> None:
+    link = {"url": "https://x.example.com/>|" + evil, "title": evil, "type": "runbook"}
+    script = {"url": "javascript:alert(1)", "title": evil, "type": "dashboard"}
+    bad = service("bad", title=evil, description=evil, links=[link, script])
+    words = in_words(asked("bad", bad, service("victim", needs=("bad",), title=evil)))
+    text = as_text(words)
+    assert all(char == "\n" or unicodedata.category(char) not in ("Cc", "Cf") for char in text)
+    assert "/close" not in [line.strip() for line in text.splitlines()]
+    header, *sections = as_slack(words)["blocks"]
+    assert header["text"]["type"] == "plain_text"  # which Slack shows as it is
+    shown = re.compile(r"<https://[^|<> ]*\|")  # addresses of links, which are not shown
+    slack = shown.sub("", json.dumps([as_slack(words)["text"], sections], ensure_ascii=False))
+    for word in ("<!", "<@", "<script", "javascript:", "\u202e", "*bold*", "`code`"):
+        assert word not in slack
+    for block in sections:
+        body = block["text"]["text"]
+        assert len(body) <= 3000
+        assert body.count("<") == body.count(">") == len(shown.findall(body))
+
+
+def test_no_match_and_several_are_said_in_every_face() -> None:
+    none, several = asked("nope"), asked("cart", *FLEET, entity("API", "cart"))
+    assert as_text(in_words(none)).startswith("Nothing known is called nope")
+    assert as_json(several)["total"] == 2
+    assert as_json(several)["incident"] is None
+    for words in (in_words(several), in_words(none)):
+        assert as_slack(words)["text"] in as_text(words)
+    assert "cart (API)" in as_text(in_words(several))
