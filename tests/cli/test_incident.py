@@ -1,0 +1,110 @@
+"""Ten questions that are asked in an incident, put to the sample organization in every face."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from click.testing import CliRunner, Result
+
+from bridge.answers.incident import answer
+from bridge.api.app import make_app
+from bridge.api.incident import KNOWLEDGE
+from bridge.api.live import Live
+from bridge.cli import main
+from bridge.store import open_store
+from bridge.wiring.answers import stored_knowledge
+from tests.fakes import NOON
+
+# What is asked, by what it is found, and what the answer holds.
+QUESTIONS = [
+    ("vessel-tracker", "name", "crows-nest (#crows-nest)"),  # whose is it?
+    ("vessel-tracker", "name", "On call  https://oncall.kestrel.example/crows-nest"),
+    ("vessel-tracker", "name", "When vessel-tracker is down (runbook)"),
+    ("vessel-tracker", "name", "eta-predictor (tier 2, crows-nest)"),  # who is hit?
+    ("kestrel/passenger/app/whale-watch", "GitLab project", "vessel-tracker (tier 1, crows-nest)"),
+    ("https://grafana.kestrel.example/d/booking-api?from=now-1h", "link", "harbour-lights"),
+    ("component:default/booking-api", "reference", "part of checkout"),
+    ("crows-nest", "name", "weather-feed"),  # what does this team run?
+    ("tracking", "name", "Holds ("),  # what is in this system?
+    ("grafana.kestrel.example", "host of a link", "Which one is it?"),  # too many to guess
+]
+
+
+MakeClient = Callable[[web.Application], Awaitable[TestClient[web.Request, web.Application]]]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a pass over the sample organization left behind."""
+    folder = tmp_path_factory.mktemp("demo")
+    made = CliRunner().invoke(main, ["demo", "--once", "--to", str(folder)])
+    assert made.exit_code == 0, made.output
+    return f"sqlite:///{folder}/.fester.db"
+
+
+def asked(store: str, text: str, *more: str) -> Result:
+    return CliRunner().invoke(main, ["incident", "--store", store, text, *more])
+
+
+def words(text: str) -> set[str]:
+    """The words of a face, without its own marks."""
+    bare = html.unescape(re.sub(r"<[^>|]*>|<[^|>]*\|", " ", text)).replace("\u2060", "")
+    return set(re.findall(r"[\w#-]+", bare))
+
+
+@pytest.mark.parametrize(("text", "key", "expected"), QUESTIONS)
+def test_the_terminal_answers(store: str, text: str, key: str, expected: str) -> None:
+    said = asked(store, text)
+    assert expected in said.output
+    data = json.loads(asked(store, text, "--json").output)
+    assert {match["key"] for match in data["matches"]} == {key}
+    assert (data["incident"] is not None) is (said.exit_code == 0) is (data["total"] == 1)
+
+
+async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: MakeClient) -> None:
+    opened = await open_store(store)
+    try:
+        (source,) = await opened.sources()
+        record = await opened.latest(source)
+        known = await stored_knowledge(opened, source)
+    finally:
+        await opened.close()
+    assert record is not None
+    assert known is not None
+    live = Live()
+    live.show(record, (), live.memory, NOON)
+    app = make_app(live)
+    app[KNOWLEDGE] = lambda: known
+    client = await aiohttp_client(app)
+    for text, key, expected in QUESTIONS:
+        right = answer(text, known, NOON)
+        assert {match.key for match in right.found.matches} == {key}
+        wanted = words(expected.partition("  ")[0])  # where links lead is not shown by each
+        for form in ("text", "slack"):
+            got = await client.get("/api/incident", params={"q": text, "format": form})
+            face = await got.text()
+            if form == "slack":
+                face = json.dumps(json.loads(face), ensure_ascii=False)
+            assert wanted <= words(face)
+        data = await (await client.get("/api/incident", params={"q": text})).json()
+        assert data["total"] == right.found.total
+        page = await (await client.get("/incident", params={"q": text})).text()
+        assert wanted <= words(page)
+
+
+def test_what_is_not_known_is_said_with_what_is_near(store: str) -> None:
+    said = asked(store, "vesel-tracker")
+    assert said.exit_code == 1
+    assert "Did you mean   vessel-tracker" in said.output
+
+
+def test_a_store_without_a_pass_says_what_to_do(tmp_path: object) -> None:
+    said = asked(f"sqlite:///{tmp_path}/new.db", "cart")
+    assert said.exit_code == 2
+    assert "`fester run` makes one" in said.output
