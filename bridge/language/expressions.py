@@ -30,7 +30,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
 from bridge.language.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
-from bridge.language.names import Names, Shape, nearest
+from bridge.language.names import Names, Shape, did_you_mean
 from bridge.language.unknown_values import kleene_and, kleene_if, kleene_or
 from bridge.model.entities import Json
 
@@ -184,7 +184,7 @@ class _Compiler:
 
     def name(self, node: nodes.Name) -> tuple[Run, Shape]:
         if node.name not in self.scope.names:
-            hint = nearest(node.name, self.scope.names) or (
+            hint = did_you_mean(node.name, self.scope.names) or (
                 f"; there are {', '.join(self.scope.names)}"
             )
             return self.fault(f"`{node.name}` is not known here{hint}", node.name)
@@ -284,7 +284,7 @@ class _Compiler:
     def filter(self, node: nodes.Filter) -> tuple[Run, Shape]:
         known = FILTERS.get(node.name)
         if known is None:
-            hint = nearest(node.name, FILTERS) or f"; there are {', '.join(sorted(FILTERS))}"
+            hint = did_you_mean(node.name, FILTERS) or f"; there are {', '.join(sorted(FILTERS))}"
             return self.fault(f"there is no filter `{node.name}`{hint}", node.name)
         if node.node is None or node.kwargs or node.dyn_args or node.dyn_kwargs:
             return self.fault(f"`{node.name}` takes plain arguments only", node.name)

@@ -11,6 +11,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeAlias
 
+_COMPARED = 80  # characters of a word; the time grows with their square
+
 Keys: TypeAlias = tuple[str, ...]
 Shape: TypeAlias = tuple[tuple[str, Keys], ...] | None
 
@@ -29,9 +31,23 @@ class Names(Protocol):
         """What is wrong with a path, or None."""
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
+def nearest(
+    word: str, words: Iterable[str], most: int = 1, likeness: float = 0.6
+) -> tuple[str, ...]:
+    """The words that look most like `word`, the likest first; letter case makes no difference.
+
+    `likeness` is from 0 to 1, as `difflib` measures it. Only the first 80 characters count.
+    """
+    spelt: dict[str, str] = {}
+    for each in words:
+        spelt.setdefault(each[:_COMPARED].lower(), each)
+    close = difflib.get_close_matches(word[:_COMPARED].lower(), spelt, most, likeness)
+    return tuple(spelt[each] for each in close)
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
     """ "; did you mean `x`?" with the nearest of the words, or "" when none is near."""
-    close = difflib.get_close_matches(word, list(words), 1, 0.6)
+    close = nearest(word, words)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 

@@ -11,7 +11,9 @@ import hashlib
 import re
 import unicodedata
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+import ada_url
 
 NAME_LIMIT: Final = 63
 HASH_LENGTH: Final = 8
@@ -28,6 +30,9 @@ _NOT_LABEL = re.compile(r"[^A-Za-z0-9_.]+")
 _SIGN = re.compile(r"(?<=[A-Za-z0-9])(?:#|\++)")
 _GOOD_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?\Z")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
+
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_AUTHORITY = re.compile(r"[/\\?#]")
 
 _TIERS: Final = {
     **{str(number): f"tier_{number}" for number in range(6)},
@@ -128,19 +133,25 @@ def tier(text: str) -> str | None:
 def web_url(text: str) -> str | None:
     """The text if it is an absolute http or https URL that a link may carry; else None.
 
-    Refuses spaces and control characters, a missing host, a bad port, a user name or password.
-    Nothing here or elsewhere ever fetches it.
+    What a URL is, is told as browsers and Node tell it (https://url.spec.whatwg.org). Refuses
+    spaces and control characters, a user name or password. Nothing here or elsewhere ever
+    fetches it.
     """
     text = text.strip()
-    if len(text) > URL_LIMIT or _CONTROL.search(text):
+    if len(text) > URL_LIMIT or _CONTROL.search(text) or not _WEB.match(text):
         return None
     try:
-        parts = urlsplit(text)
-        port_is_fine = parts.port is None or parts.port >= 0
+        parts = ada_url.URL(text)
     except ValueError:
         return None
-    plain = parts.scheme.lower() in {"http", "https"} and parts.hostname and "@" not in parts.netloc
-    return text if plain and port_is_fine else None
+    return None if "@" in _AUTHORITY.split(text[8:], maxsplit=1)[0] or not parts.host else text
+
+
+def host(text: str) -> str | None:
+    """The host of a web address, with its port if it says one: "https://h.example:8443/x" gives
+    "h.example:8443"; None for what is no web address."""
+    url = web_url(text)
+    return ada_url.URL(url).host if url else None
 
 
 def url_path(text: str) -> str | None:

@@ -18,7 +18,7 @@ from bridge.language.expressions import (
     compile_expression,
     concatenated,
 )
-from bridge.language.names import Names, nearest
+from bridge.language.names import Names, did_you_mean
 from bridge.language.text_positions import Path, Positions
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
@@ -86,7 +86,7 @@ class Source:
         """Report the keys of a map that do not belong there."""
         for key in value if isinstance(value, dict) else ():
             if key not in keys:
-                hint = nearest(key, keys) or f"; there are {', '.join(keys)}"
+                hint = did_you_mean(key, keys) or f"; there are {', '.join(keys)}"
                 self.problem(f"{what} has no key `{key}`{hint}", (*path, key), key=True)
 
     def expression(self, written: str, path: Path, scope: Names) -> Expression:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any
 
-from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # re-exported silently
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+from yaml.cyaml import CParser  # type: ignore[attr-defined]  # re-exported silently
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
     DocumentEndEvent,
     MappingEndEvent,
     MappingStartEvent,

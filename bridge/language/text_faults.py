@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ruamel.yaml.error import MarkedYAMLError
+from yaml.error import MarkedYAMLError
 
 from bridge.errors import NotUnderstood
 from bridge.language.text_positions import Position
@@ -26,6 +26,7 @@ _UNPRINTABLE = re.compile(
 _BIDI = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 _SHOWN = 80
+_LIBYAML_DEPTH = 1_000
 
 
 def shown(value: Json) -> str:
@@ -162,6 +163,8 @@ def from_libyaml(text: str, error: MarkedYAMLError) -> NotUnderstood:
     """Translate an error of libyaml's; `text` is what it read, without a byte order mark."""
     problem, context = str(error.problem or ""), str(error.context or "")
     at, mark = _spot(error)
+    if "nesting depth" in problem:  # libyaml reads ahead, and stops at 1,000 levels by itself
+        return too_much("deep", _LIBYAML_DEPTH, at)
     if "cannot start any token" in problem:
         return _bad_start(text[mark : mark + 1], at)
     if "quoted scalar" in context and "end of stream" in problem:

@@ -6,7 +6,6 @@ what disagrees is settled by the field's rule and handed back as a `Conflict`.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.language.names import did_you_mean, nearest
 from bridge.language.text import Path as Keys
 from bridge.language.text import Positions, read
 from bridge.language.text_faults import clean, shown
@@ -173,7 +173,7 @@ class _Reader:
                 self._problem(message, (*path, name), at_key=True)
             elif root == "spec" and own and rest not in own:
                 # Extra fields are allowed; one that is nearly a known one is a slip of the pen.
-                near = difflib.get_close_matches(rest, own, 1, 0.8)
+                near = nearest(rest, own, likeness=0.8)
                 if near:
                     message = f"`{clean(name)}` is no field here; did you mean `spec.{near[0]}`?"
                     self._problem(message, (*path, name), at_key=True)
@@ -183,7 +183,7 @@ class _Reader:
         if name.lower() in kinds:
             message = f"`{clean(name)}` is there twice: letter case makes no other kind"
             self._problem(message, path, at_key=True)
-        near = difflib.get_close_matches(name.lower(), _KINDS, 1, 0.75)
+        near = nearest(name, _KINDS, likeness=0.75)
         if name.lower() not in _KINDS and near:
             message = f"`{clean(name)}` is no kind; did you mean `{_KINDS[near[0]]}`?"
             self._problem(message, path, at_key=True)
@@ -204,8 +204,7 @@ def _either(words: Sequence[str]) -> str:
 
 
 def _near(word: Json, words: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word[:80], list(words), 1) if isinstance(word, str) else []
-    return f"; did you mean `{close[0]}`?" if close else ""
+    return did_you_mean(word, words) if isinstance(word, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ Which fields refer, and to which kind when the text names none, is Backstage's o
 
 from __future__ import annotations
 
-import difflib
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.caching.memo import MemoPass, PassMemo
+from bridge.language.names import nearest
 from bridge.language.text_faults import clean
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.problems import Problem, Severity
@@ -140,7 +140,7 @@ class _Names:
         neighbours = sorted(near)
 
         def search() -> tuple[str, ...]:
-            close = difflib.get_close_matches(name, neighbours, _NEAREST, 0.75)
+            close = nearest(name, neighbours, _NEAREST, 0.75)
             return tuple(f"{target.kind}:{other}" for other in close)
 
         self._known[target] = self.searched.get(target, neighbours, search)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import ada_url
+
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json
-from bridge.processors.rules_urls import is_url
 
 NAME_LIMIT: Final = 63
 SUBDOMAIN_LIMIT: Final = 253
@@ -262,7 +263,7 @@ def _links(links: Json, found: list[Broken]) -> None:
             found.append(_must(path, "an object with a url", link))
             continue
         url = link.get("url")
-        if not (isinstance(url, str) and is_url(url)):
+        if not (isinstance(url, str) and ada_url.check_url(url)):
             found.append(_must(f"{path}.url", "a URL such as https://example.com/x", url))
         if "title" in link and not (isinstance(link["title"], str) and link["title"].strip()):
             found.append(_must(f"{path}.title", "text that is not empty", link["title"]))

@@ -5,7 +5,6 @@ The file is found by `--config`, else `fester.yaml` in the working directory if 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bridge.errors import ConfigurationError
+from bridge.language.names import nearest
 from bridge.model.problems import Problem
 from bridge.secret.values import shared_secret
 from bridge.settings.given_secrets import (
@@ -323,7 +323,7 @@ def _names(path: tuple[str, ...]) -> list[str]:
 
 
 def _unknown(shown: str, key: str, place: str, above: tuple[str, ...] = ()) -> Problem:
-    near = difflib.get_close_matches(key, _names(above), n=1)
+    near = nearest(key, _names(above))
     hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_names(above))}"
     return _placed(f"`{shown}` is not a setting: {hint}", place)
 

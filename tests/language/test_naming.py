@@ -108,6 +108,8 @@ def test_tiers_in_the_wild_get_one_spelling(written: str, tier: str | None) -> N
         "https://a\u202eb/c",
         "https://u:p@host/",
         "https://[::1",
+        "http://x。0",
+        "https://xn--a.example",
         "https://h:99999/",
         "https://h/" + "x" * 3000,
     ],

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigurationError
+from bridge.model.manifests import Verdict
+from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import load_mappings, run_examples, shipped_folder
 
 SCHEMA = {
@@ -126,3 +128,47 @@ def test_an_example_that_comes_out_differently_shows_the_difference(tmp_path: Pa
     assert result.place == "toy.yaml:17:5"
     assert '-    "name": "basket"' in result.difference
     assert '+    "name": "cart"' in result.difference
+
+
+def with_name_pattern(folder: Path, pattern: str) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string", "pattern": pattern}}}
+    text = GOOD.replace("${{ manifest.tools }}", "${{ manifest.name }}")
+    (folder / "toy.yaml").write_text(text.replace("${{ tool.url }}", "${{ tool }}"))
+    (folder / "toy.schema.json").write_text(json.dumps(schema, indent=2))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [("^[a-z(][a-z0-9-*$", "no regular expression"), ("^(?=.*x)[a-z]+$", "looks ahead")],
+)
+def test_a_pattern_that_cannot_be_used_is_told_when_it_is_loaded(
+    tmp_path: Path, pattern: str, said: str
+) -> None:
+    with_name_pattern(tmp_path, pattern)
+    with pytest.raises(ConfigurationError) as caught:
+        load_mappings(tmp_path)
+    (problem,) = caught.value.problems
+    assert (Path(problem.file).name, problem.line, problem.column) == ("toy.schema.json", 6, 18)
+    assert said in problem.message
+
+
+def test_a_pattern_that_would_backtrack_for_ever_ends_at_once(tmp_path: Path) -> None:
+    with_name_pattern(tmp_path, "^(a+)+$")
+    text = f"name: {'a' * 49}!\n"
+    file = ManifestFile("toy.yaml", "oid", len(text), text)
+    translation = load_mappings(tmp_path).translate(Project(1, "a/b"), file)
+    assert translation.verdict is Verdict.QUARANTINED
+    assert "does not match" in translation.problems[0].message
+
+
+def test_a_mapping_that_breaks_on_a_manifest_is_a_problem_of_that_manifest(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    schema = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}
+    (tmp_path / "toy.schema.json").write_text(json.dumps(schema))
+    file = ManifestFile("toy.yaml", "oid", 8, "name: x\n")
+    translation = load_mappings(tmp_path).translate(Project(1, "a/b"), file)
+    assert translation.verdict is Verdict.QUARANTINED
+    (problem,) = translation.problems
+    assert problem.rule == "mapping-broke"
+    assert (problem.project, problem.file) == ("a/b", "toy.yaml")
+    assert "toy broke on this (RecursionError)" in problem.message

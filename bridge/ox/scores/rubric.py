@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 from bridge.errors import ConfigurationError
 from bridge.language.expressions import Expression, Run
 from bridge.language.filters import kind_of
-from bridge.language.names import nearest
+from bridge.language.names import did_you_mean
 from bridge.language.source import Source, is_expression
 from bridge.language.text_positions import Path as Keys
 from bridge.model.entities import Json
@@ -223,7 +223,7 @@ class _Reading:
         self.source.known_keys(value, path, CHECK_KEYS, "a check")
         category = self._text(value, path, "category", "a check")
         if category and category not in categories:
-            hint = nearest(category, categories) or f"; there are {', '.join(categories)}"
+            hint = did_you_mean(category, categories) or f"; there are {', '.join(categories)}"
             message = f"`{category}` is not a category{hint}"
             self.source.problem(message, (*path, "category"))
         weight = self._number(value.get("weight"), (*path, "weight"))
@@ -306,7 +306,7 @@ class _Reading:
         self, name: str, checks: Sequence[str], path: Keys, *, key: bool = False
     ) -> None:
         if name and name not in checks:
-            hint = nearest(name, checks) or f"; there are {', '.join(checks)}"
+            hint = did_you_mean(name, checks) or f"; there are {', '.join(checks)}"
             self.source.problem(f"`{name}` is not a check{hint}", path, key=key)
 
     def _examples(self, checks: Sequence[str], levels: Sequence[str]) -> tuple[RubricExample, ...]:
@@ -326,7 +326,7 @@ class _Reading:
                 self._known_check(name, checks, (*path, "states", name), key=True)
             level, score = value.get("level"), value.get("score")
             if level is not None and level not in levels:
-                hint = nearest(str(level), levels) or f"; there are {', '.join(levels)}"
+                hint = did_you_mean(str(level), levels) or f"; there are {', '.join(levels)}"
                 self.source.problem(f"`{level}` is not a level{hint}", (*path, "level"))
             if score not in (None, "insufficient"):
                 score = self._number(score, (*path, "score"), 100)

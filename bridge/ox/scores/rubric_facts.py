@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bridge.language.names import Shape, nearest
+from bridge.language.names import Shape, did_you_mean
 from bridge.model.facts import FactSchema, FactType
 
 _DEEP = (FactType.OBJECT, FactType.SET)
@@ -41,13 +41,13 @@ class FactNames:
         if root in self._types:
             return self._fault(root, (key,))
         known = [f"{one}.{fact}" for one, facts in self._types.items() for fact in facts]
-        hint = nearest(name, known) or f"; there are {', '.join(self._types)}"
+        hint = did_you_mean(name, known) or f"; there are {', '.join(self._types)}"
         return f"`{name}` is not a fact{hint}"
 
     def _fault(self, root: str, keys: Sequence[str]) -> str | None:
         facts = self._types[root]
         if keys[0] not in facts:
-            hint = nearest(keys[0], facts) or f"; there are {', '.join(facts)}"
+            hint = did_you_mean(keys[0], facts) or f"; there are {', '.join(facts)}"
             return f"`{root}.{keys[0]}` is not a fact{hint}"
         if len(keys) > 1 and facts[keys[0]] not in _DEEP:
             return f"`{root}.{keys[0]}` is a {facts[keys[0]].value}; it has no parts"

@@ -8,7 +8,7 @@ from datetime import date
 from fnmatch import translate
 from typing import Final
 
-from bridge.language.names import nearest
+from bridge.language.names import did_you_mean
 from bridge.model.entities import CatalogEntity, Json
 from bridge.model.problems import Problem, Severity
 from bridge.model.scores import Rubric, Waiver
@@ -77,7 +77,7 @@ def _of_manifest(
         if waiver is None:
             message = "a waiver needs `check`, `reason` and `expires` (a date like 2026-12-31)"
         elif waiver.check not in names:
-            hint = nearest(waiver.check, names)
+            hint = did_you_mean(waiver.check, names)
             message = (
                 f"a waiver for `{waiver.check[:63]}`, which is not a check of the rubric{hint}"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from bridge.language.names import Keys, Shape, dotted, nearest
+from bridge.language.names import Keys, Shape, did_you_mean, dotted
 from bridge.processors.schema.validator import Schema
 
 PROJECT_KEYS: Final = (
@@ -69,7 +69,7 @@ class Scope:
         known = PROJECT_KEYS if root == "project" else FILE_KEYS
         if not keys or keys == ("topics", "*") or keys[0] in known:
             return None
-        hint = nearest(keys[0], known) or f"; there are {', '.join(known)}"
+        hint = did_you_mean(keys[0], known) or f"; there are {', '.join(known)}"
         return f"`{dotted(root, keys)}` does not exist{hint}"
 
     def _manifest_fault(self, keys: Keys) -> str | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
+import structlog
+
 from bridge.caching.interning import shared
 from bridge.errors import NotUnderstood
 from bridge.language import text
@@ -21,6 +23,8 @@ from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.explaining import Explanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import Leaf, Path, State, Traced, plain
+
+log = structlog.get_logger()
 
 ENTITY_LIMIT: Final = 200
 # Part of every fingerprint: raise it when the same mapping gives something else.
@@ -317,6 +321,16 @@ class Mappings:
                 work.made.clear()
             except Foreign as foreign:
                 verdict, reason = Verdict.IGNORED, str(foreign)
+            except Exception as error:  # whatever a mapping does, the pass goes on
+                log.exception("A mapping broke", action="mapping_broke", file=file.path)
+                names = ", ".join(work.used or dict.fromkeys(each.id for each in wanting))
+                message = (
+                    f"the mapping {names} broke on this ({type(error).__name__}); what was known "
+                    "of it is kept. The log says where: tell whoever looks after the mappings"
+                )
+                work.problems.append(work.problem(message, "mapping-broke", Position()))
+                verdict = Verdict.QUARANTINED
+                work.made.clear()
         return self._translation(work, verdict, reason), work
 
     def explain(self, project: Project, file: ManifestFile) -> Explanation:

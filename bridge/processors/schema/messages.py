@@ -10,11 +10,13 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from bridge.language.names import nearest
+from bridge.language.patterns import compiled
 from bridge.language.text_faults import clean, shown
 from bridge.language.text_positions import Path, Positions
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
-from bridge.processors.schema.shape import TYPES, Shape, nearest
+from bridge.processors.schema.shape import TYPES, Shape
 
 MOST_PROBLEMS = 50
 
@@ -46,7 +48,7 @@ def unknown_key(path: Path, shape: Shape, *, refused: bool = False) -> Finding:
     """A key that `shape` does not name; `refused` when the schema forbids it."""
     key = str(path[-1])
     close = nearest(key, shape.properties)
-    hint = f": did you mean `{close}`?" if close else ""
+    hint = f": did you mean `{close[0]}`?" if close else ""
     where = f" in {_name(path[:-1])}" if len(path) > 1 else ""
     message = f"unknown key `{clean(key)}`{where}{hint}"
     if refused:
@@ -65,7 +67,8 @@ def findings(error: ValidationError, before: Path) -> Iterator[Finding]:
     elif error.validator == "additionalProperties":
         known = _properties(error)
         shape = Shape(properties=dict.fromkeys(known, Shape()))
-        for key in islice((key for key in given if key not in known), MOST_PROBLEMS):
+        extra = (key for key in given if key not in known and not _patterned(key, error))
+        for key in islice(extra, MOST_PROBLEMS):
             yield unknown_key((*path, key), shape, refused=True)
     elif error.validator in ("anyOf", "oneOf") and error.context:
         yield from _best_branch(error, path)
@@ -81,6 +84,12 @@ def _properties(error: ValidationError) -> dict[str, Any]:
     return dict(schema.get("properties", {})) if isinstance(schema, dict) else {}
 
 
+def _patterned(key: str, error: ValidationError) -> bool:
+    """Whether a key is one that `patternProperties` name."""
+    schema: Any = error.schema
+    return any(compiled(each).search(key) for each in schema.get("patternProperties", ()))
+
+
 def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
     # jsonschema gives an error a missing key, each without its name: name them all, the caller
     # keeps one of each.
@@ -94,7 +103,7 @@ def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
         message = f"{_name((*path, name))} is missing{_about(properties.get(name))}"
         close = nearest(name, strangers)
         if close:
-            message += f" — is `{clean(close)}` meant to be `{name}`?"
+            message += f" — is `{clean(close[0])}` meant to be `{name}`?"
         yield Finding(f"required {(*path, name)}", path, message, at_key=True)
 
 
@@ -215,6 +224,6 @@ def _must_be_one_of(choices: Sequence[Json], given: Json) -> str:
     if given is None:
         return f"must be one of {listed}, but nothing is there"
     close = nearest(str(given), named)
-    hint = f" — did you mean {close}?" if close else ""
+    hint = f" — did you mean {close[0]}?" if close else ""
     what = _given(given) if not isinstance(given, str) else shown(given)
     return f"must be one of {listed}, not {what}{hint}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.language.patterns import BadPattern, Pattern, compiled
 from bridge.language.text_faults import shown
 from bridge.language.text_positions import Path
 from bridge.model.entities import Json
@@ -57,6 +56,35 @@ def bad_refs(node: Any, root: Mapping[str, Json]) -> Iterator[str]:
             yield from bad_refs(value, root)
 
 
+def bad_patterns(node: Any, path: Path = ()) -> Iterator[tuple[Path, str, bool]]:
+    """(path, message, whether it is a key) of every regular expression that cannot be used."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from bad_patterns(item, (*path, index))
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("pattern"), str):
+        fault = _pattern_fault(node["pattern"])
+        if fault:
+            yield (*path, "pattern"), fault, False
+    keyed = node.get("patternProperties")
+    for pattern in keyed if isinstance(keyed, dict) else ():
+        fault = _pattern_fault(pattern)
+        if fault:
+            yield (*path, "patternProperties", pattern), fault, True
+    for keyword, value in node.items():
+        if keyword not in _DATA:
+            yield from bad_patterns(value, (*path, keyword))
+
+
+def _pattern_fault(pattern: str) -> str:
+    try:
+        compiled(pattern)
+    except BadPattern as error:
+        return f"the pattern {shown(pattern)} {error}"
+    return ""
+
+
 class Inliner:
     """Puts what `$ref` names in its place, which halves the time of a check; cycles stay."""
 
@@ -99,7 +127,7 @@ class Shape:
 
     kinds: dict[str, None] = field(default_factory=dict)
     properties: dict[str, Shape] = field(default_factory=dict)
-    patterns: list[tuple[re.Pattern[str], Shape]] = field(default_factory=list)
+    patterns: list[tuple[Pattern, Shape]] = field(default_factory=list)
     items: Shape | None = None
     extra: Shape | None = None
     free: bool = False  # says itself that any key may stand here
@@ -163,7 +191,7 @@ def shape_of(schema: Any, root: Mapping[str, Json], seen: dict[int, Shape]) -> S
     for name, below in schema.get("properties", {}).items():
         shape.properties[name] = shape_of(below, root, seen)
     for pattern, below in schema.get("patternProperties", {}).items():
-        shape.patterns.append((re.compile(pattern), shape_of(below, root, seen)))
+        shape.patterns.append((compiled(pattern), shape_of(below, root, seen)))
     extra = schema.get("additionalProperties")
     shape.free = shape.free or extra is True
     if isinstance(extra, dict):
@@ -201,9 +229,3 @@ def unknown_keys(data: Json, shape: Shape, path: Path) -> Iterator[tuple[Path, S
                 yield (*path, key), shape
         elif isinstance(value, dict | list):
             yield from unknown_keys(value, below, (*path, key))
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The closest of `names`, "" when none is close."""
-    close = difflib.get_close_matches(name[:80].lower(), list(names), n=1, cutoff=0.6)
-    return close[0] if close else ""

@@ -11,6 +11,7 @@ import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -18,15 +19,24 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from bridge.errors import ConfigurationError
-from bridge.language.text import Positions
+from bridge.errors import ConfigurationError, NotUnderstood
+from bridge.language.names import nearest
+from bridge.language.patterns import compiled
+from bridge.language.text import Limits, Positions, read
 from bridge.language.text_faults import clean
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
 from bridge.processors.schema.messages import MOST_PROBLEMS, findings, unknown_key
-from bridge.processors.schema.shape import Inliner, bad_refs, nearest, shape_of, unknown_keys
+from bridge.processors.schema.shape import (
+    Inliner,
+    bad_patterns,
+    bad_refs,
+    shape_of,
+    unknown_keys,
+)
 
 _MOST_ERRORS = 500  # looked at before they are put in order
+_OURS = Limits(bytes=4_000_000, depth=200, nodes=400_000, scalar=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +68,11 @@ class Schema:
         """Read a `.json` file that holds a JSON Schema of draft 2020-12.
 
         Raises `ConfigurationError` with every problem found: unreadable file, no JSON, no valid
-        schema, a `$ref` that leads out of the file or nowhere.
+        schema, a `$ref` that leads out of the file or nowhere, a pattern that RE2 does not take.
         """
         try:
-            document = json.loads(path.read_text("utf-8"))
+            content = path.read_text("utf-8")
+            document = json.loads(content)
         except json.JSONDecodeError as error:
             message = f"not JSON: {error.msg}"
             raise _unusable(path, [message], error.lineno, error.colno) from None
@@ -69,6 +80,7 @@ class Schema:
             raise _unusable(path, [f"the schema cannot be read: {error}"]) from None
         if not isinstance(document, dict):
             raise _unusable(path, ["a schema must be a JSON object"])
+        patterns = _bad_patterns(path, content, document)
         faults = [
             f"{error.json_path}: {clean(error.message, 200)}"
             for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(
@@ -76,8 +88,14 @@ class Schema:
             )
         ]
         faults = faults or list(bad_refs(document, document))
-        if faults:
-            raise _unusable(path, faults)
+        if '"unevaluatedProperties"' in content and '"patternProperties"' in content:
+            # The library would match these patterns by an engine that may hang.
+            faults.append(
+                "`unevaluatedProperties` and `patternProperties` are not understood in one schema: "
+                "use `additionalProperties`"
+            )
+        if faults or patterns:
+            raise ConfigurationError([*patterns, *_problems(path, faults)])
         return cls(document)
 
     def problems(self, data: Json, positions: Callable[[], Positions]) -> list[Problem]:
@@ -116,7 +134,8 @@ class Schema:
             if below is None:
                 if shape.open:
                     return Lookup(known=True, open=True)
-                return Lookup(known=False, open=False, nearest=nearest(step, shape.properties))
+                close = nearest(step, shape.properties)
+                return Lookup(known=False, open=False, nearest=close[0] if close else "")
             shape = below
         return Lookup(known=True, open=shape.open, kind=shape.kind)
 
@@ -124,12 +143,54 @@ class Schema:
 def _unusable(
     path: pathlib.Path, messages: Iterable[str], line: int = 0, column: int = 0
 ) -> ConfigurationError:
-    return ConfigurationError(
-        [
-            Problem(message, "schema-invalid", file=str(path), line=line, column=column)
-            for message in messages
-        ]
-    )
+    return ConfigurationError(_problems(path, messages, line, column))
+
+
+def _problems(
+    path: pathlib.Path, messages: Iterable[str], line: int = 0, column: int = 0
+) -> list[Problem]:
+    return [
+        Problem(message, "schema-invalid", file=str(path), line=line, column=column)
+        for message in messages
+    ]
+
+
+def _bad_patterns(path: pathlib.Path, content: str, document: Json) -> list[Problem]:
+    """The regular expressions of a schema that cannot be used, each where it stands."""
+    problems: list[Problem] = []
+    for where, message, is_key in bad_patterns(document):
+        positions = _positions(content)
+        at = positions.key(where) if is_key else positions.value(where)
+        problems += _problems(path, [message], at.line, at.column)
+    return problems
+
+
+@lru_cache(maxsize=1)
+def _positions(content: str) -> Positions:
+    """Where things stand in a text of JSON, which YAML's reader reads, too."""
+    try:
+        return read(content, _OURS)[1][0]
+    except NotUnderstood:  # a pair of escapes for one character, say: then nothing has a place
+        return Positions()
+
+
+def _pattern(
+    _validator: object, pattern: str, instance: Json, _schema: object
+) -> Iterator[ValidationError]:
+    """`pattern` by an engine that never hangs, whatever the pattern and the text."""
+    if isinstance(instance, str) and not compiled(pattern).search(instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(
+    validator: Any, patterns: Mapping[str, Json], instance: Json, _schema: object
+) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, part in patterns.items():
+        for key, value in instance.items():
+            if compiled(pattern).search(key):
+                yield from validator.descend(value, part, path=key, schema_path=pattern)
 
 
 def _unique(
@@ -141,6 +202,26 @@ def _unique(
     texts = {json.dumps(item, sort_keys=True) for item in instance}
     if len(texts) < len(instance):
         yield ValidationError("has non-unique elements")
+
+
+def _additional(
+    validator: Any, rule: Json, instance: Json, schema: Mapping[str, Json]
+) -> Iterator[ValidationError]:
+    """`additionalProperties`, its neighbour's patterns matched by our engine, too."""
+    if not isinstance(instance, dict):
+        return
+    patterns = [compiled(pattern) for pattern in schema.get("patternProperties", ())]
+    extra = [
+        key
+        for key in instance
+        if key not in schema.get("properties", ())
+        and not any(pattern.search(key) for pattern in patterns)
+    ]
+    if isinstance(rule, dict):
+        for key in extra:
+            yield from validator.descend(instance[key], rule, path=key)
+    elif rule is False and extra:
+        yield ValidationError("has keys that no schema names")
 
 
 def _compiled(schema: Json) -> Any:
@@ -176,6 +257,13 @@ def _compiled(schema: Json) -> Any:
             for index, item in enumerate(instance):
                 yield from errors(validator, part, item, index, None)
 
-    rules = {"uniqueItems": _unique, "properties": properties, "items": items}
+    rules = {
+        "uniqueItems": _unique,
+        "properties": properties,
+        "items": items,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional,
+    }
     made: Any = extend(Draft202012Validator, rules)  # type: ignore[no-untyped-call]
     return made(schema)
