@@ -299,11 +299,17 @@ class MergeRequests(Protocol):
 class IssueTracker(Protocol):
     """Issues in GitLab. Writes raise `TrackerError`; what it means stands in its subclasses."""
 
-    async def listing(self, known: Collection[tuple[int, int]]) -> Listing:
+    async def listing(
+        self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
+    ) -> Listing:
         """All issues that carry our label; `known` (project, iid) must be accounted for.
 
-        Never raises: what went wrong is in the listing.
+        Of the projects in `unsure`, where an issue may have been made without an answer, the list
+        of their own is read, too. Never raises: what went wrong is in the listing.
         """
+
+    async def closed(self, project_id: int) -> str:
+        """Why nothing may be written in a project now; "" when it may. Raises `TrackerError`."""
 
     async def open(self, issue: NewIssue) -> SeenIssue:
         """Make an issue."""

@@ -123,7 +123,10 @@ def _iso(moment: datetime | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class SeenIssue:
-    """An issue as GitLab lists it. `ours`: its author is the token's user."""
+    """An issue as GitLab lists it. `ours`: its author is a bot user that is known to be ours.
+
+    `orphan`: its author's account was deleted, so that nobody can tell whose it was.
+    """
 
     project_id: int
     iid: int
@@ -135,6 +138,10 @@ class SeenIssue:
     closed_at: datetime | None = None
     closed_by_us: bool | None = None  # None: GitLab does not say who closed it
     due: date | None = None
+    title: str = ""
+    author: str = ""  # user name
+    orphan: bool = False
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Final
@@ -27,6 +27,8 @@ from bridge.sandbox.resolvers import PROJECT_GID
 from bridge.sandbox.rest import AUTHENTICATED, READING, Rest, refusal
 from bridge.sandbox.rest_code import CodeRoutes
 from bridge.sandbox.rest_issues import IssueRoutes
+from bridge.sandbox.sessions import SESSION, Session
+from bridge.sandbox.tracker import SandboxUser
 from bridge.sandbox.world import Clock, World
 
 GITLAB_COM_RATE = 2000
@@ -57,10 +59,11 @@ class CountedRequest:
 class SandboxGitLab:
     """GitLab's API over a `World`.
 
-    `token` is the only one accepted (`PRIVATE-TOKEN` or `Bearer`); without any, only public
-    projects show. `rate_limit` answers 429 above so many requests a minute of `clock`; none by
-    default, as self-managed GitLab. `text_tenfold` prices blobs as releases near 18.4.2 do. The
-    token may write when `scopes` holds `api`.
+    `token` is the only one accepted (`PRIVATE-TOKEN` or `Bearer`), and `session` says whose it is
+    and what its user may do; without any, only public projects show. `rate_limit` answers 429
+    above so many requests a minute of `clock`; none by default, as self-managed GitLab.
+    `text_tenfold` prices blobs as releases near 18.4.2 do. The token may write when `scopes` holds
+    `api`.
     `lacks` names GraphQL fields that an older GitLab does not know. Without `premium` the features
     of paid tiers are not there: REST has no approval rules and no code owner approval.
     """
@@ -78,11 +81,13 @@ class SandboxGitLab:
         scopes: Sequence[str] = READING,
         lacks: frozenset[str] = frozenset(),
         premium: bool = True,
+        session: Session | None = None,
     ) -> None:
         self.world = world
         self.scopes = scopes
         self.branches = Branches(world)
         self.token = token
+        self.session = session or Session()
         self.latency = latency or Latency()
         self.clock = clock or world.clock
         self.rate_limit = rate_limit
@@ -105,6 +110,12 @@ class SandboxGitLab:
     def forget_requests(self) -> None:
         """Start counting anew, as between two runs of a benchmark."""
         self.requests.clear()
+
+    def rotate(self, token: str, username: str) -> SandboxUser:
+        """Another token in place of the old one: GitLab gives it a bot user of its own."""
+        user = self.world.people.add(username, username.title())
+        self.token, self.session = token, replace(self.session, user=user)
+        return user
 
     def use_faults(self, plan: FaultPlan) -> None:
         """From now on fail by this plan; an empty plan heals the server."""
@@ -154,6 +165,7 @@ class SandboxGitLab:
         if known is None:
             return refusal(401, "401 Unauthorized")
         AUTHENTICATED.set(known)
+        SESSION.set(self.session)
         PARTIAL.set(rule if rule is not None and rule.fault is Fault.PARTIAL else None)
         answer = await _handled(request, handler)
         return await _spoiled(request, answer, rule)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bridge.sandbox.resolvers import REVISION, VERSION, sees, spoken
+from bridge.sandbox.sessions import SESSION
 from bridge.sandbox.world import SandboxFile, SandboxGroup, SandboxProject, World
 
 OFFSET_LIMIT = 50_000
@@ -90,7 +91,8 @@ class Rest:
         """Whose token it is."""
         if not known_user():
             return refusal(401, "401 Unauthorized")
-        body = {"id": 1, "username": "catalog-crawler", "name": "Catalog crawler", "bot": True}
+        user = SESSION.get().user
+        body = {"id": user.id, "username": user.username, "name": user.name, "bot": user.bot}
         return web.json_response({**body, "state": "active"})
 
     async def own_token(self, request: web.Request) -> web.Response:
@@ -98,7 +100,8 @@ class Rest:
         if not known_user():
             return refusal(401, "401 Unauthorized")
         token = {"id": 1, "name": "catalog-crawler", "revoked": False, "active": True}
-        scopes = {"scopes": list(self.scopes), "user_id": 1, "expires_at": None}
+        user_id = SESSION.get().user.id
+        scopes = {"scopes": list(self.scopes), "user_id": user_id, "expires_at": None}
         return web.json_response({**token, **scopes})
 
     async def projects(self, request: web.Request) -> web.Response:

@@ -19,7 +19,8 @@ from bridge.sandbox.rest_issues import (
     labels_of,
     thing_json,
 )
-from bridge.sandbox.tracker import BOT, Thing, Unacceptable
+from bridge.sandbox.sessions import SESSION, Role
+from bridge.sandbox.tracker import Thing, Unacceptable
 from bridge.sandbox.world import SandboxProject, World
 
 
@@ -41,6 +42,7 @@ class CodeRoutes(IssueRoutes):
             web.delete(f"{branches}/{{branch:.+}}", self.delete_branch),
             web.post(f"{project}/repository/commits", self.commit),
             web.get("/api/v4/merge_requests", self.all_requests),
+            web.get("/api/v4/groups/{id}/merge_requests", self.group_requests),
             web.get(requests, self.list_requests),
             web.post(requests, self.create_request),
             web.get(f"{requests}/{{iid}}", self.one_request),
@@ -106,7 +108,19 @@ class CodeRoutes(IssueRoutes):
             return refusal(401, "401 Unauthorized")
         seen = filtered(request, list(self.world.merge_requests))
         if request.query.get("scope", "created_by_me") != "all":
-            seen = [thing for thing in seen if thing.author is BOT]
+            seen = [thing for thing in seen if thing.author == SESSION.get().user]
+        return self._requests(request, seen)
+
+    async def group_requests(self, request: web.Request) -> web.Response:
+        """Merge requests of a group with its subgroups; archived projects' are hidden."""
+        group = self._group(request)
+        if group is None:
+            return refusal(404, "404 Group Not Found")
+        inside = {p.id for p in self.world.in_group(group.path, subgroups=True)}
+        seen = [t for t in self.world.merge_requests if t.project_id in inside]
+        return self._requests(request, self._unarchived(request, filtered(request, seen)))
+
+    def _requests(self, request: web.Request, seen: Sequence[Thing]) -> web.Response:
         projects = [(thing, self.world.get(thing.project_id)) for thing in seen]
         rows = [self._mr_json(request, thing, p) for thing, p in projects if p is not None]
         return self._offset(request, rows)
@@ -148,7 +162,7 @@ class CodeRoutes(IssueRoutes):
             thing = self.world.merge_requests.create(
                 project.id,
                 str(asked.get("title", "")),
-                BOT,
+                SESSION.get().user,
                 description=str(asked.get("description", "")),
                 labels=labels_of(asked.get("labels")),
                 source_branch=source,
@@ -173,7 +187,7 @@ class CodeRoutes(IssueRoutes):
         return web.json_response(self._mr_json(request, thing, project))
 
     def _pushable(self, request: web.Request) -> SandboxProject:
-        project = self._writable(request)
+        project = self._writable(request, least=Role.DEVELOPER)
         if project.repository == "forbidden":
             raise Refused(refusal(403, "403 Forbidden"))
         return project

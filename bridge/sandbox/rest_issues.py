@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 from aiohttp import web
 
 from bridge.sandbox.rest import Rest, base_url, is_true, known_user, moment, refusal, stamp
-from bridge.sandbox.tracker import BOT, SandboxUser, Thing, Tracker, Unacceptable
+from bridge.sandbox.sessions import SESSION, Role
+from bridge.sandbox.tracker import SandboxUser, Thing, Tracker, Unacceptable
 from bridge.sandbox.world import SandboxProject
 
 CHANGES = ("title", "description", "labels", "add_labels", "remove_labels", "state_event")
 MORE_CHANGES = ("assignee_ids", "confidential", "due_date")
 STATES = ("opened", "closed", "merged")
+# What GitLab appends to the path of a project or group that is scheduled for deletion.
+SCHEDULED = re.compile(r"-(deletion_scheduled|deleted)-\d+(/|$)")
 
 
 class Refused(Exception):
@@ -52,8 +56,8 @@ class IssueRoutes(Rest):
             return refusal(401, "401 Unauthorized")
         seen = [thing for thing in self.world.issues if self._readable(thing.project_id)]
         if request.query.get("scope", "created_by_me") in ("created_by_me", "created-by-me"):
-            seen = [thing for thing in seen if thing.author is BOT]
-        return self._page(request, seen)
+            seen = [thing for thing in seen if thing.author == SESSION.get().user]
+        return self._page(request, self._unarchived(request, seen))
 
     async def group_issues(self, request: web.Request) -> web.Response:
         """Issues of a group with its subgroups."""
@@ -62,7 +66,8 @@ class IssueRoutes(Rest):
             return refusal(404, "404 Group Not Found")
         inside = {p.id for p in self.world.in_group(group.path, subgroups=True)}
         seen = [t for t in self.world.issues if t.project_id in inside]
-        return self._page(request, [t for t in seen if self._readable(t.project_id)])
+        seen = [t for t in seen if self._readable(t.project_id)]
+        return self._page(request, self._unarchived(request, seen))
 
     async def list_issues(self, request: web.Request) -> web.Response:
         """A project's issues; where issues are switched off the list is simply empty."""
@@ -91,7 +96,7 @@ class IssueRoutes(Rest):
             thing = self.world.issues.create(
                 project.id,
                 _text(asked, "title"),
-                BOT,
+                SESSION.get().user,
                 description=_text(asked, "description"),
                 labels=labels_of(asked.get("labels")),
                 assignees=self._assignable(project, asked.get("assignee_ids")),
@@ -134,7 +139,7 @@ class IssueRoutes(Rest):
             said = _text(await body_of(request), "body")
         except Refused as refused:
             return refused.answer
-        note = self.world.issues.comment(project.id, thing.iid, said, BOT)
+        note = self.world.issues.comment(project.id, thing.iid, said, SESSION.get().user)
         return web.json_response(_note_json(note), status=201)
 
     async def users(self, request: web.Request) -> web.Response:
@@ -163,11 +168,18 @@ class IssueRoutes(Rest):
         ]
         return self._offset(request, rows)
 
+    def _unarchived(self, request: web.Request, things: Sequence[Thing]) -> list[Thing]:
+        """Lists over several projects hide those of archived ones unless they are asked not to."""
+        if not is_true(request.query.get("non_archived", "true")):
+            return list(things)
+        projects = ((thing, self.world.get(thing.project_id)) for thing in things)
+        return [thing for thing, project in projects if project and not project.archived]
+
     def _readable(self, project_id: int) -> bool:
         project = self.world.get(project_id)
         return project is not None and not project.hidden and project.issues_enabled
 
-    def _writable(self, request: web.Request) -> SandboxProject:
+    def _writable(self, request: web.Request, *, least: Role = Role.REPORTER) -> SandboxProject:
         project = self._project(request)
         if project is None:
             raise Refused(refusal(404, "404 Project Not Found"))
@@ -177,7 +189,8 @@ class IssueRoutes(Rest):
             said = "The request requires higher privileges than provided by the access token."
             body = {"error": "insufficient_scope", "error_description": said, "scope": "api"}
             raise Refused(web.json_response(body, status=403))
-        if project.archived:
+        dead = project.archived or SCHEDULED.search(project.path)
+        if dead or SESSION.get().role_in(project.path) < least:
             raise Refused(refusal(403, "403 Forbidden"))
         return project
 
@@ -239,27 +252,27 @@ def change(tracker: Tracker, thing: Thing, asked: dict[str, Any], known: Sequenc
     if not any(key in asked for key in known):
         message = f"{', '.join(known)} are missing, at least one parameter must be provided"
         raise Refused(refusal(400, message, key="error"))
-    place = (thing.project_id, thing.iid)
+    place, by = (thing.project_id, thing.iid), SESSION.get().user
     if "title" in asked or "description" in asked or "due_date" in asked:
         due = asked.get("due_date")
         tracker.edit(
             *place,
-            BOT,
+            by,
             title=asked.get("title"),
             description=asked.get("description"),
             due_date=date.fromisoformat(due) if due else None,
         )
     if "labels" in asked:
         thing.labels = []
-        tracker.label(*place, *labels_of(asked["labels"]), by=BOT)
+        tracker.label(*place, *labels_of(asked["labels"]), by=by)
     if "add_labels" in asked:
-        tracker.label(*place, *labels_of(asked["add_labels"]), by=BOT)
+        tracker.label(*place, *labels_of(asked["add_labels"]), by=by)
     if "remove_labels" in asked:
-        tracker.unlabel(*place, *labels_of(asked["remove_labels"]), by=BOT)
+        tracker.unlabel(*place, *labels_of(asked["remove_labels"]), by=by)
     if asked.get("state_event") == "close":
-        tracker.close(*place, BOT)
+        tracker.close(*place, by)
     if asked.get("state_event") == "reopen":
-        tracker.reopen(*place, BOT)
+        tracker.reopen(*place, by)
 
 
 def labels_of(asked: Any) -> list[str]:

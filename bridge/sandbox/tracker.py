@@ -34,6 +34,7 @@ class SandboxUser:
 
 BOT = SandboxUser(1, "catalog-crawler", "Catalog crawler", bot=True)
 SOMEBODY = SandboxUser(2, "robin", "Robin Mate")
+GHOST = SandboxUser(3, "ghost", "Ghost User")
 
 
 @dataclass(slots=True)
@@ -89,12 +90,23 @@ class People:
     """Who can sign in, and who is a member of which project."""
 
     def __init__(self) -> None:
-        self.users: dict[str, SandboxUser] = {user.username: user for user in (BOT, SOMEBODY)}
+        self.users: dict[str, SandboxUser] = {
+            user.username: user for user in (BOT, SOMEBODY, GHOST)
+        }
+        self._last = len(self.users)
         self._members: dict[int, list[SandboxUser]] = {}
+
+    def remove(self, user: SandboxUser, *trackers: Tracker) -> None:
+        """Delete somebody, as revoking a token does with its bot: a ghost has done it all."""
+        del self.users[user.username]
+        for thing in (thing for tracker in trackers for thing in tracker):
+            thing.author = GHOST if thing.author == user else thing.author
+            thing.closed_by = GHOST if thing.closed_by == user else thing.closed_by
 
     def add(self, username: str, name: str, *projects: int) -> SandboxUser:
         """A person, and the projects where they are a member."""
-        user = self.users.setdefault(username, SandboxUser(len(self.users) + 1, username, name))
+        self._last += username not in self.users
+        user = self.users.setdefault(username, SandboxUser(self._last, username, name))
         for number in projects:
             self._members.setdefault(number, []).append(user)
         return user

@@ -172,6 +172,7 @@ class RemediationSettings(_Section):
     )
     breaker: float = Field(0.1, ge=0, le=1, description="share of services that may flip at once")
     label: str = Field("ox", min_length=1, max_length=100, description="every issue's label")
+    bots: TextList = Field((), description="user names of earlier tokens' bot users")
     waive_label: str = Field("ox::waived", min_length=1, max_length=100, description="a waiver's")
     confidential: bool = Field(False, description="open confidential issues")
     baseline: bool = Field(False, description="open issues for what failed from the start, too")

@@ -17,6 +17,7 @@ from bridge.model.memory import Memory
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, Place, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
+from bridge.ox.remediation.closed_projects import closed_projects, why_closed
 from bridge.ox.remediation.drafts import Contact, load_drafts
 from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.posting import Digesting, Webhook
@@ -79,6 +80,7 @@ class Assignment:
         None when another replica is at it. Raises `StoreError`.
         """
         settings = self.settings
+        closed = closed_projects(known.memory)
         places = await asyncio.to_thread(places_of, known.catalog, known.memory)
         task = Task(
             known.board,
@@ -87,6 +89,7 @@ class Assignment:
             accepted=accepted,
             baseline=baseline or settings.baseline,
             proposals=list(proposals(settings, known, places)),
+            closed=closed,
         )
         rules = replace(
             self.remediator.rules, policy=lambda place: policy_of(settings, place, apply)
@@ -133,7 +136,7 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
     )
     # Of several groups there is no listing in one go: then everything that the token sees.
     one = "" if settings.gitlab.groups else scraper.name.removeprefix(scraper.base).strip("/")
-    issues = GitLabIssues(scraper.base, token, label=wanted.label, group=one)
+    issues = GitLabIssues(scraper.base, token, label=wanted.label, group=one, bots=wanted.bots)
     snyk = snyk_of(settings) if settings.snyk.integration else None
     registration = None
     if snyk is not None:
@@ -207,8 +210,6 @@ def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, Place]:
             continue
         origin = entity.origins[0]
         known = memory.projects.get(origin.project_id)
-        if known is not None and known.project.archived:
-            continue
         found[entity.ref] = Place(
             origin.project_id,
             known.project.path if known else origin.project,
@@ -269,7 +270,8 @@ def _manifests(memory: Memory) -> Iterator[Proposal]:
     for project_id, known in sorted(memory.projects.items()):
         project = known.project
         read = not (known.gap_since or known.left_out)
-        bare = project_id not in described and read and not project.archived
+        closed = why_closed(project.path, archived=project.archived)
+        bare = project_id not in described and read and not closed
         if bare and project.default_branch and offered < OFFERED:
             offered += 1
             yield manifest_proposal(project)

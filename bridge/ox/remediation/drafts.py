@@ -78,9 +78,8 @@ class Drafts:
             self.waive_label,
             *(_lasting(check) for check, _ in members),
         )
-        body = marked(key, digest, obeyed_by_nobody(text))
-        line = " ".join(title.lstrip("# ").split())
-        return Draft(line[:TITLE_MOST] or "Ox", body, digest)
+        line = " ".join(title.lstrip("# ").split())[:TITLE_MOST] or "Ox"
+        return Draft(line, marked(key, digest, obeyed_by_nobody(text), line), digest)
 
 
 def load_drafts(

@@ -56,7 +56,8 @@ class Situation:
 
     `doubt` says why the listing cannot be trusted ("" when it can); `paused` are checks in doubt.
     `baseline` asks to open issues also for what failed before Ox first looked. `snoozed` are
-    those that a person was just seen to have closed or deleted.
+    those that a person was just seen to have closed or deleted. `closed` are projects in which
+    nothing is written, by id, and why.
     """
 
     board: Scoreboard
@@ -74,6 +75,7 @@ class Situation:
     paused: Collection[str] = ()
     baseline: bool = False
     snoozed: Collection[IssueKey] = ()
+    closed: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class _Planner:
             place = self.s.places[action.key.entity]
             policy = self.s.policy(place)
             reason = self.hindrance(action.key)
+            if not reason and action.kind is ActionKind.OPEN:
+                reason = self.s.issue_index.claimed(action.key)
             if not reason and opened[action.key.entity] >= policy.per_service:
                 reason = f"the service has {opened[action.key.entity]} open issues already"
             if not reason and by_policy[policy] >= policy.per_run:
@@ -182,7 +186,11 @@ class _Planner:
 
     def hindrance(self, key: IssueKey) -> str:
         """Why nothing may be written there now."""
-        return self.s.doubt or self.s.issue_index.listing.doubtful.get(key.project_id, "")
+        return (
+            self.s.doubt
+            or self.s.closed.get(key.project_id, "")
+            or self.s.issue_index.listing.doubtful.get(key.project_id, "")
+        )
 
     def _issue(
         self,

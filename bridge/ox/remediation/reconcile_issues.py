@@ -19,8 +19,10 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import Waiver
 from bridge.ox.remediation.marker import key_hash, read_marker
+from bridge.ox.remediation.wording import quoted
 
 WAIVER_DAYS = 90
+CLOCKS_APART = timedelta(hours=1)  # GitLab's and ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +55,60 @@ class IssueIndex:
         self.listing = listing
         self._by_iid = {(seen.project_id, seen.iid): seen for seen in listing.issues}
         self._by_hash: dict[tuple[int, str], SeenIssue] = {}
+        self._copies: dict[tuple[int, str], SeenIssue] = {}
         for seen in sorted(listing.issues, key=lambda seen: seen.iid):
-            marker = read_marker(seen.description) if seen.ours else None
+            marker = read_marker(seen.description)
             if marker is not None:  # of two with one marker the older counts
-                self._by_hash.setdefault((seen.project_id, marker[0]), seen)
+                whose = self._by_hash if seen.ours else self._copies
+                whose.setdefault((seen.project_id, marker[0]), seen)
 
     def find(self, case: Case) -> SeenIssue | None:
         """A case's issue: by its number, else by its marker."""
         found = self._by_iid.get((case.key.project_id, case.iid)) if case.iid else None
-        return found or self.marked(case.key)
+        return found or self.marked(case.key) or self._orphaned(case)
 
     def marked(self, key: IssueKey) -> SeenIssue | None:
         """The issue that carries this key's marker and that we wrote."""
         return self._by_hash.get((key.project_id, key_hash(key)))
 
+    def _orphaned(self, case: Case) -> SeenIssue | None:
+        """What we meant to make, and a user made who was deleted since, as a token's user is."""
+        seen = self._copies.get((case.key.project_id, key_hash(case.key)))
+        if case.status is not CaseStatus.OPENING or seen is None or not seen.orphan:
+            return None
+        made = seen.created_at
+        return seen if made is not None and made >= case.since - CLOCKS_APART else None
 
-def suspicion(cases: Iterable[Case], listing: Listing) -> str:
-    """Why a listing cannot be trusted; "" when it can. Then nothing may be written."""
-    if listing.failure:
-        return f"listing the issues failed: {listing.failure}"
-    listed = {(seen.project_id, seen.iid) for seen in listing.issues} | listing.deleted
-    known = {
-        (case.key.project_id, case.iid)
-        for case in cases
-        if case.iid and case.key.project_id not in listing.doubtful
-    }
-    missing = known - listed
-    if missing:
+    def claimed(self, key: IssueKey) -> str:
+        """Why it is not known whether there is an issue of this key already; "" when it is.
+
+        A marker can be copied, so somebody else's is no issue of ours; but it may be that of a
+        bot user before a token's rotation, and then another one would be the second.
+        """
+        seen = self._copies.get((key.project_id, key_hash(key)))
+        if seen is None:
+            return ""
         return (
-            f"the listing of issues is not whole: {len(missing)} of {len(known)} that the store "
-            "knows are not in it"
+            f"issue {seen.iid} carries its marker and was written by {quoted(seen.author or '?')}, "
+            "who is not known as a bot user of ours: name that user under `remediation.bots` if it "
+            "is an earlier one, or take our label off that issue"
         )
-    return ""
+
+
+def scrutinised(cases: Iterable[Case], listing: Listing) -> Listing:
+    """The listing with every project in doubt of which a known issue is unaccounted for."""
+    listed = {(seen.project_id, seen.iid) for seen in listing.issues} | listing.deleted
+    doubtful = dict(listing.doubtful)
+    for case in cases:
+        number = case.key.project_id
+        if case.iid and (number, case.iid) not in listed:
+            doubtful.setdefault(number, f"issue {case.iid}, which the store knows, is not listed")
+    return replace(listing, doubtful=doubtful)
+
+
+def suspicion(listing: Listing) -> str:
+    """Why a listing as a whole cannot be trusted; "" when it can. Then nothing may be written."""
+    return f"listing the issues failed: {listing.failure}" if listing.failure else ""
 
 
 def notice(

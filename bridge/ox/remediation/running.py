@@ -33,10 +33,16 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import Check, Scoreboard
 from bridge.ox.remediation.drafts import Contact, Drafts
-from bridge.ox.remediation.marker import digest_of, replaced
+from bridge.ox.remediation.marker import digest_of, replaced, title_is_ours
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
 from bridge.ox.remediation.proposals import followed, proposed
-from bridge.ox.remediation.reconcile_issues import IssueIndex, SnoozePolicy, notice, suspicion
+from bridge.ox.remediation.reconcile_issues import (
+    IssueIndex,
+    SnoozePolicy,
+    notice,
+    scrutinised,
+    suspicion,
+)
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.streaks import Breaker, Observed, asks, observe
 from bridge.ports import IssueTracker, MergeRequests, RemediationStore
@@ -79,7 +85,8 @@ class Rules:
 class Task:
     """What one run is about. `accepted` are paused checks whose flips somebody believes.
 
-    `baseline` asks to open issues also for what failed before Ox first looked.
+    `baseline` asks to open issues also for what failed before Ox first looked. `closed` are
+    projects in which nothing is written, by id, and why.
     """
 
     board: Scoreboard
@@ -88,6 +95,7 @@ class Task:
     accepted: Collection[str] = ()
     baseline: bool = False
     proposals: Sequence[Proposal] = ()
+    closed: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +150,9 @@ class Remediator:
         )
         issues = {key: case for key, case in before.cases.items() if key.is_issue}
         known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
-        listing = await self.tracker.listing(known)
-        issue_index, doubt = IssueIndex(listing), suspicion(issues.values(), listing)
+        listing = await self.tracker.listing(known, _unheard(issues))
+        listing = scrutinised(issues.values(), listing)
+        issue_index, doubt = IssueIndex(listing), suspicion(listing)
         cases, noticed = (issues, []) if doubt else notice(issues, issue_index, rules.habits, now)
         situation = Situation(
             board=task.board,
@@ -161,11 +170,12 @@ class Remediator:
             paused=[pause.check for pause in observed.pauses],
             baseline=task.baseline,
             snoozed={a.key for a in noticed if a.kind is ActionKind.SNOOZE},
+            closed=task.closed,
         )
         planned = await asyncio.to_thread(plan, situation)
         others = {key: case for key, case in before.cases.items() if not key.is_issue}
         taken = self._taken(planned.actions, task.places)
-        proposing = await self._proposing(_called_for(task, observed), others, taken)
+        proposing = await self._proposing(_called_for(task, observed), others, taken, task.closed)
         cases = {**planned.cases, **proposing.cases}
         await self.store.save(self.source, before, RemediationState(observed.streaks, cases))
         hands = _Executor(self, issue_index, lease, cases, task)
@@ -175,7 +185,7 @@ class Remediator:
         if self.registration is not None and not hands.stopped:
             room = rules.per_run - taken[True]
             records += await self.registration.run(
-                task.places.values(),
+                [place for place in task.places.values() if place.project_id not in task.closed],
                 cases,
                 lambda place: rules.policy(place).applies,
                 self.clock(),
@@ -192,7 +202,11 @@ class Remediator:
         return taken
 
     async def _proposing(
-        self, proposals: Sequence[Proposal], cases: Mapping[IssueKey, Case], taken: Counter[object]
+        self,
+        proposals: Sequence[Proposal],
+        cases: Mapping[IssueKey, Case],
+        taken: Counter[object],
+        closed: Mapping[int, str],
     ) -> Planned:
         """Merge requests to make, within the caps; none when they cannot be listed.
 
@@ -219,13 +233,23 @@ class Remediator:
             full = taken[policy.applies] >= self.rules.per_run or taken[policy] >= policy.per_run
             if action.kind is ActionKind.ADOPT and action.case is not None:
                 after[action.key] = action.case
-            elif full:
-                said = f"{action.reason}; put off: {most} are opened in this run already"
+            elif full or action.key.project_id in closed:
+                why = closed.get(action.key.project_id, f"{most} are opened in this run already")
+                said = f"{action.reason}; put off: {why}"
                 allowed = replace(allowed, kind=ActionKind.DEFER, reason=said, case=None)
             else:
                 taken.update((policy.applies, policy))
             actions.append(allowed)
         return Planned(tuple(actions), after)
+
+
+def _unheard(cases: Mapping[IssueKey, Case]) -> set[int]:
+    """The projects where an issue may have been made without our hearing of it."""
+    return {
+        key.project_id
+        for key, case in cases.items()
+        if case.status is CaseStatus.OPENING and not case.iid
+    }
 
 
 def _without_texts(run: RemediationRun) -> RemediationRun:
@@ -278,6 +302,7 @@ class _Executor:
         self.cases = cases
         self.places = task.places
         self.proposals = {proposal.key: proposal for proposal in task.proposals}
+        self.closed = dict(task.closed)
         self.stopped = ""
 
     async def carry_out(self, action: Action) -> ActionRecord:
@@ -292,7 +317,27 @@ class _Executor:
             self.stopped = "another replica took over"
         if self.stopped:
             return ActionRecord(action, Outcome.PLANNED, self.stopped, action.case.url)
+        try:
+            closed = await self._closed(action.key.project_id)
+        except TrackerError as error:
+            self.stopped = str(error) if isinstance(error, TrackerStopped) else ""
+            return ActionRecord(action, Outcome.FAILED, str(error), action.case.url)
+        if closed:
+            return await self._left(action, action.case, closed)
         return await self._write(action, action.case)
+
+    async def _closed(self, project_id: int) -> str:
+        """Why nothing may be written in a project, as GitLab says right now."""
+        if project_id not in self.closed:
+            self.closed[project_id] = await self.r.tracker.closed(project_id)
+        return self.closed[project_id]
+
+    async def _left(self, action: Action, wanted: Case, reason: str) -> ActionRecord:
+        """Nothing was written. What was to be made is asked again later, not in each run."""
+        if action.kind in (ActionKind.OPEN, ActionKind.MERGE_REQUEST):
+            left = _refused(wanted, reason, self.r.clock())
+            await self.r.store.put_case(self.r.source, left)
+        return ActionRecord(action, Outcome.SKIPPED, reason, wanted.url)
 
     async def _write(self, action: Action, wanted: Case) -> ActionRecord:
         store, source, now = self.r.store, self.r.source, self.r.clock()
@@ -341,11 +386,14 @@ class _Executor:
             return await self.r.tracker.change(change), ""
         assert draft is not None
         seen = self.issue_index.find(wanted)
-        text = replaced(seen.description, draft.text) if seen is not None else None
         state = "reopen" if action.kind is ActionKind.REOPEN else ""
+        text = title = None
+        if seen is not None:
+            text = replaced(seen.description, draft.text, ticks=not state)
+            ours = text is not None and title_is_ours(seen.description, seen.title)
+            title = draft.title if ours else None
         if text is None and not state:
             return seen, "a person rewrote the description, so it is left as it is"
-        title = draft.title if text is not None else None
         change = IssueChange(project_id, wanted.iid, title, text, state)
         return await self.r.tracker.change(change), ""
 

@@ -68,12 +68,96 @@ async def test_an_assignee_who_is_no_member_is_left_out(desk: Desk) -> None:
     assert [thing.assignees for thing in desk.world.issues] == [[]]
 
 
-async def test_a_listing_reads_every_page_and_only_ours(desk: Desk) -> None:
+async def test_a_listing_reads_every_page_and_knows_ours(desk: Desk) -> None:
     for number in range(230):
         desk.world.issues.create(1, f"x{number}", BOT, labels=["ox"])
     desk.world.issues.create(1, "a person's", labels=["ox"])
     listing = await desk.issues.listing([])
-    assert (len(listing.issues), listing.failure) == (230, "")
+    assert listing.failure == ""
+    assert [seen.ours for seen in listing.issues] == [True] * 230 + [False]
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_PAGE, Fault.CUT_SHORT])
+@pytest.mark.parametrize("skip", [0, 1, 2])
+async def test_a_lost_page_is_told_by_the_number_of_rows(
+    desk: Desk, fault: Fault, skip: int
+) -> None:
+    """Whoever takes fewer rows for all of them makes issues twice."""
+    for number in range(230):
+        desk.world.issues.create(1, f"x{number}", BOT, labels=["ox"])
+    rule = FaultRule(fault, "rest-list", skip=skip, first_n=1)
+    desk.sandbox.use_faults(FaultPlan((rule,)))
+    assert (await desk.issues.listing([(1, 1)])).failure
+
+
+@pytest.mark.parametrize("group", ["", "a"])
+async def test_archived_projects_are_in_the_list(desk: Desk, group: str) -> None:
+    """GitLab hides their issues and merge requests unless it is asked not to."""
+    desk.world.issues.create(1, "x", BOT, labels=["ox"])
+    desk.world.merge_requests.create(1, "x", BOT, labels=["ox"], source_branch="ox/manifest")
+    desk.world.archive(1)
+    issues = GitLabIssues(desk.url, TOKEN, label="ox", group=group)
+    listing = await issues.listing([(1, 1)])
+    assert ([seen.iid for seen in listing.issues], listing.failure) == ([1], "")
+    assert listing.doubtful == {}
+    assert len(await issues.merge_requests()) == 1
+    await issues.close()
+
+
+async def test_issues_of_an_earlier_bot_user_are_ours(desk: Desk) -> None:
+    """A rotated token has another user; who wrote what the store knows is one of ours.
+
+    A user's name may be given, too; a deleted one's work is a ghost's, who is nobody's.
+    """
+    for title in ("known", "unknown to the store"):
+        desk.world.issues.create(1, title, BOT, labels=["ox"])
+    desk.world.issues.create(1, "a person's", labels=["ox"])
+    desk.world.issues.close(1, 2, BOT)
+    desk.sandbox.rotate("second", "project_1_bot_2")
+    blank, after, late = (GitLabIssues(desk.url, "second", label="ox") for _ in range(3))
+    named = GitLabIssues(desk.url, "second", label="ox", bots=["@Catalog-Crawler"])
+    assert [seen.ours for seen in (await blank.listing([])).issues] == [False] * 3
+    assert [seen.ours for seen in (await named.listing([])).issues] == [True, True, False]
+    listing = await after.listing([(1, 1)])
+    assert (listing.failure, listing.doubtful) == ("", {})
+    assert [seen.ours for seen in listing.issues] == [True, True, False]
+    assert listing.issues[1].closed_by_us is True
+    desk.world.people.remove(BOT, desk.world.issues)
+    ghostly = (await late.listing([(1, 1)])).issues
+    assert [seen.ours for seen in ghostly] == [False] * 3
+    assert ghostly[1].closed_by_us is None
+    for one in (after, blank, named, late):
+        await one.close()
+
+
+async def test_what_may_have_been_made_unheard_is_looked_for_in_its_project(desk: Desk) -> None:
+    desk.world.add_project("a/other", id=5)
+    for project in (1, 5):
+        desk.world.issues.create(project, "x", BOT, labels=["ox"])
+    desk.sandbox.use_faults(FaultPlan((FaultRule(Fault.FORBIDDEN, "rest-list", skip=1),)))
+    listing = await desk.issues.listing([], [1, 5])
+    assert [seen.project_id for seen in listing.issues] == [1, 5]
+    assert set(listing.doubtful) == {1, 5}
+    assert "its issues could not be listed: GitLab refused (403)" in listing.doubtful[1]
+    desk.sandbox.use_faults(FaultPlan())
+    assert (await desk.issues.listing([], [1, 5])).doubtful == {}
+
+
+async def test_closed_projects_are_told_before_anything_is_written(desk: Desk) -> None:
+    desk.world.add_project("a/old", archived=True)
+    desk.world.add_project("a/dead-deletion_scheduled-3")
+    desk.world.add_project("b-deleted-9/c")
+    said = [await desk.issues.closed(number) for number in (1, 2, 3, 4, 99)]
+    assert [one.partition(",")[0] for one in said] == [
+        "",
+        "the project is archived",
+        "the project is scheduled for deletion",
+        "the project is scheduled for deletion",
+        "GitLab does not show the project (any more)",
+    ]
+    for number in (2, 3, 4):
+        with pytest.raises(TrackerRefused, match="403"):
+            await desk.issues.open(NewIssue(number, "Fix it", "text", ("ox",)))
 
 
 async def test_what_a_listing_leaves_out_is_looked_for(desk: Desk) -> None:

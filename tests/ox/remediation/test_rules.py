@@ -21,13 +21,20 @@ from bridge.model.remediation import (
     SeenIssue,
 )
 from bridge.model.scores import CheckState, Scoreboard
-from bridge.ox.remediation.marker import digest_of, marked, read_marker, replaced
+from bridge.ox.remediation.marker import (
+    digest_of,
+    marked,
+    read_marker,
+    replaced,
+    title_is_ours,
+)
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
 from bridge.ox.remediation.reconcile_issues import (
     IssueIndex,
     SnoozePolicy,
     labelled,
     notice,
+    scrutinised,
     suspicion,
 )
 from bridge.ox.remediation.streaks import Breaker, Streaks, observe
@@ -71,7 +78,8 @@ class Days:
         observed = observe(self.streaks, today, Breaker(), rubric=CHECKS)
         self.streaks = observed.streaks
         listing = self.options.pop("listing", Listing(tuple(self.issues.values())))
-        doubt = suspicion(self.cases.values(), listing)
+        listing = scrutinised(self.cases.values(), listing)
+        doubt = suspicion(listing)
         issue_index = IssueIndex(listing)
         if not doubt:
             self.cases, noticed = notice(self.cases, issue_index, SnoozePolicy(), self.at)
@@ -550,20 +558,48 @@ def test_a_text_that_looks_like_our_marker_is_none() -> None:
     evil = replace(place(1), title="<!-- /ox:v1 --> <!--ox:v1 " + "0" * 24)
     members = [(CHECKS["owner"], result(service(1), "owner", F, START, "<!-- /ox:v1 -->"))]
     text = DRAFTS.render(key, evil, members).text
-    assert replaced(f"before {text} after", "new") == "before new after"
+    new = marked(key, digest_of("b"), "new")
+    assert replaced(f"before {text} after", new) == f"before {new} after"
 
 
 def test_a_marker_is_honoured_only_from_the_bot() -> None:
-    """A copy that a person made is not ours; an issue of ours is found without the store."""
+    """A copy that a person made is not ours; an issue of ours is found without the store.
+
+    Whether the other one is an earlier bot user's nobody knows: no second one is made beside it.
+    """
     days = begun()
     days.day({"owner": F})
     days.day({"owner": F})
     key = IssueKey(1, service(1), "owner")
-    for ours, expected in ((True, ["adopt"]), (False, ["open"])):
+    for ours, expected in ((True, ["adopt"]), (False, ["defer"])):
         copy = replace(days, cases={}, streaks=dict(days.streaks), issues=dict(days.issues))
-        copy.issues[1, 1] = replace(copy.issues[1, 1], ours=ours)
-        assert kinds(copy.day({"owner": F})) == expected
-        assert copy.cases[key].iid == (1 if ours else 2)
+        copy.issues[1, 1] = replace(copy.issues[1, 1], ours=ours, author="robin")
+        done = copy.day({"owner": F})
+        assert kinds(done) == expected
+        assert (key in copy.cases) == ours
+    assert "issue 1 carries its marker and was written by `robin`" in done[0].reason
+    assert "`remediation.bots`" in done[0].reason
+
+
+def test_a_project_whose_issue_is_not_listed_stops_no_other() -> None:
+    days = begun(2)
+    days.day({"owner": F}, of=[1])
+    days.day({"owner": F}, of=[1])
+    days.day({"owner": F, "ci": F}, of=[1, 2])
+    days.options["listing"] = Listing()
+    done = days.day({"owner": F, "ci": F}, of=[1, 2])
+    found = sorted((a.key.project_id, a.kind.value) for a in done)
+    assert found == [(1, "defer"), (2, "open"), (2, "open")]
+    (put_off,) = [action for action in done if action.kind is ActionKind.DEFER]
+    assert "issue 1, which the store knows, is not listed" in put_off.reason
+
+
+def test_nothing_is_written_to_a_closed_project_and_its_reason_is_told() -> None:
+    days = begun(2, closed={1: "the project is archived"})
+    days.day({"owner": F}, of=[1, 2])
+    done = days.day({"owner": F}, of=[1, 2])
+    assert [(a.key.project_id, a.kind.value) for a in done] == [(1, "defer"), (2, "open")]
+    assert done[0].reason.endswith("put off: the project is archived")
 
 
 def test_an_issue_whose_answer_was_lost_is_found_again() -> None:
@@ -574,6 +610,26 @@ def test_an_issue_whose_answer_was_lost_is_found_again() -> None:
     days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
     assert kinds(days.day({"owner": F})) == ["adopt"]
     assert (days.cases[key].iid, days.cases[key].status) == (1, CaseStatus.OPENED)
+
+
+@pytest.mark.parametrize(
+    ("orphan", "hours", "expected"),
+    [(True, 0, "adopt"), (True, -48, "defer"), (False, 0, "defer")],
+    ids=["ours", "from before", "a person's"],
+)
+def test_an_issue_made_unheard_by_a_user_who_was_deleted_is_ours(
+    orphan: bool, hours: int, expected: str
+) -> None:
+    """A revoked token's user goes with it; what was meant to be made then is known by its time."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    key = IssueKey(1, service(1), "owner")
+    days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
+    at = days.at + timedelta(hours=hours)
+    theirs = replace(days.issues[1, 1], ours=False, author="ghost", orphan=orphan, created_at=at)
+    days.issues[1, 1] = theirs
+    assert kinds(days.day({"owner": F})) == [expected]
 
 
 def test_an_intent_that_came_to_nothing_is_taken_up_again_or_forgotten() -> None:
@@ -602,6 +658,93 @@ def test_peoples_words_around_ours_stay() -> None:
     assert replaced(f"mine\n{old}\nmine too", new) == f"mine\n{new}\nmine too"
     assert replaced("all mine", new) is None
     assert read_marker(new) != read_marker(old)
+
+
+LIST = """\
+Some things are missing.
+
+- [ ] **A README** (Docs): write one
+  - `a.readme` was `false`
+- [ ] **A runbook** (Docs)
+- [ ] **A dashboard** (Ops)
+
+The list follows what Fester sees."""
+FEWER = LIST.replace("- [ ] **A runbook** (Docs)\n", "").replace("`false`", "`null`")
+
+
+def between(text: str, **options: bool) -> str:
+    """What becomes of the list, changed by a person to `text`, when the runbook is there."""
+    key = IssueKey(1, service(1), CHECKLIST)
+    before = marked(key, digest_of("a"), LIST, "title")
+    assert LIST in before
+    after = replaced(before.replace(LIST, text), marked(key, digest_of("b"), FEWER), **options)
+    assert after is not None
+    return "\n".join(after.split("\n")[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("done", "expected"),
+    [
+        (LIST, FEWER),
+        (
+            LIST.replace("[ ] **A R", "[x] **A R").replace("[ ] **A run", "[x] **A run"),
+            FEWER.replace("[ ] **A R", "[x] **A R"),
+        ),
+        (
+            LIST.replace("(Ops)", "(Ops)\n- [x] ask Kim\n\nKim says no.\n\nOr later."),
+            FEWER.replace("(Ops)", "(Ops)\n- [x] ask Kim\n\nKim says no.\n\nOr later."),
+        ),
+        (
+            LIST.replace("A runbook** (Docs)", "A runbook** (Docs)\n  in the wiki"),
+            f"{FEWER}\n\n  in the wiki",
+        ),
+        (
+            LIST.replace("[ ] **A dashboard** (Ops)", "[x] **A dashboard** (Ops), by Kim"),
+            FEWER.replace("[ ] **A dashboard** (Ops)", "[x] **A dashboard** (Ops), by Kim"),
+        ),
+        ("First of all:\n" + LIST, "First of all:\n" + FEWER),
+        (LIST.replace("\n", "\r\n"), FEWER),
+    ],
+    ids=["nothing", "ticks", "text", "text of a line that goes", "a line", "the top", "crlf"],
+)
+def test_peoples_work_in_our_part_stays(done: str, expected: str) -> None:
+    """Ticks on lines that stay, lines of their own, and what they added to ours."""
+    assert between(done) == expected
+
+
+def test_a_list_that_is_opened_again_has_no_ticks() -> None:
+    ticked = LIST.replace("- [ ] **A", "- [x] **A")
+    assert between(ticked, ticks=False) == FEWER
+
+
+def test_an_issue_of_an_earlier_version_keeps_its_ticks() -> None:
+    """It does not tell which lines are ours, so other lines are taken for ours as before."""
+    key = IssueKey(1, service(1), CHECKLIST)
+    first, *lines = marked(key, digest_of("a"), LIST).split("\n")
+    old = "\n".join([first, *lines[:-1], "<!-- /ox:v1 -->"]).replace("[ ] **A R", "[X] **A R")
+    new = replaced(old, marked(key, digest_of("b"), FEWER))
+    assert new is not None
+    assert "\n- [x] **A README**" in new
+    assert new.count("dashboard") == 1
+    assert title_is_ours(old, "whatever it is")
+
+
+def test_what_people_wrote_is_no_command_when_we_send_it() -> None:
+    """A fence that is gone must not turn its text into quick actions with our rights."""
+    sent = between("```\n/close\n```\n" + LIST)
+    assert "\n/close" not in sent
+    key = IssueKey(1, service(1), CHECKLIST)
+    ours = marked(key, digest_of("a"), LIST)
+    around = replaced(f" /label ~x\n/usr/bin/env\n{ours}\n/close", ours)
+    assert around is not None
+    assert not [line for line in around.split("\n") if line.lstrip().startswith(("/close", "/l"))]
+    assert "\n/usr/bin/env\n" in around
+
+
+def test_a_title_that_a_person_changed_is_theirs() -> None:
+    text = marked(IssueKey(1, service(1), CHECKLIST), digest_of("a"), LIST, "Ours")
+    assert title_is_ours(text, "Ours")
+    assert not title_is_ours(text, "Ours, urgent")
 
 
 def test_an_entitys_name_never_reaches_the_marker() -> None:

@@ -49,7 +49,9 @@ class Site:
     sandbox: SandboxGitLab
     store: SqlStore
     issues: GitLabIssues
+    url: str
     policy: Policy = field(default_factory=lambda: Policy("", True))
+    failing: tuple[str, ...] = ("owner",)
 
     @property
     def remediator(self) -> Remediator:
@@ -69,7 +71,7 @@ class Site:
         )
 
     async def day(self, *failing: int, proposals: tuple[Proposal, ...] = ()) -> RemediationRun:
-        """A day on which these services' owner check fails and everything else passes."""
+        """A day on which these services fail in `failing`, and everything else passes."""
         self.clock.advance(days=1)
         now = self.clock.now
         scores = [
@@ -79,7 +81,9 @@ class Site:
                     result(
                         service(n),
                         check,
-                        CheckState.FAIL if n in failing and check == "owner" else CheckState.PASS,
+                        CheckState.FAIL
+                        if n in failing and check in self.failing
+                        else CheckState.PASS,
                         now,
                     )
                     for check in CHECKS
@@ -110,7 +114,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     store = await open_store(f"sqlite:///{tmp_path}/store.db")
     async with running(sandbox) as url:
         issues = GitLabIssues(url, "sandbox-token", label="ox")
-        made = Site(clock, world, sandbox, store, issues)
+        made = Site(clock, world, sandbox, store, issues, url)
         await made.day()
         await made.day()
         yield made
@@ -165,6 +169,82 @@ async def test_switched_off_issues_are_skipped_and_stop_nobody(site: Site) -> No
     site.world.projects[0].issues_enabled = True
     later = [outcomes(await site.day(1, 2)) for _ in range(7)]
     assert [("open", Outcome.DONE)] in later
+
+
+async def test_one_archived_project_stops_no_other(site: Site) -> None:
+    """Its issue stays as it is, with the reason; all others are opened and closed as ever."""
+    await site.day(1)
+    await site.day(1)
+    site.world.archive(1)
+    await site.day(2)
+    run = await site.day(2)
+    assert run.listing_failure == ""
+    assert outcomes(run) == [("close", Outcome.SKIPPED), ("open", Outcome.DONE)]
+    assert run.records[0].detail == "the project is archived, so nothing is written there"
+    site.world.archive(1, False)
+    run = await site.day(2)
+    assert outcomes(run) == [("close", Outcome.DONE)]
+
+
+async def test_nothing_is_written_to_a_project_that_is_to_be_deleted(site: Site) -> None:
+    """Neither an issue nor a merge request; it is asked again after a week, not in each run."""
+    site.world.rename(1, "service-1-deletion_scheduled-1")
+    site.sandbox.forget_requests()
+    await site.day(1, 2)
+    run = await site.day(1, 2)
+    assert outcomes(run) == [("open", Outcome.SKIPPED), ("open", Outcome.DONE)]
+    assert "scheduled for deletion" in run.records[0].detail
+    assert not [
+        request
+        for request in site.sandbox.requests
+        if request.method != "GET" and request.project_ids == (1,)
+    ]
+    assert outcomes(await site.day(1, 2)) == []
+    runbook = proposals()[1]
+    run = await site.day(1, 2, proposals=(replace(runbook, check=""),))
+    skipped = [r for r in run.records if r.outcome is Outcome.SKIPPED]
+    assert [r.action.kind.value for r in skipped] == ["merge-request"]
+
+
+@pytest.mark.parametrize("revoked", [False, True], ids=["kept", "deleted"])
+async def test_a_rotated_tokens_new_user_takes_over(site: Site, revoked: bool) -> None:
+    """Nothing stops, nothing is made twice, and its predecessor's issues are closed."""
+    await site.day(1)
+    await site.day(1)
+    before = site.sandbox.session.user
+    site.sandbox.rotate("second", "project_1_bot_2")
+    if revoked:
+        site.world.people.remove(before, site.world.issues)
+    site.issues = GitLabIssues(site.url, "second", label="ox")
+    await site.day(1, 2)
+    assert outcomes(await site.day(1, 2)) == [("open", Outcome.DONE)]
+    await site.day(2)
+    run = await site.day(2)
+    assert (outcomes(run), run.listing_failure) == ([("close", Outcome.DONE)], "")
+    await site.day(1, 2)
+    assert outcomes(await site.day(1, 2)) == [("reopen", Outcome.DONE)]
+    assert len(list(site.world.issues)) == 2
+    await site.issues.close()
+
+
+async def test_what_people_did_to_an_issue_stays(site: Site) -> None:
+    """Ticks, text between our lines, labels and the title, when the list changes."""
+    site.failing = ("readme", "ci")
+    await site.day(1)
+    await site.day(1)
+    (thing,) = site.world.issues
+    ticked = thing.description.replace("- [ ] **Has readme", "- [x] **Has readme")
+    entry = next(line for line in ticked.split("\n") if "Has readme" in line)
+    told = ticked.replace(entry, f"{entry}\n\nKim is at it.")
+    site.world.issues.edit(1, 1, title="Please look at this", description=told)
+    site.world.issues.label(1, 1, "urgent", "team::shore")
+    site.failing = ("readme", "ci", "slo")
+    await site.day(1)
+    assert outcomes(await site.day(1)) == [("edit", Outcome.DONE)]
+    assert entry in thing.description
+    assert "Kim is at it." in thing.description
+    assert "- [ ] **Has slo**" in thing.description
+    assert (thing.title, thing.labels) == ("Please look at this", ["ox", "urgent", "team::shore"])
 
 
 async def test_a_429_leaves_the_rest_to_the_next_run(site: Site) -> None:

@@ -24,6 +24,7 @@ from bridge.model.remediation import (
     IssueKey,
     Listing,
     NewIssue,
+    Outcome,
     SeenIssue,
 )
 from bridge.model.scores import CheckState, Scoreboard
@@ -34,7 +35,7 @@ from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
-from bridge.sandbox.tracker import BOT, Happened
+from bridge.sandbox.tracker import BOT, Happened, SandboxUser
 from bridge.sandbox.world import World
 from bridge.store import SqlStore, open_store
 from tests.ox.remediation.fleets import CHECKS, GATES, board, drafts, place, result, score, service
@@ -54,6 +55,13 @@ CRASHES = (8, 13, 24, 32, 37)  # the process that writes dies after its fourth w
 RESTART = 6
 SNOOZE = timedelta(days=30)
 PER_RUN, PER_SERVICE = 20, 3
+ARCHIVED, ARCHIVED_ON = 252, 20  # archived in GitLab; the crawl leaves it out from the next day on
+DOOMED, DOOMED_ON = 298, 22  # scheduled for deletion: renamed, still shown, takes nothing
+CLOSED = (ARCHIVED, DOOMED)
+ROTATED = {17: False, 29: True}  # another token, so another user; True: the old one is deleted
+
+
+NOTE = "Seen by the team."
 
 
 class Crash(BaseException):
@@ -67,8 +75,13 @@ class Mortal:
     inner: GitLabIssues
     lives: int = -1  # writes until death; negative: immortal
 
-    async def listing(self, known: Collection[tuple[int, int]]) -> Listing:
-        return await self.inner.listing(known)
+    async def listing(
+        self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
+    ) -> Listing:
+        return await self.inner.listing(known, unsure)
+
+    async def closed(self, project_id: int) -> str:
+        return await self.inner.closed(project_id)
 
     async def open(self, issue: NewIssue) -> SeenIssue:
         return self._survived(await self.inner.open(issue))
@@ -95,6 +108,7 @@ class Fleet:
     told: list[dict[tuple[Ref, str], CheckState]] = field(default_factory=list)
     baseline: set[tuple[int, str]] = field(default_factory=set)
     ever_passed: set[tuple[int, str]] = field(default_factory=set)
+    left_out: set[int] = field(default_factory=set)
 
     def start(self) -> None:
         for number in range(1, SERVICES + 1):
@@ -134,6 +148,8 @@ class Fleet:
                 if fresh:
                     said[ref, check] = state
                 results.append(result(ref, check, state, self.seen[number]))
+            if number in self.left_out:
+                continue
             scores.append(score(ref, results, now, tier=number % 4 + 1))
         self.told.append(said)
         return board(now, scores)
@@ -154,7 +170,7 @@ class Fleet:
 def annoy(tale: Story, dice: random.Random, day: int) -> None:
     """What people do with our issues on one day."""
     world = tale.world
-    ours = [thing for thing in world.issues if thing.author is BOT]
+    ours = [t for t in world.issues if read_marker(t.description) and t.project_id not in CLOSED]
     for thing in [t for t in ours if t.state == "opened" and dice.random() < 0.03]:
         world.issues.close(thing.project_id, thing.iid)
     for thing in [t for t in ours if dice.random() < 0.004]:
@@ -166,6 +182,10 @@ def annoy(tale: Story, dice: random.Random, day: int) -> None:
         world.issues.edit(thing.project_id, thing.iid, description="All of it is mine now.")
     for thing in [t for t in ours if t.state == "closed" and dice.random() < 0.002]:
         world.issues.reopen(thing.project_id, thing.iid)
+    for thing in [t for t in ours if t.state == "opened" and dice.random() < 0.05]:
+        ticked = thing.description.replace("- [ ]", "- [x]", 1)
+        noted = ticked.replace("\nThe list follows", f"\n{NOTE}\n\nThe list follows")
+        world.issues.edit(thing.project_id, thing.iid, description=noted)
     for thing in [t for t in ours if dice.random() < 0.005]:
         world.issues.unlabel(thing.project_id, thing.iid, "ox")
     if day % 13 == 5 and ours:
@@ -196,6 +216,9 @@ class Story:
     world: World
     fleet: Fleet
     days: list[datetime] = field(default_factory=list)
+    bots: list[SandboxUser] = field(default_factory=lambda: [BOT])
+    closed: dict[int, datetime] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
     crashes: int = 0
     turned_away: int = 0
     failed_listings: int = 0
@@ -230,9 +253,16 @@ async def tell(folder: Path) -> Story:
                 fleet.live(day)
             sandbox.use_faults(trouble(dice, day))
             today = Task(fleet.board(day), CHECKS, places)
-            if day % RESTART == 0 or any(one.died for one in replicas):
+            if day in (ARCHIVED_ON, DOOMED_ON):
+                close(tale, day)
+            if day in ROTATED:
                 await asyncio.gather(*(one.stop() for one in replicas))
-                replicas = [await Replica.start(tale, name, url, folder) for name in ("one", "two")]
+                replicas = []
+                rotate(tale, sandbox, revoked=ROTATED[day])
+            if not replicas or day % RESTART == 0 or any(one.died for one in replicas):
+                await asyncio.gather(*(one.stop() for one in replicas))
+                there = (url, sandbox.token, folder)
+                replicas = [await Replica.start(tale, name, *there) for name in ("one", "two")]
             lives = 4 if day in CRASHES else -1
             await asyncio.gather(*(one.work(today, lives) for one in replicas))
             clock.advance(hours=12)
@@ -243,6 +273,26 @@ async def tell(folder: Path) -> Story:
         tale.cases = (await replicas[0].store.remediation.load("corp")).cases
         await asyncio.gather(*(one.stop() for one in replicas))
     return tale
+
+
+def close(tale: Story, day: int) -> None:
+    """A project is archived, or is to be deleted; from the next day on the crawl leaves it out."""
+    if day == ARCHIVED_ON:
+        tale.world.archive(ARCHIVED)
+        number = ARCHIVED
+    else:
+        tale.world.rename(DOOMED, f"service-{DOOMED}-deletion_scheduled-{DOOMED}")
+        number = DOOMED
+    tale.closed[number] = tale.world.clock()
+    tale.fleet.left_out.add(number)
+
+
+def rotate(tale: Story, sandbox: SandboxGitLab, *, revoked: bool) -> None:
+    before = sandbox.session.user
+    count = len(tale.bots) + 1
+    tale.bots.append(sandbox.rotate(f"token-{count}", f"project_1_bot_{count}"))
+    if revoked:
+        tale.world.people.remove(before, tale.world.issues)
 
 
 @dataclass
@@ -257,14 +307,14 @@ class Replica:
     died: bool = False
 
     @classmethod
-    async def start(cls, tale: Story, name: str, url: str, folder: Path) -> Replica:
+    async def start(cls, tale: Story, name: str, url: str, token: str, folder: Path) -> Replica:
         rules = Rules(
             policy=lambda place: Policy("", True, PER_SERVICE, PER_RUN),
             drafts=drafts(),
             habits=SnoozePolicy(SNOOZE),
         )
         store = await open_store(f"sqlite:///{folder}/store.db")
-        issues = GitLabIssues(url, "sandbox-token", label="ox", threads=1)
+        issues = GitLabIssues(url, token, label="ox", threads=1)
         return cls(tale, name, store, issues, rules)
 
     async def work(self, task: Task, lives: int) -> None:
@@ -282,6 +332,9 @@ class Replica:
         else:
             self.tale.failed_listings += bool(run.listing_failure)
             self.tale.paused.update(pause.check for pause in run.pauses)
+            self.tale.skipped.update(
+                record.detail for record in run.records if record.outcome is Outcome.SKIPPED
+            )
 
     async def stop(self) -> None:
         await self.issues.close()
@@ -289,7 +342,7 @@ class Replica:
 
 
 def by_us(tale: Story, *what: str) -> Iterator[Happened]:
-    return (e for e in tale.world.issues.events if e.by is BOT and e.what in what)
+    return (e for e in tale.world.issues.events if e.by in tale.bots and e.what in what)
 
 
 def made(tale: Story) -> dict[tuple[int, str], list[Happened]]:
@@ -308,10 +361,41 @@ def test_what_was_to_go_wrong_did(story: Story) -> None:
     assert story.turned_away >= DAYS // 2
     assert story.failed_listings >= 8
     assert story.paused["protected"] >= len(CHECK_WRONG) - 1
-    people = Counter(e.what for e in story.world.issues.events if e.by is not BOT)
+    people = Counter(e.what for e in story.world.issues.events if e.by not in story.bots)
     assert people["closed"] >= 20
     assert people["labelled"] >= 10
     assert people["reopened"] >= 1
+    assert people["edited"] >= 100
+    made_by = Counter(e.by for e in by_us(story, "created"))
+    assert len(story.bots) == 3
+    assert all(made_by[bot] >= 5 for bot in story.bots)
+    assert all(any(t.project_id == n for t in story.world.issues) for n in CLOSED)
+
+
+def test_closed_projects_are_left_alone_and_stop_nobody(story: Story) -> None:
+    """Nothing is written there from that hour on, and what would have been is told."""
+    touched = [
+        event
+        for event in story.world.issues.events
+        if event.thing.project_id in CLOSED and event.at >= story.closed[event.thing.project_id]
+    ]
+    assert touched == []
+    assert [e for e in by_us(story, "created") if e.at > story.closed[DOOMED]]
+    assert any("archived" in reason for reason in story.skipped)
+    assert any("scheduled for deletion" in reason for reason in story.skipped)
+
+
+def test_peoples_notes_in_our_lists_stay(story: Story) -> None:
+    """What a person wrote between our lines is there after every edit of ours."""
+    noted: set[int] = set()
+    kept = 0
+    for event in story.world.issues.events:
+        if event.by not in story.bots and event.what == "edited":
+            (noted.add if NOTE in event.text else noted.discard)(event.thing.id)
+        elif event.what == "edited" and event.thing.id in noted:
+            assert NOTE in event.text
+            kept += 1
+    assert kept >= 5
 
 
 def test_none_is_there_twice(story: Story) -> None:
@@ -330,9 +414,9 @@ def test_none_is_reopened_against_a_persons_will(story: Story) -> None:
     for event in story.world.issues.events:
         if event.what == "closed":
             closed[event.thing.id] = event
-        if event.what == "reopened" and event.by is BOT:
+        if event.what == "reopened" and event.by in story.bots:
             last = closed[event.thing.id]
-            if last.by is not BOT:
+            if last.by not in story.bots:
                 reopened += 1
                 assert event.at - last.at >= SNOOZE
                 assert failed_anew(story, event, last.at)
@@ -376,7 +460,7 @@ def test_caps_hold(story: Story) -> None:
         of_project = opened[event.thing.project_id]
         if event.what in ("created", "reopened"):
             of_project.add(event.thing.id)
-            assert event.by is not BOT or len(of_project) <= PER_SERVICE
+            assert event.by not in story.bots or len(of_project) <= PER_SERVICE
         elif event.what == "closed":
             of_project.discard(event.thing.id)
 
@@ -410,6 +494,8 @@ def test_real_failures_are_opened_and_fixed_ones_closed(story: Story) -> None:
     assert not [case for case in cases.values() if case.status is CaseStatus.OPENING]
     for key, case in cases.items():
         thing = story.world.issues.find(key.project_id, case.iid)
+        if key.project_id in CLOSED:
+            continue
         failing = [
             check
             for check in ((key.check,) if key.check != CHECKLIST else CHECKS.keys() - set(GATES))
@@ -424,6 +510,8 @@ def test_real_failures_are_opened_and_fixed_ones_closed(story: Story) -> None:
     for number in BROKEN:
         for check in ("owner", CHECKLIST):
             found = cases[IssueKey(number, service(number), check)]
-            assert found.status in (CaseStatus.OPENED, CaseStatus.SNOOZED, CaseStatus.WAIVED)
+            spoken = found.waived_until is not None  # a person's label on one that was closed
+            wanted = (CaseStatus.OPENED, CaseStatus.SNOOZED, CaseStatus.WAIVED)
+            assert found.status in wanted or spoken
     opened = [c for c in cases.values() if c.status is CaseStatus.OPENED and c.key.check == "owner"]
     assert len(opened) >= len(BROKEN) // 2

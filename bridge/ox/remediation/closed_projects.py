@@ -1,0 +1,33 @@
+"""Projects in which nothing is written: archived ones, and those scheduled for deletion. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bridge.model.memory import Memory
+
+ARCHIVED: Final = "the project is archived, so nothing is written there"
+SCHEDULED: Final = "the project is scheduled for deletion, so nothing is written there"
+# GitLab renames what is scheduled for deletion, a group or a project, and shows it for 30 days.
+_RENAMED: Final = re.compile(r"-(?:deletion_scheduled|deleted)-\d+(?=/|$)")
+
+
+def why_closed(path: str, *, archived: bool, marked: bool = False) -> str:
+    """Why nothing is written in the project at `path`; "" when it may be.
+
+    `marked` is GitLab's own word that it is to be deleted; not every release gives it.
+    """
+    if marked or _RENAMED.search(path):
+        return SCHEDULED
+    return ARCHIVED if archived else ""
+
+
+def closed_projects(memory: Memory) -> Mapping[int, str]:
+    """The projects of the last pass in which nothing is written, by id, each with the reason."""
+    reasons = {
+        number: why_closed(known.project.path, archived=known.project.archived)
+        for number, known in memory.projects.items()
+    }
+    return {number: reason for number, reason in reasons.items() if reason}

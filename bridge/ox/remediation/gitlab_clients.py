@@ -1,0 +1,142 @@
+"""python-gitlab in a bounded number of worker threads, and what its errors mean for a run.
+
+python-gitlab is synchronous. A client of its own for each thread, because a `requests.Session` is
+not meant to be shared; no request that writes is ever repeated by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import gitlab
+import requests
+from gitlab.exceptions import (
+    GitlabAuthenticationError,
+    GitlabError,
+    GitlabHttpError,
+    GitlabParsingError,
+)
+
+from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.ox.remediation.wording import plain
+from bridge.secret.masks import masked
+
+THREADS: Final = 4
+TIMEOUT: Final = 30.0
+PAGE: Final = 100
+# A listing that never ends must not fill the memory.
+ROWS: Final = 100_000
+
+Answer = TypeVar("Answer")
+
+
+class _Client(gitlab.Gitlab):
+    """A client for which a 429 is the run's end, not a thread's sleep of unknown length."""
+
+    def http_request(self, *arguments: Any, **options: Any) -> requests.Response:
+        """As the original, without waiting."""
+        return super().http_request(*arguments, **{"obey_rate_limit": False, **options})
+
+
+class Clients:
+    """So many connections to one GitLab; work waits until one is free."""
+
+    def __init__(
+        self, url: str, token: str, *, threads: int = THREADS, timeout: float = TIMEOUT
+    ) -> None:
+        self._free: asyncio.Queue[gitlab.Gitlab] = asyncio.Queue()
+        for _ in range(threads):
+            self._free.put_nowait(
+                _Client(
+                    url,
+                    private_token=token,
+                    timeout=timeout,
+                    per_page=PAGE,
+                    retry_transient_errors=False,
+                    user_agent="fester",
+                )
+            )
+
+    async def run(self, work: Callable[[gitlab.Gitlab], Answer]) -> Answer:
+        """Do `work` in a thread. Raises `TrackerError` for whatever goes wrong."""
+        client = await self._free.get()
+        try:
+            return await asyncio.to_thread(_explained, client, work)
+        finally:
+            self._free.put_nowait(client)
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        while not self._free.empty():
+            self._free.get_nowait().session.close()
+
+
+def every(source: Any, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """All rows of a list. Raises `TrackerRefused` when GitLab gave fewer than it named.
+
+    A page that was lost on its way shows only by the number that the other pages' heads name.
+    """
+    listed = source.list(iterator=True, per_page=PAGE, **asked)
+    named = [listed.total]
+    rows = [dict(row.attributes) for row in islice(listed, ROWS + 1)]
+    named.append(listed.total)
+    if len(rows) > ROWS:
+        raise TrackerRefused(f"more than {ROWS} things carry our label")
+    most = max((number for number in named if number is not None), default=0)
+    if len(rows) < most:
+        raise TrackerRefused(f"GitLab named {most} things and gave {len(rows)}")
+    return rows
+
+
+def moment(text: Any) -> datetime | None:
+    """A date-time as GitLab gives it; None for none."""
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+
+
+class Answered(TrackerRefused):
+    """A refusal with its HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+def status_of(error: TrackerError) -> int:
+    """The HTTP status of a refusal; 0 for anything else."""
+    return error.status if isinstance(error, Answered) else 0
+
+
+def _explained(client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer]) -> Answer:
+    """Do it; raise `TrackerError` with what happens next for whatever goes wrong."""
+    try:
+        return work(client)
+    except (GitlabAuthenticationError, GitlabHttpError) as error:
+        raise _by_status(error) from error
+    except GitlabParsingError as error:
+        raise TrackerUnsure(f"GitLab's answer was no JSON: {plain(masked(str(error)))}") from error
+    except GitlabError as error:
+        raise _by_status(error) from error
+    except requests.RequestException as error:
+        raise TrackerUnsure(f"GitLab did not answer: {type(error).__name__}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrackerUnsure(
+            f"GitLab's answer was not understood: {plain(masked(str(error)))}"
+        ) from error
+
+
+def _by_status(error: GitlabError) -> TrackerError:
+    status, said = int(error.response_code or 0), plain(masked(str(error.error_message or error)))
+    if status == 429:
+        return TrackerStopped("GitLab asks to wait (429); what is left is done in the next run")
+    if status in (401, 403) and "insufficient_scope" in str(error.response_body):
+        advice = "give GITLAB_TOKEN the scope `api`, or leave remediation plan-only"
+        return TrackerStopped(f"the token may not write ({status}): {advice}")
+    if status == 401:
+        return TrackerStopped("GitLab refuses the token (401): check GITLAB_TOKEN")
+    if 400 <= status < 500:
+        return Answered(f"GitLab refused ({status}): {said}", status)
+    return TrackerUnsure(f"GitLab failed ({status or 'no status'}): {said}")
