@@ -189,7 +189,8 @@ class IssueRoutes(Rest):
             said = "The request requires higher privileges than provided by the access token."
             body = {"error": "insufficient_scope", "error_description": said, "scope": "api"}
             raise Refused(web.json_response(body, status=403))
-        dead = project.archived or SCHEDULED.search(project.path)
+        doomed = project.marked_for_deletion_at is not None or SCHEDULED.search(project.path)
+        dead = project.archived or doomed
         if dead or SESSION.get().role_in(project.path) < least:
             raise Refused(refusal(403, "403 Forbidden"))
         return project

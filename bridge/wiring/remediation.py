@@ -17,7 +17,7 @@ from bridge.model.memory import Memory
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, Place, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
-from bridge.ox.remediation.closed_projects import closed_projects, why_closed
+from bridge.ox.remediation.closed_projects import closed_projects
 from bridge.ox.remediation.drafts import Contact, load_drafts
 from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.posting import Digesting, Webhook
@@ -238,7 +238,7 @@ def proposals(
     """The merge requests that the settings ask for and the facts call for."""
     wanted = settings.merge_requests
     if "manifest" in wanted:
-        yield from _manifests(known.memory)
+        yield from _manifests(known.memory, closed_projects(known.memory))
     contacts = {owner_ref(name): contact for name, contact in settings.owners.items()}
     services = Counter(places[ref].project_id for ref in known.board.scores if ref in places)
     for ref in sorted(known.board.scores):
@@ -263,15 +263,14 @@ def _failing(board: Scoreboard, ref: Ref) -> set[str]:
     return {result.check for result in results if result.state is CheckState.FAIL}
 
 
-def _manifests(memory: Memory) -> Iterator[Proposal]:
+def _manifests(memory: Memory, closed: Collection[int]) -> Iterator[Proposal]:
     """One for each project that was read whole, has a default branch, and has no manifest."""
     described = {project_id for project_id, _ in memory.manifests}
     offered = 0
     for project_id, known in sorted(memory.projects.items()):
         project = known.project
         read = not (known.gap_since or known.left_out)
-        closed = why_closed(project.path, archived=project.archived)
-        bare = project_id not in described and read and not closed
+        bare = project_id not in described and read and project_id not in closed
         if bare and project.default_branch and offered < OFFERED:
             offered += 1
             yield manifest_proposal(project)

@@ -27,7 +27,11 @@ def why_closed(path: str, *, archived: bool, marked: bool = False) -> str:
 def closed_projects(memory: Memory) -> Mapping[int, str]:
     """The projects of the last pass in which nothing is written, by id, each with the reason."""
     reasons = {
-        number: why_closed(known.project.path, archived=known.project.archived)
+        number: why_closed(
+            known.project.path,
+            archived=known.project.archived,
+            marked=known.project.marked_for_deletion,
+        )
         for number, known in memory.projects.items()
     }
     return {number: reason for number, reason in reasons.items() if reason}
