@@ -101,7 +101,15 @@ class LiveCollector(Collector):
             "fester_problems", "problems of the last pass", ["rule", "severity"], problems
         )
         yield _family("fester_entities", "entities by kind", ["kind"], _keyed(report.entities))
-        yield _family("fester_projects", "projects by state", ["state"], _keyed(report.projects))
+        yield _family(
+            "fester_projects", "all known projects by state", ["state"], _keyed(report.projects)
+        )
+        yield _family(
+            "fester_last_pass_projects",
+            "projects that the last pass looked at, by state",
+            ["state"],
+            _keyed(report.this_pass),
+        )
         yield _family(
             "fester_manifests", "manifests by verdict", ["verdict"], _keyed(report.manifests)
         )

@@ -17,6 +17,7 @@ from rich.text import Text
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Coverage
 from bridge.secret.masks import masked
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -71,6 +72,13 @@ def show_report(console: Console, report: Report) -> None:
         return
     counts = ", ".join(f"{count} {kind}" for kind, count in report.entities.items()) or "nothing"
     projects, manifests = report.projects, report.manifests
+    if report.kind != Coverage.FULL.value:
+        looked = report.this_pass
+        console.print(
+            f"this pass looked at {looked.get('seen', 0)} projects that may have changed, "
+            f"{looked.get('unreadable', 0)} unreadable; of all that is known:",
+            soft_wrap=True,
+        )
     console.print(
         f"{projects['seen']} projects seen, {projects['with_manifest']} with a manifest, "
         f"{projects['unreadable']} unreadable; {manifests['valid']} manifests valid, "

@@ -63,7 +63,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The account of one pass; `as_json` is the shape that `--report` writes."""
+    """The account of one pass; `as_json` is the shape that `--report` writes.
+
+    `projects`, `manifests` and `entities` count all that is known, whatever the pass set out to
+    see; `this_pass` counts the projects that it looked at itself.
+    """
 
     outcome: Outcome
     seconds: float
@@ -76,6 +80,7 @@ class Report:
     started_at: str = ""
     failure: str = ""
     kind: str = "full"  # a `Coverage`: what the pass set out to see
+    this_pass: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Json]:
         """The report as a JSON tree with the documented keys."""
@@ -86,6 +91,7 @@ class Report:
             "started_at": self.started_at,
             "failure": self.failure,
             "projects": dict(self.projects),
+            "this_pass": dict(self.this_pass),
             "manifests": dict(self.manifests),
             "entities": dict(self.entities),
             "gitlab_requests": self.gitlab_requests,

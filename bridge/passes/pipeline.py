@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -160,6 +160,9 @@ async def scrape(stages: Stages, wish: PassOptions, known: Known) -> Scraped | P
         report = Report(
             Outcome.FAILED,
             perf_counter() - begun,
+            projects=_fleet(known.memory),
+            manifests=verdicts(known.memory),
+            entities=known.catalog.counts(),
             started_at=_iso(started),
             failure=str(error),
             kind=_kind(wish.request),
@@ -188,7 +191,6 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
     receipts, refusals = await _publish(stages.exporters, artifacts, dry_run=wish.dry_run)
     failed = bool(stages.exporters) and not receipts
     gaps = gap_problems(after)
-    unreadable = {number for number, known in after.projects.items() if known.gap_since}
     complete = recollection.complete and not (gaps or withheld or refusals)
     if complete:
         horizon = replace(after.horizon, complete_at=_iso(scraped.started))
@@ -196,11 +198,7 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
     report = Report(
         outcome=Outcome.FAILED if failed else Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
         seconds=perf_counter() - scraped.begun,
-        projects={
-            "seen": len(recollection.seen),
-            "with_manifest": len({key[0] for key in after.manifests}),
-            "unreadable": len(unreadable | recollection.unreadable),
-        },
+        projects=_fleet(after, recollection.unreadable),
         manifests=verdicts(after),
         entities=catalog.counts(),
         gitlab_requests=recollection.end.requests if recollection.end else 0,
@@ -217,6 +215,10 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
         started_at=_iso(scraped.started),
         failure="; ".join(p.message for p in refusals) if failed else "",
         kind=recollection.end.coverage.value if recollection.end else "",
+        this_pass={
+            "seen": len(recollection.seen),
+            "unreadable": len(recollection.unreadable),
+        },
     )
     record = PassRecord(report, known.catalog if failed else catalog)
     if not wish.dry_run:
@@ -224,6 +226,25 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
         await stages.store.save(stages.scraper.name, known.memory, after, record)
     _log_report(report)
     return Pass(record, artifacts, after, _observations(recollection, scraped.started))
+
+
+def _fleet(memory: Memory, unreadable: Collection[int] = ()) -> dict[str, int]:
+    """The figures of all projects as they stand, whatever a pass looked at.
+
+    `unreadable` may hold projects that only their numbers are known of. Archived projects that are
+    left out do not count: a full sweep may not list them, and a listing of what changed does.
+    """
+    gaps = {number for number, known in memory.projects.items() if known.gap_since}
+    seen = {
+        number
+        for number, known in memory.projects.items()
+        if not (known.left_out and known.project.archived)
+    }
+    return {
+        "seen": len(seen.union(unreadable)),
+        "with_manifest": len({project_id for project_id, _ in memory.manifests}),
+        "unreadable": len(gaps.union(unreadable)),
+    }
 
 
 def _observations(recollection: Reconciliation, now: datetime) -> dict[int, Observation]:
@@ -352,6 +373,7 @@ def _log_report(report: Report) -> None:
         errors=errors,
         requests=report.gitlab_requests,
         entities=sum(report.entities.values()),
+        looked_at=report.this_pass.get("seen", 0),
         **counts,
     )
 

@@ -118,6 +118,7 @@ def encode_report(report: Report) -> str:
             "outcome": report.outcome.value,
             "seconds": report.seconds,
             "projects": report.projects,
+            "this_pass": report.this_pass,
             "manifests": report.manifests,
             "entities": report.entities,
             "gitlab_requests": report.gitlab_requests,
@@ -148,6 +149,7 @@ def decode_report(text: str) -> Report:
         started_at=_get(tree, "started_at", str, ""),
         failure=_get(tree, "failure", str, ""),
         kind=_get(tree, "kind", str, "full"),
+        this_pass=_counts(tree.get("this_pass", {})),
     )
 
 

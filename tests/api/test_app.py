@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -162,6 +163,18 @@ async def test_metrics_tell_of_the_last_pass(client: Client) -> None:
     assert 'fester_problems{rule="manifest-invalid",severity="error"} 1.0' in text
     assert 'fester_entities{kind="Component"} 1.0' in text
     assert 'fester_published_files{fate="written",to="./catalog"} 3.0' in text
+
+
+async def test_after_a_push_all_projects_are_still_counted(client: Client, live: Live) -> None:
+    whole = record()
+    pushed = replace(whole.report, kind="selected", this_pass={"seen": 1, "unreadable": 0})
+    live.show(replace(whole, report=pushed), (INDEX,), Memory(), NOON)
+    page = await (await client.get("/")).text()
+    assert "<b>2</b><span>projects seen</span>" in page
+    assert "looked at 1 project that may have changed" in page
+    text = await (await client.get("/metrics")).text()
+    assert 'fester_projects{state="seen"} 2.0' in text
+    assert 'fester_last_pass_projects{state="seen"} 1.0' in text
 
 
 async def test_the_report_lists_problems_with_their_place(client: Client) -> None:

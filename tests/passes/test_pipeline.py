@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from bridge.errors import SourceError
 from bridge.model.runs import Artifact, Outcome, Processed
-from bridge.model.scrape import Gap, Record
+from bridge.model.scrape import Coverage, Gap, ProjectSkipped, Record
 from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages, run_pass
 from bridge.ports import Processor
 from tests.fakes import (
@@ -19,6 +20,7 @@ from tests.fakes import (
     RecordingExporter,
     WordProcessor,
     WordTranslator,
+    project,
     read,
     render_words,
 )
@@ -33,9 +35,14 @@ class Bench:
         self.guard = guard or Guard()
         self.processors: list[Processor] = [WordProcessor()]
 
-    def make(self, *records: Record | Exception, wish: PassOptions | None = None) -> Pass:
+    def make(
+        self,
+        *records: Record | Exception,
+        wish: PassOptions | None = None,
+        coverage: Coverage = Coverage.FULL,
+    ) -> Pass:
         stages = Stages(
-            ListScraper(records),
+            ListScraper(records, coverage=coverage),
             WordTranslator(),
             self.processors,
             self.exporters,
@@ -62,6 +69,28 @@ def test_a_complete_pass_publishes_remembers_and_reports() -> None:
     assert report.gitlab_requests == 3
     assert bench.published == ["component:default/a"]
     assert bench.store.records["https://gitlab.test"].report == report
+
+
+def test_a_small_passs_figures_stand_beside_those_of_all_projects() -> None:
+    """After a push, and while GitLab is away, everything is counted that is known."""
+    bench = Bench()
+    fork = ProjectSkipped(project(5), "a fork")
+    whole = bench.make(read(1, "a"), read(2, None), read(3, "b"), Gap("403", 4, "x/y"), fork)
+    fleet = {"seen": 5, "with_manifest": 2, "unreadable": 1}
+    assert dict(whole.record.report.projects) == fleet
+    assert dict(whole.record.report.this_pass) == {"seen": 5, "unreadable": 1}
+    pushed = bench.make(read(1, "a2"), coverage=Coverage.SELECTED).record.report
+    assert (dict(pushed.projects), dict(pushed.this_pass)) == (fleet, {"seen": 1, "unreadable": 0})
+    # Only a listing of what changed holds archived projects.
+    archived = ProjectSkipped(replace(project(6), archived=True), "archived")
+    quiet = bench.make(archived, coverage=Coverage.CHANGES).record.report
+    assert (dict(quiet.projects), dict(quiet.this_pass)) == (fleet, {"seen": 1, "unreadable": 0})
+    assert quiet.as_json()["this_pass"] == {"seen": 1, "unreadable": 0}
+    failed = bench.make(SourceError("down")).record.report
+    assert failed.outcome is Outcome.FAILED
+    assert dict(failed.projects) == fleet
+    assert dict(failed.entities) == {"Component": 2}
+    assert dict(failed.manifests) == {"valid": 2, "quarantined": 0, "ignored": 0}
 
 
 def test_a_gap_makes_the_pass_incomplete_and_keeps_the_entity() -> None:

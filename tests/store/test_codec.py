@@ -69,7 +69,11 @@ def test_a_moment_comes_back(moment: datetime | None) -> None:
             codec.encode_translation,
             codec.decode_translation,
         ),
-        (Report(Outcome.FAILED, 1.5), codec.encode_report, codec.decode_report),
+        (
+            Report(Outcome.FAILED, 1.5, this_pass={"seen": 1}),
+            codec.encode_report,
+            codec.decode_report,
+        ),
     ],
     ids=["project", "translation", "report"],
 )
