@@ -12,7 +12,7 @@ from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.answers.knowledge import Knowledge
-from bridge.api import catalog, incident, metrics, pages, scores
+from bridge.api import catalog, guide, incident, metrics, pages, scores
 from bridge.api.access import (
     Access,
     Handler,
@@ -117,6 +117,7 @@ def make_app(
             *scores.routes(),
             *incident.routes(),
             web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
+            *guide.routes(),
         ]
     )
     remedies = Remediation(remediation or NoRemediation())

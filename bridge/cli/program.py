@@ -26,6 +26,10 @@ COMMANDS = {
         "bridge.cli.demo:demo",
         "Crawl a sample organization in a sandbox GitLab on this machine.",
     ),
+    "deploy": (
+        "bridge.cli.deploy:deploy",
+        "Print a file to start from: kubernetes, systemd, compose, alerts or backstage.",
+    ),
     "doctor": (
         "bridge.cli.doctor:doctor",
         "Check the source, the token, mappings, destinations and the store; say what to type next.",
@@ -33,6 +37,10 @@ COMMANDS = {
     "explain": (
         "bridge.cli.explain:explain",
         "Say why the entity REF is as it is, or why it is missing.",
+    ),
+    "help": (
+        "bridge.cli.help:help_command",
+        "Show the guide's page on TOPIC, or a command's help; without TOPIC list all topics.",
     ),
     "incident": (
         "bridge.cli.incident:incident",
