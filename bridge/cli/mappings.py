@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from bridge.errors import ConfigurationError
+from bridge.language.names import did_you_mean
 from bridge.model.problems import Problem
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.rubric_examples import ExampleOutcome, run_rubric_examples
-from bridge.processors.mapping import ExampleResult, Mappings, run_examples
+from bridge.processors.mapping import ExampleResult, Mappings, run_examples, shipped_folder
 from bridge.wiring import mappings_and_rules
 from bridge.wiring.extensions import collected
 from bridge.wiring.ox import rubric
@@ -34,6 +35,26 @@ def _all(folder: Path | None) -> tuple[Mappings, LoadedRubric]:
 _folder = click.argument(
     "folder", required=False, type=click.Path(file_okay=False, exists=True, path_type=Path)
 )
+
+
+@mappings.command("show")
+@click.argument("name", required=False)
+def show_mappings(name: str | None) -> None:
+    """Print the shipped file NAME, to copy and change; without NAME list them all."""
+    shipped = shipped_folder()
+    names = sorted(
+        str(path.relative_to(shipped))
+        for path in shipped.rglob("*.*")
+        if path != shipped / "README.md"  # which is for those who work on them
+    )
+    if name is None:
+        click.echo("\n".join(names))
+    elif name in names:
+        click.echo((shipped / name).read_text("utf-8"), nl=False)
+    else:
+        near = did_you_mean(name, names)
+        message = f"`fester mappings show` lists the files: {name!r} is none{near}"
+        raise ConfigurationError([Problem(message, "unknown-file")])
 
 
 @mappings.command("check")

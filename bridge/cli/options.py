@@ -51,7 +51,7 @@ def pass_options(command: Command) -> Command:
             metavar="FILE",
             help="Write the account of the pass as JSON.",
         ),
-        click.option("--dry-run", is_flag=True, help="Do everything but write."),
+        click.option("--dry-run", is_flag=True, help="Do everything but write; needs no --to."),
         click.option(
             "--accept-removals",
             is_flag=True,

@@ -19,6 +19,7 @@ from bridge.model.runs import Outcome, Report, changed_in
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
 from bridge.settings import Settings
+from bridge.store import without_making
 from bridge.wiring import wired
 
 # Digests and webhooks are things of `serve`.
@@ -46,11 +47,16 @@ def run(
 ) -> None:
     """Make one pass: scrape, translate, merge, validate, publish. Then collect facts and score.
 
+    A dry run tells what a pass would give; it needs no --to, and makes no store where none is.
+
     Exit code 0: complete. 1: failed, nothing published. 2: configuration to fix. 3: published,
     but something could not be read (what was known of it is kept). Facts and scores change none
     of these.
     """
-    settings = settings_from(flags, config=config, need=("from", "to"), uses=_USES)
+    need = ("from",) if dry_run else ("from", "to")
+    settings = settings_from(flags, config=config, need=need, uses=_USES)
+    if dry_run:
+        settings = settings.model_copy(update={"store": without_making(settings.store)})
 
     def told(account: Report) -> None:
         if report is not None:

@@ -1,5 +1,6 @@
 """What must survive a restart, in SQLite by default or in PostgreSQL."""
 
+from bridge.store.address import without_making
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.lease import Held, Lease
 from bridge.store.scores import ScoreHistory, SqlScoreStore
@@ -14,4 +15,5 @@ __all__ = [
     "SqlScoreStore",
     "SqlStore",
     "open_store",
+    "without_making",
 ]

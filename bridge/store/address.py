@@ -50,6 +50,14 @@ def read_address(text: str) -> Address:
     return Address(url, masked.render_as_string(hide_password=True), url.drivername in _SQLITE)
 
 
+def without_making(text: str) -> str:
+    """The same store if it is there; one in memory where its file would have to be made."""
+    address = read_address(text)
+    if not address.sqlite or address.in_memory or Path(str(address.url.database)).exists():
+        return text
+    return "sqlite://"
+
+
 def _not_a_store(what: str) -> ConfigurationError:
     message = (
         f"the store's URL: {what}; write sqlite:///fester.db (a file, relative), "

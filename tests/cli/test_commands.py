@@ -114,8 +114,21 @@ def test_a_dry_run_writes_neither_catalog_nor_memory(home: Path) -> None:
     result = fester("run", "--from", "src", "--to", "out", "--dry-run")
     assert result.exit_code == 0
     assert "dry run" in result.output
-    assert not (home / "out").exists()
+    assert [path.name for path in home.iterdir()] == ["src"]
     assert "knows of no pass" in fester("explain", "payments-api").output
+
+
+def test_a_dry_run_needs_no_destination_and_looks_at_a_store_that_is_there(home: Path) -> None:
+    checkout(home, "payments", GOOD)
+    result = fester("run", "--from", "src", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in home.iterdir()] == ["src"]
+    fester("run", "--from", "src", "--to", "out")
+    (home / "src/payments/qm.yaml").write_text("version: 1\nservice: {name: X}\n")
+    kept = fester("run", "--from", "src", "--dry-run", "--report", "report.json")
+    assert kept.exit_code == 0, kept.output
+    assert json.loads((home / "report.json").read_text())["entities"]["Component"] == 1
+    assert fester("run", "--from", "src").exit_code == 2
 
 
 def test_a_manifest_that_breaks_keeps_its_entities_and_explain_says_why(home: Path) -> None:
@@ -329,3 +342,14 @@ def test_version_and_help() -> None:
     for command in ("run", "serve", "demo", "check", "map", "mappings", "explain"):
         assert command in fester("--help").output
         assert fester(command, "--help").exit_code == 0
+
+
+def test_shipped_mappings_are_shown_to_be_copied(home: Path) -> None:
+    listed = fester("mappings", "show").output.split()
+    assert {"qm-v1.yaml", "rubric.yaml", "remediation/gate.md"} <= set(listed)
+    for name in listed:
+        (home / "mappings" / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / "mappings" / name).write_text(fester("mappings", "show", name).output, "utf-8")
+    assert fester("mappings", "check", "mappings").exit_code == 0
+    missed = fester("mappings", "show", "qm-v2.yaml")
+    assert (missed.exit_code, "did you mean `qm-v1.yaml`?" in missed.output) == (2, True)
