@@ -18,7 +18,13 @@ README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "bridge/docs").glob("*.md"))}
 PAGES = {
     Path("README.md"): README,
-    Path("tests/README.md"): (ROOT / "tests/README.md").read_text("utf-8"),
+    **{
+        Path(name): (ROOT / name).read_text("utf-8")
+        for name in (
+            *("tests/README.md", "bridge/README.md", "mappings/README.md"),
+            *(".gitlab/CONTRIBUTING.md", ".gitlab/SECURITY.md"),
+        )
+    },
     **{Path(f"bridge/docs/{name}.md"): text for name, text in GUIDE.items()},
 }
 

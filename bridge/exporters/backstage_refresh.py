@@ -128,7 +128,7 @@ class Refresher:
         if not known:
             raise _Unheard(
                 f"it knows no Location of ours (location:default/{self.prefix}-…); register the "
-                "index as catalog-info.example.yaml says"
+                "index as `fester deploy backstage` prints"
             )
         return known
 

@@ -22,7 +22,7 @@ from tests.backstage.installation import HERE, Installation
 
 Found = TypeVar("Found")
 
-EXAMPLE = HERE.parent.parent / "catalog-info.example.yaml"
+EXAMPLE = HERE.parent.parent / "bridge" / "cli" / "templates" / "backstage.yaml"
 START_SECONDS = 120.0
 # An entity that nobody lists any more goes at the next sweep, and Backstage sweeps every 30 s.
 PATIENCE = 75.0
@@ -95,7 +95,7 @@ class Backstage:
 
 
 def example_lines(first: str = "catalog") -> dict[str, Any]:
-    """The lines that `catalog-info.example.yaml` tells an admin to paste, as a tree.
+    """The lines that `fester deploy backstage` tells an admin to paste, as a tree.
 
     They come in two steps: what reads the catalog, and (`first` is "backend") the token for
     refreshes.

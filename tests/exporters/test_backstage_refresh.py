@@ -140,7 +140,7 @@ def warned(problem: Problem | None) -> str:
 
 async def test_a_backstage_that_does_not_know_the_index_is_a_warning_that_says_so() -> None:
     async with running(Backstage({"location:default/other"})) as telling:
-        assert "catalog-info.example.yaml" in warned(await telling.tell(tree(_0="a")))
+        assert "`fester deploy backstage`" in warned(await telling.tell(tree(_0="a")))
 
 
 async def test_a_backstage_that_is_between_two_indexes_is_asked_again() -> None:

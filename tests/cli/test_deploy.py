@@ -1,0 +1,201 @@
+"""What `fester deploy` prints can be used as it is printed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry, generate_latest
+from ruamel.yaml import YAML
+
+from bridge import __version__
+from bridge.api.live import Live
+from bridge.api.metrics import LiveCollector
+from bridge.cli.deploy import TEMPLATES, template
+from bridge.cli.program import main
+from bridge.cli.serve import refuse_open_address
+from bridge.errors import ConfigurationError
+from bridge.model.entities import Catalog
+from bridge.model.memory import PassRecord
+from bridge.model.problems import Problem
+from bridge.model.runs import Outcome, Receipt, Report
+from bridge.model.scrape import Traffic
+from bridge.settings import load_settings
+from tests.fakes import NOON
+
+ROOT = Path(__file__).parents[2]
+PLACEHOLDER = "PASTE WHAT fester token PRINTED"
+
+
+def documents(what: str) -> list[dict[str, Any]]:
+    return list(YAML(typ="safe").load_all(template(what)))
+
+
+def secret_file(name: str, tmp_path: Path) -> str:
+    path = tmp_path / name
+    path.write_text("postgresql://fester:x@database/fester" if name == "store" else "a-secret")
+    return str(path)
+
+
+@pytest.mark.parametrize("what", TEMPLATES)
+def test_each_is_printed(what: str) -> None:
+    result = CliRunner().invoke(main, ["deploy", what], catch_exceptions=False)
+    assert (result.exit_code, result.output) == (0, template(what))
+    assert "{version}" not in result.output
+
+
+def test_they_are_listed() -> None:
+    result = CliRunner().invoke(main, ["deploy"], catch_exceptions=False)
+    assert [what for what in TEMPLATES if f"fester deploy {what} " not in result.output] == []
+
+
+def kinds() -> dict[str, dict[str, Any]]:
+    found = {document["kind"]: document for document in documents("kubernetes")}
+    assert len(found) == len(documents("kubernetes"))
+    return found
+
+
+def test_the_kubernetes_deployment_is_bounded_watched_and_without_rights() -> None:
+    objects = kinds()
+    pod = objects["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("liveness", "startup")}
+    assert paths == {"liveness": "/healthz", "startup": "/healthz"}
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["image"].endswith(f":{__version__}")
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert objects["Service"]["spec"]["selector"] == labels
+    assert objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    (port,) = objects["Service"]["spec"]["ports"]
+    assert port["targetPort"] in {each["name"] for each in container["ports"]}
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_kubernetes_gets_its_secrets_by_reference_alone() -> None:
+    assert "Secret" not in kinds()
+    (container,) = kinds()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert all(each["name"].endswith("_FILE") for each in container["env"])
+    told = re.findall(r"--from-file=([\w-]+)", template("kubernetes"))
+    assert {Path(each["value"]).name for each in container["env"]} == set(told)
+
+
+def test_kubernetes_settings_start_once_the_token_is_pasted(tmp_path: Path) -> None:
+    text = kinds()["ConfigMap"]["data"]["fester.yaml"]
+    path = tmp_path / "fester.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="sha256"):
+        load_settings({}, config=path, environment={})
+    path.write_text(text.replace(PLACEHOLDER, "0" * 64))
+    (container,) = kinds()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    given = {e["name"]: secret_file(Path(e["value"]).name, tmp_path) for e in container["env"]}
+    settings = load_settings({"host": "0.0.0.0"}, config=path, environment=given)
+    refuse_open_address(settings, False)
+    assert settings.store.startswith("postgresql://")
+    assert settings.token is not None
+    assert container["args"] == [
+        *("serve", "--config", "/etc/fester/fester.yaml", "--host", "0.0.0.0", "--port", "8080")
+    ]
+
+
+def test_compose_names_only_secrets_and_volumes_that_it_has(tmp_path: Path) -> None:
+    (whole,) = documents("compose")
+    fester, database = whole["services"]["fester"], whole["services"]["database"]
+    assert {*fester["secrets"], *database["secrets"]} == set(whole["secrets"])
+    for name in whole["secrets"]:
+        assert f"secrets/{name}" in template("compose").partition("services:")[0]
+    given = {
+        name: secret_file(Path(path).name, tmp_path)
+        for name, path in fester["environment"].items()
+        if path.removeprefix("/run/secrets/") in fester["secrets"]
+    }
+    assert given.keys() == fester["environment"].keys()
+    settings = load_settings({"from": "https://gitlab.example.com"}, environment=given)
+    assert settings.store.startswith("postgresql://")
+    assert fester["read_only"] is True
+    assert fester["cap_drop"] == ["ALL"]
+    assert all(port.startswith("127.0.0.1:") for port in fester["ports"])
+    compile(fester["healthcheck"]["test"][3], "healthcheck", "exec")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_the_systemd_unit_is_one(tmp_path: Path) -> None:
+    unit = tmp_path / "fester.service"
+    shipped = template("systemd")
+    unit.write_text(shipped.replace("/opt/fester/bin/fester", shutil.which("true") or "/bin/true"))
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about_us = [line for line in ran.stderr.splitlines() if "fester" in line]
+    assert (ran.returncode, about_us) == (0, [])
+
+
+def test_the_systemd_unit_keeps_the_token_out_of_the_environment() -> None:
+    text = template("systemd")
+    assert "LoadCredential=gitlab-token:" in text
+    assert "GITLAB_TOKEN=" not in text
+
+
+def everything_measured() -> str:
+    """`/metrics` of a service that has seen all that rules look at."""
+    problem = Problem("too much would go", "removals-withheld")
+    report = Report(
+        Outcome.COMPLETE,
+        entities={"Component": 1},
+        projects={"seen": 1},
+        manifests={"valid": 1},
+        published=(Receipt("here", 1, 0, 0),),
+        problems=(problem,),
+        seconds=1.0,
+    )
+    live = Live(record=PassRecord(report, Catalog()), last_complete=NOON)
+    live.traffic = lambda: Traffic(outcomes={"200": 1})
+    live.passes["full", "complete"] += 1
+    registry = CollectorRegistry()
+    registry.register(LiveCollector(live, NOON.timestamp(), Counter()))
+    return generate_latest(registry).decode()
+
+
+def test_alerts_speak_of_metrics_that_there_are() -> None:
+    (whole,) = documents("alerts")
+    rules = [rule for group in whole["groups"] for rule in group["rules"]]
+    named = {n for rule in rules for n in re.findall(r"\bfester_\w+", rule["expr"])}
+    there = set(re.findall(r"^(fester_\w+)", everything_measured(), re.MULTILINE))
+    assert named
+    assert named - there == set()
+    assert all(rule["annotations"].keys() == {"summary", "description"} for rule in rules)
+
+
+def test_alerts_speak_of_rules_that_the_program_has() -> None:
+    program = "".join(path.read_text("utf-8") for path in (ROOT / "bridge").rglob("*.py"))
+    for rule in re.findall(r'rule="([\w-]+)"', template("alerts")):
+        assert f'"{rule}"' in program
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is missing")
+def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yaml").write_text(template("alerts"))
+    shutil.copy(Path(__file__).with_name("alerts_test.yaml"), tmp_path)
+    for command in (("check", "rules", "alerts.yaml"), ("test", "rules", "alerts_test.yaml")):
+        ran = subprocess.run(
+            ["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
