@@ -22,10 +22,12 @@ from bridge.sandbox import accidents
 from bridge.sandbox.branches import Branches
 from bridge.sandbox.faults import Fault, FaultDice, FaultPlan, FaultRule, Target
 from bridge.sandbox.graphql import GraphQLService
+from bridge.sandbox.guards_schema import ENTERPRISE
 from bridge.sandbox.latency import Latency
 from bridge.sandbox.resolvers import PROJECT_GID
 from bridge.sandbox.rest import AUTHENTICATED, READING, Rest, refusal
 from bridge.sandbox.rest_code import CodeRoutes
+from bridge.sandbox.rest_guards import GuardRoutes
 from bridge.sandbox.rest_issues import IssueRoutes
 from bridge.sandbox.sessions import SESSION, Session
 from bridge.sandbox.tracker import SandboxUser
@@ -64,8 +66,7 @@ class SandboxGitLab:
     above so many requests a minute of `clock`; none by default, as self-managed GitLab.
     `text_tenfold` prices blobs as releases near 18.4.2 do. The token may write when `scopes` holds
     `api`.
-    `lacks` names GraphQL fields that an older GitLab does not know. Without `premium` the features
-    of paid tiers are not there: REST has no approval rules and no code owner approval.
+    `lacks` names GraphQL fields that an older GitLab does not know.
     """
 
     def __init__(
@@ -80,7 +81,6 @@ class SandboxGitLab:
         text_tenfold: bool = False,
         scopes: Sequence[str] = READING,
         lacks: frozenset[str] = frozenset(),
-        premium: bool = True,
         session: Session | None = None,
     ) -> None:
         self.world = world
@@ -98,8 +98,9 @@ class SandboxGitLab:
         self._jitter = random.Random(0)  # noqa: S311 — repeatable on purpose
         self._minute = (0, 0)
         self._stopped = asyncio.Event()
+        if not self.session.edition.enterprise:
+            lacks |= ENTERPRISE
         self._graphql = GraphQLService(world, text_tenfold=text_tenfold, lacks=lacks)
-        self._premium = premium
         self.app = self._application()
 
     @property
@@ -123,7 +124,8 @@ class SandboxGitLab:
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._everything], client_max_size=BODY_LIMIT)
-        app.add_routes(Rest(self.world, self.scopes, premium=self._premium).routes())
+        app.add_routes(Rest(self.world, self.scopes).routes())
+        app.add_routes(GuardRoutes(self.world, self.scopes).routes())
         app.add_routes(IssueRoutes(self.world, self.scopes).routes())
         app.add_routes(CodeRoutes(self.world, self.branches, self.scopes).routes())
         app.router.add_post("/api/graphql", self._query)

@@ -10,12 +10,14 @@ from graphql import GraphQLError, execute_sync
 
 from bridge.sandbox.complexity import DEPTH_ANONYMOUS, DEPTH_AUTHENTICATED, score
 from bridge.sandbox.connections import BadCursor
+from bridge.sandbox.guards import with_guards
 from bridge.sandbox.plan import PlannedField, Planner, Prepared, QueryRefused, Variables
 from bridge.sandbox.resolvers import LOST, RESOLVERS, FieldTimeout, Poisoned, Reading, Refused
 from bridge.sandbox.schema import SCHEMA
 from bridge.sandbox.world import World
 
 QUERY_TEXT_LIMIT = 10_000
+ALL_RESOLVERS = with_guards(RESOLVERS)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class _Runner:
                 arguments = field.fixed_arguments
                 if arguments is None:
                     arguments = field.arguments(self.variables)
-                value = RESOLVERS[field.type_name][field.name](source, arguments, self.reading)
+                value = ALL_RESOLVERS[field.type_name][field.name](source, arguments, self.reading)
             except FieldTimeout:
                 value = None
                 self._fail(field, f"Timeout on {field.coordinate}", (*path, field.key))

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bridge.sandbox.resolvers import REVISION, VERSION, sees, spoken
-from bridge.sandbox.sessions import SESSION
+from bridge.sandbox.sessions import SESSION, Edition
 from bridge.sandbox.world import SandboxFile, SandboxGroup, SandboxProject, World
 
 OFFSET_LIMIT = 50_000
@@ -52,12 +52,9 @@ def is_true(text: str | None) -> bool:
 class Rest:
     """The REST half of the sandbox, over the same world as the GraphQL half."""
 
-    def __init__(
-        self, world: World, scopes: Sequence[str] = READING, *, premium: bool = True
-    ) -> None:
+    def __init__(self, world: World, scopes: Sequence[str] = READING) -> None:
         self.world = world
         self.scopes = scopes
-        self.premium = premium
 
     def routes(self) -> list[web.RouteDef]:
         """All REST routes."""
@@ -72,8 +69,6 @@ class Rest:
             web.get(f"{api}/personal_access_tokens/self", self.own_token),
             web.get(f"{api}/projects", self.projects),
             web.get(project, self.project),
-            web.get(f"{project}/protected_branches", self.protected_branches),
-            web.get(f"{project}/approval_rules", self.approval_rules),
             web.head(files, self.file_head),
             web.get(f"{files}/raw", self.file_raw),
             web.get(group, self.group),
@@ -85,7 +80,7 @@ class Rest:
         """The version of the server; only for those who log in."""
         if not known_user():
             return refusal(401, "401 Unauthorized")
-        return web.json_response({"version": VERSION, "revision": REVISION, "enterprise": True})
+        return web.json_response({"version": VERSION, "revision": REVISION, **_code()})
 
     async def user(self, request: web.Request) -> web.Response:
         """Whose token it is."""
@@ -120,57 +115,6 @@ class Rest:
         if project.poisoned:
             return refusal(500, "500 Internal Server Error")
         return web.json_response(project_json(project, self.world, base_url(request)))
-
-    async def protected_branches(self, request: web.Request) -> web.Response:
-        """A project's protected branches; wildcards come back as patterns."""
-        project = self._settings_of(request)
-        if isinstance(project, web.Response):
-            return project
-        rows = []
-        for index, branch in enumerate(project.facts.protected_branches):
-            row: dict[str, Any] = {
-                "id": project.id * 10 + index,
-                "name": branch.name,
-                "allow_force_push": branch.allow_force_push,
-                "push_access_levels": [{"access_level": 40}],
-                "merge_access_levels": [{"access_level": 30}],
-            }
-            if self.premium:
-                row["code_owner_approval_required"] = branch.code_owner_approval_required
-            rows.append(row)
-        return self._offset(request, rows)
-
-    async def approval_rules(self, request: web.Request) -> web.Response:
-        """A project's approval rules; a GitLab without the licence does not know the address."""
-        if not self.premium:
-            return refusal(404, "404 Not Found", key="error")
-        project = self._settings_of(request)
-        if isinstance(project, web.Response):
-            return project
-        rows = [
-            {
-                "id": project.id * 10 + index,
-                "name": rule.name,
-                "rule_type": "regular",
-                "approvals_required": rule.approvals,
-                "applies_to_all_protected_branches": False,
-                "protected_branches": [{"name": name} for name in rule.branches],
-                "eligible_approvers": [],
-            }
-            for index, rule in enumerate(project.facts.approval_rules)
-        ]
-        return self._offset(request, rows)
-
-    def _settings_of(self, request: web.Request) -> SandboxProject | web.Response:
-        """The project whose settings are asked for, or why they are not shown."""
-        project = self._project(request)
-        if project is None:
-            return refusal(404, "404 Project Not Found")
-        if project.poisoned:
-            return refusal(500, "500 Internal Server Error")
-        if project.repository == "forbidden" or project.facts.settings_hidden:
-            return refusal(403, "403 Forbidden")
-        return project
 
     async def file_head(self, request: web.Request) -> web.Response:
         """A file's metadata, in headers."""
@@ -346,6 +290,8 @@ def project_json(
         return body
     if project.fork:
         body["forked_from_project"] = {"id": 900_000 + project.id, "name": project.name}
+    if SESSION.get().edition >= Edition.PREMIUM:  # the key is there exactly when it is licensed
+        body["approvals_before_merge"] = 0
     return body | {
         "updated_at": stamp(project.updated_at),
         "archived": project.archived,
@@ -355,6 +301,11 @@ def project_json(
         "open_issues_count": project.facts.open_issues,
         "only_allow_merge_if_pipeline_succeeds": project.facts.only_merge_if_pipeline_succeeds,
     }
+
+
+def _code() -> dict[str, bool]:
+    """Whether the code of paid features is there."""
+    return {"enterprise": SESSION.get().edition.enterprise}
 
 
 def known_user() -> bool:

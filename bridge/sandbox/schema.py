@@ -6,6 +6,8 @@ from typing import Final
 
 from graphql import GraphQLSchema, build_schema
 
+from bridge.sandbox import guards_schema
+
 SDL: Final = """
 scalar Time
 scalar BigInt
@@ -140,10 +142,10 @@ type RepositoryBlob {
 }
 """
 
-SCHEMA: Final[GraphQLSchema] = build_schema(SDL)
+SCHEMA: Final[GraphQLSchema] = build_schema(SDL + guards_schema.SDL)
 
 # Fields behind a resolver class: they cost by their arguments instead of a flat one.
-RESOLVED: Final = frozenset(
+RESOLVED: Final = guards_schema.RESOLVED | frozenset(
     {
         "Query.projects",
         "Query.project",

@@ -81,20 +81,31 @@ class Release:
 class ApprovalRule:
     """How many approvals a merge request needs; `branches` are those it is for, () means all.
 
-    A branch is named as a protected branch is: it may be a pattern.
+    A branch is named as a protected branch is: it may be a pattern. `all_protected` rules are for
+    whatever is protected; `type` is as GraphQL names it.
     """
 
     name: str
     approvals: int
     branches: Sequence[str] = ()
+    all_protected: bool = False
+    type: str = "REGULAR"
+
+
+@dataclass(frozen=True)
+class OpenMergeRequest:
+    """An open merge request's age, for counts."""
+
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass
 class ProjectFacts:
     """What GitLab knows about a project besides its code.
 
-    `slow` fields of GraphQL time out for this project alone. `settings_hidden`: the token's role
-    is too low for the project's settings. `issues` False: that feature is switched off here.
+    `slow` fields of GraphQL time out for this project alone. `settings_hidden`: the token's user
+    is only a guest here. `issues` False: that feature is switched off here.
     """
 
     pipeline_status: str | None = None
@@ -108,6 +119,12 @@ class ProjectFacts:
     approval_rules: Sequence[ApprovalRule] = ()
     issues: bool = True
     settings_hidden: bool = False
+    merge_requests: Sequence[OpenMergeRequest] = ()
+    incidents: int = 0
+    discussions_resolved: bool = False
+    catalog_resource: bool = False
+    vulnerabilities: Mapping[str, int] = field(default_factory=dict)
+    dora: Mapping[str, float] = field(default_factory=dict)
     slow: frozenset[str] = frozenset()
 
 

@@ -13,6 +13,7 @@ from bridge.model.facts import Reading
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector, covers
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.sandbox.sessions import Edition, Session
 from bridge.sandbox.world import ApprovalRule, ProjectFacts, ProtectedBranch, World
 from tests.ox.subjects import NOW, component, fact, project_of, subject, told
 
@@ -109,7 +110,7 @@ async def test_the_strictest_rule_for_the_default_branch_counts() -> None:
 
 async def test_without_a_licence_approvals_do_not_apply() -> None:
     world = one(protected_branches=(ProtectedBranch("main"),))
-    async with bench(world, premium=False) as it:
+    async with bench(world, session=Session(edition=Edition.CE)) as it:
         reading = await it.only()
     assert told(reading, "approvals_required") == "not_applicable"
     assert told(reading, "code_owner_approval_required") == "not_applicable"
