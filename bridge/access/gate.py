@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from aiohttp import ClientSession, DummyCookieJar
-
 from bridge.access.backstage_tokens import MAX_TOKEN, BackstageTokens, looks_signed
-from bridge.access.keys import KeySet
+from bridge.access.keys import FETCH_SECONDS, MAX_BYTES, KeySet
 from bridge.access.static_tokens import StaticToken, StaticTokens
 from bridge.errors import TokenRefused
 from bridge.model.access import Principal, Scope
+from bridge.neighbours.http_client import HttpClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,26 @@ async def open_gate(
     tokens: Sequence[StaticToken],
     callers: BackstageCallers | None,
     clock: Callable[[], datetime],
+    *,
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Gate]:
     """The gate, with a connection to Backstage while it is open."""
     static = StaticTokens(tokens)
     if callers is None:
         yield Gate(static)
         return
-    # What Backstage's key endpoint sets or where a proxy variable points is no business of ours.
-    async with ClientSession(cookie_jar=DummyCookieJar()) as session:
-        base = callers.url.rstrip("/")
+    base = callers.url.rstrip("/")
+    # Where a proxy variable points is no business of ours: these keys say who may come in.
+    http = HttpClient(base, timeout=FETCH_SECONDS, limit=MAX_BYTES, trust=trust, proxies=False)
+    try:
         plugins = {
-            plugin: KeySet(f"{base}/api/{plugin}/.backstage/auth/v1/jwks.json", session)
+            plugin: KeySet(f"{base}/api/{plugin}/.backstage/auth/v1/jwks.json", http)
             for plugin in callers.plugins
         }
-        users = KeySet(f"{base}/api/auth/.well-known/jwks.json", session) if callers.users else None
+        users = KeySet(f"{base}/api/auth/.well-known/jwks.json", http) if callers.users else None
         yield Gate(
             static,
             BackstageTokens(plugins, users, callers.audiences, callers.scopes, clock),
         )
+    finally:
+        await http.close()

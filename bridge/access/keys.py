@@ -13,11 +13,12 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
+from yarl import URL
 
 from bridge.errors import KeysUnavailable
+from bridge.neighbours.http_client import HttpClient, NoAnswer
 
 log = structlog.get_logger()
 
@@ -32,9 +33,9 @@ class KeySet:
     """The ES256 keys behind one address."""
 
     def __init__(
-        self, url: str, session: ClientSession, *, clock: Callable[[], float] = monotonic
+        self, url: str, http: HttpClient, *, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._url, self._session, self._clock = url, session, clock
+        self._url, self._http, self._clock = url, http, clock
         self._keys: Mapping[str, ECKey] = {}
         self._alone = asyncio.Lock()
         self._tried: float | None = None
@@ -69,7 +70,7 @@ class KeySet:
         self._tried = self._clock()
         try:
             keys = parse_keys(await self._body())
-        except (ClientError, TimeoutError, ValueError) as error:
+        except (NoAnswer, ValueError) as error:
             self._failing = True
             log.warning(
                 "Backstage's keys could not be read",
@@ -81,20 +82,10 @@ class KeySet:
         self._failing, self._read, self._keys = False, self._clock(), keys
 
     async def _body(self) -> bytes:
-        async with self._session.get(
-            self._url,
-            timeout=ClientTimeout(total=FETCH_SECONDS),
-            allow_redirects=False,
-            headers={"Accept": "application/json"},
-        ) as answer:
-            if answer.status != 200:
-                raise ValueError(f"answered {answer.status}, expected 200")
-            body = bytearray()
-            async for chunk in answer.content.iter_chunked(65536):
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise ValueError(f"is larger than {MAX_BYTES} bytes")
-            return bytes(body)
+        answer = await self._http.send("GET", URL(self._url))
+        if answer.status != 200:
+            raise ValueError(f"answered {answer.status}, expected 200")
+        return answer.body
 
 
 def parse_keys(body: bytes) -> dict[str, ECKey]:

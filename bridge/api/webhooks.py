@@ -45,13 +45,15 @@ class Webhooks:
     """Takes hooks in and hands their hints to `put`.
 
     `token` is GitLab's secret token, `signing_key` the bytes of its signing key; without either
-    nothing is taken. `counts` has how many deliveries were accepted, ignored, duplicate, refused.
+    nothing is taken. `secrets`, if given, gives both as they are now. `counts` has how many
+    deliveries were accepted, ignored, duplicate, refused.
     """
 
     put: Callable[[Iterable[Hint]], None]
     wanted: Callable[[], Wanted]
     token: str = ""
     signing_key: bytes = b""
+    secrets: Callable[[], tuple[str, bytes]] | None = None
     counts: Counter[str] = field(default_factory=Counter)
     _seen: TTLCache[str, bool] = field(
         default_factory=lambda: TTLCache(_REMEMBERED, ttl=_MINUTES * 60)
@@ -86,6 +88,8 @@ class Webhooks:
 
     async def _checked(self, request: web.Request) -> tuple[bytes, str]:
         """The body of a delivery that is GitLab's, and its key. Raises `Refused`."""
+        if self.secrets is not None:
+            self.token, self.signing_key = self.secrets()
         if not (self.token or self.signing_key):
             raise Refused(
                 403,

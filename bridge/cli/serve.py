@@ -42,6 +42,7 @@ from bridge.service.schedule import Audience, Audiences, ended
 from bridge.settings import Settings, signing_key
 from bridge.wiring import Wired, catalog_reader, gitlab_options, own_url, remapped, wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.neighbours import secret
 from bridge.wiring.remediation import Book, assigning
 
 MOST_FILES = 65_536  # open at once, which bounds connections
@@ -279,12 +280,11 @@ async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
 def webhooks(settings: Settings, service: Service) -> Webhooks:
     """The door for GitLab's hooks: what they hint at goes to this replica's inbox."""
     branch_of = gitlab_options(settings).branch_of
-    token, key = settings.webhook_token, settings.webhook_signing_key
+    token, key = secret(settings, "webhook_token"), secret(settings, "webhook_signing_key")
     return Webhooks(
         service.inbox.put,
         lambda: Wanted(frozenset(service.passes.stages.translator.files), branch_of),
-        token.get_secret_value() if token else "",
-        signing_key(key.get_secret_value()) if key else b"",
+        secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
     )
 
 

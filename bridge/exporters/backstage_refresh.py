@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
+from yarl import URL
 
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Stage
+from bridge.neighbours.http_client import Answer, HttpClient, NoAnswer
+from bridge.secret.live import Secret, secret_of
 
 log = structlog.get_logger()
 
@@ -48,11 +51,12 @@ class Refresher:
     """
 
     url: str
-    token: str = field(repr=False)
+    token: str | Secret = field(repr=False)
     prefix: str = "fester"
     location_of: Callable[[str], str | None] = lambda path: None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     counts: Counter[str] = field(default_factory=Counter)
+    trust: ssl.SSLContext | None = field(default=None, repr=False)
     _told: dict[str, bytes] | None = None
 
     def due(self, artifacts: Iterable[Artifact], changed: Iterable[str] | None) -> list[str]:
@@ -109,22 +113,17 @@ class Refresher:
         )
 
     async def _refresh(self, locations: Sequence[str]) -> int:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        async with ClientSession(
-            headers=headers,
-            cookie_jar=DummyCookieJar(),
-            timeout=ClientTimeout(total=REQUEST_SECONDS),
-        ) as session:
-            known = await self._known_among(session, locations)
-            for attempt in range(TRIES):
-                if known:
-                    break
-                # Only new shards, or none left of the old: any Location of ours leads to the index.
-                # A Backstage that has just read it has dropped the old ones and soon shows the new.
-                if attempt:
-                    await self.sleep(0.5 * attempt)
-                found = await self._any_location(session)
-                known = await self._known_among(session, [found] if found else [])
+        http = HttpClient(
+            self.url,
+            secret=secret_of(self.token),
+            timeout=REQUEST_SECONDS,
+            limit=_LISTING_BYTES,
+            trust=self.trust,
+        )
+        try:
+            known = await self._known_by(http, locations)
+        finally:
+            await http.close()
         if not known:
             raise _Unheard(
                 f"it knows no Location of ours (location:default/{self.prefix}-…); register the "
@@ -132,25 +131,39 @@ class Refresher:
             )
         return known
 
-    async def _known_among(self, session: ClientSession, locations: Sequence[str]) -> int:
+    async def _known_by(self, http: HttpClient, locations: Sequence[str]) -> int:
+        """How many of these Backstage knew, or, if none, 1 when it knew any other of ours."""
+        known = await self._known_among(http, locations)
+        for attempt in range(TRIES):
+            if known:
+                break
+            # Only new shards, or none left of the old: any Location of ours leads to the index.
+            # A Backstage that has just read it has dropped the old ones and soon shows the new.
+            if attempt:
+                await self.sleep(0.5 * attempt)
+            found = await self._any_location(http)
+            known = await self._known_among(http, [found] if found else [])
+        return known
+
+    async def _known_among(self, http: HttpClient, locations: Sequence[str]) -> int:
         """How many of these Backstage knew, and now reads again."""
         if not locations:
             return 0
         # The first alone: a Backstage that is down or refuses is asked once and not for each.
-        known = [await self._ask_for(session, locations[0])]
+        known = [await self._ask_for(http, locations[0])]
         turns = asyncio.Semaphore(SIDE_BY_SIDE)
 
         async def in_turn(location: str) -> bool:
             async with turns:
-                return await self._ask_for(session, location)
+                return await self._ask_for(http, location)
 
         known += await asyncio.gather(*(in_turn(location) for location in locations[1:]))
         return sum(known)
 
-    async def _ask_for(self, session: ClientSession, location: str) -> bool:
+    async def _ask_for(self, http: HttpClient, location: str) -> bool:
         """Whether Backstage knows this Location. Raises `_Unheard`."""
         body = {"entityRef": location}
-        status, _ = await self._request(session, "POST", "/api/catalog/refresh", json=body)
+        status = (await self._request(http, "POST", "/api/catalog/refresh", body)).status
         if status == 404:
             return False
         if status in (401, 403):
@@ -162,41 +175,28 @@ class Refresher:
             raise _Unheard(f"it answers {status} to {location}")
         return True
 
-    async def _any_location(self, session: ClientSession) -> str | None:
+    async def _any_location(self, http: HttpClient) -> str | None:
         """A Location of ours that Backstage holds."""
-        status, body = await self._request(session, "GET", _LISTING.format(prefix=self.prefix))
+        answer = await self._request(http, "GET", _LISTING.format(prefix=self.prefix))
         with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            if status == 200:
-                for item in json.loads(body)["items"]:
+            if answer.status == 200:
+                for item in json.loads(answer.body)["items"]:
                     name = item["metadata"]["name"]
                     if isinstance(name, str) and name.startswith(f"{self.prefix}-"):
                         return f"location:default/{name}"
         return None
 
-    async def _request(
-        self, session: ClientSession, method: str, path: str, **more: Any
-    ) -> tuple[int, bytes]:
+    async def _request(self, http: HttpClient, method: str, path: str, body: Any = None) -> Answer:
         reason = ""
         for attempt in range(TRIES):
             if attempt:
                 await self.sleep(0.5 * attempt)
             try:
-                async with session.request(
-                    method, self.url.rstrip("/") + path, allow_redirects=False, **more
-                ) as answer:
-                    if answer.status not in _RETRIED:
-                        return answer.status, await _bounded(answer)
-                    reason = f"it answers {answer.status}"
-            except (ClientError, TimeoutError) as error:
-                reason = f"it cannot be reached ({type(error).__name__})"
+                answer = await http.send(method, URL(self.url.rstrip("/") + path), body=body)
+            except NoAnswer as error:
+                reason = f"it cannot be reached: {error}"
+                continue
+            if answer.status not in _RETRIED:
+                return answer
+            reason = f"it answers {answer.status}"
         raise _Unheard(reason)
-
-
-async def _bounded(answer: ClientResponse) -> bytes:
-    """The start of a body; the rest of one that is too large is not read."""
-    body = bytearray()
-    async for chunk in answer.content.iter_chunked(65536):
-        body += chunk
-        if len(body) > _LISTING_BYTES:
-            break
-    return bytes(body)

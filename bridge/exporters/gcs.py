@@ -16,6 +16,7 @@ import base64
 import os
 import re
 import secrets
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -41,7 +42,6 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from bridge.errors import ConfigurationError, PublishConflict, PublishError
@@ -49,6 +49,8 @@ from bridge.exporters.plan import Plan, check_paths, is_safe, make_plan
 from bridge.exporters.render import INDEX, SHARDS
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
+from bridge.neighbours.requests_trust import TrustingAdapter
+from bridge.neighbours.tls import trust as default_trust
 
 _URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
 # For all objects alike: a reader must see a change at once, and an index must never be newer than
@@ -88,6 +90,7 @@ class GcsExporter:
     patience: float = 60.0
     lease_seconds: float = 120.0
     workers: int = _WORKERS
+    trust: ssl.SSLContext | None = field(default=None, repr=False)
     bucket: str = field(init=False)
     prefix: str = field(init=False)
     _client: Any = field(init=False, default=None, repr=False)
@@ -316,14 +319,22 @@ class GcsExporter:
         """Seconds to connect, and between two bytes: a stalled request leaves time for another."""
         return min(10.0, self.patience), min(30.0, max(0.1, self.patience / 2))
 
+    def _adapter(self, **options: int) -> TrustingAdapter:
+        """Connections that trust what the settings say, as many as there are workers."""
+        context = self.trust or default_trust()
+        return TrustingAdapter(context, pool_connections=4, pool_maxsize=self.workers, **options)
+
     def _open(self) -> Any:
         """The client, made at the first use; its pool fits the number of workers."""
         with self._opening:
             if self._client is None:
                 client = Client(project=None)  # objects need none, and none may be set
-                adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.workers)
-                client._http.mount("https://", adapter)
-                client._http.mount("http://", adapter)
+                # Google's session, and the one by which it asks for credentials.
+                client._http.mount("https://", self._adapter())
+                client._http.mount("http://", self._adapter())
+                asking = getattr(client._http, "_auth_request_session", None)
+                if asking is not None:
+                    asking.mount("https://", self._adapter(max_retries=3))  # as Google has it
                 self._client = client
         return self._client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from bridge.ports import Scraper
 from bridge.scrapers.directory import DirectoryScraper
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.scraper import GitLabScraper
+from bridge.secret.live import Secret
 
 __all__ = ["DirectoryScraper", "GitLabOptions", "GitLabScraper", "source"]
 
 
 def source(
     text: str,
-    token: str | None = None,
+    token: str | Secret | None = None,
     *,
+    trust: ssl.SSLContext | None = None,
     options: GitLabOptions | None = None,
     on_progress: Callable[[int, int], None] = lambda seen, read: None,
 ) -> Scraper:
@@ -27,7 +30,7 @@ def source(
     Raises `ConfigurationError` for anything else.
     """
     if text.lower().startswith(("http://", "https://")):
-        return GitLabScraper(text, token, options=options, on_progress=on_progress)
+        return GitLabScraper(text, token, trust=trust, options=options, on_progress=on_progress)
     if text and Path(text).is_dir():
         return DirectoryScraper(text, on_progress=on_progress)
     # What looks like a URL may hold a token; it is not repeated.

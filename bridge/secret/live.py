@@ -83,3 +83,11 @@ class Secret:
                 file=str(self._file),
                 reason=reason,
             )
+
+
+def secret_of(given: str | Secret | None) -> Secret | None:
+    """A secret that may be given as its text, which then never changes; None for none."""
+    if isinstance(given, Secret):
+        return given
+    text = (given or "").strip()
+    return Secret(text) if text else None

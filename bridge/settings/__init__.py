@@ -1,6 +1,14 @@
 """Configuration. Secrets come from the environment only."""
 
+from bridge.settings.given_secrets import normal_of
 from bridge.settings.loading import load_settings
 from bridge.settings.sections import RemediationSettings, Settings, TokenSettings, signing_key
 
-__all__ = ["RemediationSettings", "Settings", "TokenSettings", "load_settings", "signing_key"]
+__all__ = [
+    "RemediationSettings",
+    "Settings",
+    "TokenSettings",
+    "load_settings",
+    "normal_of",
+    "signing_key",
+]

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from bridge.model.problems import Problem
 from bridge.secret.masks import IN_FORCE
 from bridge.secret.values import header_value, read_secret, shared_secret, web_address
+from bridge.settings.sections import signing_key
 
 TEAM_WEBHOOK: Final = "FESTER_DIGEST_WEBHOOK_"
 FILE: Final = "_FILE"
@@ -59,9 +60,17 @@ def gitlab_token(text: str) -> str:
     return value
 
 
+def signing_key_text(text: str) -> str:
+    """A webhook's signing key as GitLab shows it; ValueError for anything else."""
+    value = header_value(text)
+    signing_key(value)
+    return value
+
+
 NORMAL: Final[Mapping[str, Callable[[str], str]]] = {
     "token": gitlab_token,
     "webhook_token": shared_secret,
+    "webhook_signing_key": signing_key_text,
     "digest_webhook": web_address,
 }
 

@@ -106,6 +106,11 @@ class GitLabSettings(_Section):
     forks: bool = Field(True, description="read forks too")
     membership: bool = Field(False, description="only projects that the token's user is member of")
     exclude: TextList = Field((), description="globs of project paths to leave out")
+    url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#@]+(/[^\s?#@]*)?)?$",
+        description="GitLab's own address, where it lies under a path: https://host/gitlab",
+    )
     topics: TextList = Field((), description="only projects with one of these topics")
     groups: TextList = Field((), description="only these groups, with their subgroups")
     branches: dict[str, Annotated[str, Field(min_length=1, max_length=255)]] = Field(
@@ -318,6 +323,9 @@ class Settings(_Section):
         pattern=r"^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$",
         description="how the published Location entities' names begin",
     )
+    ca_file: Path | None = Field(
+        None, description="certificates (PEM) to trust beside the public ones, everywhere"
+    )
     access: AccessSettings = AccessSettings()
     backstage: BackstageSettings = BackstageSettings()
     gitlab: GitLabSettings = GitLabSettings()
@@ -352,13 +360,6 @@ class Settings(_Section):
     secret_files: dict[str, Path] = Field(
         {}, exclude=True, description="where secrets that came from files are read anew, by field"
     )
-
-    @field_validator("webhook_signing_key")
-    @classmethod
-    def _known_signing_key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            signing_key(value.get_secret_value())
-        return value
 
     @field_validator("store")
     @classmethod

@@ -37,6 +37,7 @@ from bridge.store import open_store
 from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
+from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.ox import (
     collectors,
     facts_of,
@@ -94,8 +95,12 @@ def scraper(settings: Settings) -> Scraper:
         made: Scraper | None = factory(settings.source)
         if made is not None:
             return made
-    token = settings.token.get_secret_value() if settings.token else None
-    return source(settings.source, token, options=gitlab_options(settings))
+    return source(
+        settings.source,
+        secret(settings, "token"),
+        trust=trust_of(settings),
+        options=gitlab_options(settings),
+    )
 
 
 def exporters(settings: Settings) -> tuple[Exporter, ...]:
@@ -104,7 +109,7 @@ def exporters(settings: Settings) -> tuple[Exporter, ...]:
     problems: list[Problem] = []
     for text in settings.to:
         try:
-            made.append(_exporter(text))
+            made.append(_exporter(text, settings))
         except ConfigurationError as error:
             problems.extend(error.problems)
     if problems:
@@ -112,12 +117,12 @@ def exporters(settings: Settings) -> tuple[Exporter, ...]:
     return tuple(made)
 
 
-def _exporter(text: str) -> Exporter:
+def _exporter(text: str, settings: Settings) -> Exporter:
     for factory in extensions("fester.exporters"):
         made: Exporter | None = factory(text)
         if made is not None:
             return made
-    return destination(text)
+    return destination(text, trust=trust_of(settings))
 
 
 def catalog_reader(settings: Settings) -> Reader:
@@ -192,14 +197,15 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
 
 def refresher(settings: Settings) -> Refresher | None:
     """What tells Backstage of a publish, if the settings wish it."""
-    token, prefix = settings.backstage_token, settings.location_prefix
+    token, prefix = secret(settings, "backstage_token"), settings.location_prefix
     if not settings.backstage.refresh or token is None:
         return None
     return Refresher(
         settings.backstage.url,
-        token.get_secret_value(),
+        token,
         prefix,
         partial(location_of, prefix=prefix),
+        trust=trust_of(settings),
     )
 
 
@@ -221,7 +227,9 @@ async def _gatekeeper(settings: Settings) -> AsyncIterator[Gatekeeper | None]:
     callers = BackstageCallers(
         settings.backstage.url, access.backstage_plugins, access.backstage_users, access.audiences
     )
-    async with open_gate(static, callers if settings.backstage.url else None, utc_now) as gate:
+    async with open_gate(
+        static, callers if settings.backstage.url else None, utc_now, trust=trust_of(settings)
+    ) as gate:
         yield gate
 
 

@@ -32,6 +32,7 @@ from bridge.store import FactHistory, ScoreHistory
 from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import extensions
+from bridge.wiring.neighbours import secret, trust_of
 
 
 def rubric_path(folder: Path | None) -> Path:
@@ -58,13 +59,13 @@ def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...
     """Ours, as far as the source has what they ask for, and every extension's."""
     made: list[FactCollector] = [ManifestCollector(utc_now)]
     if isinstance(reading, GitLabScraper):
-        token = settings.token.get_secret_value() if settings.token else None
         rest = GitLabRestCollector(
             reading.base,
-            token,
+            secret(settings, "token"),
             clock=utc_now,
             concurrency=settings.ox.concurrency,
             timeout=settings.ox.timeout,
+            trust=trust_of(settings),
         )
         made += [GitLabCollector(), rest]
     made += _tools(settings)
@@ -88,13 +89,13 @@ def pushed_schemas(
 
 def snyk_of(settings: Settings) -> Snyk | None:
     """Snyk, where its token is set. Raises `ConfigurationError` for a token without `snyk.org`."""
-    if settings.snyk_token is None:
+    token = secret(settings, "snyk_token")
+    if token is None:
         return None
     if not settings.snyk.org:
         message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
         raise ConfigurationError([Problem(message, "setting-missing")])
-    token = settings.snyk_token.get_secret_value()
-    return Snyk(settings.snyk.org, token, base=settings.snyk.url)
+    return Snyk(settings.snyk.org, token, base=settings.snyk.url, trust=trust_of(settings))
 
 
 def _tools(settings: Settings) -> list[FactCollector]:
@@ -103,9 +104,10 @@ def _tools(settings: Settings) -> list[FactCollector]:
     snyk = snyk_of(settings)
     if snyk is not None:
         made.append(SnykCollector(snyk, utc_now))
-    if settings.pagerduty_token is not None:
-        token = settings.pagerduty_token.get_secret_value()
-        made.append(PagerDutyCollector(PagerDuty(token, base=settings.pagerduty.url), utc_now))
+    token = secret(settings, "pagerduty_token")
+    if token is not None:
+        pagerduty = PagerDuty(token, base=settings.pagerduty.url, trust=trust_of(settings))
+        made.append(PagerDutyCollector(pagerduty, utc_now))
     return made
 
 

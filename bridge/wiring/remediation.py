@@ -39,6 +39,7 @@ from bridge.settings import RemediationSettings, Settings
 from bridge.store.store import SqlStore
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.neighbours import secret, team_webhook, trust_of
 from bridge.wiring.ox import snyk_of
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
 
     Raises `ConfigurationError` with every problem of the templates.
     """
-    token = settings.token.get_secret_value() if settings.token else ""
-    if not isinstance(scraper, GitLabScraper) or not token:
+    token = secret(settings, "token")
+    if not isinstance(scraper, GitLabScraper) or token is None:
         return None
     # python-gitlab takes a quarter of a second and 17 MB: for those who write to a GitLab.
     from bridge.ox.remediation.gitlab import GitLabIssues  # noqa: PLC0415
@@ -136,7 +137,14 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
     )
     # Of several groups there is no listing in one go: then everything that the token sees.
     one = "" if settings.gitlab.groups else scraper.name.removeprefix(scraper.base).strip("/")
-    issues = GitLabIssues(scraper.base, token, label=wanted.label, group=one, bots=wanted.bots)
+    issues = GitLabIssues(
+        scraper.base,
+        token,
+        label=wanted.label,
+        group=one,
+        bots=wanted.bots,
+        trust=trust_of(settings),
+    )
     snyk = snyk_of(settings) if settings.snyk.integration else None
     registration = None
     if snyk is not None:
@@ -300,11 +308,11 @@ def digesting(settings: Settings, source: str, store: SqlStore) -> Digesting | N
     """The weekly digests, where the settings ask for them."""
     if not settings.remediation.digest:
         return None
-    secret = settings.digest_webhook
-    webhook = Webhook(secret.get_secret_value()) if secret is not None else None
+    address, trusted = secret(settings, "digest_webhook"), trust_of(settings)
+    webhook = Webhook(address, trust=trusted) if address is not None else None
     teams = {
-        owner_ref(team): Webhook(url.get_secret_value())
-        for team, url in settings.team_webhooks.items()
+        owner_ref(team): Webhook(team_webhook(settings, team), trust=trusted)
+        for team in settings.team_webhooks
     }
     return Digesting(source, store.scores(), store.digests, webhook, utc_now, teams)
 

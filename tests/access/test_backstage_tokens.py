@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
@@ -18,10 +18,18 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from bridge.access.backstage_tokens import MAX_TOKEN, BackstageTokens
 from bridge.access.gate import Gate
-from bridge.access.keys import MAX_AGE_SECONDS, MAX_BYTES, REFETCH_SECONDS, KeySet, parse_keys
+from bridge.access.keys import (
+    FETCH_SECONDS,
+    MAX_AGE_SECONDS,
+    MAX_BYTES,
+    REFETCH_SECONDS,
+    KeySet,
+    parse_keys,
+)
 from bridge.access.static_tokens import StaticTokens
 from bridge.errors import KeysUnavailable, TokenRefused
 from bridge.model.access import Principal, Scope
+from bridge.neighbours.http_client import HttpClient
 from tests.access.backstage_keys import (
     NOW,
     USER,
@@ -54,23 +62,25 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     key, user_key = new_key("k1"), new_key("u1")
     server = KeyServer({SEARCH: [key], CATALOG: [new_key("c1")], USERS_PATH: [user_key]})
-    async with running(server), ClientSession() as session:
+    async with running(server):
+        http = HttpClient(server.url, timeout=FETCH_SECONDS, limit=MAX_BYTES)
         made = Site(server, key, user_key)
 
         def clock() -> float:
             return made.elapsed
 
         plugins = {
-            name: KeySet(f"{server.url}{plugin_path(name)}", session, clock=clock)
+            name: KeySet(f"{server.url}{plugin_path(name)}", http, clock=clock)
             for name in ("search", "catalog")
         }
-        users = KeySet(f"{server.url}{USERS_PATH}", session, clock=clock)
+        users = KeySet(f"{server.url}{USERS_PATH}", http, clock=clock)
         audiences = ("catalog", "tech-insights")
         tokens = BackstageTokens(
             plugins, users, audiences, frozenset({Scope.READ}), clock=lambda: NOON
         )
         made.gate = Gate(StaticTokens([]), tokens)
         yield made
+        await http.close()
 
 
 async def test_a_plugin_and_a_user_are_recognized(site: Site) -> None:

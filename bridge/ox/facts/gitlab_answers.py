@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bridge.errors import FesterError
+
 
 class Busy(Exception):
     """429: ask again after so many seconds."""
@@ -11,7 +13,7 @@ class Busy(Exception):
         super().__init__()
 
 
-class Unread(Exception):
+class Unread(FesterError):
     """An answer that gives nothing; the message says why, `status` is 0 without an answer."""
 
     def __init__(self, reason: str, status: int = 0) -> None:

@@ -5,9 +5,9 @@ Takes 17 MB when imported; `gitlab_rest` imports it when it first asks.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -15,7 +15,11 @@ import gitlab
 import requests
 
 from bridge.errors import SourceRefused
+from bridge.neighbours.gitlab_rest import Connection, unanswered
+from bridge.neighbours.waiting import asked_pause
 from bridge.ox.facts.gitlab_answers import Busy, Unread
+from bridge.secret.live import Secret, secret_of
+from bridge.secret.masks import masked
 
 _ROWS: Final = 500  # protected branches or approval rules of one project
 _SHOWN: Final = 200
@@ -25,21 +29,24 @@ class Client:
     """One connection, for one thread at a time."""
 
     def __init__(
-        self, base: str, token: str | None, timeout: float, clock: Callable[[], datetime]
+        self,
+        base: str,
+        token: str | Secret | None,
+        timeout: float,
+        clock: Callable[[], datetime],
+        *,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self.requests = 0
         self._clock = clock
         self._retry_after = 0.0
-        self._gitlab = gitlab.Gitlab(
-            base, private_token=token, timeout=timeout, per_page=100, retry_transient_errors=False
+        self._gitlab = Connection(
+            base, secret_of(token), timeout=timeout, trust=trust, heard=self._note
         )
-        # The token is in a header that would follow a redirect to wherever it leads.
-        self._gitlab.session.max_redirects = 0
-        self._gitlab.session.hooks["response"].append(self._note)
 
     def close(self) -> None:
         """Close it; safe to call twice."""
-        self._gitlab.session.close()
+        self._gitlab.close()
 
     def rows(self, path: str) -> list[Any]:
         """A list of REST. Raises `Unread`, `Busy` or `SourceRefused`."""
@@ -53,13 +60,13 @@ class Client:
             raise Unread("GitLab's answer does not tell the file's size")
         return int(size[:15])
 
-    def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
+    def _note(self, response: requests.Response) -> None:
         self.requests += 1
-        self._retry_after = _seconds(response.headers, self._clock())
+        self._retry_after = asked_pause(response.headers, self._clock().timestamp()) or 0.0
 
     def _asked(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
-            return call(*arguments, obey_rate_limit=False, max_retries=0, **options)
+            return call(*arguments, **options)
         except gitlab.exceptions.GitlabAuthenticationError:
             raise SourceRefused(
                 "GitLab refuses the token (401): check GITLAB_TOKEN and its scope read_api"
@@ -68,20 +75,9 @@ class Client:
             status = int(error.response_code or 0)
             if status == 429:
                 raise Busy(self._retry_after) from None
-            said = str(error.error_message or type(error).__name__)[:_SHOWN]
+            said = masked(str(error.error_message or type(error).__name__))[:_SHOWN]
             raise Unread(f"{status or 'no answer'} from GitLab: {said}", status) from None
-        except requests.exceptions.Timeout:
-            raise Unread("GitLab did not answer in time") from None
-        except (requests.exceptions.RequestException, ValueError) as error:
+        except requests.exceptions.RequestException as error:
+            raise Unread(unanswered(error)) from None
+        except ValueError as error:
             raise Unread(f"GitLab could not be asked ({type(error).__name__})") from None
-
-
-def _seconds(headers: Any, now: datetime) -> float:
-    """How long GitLab asks to wait: seconds, or an HTTP date; 0 when it does not say."""
-    text = str(headers.get("Retry-After") or headers.get("RateLimit-ResetTime") or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0

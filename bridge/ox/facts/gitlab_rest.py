@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -17,6 +18,7 @@ from bridge.model.scrape import Project
 from bridge.ox.facts.gitlab_answers import Busy, Unread
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST
+from bridge.secret.live import Secret
 
 if TYPE_CHECKING:
     from bridge.ox.facts.gitlab_client import Client
@@ -45,11 +47,12 @@ class GitLabRestCollector:
     def __init__(
         self,
         base: str,
-        token: str | None,
+        token: str | Secret | None,
         *,
         clock: Callable[[], datetime],
         concurrency: int = 4,
         timeout: float = 20.0,
+        trust: ssl.SSLContext | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._clock = clock
@@ -57,6 +60,7 @@ class GitLabRestCollector:
         self._base = base
         self._token = token
         self._timeout = timeout
+        self._trust = trust
         self._concurrency = concurrency
         self._clients: list[Client] = []
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="gitlab-facts")
@@ -106,7 +110,9 @@ class GitLabRestCollector:
         from bridge.ox.facts.gitlab_client import Client  # noqa: PLC0415
 
         while len(self._clients) < self._concurrency:
-            self._clients.append(Client(self._base, self._token, self._timeout, self._clock))
+            self._clients.append(
+                Client(self._base, self._token, self._timeout, self._clock, trust=self._trust)
+            )
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from time import time
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urljoin
 
-import aiohttp
 from yarl import URL
 
+from bridge.errors import FesterError
+from bridge.neighbours.http_client import MEGABYTE, Answer, HttpClient, NoAnswer, NotJson
+from bridge.neighbours.waiting import asked_pause
+from bridge.secret.live import Secret, secret_of
+
 PAGES: Final = 200
-BYTES: Final = 8_000_000
+BYTES: Final = 8 * MEGABYTE
 TRIES: Final = 4
 LONGEST_WAIT: Final = 60.0
 TIMEOUT: Final = 20.0
@@ -22,7 +27,7 @@ Sleep = Callable[[float], Awaitable[None]]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class Unanswered(Exception):
+class Unanswered(FesterError):
     """An answer that gives nothing; the message says why, `status` is 0 without an answer."""
 
     def __init__(self, reason: str, status: int = 0) -> None:
@@ -34,22 +39,37 @@ class JsonApi:
     """One service's API. The headers, which hold the token, go to `base` and nowhere else."""
 
     def __init__(
-        self, name: str, base: str, headers: Mapping[str, str], *, sleep: Sleep = asyncio.sleep
+        self,
+        name: str,
+        base: str,
+        token: str | Secret,
+        *,
+        authorization: str,
+        headers: Mapping[str, str] = NOTHING,
+        trust: ssl.SSLContext | None = None,
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time,
     ) -> None:
         self.name = name
         self.base = URL(base)
-        self._headers = dict(headers)
         self._sleep = sleep
-        self._session: aiohttp.ClientSession | None = None
+        self._clock = clock
+        self._http = HttpClient(
+            base,
+            secret=secret_of(token),
+            authorization=authorization,
+            headers=headers,
+            timeout=TIMEOUT,
+            limit=BYTES,
+            trust=trust,
+        )
 
     def __repr__(self) -> str:
         return f"JsonApi({self.name!r}, {str(self.base)!r})"
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._http.close()
 
     def link(self, found: object) -> str | None:
         """A link to the next page as a path of this service; None when there is none.
@@ -66,50 +86,44 @@ class JsonApi:
     async def get(self, path: str, query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
         """A JSON object. Waits as long as a 429 asks, within bounds. Raises `Unanswered`."""
         for attempt in range(TRIES):
-            status, headers, body = await self._once("GET", path, query, None)
-            if status != 429:
-                return self._read(status, body)
-            await self._sleep(_wait(headers.get("Retry-After"), attempt))
+            answer = await self._once("GET", path, query, None)
+            if answer.status != 429:
+                return self._read(answer)
+            asked = asked_pause(answer.headers, self._clock())
+            await self._sleep(float(2**attempt) if asked is None else min(LONGEST_WAIT, asked))
         raise Unanswered(f"{self.name} asks to wait (429)", 429)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> str:
         """Send once, never again by itself; gives the `Location`. Raises `Unanswered`."""
-        status, headers, answer = await self._once("POST", path, NOTHING, body)
-        if status != 201:
-            self._read(status, answer)
-            raise Unanswered(f"{self.name} answered {status} where 201 was expected", status)
-        return headers.get("Location", "")
+        answer = await self._once("POST", path, NOTHING, body)
+        if answer.status != 201:
+            self._read(answer)
+            raise Unanswered(
+                f"{self.name} answered {answer.status} where 201 was expected", answer.status
+            )
+        return str(answer.headers.get("Location", ""))
 
     async def _once(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-            self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout)
+    ) -> Answer:
         url = self.base.join(URL(path, encoded=True))
         try:
-            async with self._session.request(
-                method, url.update_query(query) if query else url, json=body, allow_redirects=False
-            ) as answer:
-                raw = await answer.content.read(BYTES + 1)
-                while len(raw) <= BYTES and not answer.content.at_eof():
-                    raw += await answer.content.read(BYTES + 1 - len(raw))
-                return answer.status, answer.headers, raw
-        except (aiohttp.ClientError, TimeoutError) as error:
-            reason = f"{self.name} did not answer: {type(error).__name__}"
-            raise Unanswered(reason) from error
+            return await self._http.send(
+                method, url.update_query(query) if query else url, body=body
+            )
+        except NoAnswer as error:
+            raise Unanswered(f"{self.name} did not answer: {error}") from None
 
-    def _read(self, status: int, raw: bytes) -> dict[str, Any]:
+    def _read(self, answer: Answer) -> dict[str, Any]:
+        status = answer.status
         if status in (401, 403):
             raise Unanswered(f"{self.name} refuses the token ({status})", status)
         if status >= 300:
             raise Unanswered(f"{self.name} answered {status}", status)
-        if len(raw) > BYTES:
-            raise Unanswered(f"{self.name} answered more than {BYTES} bytes")
         try:
-            tree = json.loads(raw)
-        except (ValueError, RecursionError) as error:
-            raise Unanswered(f"{self.name} answered no JSON") from error
+            tree = answer.json()
+        except NotJson:
+            raise Unanswered(f"{self.name} answered no JSON") from None
         if not isinstance(tree, dict):
             raise Unanswered(f"{self.name} answered no JSON object")
         return tree
@@ -126,10 +140,3 @@ def at(tree: Any, *keys: str) -> Any:
     for key in keys:
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree
-
-
-def _wait(asked: str | None, attempt: int) -> float:
-    try:
-        return min(LONGEST_WAIT, max(0.0, float(asked or 2**attempt)))
-    except ValueError:
-        return float(2**attempt)

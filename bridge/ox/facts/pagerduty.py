@@ -7,6 +7,7 @@ is said. https://developer.pagerduty.com/api-reference
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Su
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
+from bridge.secret.live import Secret
 
 BASE: Final = "https://api.pagerduty.com"
 PAGE: Final = 100
@@ -38,12 +40,17 @@ PAGERDUTY: Final = FactSchema(
 class PagerDuty:
     """PagerDuty's API as far as it is needed."""
 
-    def __init__(self, token: str, *, base: str = BASE) -> None:
-        headers = {
-            "Authorization": f"Token token={token}",
-            "Accept": "application/vnd.pagerduty+json;version=2",
-        }
-        self.api = JsonApi("PagerDuty", base, headers)
+    def __init__(
+        self, token: str | Secret, *, base: str = BASE, trust: ssl.SSLContext | None = None
+    ) -> None:
+        self.api = JsonApi(
+            "PagerDuty",
+            base,
+            token,
+            authorization="Token token={}",
+            headers={"Accept": "application/vnd.pagerduty+json;version=2"},
+            trust=trust,
+        )
 
     async def services(self) -> list[dict[str, Any]]:
         """Every service. Raises `Unanswered`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Su
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
+from bridge.secret.live import Secret
 
 BASE: Final = "https://api.snyk.io"
 VERSION: Final = "2024-10-15"
@@ -62,9 +64,16 @@ class ImportJob:
 class Snyk:
     """Snyk's API as far as it is needed, for one organization."""
 
-    def __init__(self, org: str, token: str, *, base: str = BASE) -> None:
+    def __init__(
+        self,
+        org: str,
+        token: str | Secret,
+        *,
+        base: str = BASE,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self.org = quote(org, safe="")
-        self.api = JsonApi("Snyk", base, {"Authorization": f"token {token}"})
+        self.api = JsonApi("Snyk", base, token, authorization="token {}", trust=trust)
 
     async def projects(self) -> dict[str, list[str]]:
         """Snyk's project ids by the path of the repository in GitLab. Raises `Unanswered`."""

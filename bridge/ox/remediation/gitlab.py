@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from bridge.ox.remediation.gitlab_clients import (
 )
 from bridge.ox.remediation.gitlab_listing import NOT_SHOWN, IssueListing, asked, closed_of
 from bridge.ox.remediation.wording import obeyed_by_nobody
+from bridge.secret.live import Secret
 
 
 class GitLabIssues:
@@ -38,18 +40,19 @@ class GitLabIssues:
     def __init__(
         self,
         url: str,
-        token: str,
+        token: str | Secret,
         *,
         label: str,
         group: str = "",
         bots: Collection[str] = (),
         threads: int = THREADS,
         timeout: float = TIMEOUT,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._label = label
         self._group = group
         self._members: dict[tuple[int, str], int] = {}
-        self._clients = Clients(url, token, threads=threads, timeout=timeout)
+        self._clients = Clients(url, token, threads=threads, timeout=timeout, trust=trust)
         self._issues = IssueListing(self._clients, label, group, bots)
 
     async def close(self) -> None:

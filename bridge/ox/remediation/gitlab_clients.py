@@ -7,6 +7,7 @@ not meant to be shared; no request that writes is ever repeated by itself.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
@@ -22,44 +23,35 @@ from gitlab.exceptions import (
 )
 
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.neighbours.gitlab_rest import PAGE, Connection, unanswered
 from bridge.ox.remediation.wording import plain
+from bridge.secret.live import Secret, secret_of
 from bridge.secret.masks import masked
 
 THREADS: Final = 4
 TIMEOUT: Final = 30.0
-PAGE: Final = 100
 # A listing that never ends must not fill the memory.
 ROWS: Final = 100_000
 
 Answer = TypeVar("Answer")
 
 
-class _Client(gitlab.Gitlab):
-    """A client for which a 429 is the run's end, not a thread's sleep of unknown length."""
-
-    def http_request(self, *arguments: Any, **options: Any) -> requests.Response:
-        """As the original, without waiting."""
-        return super().http_request(*arguments, **{"obey_rate_limit": False, **options})
-
-
 class Clients:
     """So many connections to one GitLab; work waits until one is free."""
 
     def __init__(
-        self, url: str, token: str, *, threads: int = THREADS, timeout: float = TIMEOUT
+        self,
+        url: str,
+        token: str | Secret,
+        *,
+        threads: int = THREADS,
+        timeout: float = TIMEOUT,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._free: asyncio.Queue[gitlab.Gitlab] = asyncio.Queue()
+        secret = secret_of(token)
         for _ in range(threads):
-            self._free.put_nowait(
-                _Client(
-                    url,
-                    private_token=token,
-                    timeout=timeout,
-                    per_page=PAGE,
-                    retry_transient_errors=False,
-                    user_agent="fester",
-                )
-            )
+            self._free.put_nowait(Connection(url, secret, timeout=timeout, trust=trust))
 
     async def run(self, work: Callable[[gitlab.Gitlab], Answer]) -> Answer:
         """Do `work` in a thread. Raises `TrackerError` for whatever goes wrong."""
@@ -121,7 +113,7 @@ def _explained(client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer]) -
     except GitlabError as error:
         raise _by_status(error) from error
     except requests.RequestException as error:
-        raise TrackerUnsure(f"GitLab did not answer: {type(error).__name__}") from error
+        raise TrackerUnsure(unanswered(error)) from error
     except (KeyError, TypeError, ValueError) as error:
         raise TrackerUnsure(
             f"GitLab's answer was not understood: {plain(masked(str(error)))}"

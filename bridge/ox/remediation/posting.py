@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-import aiohttp
 import structlog
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
 from bridge.model.scores import Scoreboard
+from bridge.neighbours.http_client import HttpClient, NoAnswer
 from bridge.ox.remediation.digest import (
     NO_FACTS,
     TeamDigest,
@@ -23,11 +24,14 @@ from bridge.ox.remediation.digest import (
     week_of,
 )
 from bridge.ports import DigestStore, ScoreStore
+from bridge.secret.live import Secret
+from bridge.secret.values import web_address
 
 log = structlog.get_logger()
 
 Latest = Mapping[Ref, Mapping[str, Reading]]
 TIMEOUT: Final = 10.0
+BYTES: Final = 100_000  # of an answer, of which nothing is read but that it came
 # After so many failures in a row the receiver is left alone until the next run.
 PATIENCE: Final = 3
 
@@ -35,8 +39,9 @@ PATIENCE: Final = 3
 class Webhook:
     """A Slack-compatible receiver. Its URL is a secret: whoever knows it can write there."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str | Secret, *, trust: ssl.SSLContext | None = None) -> None:
+        self._url = url if isinstance(url, Secret) else Secret(url, normal=web_address)
+        self._trust = trust
 
     def __repr__(self) -> str:
         return "Webhook('***')"
@@ -44,23 +49,26 @@ class Webhook:
     async def post(self, messages: Sequence[dict[str, Json]]) -> list[bool]:
         """Whether each was taken; never raises."""
         taken: list[bool] = []
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        http = HttpClient(self._url(), timeout=TIMEOUT, limit=BYTES, trust=self._trust)
+        try:
             failures = 0
             for message in messages:
-                done = failures < PATIENCE and await self._one(session, message)
+                done = failures < PATIENCE and await self._one(http, message)
                 failures = 0 if done else failures + 1
                 taken.append(done)
+        finally:
+            await http.close()
         return taken
 
-    async def _one(self, session: aiohttp.ClientSession, message: dict[str, Json]) -> bool:
+    async def _one(self, http: HttpClient, message: dict[str, Json]) -> bool:
         try:
-            async with session.post(self._url, json=message, allow_redirects=False) as answer:
-                if answer.status < 300:
-                    return True
-                said = f"it answered {answer.status}"
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            said = type(error).__name__  # its text may hold the URL
+            answer = await http.send("POST", http.base, body=message)
+        except NoAnswer as error:
+            said = str(error)
+        else:
+            if answer.status < 300:
+                return True
+            said = f"it answered {answer.status}"
         log.warning("A digest was not taken", action="digest_failed", reason=said)
         return False
 

@@ -1,9 +1,9 @@
-"""The only module of this room that opens sockets: bounded, retried, throttled requests."""
+"""The only module of this room that speaks to GitLab: bounded, retried, throttled requests."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import ssl
 from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import aiohttp
 from yarl import URL
 
 from bridge.errors import ConfigurationError, SourceRefused
 from bridge.model.problems import Problem
 from bridge.model.scrape import Traffic
+from bridge.neighbours.http_client import Failure, HttpClient, NoAnswer, NotJson
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Throttle
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
+from bridge.secret.live import Secret, secret_of
+from bridge.secret.values import header_value
 
 BODY_LIMIT = 16 * 1024 * 1024  # bytes of one answer, unpacked
-_CHUNK = 64 * 1024
 _URGENT = 2  # requests in flight beside the others
 _REST, _GRAPHQL = "rest", "graphql"
 _SLOW_RETRIES = 1  # a timeout costs its whole time: asking a second time is enough
@@ -55,21 +56,33 @@ class GitLabClient:
     """
 
     def __init__(
-        self, base: str, token: str | None, options: GitLabOptions, throttle: Throttle
+        self,
+        base: str,
+        token: str | Secret | None,
+        options: GitLabOptions,
+        throttle: Throttle,
+        *,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self.base = base
         self.requests = 0
         self.outcomes: Counter[str] = Counter()
-        self._token = _checked(token)
+        self._secret = secret_of(token) if isinstance(token, Secret) else _checked(token)
         self._options = options
         self._throttle = throttle
+        self._trust = trust
         self._gate = asyncio.Semaphore(options.concurrency)
         self._urgent_gate = asyncio.Semaphore(_URGENT)
-        self._session: aiohttp.ClientSession | None = None
+        self._http: HttpClient | None = None
         self._welcome = False  # whether this token was ever accepted
 
     def __repr__(self) -> str:
-        return f"GitLabClient({self.base!r}, token={'***' if self._token else None})"
+        return f"GitLabClient({self.base!r}, token={'***' if self._secret else None})"
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether it asks without a token."""
+        return self._secret is None
 
     async def get(self, path: str, params: Mapping[str, str]) -> Answer:
         """GET `path` (percent-encoded) under /api/v4.
@@ -90,7 +103,7 @@ class GitLabClient:
         """
         body = {"query": query, "variables": dict(variables)}
         url = URL(f"{self.base}/api/graphql")
-        return (await self._asked(_GRAPHQL, "POST", url, json=body, patient=patient)).body
+        return (await self._asked(_GRAPHQL, "POST", url, body=body, patient=patient)).body
 
     @property
     def traffic(self) -> Traffic:
@@ -99,12 +112,12 @@ class GitLabClient:
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
 
     async def _asked(
-        self, lane: str, method: str, url: URL, *, patient: bool, **arguments: Any
+        self, lane: str, method: str, url: URL, *, patient: bool, body: Any = None
     ) -> Answer:
         tally = TALLY.get(_NO_TALLY)
         attempt = 0
@@ -122,7 +135,7 @@ class GitLabClient:
                             f"{self._options.longest_wait:.0f} s",
                         )
                     waited += pause
-                    return await self._once(lane, method, url, arguments)
+                    return await self._once(lane, method, url, body)
             except Trouble as trouble:
                 if attempt >= self._retries(trouble.cause, patient):
                     raise
@@ -142,30 +155,24 @@ class GitLabClient:
             return min(_SLOW_RETRIES, self._options.max_retries)
         return 0
 
-    async def _once(self, lane: str, method: str, url: URL, arguments: Any) -> Answer:
+    async def _once(self, lane: str, method: str, url: URL, body: Any) -> Answer:
         status = 0
         headers: Mapping[str, str] = {}
         self.requests += 1
         TALLY.get(_NO_TALLY).requests += 1
         try:
-            async with self._open().request(
-                method, url, allow_redirects=False, **arguments
-            ) as response:
-                status, headers = response.status, dict(response.headers)
-                raw = await _bounded(response)
-        except TimeoutError:
-            seconds = f"{self._options.timeout:g} s"
-            raise Trouble(Cause.SLOW, f"no answer within {seconds}") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise Trouble(Cause.BUSY, f"the connection failed ({_named(error)})") from None
+            answer = await self._open().send(method, url, body=body)
+            status, headers = answer.status, answer.headers
+        except NoAnswer as error:
+            raise Trouble(_CAUSES[error.failure], str(error)) from None
         finally:
             self.outcomes[str(status) if status else "no answer"] += 1
-            self._throttle.leave(lane, status, _Insensitive(headers))
+            self._throttle.leave(lane, status, headers)
         self._judge(status, headers)
         self._welcome = True
         try:
-            return Answer(json.loads(raw), _Insensitive(headers))
-        except (ValueError, RecursionError):
+            return Answer(answer.json(), headers)
+        except NotJson:
             raise Trouble(
                 Cause.BUSY, "the answer is not JSON; is this the address of a GitLab?"
             ) from None
@@ -177,7 +184,7 @@ class GitLabClient:
         if status in (401, 403):
             raise SourceRefused(
                 f"GitLab at {self.base} answered {status}: the token is "
-                f"{'missing' if not self._token else 'not valid, expired or too weak'}; check "
+                f"{'missing' if self.anonymous else 'not valid, expired or too weak'}; check "
                 "GITLAB_TOKEN, it needs the scope read_api. Nothing was changed"
             )
         if 300 <= status < 400:
@@ -195,62 +202,35 @@ class GitLabClient:
             raise Trouble(Cause.BROKEN, f"GitLab answered {status}")
         raise Trouble(Cause.NOT_UNDERSTOOD, f"GitLab answered {status}")
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            headers = {"Accept": "application/json", "User-Agent": "fester"}
-            if self._token:
-                headers["Authorization"] = f"Bearer {self._token}"
-            self._session = aiohttp.ClientSession(
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=self._options.timeout),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+    def _open(self) -> HttpClient:
+        if self._http is None:
+            self._http = HttpClient(
+                self.base,
+                secret=self._secret,
+                timeout=self._options.timeout,
+                limit=BODY_LIMIT,
+                trust=self._trust,
             )
-        return self._session
+        return self._http
 
 
 _NO_TALLY: Final = Tally()
 
 
-class _Insensitive(dict[str, str]):
-    """Headers, found whatever their case."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__({name.lower(): value for name, value in headers.items()})
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return super().get(key.lower(), default)
+# What may help when there was no answer.
+_CAUSES: Final = {
+    Failure.SLOW: Cause.SLOW,
+    Failure.UNREACHABLE: Cause.BUSY,
+    Failure.TOO_LARGE: Cause.TOO_LARGE,
+}
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            limit = BODY_LIMIT // 1024 // 1024
-            response.close()
-            raise Trouble(Cause.TOO_LARGE, f"the answer is larger than {limit} MB")
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-def _named(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or type(error.os_error).__name__
-    return type(error).__name__
-
-
-def _checked(token: str | None) -> str | None:
-    token = (token or "").strip()
-    if not (token.isascii() and token.isprintable() and " " not in token):
-        raise ConfigurationError(
-            [
-                Problem(
-                    "GITLAB_TOKEN holds characters that no token has (spaces, line breaks or "
-                    "letters beyond ASCII); copy it again",
-                    "token-malformed",
-                )
-            ]
-        )
-    return token or None
+def _checked(token: str | None) -> Secret | None:
+    """A token that a program gave; what the settings give was looked at there."""
+    if not (token or "").strip():
+        return None
+    try:
+        return Secret(header_value(token or ""))
+    except ValueError as error:
+        message = f"GITLAB_TOKEN cannot be used: {error}; copy it again"
+        raise ConfigurationError([Problem(message, "token-malformed")]) from None

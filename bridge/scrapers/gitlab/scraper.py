@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextvars import copy_context
@@ -17,6 +18,7 @@ from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
+from bridge.secret.live import Secret
 
 Progress = Callable[[int, int], None]
 
@@ -33,8 +35,9 @@ class GitLabScraper:
     def __init__(
         self,
         url: str,
-        token: str | None = None,
+        token: str | Secret | None = None,
         *,
+        trust: ssl.SSLContext | None = None,
         options: GitLabOptions | None = None,
         on_progress: Progress = lambda seen, read: None,
         clock: Clock = time.time,
@@ -47,10 +50,9 @@ class GitLabScraper:
         if group:
             groups = tuple(dict.fromkeys((group, *self._options.groups)))
             self._options = replace(self._options, groups=groups)
-        self._anonymous = not (token or "").strip()
         self._on_progress = on_progress
         self._clock = clock
-        self._client = GitLabClient(base, token, self._options, Throttle(clock, sleep))
+        self._client = GitLabClient(base, token, self._options, Throttle(clock, sleep), trust=trust)
 
     def __repr__(self) -> str:
         return f"GitLabScraper({self._name!r})"
@@ -80,7 +82,7 @@ class GitLabScraper:
             self._client,
             self._options,
             request,
-            anonymous=self._anonymous,
+            anonymous=self._client.anonymous,
             on_progress=self._on_progress,
             now=lambda: datetime.fromtimestamp(self._clock(), UTC),
         )

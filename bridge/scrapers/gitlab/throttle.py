@@ -8,13 +8,11 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from bridge.neighbours.waiting import LONGEST_PAUSE, asked_pause, whole_number
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
-
-_LONGEST_PAUSE = 120.0  # seconds that one header may ask for; a wrong clock must not stop a crawl
 
 
 @dataclass(slots=True)
@@ -62,29 +60,16 @@ class Throttle:
         """Learn from an answer (status 0: there was none). Every `enter` needs one `leave`."""
         state = self._lane(lane)
         state.in_flight -= 1
-        remaining = _number(headers.get("RateLimit-Remaining"))
-        reset = _number(headers.get("RateLimit-Reset"))
+        remaining = whole_number(headers.get("RateLimit-Remaining"))
+        reset = whole_number(headers.get("RateLimit-Reset"))
         if remaining is not None and reset is not None:
             # Requests still in flight will be counted too; the header does not know of them.
             state.remaining = int(remaining) - state.in_flight
             state.reset = reset
         if status in (429, 503):
-            asked = self.asked_pause(headers)
+            asked = asked_pause(headers, self._clock())
             if asked is not None:
                 state.paused_until = max(state.paused_until, self._clock() + asked)
-
-    def asked_pause(self, headers: Mapping[str, str]) -> float | None:
-        """The seconds that an answer asks to wait: a number, an HTTP date, or a reset time."""
-        for value in (headers.get("Retry-After"), headers.get("RateLimit-ResetTime")):
-            if not value:
-                continue
-            seconds = _number(value)
-            if seconds is None:
-                moment = _http_date(value)
-                seconds = None if moment is None else moment - self._clock()
-            if seconds is not None:
-                return min(_LONGEST_PAUSE, max(0.0, seconds))
-        return None
 
     async def back_off(self, attempt: int) -> None:
         """Wait before retry number `attempt` (from 0): half a second doubling to 30, jittered."""
@@ -102,19 +87,5 @@ class Throttle:
             if state.reset <= now:
                 state.remaining = None  # a new window: the next answer will tell
             else:
-                pause = max(pause, min(_LONGEST_PAUSE, state.reset - now))
+                pause = max(pause, min(LONGEST_PAUSE, state.reset - now))
         return pause
-
-
-def _number(value: str | None) -> float | None:
-    text = (value or "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
-def _http_date(value: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    # A date that names no zone is in UTC, as HTTP dates are.
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
