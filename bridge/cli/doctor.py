@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,16 @@ from bridge.cli.options import config_option, mappings_option, settings_from, st
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
 from bridge.exporters import FolderExporter, destination
-from bridge.scrapers.gitlab.inspection import Finding, inspect
+from bridge.scrapers.gitlab.address import read_address
+from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.inspection import INSPECTION, Finding, inspect
+from bridge.scrapers.gitlab.throttle import Throttle
 from bridge.settings import Settings
 from bridge.store import open_store
 from bridge.wiring import gitlab_options, mappings_and_rules
+from bridge.wiring.clock import utc_now
+from bridge.wiring.location import located
+from bridge.wiring.neighbours import secret, trust_of
 
 
 @click.command()
@@ -45,7 +52,9 @@ def doctor(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 async def _examine(settings: Settings, console: Console) -> bool:
     fine = True
     async for finding in _findings(settings):
-        mark = Text("ok   " if finding.fine else "FAIL ", style="green" if finding.fine else "red")
+        soon = finding.fine and finding.advice
+        word, style = ("warn ", "yellow") if soon else ("ok   ", "green")
+        mark = Text(word, style=style) if finding.fine else Text("FAIL ", style="red")
         mark.append(f"{finding.what}: {plain(finding.said)}", style="default")
         if finding.advice:
             mark.append(f"\n     {plain(finding.advice)}", style="yellow")
@@ -55,20 +64,37 @@ async def _examine(settings: Settings, console: Console) -> bool:
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
-    token = settings.token.get_secret_value() if settings.token else None
     if settings.source.lower().startswith(("http://", "https://")):
-        for finding in await inspect(settings.source, token, gitlab_options(settings).groups):
+        async for finding in _gitlab(await located(settings)):
             yield finding
     else:
         yield _folder(Path(settings.source))
     yield _mappings(settings)
     for text in settings.to:
-        yield await _destination(text)
+        yield await _destination(text, settings)
     if not settings.to:
         yield Finding(
             "destination", False, "none is given", "say --to FOLDER or gs://bucket/prefix"
         )
     yield await _store(settings.store)
+
+
+async def _gitlab(settings: Settings) -> AsyncIterator[Finding]:
+    address = read_address(settings.source, settings.gitlab.url)
+    groups = (*filter(None, (address.group,)), *gitlab_options(settings).groups)
+    throttle = Throttle(time.time, asyncio.sleep)
+    client = GitLabClient(
+        address.base,
+        secret(settings, "token"),
+        INSPECTION,
+        throttle,
+        trust=trust_of(settings),
+    )
+    try:
+        async for finding in inspect(client, groups, utc_now()):
+            yield finding
+    finally:
+        await client.close()
 
 
 def _folder(folder: Path) -> Finding:
@@ -86,10 +112,10 @@ def _mappings(settings: Settings) -> Finding:
     return Finding("mappings", True, f"{len(loaded.all)} can be used: {', '.join(loaded.files)}")
 
 
-async def _destination(text: str) -> Finding:
+async def _destination(text: str, settings: Settings) -> Finding:
     """A publish of nothing, without writing: it lists what is there."""
     try:
-        exporter = destination(text)
+        exporter = destination(text, trust=trust_of(settings))
     except ConfigurationError as error:
         return Finding("destination", False, str(error), "mend --to")
     if isinstance(exporter, FolderExporter) and (closed := _closed(exporter.folder)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -184,5 +185,6 @@ def _proxy(url: URL) -> dict[str, Any]:
     proxy = URL(found if "://" in found else f"http://{found}")
     if proxy.user is None:
         return {"proxy": proxy}
-    login = aiohttp.BasicAuth(proxy.user, proxy.password or "")
-    return {"proxy": proxy.with_user(None), "proxy_auth": login}
+    login = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+    # aiohttp sends it as Proxy-Authorization, and to the proxy alone.
+    return {"proxy": proxy.with_user(None), "proxy_headers": {"Authorization": f"Basic {login}"}}

@@ -25,7 +25,7 @@ from bridge.sandbox.graphql import GraphQLService
 from bridge.sandbox.guards_schema import ENTERPRISE
 from bridge.sandbox.latency import Latency
 from bridge.sandbox.resolvers import PROJECT_GID
-from bridge.sandbox.rest import AUTHENTICATED, READING, Rest, refusal
+from bridge.sandbox.rest import AUTHENTICATED, BASE_PATH, READING, Rest, base_url, refusal
 from bridge.sandbox.rest_code import CodeRoutes
 from bridge.sandbox.rest_guards import GuardRoutes
 from bridge.sandbox.rest_issues import IssueRoutes
@@ -67,6 +67,7 @@ class SandboxGitLab:
     `text_tenfold` prices blobs as releases near 18.4.2 do. The token may write when `scopes` holds
     `api`.
     `lacks` names GraphQL fields that an older GitLab does not know.
+    With a `path` ("/gitlab") it lies under it, and another application answers elsewhere.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class SandboxGitLab:
         scopes: Sequence[str] = READING,
         lacks: frozenset[str] = frozenset(),
         session: Session | None = None,
+        path: str = "",
     ) -> None:
         self.world = world
+        self.path = path.rstrip("/")
         self.scopes = scopes
         self.branches = Branches(world)
         self.token = token
@@ -130,7 +133,13 @@ class SandboxGitLab:
         app.add_routes(CodeRoutes(self.world, self.branches, self.scopes).routes())
         app.router.add_post("/api/graphql", self._query)
         app.on_shutdown.append(self._stop)
-        return app
+        app[BASE_PATH] = self.path
+        if not self.path:
+            return app
+        host = web.Application()
+        host.add_subapp(self.path, app)
+        host.router.add_route("*", "/{path:.*}", _another_application)
+        return host
 
     async def _stop(self, _: web.Application) -> None:
         self._stopped.set()
@@ -223,7 +232,7 @@ class SandboxGitLab:
         answer = self._graphql.answer(
             payload,
             authenticated=AUTHENTICATED.get(),
-            base_url=f"{request.scheme}://{request.host}",
+            base_url=base_url(request),
             loses=None if rule is None else lambda ids: dice.loses(rule, ids),
         )
         await self._take_time(self.latency.per_project * answer.projects)
@@ -237,8 +246,19 @@ def _say_exhausted(answer: web.StreamResponse) -> None:
     answer.headers["RateLimit-ResetTime"] = format_datetime(reset, usegmt=True)
 
 
+async def _another_application(request: web.Request) -> web.Response:
+    """What lies beside a GitLab at its host: it knows nothing of it, and says so in HTML."""
+    text = "<!DOCTYPE html><title>Intranet</title><h1>There is no such page</h1>"
+    return web.Response(status=404, text=text, content_type="text/html")
+
+
+def _path(request: web.Request) -> str:
+    """The path below where GitLab lies."""
+    return request.rel_url.raw_path.removeprefix(request.app[BASE_PATH])
+
+
 def _kind(request: web.Request) -> Target:
-    path = request.rel_url.raw_path
+    path = _path(request)
     if path.startswith("/api/graphql"):
         return "graphql"
     if "/repository/files/" in path:
@@ -254,7 +274,7 @@ async def _named_projects(request: web.Request, kind: Target) -> tuple[int, ...]
     """The projects a request asks for by id: in its path, or anywhere in a GraphQL body."""
     if kind == "graphql":
         return tuple(int(number) for number in GID_NUMBER.findall(await request.text()))
-    found = NAMED_PROJECT.match(request.rel_url.raw_path)
+    found = NAMED_PROJECT.match(_path(request))
     return (int(found[1]),) if found else ()
 
 
@@ -298,6 +318,6 @@ async def running(sandbox: SandboxGitLab, port: int = 0) -> AsyncIterator[str]:
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         bound = runner.addresses[0][1]
-        yield f"http://127.0.0.1:{bound}"
+        yield f"http://127.0.0.1:{bound}{sandbox.path}"
     finally:
         await runner.cleanup()

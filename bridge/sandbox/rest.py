@@ -19,6 +19,8 @@ COUNT_LIMIT = 10_000
 PER_PAGE = 20
 PER_PAGE_LIMIT = 100
 READING = ("read_api", "read_repository")
+# Where GitLab lies at its host: "" or a path such as "/gitlab".
+BASE_PATH: Final[web.AppKey[str]] = web.AppKey("base_path", str)
 # Whether the request being served carries the token. A context variable, because the request's own
 # storage wants typed keys that older releases of aiohttp do not have.
 AUTHENTICATED: Final[ContextVar[bool]] = ContextVar("authenticated", default=False)
@@ -95,9 +97,10 @@ class Rest:
         if not known_user():
             return refusal(401, "401 Unauthorized")
         token = {"id": 1, "name": "catalog-crawler", "revoked": False, "active": True}
-        user_id = SESSION.get().user.id
-        scopes = {"scopes": list(self.scopes), "user_id": user_id, "expires_at": None}
-        return web.json_response({**token, **scopes})
+        session = SESSION.get()
+        expires = session.token_expires.isoformat() if session.token_expires else None
+        scopes = {"scopes": list(self.scopes), "user_id": session.user.id}
+        return web.json_response({**token, **scopes, "expires_at": expires})
 
     async def projects(self, request: web.Request) -> web.Response:
         """All projects the token sees, by keyset or by offset."""
@@ -315,7 +318,7 @@ def known_user() -> bool:
 
 def base_url(request: web.Request) -> str:
     """The server's own address as the client wrote it."""
-    return f"{request.scheme}://{request.host}"
+    return f"{request.scheme}://{request.host}{request.app[BASE_PATH]}"
 
 
 def _integer(text: str | None, otherwise: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import date
 from enum import IntEnum
 from typing import Final
 
@@ -39,12 +40,16 @@ class Edition(IntEnum):
 
 @dataclass(frozen=True)
 class Session:
-    """One token's user on this GitLab. `groups` are roles by a group's path, else `role` holds."""
+    """One token's user on this GitLab. `groups` are roles by a group's path, else `role` holds.
+
+    `token_expires` is what GitLab says of the token's end; it is no reason to refuse it here.
+    """
 
     user: SandboxUser = BOT
     role: Role = Role.MAINTAINER
     groups: Mapping[str, Role] = field(default_factory=dict)
     edition: Edition = Edition.PREMIUM
+    token_expires: date | None = None
 
     def role_in(self, path: str) -> Role:
         """The role in a project or group; that of the nearest group above it."""

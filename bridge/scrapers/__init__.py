@@ -21,16 +21,20 @@ def source(
     text: str,
     token: str | Secret | None = None,
     *,
+    base: str = "",
     trust: ssl.SSLContext | None = None,
     options: GitLabOptions | None = None,
     on_progress: Callable[[int, int], None] = lambda seen, read: None,
 ) -> Scraper:
     """The scraper of a source as users write it: an http(s) URL, or a folder that exists.
 
+    `base` is GitLab's own address where it lies under a path, and `trust` verifies its certificate.
     Raises `ConfigurationError` for anything else.
     """
     if text.lower().startswith(("http://", "https://")):
-        return GitLabScraper(text, token, trust=trust, options=options, on_progress=on_progress)
+        return GitLabScraper(
+            text, token, base=base, trust=trust, options=options, on_progress=on_progress
+        )
     if text and Path(text).is_dir():
         return DirectoryScraper(text, on_progress=on_progress)
     # What looks like a URL may hold a token; it is not repeated.

@@ -119,7 +119,8 @@ def mask_everything(environment: Mapping[str, str], urls: Collection[object]) ->
     for name in (*SECRETS.values(), *names):
         path = environment.get(name if name.endswith(FILE) else f"{name}{FILE}")
         texts += list(_in_file(path)) if path else []
-    for url in (environment.get(STORE), *urls):
+    proxies = [environment[name] for name in environment if name.lower().endswith("_proxy")]
+    for url in (environment.get(STORE), *proxies, *urls):
         texts += _in_url(url) if isinstance(url, str) else []
     IN_FORCE.replace(texts)
 

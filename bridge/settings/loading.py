@@ -158,6 +158,12 @@ def _contradictions(
         if wished and not backstage.url:
             message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
             yield _placed(message, places.get(path, ""))
+    own = settings.gitlab.url.rstrip("/")
+    if own and settings.source and not f"{settings.source}/".startswith(f"{own}/"):
+        yield _placed(
+            f"`gitlab.url` is {own}, and `from` does not lie under it: they must begin alike",
+            places.get(("gitlab", "url"), ""),
+        )
     variable = SECRETS["backstage_token"]
     # One that is there and cannot be used is a problem already.
     given_at_all = environment.get(variable) or environment.get(f"{variable}{FILE}")

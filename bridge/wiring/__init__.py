@@ -37,6 +37,7 @@ from bridge.store import open_store
 from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
+from bridge.wiring.location import located
 from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.ox import (
     collectors,
@@ -98,6 +99,7 @@ def scraper(settings: Settings) -> Scraper:
     return source(
         settings.source,
         secret(settings, "token"),
+        base=settings.gitlab.url,
         trust=trust_of(settings),
         options=gitlab_options(settings),
     )
@@ -239,6 +241,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 
     Raises `ConfigurationError` with the problems of mappings and destinations together.
     """
+    settings = await located(settings)
     problems: list[Problem] = []
     loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
     reading = collected(problems, lambda: scraper(settings))

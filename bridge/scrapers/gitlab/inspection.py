@@ -1,22 +1,31 @@
-"""Looking at a GitLab and a token before the first crawl. Not hot: python-gitlab, in a thread."""
+"""Looking at a GitLab and a token before the first crawl, by the crawl's own client.
+
+So it is asked as the crawl asks it, trusts what the crawl trusts, and says what `run` would say.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
 
-import gitlab
-import requests
+from bridge.errors import SourceRefused
+from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.scrapers.gitlab.token_expiry import end_of, warning
+from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
-_NEEDED_SCOPES = ("read_api", "api")
-_TIMEOUT = 15.0  # seconds for each question
+_READING: Final = ("read_api", "api")
+# The scope of fine-grained tokens, whose rights are set one by one and cannot be asked for.
+_GRANULAR: Final = "granular"
+INSPECTION: Final = GitLabOptions(timeout=15.0, max_retries=1, longest_wait=30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: whether it is fine, and what to do if it is not."""
+    """One thing that was looked at: whether it is fine, and what to do, now or soon."""
 
     what: str
     fine: bool
@@ -24,44 +33,39 @@ class Finding:
     advice: str = ""
 
 
-async def inspect(url: str, token: str | None, groups: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Look at the server, the token, its scopes, and what it may see in `url`'s group or `groups`.
+async def inspect(
+    client: GitLabClient, groups: Sequence[str], now: datetime
+) -> AsyncIterator[Finding]:
+    """Look at the server, the token, its scopes and end, and what it may see in `groups`.
 
-    Without any of these, in all of GitLab.
+    Without any group, in all of GitLab.
     """
-    return await asyncio.to_thread(lambda: tuple(_inspect(url, token, groups)))
-
-
-def _inspect(url: str, token: str | None, more: Sequence[str]) -> Iterator[Finding]:
-    parts = urlsplit(url)
-    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    named = filter(None, (unquote(parts.path).strip("/"), *more))
-    client = gitlab.Gitlab(
-        base, private_token=token, timeout=_TIMEOUT, retry_transient_errors=False
-    )
     try:
-        yield from _server(client, base, token)
-        yield from _token(client, token)
-        for group in tuple(dict.fromkeys(named)) or ("",):
-            yield _visible(client, group)
-    except gitlab.exceptions.GitlabAuthenticationError:
+        async for finding in _server(client):
+            yield finding
+        if not client.anonymous:
+            async for finding in _token(client, now):
+                yield finding
+        for group in tuple(dict.fromkeys(groups)) or ("",):
+            yield await _visible(client, group)
+    except SourceRefused as refused:
         yield Finding(
             "token",
             False,
-            "GitLab refuses it (401)",
-            "make a new access token with the scope read_api and set GITLAB_TOKEN to it",
+            str(refused),
+            "make an access token with the scope read_api and set GITLAB_TOKEN to it",
         )
-    except (requests.exceptions.RequestException, gitlab.exceptions.GitlabError) as error:
+    except Trouble as trouble:
         yield Finding(
             "GitLab",
             False,
-            f"{base} does not answer as GitLab does ({type(error).__name__})",
+            f"{client.base}: {trouble.reason}",
             "check the URL, the network and the certificate",
         )
 
 
-def _server(client: gitlab.Gitlab, base: str, token: str | None) -> Iterator[Finding]:
-    if token is None:
+async def _server(client: GitLabClient) -> AsyncIterator[Finding]:
+    if client.anonymous:
         yield Finding(
             "token",
             False,
@@ -69,51 +73,72 @@ def _server(client: gitlab.Gitlab, base: str, token: str | None) -> Iterator[Fin
             "set GITLAB_TOKEN to an access token with the scope read_api",
         )
         return
-    client.auth()
-    version, _ = client.version()
-    user = client.user.username if client.user is not None else "?"
-    yield Finding("GitLab", True, f"{base} answers, version {version}")
-    yield Finding("token", True, f"belongs to {user}")
+    user = _tree((await client.get("/user", {})).body)
+    version = _tree((await client.get("/version", {})).body).get("version", "unknown")
+    yield Finding("GitLab", True, f"{client.base} answers, version {version}")
+    yield Finding("token", True, f"belongs to {user.get('username', 'nobody by name')}")
 
 
-def _token(client: gitlab.Gitlab, token: str | None) -> Iterator[Finding]:
-    if token is None:
-        return
-    try:
-        own = client.personal_access_tokens.get("self")
-    except gitlab.exceptions.GitlabGetError:
-        # Job tokens and OAuth tokens cannot ask about themselves.
+async def _token(client: GitLabClient, now: datetime) -> AsyncIterator[Finding]:
+    own = await own_token(client)
+    if own is None:
         yield Finding("scopes", True, "this kind of token does not tell its scopes")
         return
-    scopes = list(own.scopes)
-    fine = any(scope in scopes for scope in _NEEDED_SCOPES)
-    yield Finding(
-        "scopes",
-        fine,
-        ", ".join(scopes) or "none",
-        "" if fine else "the token needs read_api: make a new one with it",
-    )
-    if own.expires_at:
-        yield Finding("expiry", True, f"the token expires on {own.expires_at}")
+    found = own.get("scopes")
+    scopes = [str(scope) for scope in found] if isinstance(found, list) else []
+    if _GRANULAR in scopes and not any(scope in scopes for scope in _READING):
+        yield Finding(
+            "scopes", True, "a fine-grained token, whose rights on each group GitLab does not tell"
+        )
+    else:
+        fine = any(scope in scopes for scope in _READING)
+        advice = "" if fine else "the token needs read_api: make a new one with it"
+        yield Finding("scopes", fine, ", ".join(scopes) or "none", advice)
+    end = end_of(own.get("expires_at"))
+    if end is None:
+        yield Finding("expiry", True, "the token does not expire")
+    elif said := warning(end, now):
+        message, _, advice = said.partition(": ")
+        yield Finding("expiry", end > now, message, advice)
+    else:
+        yield Finding("expiry", True, f"the token expires on {end:%Y-%m-%d}")
 
 
-def _visible(client: gitlab.Gitlab, group: str) -> Finding:
+async def own_token(client: GitLabClient) -> dict[str, Any] | None:
+    """What GitLab says of the token itself; None for a kind that cannot ask (OAuth).
+
+    Raises `Trouble` when GitLab gives no answer.
+    """
+    try:
+        return _tree((await client.get("/personal_access_tokens/self", {})).body)
+    except SourceRefused:
+        return None
+    except Trouble as trouble:
+        if trouble.cause in (Cause.NOT_THERE, Cause.NOT_UNDERSTOOD):
+            return None
+        raise
+
+
+async def _visible(client: GitLabClient, group: str) -> Finding:
+    one = {"per_page": "1"}
     if group:
+        path = f"/groups/{quote(group, safe='')}"
         try:
-            found = client.groups.get(group, with_projects=False)
-        except gitlab.exceptions.GitlabGetError:
+            await client.get(path, {"with_projects": "false"})
+        except Trouble as trouble:
+            if trouble.cause is not Cause.NOT_THERE:
+                raise
             return Finding(
                 "group",
                 False,
                 f"the group {group} is not there, or the token may not see it",
                 "check its path, and add the token's user to it as Reporter",
             )
-        page = found.projects.list(per_page=1, get_all=False, include_subgroups=True)
-        seen = bool(page)
+        answer = await client.get(f"{path}/projects", {**one, "include_subgroups": "true"})
     else:
-        seen = bool(client.projects.list(per_page=1, get_all=False, order_by="id"))
+        answer = await client.get("/projects", {**one, "order_by": "id"})
     where = f"in {group}" if group else "in this GitLab"
-    if seen:
+    if answer.body:
         return Finding("projects", True, f"there are projects to be seen {where}")
     return Finding(
         "projects",
@@ -121,3 +146,7 @@ def _visible(client: gitlab.Gitlab, group: str) -> Finding:
         f"no project can be seen {where}",
         "add the token's user to the groups as Reporter",
     )
+
+
+def _tree(body: Any) -> dict[str, Any]:
+    return body if isinstance(body, dict) else {}

@@ -9,15 +9,16 @@ from collections.abc import AsyncIterator, Callable
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
 
-from bridge.errors import ConfigurationError
-from bridge.model.problems import Problem
 from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic
+from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
+from bridge.scrapers.gitlab.inspection import own_token
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
+from bridge.scrapers.gitlab.token_expiry import end_of
+from bridge.scrapers.gitlab.trouble import Trouble
 from bridge.secret.live import Secret
 
 Progress = Callable[[int, int], None]
@@ -27,9 +28,10 @@ class GitLabScraper:
     """Reads the projects of a GitLab, or of some of its groups with all subgroups.
 
     `url` is `https://host` or `https://host/group/subgroup`: then that is one of the groups, beside
-    those that `options` name. `on_progress` hears how many
-    projects were seen and how many of them are done. `clock` (seconds since the epoch) and
-    `sleep` can be replaced. Raises `ConfigurationError` for a URL or token that cannot be one.
+    those that `options` name. `base` is GitLab's own address where it lies under a path.
+    `on_progress` hears how many projects were seen and how many of them are done. `clock` (seconds
+    since the epoch) and `sleep` can be replaced. Raises `ConfigurationError` for a URL or token
+    that cannot be one.
     """
 
     def __init__(
@@ -37,22 +39,26 @@ class GitLabScraper:
         url: str,
         token: str | Secret | None = None,
         *,
+        base: str = "",
         trust: ssl.SSLContext | None = None,
         options: GitLabOptions | None = None,
         on_progress: Progress = lambda seen, read: None,
         clock: Clock = time.time,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        base, group = _split(url)
-        self.base = base
-        self._name = f"{base}/{group}" if group else base
+        address = read_address(url, base)
+        group = address.group
+        self.base = address.base
+        self._name = address.name
         self._options = options or GitLabOptions()
         if group:
             groups = tuple(dict.fromkeys((group, *self._options.groups)))
             self._options = replace(self._options, groups=groups)
         self._on_progress = on_progress
         self._clock = clock
-        self._client = GitLabClient(base, token, self._options, Throttle(clock, sleep), trust=trust)
+        self._client = GitLabClient(
+            address.base, token, self._options, Throttle(clock, sleep), trust=trust
+        )
 
     def __repr__(self) -> str:
         return f"GitLabScraper({self._name!r})"
@@ -66,6 +72,16 @@ class GitLabScraper:
     def traffic(self) -> Traffic:
         """What all crawls have asked of GitLab so far."""
         return self._client.traffic
+
+    async def token_end(self) -> datetime | None:
+        """When the token expires; None when it does not, or GitLab does not tell (now)."""
+        if self._client.anonymous:
+            return None
+        try:
+            own = await own_token(self._client)
+        except Trouble:
+            return None
+        return end_of(own.get("expires_at")) if own is not None else None
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
@@ -103,35 +119,3 @@ def _coverage(request: ScrapeRequest) -> Coverage:
     if request.only:
         return Coverage.SELECTED
     return Coverage.FULL if request.since is None else Coverage.CHANGES
-
-
-def _split(url: str) -> tuple[str, str]:
-    """A URL as GitLab's address and a group's path ("" for all)."""
-    text = url.strip()
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise _not_a_url("its host or port cannot be read") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _not_a_url("it must begin with https:// (or http://) and name a host")
-    if parts.username or parts.password:
-        raise _not_a_url("it holds a user name or token; set the variable GITLAB_TOKEN instead")
-    if parts.query or parts.fragment:
-        raise _not_a_url("it must end after the host or the group's path")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    base = f"{parts.scheme}://{host}{f':{port}' if port else ''}"
-    return base, unquote(parts.path).strip("/")
-
-
-def _not_a_url(why: str) -> ConfigurationError:
-    # The text itself is not shown: it may hold a token.
-    return ConfigurationError(
-        [
-            Problem(
-                f"the source's URL is not one of a GitLab or a group: {why}. "
-                "Expected https://gitlab.example.com or https://gitlab.example.com/group/subgroup",
-                "source-invalid",
-            )
-        ]
-    )
