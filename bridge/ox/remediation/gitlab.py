@@ -18,8 +18,8 @@ from bridge.model.remediation import (
     SeenIssue,
     SeenMergeRequest,
 )
+from bridge.neighbours.gitlab_rest import PAGE
 from bridge.ox.remediation.gitlab_clients import (
-    PAGE,
     THREADS,
     TIMEOUT,
     Clients,
