@@ -10,7 +10,8 @@ import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
@@ -19,6 +20,9 @@ from bridge.model.entities import Ref
 LONGEST: Final = 500  # characters of a question; no name, path or address that we know is longer
 MOST: Final = 50  # matches that are listed
 _NEAR: Final = 5
+_LOOKED_AT: Final = 1000
+_SEGMENTS: Final = 20  # of a path; links are no deeper
+_SCHEMES: Final = ("https://", "http://")
 
 _ALIASES: Final = "fester.dev/aliases"
 _SLUG: Final = "gitlab.com/project-slug"
@@ -54,6 +58,18 @@ class Found:
     near: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Those of the index's mask, and which of them are meant (None: all)."""
+
+    mask: int = 0
+    meant: Callable[[dict[str, Any]], bool] | None = None
+
+
+NOBODY: Final = Candidates()
+Search: TypeAlias = Callable[[str, Knowledge], Candidates]
+
+
 def identify(asked: str, known: Knowledge) -> Found:
     """Find what is meant by a text of at most `LONGEST` characters; longer ones find nothing."""
     text = asked.strip().strip("<>").strip()
@@ -61,11 +77,25 @@ def identify(asked: str, known: Knowledge) -> Found:
         return Found()
     folded = text.lower()
     for key, search in _KEYS:
-        found = {ref_of(entity): entity for entity in search(folded, known)}
-        if found:
-            matches = tuple(_match(found[ref], key) for ref in sorted(found, key=_order))
-            return Found(matches[:MOST], len(matches))
+        found, total = _checked(search(folded, known), known)
+        if total:
+            matches = sorted(
+                (_match(each, key) for each in found), key=lambda each: _order(each.ref)
+            )
+            return Found(tuple(matches), total)
     return Found(near=_near(folded, known))
+
+
+def _checked(candidates: Candidates, known: Knowledge) -> tuple[list[dict[str, Any]], int]:
+    """At most `MOST` of those that are meant, and how many there are; no more are read than that.
+
+    Where candidates have to be looked at, a thousand are: then counts are of those.
+    """
+    picked = known.picked(candidates.mask)
+    if candidates.meant is None:
+        return list(islice(picked, MOST)), candidates.mask.bit_count()
+    found = [each for each in islice(picked, _LOOKED_AT) if candidates.meant(each)]
+    return found[:MOST], len(found)
 
 
 def _match(entity: dict[str, Any], key: str) -> Match:
@@ -78,90 +108,107 @@ def _order(ref: str) -> tuple[bool, str]:
     return not ref.startswith("component:"), ref
 
 
-def _by_reference(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
+def _by_reference(text: str, known: Knowledge) -> Candidates:
     try:
-        entity = known.entity(str(Ref.parse(text)))
+        ref = Ref.parse(text)
     except ValueError:
-        return
-    if entity is not None:
-        yield entity
+        return NOBODY
+    mask = known.index.equal("metadata.name", (ref.name,))
+    return Candidates(mask, lambda entity: ref_of(entity) == str(ref))
 
 
-def _equal(*keys: str) -> Callable[[str, Knowledge], Iterator[dict[str, Any]]]:
-    def search(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
+def _equal(*keys: str) -> Search:
+    def search(text: str, known: Knowledge) -> Candidates:
         mask = 0
         for key in keys:
             mask |= known.index.equal(key, (text,))
-        return known.picked(mask)
+        return Candidates(mask)
 
     return search
 
 
-def _by_alias(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
-    mask = known.index.containing((f"metadata.annotations.{_ALIASES}",), text)
-    for entity in known.picked(mask):
+def _by_alias(text: str, known: Knowledge) -> Candidates:
+    def meant(entity: dict[str, Any]) -> bool:
         names = annotation(entity, _ALIASES).lower().split(",")
-        if text in (name.strip() for name in names):
-            yield entity
+        return text in (name.strip() for name in names)
+
+    return Candidates(known.index.containing((f"metadata.annotations.{_ALIASES}",), text), meant)
 
 
-def _by_project(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
+def _by_project(text: str, known: Knowledge) -> Candidates:
     path = text.strip("/")
-    return _equal(f"metadata.annotations.{_SLUG}")(path, known) if "/" in path else iter(())
+    return _equal(f"metadata.annotations.{_SLUG}")(path, known) if "/" in path else NOBODY
 
 
-def _by_pagerduty(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
-    wanted = text.rstrip("/").rpartition("/")[2] if "pagerduty." in text else text
+def _by_pagerduty(text: str, known: Knowledge) -> Candidates:
+    wanted = _last_segment(text) if "pagerduty." in text else text
     if not _PAGERDUTY_ID.fullmatch(wanted):
-        return
+        return NOBODY
+
+    def meant(entity: dict[str, Any]) -> bool:
+        named = {_last_segment(annotation(entity, key).lower()) for key in _PAGERDUTY}
+        linked = {_last_segment(url) for url in _urls(entity) if "pagerduty." in url}
+        return wanted in named | linked
+
     keys = [f"metadata.annotations.{key}" for key in _PAGERDUTY]
-    for entity in known.picked(known.index.containing((*keys, _LINKS), wanted)):
-        links = (entity["metadata"].get("links") or ()) if "links" in entity["metadata"] else ()
-        urls = [str(link.get("url", "")) for link in links]
-        named = [annotation(entity, key) for key in _PAGERDUTY]
-        ends = {each.lower().rstrip("/").rpartition("/")[2] for each in named if each}
-        ends |= {u.lower().rstrip("/").rpartition("/")[2] for u in urls if "pagerduty." in u}
-        if wanted in ends:
-            yield entity
+    return Candidates(known.index.containing((*keys, _LINKS), wanted), meant)
 
 
-def _by_project_address(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
+def _last_segment(text: str) -> str:
+    return text.rstrip("/").rpartition("/")[2]
+
+
+def _by_project_address(text: str, known: Knowledge) -> Candidates:
     """A project's page, a file in it, a clone address: whatever begins with the project's URL."""
     asked = _address(text)
     if asked is None:
-        return
+        return NOBODY
     host, path = asked
     project = unquote(path).partition("/-/")[0].strip("/").removesuffix(".git")
-    for entity in _by_project(project, known):
+
+    def meant(entity: dict[str, Any]) -> bool:
         places = (_address(annotation(entity, key).removeprefix("url:")) for key in _ADDRESSES)
-        if any(place is not None and place[0] == host for place in places):
-            yield entity
+        return any(place is not None and place[0] == host for place in places)
+
+    return Candidates(_by_project(project, known).mask, meant)
 
 
-def _by_link(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
-    """The same address, or one below it; a query and a fragment do not tell dashboards apart."""
+def _by_link(text: str, known: Knowledge) -> Candidates:
+    """The linked address that is closest above the one asked for.
+
+    A query and a fragment do not tell dashboards apart, neither in the link nor in the question.
+    """
     asked = _address(text)
     if asked is None or not asked[1]:
-        return
-    host, path = asked
-    for entity in known.picked(known.index.containing((_LINKS,), host)):
-        for link in _urls(entity):
-            linked = _address(link)
-            if linked is None or linked[0] != host or not linked[1]:
-                continue
-            if path == linked[1] or path.startswith(linked[1] + "/"):
-                yield entity
-                break
+        return NOBODY
+    segments = asked[1].split("/")[:_SEGMENTS]
+    for depth in range(len(segments), 0, -1):
+        mask = _linking(f"{asked[0]}/{'/'.join(segments[:depth])}", known)
+        if mask:
+            return Candidates(mask)
+    return NOBODY
 
 
-def _by_host(text: str, known: Knowledge) -> Iterator[dict[str, Any]]:
+def _by_host(text: str, known: Knowledge) -> Candidates:
     asked = _address(text)
     host = asked[0] if asked is not None and not asked[1] else text
     if not _HOST.fullmatch(host):
-        return
-    for entity in known.picked(known.index.containing((_LINKS,), host)):
-        if any((_address(link) or ("", ""))[0] == host for link in _urls(entity)):
-            yield entity
+        return NOBODY
+    mask = _linking(host, known)
+    for scheme in _SCHEMES:
+        mask |= known.index.prefixed(_LINKS, f"{scheme}{host}/")
+    return Candidates(mask)
+
+
+def _linking(address: str, known: Knowledge) -> int:
+    """Those that link to exactly this host and path, whatever query or fragment follows."""
+    mask = 0
+    for scheme in _SCHEMES:
+        url = f"{scheme}{address}"
+        mask |= known.index.equal(_LINKS, (url, f"{url}/"))
+        for mark in ("?", "#", "/?", "/#"):
+            mask |= known.index.prefixed(_LINKS, f"{url}{mark}")
+    return mask
 
 
 def _urls(entity: dict[str, Any]) -> Iterator[str]:
@@ -196,7 +243,7 @@ def _near(text: str, known: Knowledge) -> tuple[str, ...]:
     return tuple(sorted((ref_of(entity) for entity in known.picked(mask)), key=_order))[:_NEAR]
 
 
-# The most exact first. The words go into sentences: "found by its …".
+# The most exact first; the words go into sentences: "found by its …".
 _KEYS: Final = (
     ("reference", _by_reference),
     ("name", _equal("metadata.name")),

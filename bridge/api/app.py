@@ -12,6 +12,7 @@ from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.answers.knowledge import Knowledge
+from bridge.answers.library import Library, Opened
 from bridge.api import catalog, guide, incident, metrics, pages, scores
 from bridge.api.access import (
     Access,
@@ -34,6 +35,8 @@ from bridge.api.hooks import Wanted
 from bridge.api.incident.slack import PATH as SLACK_PATH
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
+from bridge.api.mcp_server import PATH as MCP_PATH
+from bridge.api.mcp_server import McpOverHttp
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
@@ -125,6 +128,13 @@ def make_app(
     app.add_routes(remedies.routes())
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
+
+    async def opened() -> Opened:
+        return _opened(live, app[incident.KNOWLEDGE]())
+
+    mcp = McpOverHttp(Library(opened, clock))
+    app.add_routes([web.post(MCP_PATH, mcp.handle)])
+    app.cleanup_ctx.append(mcp.lifetime)
     app.add_routes(Facts(facts).routes())
     app.add_routes(TechInsights(facts, checks, scored, lambda: live.reader.public_url).routes())
     return app
@@ -140,6 +150,18 @@ def _knowledge(live: Live, facts: FactBook, scored: Scores | None) -> Knowledge:
         live.served_since,
         live.last_complete,
         {check.id: check.title for check in scored.rubric.checks} if scored is not None else {},
+    )
+
+
+def _opened(live: Live, known: Knowledge) -> Opened:
+    """What questions are answered from at this moment."""
+    record, memory, source = live.record, live.memory, live.source
+    if record is None:
+        return Opened(known, (), lambda asked: {"facts": ["no pass has ended yet"]})
+    return Opened(
+        known,
+        record.report.problems,
+        lambda asked: explain(asked, memory, record, source).as_json(),
     )
 
 

@@ -12,11 +12,9 @@ from bridge.answers.faces import as_json, as_text
 from bridge.answers.incident import IncidentAnswer, answer
 from bridge.answers.wording import in_words
 from bridge.cli.options import config_option, settings_from, store_option
-from bridge.errors import ConfigurationError
-from bridge.model.problems import Problem
 from bridge.settings import Settings
 from bridge.store import open_store
-from bridge.wiring.answers import stored_knowledge
+from bridge.wiring.answers import no_pass, stored_knowledge
 from bridge.wiring.clock import utc_now
 
 
@@ -63,6 +61,5 @@ async def _answer(settings: Settings, anything: str) -> IncidentAnswer:
     finally:
         await store.close()
     if not found:
-        message = f"{settings.store} knows of no pass yet; `fester run` makes one"
-        raise ConfigurationError([Problem(message, "no-pass")])
+        raise no_pass(settings.store)
     return max(found, key=lambda each: (each.incident is not None, each.found.total > 0))

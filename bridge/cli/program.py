@@ -48,6 +48,10 @@ COMMANDS = {
     ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
+    "mcp": (
+        "bridge.cli.mcp:mcp",
+        "Answer an assistant's questions over MCP on stdin and stdout, from the store; read-only.",
+    ),
     "remediate": (
         "bridge.cli.remediate:remediate",
         "Plan issues and merge requests from the latest scores, service by service, with reasons.",

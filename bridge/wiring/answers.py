@@ -1,20 +1,30 @@
-"""What answers draw on: from a store, or from what `serve` holds in memory."""
+"""What answers draw on, from a store: for the commands that ask nobody."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Self
 
 from bridge.answers.knowledge import Knowledge
+from bridge.answers.library import Opened
 from bridge.catalog.reader import Reader
+from bridge.errors import ConfigurationError
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.problems import Problem
+from bridge.passes.explain import explain
 from bridge.store import SqlStore
 
 
 async def stored_knowledge(store: SqlStore, source: str) -> Knowledge | None:
     """What a store knows of a source; None before its first pass. Raises `StoreError`."""
     record = await store.latest(source)
-    if record is None:
-        return None
-    memory = await store.load(source)
+    return None if record is None else await _knowledge(store, source, record)
+
+
+async def _knowledge(
+    store: SqlStore, source: str, record: PassRecord, memory: Memory | None = None
+) -> Knowledge:
+    memory = memory or await store.load(source)
     board = await store.scores().latest_scores(source)
     complete, started = memory.horizon.complete_at, record.report.started_at
     return Knowledge(
@@ -24,3 +34,55 @@ async def stored_knowledge(store: SqlStore, source: str) -> Knowledge | None:
         read_at=datetime.fromisoformat(started) if started else None,
         complete_at=datetime.fromisoformat(complete) if complete else None,
     )
+
+
+def no_pass(store: str) -> ConfigurationError:
+    """The error of who asks a store that has nothing to tell."""
+    message = f"{store} knows of no pass yet; `fester run` makes one"
+    return ConfigurationError([Problem(message, "no-pass")])
+
+
+class StoredLibrary:
+    """What a store knows of one source, read again when another pass was saved."""
+
+    def __init__(self, store: SqlStore, source: str, name: str) -> None:
+        self._store, self._source, self._name = store, source, name
+        self._seen: tuple[int, datetime | None] | None = None
+        self._opened: Opened | None = None
+
+    @classmethod
+    async def of(cls, store: SqlStore, source: str, name: str) -> Self:
+        """The one for a source; for the store's only one when none is named.
+
+        Raises `ConfigurationError` when there is no pass yet, or several sources to choose from.
+        """
+        sources = [source] if source else list(await store.sources())
+        if len(sources) > 1:
+            known = ", ".join(sources)
+            message = f"{name} knows several sources ({known}); choose one with --from"
+            raise ConfigurationError([Problem(message, "several-sources")])
+        if not sources:
+            raise no_pass(name)
+        return cls(store, sources[0], name)
+
+    async def open(self) -> Opened:
+        """What is known now. Raises `StoreError`, or `ConfigurationError` before the first pass."""
+        seen = (
+            await self._store.passes_saved(self._source),
+            await self._store.scores().scored_at(self._source),
+        )
+        if self._opened is None or seen != self._seen:
+            self._opened, self._seen = await self._read(), seen
+        return self._opened
+
+    async def _read(self) -> Opened:
+        record = await self._store.latest(self._source)
+        if record is None:
+            raise no_pass(self._name)
+        memory = await self._store.load(self._source)
+        known = await _knowledge(self._store, self._source, record, memory)
+        return Opened(
+            known,
+            record.report.problems,
+            lambda asked: explain(asked, memory, record, self._source).as_json(),
+        )

@@ -50,9 +50,7 @@ class SlackCommand:
                 "of your Slack app"
             )
             return error_response(request, 403, "NotAllowedError", message)
-        if (request.content_length or 0) > MOST_BODY:
-            return error_response(request, 413, "InputError", f"more than {MOST_BODY} bytes")
-        body = await request.content.read(MOST_BODY + 1)
+        body = await request.read()
         if len(body) > MOST_BODY:
             return error_response(request, 413, "InputError", f"more than {MOST_BODY} bytes")
         if not is_signed(self._key, request.headers, body, request.app[CLOCK]()):
