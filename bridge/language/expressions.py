@@ -67,12 +67,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One compiled expression; `references` are the paths it reads, `pure` says it is just one."""
+    """One compiled expression; `references` are the paths it reads, `pure` says it is just one.
+
+    `folds` says that its last filter makes a name or a reference of a text.
+    """
 
     run: Run
     references: tuple[Reference, ...] = ()
     shape: Shape = None
     pure: bool = False
+    folds: bool = False
 
 
 def null(_env: Env) -> Json:
@@ -98,7 +102,14 @@ def compile_expression(source: str, scope: Names) -> tuple[Expression, list[Faul
         return Expression(null), [Fault("is nested too deeply")]
     pure = isinstance(tree, nodes.Name | nodes.Getattr | nodes.Getitem)
     references = tuple(dict.fromkeys(compiler.references))
-    return Expression(run, references, shape, pure and len(references) == 1), compiler.faults
+    pure = pure and len(references) == 1
+    return Expression(run, references, shape, pure, _folds(tree)), compiler.faults
+
+
+def _folds(tree: nodes.Node) -> bool:
+    if isinstance(tree, nodes.Or):
+        return _folds(tree.right)
+    return isinstance(tree, nodes.Filter) and tree.name in {"slug", "ref"}
 
 
 def same(left: Json, right: Json) -> bool:

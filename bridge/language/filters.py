@@ -12,6 +12,12 @@
 | `text` | `2 \\| text` | `'2'` |
 | `url` | `'https://x.org/a' \\| url` | itself; null unless an absolute http(s) URL |
 | `urlpath` | `'docs/run book.md' \\| urlpath` | `docs/run%20book.md`; null for `../x` |
+| `host` | `'https://h.org:8443/a' \\| host` | `h.org:8443`; null for what is no URL |
+| `removeprefix(x)` | `'service:auth' \\| removeprefix('service:')` | `auth` |
+| `removesuffix(x)` | `'auth.git' \\| removesuffix('.git')` | `auth` |
+| `dirname` | `'docs/guide/a.md' \\| dirname` | `docs/guide`; null at the top |
+| `basename` | `'docs/a.md' \\| basename` | `a.md` |
+| `stem` | `'docs/a.md' \\| stem` | `a`, a file's name without its ending |
 | `first` | `['a', 'b'] \\| first` | `a` |
 | `list` | `'a' \\| list` | `['a']`; a list stays, null gives `[]` |
 | `unique` | `['a', 'b', 'a'] \\| unique` | `['a', 'b']` |
@@ -27,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from bridge.language import naming
@@ -109,6 +116,26 @@ def _ref(value: Json, kind: Json) -> str | None:
     return naming.ref(as_text(value), as_text(kind))
 
 
+def _removeprefix(value: Json, prefix: Json) -> str:
+    return as_text(value).removeprefix(as_text(prefix))
+
+
+def _removesuffix(value: Json, suffix: Json) -> str:
+    return as_text(value).removesuffix(as_text(suffix))
+
+
+def _dirname(path: str) -> str | None:
+    return path.strip("/").rpartition("/")[0] or None
+
+
+def _basename(path: str) -> str | None:
+    return path.rstrip("/").rpartition("/")[2] or None
+
+
+def _stem(path: str) -> str | None:
+    return PurePosixPath(path).stem or None
+
+
 def _default(value: Json, other: Json) -> Json:
     return other if value is None or value in ("", []) or value == {} else value
 
@@ -150,6 +177,12 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "label": Filter(_texts(naming.label)),
     "tier": Filter(_texts(naming.tier)),
     "url": Filter(_texts(naming.web_url)),
+    "host": Filter(_texts(naming.host)),
+    "dirname": Filter(_texts(_dirname)),
+    "basename": Filter(_texts(_basename)),
+    "stem": Filter(_texts(_stem)),
+    "removeprefix": Filter(_removeprefix, 1, 1),
+    "removesuffix": Filter(_removesuffix, 1, 1),
     "urlpath": Filter(_texts(naming.url_path)),
     "lower": Filter(_texts(str.lower)),
     "upper": Filter(_texts(str.upper)),

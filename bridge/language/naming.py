@@ -49,10 +49,19 @@ _TIERS: Final = {
 
 
 def _folded(text: str) -> str:
-    """The text in ASCII letters where Unicode knows how: "Café" gives "Cafe"."""
+    """The text in ASCII letters where Unicode knows how: "Café" gives "Cafe".
+
+    "" when fewer than half of its letters are left.
+    """
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    # "決済 2024" must not become "2024", nor "Команда 7" the same "7" as "Отдел 7".
+    return plain if 2 * _letters(plain) >= _letters(text) else ""
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 def _cut(name: str, original: str, strip: str) -> str:
@@ -77,7 +86,8 @@ def slug(text: str) -> str | None:
     """An entity's name: "Opslevel CLI" gives "opslevel-cli", "@org/name" gives "org-name".
 
     Lower case, at most 63 characters of `[a-z0-9_.-]`, a letter or digit at both ends. Of a
-    reference ("group:default/payments") it is the name. None when no letter or digit is left.
+    reference ("group:default/payments") it is the name. None when no letter or digit is left, or
+    fewer than half of the letters: what is left would name something else.
     """
     if len(text) <= NAME_LIMIT and _GOOD_NAME.match(text):
         return text

@@ -12,7 +12,9 @@ it is written: `1.10`, `2024-01-01`, `010`, `no`, `1:30`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from sys import intern
 from typing import Any
 
@@ -28,11 +30,13 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from bridge.errors import NotUnderstood
 from bridge.language import text_faults as faults
 from bridge.language.text_positions import Path, Position, Positions
 from bridge.model.entities import Json
+from bridge.model.problems import Problem
 
-__all__ = ["Limits", "Path", "Position", "Positions", "read"]
+__all__ = ["Document", "Limits", "Path", "Position", "Positions", "read", "read_each"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,18 @@ class Limits:
 
     bytes: int = 262_144
     depth: int = 32
-    nodes: int = 20_000
-    scalar: int = 16_384
-    documents: int = 50
+    nodes: int = 50_000
+    scalar: int = 65_536
+    documents: int = 500
 
 
 DEFAULT_LIMITS = Limits()
+
+# Faults that no part of a text may be saved from.
+_OF_THE_WHOLE = frozenset(
+    ("yaml-too-big", "yaml-encoding", "yaml-too-many-nodes", "yaml-too-many-documents")
+)
+_MARKER = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 
 # libyaml compares every %TAG line with all before it.
 _MOST_TAG_LINES = 8
@@ -81,6 +91,56 @@ def read(
         raise faults.from_libyaml(decoded, error) from None
     except YAMLError:
         raise faults.unreadable(decoded) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a text: its tree and where it stands, or the fault that hides it."""
+
+    tree: Json = None
+    positions: Positions = field(default_factory=Positions)
+    fault: Problem | None = None
+
+
+def read_each(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[Document, ...]:
+    """The documents of a text; one that cannot be read does not take its neighbours down.
+
+    Raises `NotUnderstood` as `read` does when no document can be read, or when it is the text as
+    a whole that is refused: too big, too many documents, not UTF-8.
+    """
+    try:
+        return _documents(text, limits)
+    except NotUnderstood as error:
+        parts = list(_parts(text)) if error.problem.rule not in _OF_THE_WHOLE else []
+        if not 1 < len(parts) <= limits.documents:
+            raise
+        found = [each for part in parts for each in _document(part, limits)]
+        if all(each.fault or each.tree is None for each in found):
+            raise
+        return tuple(found)
+
+
+def _documents(text: str, limits: Limits) -> tuple[Document, ...]:
+    return tuple(Document(*each) for each in zip(*read(text, limits), strict=True))
+
+
+def _document(part: str, limits: Limits) -> tuple[Document, ...]:
+    # Empty lines in front keep every position right; they must not count as size.
+    try:
+        return _documents(part, replace(limits, bytes=2 * limits.bytes))
+    except NotUnderstood as error:
+        return (Document(fault=error.problem),)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text cut before each line that begins with `---`, with as many lines before as it had.
+
+    YAML allows such a line nowhere else: https://yaml.org/spec/1.2.2/#912-document-markers
+    """
+    cuts = [0, *(found.start() for found in _MARKER.finditer(text) if found.start()), len(text)]
+    for start, end in pairwise(cuts):
+        if text[start:end].strip():
+            yield "\n" * (faults.place(text, start).line - 1) + text[start:end]
 
 
 def _checked(text: str | bytes, limits: Limits) -> tuple[str, bytes]:

@@ -76,11 +76,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One entity, or one manifest's contribution to a shared one, before aggregation."""
+    """One entity, or one manifest's contribution to a shared one, before aggregation.
+
+    `places` are where the manifest writes what became a reference: (reference, line, column).
+    """
 
     body: Body
     line: int = 1  # where the manifest speaks of it, 1-based
     column: int = 1
+    places: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,10 @@ class Translation:
 
     `data` is the parsed manifest as JSON text, a list with one tree a document: few ask for it, and
     as trees those of 10,000 manifests would take several times the memory. `reason` says in words
-    why a file was ignored. `fingerprint` names everything that the translation depends on: the same
-    fingerprint never needs translating again.
+    why a file was ignored. `partial`: some documents of the file could not be used, and `drafts`
+    are of the others; it matters to whoever remembers what the file gave before, and is not
+    stored. `fingerprint` names everything that the translation depends on: the same fingerprint
+    never needs translating again.
     """
 
     verdict: Verdict
@@ -39,6 +41,7 @@ class Translation:
     data: str = ""
     problems: tuple[Problem, ...] = ()
     reason: str = ""
+    partial: bool = False
 
     @property
     def documents(self) -> Sequence[Json]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
 from bridge.model.problems import Problem, Severity
@@ -220,10 +221,13 @@ def remember(
     """What to remember of a file that has just been translated anew.
 
     A broken text keeps the last good translation beside it; a good text starts its claim when it
-    is first seen and keeps it through later changes.
+    is first seen and keeps it through later changes. Of a text that can be used in part, what the
+    rest gave before is kept: nobody can tell whether it is gone.
     """
     held = known.held_since if known else ""
     if translation.verdict is Verdict.VALID:
+        if translation.partial:
+            translation = _with_what_was_known(translation, known)
         return KnownManifest(project_id, file.path, file.oid, translation, held or now)
     fresh = KnownManifest(project_id, file.path, file.oid, translation)
     if translation.verdict is Verdict.IGNORED or known is None:
@@ -241,6 +245,24 @@ def remember(
         held_since=held,
         broken_since=known.broken_since or now,
     )
+
+
+def _with_what_was_known(translation: Translation, known: KnownManifest | None) -> Translation:
+    """The translation, and those drafts of the last good one whose entities it does not have."""
+    if known is None:
+        return translation
+    before = known.current if known.current.verdict is Verdict.VALID else known.good
+    names = {_name_of(draft) for draft in translation.drafts}
+    kept = [draft for draft in before.drafts if _name_of(draft) not in names] if before else []
+    return replace(translation, drafts=(*translation.drafts, *kept))
+
+
+def _name_of(draft: Draft) -> Ref | None:
+    """What a draft is called; None for one that Backstage would refuse in any case."""
+    try:
+        return Ref.of(draft.body)
+    except (KeyError, AttributeError, TypeError):
+        return None
 
 
 def translated_manifests(memory: Memory) -> tuple[TranslatedManifest, ...]:

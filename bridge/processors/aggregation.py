@@ -15,10 +15,10 @@ from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Catalog, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
 from bridge.model.problems import Problem, Severity
+from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
 from bridge.processors.rules import broken_rules, neutralise, neutralised
 
-SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
 KEPT_SINCE: Final = "fester.dev/kept-since"
 
 # What one manifest says: its statements, and the problems in them.
@@ -213,7 +213,7 @@ def _lost(loser: Statement, winner: Statement) -> Problem:
             f"{clean(theirs.project.path)} ({clean(theirs.file)}{since}) claimed it first, so what "
             f"{clean(ours.project.path)} ({clean(ours.file)}) says is left out"
         )
-    message = f"{ref}: {who}{collapsed}; rename one of them"
+    message = f"{ref}: {who}{collapsed}; rename one of them, or give one an `id`"
     return _at(ours, loser, message, rule="claim-lost", severity=Severity.ERROR, ref=str(ref))
 
 
@@ -271,7 +271,8 @@ def _collision(ref: Ref, conflict: Conflict) -> Problem:
     loser = conflict.said[1][1][0]
     message = (
         f"{names}{_others(len(conflict.said))} are different names that all become {ref}, so they "
-        "are one entity in the catalog: write the name in one way, or give one of them another"
+        "are one entity in the catalog: write the name in one way, or give one of them another, or "
+        "an `id` where the format has one"
     )
     return _at(loser.manifest, loser, message, rule="name-collision", ref=str(ref))
 

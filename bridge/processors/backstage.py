@@ -11,10 +11,10 @@ from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem
 from bridge.model.runs import Processed
-from bridge.processors import aggregation, references
+from bridge.processors import aggregation, aliases, references
 from bridge.processors.aggregation import aggregate, problem_order
 from bridge.processors.merging import MergeRules
-from bridge.processors.references import Dangling, dangling, targets
+from bridge.processors.references import Dangling, dangling, reference_fields, referred, targets
 from bridge.processors.rules import broken_rules
 
 _MOST_ORIGINS: Final = 50  # manifests searched for the line that a warning is about
@@ -27,6 +27,7 @@ class _Earlier:
     """What was worked out in the pass before, by stage."""
 
     aggregation: aggregation.Earlier = field(default_factory=aggregation.Earlier)
+    aliases: aliases.Earlier = field(default_factory=aliases.Earlier)
     references: references.Earlier = field(default_factory=references.Earlier)
     placed: PassMemo[tuple[Ref, str, Ref], Problem] = field(default_factory=PassMemo)
 
@@ -36,9 +37,11 @@ class BackstageProcessor:
     """Turns manifests into a catalog that Backstage accepts as it is; pure.
 
     It remembers the pass before, so that a small change costs little; what comes out is the same.
+    `known` are entities that somebody else puts into Backstage: a reference to one is fine.
     """
 
     rules: MergeRules
+    known: frozenset[Ref] = frozenset()
     _earlier: _Earlier = field(default_factory=_Earlier, init=False, repr=False, compare=False)
 
     @property
@@ -48,17 +51,23 @@ class BackstageProcessor:
 
     def process(self, manifests: AggregatedManifests) -> Processed:
         """The catalog and every problem, in a fixed order. The exporters render the catalog."""
-        catalog, problems = aggregate(manifests, self.rules, self._earlier.aggregation)
+        merged, problems = aggregate(manifests, self.rules, self._earlier.aggregation)
+        catalog, several = aliases.resolved(merged, self._earlier.aliases)
         by_place = {(each.project.id, each.file): each for each in manifests.manifests}
         with self._earlier.placed.round() as known:
             lost = [
                 # An entity that is the same object was made from the same manifests.
                 known.get(
                     (each.entity.ref, each.field, each.target),
-                    [each.entity, str(each.more), *each.nearest],
+                    [each.entity, str(each.more), *each.nearest, "or", *each.several],
                     lambda each=each: _placed(each, by_place),  # type: ignore[misc]
                 )
-                for each in dangling(catalog, self._earlier.references)
+                for each in dangling(
+                    catalog,
+                    self._earlier.references,
+                    several=several,
+                    known_elsewhere=self.known,
+                )
             ]
         return Processed(
             catalog=catalog, problems=tuple(sorted((*problems, *lost), key=problem_order))
@@ -73,12 +82,22 @@ def _placed(found: Dangling, manifests: _Manifests) -> Problem:
             if _ref(draft) != found.entity.ref or broken_rules(draft.body):
                 continue  # a left-out draft of the same name may hold anything
             if (found.field, found.target) in targets(draft.body, found.field):
-                return found.problem(line=draft.line, column=draft.column, which=which)
+                line, column = _written(draft, found)
+                return found.problem(line=line, column=column, which=which)
             if which == 0:
                 first = first or draft
     if first is None:
         return found.problem()
     return found.problem(line=first.line, column=first.column)
+
+
+def _written(draft: Draft, found: Dangling) -> tuple[int, int]:
+    """Where the manifest writes the reference; where it speaks of the entity if that is unknown."""
+    fields = dict(reference_fields(draft.body))
+    for text, line, column in draft.places:
+        if referred(text, fields[found.field], draft.body) == found.target:
+            return line, column
+    return draft.line, draft.column
 
 
 def _ref(draft: Draft) -> Ref | None:

@@ -7,8 +7,9 @@ Which fields refer, and to which kind when the text names none, is Backstage's o
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from bridge.caching.memo import MemoPass, PassMemo
@@ -31,23 +32,29 @@ _REFERRING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Dangling:
-    """One reference to nothing. `more` counts the entity's others that are not listed."""
+    """One reference to nothing. `more` counts the entity's others that are not listed.
+
+    `several` are the entities that go by the name, when there are more than one.
+    """
 
     entity: CatalogEntity
     field: str
     target: Ref
     nearest: tuple[str, ...] = ()
     more: int = 0
+    several: tuple[str, ...] = ()
 
     def problem(self, *, line: int = 0, column: int = 0, which: int = 0) -> Problem:
         """The warning, placed at the entity's origin number `which`."""
         origin = self.entity.origins[which] if self.entity.origins else None
         near = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
         more = f" ({self.more} more references of it point nowhere, too)" if self.more else ""
-        message = (
-            f"{self.entity.ref}: spec.{self.field} names {clean(str(self.target), 255)}, which no "
-            f"manifest describes; Backstage shows a broken link{near}{more}"
-        )
+        named = f"{self.entity.ref}: spec.{self.field} names {clean(str(self.target), 255)}"
+        if self.several:
+            said = f", and {' and '.join(self.several[:3])} go by that name: write the one meant"
+        else:
+            said = f", which no manifest describes; Backstage shows a broken link{near}"
+        message = f"{named}{said}{more}"
         return Problem(
             message,
             "dangling-ref",
@@ -67,15 +74,21 @@ def targets(body: Body, only: str = "") -> Iterator[tuple[str, Ref]]:
     entities report it.
     """
     spec = body.get("spec") or {}
-    for key, each in _REFERRING.get(str(body["kind"]).lower(), ()):
+    for key, each in reference_fields(body):
         if key in spec and (not only or key == only):
             for text in spec[key] if each.many else (spec[key],):
-                ref = _parsed(text, each, body)
+                ref = referred(text, each, body)
                 if ref is not None:
                     yield key, ref
 
 
-def _parsed(text: str, each: SpecField, body: Body) -> Ref | None:
+def reference_fields(body: Body) -> Sequence[tuple[str, SpecField]]:
+    """The fields of an entity's `spec` that hold references, whether they are there or not."""
+    return _REFERRING.get(str(body["kind"]).lower(), ())
+
+
+def referred(text: str, each: SpecField, body: Body) -> Ref | None:
+    """What a text in one of an entity's fields refers to; None when it is no reference."""
     # A reference without a namespace stays in the entity's own.
     namespace = body["metadata"].get("namespace") or "default"
     try:
@@ -92,9 +105,17 @@ class Earlier:
         self.nearest: PassMemo[Ref, tuple[str, ...]] = PassMemo()
 
 
-def dangling(catalog: Catalog, earlier: Earlier | None = None) -> list[Dangling]:
+def dangling(
+    catalog: Catalog,
+    earlier: Earlier | None = None,
+    *,
+    several: Mapping[Ref, Sequence[Ref]] = MappingProxyType({}),
+    known_elsewhere: Collection[Ref] = (),
+) -> list[Dangling]:
     """Every reference in the catalog that points at no entity in it, in the catalog's order.
 
+    `several` are names that more than one entity goes by, `known_elsewhere` entities that are
+    not ours and are there.
     The cost of suggestions is bounded, whatever the number of entities and of broken references.
     With `earlier` only what changed is looked at anew.
     """
@@ -110,11 +131,15 @@ def dangling(catalog: Catalog, earlier: Earlier | None = None) -> list[Dangling]
         names = _Names(refs, searched)
         for entity in catalog.entities:
             pairs = known.get(entity.ref, [entity], lambda each=entity: pairs_of(each))  # type: ignore[misc]
-            lost = [pair for pair in pairs if pair[1] not in refs]
+            lost = [
+                pair for pair in pairs if pair[1] not in refs and pair[1] not in known_elsewhere
+            ]
             unique = list(dict.fromkeys(lost))
             more = max(0, len(unique) - _MOST_TARGETS)
             for key, target in unique[:_MOST_TARGETS]:
-                found.append(Dangling(entity, key, target, names.nearest(target), more))
+                among = tuple(map(str, several.get(target, ())))
+                near = () if among else names.nearest(target)
+                found.append(Dangling(entity, key, target, near, more, among))
     return found
 
 

@@ -108,6 +108,13 @@ SPEC_FIELDS: Final[Mapping[str, Mapping[str, SpecField]]] = {
 }
 
 
+# Since catalog-model 1.9 an API of this type has remotes in place of a definition.
+_MCP_SERVER: Final = "mcp-server"
+_MCP_FIELDS: Final[Mapping[str, SpecField]] = {
+    key: each for key, each in SPEC_FIELDS["api"].items() if key != "definition"
+}
+
+
 def broken_rules(body: Body) -> list[Broken]:
     """Every rule that an entity breaks (at most 50), in the order of its fields; [] when it is fit.
 
@@ -128,7 +135,10 @@ def broken_rules(body: Body) -> list[Broken]:
         found.append(_must("metadata", "an object with a name", metadata))
     spec = body.get("spec")
     if isinstance(spec, dict):
-        if known is not None:
+        if known is SPEC_FIELDS["api"] and spec.get("type") == _MCP_SERVER:
+            _spec(_MCP_FIELDS, spec, found)
+            _remotes(spec.get("remotes"), found)
+        elif known is not None:
             _spec(known, spec, found)
     elif known is not None or "spec" in body:
         found.append(_must("spec", "an object", spec))
@@ -302,6 +312,22 @@ def _value(path: str, value: Json, field: SpecField, found: list[Broken]) -> Non
             found.append(_must(path, "a reference like [kind:][namespace/]name", value))
         elif not field.ref and not parts[1]:
             found.append(_must(path, "a reference with its kind, like component:name", value))
+
+
+def _remotes(remotes: Json, found: list[Broken]) -> None:
+    """`API.v1alpha1.mcp-server.schema.json`: the url may be a command, so it is any text."""
+    if not isinstance(remotes, list) or not remotes:
+        rule = "a list of objects with type and url, at least one, for an mcp-server"
+        found.append(_must("spec.remotes", rule, remotes))
+        return
+    for index, remote in enumerate(remotes):
+        path = f"spec.remotes[{index}]"
+        if not isinstance(remote, dict):
+            found.append(_must(path, "an object with type and url", remote))
+            continue
+        for key in ("type", "url"):
+            if not _is_text(remote.get(key)):
+                found.append(_must(f"{path}.{key}", "text that is not empty", remote.get(key)))
 
 
 def _profile(profile: Json, found: list[Broken]) -> None:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
+from sys import intern
 from typing import TypeVar
 
 from bridge.caching.interning import shared
@@ -58,7 +59,12 @@ def encode_translation(translation: Translation) -> str:
             "fingerprint": translation.fingerprint,
             "mapping": translation.mapping,
             "drafts": [
-                {"body": draft.body, "line": draft.line, "column": draft.column}
+                {
+                    "body": draft.body,
+                    "line": draft.line,
+                    "column": draft.column,
+                    **({"places": draft.places} if draft.places else {}),
+                }
                 for draft in translation.drafts
             ],
             "data": translation.documents,
@@ -246,7 +252,15 @@ def _problem(tree: Json) -> Problem:
 def _draft(tree: Json) -> Draft:
     values = _object(tree)
     body = shared(_get(values, "body", dict))
-    return Draft(body, _get(values, "line", int, 1), _get(values, "column", int, 1))
+    places = tuple(_place(each) for each in _get(values, "places", list, []))
+    return Draft(body, _get(values, "line", int, 1), _get(values, "column", int, 1), places)
+
+
+def _place(tree: Json) -> tuple[str, int, int]:
+    match tree:
+        case [str(reference), int(line), int(column)]:
+            return intern(reference), line, column
+    raise Undecodable("expected a reference, a line and a column")
 
 
 def _receipt(tree: Json) -> Receipt:

@@ -305,3 +305,33 @@ TREES = st.recursive(
 def test_what_json_writes_reads_as_the_same_tree(tree: Any, indent: int | None) -> None:
     """Law: read ∘ json.dumps is the identity for trees within the limits."""
     assert read(json.dumps(tree, ensure_ascii=False, indent=indent)) == (tree,)
+
+
+def test_one_bad_document_does_not_hide_the_others() -> None:
+    text = "# é\na: 1\n---\nb: 'open\n--- # c\nc: {d: 2}\n---\na: 1\na: 2\n"
+    found = reading.read_each(text)
+    assert [each.tree for each in found] == [{"a": 1}, None, {"c": {"d": 2}}, None]
+    faults = [each.fault for each in found if each.fault]
+    assert [(each.rule, each.line) for each in faults] == [
+        ("yaml-syntax", 4),
+        ("yaml-duplicate-key", 9),
+    ]
+    assert found[2].positions.value(("c", "d")) == Position(6, 8)
+
+
+@pytest.mark.parametrize("text", ["a: 'x\n", "'x\n---\n'y\n", "x" * 300_000 + "\n---\na: 1\n"])
+def test_a_text_of_which_nothing_can_be_read_is_refused_as_a_whole(text: str) -> None:
+    with pytest.raises(NotUnderstood):
+        reading.read_each(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(YAML_LIKE, min_size=2, max_size=4))
+def test_reading_each_reads_what_reading_all_reads(parts: list[str]) -> None:
+    """Law: where the whole can be read, both ways give the same."""
+    text = "\n---\n".join(parts)
+    try:
+        trees = read(text)
+    except NotUnderstood:
+        return
+    assert tuple(each.tree for each in reading.read_each(text)) == trees

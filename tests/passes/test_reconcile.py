@@ -7,12 +7,23 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.model.memory import KnownProject, Memory
-from bridge.model.scrape import Coverage, Gap, ProjectGone, ProjectSkipped, Record, ScrapeEnd
+from bridge.model.entities import Draft
+from bridge.model.manifests import Translation, Verdict
+from bridge.model.memory import KnownManifest, KnownProject, Memory
+from bridge.model.scrape import (
+    Coverage,
+    Gap,
+    ManifestFile,
+    ProjectGone,
+    ProjectSkipped,
+    Record,
+    ScrapeEnd,
+)
 from bridge.passes.reconcile import (
     Reconciliation,
     gap_problems,
     manifest_problems,
+    remember,
     translated_manifests,
     verdicts,
 )
@@ -186,3 +197,25 @@ def test_no_sequence_of_failures_ever_deletes(
         memory, recollection = after(memory, *records, now=f"t{number + 1}")
         assert texts(memory) == set(names)
         assert recollection.complete == all(fate == "read" for fate in fates)
+
+
+def test_what_a_part_that_cannot_be_used_gave_before_is_kept_until_the_text_is_whole() -> None:
+    def of(*names: str, partial: bool = False) -> Translation:
+        bodies = [{"kind": "Component", "metadata": {"name": name}} for name in names]
+        drafts = tuple(Draft(body) for body in bodies)
+        return Translation(Verdict.VALID, "f", drafts=drafts, partial=partial)
+
+    def said(known: KnownManifest) -> list[str]:
+        return [draft.body["metadata"]["name"] for draft in known.current.drafts]
+
+    file = ManifestFile("qm.yaml", "o", 1, "x")
+    first = remember(None, 1, file, of("a", "b", "c"), "t0")
+    second = remember(first, 1, file, of("a", "d", partial=True), "t1")
+    assert said(second) == ["a", "d", "b", "c"]
+    third = remember(second, 1, file, of("a", partial=True), "t2")
+    assert said(third) == ["a", "d", "b", "c"]
+    broken = remember(third, 1, file, Translation(Verdict.QUARANTINED, "f"), "t3")
+    again = remember(broken, 1, file, of("e", partial=True), "t4")
+    assert said(again) == ["e", "a", "d", "b", "c"]
+    assert (again.held_since, again.good) == ("t0", None)
+    assert said(remember(again, 1, file, of("e"), "t5")) == ["e"]

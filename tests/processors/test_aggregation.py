@@ -16,7 +16,8 @@ from bridge.model.entities import Body, Catalog, CatalogEntity, Draft
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
-from bridge.processors.aggregation import KEPT_SINCE, SOURCE_NAME, aggregate
+from bridge.processors.aggregation import KEPT_SINCE, aggregate
+from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.mapping.loading import shipped_folder
 from bridge.processors.merging import MergeRules
 

@@ -185,7 +185,7 @@ def test_one_manifest_gives_an_entity_for_each_item_at_its_own_place(tmp_path: P
     ("text", "said", "line"),
     [
         ("name: n\nwords: [" + "a, " * 1001 + "]", "the limit is 1,000", 2),
-        ("name: n\nwords: [" + ", ".join(f"w{n}" for n in range(201)) + "]", "more than 200", 2),
+        ("name: n\nwords: [" + ", ".join(f"w{n}" for n in range(501)) + "]", "more than 500", 2),
         ("name: n\nwords:\n  - '!!!'\n", "letters a-z or digits", 3),
         ("name: 3\n", "", 1),
         ("- a\n- b\n", "", 1),

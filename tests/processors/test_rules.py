@@ -183,6 +183,28 @@ def test_links_are_held_to_what_a_url_is(url: str, fits: bool) -> None:
     assert found == ([] if fits else ["metadata.links[0].url"])
 
 
+REMOTE = {"type": "streamable-http", "url": "http://mcp.example.com/v1"}
+
+
+@pytest.mark.parametrize(
+    ("remotes", "broken"),
+    [
+        ([REMOTE], []),
+        ([{"type": "stdio", "url": "npx some-server"}], []),
+        (None, ["spec.remotes"]),
+        ([], ["spec.remotes"]),
+        ([REMOTE, {"type": ""}], ["spec.remotes[1].type", "spec.remotes[1].url"]),
+        (["x"], ["spec.remotes[0]"]),
+    ],
+)
+def test_an_mcp_server_has_remotes_instead_of_a_definition(remotes: Any, broken: list[str]) -> None:
+    """`API.v1alpha1.mcp-server.schema.json` of catalog-model 1.10."""
+    body = of_kind("API", type="mcp-server", lifecycle="live", owner="a", remotes=remotes)
+    assert paths(body) == broken
+    other = of_kind("API", type="openapi", lifecycle="live", owner="a", remotes=[REMOTE])
+    assert paths(other) == ["spec.definition"]
+
+
 def test_a_message_quotes_the_rule_and_shortens_the_value() -> None:
     broken, whole = broken_rules(component(metadata={"name": "Team " + "x" * 500}))
     assert "255" in whole.message

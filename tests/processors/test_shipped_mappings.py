@@ -111,12 +111,166 @@ def test_a_repeated_opslevel_tag_key_loses_nothing(shipped: Mappings) -> None:
     assert tags == ["db:mysql", "db:snow-flake"]
 
 
-def test_a_datadog_v3_document_is_a_problem_at_its_version(shipped: Mappings) -> None:
-    text = "schema-version: v2\ndd-service: a\nteam: b\n---\napiVersion: v3\nkind: service\n"
+def datadog(*names: str) -> str:
+    return "---\n".join(f"schema-version: v2.1\ndd-service: {name}\nteam: b\n" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("bad", "rule", "line"),
+    [
+        ("apiVersion: v3\nkind: service\n", "version-unknown", 9),
+        ("schema-version: v2\ndd-service: 7\n", "manifest-invalid", 10),
+        ("schema-version: v2\ndd-service: x\nteam: 'open\n", "yaml-syntax", 11),
+        ("schema-version: v2\na: 1\na: 2\n", "yaml-duplicate-key", 11),
+        ("schema-version: v2\ndd-service: 決済 2024\nteam: b\n", "name-unusable", 10),
+    ],
+)
+def test_one_bad_document_does_not_take_its_neighbours_down(
+    shipped: Mappings, bad: str, rule: str, line: int
+) -> None:
+    text = f"{datadog('a', 'b')}---\n{bad}---\n{datadog('c')}"
     seen = translate(shipped, "service.datadog.yaml", text)
+    assert seen.verdict is Verdict.VALID
+    assert seen.partial
+    names = [d.body["metadata"]["name"] for d in seen.drafts if d.body["kind"] == "Component"]
+    assert names == ["a", "b", "c"]
+    (problem,) = seen.problems
+    assert (problem.rule, problem.line, problem.severity) == (rule, line, Severity.ERROR)
+    assert seen.documents[2] is None or isinstance(seen.documents[2], dict)
+
+
+def test_a_file_of_bad_documents_only_is_quarantined(shipped: Mappings) -> None:
+    text = "apiVersion: v3\nkind: service\n---\n'open\n"
+    seen = translate(shipped, "service.datadog.yaml", text)
+    assert (seen.verdict, seen.drafts, seen.partial) == (Verdict.QUARANTINED, (), False)
+    assert [problem.rule for problem in seen.problems] == ["yaml-syntax", "version-unknown"]
+
+
+def test_sixty_services_in_one_file_are_sixty_services(shipped: Mappings) -> None:
+    seen = translate(shipped, "service.datadog.yaml", datadog(*(f"s{n}" for n in range(120))))
+    assert (seen.verdict, len(seen.drafts)) == (Verdict.VALID, 121)
+
+
+def test_opslevel_calls_a_service_a_component_now(shipped: Mappings) -> None:
+    text = (
+        "version: 1\ncomponent:\n  name: x\n  type: service\n  owner: t\n"
+        "  dependencies: [{alias: catalog_service}]\n"
+    )
+    seen = translate(shipped, "opslevel.yml", text)
+    assert (seen.verdict, seen.problems) == (Verdict.VALID, ())
+    body = component(seen)
+    assert (body["metadata"]["name"], body["spec"]["type"]) == ("x", "service")
+    assert body["spec"]["dependsOn"] == ["component:default/catalog_service"]
+
+
+QM = "version: 1\nservice:\n  name: Cart\n  owner: {team: shop}\n"
+
+
+def test_a_name_that_keeps_nearly_nothing_is_refused_at_its_value(shipped: Mappings) -> None:
+    for name in ("決済 2024", "キャンペーン2024"):
+        seen = translate(shipped, "qm.yaml", QM.replace("Cart", name))
+        assert seen.verdict is Verdict.QUARANTINED
+        (problem,) = seen.problems
+        assert (problem.rule, problem.line, problem.column) == ("name-unusable", 3, 9)
+        assert name in problem.message
+        assert "`id`" in problem.message
+    seen = translate(shipped, "qm.yaml", QM.replace("shop", "Команда 7"))
+    (problem,) = seen.problems
+    assert (problem.rule, problem.line, problem.column) == ("name-unusable", 4, 17)
+
+
+def test_an_id_beside_the_name_is_the_way_out(shipped: Mappings) -> None:
+    text = (
+        "version: 1\nservice:\n  name: 決済 2024\n  id: payments-2024\n"
+        "  owner: {team: Команда 7, id: team-7}\n  system: {name: 決済, id: payments}\n"
+        "  product: {name: 店, id: shop}\n"
+    )
+    seen = translate(shipped, "qm.yaml", text)
+    assert seen.problems == ()
+    refs = {(d.body["kind"], d.body["metadata"]["name"]) for d in seen.drafts}
+    assert refs == {
+        ("Component", "payments-2024"),
+        ("System", "payments"),
+        ("Group", "team-7"),
+        ("Domain", "shop"),
+    }
+    body = component(seen)
+    assert body["metadata"]["title"] == "決済 2024"
+    assert body["spec"]["owner"] == "group:default/team-7"
+    assert body["spec"]["system"] == "system:default/payments"
+
+
+def test_what_no_relation_can_be_made_of_is_left_out_with_a_warning(shipped: Mappings) -> None:
+    seen = translate(shipped, "qm.yaml", QM + "  dependencies: [決済, cart-db]\n")
+    assert component(seen)["spec"]["dependsOn"] == ["component:default/cart-db"]
+    (problem,) = seen.problems
+    assert (problem.rule, problem.severity) == ("name-unusable", Severity.WARNING)
+    assert (problem.line, problem.column) == (5, 18)
+
+
+def test_a_dependency_by_alias_is_read_and_its_place_is_known(shipped: Mappings) -> None:
+    text = QM + "  dependencies:\n    - {alias: products}\n    - pay\n"
+    (draft,) = (d for d in translate(shipped, "qm.yaml", text).drafts if d.line == 3)
+    assert draft.body["spec"]["dependsOn"] == [
+        "component:default/products",
+        "component:default/pay",
+    ]
+    assert draft.places == (
+        ("group:default/shop", 4, 17),
+        ("component:default/products", 6, 15),
+        ("component:default/pay", 7, 7),
+    )
+
+
+WEBHOOKS = [
+    "https://hooks.slack.com/services/T0/B0/abc",
+    "https://acme.webhook.office.com/webhookb2/x@y/IncomingWebhook/z/w",
+    "https://discord.com/api/webhooks/1/abc",
+    "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=t",
+    "https://chat.example.com/hooks/abcdefghijklmnopqrstuvwxyz",
+    "https://bot:geheim@chat.example.com/",
+    "https://x.logic.azure.com/workflows/1/invoke?api-version=1&sig=abcdefghij",
+]
+
+
+@pytest.mark.parametrize("address", WEBHOOKS)
+def test_a_contact_that_is_a_secret_address_is_not_published(
+    shipped: Mappings, address: str
+) -> None:
+    contact = f"contacts:\n  - {{name: C, type: chat, contact: '{address}'}}\n"
+    seen = translate(shipped, "service.datadog.yaml", datadog("a") + contact)
+    assert seen.verdict is Verdict.VALID
+    (problem,) = seen.problems
+    assert (problem.rule, problem.severity, problem.line) == (
+        "secret-address",
+        Severity.WARNING,
+        5,
+    )
+    assert address not in repr(seen)
+    text = QM.replace("{team: shop}", f"{{team: shop, channel: '{address}'}}")
+    described = translate(shipped, "qm.yaml", f"{text}  description: Post to {address} today\n")
+    assert described.verdict is Verdict.VALID
+    assert address not in repr(described)
+    assert component(described)["metadata"]["description"] == "Post to (a secret address) today"
+
+
+def test_a_secret_address_is_not_repeated_by_a_message(shipped: Mappings) -> None:
+    seen = translate(shipped, "qm.yaml", QM + f"  tier: {WEBHOOKS[0]}\n")
     assert seen.verdict is Verdict.QUARANTINED
-    assert (seen.problems[0].line, seen.problems[0].column) == (5, 13)
-    assert "v2, v2.1 and v2.2" in seen.problems[0].message
+    assert "hooks.slack" not in repr(seen.problems)
+
+
+def test_gitlabs_plugin_finds_its_project(shipped: Mappings) -> None:
+    """The annotations of @immobiliarelabs/backstage-plugin-gitlab."""
+    annotations = component(translate(shipped, "qm.yaml", QM))["metadata"]["annotations"]
+    assert annotations["gitlab.com/instance"] == "gitlab.example.com"
+    assert annotations["gitlab.com/project-id"] == "1"
+    assert annotations["gitlab.com/project-slug"] == "shop/cart"
+    checkout = Project(2**50, "shop/cart")
+    local = shipped.translate(checkout, ManifestFile("qm.yaml", "o", len(QM), QM))
+    assert {"gitlab.com/instance", "gitlab.com/project-id"}.isdisjoint(
+        component(local)["metadata"]["annotations"]
+    )
 
 
 def test_a_hostile_qm_ends_within_bounds(shipped: Mappings) -> None:

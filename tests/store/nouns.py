@@ -50,7 +50,13 @@ problems = st.builds(
     column=st.integers(0, 9),
     ref=anything,
 )
-drafts = st.builds(Draft, body=bodies, line=st.integers(1, 9), column=st.integers(1, 9))
+drafts = st.builds(
+    Draft,
+    body=bodies,
+    line=st.integers(1, 9),
+    column=st.integers(1, 9),
+    places=some(st.tuples(st.text(max_size=5), st.integers(1, 9), st.integers(1, 9))),
+)
 translations = st.builds(
     Translation,
     verdict=st.sampled_from(Verdict),

@@ -20,10 +20,16 @@ from bridge.processors.mapping.templates import (
     Node,
     Path,
 )
+from bridge.processors.rules import SPEC_FIELDS
 
 ENTITY_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 # The backend would fetch a URL for a map whose only key is one of these.
 PLACEHOLDERS: Final = frozenset({"$text", "$json", "$yaml", "$openapi", "$asyncapi", "$graphql"})
+
+
+_REFERRING: Final = frozenset(
+    name for fields in SPEC_FIELDS.values() for name, each in fields.items() if each.ref is not None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Compiler(Source):
     def leaf(self, text: Json, path: Path, scope: Scope) -> Leaf:
         """A `${{ … }}` text as a leaf; reports anything else."""
         if is_expression(text):
-            return Leaf(self.expression(text, path, scope), self.place(path))
+            return Leaf(self.expression(text, path, scope), self.place(path), _refers(path))
         self.problem(f"expected an expression `${{{{ … }}}}` and found {kind_of(text)}", path)
         return Leaf(Expression(null), self.place(path))
 
@@ -135,6 +141,16 @@ class Compiler(Source):
         if not complete or not isinstance(metadata, dict):
             return None
         return EntityTemplate(element, _name_of(element.body), str(value["kind"]))
+
+
+def _refers(path: Path) -> str:
+    """The field of an entity's `spec` that a path lies in, if it is one that holds references."""
+    match path:
+        case ("entities", int(), "spec", str(name), *rest):
+            # `when` and `forEach` of a list's item are no references.
+            words = {step for step in rest if isinstance(step, str)} - {"value"}
+            return name if name in _REFERRING and not words else ""
+    return ""
 
 
 def _name_of(body: Node) -> Node:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bridge.language.text import Position
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.manifests import Translation
 from bridge.processors.mapping.templates import Traced, plain
-
-if TYPE_CHECKING:
-    from bridge.processors.mapping.translation import Work
+from bridge.processors.mapping.work import Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class Scope:
         for root, keys in shape:
             if root == "project" and keys:
                 self.project_used.add(keys[0])
+                if keys[0] == "id":
+                    self.project_used.add("web_url")
             if root == "file":
                 self.project_used.update(("web_url", "default_branch"))
         faults = [self._fault(root, keys) for root, keys in shape]

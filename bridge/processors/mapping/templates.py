@@ -37,7 +37,11 @@ class Traced:
 
 @dataclass(slots=True)
 class State:
-    """One evaluation: the names' values, and how much has been produced so far."""
+    """One evaluation: the names' values, and how much has been produced so far.
+
+    `referred` gathers (reference, where the manifest writes it), and `unusable` (field of `spec`,
+    where) of what no reference could be made of; who takes an entity out empties them.
+    """
 
     env: Env
     lets: dict[str, Expression]
@@ -45,6 +49,8 @@ class State:
     items: dict[str, tuple[Expression, int]] = field(default_factory=dict)
     leaves: int = 0
     characters: int = 0
+    referred: list[tuple[str, Path]] = field(default_factory=list)
+    unusable: list[tuple[str, Path]] = field(default_factory=list)
 
     def count(self, value: Json) -> Json:
         """The value, if it may stand as a leaf; raises EvaluationError when it is too much."""
@@ -78,6 +84,13 @@ class State:
         for name, keys in expression.references:
             found += self._resolve(name, keys)
         return tuple(dict.fromkeys(found))
+
+    def folds(self, expression: Expression) -> bool:
+        """Whether null means that a text could not be made a name: its last filter makes one."""
+        if expression.pure and expression.references[0][0] in self.lets:
+            name, keys = expression.references[0]
+            return not keys and self.lets[name].folds
+        return expression.folds
 
     def _resolve(self, name: str, keys: Path) -> Iterator[Path]:
         if name == "manifest":
@@ -128,10 +141,14 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A text with `${{ … }}` in it."""
+    """A text with `${{ … }}` in it.
+
+    `refers` is the field of `spec` whose references it makes, "" elsewhere.
+    """
 
     expression: Expression
     place: str
+    refers: str = ""
 
     def raw(self, state: State) -> Json:
         """The expression's value as it is; for `when`, `forEach` and `let`."""
@@ -152,9 +169,29 @@ class Leaf:
             value = state.count(self.expression.run(state.env))
         except EvaluationError as error:
             raise self.placed(error, state) from None
+        if self.refers:
+            self._note(value, state)
         if state.telling and value is not None:
             return Traced(value, self.place, state.sources(self.expression))
         return value
+
+    def _note(self, value: Json, state: State) -> None:
+        """Remember where a reference comes from, or that none could be made."""
+        sources = state.sources(self.expression)
+        given = {path: _at(state.env["manifest"], path) for path in sources}
+        texts = [path for path in sources if isinstance(given[path], str) and given[path].strip()]
+        if isinstance(value, str) and sources:
+            state.referred.append((value, (*texts, *sources)[0]))
+        elif isinstance(value, list) and sources:
+            listed = sources[0]
+            one_each = isinstance(given[listed], list) and len(given[listed]) == len(value)
+            state.referred += [
+                (item, (*listed, at) if one_each else listed)
+                for at, item in enumerate(value)
+                if isinstance(item, str)
+            ]
+        elif value is None and texts and state.folds(self.expression):
+            state.unusable.append((self.refers, texts[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,80 @@
+"""Addresses that are secrets, such as incoming webhooks: who has one can post there."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import re2  # type: ignore[import-untyped]  # it ships no types
+
+from bridge.language.text_positions import Path
+from bridge.model.entities import Json
+
+# What tells such an address apart, behind `https://`.
+_SIGNS: Final = (
+    r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[^\s/]",
+    r"(?:[a-z0-9-]+\.)?webhook\.office\.com/",
+    r"outlook\.office(?:365)?\.com/webhook/",
+    r"(?:[a-z]+\.)?discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/",
+    r"chat\.googleapis\.com/v1/spaces/",
+    r"hooks\.zapier\.com/hooks/",
+    r"events\.(?:eu\.)?pagerduty\.com/(?:integration|x-ere)/",
+    r"alert\.victorops\.com/integrations/",
+    r"open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/",
+    r"oapi\.dingtalk\.com/robot/",
+    r"qyapi\.weixin\.qq\.com/cgi-bin/webhook/",
+    r"[^\s/?#]+/hooks/[a-z0-9]{17,}(?:/|\b)",  # Mattermost, Rocket.Chat
+    r"[^\s/?#@:]+:[^\s/?#@]+@",  # a password
+    r"[^\s?#]+\?[^\s#]*?\b(?:sig|secret|api_?key|(?:(?:access|private|auth)_)?token)=[^&\s#]{8}",
+)
+
+
+def _pattern() -> Any:
+    """Matched in linear time: a stranger's text may hold thousands of addresses."""
+    options = re2.Options()
+    options.case_sensitive = False
+    return re2.compile(rf"https?://(?:{'|'.join(_SIGNS)})[^\s<>\"']*", options)
+
+
+_ADDRESS: Final = _pattern()
+_INSTEAD: Final = "(a secret address)"
+
+
+def masked(text: str) -> str:
+    """The text with every secret address in it replaced by words."""
+    if "://" not in text:
+        return text
+    kept: str = _ADDRESS.sub(_INSTEAD, text)
+    return kept
+
+
+def without_secrets(tree: Json, path: Path = ()) -> tuple[Json, list[Path]]:
+    """A manifest's tree without secret addresses, and the paths of the values that held one.
+
+    A value that is one becomes null; a list's item that holds one at its first level does, too,
+    since a contact without its address is no contact. A longer text keeps its other words.
+    Positions stay: no item of a list moves. The same tree when it holds none.
+    """
+    if isinstance(tree, str):
+        if "://" not in tree or not _ADDRESS.search(tree):
+            return tree, []
+        whole = _ADDRESS.fullmatch(tree.strip())
+        return (None if whole else masked(tree)), [path]
+    if isinstance(tree, dict):
+        pairs = {key: without_secrets(value, (*path, key)) for key, value in tree.items()}
+        found = [each for _, paths in pairs.values() for each in paths]
+        return ({key: value for key, (value, _) in pairs.items()} if found else tree), found
+    if isinstance(tree, list):
+        items = [without_secrets(item, (*path, at)) for at, item in enumerate(tree)]
+        found = [each for _, paths in items for each in paths]
+        kept = [
+            None if _lost_its_address(old, new) else new
+            for old, (new, _) in zip(tree, items, strict=True)
+        ]
+        return (kept if found else tree), found
+    return tree, []
+
+
+def _lost_its_address(old: Json, new: Json) -> bool:
+    return isinstance(old, dict) and any(
+        new[key] is None and value is not None for key, value in old.items()
+    )

@@ -1,0 +1,333 @@
+"""One manifest file on its way through the mappings that want it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import quote
+
+from bridge.errors import NotUnderstood
+from bridge.language import text
+from bridge.language.filters import EvaluationError, as_text, kind_of
+from bridge.language.text import Document, Position, Positions
+from bridge.language.text_faults import shown
+from bridge.model.entities import Json
+from bridge.model.problems import Problem, Severity
+from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.mapping.compiling import EntityTemplate
+from bridge.processors.mapping.loading import Mapping
+from bridge.processors.mapping.secret_addresses import masked, without_secrets
+from bridge.processors.mapping.templates import Leaf, Path, State, Traced, plain
+from bridge.processors.rules import SPEC_FIELDS, SpecField
+
+ENTITY_LIMIT: Final = 500
+_NOT_PUBLISHED: Final = (
+    "this is a secret address (an incoming webhook, or a password or token in a URL): whoever has "
+    "it can use it, so it is not published. Write the channel's own page, and make a new secret"
+)
+
+
+class Quarantine(Exception):
+    """The manifest cannot be used; carries its problems."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+class Foreign(Exception):
+    """The file is not meant for us; carries the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One entity as it was made; while telling, `body` holds `Traced`s."""
+
+    body: Json
+    position: Position
+    document: int
+    places: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Work:
+    """One file on its way through the mappings that want it.
+
+    `made` and `problems` fill up; `run` raises Quarantine or Foreign when that is the verdict.
+    `broken` are the documents that gave nothing because something is wrong with them.
+    """
+
+    project: Project
+    file: ManifestFile
+    mappings: tuple[Mapping, ...]
+    telling: bool = False
+    documents: tuple[Document, ...] = ()
+    used: dict[str, None] = field(default_factory=dict)
+    made: list[Made] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    broken: set[int] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Read, choose the mapping, check, evaluate: every document by itself."""
+        numbers = self._read()
+        chosen, reasons = self._choose(numbers)
+        if not chosen and not self.broken:
+            raise Foreign(reasons[0])
+        self._alone(numbers, chosen)
+        for number, mapping in chosen:
+            self.used[mapping.id] = None
+            self._use(number, mapping)
+        if self.broken and not self.made:
+            raise Quarantine
+
+    def positions(self, document: int) -> Positions:
+        """Where things stand in one document; nowhere in a text that could not be read."""
+        return self.documents[document].positions if self.documents else Positions()
+
+    def top(self, document: int) -> Position:
+        """Where a document begins."""
+        return self.positions(document).value(())
+
+    def spot(self, document: int, paths: tuple[Path, ...]) -> Position:
+        """Where the first of the paths stands; the document's top without any."""
+        return self.positions(document).value(paths[0] if paths else ())
+
+    def problem(self, message: str, rule: str, position: Position) -> Problem:
+        """A problem at a position of the manifest."""
+        return Problem(masked(message), rule, line=position.line, column=position.column)
+
+    def _read(self) -> list[int]:
+        """The numbers of the documents that say something; faults become problems."""
+        if self.file.text is None:
+            message = f"cannot be used: {self.file.refused or 'it is not text'}; keep it as a plain"
+            raise Quarantine(Problem(f"{message} YAML file in the repository", "manifest-refused"))
+        try:
+            self.documents = text.read_each(self.file.text)
+        except NotUnderstood as error:
+            raise Quarantine(error.problem) from None
+        for number, document in enumerate(self.documents):
+            if document.fault is not None:
+                self._broke(number, document.fault)
+        numbers = [at for at, each in enumerate(self.documents) if each.tree is not None]
+        if not numbers:
+            raise Quarantine(self.problem("the file is empty", "manifest-empty", Position()))
+        return numbers
+
+    def _broke(self, number: int, *problems: Problem) -> None:
+        """Note that a document cannot be used. Documents are mostly wrong in the same way: of
+        several that say the same, the first place is enough to act on."""
+        self.broken.add(number)
+        said = {problem.message for problem in self.problems}
+        self.problems += [problem for problem in problems if problem.message not in said]
+
+    def _env(self, data: Json) -> dict[str, Json]:
+        return {
+            "manifest": data,
+            "project": project_names(self.project),
+            "file": file_names(self.project, self.file),
+        }
+
+    def _choose(self, numbers: list[int]) -> tuple[list[tuple[int, Mapping]], list[str]]:
+        """The mapping of each document, and why others are somebody else's."""
+        chosen: list[tuple[int, Mapping]] = []
+        reasons: list[str] = []
+        for number in numbers:
+            state = State(self._env(self.documents[number].tree), {})
+            try:
+                mapping = self._wanting(state)
+                reason = None if mapping else self._reason(state)
+                if mapping is not None:
+                    chosen.append((number, mapping))
+                elif reason is not None:
+                    reasons.append(reason)
+                else:
+                    self._broke(number, self._unfit(number, state))
+            except EvaluationError as error:
+                self._broke(number, self._failed(error, number))
+        return chosen, reasons
+
+    def _alone(self, numbers: list[int], chosen: list[tuple[int, Mapping]]) -> None:
+        """Raise Quarantine when a mapping that takes one document meets several."""
+        if len(numbers) + len(self.broken - set(numbers)) < 2:
+            return
+        if any(not mapping.many for _, mapping in chosen):
+            message = "several documents in one file; keep one and drop the `---` lines"
+            second = sorted({*numbers, *self.broken})[1]
+            raise Quarantine(self.problem(message, "manifest-invalid", self._start(second)))
+
+    def _start(self, number: int) -> Position:
+        fault = self.documents[number].fault
+        return Position(fault.line, fault.column) if fault else self.top(number)
+
+    def _wanting(self, state: State) -> Mapping | None:
+        for mapping in self.mappings:
+            if mapping.when is None or mapping.when.raw(state):
+                return mapping
+        return None
+
+    def _reason(self, state: State) -> str | None:
+        for mapping in self.mappings:
+            for when, reason in mapping.foreign:
+                if when.raw(state):
+                    return reason
+        return None
+
+    def _unfit(self, number: int, state: State) -> Problem:
+        data = state.env["manifest"]
+        if not isinstance(data, dict):
+            message = f"expected keys and values (`key: value`) and found {kind_of(data)}"
+            return self.problem(message, "manifest-invalid", self.top(number))
+        said = []
+        paths: tuple[Path, ...] = ()
+        for mapping in self.mappings:
+            for leaf in (mapping.otherwise, mapping.when):
+                if isinstance(leaf, Leaf):
+                    paths += state.sources(leaf.expression)
+            words = mapping.otherwise.build(state) if mapping.otherwise else None
+            said.append(as_text(words) if words else f"this is not {mapping.title}")
+        message = "; ".join(dict.fromkeys(said))
+        return self.problem(message, "version-unknown", self.spot(number, paths))
+
+    def _use(self, number: int, mapping: Mapping) -> None:
+        """Check one document and make its entities: all of them, or none when it is broken."""
+        before = len(self.made)
+        found = self._check(number, mapping)
+        try:
+            if any(problem.severity is Severity.ERROR for problem in found):
+                raise Quarantine(*found)
+            self.problems += found
+            self._make(number, mapping)
+        except Quarantine as quarantine:
+            self._broke(number, *quarantine.problems)
+            del self.made[before:]
+
+    def _check(self, number: int, mapping: Mapping) -> list[Problem]:
+        """What is wrong with a document; from here on it holds no secret address."""
+        document = self.documents[number]
+        found = [
+            replace(problem, message=masked(problem.message))
+            for problem in mapping.schema.problems(document.tree, lambda: document.positions)
+        ]
+        tree, secrets = without_secrets(document.tree)
+        if secrets:
+            before, after = self.documents[:number], self.documents[number + 1 :]
+            self.documents = (*before, replace(document, tree=tree), *after)
+        for path in secrets:
+            warning = self.problem(_NOT_PUBLISHED, "secret-address", self.spot(number, (path,)))
+            found.append(replace(warning, severity=Severity.WARNING))
+        return found
+
+    def _make(self, number: int, mapping: Mapping) -> None:
+        state = State(
+            self._env(self.documents[number].tree),
+            {name: leaf.expression for name, leaf in mapping.lets},
+            self.telling,
+        )
+        try:
+            for name, leaf in mapping.lets:
+                state.env[name] = leaf.raw(state)
+            for entity in mapping.entities:
+                for body in entity.element.expand(state):
+                    self._keep(number, mapping, entity, state, body)
+            state.telling = True
+            for element in mapping.warnings:
+                for warning in element.expand(state):
+                    self._warn(number, warning)
+        except EvaluationError as error:
+            raise Quarantine(self._failed(error, number)) from None
+
+    def _keep(
+        self, number: int, mapping: Mapping, entity: EntityTemplate, state: State, body: Json
+    ) -> None:
+        paths = state.sources(entity.name.expression) if isinstance(entity.name, Leaf) else ()
+        position = self.spot(number, paths)
+        for key in ("apiVersion", "kind"):
+            if key not in body:
+                message = f"{mapping.path.name} gives an entity without `{key}`; correct it"
+                raise Quarantine(self.problem(message, "mapping-failed", position))
+        if "name" not in body.get("metadata", {}):
+            raise Quarantine(self._nameless(mapping, entity, paths, number))
+        if len(self.made) >= ENTITY_LIMIT:
+            message = f"gives more than {ENTITY_LIMIT:,} entities; split the manifest"
+            raise Quarantine(self.problem(message, "mapping-failed", position))
+        self._unusable(number, entity, state)
+        places = tuple(
+            (reference, *self.positions(number).value(path)) for reference, path in state.referred
+        )
+        state.referred.clear()
+        # Documents of one file often repeat their team or system word for word.
+        if not any(other.body == body for other in self.made):
+            self.made.append(Made(body, position, number, places))
+
+    def _unusable(self, number: int, entity: EntityTemplate, state: State) -> None:
+        """Report texts that no reference could be made of; raises Quarantine for a needed one."""
+        fields = SPEC_FIELDS.get(entity.kind.lower(), {})
+        for name, path in state.unusable:
+            message = _nothing_left(_at(self.documents[number].tree, path), "reference")
+            found = self.problem(message, "name-unusable", self.spot(number, (path,)))
+            if fields.get(name, SpecField()).required:
+                raise Quarantine(found)
+            self.problems.append(replace(found, severity=Severity.WARNING))
+        state.unusable.clear()
+
+    def _nameless(
+        self, mapping: Mapping, entity: EntityTemplate, paths: tuple[Path, ...], number: int
+    ) -> Problem:
+        if paths:
+            given = _at(self.documents[number].tree, paths[0])
+            message = _nothing_left(given, f"name for the {entity.kind}")
+            return self.problem(message, "name-unusable", self.spot(number, paths))
+        message = f"{mapping.path.name} gives a {entity.kind} without a name; give it a `when`"
+        return self.problem(message, "mapping-failed", self.top(number))
+
+    def _warn(self, number: int, warning: Json) -> None:
+        if "message" not in warning:
+            return
+        at = warning.get("at", warning["message"])
+        position = self.spot(number, at.sources if isinstance(at, Traced) else ())
+        words = {key: as_text(plain(value)) for key, value in warning.items() if key != "at"}
+        found = self.problem(words["message"], words["rule"], position)
+        self.problems.append(replace(found, severity=Severity.WARNING))
+
+    def _failed(self, error: EvaluationError, number: int) -> Problem:
+        message = f"the mapping at {error.place} cannot use this: {error}"
+        return self.problem(message, "mapping-failed", self.spot(number, error.sources))
+
+
+def _nothing_left(given: Json, what: str) -> str:
+    return (
+        f"no {what} can be made of {shown(given)}: it takes letters a-z or digits, and too few "
+        "of these are. Write it with those, or give it an `id` where the format has one"
+    )
+
+
+def _at(tree: Json, path: Path) -> Json:
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def project_names(project: Project) -> dict[str, Json]:
+    """What `project` stands for in expressions; what is not known is null."""
+    return {
+        # A checkout on a disk has no id of GitLab's, but a number of 53 bits in its place.
+        "id": project.id if project.web_url and project.id < 2**31 else None,
+        "path": project.path,
+        "name": project.name,
+        "web_url": project.web_url or None,
+        "default_branch": project.default_branch or None,
+        "description": project.description or None,
+        "visibility": project.visibility or None,
+        "topics": list(project.topics),
+    }
+
+
+def file_names(project: Project, file: ManifestFile) -> dict[str, Json]:
+    """What `file` stands for; the URLs are null for a checkout without a remote."""
+    names: dict[str, Json] = {"path": file.path, "name": file.path.rpartition("/")[2]}
+    for key, verb in (("url", "blob"), ("edit_url", "edit"), ("raw_url", "raw")):
+        names[key] = None
+        if project.web_url and project.default_branch:
+            rest = quote(f"{project.default_branch}/{file.path}", safe="/")
+            names[key] = f"{project.web_url}/-/{verb}/{rest}"
+    return names
