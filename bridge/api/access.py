@@ -20,6 +20,7 @@ from aiohttp.typedefs import Middleware
 from yarl import URL
 
 from bridge.api.answers import error_response
+from bridge.api.root import own_path
 from bridge.errors import KeysUnavailable, TokenRefused
 from bridge.model.access import Principal, Scope
 from bridge.ports import Gatekeeper
@@ -147,7 +148,7 @@ def _addressed(host: str, names: frozenset[str]) -> bool:
 
 
 def _opened(request: web.Request, access: Access) -> bool:
-    first = request.path.removeprefix("/").partition("/")[0]
+    first = own_path(request).removeprefix("/").partition("/")[0]
     return request.method in _READING and first in access.public
 
 

@@ -38,6 +38,7 @@ from bridge.api.live import Live, Served
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
+from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.errors import StoreError
@@ -73,12 +74,15 @@ def make_app(
     scored: Scores | None = None,
     remediation: RemediationBook | None = None,
     slack: incident.SlackCommand | None = None,
+    root: str = "",
 ) -> web.Application:
     """The application that serves `live` to those whom `access` lets in (None: everybody).
 
     It takes GitLab's hooks in by `webhooks`; `validate` gives the rules that an entity breaks.
     `facts` and `checks` are served to tech-insights, `scored` are the scores to serve; None: there
-    are none here.
+    are none here. `root` is the path under which others reach it (""; "/fester" behind a proxy):
+    every link begins with it, and requests may come with it or, from a proxy that takes it off,
+    without.
     """
     webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
     access, patience = access or Access(), patience or Patience()
@@ -93,39 +97,38 @@ def make_app(
         ],
         client_max_size=MAX_BODY,
     )
-    app.on_response_prepare.extend((_harden, cross_origin(access)))
+    app.on_response_prepare.extend((_harden, cross_origin(access), rooted_redirect))
+    app[ROOT] = root
     app[LIVE] = live
     app[CLOCK] = clock
     app[HOOK_COUNTS] = webhooks.counts
     app[VALIDATE] = validate
     if scored is not None:
         app[SCORES] = scored
-    app.add_routes(
-        [
-            web.get("/", pages.home),
-            web.get("/entities", pages.entities),
-            web.get("/explain", pages.explain_page),
-            web.get("/catalog/", _catalog_root),
-            web.get("/catalog/{path:.+}", _catalog_file),
-            web.get("/schemas/", _schemas),
-            web.get("/schemas/{name}", _schema),
-            web.get("/api/report", _report),
-            web.get("/api/explain", _explain),
-            web.get("/healthz", _healthz),
-            web.get("/readyz", _readyz),
-            web.get("/metrics", metrics.expose),
-            web.post(WEBHOOK_PATH, webhooks.receive),
-            web.get("/openapi.json", describe),
-            *catalog.routes(),
-            *scores.routes(),
-            *incident.routes(),
-            web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
-            *guide.routes(),
-        ]
-    )
+    routes = [
+        web.get("/", pages.home),
+        web.get("/entities", pages.entities),
+        web.get("/explain", pages.explain_page),
+        web.get("/catalog/", _catalog_root),
+        web.get("/catalog/{path:.+}", _catalog_file),
+        web.get("/schemas/", _schemas),
+        web.get("/schemas/{name}", _schema),
+        web.get("/api/report", _report),
+        web.get("/api/explain", _explain),
+        web.get("/healthz", _healthz),
+        web.get("/readyz", _readyz),
+        web.get("/metrics", metrics.expose),
+        web.post(WEBHOOK_PATH, webhooks.receive),
+        web.get("/openapi.json", describe),
+        *catalog.routes(),
+        *scores.routes(),
+        *incident.routes(),
+        web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
+        *guide.routes(),
+    ]
     remedies = Remediation(remediation or NoRemediation())
     app[REMEDIED] = remedies.about
-    app.add_routes(remedies.routes())
+    routes += remedies.routes()
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
 
@@ -133,10 +136,11 @@ def make_app(
         return _opened(live, app[incident.KNOWLEDGE]())
 
     mcp = McpOverHttp(Library(opened, clock))
-    app.add_routes([web.post(MCP_PATH, mcp.handle)])
+    routes.append(web.post(MCP_PATH, mcp.handle))
     app.cleanup_ctx.append(mcp.lifetime)
-    app.add_routes(Facts(facts).routes())
-    app.add_routes(TechInsights(facts, checks, scored, lambda: live.reader.public_url).routes())
+    routes += Facts(facts).routes()
+    routes += TechInsights(facts, checks, scored, lambda: live.reader.public_url).routes()
+    app.add_routes(reachable(routes, root))
     return app
 
 
@@ -226,7 +230,7 @@ async def _errors_answered(request: web.Request, handler: Handler) -> web.Stream
         return error_response(request, 400, "InputError", message)
     except StoreError as error:  # it is away, or holds what cannot be read
         log.error("The store does not answer", action="store_away", error=str(error))
-        if request.path.startswith("/api/"):
+        if own_path(request).startswith("/api/"):
             return error_response(request, 503, "ServiceUnavailableError", str(error))
         return pages.render(request, "away.html", status=503, reason=str(error))
     except Exception as error:
@@ -276,7 +280,8 @@ def _conditional(request: web.Request, served: Served) -> web.Response:
 
 async def _schemas(request: web.Request) -> web.StreamResponse:
     names = sorted(request.app[LIVE].schemas)
-    return web.json_response({"schemas": [f"/schemas/{name}" for name in names]})
+    root = request.app[ROOT]
+    return web.json_response({"schemas": [f"{root}/schemas/{name}" for name in names]})
 
 
 async def _schema(request: web.Request) -> web.StreamResponse:

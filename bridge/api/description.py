@@ -17,12 +17,13 @@ from aiohttp import web
 from ruamel.yaml import YAML
 
 from bridge.api.catalog.responses import json_bytes
+from bridge.api.root import ROOT
 from bridge.catalog.jsontext import dumped
 
 
 @cache
-def description() -> bytes:
-    """The OpenAPI 3.1 document as JSON."""
+def description() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -39,7 +40,7 @@ def description() -> bytes:
         _merge(document["paths"], fragment.get("paths", {}))
         for kind, named in fragment.get("components", {}).items():
             _merge(document["components"].setdefault(kind, {}), named)
-    return dumped(document)
+    return document
 
 
 def _fragments() -> Iterator[dict[str, Any]]:
@@ -56,4 +57,6 @@ def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
 
 async def describe(request: web.Request) -> web.StreamResponse:
     """`GET /openapi.json`."""
-    return json_bytes(description())
+    root = request.app[ROOT]
+    servers = {"servers": [{"url": root}]} if root else {}
+    return json_bytes(dumped({**description(), **servers}))

@@ -39,6 +39,7 @@ class Live:
     memory: Memory = field(default_factory=Memory)
     served_since: datetime | None = None
     last_complete: datetime | None = None
+    token_end: datetime | None = None  # when the token for the source ends, as far as it is known
     traffic: Callable[[], Traffic] = Traffic
     passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
     role: str = "leader"  # or "follower": another replica makes the passes

@@ -75,6 +75,12 @@ class LiveCollector(Collector):
             for result, count in sorted(live.refreshes.items()):
                 told.add_metric([result], count)
             yield told
+        if live.token_end is not None:
+            yield GaugeMetricFamily(
+                "fester_gitlab_token_expiry_timestamp_seconds",
+                "when the token for GitLab ends",
+                live.token_end.timestamp(),
+            )
         if live.record is None:
             return
         report = live.record.report

@@ -12,7 +12,9 @@ from markupsafe import Markup, escape
 
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
+from bridge.api.root import ROOT, rooted
 from bridge.model.problems import Severity
+from bridge.model.token_expiry import warning
 from bridge.passes.explain import explain
 
 SHOWN = 500  # rows of a table; beyond that a person searches
@@ -56,9 +58,14 @@ def render(
     if live.served_since is not None:
         age = _age((request.app[CLOCK]() - live.served_since).total_seconds())
     text = _templates.get_template(template).render(
-        live=live, report=live.record.report if live.record else None, age=age, **context
+        live=live,
+        report=live.record.report if live.record else None,
+        age=age,
+        token_said=warning(live.token_end, request.app[CLOCK]()),
+        **context,
     )
-    return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
+    page = rooted(text, request.app[ROOT])
+    return web.Response(text=page, status=status, content_type="text/html", charset="utf-8")
 
 
 def _age(seconds: float) -> str:

@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,13 @@ from bridge.model.runs import changed_in
 from bridge.model.scrape import Coverage
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
-from bridge.ports import Gatekeeper, Measured
+from bridge.ports import Gatekeeper, Measured, Scraper
 from bridge.processors.validation import entity_faults
+from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import Leadership, lease_name
 from bridge.service.replica import Service
 from bridge.service.schedule import Audience, Audiences, ended
+from bridge.service.token_watch import TokenWatch
 from bridge.settings import Settings, signing_key
 from bridge.wiring import Wired, catalog_reader, gitlab_options, own_url, remapped, wired
 from bridge.wiring.clock import utc_now
@@ -186,7 +189,6 @@ async def _served(
     await parts.facts.load()
     await parts.scores.load()
     await service.catch_up()  # serve the last pass until the first new one ends
-    secret = settings.slack_signing_secret
     app = make_app(
         live,
         clock=utc_now,
@@ -197,7 +199,8 @@ async def _served(
         checks=parts.scores,
         scored=parts.scores,
         remediation=Book(parts.stages.scraper.name, parts.store),
-        slack=SlackCommand(secret.get_secret_value() if secret else ""),
+        slack=SlackCommand(secret(settings, "slack_signing_secret")),
+        root=URL(settings.public_url).path.rstrip("/"),
     )
     runner = app_runner(app)
     await runner.setup()
@@ -209,15 +212,27 @@ async def _served(
         work = asyncio.create_task(service.run())
         facts = asyncio.create_task(parts.facts.follow())
         following = asyncio.create_task(parts.scores.follow())
+        watching = asyncio.create_task(watch_token(parts.stages.scraper, live))
         try:
             yield f"{own}/"
         finally:
+            await ended(watching)
             await ended(following)
             await ended(facts)
             await ended(work)
             await service.stop()
     finally:
         await runner.cleanup()
+
+
+async def watch_token(scraper: Scraper, live: Live) -> None:
+    """Keep `live` told when the token of a GitLab ends, as long as this runs."""
+
+    def told(end: datetime | None) -> None:
+        live.token_end = end
+
+    if isinstance(scraper, GitLabScraper):
+        await TokenWatch(scraper.token_end, told, utc_now).run()
 
 
 def a_service(

@@ -316,7 +316,7 @@ class Settings(_Section):
     public_url: str = Field(
         "",
         pattern=r"^(https?://[^\s?#]+)?$",
-        description="how others reach `serve`, such as https://fester.example.com",
+        description="how others reach `serve`, such as https://fester.example.com or https://example.com/fester",
     )
     location_prefix: str = Field(
         "fester",
@@ -360,6 +360,11 @@ class Settings(_Section):
     secret_files: dict[str, Path] = Field(
         {}, exclude=True, description="where secrets that came from files are read anew, by field"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_a_slash(cls, value: str) -> str:
+        return value.rstrip("/")
 
     @field_validator("store")
     @classmethod

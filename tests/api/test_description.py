@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from bridge.api.app import make_app
 from bridge.api.description import description
 from bridge.api.live import Live
 
-DESCRIBED = json.loads(description())
+DESCRIBED = description()
 LONGEST_LINE = 8000  # what aiohttp reads as a request's first line, about
 PATIENCE = 90.0
 METHODS = ("get", "post", "put", "delete", "patch")

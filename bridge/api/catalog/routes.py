@@ -27,6 +27,7 @@ from bridge.api.catalog.requests import (
 from bridge.api.catalog.responses import entities_response, json_bytes
 from bridge.api.catalog.validation import validate_entity
 from bridge.api.keys import LIVE
+from bridge.api.root import own_path
 from bridge.catalog.ancestry import ancestry
 from bridge.catalog.cursors import decoded, encoded
 from bridge.catalog.fields import MOST_FIELDS, fields_from
@@ -144,7 +145,7 @@ async def entities(request: web.Request, index: Index) -> web.StreamResponse:
     if more is not None:
         # `offset` would stand beside `after` and mean nothing.
         url = request.rel_url.without_query_params("offset").update_query(after=after(more))
-        headers["Link"] = f'<{str(url).removeprefix(CATALOG)}>; rel="next"'
+        headers["Link"] = f'<{own_path(request, str(url)).removeprefix(CATALOG)}>; rel="next"'
     return await entities_response(request, index, slots, fields, headers=headers)
 
 

@@ -23,6 +23,7 @@ from bridge.api.incident.routes import answered
 from bridge.api.keys import CLOCK, LIVE
 from bridge.model.access import Scope
 from bridge.model.entities import Json
+from bridge.secret.live import Secret, secret_of
 
 log = structlog.get_logger()
 
@@ -35,16 +36,16 @@ _FIELDS: Final = 50
 class SlackCommand:
     """Answers `/incident NAME` for a workspace whose signing secret is known."""
 
-    def __init__(self, signing_secret: str = "") -> None:
-        self._key = signing_secret.encode()
+    def __init__(self, signing_secret: str | Secret | None = None) -> None:
+        self._secret = secret_of(signing_secret)
 
     def __repr__(self) -> str:
-        return f"SlackCommand(configured={bool(self._key)})"
+        return f"SlackCommand(configured={self._secret is not None})"
 
     @needs(Scope.PUBLIC)  # Slack shows its own signature
     async def receive(self, request: web.Request) -> web.StreamResponse:
         """The answer as a message that the asker alone sees; Slack waits three seconds for it."""
-        if not self._key:
+        if self._secret is None:
             message = (
                 "Slack is not set up here: set FESTER_SLACK_SIGNING_SECRET to the signing secret "
                 "of your Slack app"
@@ -53,7 +54,7 @@ class SlackCommand:
         body = await request.read()
         if len(body) > MOST_BODY:
             return error_response(request, 413, "InputError", f"more than {MOST_BODY} bytes")
-        if not is_signed(self._key, request.headers, body, request.app[CLOCK]()):
+        if not is_signed(self._secret().encode(), request.headers, body, request.app[CLOCK]()):
             log.warning("A Slack command was refused", action="slack_refused")
             message = "the X-Slack-Signature does not fit, or is older than five minutes"
             return error_response(request, 401, "AuthenticationError", message)

@@ -12,9 +12,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.errors import SourceRefused
+from bridge.model.token_expiry import end_of, warning
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.options import GitLabOptions
-from bridge.scrapers.gitlab.token_expiry import end_of, warning
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _READING: Final = ("read_api", "api")

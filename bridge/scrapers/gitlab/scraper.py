@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic
+from bridge.model.token_expiry import end_of
 from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
 from bridge.scrapers.gitlab.inspection import own_token
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
-from bridge.scrapers.gitlab.token_expiry import end_of
 from bridge.scrapers.gitlab.trouble import Trouble
 from bridge.secret.live import Secret
 
