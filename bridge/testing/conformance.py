@@ -1,10 +1,6 @@
-"""What any scraper, processor, exporter or collector must do: tests for authors of extensions.
+"""What any scraper, processor, exporter or collector must do, as functions that check it.
 
-Call these from a test of your own; each raises `Nonconformance` with what is wrong and why it
-matters, or returns None:
-
-    async def test_my_exporter_conforms(tmp_path):
-        await exporter_conforms(lambda: MyExporter(tmp_path), read=read_my_destination)
+Each raises `Nonconformance` with what is wrong, or returns None.
 """
 
 from __future__ import annotations
