@@ -65,7 +65,7 @@ def block(topic: str, language: str, start: str) -> str:
         for each in blocks()
         if each.page == Path(f"bridge/docs/{topic}.md")
         and each.language == language
-        and (each.marker == start or each.text.startswith(start))
+        and (each.marker == start or (not each.marker and each.text.startswith(start)))
     ]
     return found
 

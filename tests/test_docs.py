@@ -12,33 +12,7 @@ from pydantic import ValidationError
 from bridge.cli.program import COMMANDS, main
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.settings import TokenSettings, load_settings
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
-GUIDE = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "bridge/docs").glob("*.md"))}
-PAGES = {
-    Path("README.md"): README,
-    **{
-        Path(name): (ROOT / name).read_text("utf-8")
-        for name in (
-            *("tests/README.md", "bridge/README.md", "mappings/README.md"),
-            *(".gitlab/CONTRIBUTING.md", ".gitlab/SECURITY.md"),
-        )
-    },
-    **{Path(f"bridge/docs/{name}.md"): text for name, text in GUIDE.items()},
-}
-
-
-def block(topic: str, language: str, start: str) -> str:
-    """The code block of a page of the guide that a marker precedes, or that begins so."""
-    found = re.search(
-        rf"<!-- {re.escape(start)} -->\n```{language}\n(.*?)```"
-        rf"|```{language}\n({re.escape(start)}.*?)```",
-        GUIDE[topic],
-        re.DOTALL,
-    )
-    assert found, start
-    return found[1] or found[2]
+from tests.guide import GUIDE, PAGES, README, ROOT, block
 
 
 def fester(*arguments: str) -> tuple[int, str]:
@@ -80,7 +54,7 @@ def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
 
 def test_the_remediation_settings_shown_are_all_known(tmp_path: Path) -> None:
     path = tmp_path / "fester.yaml"
-    path.write_text(block("remediation", "yaml", "remediation:\n"), "utf-8")
+    path.write_text(block("remediation", "yaml", "remediation:"), "utf-8")
     shown = load_settings({}, config=path, environment={}).remediation
     assert shown.groups["shop"].per_run == 5
     usual = load_settings({}, environment={}).remediation
@@ -95,7 +69,7 @@ def test_the_facts_that_may_be_pushed_are_described_as_shown(tmp_path: Path) -> 
 
 def test_the_settings_of_ox_are_the_defaults_as_shown(tmp_path: Path) -> None:
     path = tmp_path / "fester.yaml"
-    path.write_text(block("facts", "yaml", "ox:\n  collect"), "utf-8")
+    path.write_text(block("facts", "yaml", "ox:"), "utf-8")
     shown = load_settings({}, config=path, environment={})
     assert shown.ox == load_settings({}, environment={}).ox
 

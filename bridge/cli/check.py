@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bridge.cli.offline import find_manifests, project_of, read_manifest
+from bridge.cli.offline import find_manifests, project_of, read_manifest, repository_of
 from bridge.cli.options import mappings_option
 from bridge.cli.show import show_problems
 from bridge.errors import ConfigurationError
@@ -46,6 +46,7 @@ def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Pat
     problems: list[Problem] = []
     for path, name in find_manifests(paths, loaded.files):
         checked += 1
+        problems.extend(_not_read(path, loaded.files))
         problems.extend(_check_one(loaded, path, name))
     if not checked:
         message = f"no manifest found; looked for {', '.join(loaded.files)}"
@@ -71,6 +72,18 @@ def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _not_read(path: Path, names: Sequence[str]) -> list[Problem]:
+    """What is said of a manifest that no crawl reads, as it is not at its repository's root."""
+    root = repository_of(path)
+    if root is None or root == path.absolute().parent:
+        return []
+    wrong_place = not any((root / name).is_file() for name in names)
+    advice = "move it there" if wrong_place else "the one that is there is read"
+    message = f"is never read: Fester looks at the root of a repository alone; {advice}"
+    severity = Severity.ERROR if wrong_place else Severity.WARNING
+    return [Problem(message, "not-at-the-root", severity, file=str(path), line=1, column=1)]
 
 
 def _as_text(problems: Sequence[Problem], checked: int) -> None:

@@ -47,6 +47,11 @@ def project_of(path: Path) -> Project:
     return Project(id=0, path=name)
 
 
+def repository_of(path: Path) -> Path | None:
+    """The checkout that a file lies in: the nearest folder above it with a `.git`."""
+    return next((each for each in path.absolute().parents if (each / ".git").exists()), None)
+
+
 def find_manifests(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """Each manifest below `paths` and the name it goes by.
 

@@ -12,6 +12,7 @@ from typing import Final
 # Every topic in the order in which a newcomer needs them, and what its page is about.
 TOPICS: Final = MappingProxyType(
     {
+        "deploy": "Kubernetes, systemd, Compose, alerts; upgrades, backups; what Fester promises",
         "operate": "the store, settings, webhooks, two replicas, who may ask, what is published",
         "manifest": "`qm.yaml` for service owners: every key, in an editor, in a pipeline",
         "mapping": "mapping files: what manifests become, and how several are merged",

@@ -344,6 +344,19 @@ def test_version_and_help() -> None:
         assert fester(command, "--help").exit_code == 0
 
 
+def test_a_manifest_that_no_crawl_reads_does_not_pass(home: Path) -> None:
+    checkout(home, "payments/docs", GOOD)
+    (home / "src/payments/.git").mkdir()
+    result = fester("check", "src/payments")
+    assert result.exit_code == 1
+    assert "src/payments/docs/qm.yaml:1:1: is never read" in result.output
+    assert "move it there" in result.output
+    checkout(home, "payments", GOOD)
+    beside = fester("check", "src/payments")
+    assert beside.exit_code == 0
+    assert "src/payments/docs/qm.yaml:1:1: is never read" in beside.output
+
+
 def test_shipped_mappings_are_shown_to_be_copied(home: Path) -> None:
     listed = fester("mappings", "show").output.split()
     assert {"qm-v1.yaml", "rubric.yaml", "remediation/gate.md"} <= set(listed)
