@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
+from urllib.parse import quote
 
 from bridge.model.entities import Json
 
@@ -35,6 +36,12 @@ class Project:
     def name(self) -> str:
         """The last part of the path."""
         return self.path.rpartition("/")[2]
+
+    def file_url(self, path: str, verb: str = "blob") -> str:
+        """The address of a file's page: to read it, or with "edit" or "raw"; "" where none is."""
+        if not (self.web_url and self.default_branch):
+            return ""
+        return f"{self.web_url}/-/{verb}/{quote(f'{self.default_branch}/{path}', safe='/')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from bridge.caching.memo import PassMemo
 from bridge.language.text_faults import clean, shown
@@ -17,9 +17,8 @@ from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verd
 from bridge.model.problems import Problem, Severity
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
+from bridge.processors.provenance import as_kept, says_most, with_source
 from bridge.processors.rules import broken_rules, neutralise, neutralised
-
-KEPT_SINCE: Final = "fester.dev/kept-since"
 
 # What one manifest says: its statements, and the problems in them.
 Usable: TypeAlias = tuple[list[Statement], list[Problem]]
@@ -192,9 +191,9 @@ def claim_order(statement: Statement) -> tuple[str, int, str, int]:
 
 def _claimed(statements: Sequence[Statement]) -> tuple[CatalogEntity, list[Problem]]:
     winner, *losers = sorted(statements, key=claim_order)
-    body = winner.body
+    body = with_source(winner.body, winner.manifest)
     if winner.manifest.kept_since:
-        body = _annotated(body, KEPT_SINCE, winner.manifest.kept_since)
+        body = as_kept(body, winner.manifest, winner.manifest.kept_since)
     entity = CatalogEntity(winner.ref, body, (_origin(winner.manifest),))
     return entity, [_lost(loser, winner) for loser in losers]
 
@@ -231,10 +230,11 @@ def _shared(
         for conflict in conflicts
         if conflict.path == name_path or not (collided and _echoes(conflict))
     ]
-    kept = [statement.manifest.kept_since for statement in statements]
-    if all(kept):
+    body = with_source(body, says_most(statements).manifest)
+    if all(statement.manifest.kept_since for statement in statements):
         # It stands on old texts alone since the last of them broke.
-        body = _annotated(body, KEPT_SINCE, max(kept))
+        last = max((each.manifest for each in statements), key=lambda each: each.kept_since)
+        body = as_kept(body, last, last.kept_since)
     origins = tuple(sorted({_origin(statement.manifest) for statement in statements}))
     broken = broken_rules(body) if len(statements) > 1 else []
     if broken:
@@ -341,10 +341,3 @@ def _origin(manifest: TranslatedManifest) -> Origin:
 
 def _source_name(statement: Statement) -> str:
     return str(statement.body["metadata"].get("annotations", {}).get(SOURCE_NAME, ""))
-
-
-def _annotated(body: Body, key: str, value: str) -> Body:
-    """A copy with one annotation more; the body itself is somebody else's."""
-    metadata = body["metadata"]
-    annotations = {**metadata.get("annotations", {}), key: value}
-    return {**body, "metadata": {**metadata, "annotations": annotations}}

@@ -1,4 +1,4 @@
-"""The processor that makes Backstage's catalog: aggregate, then look for references to nothing."""
+"""The processor that makes Backstage's catalog: aggregate, then settle references to nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem
 from bridge.model.runs import Processed
-from bridge.processors import aggregation, aliases, references
+from bridge.processors import aggregation, aliases, dependencies, references
 from bridge.processors.aggregation import aggregate, problem_order
+from bridge.processors.dependencies import needed, with_resources, without_missing
 from bridge.processors.merging import MergeRules
 from bridge.processors.references import Dangling, dangling, reference_fields, referred, targets
 from bridge.processors.rules import broken_rules
@@ -29,6 +30,7 @@ class _Earlier:
     aggregation: aggregation.Earlier = field(default_factory=aggregation.Earlier)
     aliases: aliases.Earlier = field(default_factory=aliases.Earlier)
     references: references.Earlier = field(default_factory=references.Earlier)
+    dependencies: dependencies.Earlier = field(default_factory=dependencies.Earlier)
     placed: PassMemo[tuple[Ref, str, Ref], Problem] = field(default_factory=PassMemo)
 
 
@@ -51,10 +53,14 @@ class BackstageProcessor:
 
     def process(self, manifests: AggregatedManifests) -> Processed:
         """The catalog and every problem, in a fixed order. The exporters render the catalog."""
-        merged, problems = aggregate(manifests, self.rules, self._earlier.aggregation)
-        catalog, several = aliases.resolved(merged, self._earlier.aliases)
+        earlier = self._earlier
+        merged, problems = aggregate(manifests, self.rules, earlier.aggregation)
+        catalog, several = aliases.resolved(merged, earlier.aliases)
         by_place = {(each.project.id, each.file): each for each in manifests.manifests}
-        with self._earlier.placed.round() as known:
+        needs = needed(catalog, earlier.dependencies)
+        others = {*several, *self.known}
+        catalog = with_resources(catalog, needs, by_place, earlier.dependencies, others)
+        with earlier.placed.round() as known:
             lost = [
                 # An entity that is the same object was made from the same manifests.
                 known.get(
@@ -64,13 +70,14 @@ class BackstageProcessor:
                 )
                 for each in dangling(
                     catalog,
-                    self._earlier.references,
+                    earlier.references,
                     several=several,
                     known_elsewhere=self.known,
                 )
             ]
         return Processed(
-            catalog=catalog, problems=tuple(sorted((*problems, *lost), key=problem_order))
+            catalog=without_missing(catalog, needs, earlier.dependencies, self.known),
+            problems=tuple(sorted((*problems, *lost), key=problem_order)),
         )
 
 

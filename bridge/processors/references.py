@@ -50,10 +50,12 @@ class Dangling:
         near = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
         more = f" ({self.more} more references of it point nowhere, too)" if self.more else ""
         named = f"{self.entity.ref}: spec.{self.field} names {clean(str(self.target), 255)}"
+        # What is depended on and not there is not published: see `dependencies`.
+        then = "it is left out" if self.field == "dependsOn" else "Backstage shows a broken link"
         if self.several:
             said = f", and {' and '.join(self.several[:3])} go by that name: write the one meant"
         else:
-            said = f", which no manifest describes; Backstage shows a broken link{near}"
+            said = f", which no manifest describes; {then}{near}"
         message = f"{named}{said}{more}"
         return Problem(
             message,

@@ -16,10 +16,11 @@ from bridge.model.entities import Body, Catalog, CatalogEntity, Draft
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
-from bridge.processors.aggregation import KEPT_SINCE, aggregate
+from bridge.processors.aggregation import aggregate
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.mapping.loading import shipped_folder
 from bridge.processors.merging import MergeRules
+from bridge.processors.provenance import KEPT_SINCE, STALE
 
 
 @cache
@@ -248,6 +249,7 @@ def test_a_kept_component_says_since_when() -> None:
     catalog, _ = made(manifest(1, component("cart"), kept_since="2026-01-02T03:04:05Z"))
     found = only(catalog)
     assert found.body["metadata"]["annotations"] == {KEPT_SINCE: "2026-01-02T03:04:05Z"}
+    assert found.body["metadata"]["tags"] == [STALE]
     assert found.origins[0].kept_since == "2026-01-02T03:04:05Z"
 
 
@@ -329,3 +331,72 @@ def test_a_later_claim_never_takes_a_name(ages: list[str], later: list[int]) -> 
         after, problems = made(*held, *new)
         assert after == before
         assert len(problems) == len(held) + len(new) - 1
+
+
+def in_gitlab(given: TranslatedManifest) -> TranslatedManifest:
+    """The same from a GitLab, which has pages."""
+    web_url = f"https://gitlab.test/{given.project.path}"
+    return replace(given, project=replace(given.project, web_url=web_url, default_branch="main"))
+
+
+def page(project: int, verb: str = "blob", file: str = "qm.yaml") -> str:
+    return f"https://gitlab.test/org/p{project}/-/{verb}/main/{file}"
+
+
+def notes_of(found: CatalogEntity) -> dict[str, str]:
+    return dict(found.body["metadata"].get("annotations", {}))
+
+
+def test_every_entity_leads_to_its_manifest() -> None:
+    """Backstage's "view source" and pencil, on APIs, Systems, Domains and Groups too."""
+    api = entity("API", "a", {"type": "x", "lifecycle": "y", "owner": "o", "definition": "d"})
+    catalog, _ = made(in_gitlab(manifest(1, api)))
+    assert notes_of(only(catalog)) == {
+        "backstage.io/source-location": f"url:{page(1)}",
+        "backstage.io/view-url": page(1),
+        "backstage.io/edit-url": page(1, "edit"),
+    }
+    catalog, _ = made(manifest(1, api))
+    assert only(catalog).body is api, "a checkout has no pages"
+
+
+def test_what_several_describe_leads_to_the_manifest_that_says_most() -> None:
+    brief, other = named("s", "s"), named("s", "s")
+    full = {**other, "spec": {"owner": "a", "domain": "d", "type": "product"}}
+    catalog, _ = made(*(in_gitlab(manifest(n, b)) for n, b in ((1, brief), (2, full), (3, full))))
+    assert notes_of(only(catalog))["backstage.io/view-url"] == page(2)
+    catalog, _ = made(*(in_gitlab(manifest(n, brief)) for n in (5, 4)))
+    assert notes_of(only(catalog))["backstage.io/view-url"] == page(4)
+
+
+def test_links_that_a_mapping_gives_stay() -> None:
+    own = {
+        "backstage.io/view-url": "https://wiki.test/s",
+        "backstage.io/edit-url": "https://e.test",
+    }
+    body = entity("System", "s", {"owner": "a"}, annotations=own)
+    catalog, _ = made(in_gitlab(manifest(1, body)))
+    assert notes_of(only(catalog)) == own
+
+
+def test_what_stands_on_an_old_text_shows_it_in_backstage() -> None:
+    old = component("cart")
+    old["metadata"] |= {"tags": ["java"], "links": [{"url": "https://x.test", "title": "X"}]}
+    catalog, _ = made(in_gitlab(manifest(1, old, kept_since="2026-01-02T03:04:05Z")))
+    metadata = only(catalog).body["metadata"]
+    assert metadata["tags"] == ["java", STALE]
+    assert metadata["links"] == [
+        {"url": "https://x.test", "title": "X"},
+        {
+            "url": page(1),
+            "title": "The manifest is broken since 2026-01-02: mend it",
+            "icon": "warning",
+            "type": "manifest",
+        },
+    ]
+    assert old["metadata"]["tags"] == ["java"], "the draft is somebody else's"
+    assert metadata["annotations"][KEPT_SINCE] == "2026-01-02T03:04:05Z"
+    shared = [manifest(n, named("s", "s"), kept_since=f"202{n}-01-01T00:00:00Z") for n in (4, 5)]
+    catalog, _ = made(*map(in_gitlab, shared))
+    metadata = only(catalog).body["metadata"]
+    assert (metadata["tags"], metadata["links"][0]["url"]) == ([STALE], page(5))

@@ -10,6 +10,7 @@ from bridge.model.problems import Problem
 from bridge.model.scrape import Project
 from bridge.processors.aliases import ALIASES, SOURCE_NAME
 from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.dependencies import MISSING
 from tests.processors.test_aggregation import component, entity, manifest, rules
 
 USER = entity("User", "nobody", {"memberOf": []})
@@ -60,7 +61,8 @@ def test_what_is_named_exactly_wins_over_an_alias() -> None:
 def test_a_name_of_two_is_nobodys_and_both_are_told() -> None:
     first = manifest(1, USER, service("a", aliases="pay"), service("c", aliases="pay"))
     bodies, problems = processed(first, manifest(2, service("b", dependsOn=needs("pay"))))
-    assert bodies["b"]["spec"]["dependsOn"] == needs("pay")
+    assert bodies["b"]["metadata"]["annotations"][MISSING] == "component:default/pay"
+    assert "dependsOn" not in bodies["b"]["spec"]
     (problem,) = problems
     assert "component:default/a and component:default/c go by that name" in problem.message
 
@@ -79,7 +81,7 @@ def test_a_second_pass_with_a_new_alias_gives_what_a_first_one_would() -> None:
     assert len(problems) == 1
     after, problems = processed(manifest(1, USER, service("a", aliases="products")), other, by=by)
     assert problems == ()
-    assert before["b"]["spec"]["dependsOn"] == needs("products")
+    assert before["b"]["metadata"]["annotations"][MISSING] == "component:default/products"
     assert after["b"]["spec"]["dependsOn"] == needs("a")
     again, _ = processed(manifest(1, USER, service("a", aliases="products")), other, by=by)
     assert again["b"] is after["b"]

@@ -50,7 +50,7 @@ def test_a_catalog_whose_references_all_hold_has_no_problems() -> None:
         ("subcomponentOf", "lost", "component:default/lost"),
         ("providesApis", ["lost"], "api:default/lost"),
         ("consumesApis", ["other/lost"], "api:other/lost"),
-        ("dependsOn", ["resource:lost"], "resource:default/lost"),
+        ("dependsOn", ["component:lost"], "component:default/lost"),
     ],
 )
 def test_a_reference_to_nothing_is_told_with_the_kind_that_backstage_assumes(

@@ -16,6 +16,7 @@ from bridge.ox.facts.schemas import MANIFEST
 
 TIER_LABEL: Final = "fester.dev/tier"
 CHANNEL: Final = "fester.dev/owner-channel"
+MISSING: Final = "fester.dev/missing-dependencies"  # with commas between them
 _ON_CALL: Final = ("pagerduty.com/service-id", "pagerduty.com/integration-key")
 _DOCS: Final = ("backstage.io/techdocs-ref", "backstage.io/techdocs-entity")
 # Backstage's own three, and what the formats that we read call theirs.
@@ -60,7 +61,10 @@ def read(subject: Subject, now: datetime) -> Reading:
     _ownership(notes, subject, metadata, spec)
     _links(notes, subject, metadata)
     description = str(metadata.get("description") or "").strip()
-    needed = _refs(spec.get("dependsOn"), "component", subject.ref.namespace)
+    # What leads nowhere is not published as a relation, and still a dependency.
+    missing = str(_mapping(metadata.get("annotations")).get(MISSING) or "").split(", ")
+    texts = [*_list(spec.get("dependsOn")), *filter(None, missing)]
+    needed = _refs(texts, "component", subject.ref.namespace)
     notes.all_known(
         {
             "description_length": len(description),

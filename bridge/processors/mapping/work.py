@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import quote
 
 from bridge.errors import NotUnderstood
 from bridge.language import text
@@ -326,8 +325,5 @@ def file_names(project: Project, file: ManifestFile) -> dict[str, Json]:
     """What `file` stands for; the URLs are null for a checkout without a remote."""
     names: dict[str, Json] = {"path": file.path, "name": file.path.rpartition("/")[2]}
     for key, verb in (("url", "blob"), ("edit_url", "edit"), ("raw_url", "raw")):
-        names[key] = None
-        if project.web_url and project.default_branch:
-            rest = quote(f"{project.default_branch}/{file.path}", safe="/")
-            names[key] = f"{project.web_url}/-/{verb}/{rest}"
+        names[key] = project.file_url(file.path, verb) or None
     return names
