@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.sandbox.connections import Page, plain_page
-from bridge.sandbox.resolvers import Refused, Resolver
+from bridge.sandbox.resolvers import FieldTimeout, Refused, Resolver
 from bridge.sandbox.sessions import SESSION, Edition, Role
 from bridge.sandbox.world import ApprovalRule, ProtectedBranch, SandboxProject
 
@@ -193,10 +193,19 @@ RESOLVERS: Final[dict[str, dict[str, Resolver]]] = {
 }
 
 
+def _may_time_out(name: str, resolver: Resolver) -> Resolver:
+    def resolve(project: Any, arguments: Mapping[str, Any], reading: Any) -> Any:
+        if name in project.facts.slow:
+            raise FieldTimeout
+        return resolver(project, arguments, reading)
+
+    return resolve
+
+
 def with_guards(resolvers: Mapping[str, Mapping[str, Resolver]]) -> dict[str, dict[str, Resolver]]:
     """All resolvers, these among them."""
     joined = {name: dict(rows) for name, rows in resolvers.items()} | RESOLVERS
-    joined["Project"] |= PROJECT
+    joined["Project"] |= {name: _may_time_out(name, row) for name, row in PROJECT.items()}
     joined["Namespace"]["availableFeatures"] = _value(lambda group: group)
     joined["Metadata"]["enterprise"] = lambda *_: SESSION.get().edition.enterprise
     return joined

@@ -2,75 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 
 from bridge.errors import SourceRefused
-from bridge.model.facts import Reading
-from bridge.ox.facts.gitlab_rest import GitLabRestCollector, covers
-from bridge.sandbox.app import SandboxGitLab, running
+from bridge.ox.facts.guards import covers
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
-from bridge.sandbox.sessions import Edition, Session
-from bridge.sandbox.world import ApprovalRule, ProjectFacts, ProtectedBranch, World
-from tests.ox.subjects import NOW, component, fact, project_of, subject, told
+from bridge.sandbox.world import ApprovalRule, ProtectedBranch
+from tests.ox.gitlab_bench import bench, one
+from tests.ox.subjects import NOW, fact, told
 
 pytestmark = pytest.mark.real
-TOKEN = "glpat-only-for-tests"
-
-
-class Bench:
-    """A sandbox and a collector that asks it; `waits` are the seconds it was told to wait."""
-
-    def __init__(self, sandbox: SandboxGitLab, url: str, token: str) -> None:
-        self.sandbox, self.url = sandbox, url
-        self.waits: list[float] = []
-        self.collector = GitLabRestCollector(
-            url, token, clock=lambda: NOW, timeout=2.0, sleep=self._sleep
-        )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        self.sandbox.use_faults(FaultPlan())
-
-    async def read(self, runbook: str = "") -> dict[str, Reading]:
-        """A reading for every project of the world, by its path."""
-        link = {"links": [{"url": runbook, "type": "runbook"}]} if runbook else {}
-        subjects = [
-            subject(component(f"c{p.id}", **link), project=project_of(p, self.url))
-            for p in self.sandbox.world
-        ]
-        paths = {s.ref: s.project.path for s in subjects if s.project}
-        return {paths[r.entity]: r async for r in self.collector.collect(subjects)}
-
-    async def only(self, runbook: str = "") -> Reading:
-        (reading,) = (await self.read(runbook)).values()
-        return reading
-
-
-@asynccontextmanager
-async def bench(world: World, token: str = TOKEN, **options: Any) -> AsyncIterator[Bench]:
-    sandbox = SandboxGitLab(world, token=TOKEN, **options)
-    async with running(sandbox) as url:
-        made = Bench(sandbox, url, token)
-        try:
-            yield made
-        finally:
-            await made.collector.close()
-            await made.collector.close()
-
-
-def one(path: str = "shop/api", **facts: Any) -> World:
-    world = World(lambda: NOW)
-    world.add_project(path, files={"docs/run book.md": "x", "empty.md": ""}, id=7)
-    project = world.get(7)
-    assert project is not None
-    project.facts = ProjectFacts(**facts)
-    return world
-
-
 GUARDS = ("default_branch_protected", "force_push_allowed", "code_owner_approval_required")
 
 
@@ -104,18 +45,9 @@ async def test_the_strictest_rule_for_the_default_branch_counts() -> None:
         ApprovalRule("main", 2, ("ma*",)),
         ApprovalRule("other", 5, ("release/*",)),
     )
-    async with bench(one(approval_rules=rules)) as it:
+    named = (ProtectedBranch("ma*"), ProtectedBranch("release/*"))
+    async with bench(one(approval_rules=rules, protected_branches=named)) as it:
         assert told(await it.only(), "approvals_required") == 2
-
-
-async def test_without_a_licence_approvals_do_not_apply() -> None:
-    world = one(protected_branches=(ProtectedBranch("main"),))
-    async with bench(world, session=Session(edition=Edition.CE)) as it:
-        reading = await it.only()
-    assert told(reading, "approvals_required") == "not_applicable"
-    assert told(reading, "code_owner_approval_required") == "not_applicable"
-    assert "Premium" in fact(reading, "approvals_required").reason
-    assert told(reading, "default_branch_protected") is True
 
 
 async def test_settings_that_the_token_may_not_see_are_unknown_and_never_unprotected() -> None:

@@ -6,7 +6,7 @@ Takes 17 MB when imported; `gitlab_rest` imports it when it first asks.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -52,6 +52,16 @@ class Client:
         """A list of REST. Raises `Unread`, `Busy` or `SourceRefused`."""
         return list(islice(self._asked(self._gitlab.http_list, path, iterator=True), _ROWS))
 
+    def one(self, path: str) -> dict[str, Any]:
+        """One object of REST. Raises as `rows` does."""
+        return _object(self._asked(self._gitlab.http_get, path))
+
+    def graphql(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """An answer of GraphQL, which may hold errors beside its data. Raises as `rows` does."""
+        body = {"query": query, "variables": dict(variables)}
+        address = f"{self._gitlab.url}/api/graphql"
+        return _object(self._asked(self._gitlab.http_post, address, post_data=body))
+
     def size(self, path: str, ref: str) -> int:
         """The size of a file by its HEAD. Raises as `rows` does."""
         answer = self._asked(self._gitlab.http_request, "head", path, query_data={"ref": ref})
@@ -81,3 +91,9 @@ class Client:
             raise Unread(unanswered(error)) from None
         except ValueError as error:
             raise Unread(f"GitLab could not be asked ({type(error).__name__})") from None
+
+
+def _object(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise Unread("GitLab's answer is no JSON object")
+    return answer

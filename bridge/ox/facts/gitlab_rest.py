@@ -1,21 +1,30 @@
-"""`gitlab_rest`: how a project guards its default branch. python-gitlab, in a few threads."""
+"""`gitlab_rest`: how a project guards its default branch, and what rides along.
+
+A page of GraphQL tells it of fifty projects where the token's user is a Maintainer; of the others
+REST tells it, two requests a project. python-gitlab, in a few threads.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote
 
 from bridge.language import links
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
+from bridge.ox.facts import guards
 from bridge.ox.facts.gitlab_answers import Busy, Unread
+from bridge.ox.facts.licences import Licence, Licences
+from bridge.ox.facts.page_asking import PageAsking
+from bridge.ox.facts.project_page import PAGE, PATHS, Told
+from bridge.ox.facts.project_riders import RIDER_FACTS, read_riders
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.secret.live import Secret
@@ -25,21 +34,31 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 4  # times that a project is asked for while GitLab says "too many requests"
 _LONGEST_WAIT: Final = 120.0
-_NEEDS_ROLE: Final = "403 from GitLab: the token's role is too low to see the project's settings"
-_UNLICENSED: Final = "this GitLab has no approval rules: they need GitLab Premium"
-_EMPTY: Final = "the repository is empty: there is no default branch"
-_OF_BRANCH: Final = (
-    "default_branch_protected",
-    "force_push_allowed",
-    "code_owner_approval_required",
-    "approvals_required",
+_LINKS: Final = 5  # runbooks of a service that are looked at
+_NEEDS_ROLE: Final = "403 from GitLab: the token's role is too low here, it needs Reporter"
+_ROLE_OR_LICENCE: Final = (
+    "403 from GitLab: the token's role is too low here (it needs Reporter), or the licence lacks "
+    "it (it needs GitLab Premium)"
 )
+_EMPTY: Final = "the repository is empty: there is no default branch"
+_NOT_TOLD: Final = "GitLab did not tell it on the project's page"
 
 Sleep = Callable[[float], Awaitable[None]]
+Given = TypeVar("Given")
+Got = TypeVar("Got")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What is known of one round: what pages told, why there are none, and licences."""
+
+    told: Mapping[int, Told]
+    closed: str
+    licences: Licences
 
 
 class GitLabRestCollector:
-    """Asks two or three questions a project, `concurrency` projects at a time.
+    """Asks for pages, and for what they do not tell by REST, `concurrency` questions at a time.
 
     The token is sent to `base` only. `requests` counts what was sent.
     """
@@ -64,6 +83,7 @@ class GitLabRestCollector:
         self._concurrency = concurrency
         self._clients: list[Client] = []
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="gitlab-facts")
+        self._lacks: frozenset[str] = frozenset()  # fields that this GitLab does not know
         self._calm = asyncio.Event()
         self._calm.set()
 
@@ -83,21 +103,40 @@ class GitLabRestCollector:
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
         """A reading for every subject with a project. Raises `SourceRefused` for a bad token."""
         await asyncio.to_thread(self._connect)
-        waiting = iter([subject for subject in subjects if subject.project is not None])
-        done: asyncio.Queue[Reading | None] = asyncio.Queue()
+        wanted = [subject for subject in subjects if subject.project is not None]
+        asking = PageAsking(self._lacks)
+        told: dict[int, Told] = {}
+        if not wanted:
+            return
+        first, *others = pages_of(wanted)
+        # Alone, so that what this GitLab does not know is found out once.
+        told |= await self._page(asking, self._clients[0], first)
+        async for found in self._spread(others, partial(self._page, asking)):
+            told |= found
+        self._lacks = asking.lacks
+        known = Round(told, asking.closed, Licences(self._base))
+        async for reading in self._spread(wanted, partial(self._read, known)):
+            yield reading
 
-        async def work(client: Client) -> None:
+    async def _spread(
+        self, items: Iterable[Given], work: Callable[[Client, Given], Awaitable[Got]]
+    ) -> AsyncIterator[Got]:
+        """What comes of all items, in the order in which it comes; each client takes the next."""
+        waiting = iter(items)
+        done: asyncio.Queue[tuple[Got] | None] = asyncio.Queue()
+
+        async def take(client: Client) -> None:
             try:
-                for subject in waiting:
-                    done.put_nowait(await self._read(client, subject))
+                for item in waiting:
+                    done.put_nowait((await work(client, item),))
             finally:
                 done.put_nowait(None)
 
-        workers = [asyncio.create_task(work(client)) for client in self._clients]
+        workers = [asyncio.create_task(take(client)) for client in self._clients]
         try:
             for _ in workers:
-                while (reading := await done.get()) is not None:
-                    yield reading
+                while (got := await done.get()) is not None:
+                    yield got[0]
             await asyncio.gather(*workers)
         finally:
             for worker in workers:
@@ -120,20 +159,31 @@ class GitLabRestCollector:
         for client in self._clients:
             client.close()
 
-    async def _read(self, client: Client, subject: Subject) -> Reading:
+    async def _page(
+        self, asking: PageAsking, client: Client, page: tuple[Sequence[int], Sequence[str]]
+    ) -> Mapping[int, Told]:
+        found = await self._patiently(asking.ask, client, *page, self._clock())
+        return found or {}
+
+    async def _read(self, known: Round, client: Client, subject: Subject) -> Reading:
+        reading = await self._patiently(read, client, subject, self._clock(), known)
+        if reading is not None:
+            return reading
+        notes = _notes(subject, self._clock())
+        reason = f"429 from GitLab, {_TRIES} times: too many requests"
+        notes.unknown(reason, *guards.OF_BRANCH, "runbook_present", *RIDER_FACTS)
+        return notes.reading()
+
+    async def _patiently(self, ask: Callable[..., Got], *arguments: Any) -> Got | None:
+        """What a blocking question gives; None when GitLab says to wait each time."""
         loop = asyncio.get_running_loop()
         for _ in range(_TRIES):
             await self._calm.wait()
             try:
-                return await loop.run_in_executor(
-                    self._threads, read, client, subject, self._clock()
-                )
+                return await loop.run_in_executor(self._threads, partial(ask, *arguments))
             except Busy as busy:
                 await self._wait(busy.seconds)
-        notes = _notes(subject, self._clock())
-        reason = f"429 from GitLab, {_TRIES} times: too many requests"
-        notes.unknown(reason, *_OF_BRANCH, "runbook_present")
-        return notes.reading()
+        return None
 
     async def _wait(self, seconds: float) -> None:
         """Nobody asks on until GitLab said that it is fine."""
@@ -144,17 +194,59 @@ class GitLabRestCollector:
             self._calm.set()
 
 
-def read(client: Client, subject: Subject, now: datetime) -> Reading:
+def pages_of(subjects: Sequence[Subject], size: int = PAGE) -> list[tuple[list[int], list[str]]]:
+    """The projects of each page, and the files to look for in them: runbooks that are linked."""
+    projects: dict[int, list[str]] = {}
+    for subject in subjects:
+        if subject.project is not None:
+            projects.setdefault(subject.project.id, []).extend(_runbook_files(subject))
+    numbers = list(projects)
+    pages = []
+    for start in range(0, len(numbers), size):
+        ids = numbers[start : start + size]
+        files = dict.fromkeys(path for number in ids for path in projects[number])
+        pages.append((ids, list(files)[:PATHS]))
+    return pages
+
+
+def read(client: Client, subject: Subject, now: datetime, known: Round) -> Reading:
     """The facts of one entity; blocking. Raises `Busy` or `SourceRefused` and nothing else."""
     project = subject.project
     assert project is not None
     notes = _notes(subject, now)
-    if project.default_branch:
-        _branch(notes, client, project)
+    told = known.told.get(project.id)
+    branch = _branch_of(project, told)
+    if branch:
+        licence = known.licences.of(client, project, told)
+        rules = _rules_of(told)
+        if rules is not None:
+            guards.by_branch_rules(notes, rules, branch, licence)
+        else:
+            _ask_rest(notes, client, project, branch, licence)
     else:
-        notes.not_applicable(_EMPTY, *_OF_BRANCH)
-    _runbook(notes, client, subject, project)
+        notes.not_applicable(_EMPTY, *guards.OF_BRANCH)
+    _runbook(notes, client, subject, project, told)
+    if told is not None:
+        read_riders(notes, told.node, told.failed, told.lacks)
+    elif known.closed:
+        notes.not_applicable(known.closed, *RIDER_FACTS)
+    else:
+        notes.unknown(_NOT_TOLD, *RIDER_FACTS)
     return notes.reading()
+
+
+def _branch_of(project: Project, told: Told | None) -> str:
+    repository = told.node.get("repository") if told is not None else None
+    return str((repository or {}).get("rootRef") or project.default_branch)
+
+
+def _rules_of(told: Told | None) -> list[Any] | None:
+    """A project's branch rules; None where an empty list may mean that they are not shown."""
+    if told is None:
+        return None
+    rules = (told.node.get("branchRules") or {}).get("nodes")
+    whole = (told.node.get("userPermissions") or {}).get("adminProject") is True
+    return rules if rules or (whole and rules is not None) else None
 
 
 def _notes(subject: Subject, now: datetime) -> ReadingBuilder:
@@ -163,74 +255,70 @@ def _notes(subject: Subject, now: datetime) -> ReadingBuilder:
     return ReadingBuilder(GITLAB_REST, subject.ref, now, where)
 
 
-def _branch(notes: ReadingBuilder, client: Client, project: Project) -> None:
+def _ask_rest(
+    notes: ReadingBuilder, client: Client, project: Project, branch: str, licence: Licence
+) -> None:
     try:
         rows = client.rows(f"/projects/{project.id}/protected_branches")
     except Unread as unread:
-        notes.unknown(_NEEDS_ROLE if unread.status == 403 else str(unread), *_OF_BRANCH)
+        reason = _NEEDS_ROLE if unread.status == 403 else str(unread)
+        notes.unknown(reason, *guards.OF_BRANCH)
+        if licence.lacks_approvals:
+            guards.unlicensed(notes, licence)
         return
-    covering = [row for row in rows if covers(str(row.get("name", "")), project.default_branch)]
-    notes.known("default_branch_protected", bool(covering))
-    # Of several rules that match, one that allows it is enough; for code owners, one that asks.
-    forced = any(row.get("allow_force_push") is True for row in covering)
-    notes.known("force_push_allowed", forced or not covering)
-    if all("code_owner_approval_required" in row for row in rows):
-        asked = any(row["code_owner_approval_required"] is True for row in covering)
-        notes.known("code_owner_approval_required", asked)
-    else:
-        reason = "this GitLab has no code owner approval: it needs GitLab Premium"
-        notes.not_applicable(reason, "code_owner_approval_required")
-    _approvals(notes, client, project, protected=bool(covering))
-
-
-def _approvals(notes: ReadingBuilder, client: Client, project: Project, *, protected: bool) -> None:
-    name = "approvals_required"
+    protected = guards.by_protected_branches(notes, rows, branch, licence)
+    if licence.lacks_approvals:
+        guards.unlicensed(notes, licence)
+        return
     try:
-        rows = client.rows(f"/projects/{project.id}/approval_rules")
+        rules = client.rows(f"/projects/{project.id}/approval_rules")
     except Unread as unread:
-        if unread.status == 404:  # the project itself was just there
-            notes.not_applicable(_UNLICENSED, name)
-        else:
-            notes.unknown(_NEEDS_ROLE if unread.status == 403 else str(unread), name)
-        return
-    # One approval may count for several rules: the strictest rule is what is needed.
-    needed = [
-        int(row.get("approvals_required") or 0)
-        for row in rows
-        if _concerns(row, project.default_branch, protected=protected)
-    ]
-    notes.known(name, max(needed, default=0))
+        _no_approvals(notes, unread, licence)
+    else:
+        guards.by_approval_rules(notes, rules, branch, protected=protected)
 
 
-def _concerns(rule: Any, branch: str, *, protected: bool) -> bool:
-    """Whether an approval rule holds for merge requests to a branch."""
-    if rule.get("rule_type") == "report_approver":
-        return False  # asks only when a scan finds something
-    if rule.get("applies_to_all_protected_branches"):
-        return protected
-    named = [str(each.get("name", "")) for each in rule.get("protected_branches") or ()]
-    return not named or any(covers(name, branch) for name in named)
+def _no_approvals(notes: ReadingBuilder, unread: Unread, licence: Licence) -> None:
+    """Why approval rules were not given, although protected branches just were."""
+    if unread.status == 404:  # the project itself was just there
+        guards.unlicensed(notes, Licence.CE)
+    elif unread.status == 403:
+        reason = _NEEDS_ROLE if licence is Licence.PAID else _ROLE_OR_LICENCE
+        notes.unknown(reason, guards.APPROVALS)
+    else:
+        notes.unknown(str(unread), guards.APPROVALS)
 
 
-def covers(pattern: str, branch: str) -> bool:
-    """Whether a protected branch, or a pattern with `*`, covers a branch."""
-    return fnmatchcase(branch, re.sub(r"([?\[])", r"[\1]", pattern))
+def _runbook_urls(subject: Subject) -> list[str]:
+    found = links.links_of(subject.body)
+    return [url for kind, url in found if kind == links.RUNBOOK][:_LINKS]
 
 
-def _runbook(notes: ReadingBuilder, client: Client, subject: Subject, project: Project) -> None:
-    """A file of the project is looked at; another site's page is taken as it is linked."""
-    name = "runbook_present"
-    urls = [url for kind, url in links.links_of(subject.body) if kind == links.RUNBOOK]
+def _runbook_files(subject: Subject) -> list[str]:
+    """The paths of linked runbooks that are files of the project itself."""
+    project = subject.project
+    assert project is not None
+    paths = (_own_file(url, project) for url in _runbook_urls(subject))
+    return [path for path in paths if path is not None]
+
+
+def _own_file(url: str, project: Project) -> str | None:
+    """A file's path by its address on the default branch; None for what lies elsewhere."""
     begin = f"{project.web_url}/-/blob/{quote(project.default_branch, safe='/')}/"
-    reason = ""
-    for url in urls[:5]:
-        if not project.web_url or not url.startswith(begin):
-            notes.known(name, True, source=url)
-            return
-        path = unquote(url.removeprefix(begin).partition("#")[0].partition("?")[0])
-        at = f"/projects/{project.id}/repository/files/{quote(path, safe='')}"
+    if not project.web_url or not url.startswith(begin):
+        return None
+    return unquote(url.removeprefix(begin).partition("#")[0].partition("?")[0])
+
+
+def _runbook(
+    notes: ReadingBuilder, client: Client, subject: Subject, project: Project, told: Told | None
+) -> None:
+    """A file of the project is looked at; another site's page is taken as it is linked."""
+    name, reason = "runbook_present", ""
+    for url in _runbook_urls(subject):
+        path = _own_file(url, project)
         try:
-            if client.size(at, project.default_branch) > 0:
+            if path is None or _size(client, project, path, told) > 0:
                 notes.known(name, True, source=url)
                 return
         except Unread as unread:
@@ -240,3 +328,19 @@ def _runbook(notes: ReadingBuilder, client: Client, subject: Subject, project: P
         notes.unknown(reason, name)
     else:
         notes.known(name, False)
+
+
+def _size(client: Client, project: Project, path: str, told: Told | None) -> int:
+    """A file's bytes, 0 without it. Raises `Unread` as `Client.size`, `Busy` or `SourceRefused`."""
+    repository = told.node.get("repository") if told is not None else None
+    if told is None or repository is None or path not in told.paths:
+        at = f"/projects/{project.id}/repository/files/{quote(path, safe='')}"
+        return client.size(at, project.default_branch)
+    blobs = (repository.get("blobs") or {}).get("nodes") or ()
+    sizes = [
+        int(blob.get("size") or 0)
+        for blob in blobs
+        # A folder and a submodule are no files.
+        if blob and blob.get("path") == path and str(blob.get("mode") or "").startswith("100")
+    ]
+    return max(sizes, default=0)

@@ -110,9 +110,9 @@ created, when there was none
 
 GITLAB_REST: Final = FactSchema(
     id="gitlab_rest",
-    version="1.0.0",
-    title="How the project guards its default branch",
-    description="Read by REST, two or three requests a project, spread over a day.",
+    version="1.1.0",
+    title="How the project guards its default branch, and what rides along",
+    description="Read by GraphQL, fifty projects a request; by REST where the token may not.",
     cadence=DAY,
     entity_filter=_COMPONENTS,
     batch=500,
@@ -125,6 +125,21 @@ branch
         approvals_required integer How many approvals a merge request to the default branch needs
         runbook_present boolean A runbook is linked, and if it is a file of this project, it is \
 there and not empty
+        discussions_must_be_resolved boolean Merging needs all discussions to be resolved
+        source_branch_removed boolean Merging removes the source branch by default
+        ci_catalog_resource boolean The project offers components in the CI/CD catalog
+        container_repositories integer Repositories of container images
+        long_open_merge_requests integer Merge requests open for more than 30 days
+        stale_merge_requests integer Open merge requests that nobody touched for 14 days
+        open_incidents integer Open incidents
+        repository_size integer The repository's size in bytes
+        commits integer Commits on the default branch
+        unsigned_commits_rejected boolean A push rule refuses unsigned commits (Premium)
+        secrets_rejected boolean A push rule refuses files that look like secrets (Premium)
+        critical_vulnerabilities integer Open critical vulnerabilities that GitLab found (Ultimate)
+        high_vulnerabilities integer Open vulnerabilities of high severity (Ultimate)
+        deployments_per_day float Deployments to production a day, over three months (Ultimate)
+        lead_time float Median seconds from merge to production, over three months (Ultimate)
     """),
 )
 

@@ -1,0 +1,119 @@
+"""Asks for pages of projects, finds out what this GitLab does not know, and halves what is heavy.
+
+Nothing here is lost for good: a project that no page tells of is asked for by REST.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from bridge.ox.facts.gitlab_answers import Unread
+from bridge.ox.facts.project_page import (
+    OPTIONAL,
+    RULES_OF,
+    Told,
+    page_query,
+    page_variables,
+    rules_query,
+    told_of,
+    unknown_fields,
+)
+
+if TYPE_CHECKING:
+    from bridge.ox.facts.gitlab_client import Client
+
+log = structlog.get_logger()
+
+BUDGET: Final = 16  # requests that a page may cost: one poisoned project of fifty costs twelve
+PAGES_OF_RULES: Final = 10
+
+
+class PageAsking:
+    """One GitLab's pages. `lacks` are the fields that it turned out not to know.
+
+    `closed` says why no page is asked for any more in this round, "" while they are.
+    """
+
+    def __init__(self, lacks: frozenset[str] = frozenset()) -> None:
+        self.lacks = lacks
+        self.closed = ""
+
+    def ask(
+        self, client: Client, ids: Sequence[int], paths: Sequence[str], now: datetime
+    ) -> dict[int, Told]:
+        """What GitLab tells of these projects; blocking.
+
+        Those that are missing could not be told. Raises `Busy` or `SourceRefused`.
+        """
+        found: dict[int, Told] = {}
+        waiting = deque([list(ids)])
+        for _ in range(BUDGET):
+            if self.closed or not waiting:
+                break
+            part = waiting.popleft()
+            try:
+                body = self._body(client, part, paths, now)
+            except Unread as unread:
+                self._judge(unread)
+                middle = len(part) // 2
+                waiting.extend(half for half in (part[:middle], part[middle:]) if middle)
+            else:
+                found |= told_of(body, self.lacks, paths)
+        return {number: self._whole(client, told) for number, told in found.items()}
+
+    def _judge(self, unread: Unread) -> None:
+        """A refusal holds for every page; what failed may have been too heavy."""
+        if 400 <= unread.status < 500:
+            self.closed = f"GitLab's GraphQL API is not open to the token: {unread}"
+            log.warning("Facts are asked for by REST", action="facts_by_rest", reason=str(unread))
+
+    def _body(
+        self, client: Client, ids: Sequence[int], paths: Sequence[str], now: datetime
+    ) -> Mapping[str, Any]:
+        """One page's answer, without what GitLab does not know. Raises as `Client.graphql`."""
+        for _ in range(len(OPTIONAL)):
+            lacks = self.lacks  # another thread may find out more meanwhile
+            query = page_query(lacks, files=bool(paths))
+            body = client.graphql(query, page_variables(ids, paths, query, now))
+            if body.get("data"):
+                return body
+            unknown = unknown_fields(body.get("errors") or ())
+            if not unknown - lacks:
+                raise Unread(f"GitLab refused the query: {_said(body)}")
+            self.lacks |= unknown
+        raise Unread("GitLab refused the query in every form")
+
+    def _whole(self, client: Client, told: Told) -> Told:
+        """With all branch rules; without any where they cannot be read whole."""
+        node = dict(told.node)
+        rules = node.get("branchRules")
+        if not rules:
+            return told
+        nodes = list(rules.get("nodes") or ())
+        for _ in range(PAGES_OF_RULES):
+            info = rules.get("pageInfo") or {}
+            if not info.get("hasNextPage"):
+                node["branchRules"] = {"nodes": nodes}
+                return replace(told, node=node)
+            variables = {"ids": [node["id"]], "after": info.get("endCursor")}
+            try:
+                body = client.graphql(rules_query(self.lacks), variables)
+                (following,) = body["data"]["projects"]["nodes"]
+                rules = following["branchRules"]
+                nodes += rules["nodes"]
+            except (Unread, KeyError, TypeError, ValueError):
+                break
+        node["branchRules"] = None
+        return replace(told, node=node, lacks=told.lacks | {RULES_OF})
+
+
+def _said(body: Mapping[str, Any]) -> str:
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else {}
+    return str(first.get("message") or "no reason")[:200] if isinstance(first, Mapping) else ""
