@@ -7,7 +7,7 @@ https://docs.gitlab.com/administration/system_hooks/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.model.entities import Json
@@ -15,6 +15,7 @@ from bridge.model.hints import Hint
 
 _HEADS = "refs/heads/"
 _NO_COMMIT = "0" * 40
+_OF_A_GROUP = ("group_rename", "group_update", "group_destroy", "subgroup_destroy")
 _GROUP_PATHS = ("old_full_path", "full_path", "old_path_with_namespace")
 _LONGEST_PATH = 1024
 
@@ -44,7 +45,7 @@ def understand(body: Json, wanted: Wanted) -> Understood:
         return _push(body, wanted)
     if event == "repository_update":
         return _repository_update(body, wanted)
-    if event in ("group_rename", "group_destroy", "subgroup_destroy"):
+    if event in _OF_A_GROUP:
         return _group(body)
     if event.startswith("project_"):
         return _project(body)
@@ -59,7 +60,9 @@ def _project(body: Mapping[str, Json]) -> Understood:
 
 
 def _group(body: Mapping[str, Json]) -> Understood:
-    """A group that was renamed or is gone: its projects are known by its old path, or its new."""
+    """A group that was renamed, archived or is gone: its projects are known by its old path, or
+    its new. Nothing else tells of them: no date of theirs moves with the group.
+    """
     paths = {_text(body, key).strip("/") for key in _GROUP_PATHS}
     hints = tuple(Hint(group=path) for path in sorted(paths) if 0 < len(path) <= _LONGEST_PATH)
     return Understood(hints) if hints else Understood(ignored="it names no group")
@@ -94,20 +97,27 @@ def _proves_no_manifest_touched(body: Mapping[str, Json], files: frozenset[str])
     """Whether the lists of files prove that no wanted one was touched.
 
     They are proof only when all commits are listed (GitLab lists 20 at most, and none in system
-    hooks), and when the branch neither began nor ended with this push. A forced push that takes
-    commits back and adds others does not say so: the next pass over what changed finds it.
+    hooks), when the branch neither began nor ended with this push, and when no file was added: of
+    a file that was renamed GitLab lists the new path alone, under `added`. A forced push that
+    takes commits back and adds others does not say so: the next pass over what changed finds it.
     """
     commits, total = body.get("commits"), body.get("total_commits_count")
     if not isinstance(commits, list) or not commits or len(commits) != total:
         return False
     if any(_text(body, key) in ("", _NO_COMMIT) for key in ("before", "after")):
         return False
-    for commit in commits:
-        for key in ("added", "modified", "removed"):
-            touched = commit.get(key) if isinstance(commit, Mapping) else None
-            if not isinstance(touched, list) or any(path in files for path in touched if path):
-                return False
-    return True
+    return all(_touches_none(commit, files) for commit in commits)
+
+
+def _touches_none(commit: Json, files: frozenset[str]) -> bool:
+    if not isinstance(commit, Mapping) or commit.get("added") != []:
+        return False
+    lists = (commit.get("modified"), commit.get("removed"))
+    return all(isinstance(each, list) and files.isdisjoint(_texts(each)) for each in lists)
+
+
+def _texts(values: list[Json]) -> Iterator[str]:
+    return (value for value in values if isinstance(value, str))
 
 
 def _project_id(body: Mapping[str, Json]) -> int | None:

@@ -11,8 +11,12 @@ from typing import Final
 LONGEST_PAUSE: Final = 120.0
 
 
-def asked_pause(headers: Mapping[str, str], now: float) -> float | None:
+def asked_pause(
+    headers: Mapping[str, str], now: float, *, counted: float = LONGEST_PAUSE
+) -> float | None:
     """The seconds that an answer asks to wait, bounded; None when it does not say.
+
+    Seconds that are given as such need no clock: they may be as many as `counted`.
 
     `Retry-After` is a number or an HTTP date (RFC 9110, section 10.2.3); GitLab says
     `RateLimit-ResetTime` besides. `now` is in seconds since the epoch; `headers` must find names
@@ -21,12 +25,10 @@ def asked_pause(headers: Mapping[str, str], now: float) -> float | None:
     for value in (headers.get("Retry-After"), headers.get("RateLimit-ResetTime")):
         if not value:
             continue
-        seconds = whole_number(value)
-        if seconds is None:
-            moment = _http_date(value)
-            seconds = None if moment is None else moment - now
-        if seconds is not None:
-            return min(LONGEST_PAUSE, max(0.0, seconds))
+        if (seconds := whole_number(value)) is not None:
+            return min(counted, seconds)
+        if (moment := _http_date(value)) is not None:
+            return min(LONGEST_PAUSE, max(0.0, moment - now))
     return None
 
 

@@ -102,6 +102,13 @@ class Reconciliation:
         return replace(horizon, listed_at=self.now)
 
     @property
+    def settled(self) -> set[int]:
+        """The projects that this scrape tells of: all it saw, but for those in a gap of which
+        nothing but their number is known. Another scrape may know more of these.
+        """
+        return self.seen - (self.unreadable - self.projects.keys())
+
+    @property
     def complete(self) -> bool:
         """Whether everything that was asked for was read."""
         return self.end is not None and not self.unreadable and not self.enumeration_lost
@@ -175,7 +182,7 @@ class Reconciliation:
         if self.enumeration_lost:
             self._mark_unreadable(project_id, "the list of projects could not be read whole")
         else:
-            self._forget(project_id, "it is no longer in GitLab's complete list of projects")
+            self._forget(project_id, _UNLISTED)
 
     def _mark_unreadable(
         self, project_id: int, reason: str, path: str = "", tried: str = ""
@@ -343,6 +350,11 @@ def _unreadable(project: str, reason: str, since: str, read_at: str) -> Problem:
     )
 
 
+# GitLab does not tell the one from the other. That many vanish at once is the guard's business.
+_UNLISTED = (
+    "it is no longer in GitLab's complete list of projects: it was deleted, or this token is no "
+    "longer shown it"
+)
 _NEVER_READ = "nothing was known of it yet"
 _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
 _MOST_RETRIES = 100  # projects in a gap that one pass tries again

@@ -139,7 +139,7 @@ class Passes:
             self._known = Known(done.memory, done.record)
             for other in self._under_way:
                 if other is not mine:
-                    other.touched |= scraped.recollection.seen
+                    other.touched |= scraped.recollection.settled
                     if other.passes == known.memory.horizon.passes:  # else it is lost already
                         other.passes = done.memory.horizon.passes
         return done

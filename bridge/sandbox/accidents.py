@@ -21,6 +21,15 @@ BAD_GATEWAY_PAGE = (
 NO_DATA_BODY: dict[str, Any] = {
     "errors": [{"message": "Query has complexity of 9999, which exceeds max complexity of 250"}]
 }
+TOO_HEAVY_BODY: dict[str, Any] = {
+    "errors": [
+        {
+            "message": "Request timed out. Please try a less complex query or a smaller set of "
+            "records."
+        }
+    ]
+}
+TOO_MANY = "This endpoint has been requested too many times. Try again later."
 
 
 def retry_after(plan: FaultPlan, now: datetime) -> dict[str, str]:
@@ -45,6 +54,8 @@ def failed_answer(  # noqa: PLR0911 — one answer for each fault reads best as 
         case Fault.UNAVAILABLE:
             headers = retry_after(plan, now)
             return web.Response(status=503, text="Service Unavailable\n", headers=headers)
+        case Fault.TOO_HEAVY:
+            return web.json_response(TOO_HEAVY_BODY, status=503)
         case Fault.SERVER_ERROR:
             return refusal(500, "500 Internal Server Error")
         case Fault.UNAUTHORIZED:
@@ -55,6 +66,12 @@ def failed_answer(  # noqa: PLR0911 — one answer for each fault reads best as 
             return web.json_response(NO_DATA_BODY)
         case _:
             return None
+
+
+def too_many(seconds: int) -> web.Response:
+    """What an application limit answers: JSON, when to ask again, and no word of a limit."""
+    headers = {"Retry-After": str(seconds)}
+    return web.json_response({"message": {"error": TOO_MANY}}, status=429, headers=headers)
 
 
 async def hang(request: web.Request, stopped: asyncio.Event) -> web.StreamResponse:

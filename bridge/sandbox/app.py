@@ -24,6 +24,7 @@ from bridge.sandbox.faults import Fault, FaultDice, FaultPlan, FaultRule, Target
 from bridge.sandbox.graphql import GraphQLService
 from bridge.sandbox.guards_schema import ENTERPRISE
 from bridge.sandbox.latency import Latency
+from bridge.sandbox.limits import Limit, LimitCounter
 from bridge.sandbox.resolvers import PROJECT_GID
 from bridge.sandbox.rest import AUTHENTICATED, BASE_PATH, READING, Rest, base_url, refusal
 from bridge.sandbox.rest_code import CodeRoutes
@@ -66,6 +67,8 @@ class SandboxGitLab:
     above so many requests a minute of `clock`; none by default, as self-managed GitLab.
     `text_tenfold` prices blobs as releases near 18.4.2 do. The token may write when `scopes` holds
     `api`.
+    `limits` are application limits (`limits.DEFAULTS`); none by default, for a hand-moved clock
+    seldom moves as far as their windows.
     `lacks` names GraphQL fields that an older GitLab does not know.
     With a `path` ("/gitlab") it lies under it, and another application answers elsewhere.
     """
@@ -79,6 +82,7 @@ class SandboxGitLab:
         latency: Latency | None = None,
         clock: Clock | None = None,
         rate_limit: int | None = None,
+        limits: Sequence[Limit] = (),
         text_tenfold: bool = False,
         scopes: Sequence[str] = READING,
         lacks: frozenset[str] = frozenset(),
@@ -100,6 +104,7 @@ class SandboxGitLab:
         self._dice = FaultDice(faults or FaultPlan())
         self._jitter = random.Random(0)  # noqa: S311 — repeatable on purpose
         self._minute = (0, 0)
+        self._limits = LimitCounter(limits)
         self._stopped = asyncio.Event()
         if not self.session.edition.enterprise:
             lacks |= ENTERPRISE
@@ -154,6 +159,10 @@ class SandboxGitLab:
         await self._take_time(getattr(self.latency, "rest" if "rest" in kind else kind))
         if exhausted and rule is None:
             rule = FaultRule(Fault.RATE_LIMITED)
+        now = self.clock().timestamp()
+        wait = self._limits.exceeded(request.method, request.rel_url.raw_path, now)
+        if wait and rule is None:
+            return accidents.too_many(wait)
         answer = await self._answer(request, handler, rule)
         if not answer.prepared:
             answer.headers.update(headers)

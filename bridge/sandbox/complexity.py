@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.sandbox.plan import PlannedField, Prepared, Variables
-from bridge.sandbox.schema import GITALY, RESOLVED, TEXT
+from bridge.sandbox.schema import FIXED, GITALY, RESOLVED, TEXT
 
 PAGE_LIMIT = 100
 LIMIT_AUTHENTICATED = 250
@@ -34,6 +34,8 @@ def _sum(fields: Sequence[PlannedField], variables: Variables, tenfold: bool) ->
 
 def _field(field: PlannedField, variables: Variables, tenfold: bool) -> int:
     children = _sum(field.below, variables, tenfold) if field.below else 0
+    if field.coordinate in FIXED:
+        return FIXED[field.coordinate] + children
     gitaly = 1 if field.coordinate in GITALY else 0
     if field.coordinate not in RESOLVED:
         return 1 + children + gitaly

@@ -17,6 +17,7 @@ class Fault(StrEnum):
     RATE_LIMITED = "rate-limited"
     BAD_GATEWAY = "bad-gateway"
     UNAVAILABLE = "unavailable"
+    TOO_HEAVY = "too-heavy"
     SERVER_ERROR = "server-error"
     HANG = "hang"
     RESET = "reset"
@@ -34,6 +35,7 @@ class Fault(StrEnum):
 ONLY_ON: dict[Fault, tuple[Target, ...]] = {
     Fault.PARTIAL: ("graphql",),
     Fault.NO_DATA: ("graphql",),
+    Fault.TOO_HEAVY: ("graphql",),
     Fault.LOST_PAGE: ("rest-enumeration", "rest-list"),
     Fault.CUT_SHORT: ("rest-enumeration", "rest-list"),
     Fault.LOST_ANSWER: ("rest-write",),

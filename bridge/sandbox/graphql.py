@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from bridge.sandbox.world import World
 
 QUERY_TEXT_LIMIT = 10_000
 ALL_RESOLVERS = with_guards(RESOLVERS)
+SHOWN_ERRORS = 5  # GitLab stops validating after so many
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,17 @@ class GraphQLService:
             return _refused(500, "Internal server error")
 
     def _know(self, fields: Sequence[PlannedField]) -> None:
-        for field in fields if self.lacks else ():
+        unknown = dict.fromkeys(self._unknown(fields) if self.lacks else ())
+        if unknown:
+            raise QueryRefused([_undefined(*each) for each in list(unknown)[:SHOWN_ERRORS]])
+
+    def _unknown(self, fields: Sequence[PlannedField]) -> Iterator[tuple[str, str]]:
+        """The type and name of every field that this GitLab does not know."""
+        for field in fields:
             if field.coordinate in self.lacks:
-                message = f"Field '{field.name}' doesn't exist on type '{field.type_name}'"
-                raise QueryRefused([{"message": message}])
-            self._know(field.below or ())
+                yield field.type_name, field.name
+            else:
+                yield from self._unknown(field.below or ())
 
     def _afford(self, prepared: Prepared, reading: Reading) -> None:
         reading.score = score(prepared, text_tenfold=self.text_tenfold)
@@ -84,6 +91,11 @@ class GraphQLService:
         # GitLab lets introspection go deeper than anything else.
         if prepared.depth > deepest and not prepared.introspects:
             raise QueryRefused([_exceeds("depth", prepared.depth, deepest)])
+
+
+def _undefined(parent: str, name: str) -> dict[str, Any]:
+    code = {"code": "undefinedField", "typeName": parent, "fieldName": name}
+    return {"message": f"Field '{name}' doesn't exist on type '{parent}'", "extensions": code}
 
 
 def _malformed(payload: Mapping[str, Any]) -> str | None:

@@ -151,16 +151,8 @@ def _push(happening: Happening, project: SandboxProject | None) -> dict[str, Any
 
 
 def _system(happening: Happening) -> dict[str, Any]:
-    if happening.event == "group_rename":
-        old = happening.old_path or ""
-        return {
-            "event_name": "group_rename",
-            "path": happening.path.rpartition("/")[2],
-            "full_path": happening.path,
-            "old_path": old.rpartition("/")[2],
-            "old_full_path": old,
-            "updated_at": happening.at.isoformat() if happening.at else None,
-        }
+    if happening.event.startswith("group_"):
+        return _of_group(happening)
     body: dict[str, Any] = {
         "event_name": happening.event,
         "project_id": happening.project_id,
@@ -170,6 +162,19 @@ def _system(happening: Happening) -> dict[str, Any]:
     }
     if happening.old_path is not None:
         body["old_path_with_namespace"] = happening.old_path
+    return body
+
+
+def _of_group(happening: Happening) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "event_name": happening.event,
+        "path": happening.path.rpartition("/")[2],
+        "full_path": happening.path,
+        "updated_at": happening.at.isoformat() if happening.at else None,
+    }
+    if happening.old_path is not None:
+        body["old_path"] = happening.old_path.rpartition("/")[2]
+        body["old_full_path"] = happening.old_path
     return body
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from bridge.sandbox.complexity import LIMIT_ANONYMOUS, LIMIT_AUTHENTICATED
 from bridge.sandbox.connections import Page, plain_page, project_page
-from bridge.sandbox.world import ProjectFacts, SandboxFile, SandboxGroup, SandboxProject, World
+from bridge.sandbox.world import (
+    CI_CONFIG,
+    DIRECTORY_MODE,
+    ProjectFacts,
+    SandboxFile,
+    SandboxGroup,
+    SandboxProject,
+    World,
+)
 
 PROJECT_GID = "gid://gitlab/Project/"
 FULL_PATHS_LIMIT = 50
@@ -95,12 +103,17 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _stamp_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else stamp(moment)
+
+
 def _projects(_: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
     wanted = dict(arguments)
     found = _chosen(wanted, reading)
     archived = wanted.get("archived")
     if archived in ("ONLY", "EXCLUDE"):
-        found = [p for p in found if p.archived == (archived == "ONLY")]
+        is_archived = reading.world.is_archived
+        found = [p for p in found if is_archived(p) == (archived == "ONLY")]
     if topics := wanted.get("topics"):
         found = [p for p in found if set(topics) <= set(p.topics)]
     if level := wanted.get("visibilityLevel"):
@@ -181,7 +194,7 @@ def _group_projects(group: Any, arguments: Mapping[str, Any], reading: Reading) 
     wanted = dict(arguments)
     found = reading.world.in_group(group.path, subgroups=bool(wanted.get("includeSubgroups")))
     if wanted.get("includeArchived") is False:
-        found = [project for project in found if not project.archived]
+        found = [project for project in found if not reading.world.is_archived(project)]
     if wanted.get("ids") is not None:
         numbers = {_number(gid) for gid in wanted["ids"]}
         found = [project for project in found if project.id in numbers]
@@ -209,36 +222,68 @@ def _edges(page: Page, arguments: Mapping[str, Any], reading: Reading) -> list[E
 def _repository(project: SandboxProject, _: Mapping[str, Any], reading: Reading) -> Any:
     if project.id in reading.lost:
         raise FieldTimeout
-    return None if project.repository == "forbidden" else project
+    return None if project.repository in ("forbidden", "disabled") else project
 
 
 def _blobs(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Page:
+    """The nodes at these paths: files, and whatever else git has at a path."""
     found = []
-    files = _files_at(project, arguments.get("ref"))
+    files = _files_at(project, arguments.get("ref"), arguments.get("refType"))
     if project.repository == "ok" and files is not None:
         asked = dict.fromkeys(arguments["paths"])
-        found = [Blob(project, path, files[path]) for path in asked if path in files]
+        nodes = ((path, files.get(path) or _directory(files, path)) for path in asked)
+        found = [Blob(project, path, node) for path, node in nodes if node is not None]
     return plain_page(found, dict(arguments))
 
 
-def _files_at(project: SandboxProject, ref: str | None) -> Mapping[str, SandboxFile] | None:
-    """The files of a branch; None for a branch that is not there."""
-    name = (ref or "HEAD").removeprefix("refs/heads/")
-    if name in ("HEAD", project.default_branch):
-        return project.files
-    return project.branches.get(name)
+def _directory(files: Mapping[str, SandboxFile], path: str) -> SandboxFile | None:
+    inside = [name for name in files if name.startswith(f"{path}/")]
+    return SandboxFile("\n".join(inside).encode(), mode=DIRECTORY_MODE) if inside else None
 
 
-def _tree(
-    project: SandboxProject, arguments: Mapping[str, Any], _: Reading
+def _files_at(
+    project: SandboxProject, ref: str | None, ref_type: str | None = None
 ) -> Mapping[str, SandboxFile] | None:
-    """GitLab gives a tree for a branch that is not there, too; it has no last commit."""
-    files = _files_at(project, arguments.get("ref")) if project.repository == "ok" else None
-    return files or {}
+    """The files at a ref; None for one that is not there. A tag hides a branch of its name."""
+    name = ref or project.default_branch
+    if name == "HEAD":
+        return project.files
+    if ref_type != "HEADS" and name in project.tags:
+        return project.tags[name]
+    name = name.removeprefix("refs/heads/")
+    if ref_type == "TAGS":
+        return None
+    return project.files if name == project.default_branch else project.branches.get(name)
 
 
-def _last_commit(files: Mapping[str, SandboxFile], *_: Any) -> str | None:
-    return _commit_id(files) if files else None
+@dataclass(frozen=True)
+class Tree:
+    """A directory: here always a repository's root, with all the files below it."""
+
+    project: SandboxProject
+    files: Mapping[str, SandboxFile]
+
+
+def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Tree:
+    """GitLab gives a tree for a branch that is not there, too; it has no last commit.
+
+    Without a ref it takes HEAD, and with a type of ref the branch or tag of that very name.
+    """
+    ref, kind = arguments.get("ref"), arguments.get("refType")
+    named = ref or ("HEAD" if kind is None else "head")
+    files = _files_at(project, named, kind) if project.repository == "ok" else None
+    return Tree(project, files or {})
+
+
+def _root_blobs(tree: Tree, arguments: Mapping[str, Any], _: Reading) -> Page:
+    """The files right at the root, as git sorts them; directories and submodules are not among."""
+    names = sorted(path for path, file in tree.files.items() if "/" not in path and file.is_file)
+    blobs = [Blob(tree.project, name, tree.files[name]) for name in names]
+    return plain_page(blobs, dict(arguments))
+
+
+def _last_commit(tree: Tree, *_: Any) -> str | None:
+    return _commit_id(tree.files) if tree.files else None
 
 
 def _commit_id(files: Mapping[str, SandboxFile]) -> str:
@@ -317,7 +362,8 @@ QUERY: Rows = {
 }
 
 PROJECT: Rows = {
-    "archived": _value(lambda p: p.archived),
+    "archived": lambda p, _, r: r.world.is_archived(p),
+    "ciConfigPathOrDefault": _fact(lambda facts: facts.ci_config_path or CI_CONFIG),
     "createdAt": _value(lambda p: stamp(p.created_at)),
     "description": _value(lambda p: p.description),
     "forksCount": _fact(lambda facts: facts.forks),
@@ -328,6 +374,8 @@ PROJECT: Rows = {
     "isForked": _value(lambda p: p.fork),
     "languages": _languages,
     "lastActivityAt": _value(lambda p: stamp(p.last_activity_at)),
+    "markedForDeletion": lambda p, _, r: r.world.is_marked_for_deletion(p),
+    "markedForDeletionOn": _value(lambda p: _stamp_or_none(p.marked_for_deletion_at)),
     "name": _value(lambda p: p.name),
     "nameWithNamespace": lambda p, _, r: spoken(p.path, p.name, r.world),
     "namespace": lambda p, _, r: r.world.group(p.namespace),
@@ -373,7 +421,7 @@ RESOLVERS: dict[str, Rows] = {
     "Namespace": NAMESPACE,
     "Group": {
         **NAMESPACE,
-        "archived": _constant(False),
+        "archived": _value(lambda group: group.archived),
         "description": _constant(""),
         "projects": _group_projects,
         "webUrl": _group_url,
@@ -419,6 +467,7 @@ RESOLVERS: dict[str, Rows] = {
         "name": _value(lambda release: release.tag),
         "releasedAt": _value(lambda release: stamp(release.released_at)),
         "tagName": _value(lambda release: release.tag),
+        "upcomingRelease": lambda release, _, r: release.released_at > r.world.clock(),
     },
     "Repository": {
         "blobs": _blobs,
@@ -428,7 +477,16 @@ RESOLVERS: dict[str, Rows] = {
         "rootRef": _with_repository(lambda p: p.default_branch),
         "tree": _tree,
     },
-    "Tree": {"lastCommit": _last_commit},
+    "Tree": {"blobs": _root_blobs, "lastCommit": _last_commit},
+    "BlobConnection": PAGE,
+    "Blob": {
+        "flatPath": _value(lambda b: b.path),
+        "id": _value(lambda b: f"gid://gitlab/Blob/{b.file.oid}"),
+        "lfsOid": _value(lambda b: b.file.lfs_oid),
+        "mode": _value(lambda b: b.file.mode),
+        "name": _value(lambda b: b.path.rpartition("/")[2]),
+        "path": _value(lambda b: b.path),
+    },
     "Commit": {
         "id": _value(lambda sha: f"gid://gitlab/Commit/{sha}"),
         "sha": _value(lambda sha: sha),

@@ -173,7 +173,7 @@ class Rest:
         project = self._project(request)
         if project is None:
             return refusal(404, "404 Project Not Found")
-        if project.repository == "forbidden":
+        if project.repository in ("forbidden", "disabled"):
             return refusal(403, "403 Forbidden")
         if project.repository == "empty":
             return refusal(404, "404 Repository Not Found")
@@ -191,7 +191,9 @@ class Rest:
             kept = [project for project in kept if known and project.member]
         if "archived" in asked:
             wanted = is_true(asked["archived"])
-            kept = [project for project in kept if project.archived == wanted]
+            kept = [each for each in kept if self.world.is_archived(each) == wanted]
+        if is_true(asked.get("active")):
+            kept = [each for each in kept if self._is_active(each)]
         if "visibility" in asked:
             kept = [project for project in kept if project.visibility == asked["visibility"]]
         if asked.get("topic"):
@@ -199,11 +201,17 @@ class Rest:
             kept = [project for project in kept if topics <= set(project.topics)]
         if since := moment(asked.get("last_activity_after")):
             kept = [project for project in kept if project.last_activity_at > since]
-        # GitLab ignores this filter unless rows are ordered by it.
-        since = moment(asked.get("updated_after"))
-        if since and asked.get("order_by") == "updated_at":
+        if since := moment(asked.get("updated_after")):
+            if asked.get("order_by") != "updated_at":
+                raise web.HTTPBadRequest(
+                    reason="`updated_at` filter and `updated_at` sorting must be paired"
+                )
             kept = [project for project in kept if project.updated_at > since]
         return kept
+
+    def _is_active(self, project: SandboxProject) -> bool:
+        world = self.world
+        return not (world.is_archived(project) or world.is_marked_for_deletion(project))
 
     def _keyset(self, request: web.Request) -> web.Response:
         asked = request.query
@@ -225,7 +233,7 @@ class Rest:
     def _offset(self, request: web.Request, rows: Sequence[Any]) -> web.Response:
         page, size = max(1, _integer(request.query.get("page"), 1)), _per_page(request)
         start = (page - 1) * size
-        if start > OFFSET_LIMIT:
+        if start >= OFFSET_LIMIT:
             message = (
                 f"Offset pagination has a maximum allowed offset of {OFFSET_LIMIT} for requests "
                 "that return objects of type Project. Remaining records can be retrieved using "
@@ -291,13 +299,15 @@ def project_json(
     }
     if simple:
         return body
-    if project.fork:
+    if project.fork and not project.original_hidden:
         body["forked_from_project"] = {"id": 900_000 + project.id, "name": project.name}
     if SESSION.get().edition >= Edition.PREMIUM:  # the key is there exactly when it is licensed
         body["approvals_before_merge"] = 0
     return body | {
         "updated_at": stamp(project.updated_at),
-        "archived": project.archived,
+        "archived": world.is_archived(project),
+        "marked_for_deletion_on": _day(project.marked_for_deletion_at),
+        "repository_access_level": "disabled" if project.repository == "disabled" else "enabled",
         "visibility": project.visibility,
         "empty_repo": project.repository == "empty",
         "forks_count": project.facts.forks,
@@ -367,6 +377,10 @@ def _offset_headers(
 def stamp(moment: datetime) -> str:
     """A date-time as GitLab writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _day(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.date().isoformat()
 
 
 def moment(text: str | None) -> datetime | None:

@@ -71,6 +71,7 @@ type ProjectEdge { cursor: String! node: Project }
 
 type Project {
   archived: Boolean
+  ciConfigPathOrDefault: String!
   createdAt: Time
   description: String
   forksCount: Int!
@@ -81,6 +82,8 @@ type Project {
   isForked: Boolean
   languages: [RepositoryLanguage!]
   lastActivityAt: Time
+  markedForDeletion: Boolean
+  markedForDeletionOn: Time
   name: String!
   nameWithNamespace: String!
   namespace: Namespace
@@ -109,7 +112,9 @@ type Pipeline {
   createdAt: Time! id: ID! iid: String! ref: String sha: String status: PipelineStatusEnum!
 }
 type PipelineConnection { count: Int! nodes: [Pipeline] pageInfo: PageInfo! }
-type Release { createdAt: Time name: String releasedAt: Time tagName: String }
+type Release {
+  createdAt: Time name: String releasedAt: Time tagName: String upcomingRelease: Boolean
+}
 type ReleaseConnection { count: Int! nodes: [Release] pageInfo: PageInfo! }
 
 type Repository {
@@ -123,7 +128,12 @@ type Repository {
   rootRef: String
   tree(path: String = "", recursive: Boolean = false, ref: String, refType: RefType): Tree
 }
-type Tree { lastCommit: Commit }
+type Tree {
+  blobs(after: String, before: String, first: Int, last: Int): BlobConnection!
+  lastCommit: Commit
+}
+type BlobConnection { nodes: [Blob] pageInfo: PageInfo! }
+type Blob { flatPath: String! id: ID! lfsOid: String mode: String name: String! path: String! }
 type Commit { id: ID! sha: String! }
 type RepositoryBlobConnection { nodes: [RepositoryBlob] pageInfo: PageInfo! }
 type RepositoryBlob {
@@ -157,7 +167,6 @@ RESOLVED: Final = guards_schema.RESOLVED | frozenset(
         "Project.releases",
         "Repository.blobs",
         "Repository.tree",
-        "Tree.lastCommit",
     }
 )
 GITALY: Final = frozenset(
@@ -168,7 +177,20 @@ GITALY: Final = frozenset(
         "Repository.empty",
         "Repository.rootRef",
         "Repository.tree",
-        "Tree.lastCommit",
+        "Tree.blobs",
+    }
+)
+# Fields whose price is written beside them, whatever they take.
+FIXED: Final = {"Tree.lastCommit": 10}
+# What a GitLab 16.3 does not know of the fields above.
+UNKNOWN_TO_16_3: Final = frozenset(
+    {
+        "Group.archived",
+        "Project.isForked",
+        "Project.markedForDeletion",
+        "Project.markedForDeletionOn",
+        "Project.openMergeRequestsCount",
+        "Project.updatedAt",
     }
 )
 # Fields that make GitLab load a blob's content, not just its entry in the tree.

@@ -13,13 +13,16 @@ from typing import Literal
 from bridge.sandbox.tracker import People, Tracker
 
 Clock = Callable[[], datetime]
-RepositoryState = Literal["ok", "empty", "forbidden"]
+RepositoryState = Literal["ok", "empty", "forbidden", "disabled"]
 
 # GitLab writes these columns lazily; a crawler that trusts them to the second loses changes.
 ACTIVITY_STEP = timedelta(hours=1)
 UPDATE_STEP = timedelta(minutes=5)
 BINARY_PROBE = 8000
 TEXT_LIMIT = 10 * 1024 * 1024
+DIRECTORY_MODE = "40000"
+SUBMODULE_MODE = "160000"
+CI_CONFIG = ".gitlab-ci.yml"
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,20 @@ class SandboxFile:
         header = b"blob %d\x00" % len(self.content)
         return hashlib.sha1(header + self.content, usedforsecurity=False).hexdigest()
 
+    @property
+    def is_file(self) -> bool:
+        """Whether this is a blob: a directory or a submodule has a path and an id, too."""
+        return self.mode not in (DIRECTORY_MODE, SUBMODULE_MODE)
+
     @cached_property
     def text(self) -> str | None:
-        """The content as `rawTextBlob` gives it: none for a binary, cut at the display limit."""
+        """The content as `rawTextBlob` gives it: none for a binary, cut at the display limit.
+
+        GitLab guesses the encoding of what is not UTF-8, and says nothing about it.
+        """
         if b"\x00" in self.content[:BINARY_PROBE]:
+            return None
+        if not self.is_file:
             return None
         shown = self.content[:TEXT_LIMIT]
         try:
@@ -60,6 +73,11 @@ def symlink(target: str) -> SandboxFile:
     return SandboxFile(target.encode(), mode="120000")
 
 
+def submodule(commit: str) -> SandboxFile:
+    """Another repository at a commit: git keeps its id at a path, and no content."""
+    return SandboxFile(commit.encode(), mode=SUBMODULE_MODE)
+
+
 @dataclass(frozen=True)
 class ProtectedBranch:
     """A protected branch or, with a wildcard in its name, a pattern of branches."""
@@ -71,7 +89,7 @@ class ProtectedBranch:
 
 @dataclass(frozen=True)
 class Release:
-    """A release of a project, newest first in the project's list."""
+    """A release of a project, newest first in the project's list; one may lie in the future."""
 
     tag: str
     released_at: datetime
@@ -106,6 +124,7 @@ class ProjectFacts:
 
     `slow` fields of GraphQL time out for this project alone. `settings_hidden`: the token's user
     is only a guest here. `issues` False: that feature is switched off here.
+    `ci_config_path` is the project's own setting of where its pipeline's file lies.
     """
 
     pipeline_status: str | None = None
@@ -118,6 +137,7 @@ class ProjectFacts:
     protected_branches: Sequence[ProtectedBranch] = ()
     approval_rules: Sequence[ApprovalRule] = ()
     issues: bool = True
+    ci_config_path: str = ""
     settings_hidden: bool = False
     merge_requests: Sequence[OpenMergeRequest] = ()
     incidents: int = 0
@@ -143,10 +163,12 @@ class SandboxProject:
     archived: bool = False
     marked_for_deletion_at: datetime | None = None
     fork: bool = False
+    original_hidden: bool = False  # whether the token may not read what it was forked from
     visibility: str = "private"
     topics: Sequence[str] = ()
     files: dict[str, SandboxFile] = field(default_factory=dict)
     branches: dict[str, dict[str, SandboxFile]] = field(default_factory=dict)  # beside the default
+    tags: dict[str, dict[str, SandboxFile]] = field(default_factory=dict)
     repository: RepositoryState = "ok"
     poisoned: bool = False
     hidden: bool = False
@@ -252,6 +274,22 @@ class World:
         inside = [p for p in self if p.path.lower().startswith(prefix)]
         return inside if subgroups else [p for p in inside if p.namespace.lower() == path.lower()]
 
+    def is_archived(self, project: SandboxProject) -> bool:
+        """Whether a project is archived, itself or by a group above it."""
+        return project.archived or any(group.archived for group in self._above(project.path))
+
+    def is_marked_for_deletion(self, project: SandboxProject) -> bool:
+        """Whether a project is scheduled for deletion, itself or by a group above it."""
+        marks = [group.marked_for_deletion_at for group in self._above(project.path)]
+        return any(mark is not None for mark in [project.marked_for_deletion_at, *marks])
+
+    def _above(self, path: str) -> Iterator[SandboxGroup]:
+        parts = path.lower().split("/")
+        for length in range(1, len(parts)):
+            group = self._groups.get("/".join(parts[:length]))
+            if group is not None:
+                yield group
+
     def add_group(self, path: str, name: str | None = None) -> SandboxGroup:
         """Create a group and the groups above it, unless they exist."""
         known = self._groups.get(path.lower())
@@ -275,6 +313,7 @@ class World:
         default_branch: str = "main",
         archived: bool = False,
         fork: bool = False,
+        original_hidden: bool = False,
         visibility: str = "private",
         topics: Sequence[str] = (),
         repository: RepositoryState = "ok",
@@ -303,6 +342,7 @@ class World:
             default_branch=default_branch,
             archived=archived,
             fork=fork,
+            original_hidden=original_hidden,
             visibility=visibility,
             topics=tuple(topics),
             files={at: _as_file(content) for at, content in (files or {}).items()},
@@ -329,11 +369,18 @@ class World:
 
     def rename_group(self, path: str, last: str) -> None:
         """Give a group another last path segment; all that is in it moves, and no date with it."""
-        group = self._groups[path.lower()]
-        above = group.path.rpartition("/")[0]
+        old = self._groups[path.lower()].path
+        above = old.rpartition("/")[0]
         new = f"{above}/{last}" if above else last
+        self._move_group(path, new)
+        self._report(Happening("group_rename", 0, new, old, at=self.clock()))
+
+    def _move_group(self, path: str, new: str) -> None:
+        group = self._groups[path.lower()]
         if new.lower() in self._groups:
             raise ValueError(f"a group {new!r} exists already")
+        if parent := new.rpartition("/")[0]:
+            self.add_group(parent)
         for each in [g for g in self.groups if f"{g.path}/".lower().startswith(f"{path}/".lower())]:
             del self._groups[each.path.lower()]
             moved = new + each.path[len(group.path) :]
@@ -342,7 +389,45 @@ class World:
             del self._by_path[project.path.lower()]
             project.path = new + project.path[len(group.path) :]
             self._by_path[project.path.lower()] = project.id
-        self._report(Happening("group_rename", 0, new, group.path, at=self.clock()))
+
+    def transfer_group(self, path: str, parent: str) -> None:
+        """Move a group and all that is in it below another; GitLab tells nobody."""
+        last = self._groups[path.lower()].path.rpartition("/")[2]
+        self._move_group(path, f"{parent}/{last}" if parent else last)
+
+    def archive_group(self, path: str, archived: bool = True) -> None:
+        """Archive a group: all below it is archived, and no date of a project moves."""
+        group = self._groups[path.lower()]
+        self._groups[path.lower()] = replace(group, archived=archived)
+        self._report(Happening("group_update", 0, group.path, at=self.clock()))
+
+    def schedule_deletion(self, project_id: int) -> None:
+        """Mark a project for deletion: it stays for days under another path and name."""
+        project = self._known(project_id)
+        project.marked_for_deletion_at = self.clock()
+        name = f"{project.name}-deletion_scheduled-{project_id}"
+        self.rename(project_id, f"{_last(project.path)}-deletion_scheduled-{project_id}")
+        project.name = name
+
+    def schedule_group_deletion(self, path: str) -> str:
+        """Mark a group for deletion; gives its new path. Its projects move with it, unmarked."""
+        group = self._groups[path.lower()]
+        marked = replace(group, marked_for_deletion_at=self.clock())
+        self._groups[path.lower()] = marked
+        last = f"{_last(group.path)}-deletion_scheduled-{group.id}"
+        self.rename_group(path, last)
+        above = group.path.rpartition("/")[0]
+        return f"{above}/{last}" if above else last
+
+    def restore(self, project_id: int) -> None:
+        """Take a project's mark off again; it gets its path and name back."""
+        project = self._known(project_id)
+        project.marked_for_deletion_at = None
+        name = project.name.removesuffix(f"-deletion_scheduled-{project_id}")
+        self.rename(
+            project_id, _last(project.path).removesuffix(f"-deletion_scheduled-{project_id}")
+        )
+        project.name = name
 
     def archive(self, project_id: int, archived: bool = True) -> None:
         """Archive a project, or bring it back."""
@@ -359,9 +444,21 @@ class World:
         del self._ids[bisect_left(self._ids, project_id)]
         self._tell("project_destroy", project)
 
-    def commit_file(self, project_id: int, path: str, content: str | bytes | SandboxFile) -> str:
-        """Write a file on the default branch; gives the blob's oid."""
+    def commit_file(
+        self,
+        project_id: int,
+        path: str,
+        content: str | bytes | SandboxFile,
+        *,
+        skip_ci: bool = False,
+    ) -> str:
+        """Write a file on the default branch; gives the blob's oid.
+
+        `skip_ci`: the commit says [skip ci], and so the head commit has no pipeline.
+        """
         project = self._known(project_id)
+        if skip_ci:
+            project.facts.pipeline_status = None
         file = _as_file(content)
         changed = "modified" if path in project.files else "added"
         before = _head(project.files)
@@ -381,6 +478,18 @@ class World:
         before = _head(files)
         files[path] = _as_file(content)
         self._pushed(project, before, changed, path, branch)
+
+    def rename_file(self, project_id: int, old: str, new: str) -> None:
+        """Move a file on the default branch. A hook lists a rename under `added` alone."""
+        project = self._known(project_id)
+        before = _head(project.files)
+        project.files[new] = project.files.pop(old)
+        self._pushed(project, before, "added", new)
+
+    def tag(self, project_id: int, name: str) -> None:
+        """Tag the default branch as it is; a tag may have a branch's name."""
+        project = self._known(project_id)
+        project.tags[name] = dict(project.files)
 
     def delete_file(self, project_id: int, path: str) -> None:
         """Remove a file from the default branch."""
@@ -455,6 +564,10 @@ def _head(files: Mapping[str, SandboxFile]) -> str:
         return "0" * 40
     listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(files.items()))
     return hashlib.sha1(listing.encode(), usedforsecurity=False).hexdigest()
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _as_file(content: str | bytes | SandboxFile) -> SandboxFile:

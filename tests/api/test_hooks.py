@@ -52,6 +52,7 @@ def test_a_push_whose_lists_prove_that_no_manifest_was_touched_is_spared() -> No
         {"before": None},
         {"commits": [{"added": []}]},
         {"commits": ["odd"]},
+        {"commits": [touching("modified") | {"added": ["catalog/qm.yaml"], "modified": []}]},
     ],
 )
 def test_lists_that_are_no_proof_spare_nothing(changed: dict[str, Any]) -> None:
@@ -80,6 +81,11 @@ def test_what_happens_to_a_project_makes_it_be_read(event: str) -> None:
 def test_a_renamed_group_is_found_by_its_old_path_and_its_new_one() -> None:
     body = {"event_name": "group_rename", "old_full_path": "a/old", "full_path": "a/new"}
     assert set(understand(body, WANTED).hints) == {Hint(group="a/old"), Hint(group="a/new")}
+
+
+def test_a_group_that_was_archived_has_its_projects_read() -> None:
+    body = {"event_name": "group_update", "full_path": "a/old", "path": "old"}
+    assert understand(body, WANTED).hints == (Hint(group="a/old"),)
 
 
 def test_an_update_of_the_repository_counts_on_the_default_branch() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict
-from bridge.model.memory import KnownManifest, KnownProject, Memory
+from bridge.model.memory import Horizon, KnownManifest, KnownProject, Memory
 from bridge.model.scrape import (
     Coverage,
     Gap,
@@ -23,6 +24,7 @@ from bridge.passes.reconcile import (
     Reconciliation,
     gap_problems,
     manifest_problems,
+    merge_concurrent,
     remember,
     translated_manifests,
     verdicts,
@@ -219,3 +221,42 @@ def test_what_a_part_that_cannot_be_used_gave_before_is_kept_until_the_text_is_w
     assert said(again) == ["e", "a", "d", "b", "c"]
     assert (again.held_since, again.good) == ("t0", None)
     assert said(remember(again, 1, file, of("e"), "t5")) == ["e"]
+
+
+def test_a_gap_that_comes_after_its_project_was_read_is_older_news() -> None:
+    memory, recollection = after(known("a"), read(1, "new"), Gap("502", 1, "group/p1"))
+    assert texts(memory) == {"new"}
+    assert memory.projects[1].gap_since == ""
+    assert recollection.complete
+
+
+def test_only_a_left_out_project_that_described_something_is_spoken_of() -> None:
+    without_manifest, _ = after(Memory(), read(1, None))
+    for before in (without_manifest, Memory()):
+        memory, recollection = after(before, ProjectSkipped(project(1), "archived"))
+        assert memory.projects[1].left_out == "archived"
+        assert recollection.problems == []
+
+
+def test_who_is_no_longer_listed_is_told_with_both_of_its_possible_reasons() -> None:
+    _, recollection = after(known("a"))
+    (problem,) = recollection.problems
+    assert "it was deleted, or this token is no longer shown it" in problem.message
+
+
+def test_a_small_pass_that_was_overtaken_takes_no_date_back() -> None:
+    """A full one ended meanwhile: what it listed is listed, and nothing of it is undone."""
+    base = Horizon(listed_at="t1", swept_at="t1", scope="s", complete_at="t1", passes=3)
+    full = Horizon(listed_at="t2", swept_at="t2", scope="s2", complete_at="t2", passes=4)
+    small = replace(base, passes=4)
+    merged = merge_concurrent(Memory(horizon=small), Memory(horizon=full), frozenset(), base)
+    assert merged.horizon == replace(full, passes=5)
+    back = merge_concurrent(Memory(horizon=full), Memory(horizon=small), frozenset(), base)
+    assert back.horizon == replace(full, complete_at="t1", passes=5)
+
+
+def test_a_gap_of_which_only_the_number_is_known_settles_nothing() -> None:
+    """What another scrape knows of that project stands, be it a gap with a path."""
+    _, recollection = after(known("a"), read(1, "a"), Gap("502", 2), Gap("502", 3, "group/p3"))
+    assert recollection.seen == {1, 2, 3}
+    assert recollection.settled == {1, 3}

@@ -161,7 +161,8 @@ class Town:
 
     def _listed(self, project: SandboxProject) -> bool:
         inside = not self.group or project.path.startswith(f"{self.group}/")
-        return inside and not project.archived and not project.hidden
+        left_out = self.world.is_archived(project) or self.world.is_marked_for_deletion(project)
+        return inside and not left_out and not project.hidden
 
     def _unreadable(self, project: SandboxProject) -> bool:
         return project.repository == "forbidden" or project.poisoned

@@ -47,7 +47,8 @@ async def test_offset_pages_count_and_stop_at_fifty_thousand(lab: Lab) -> None:
     assert [row["id"] for row in await response.json()] == [1, 2]
     assert (response.headers["X-Total"], response.headers["X-Next-Page"]) == ("3", "2")
     assert {"next", "first", "last"} == set(response.links)
-    assert (await lab.get("/projects?per_page=100&page=502")).status == 405
+    assert (await lab.get("/projects?per_page=100&page=500")).status == 200
+    assert (await lab.get("/projects?per_page=100&page=501")).status == 405
 
 
 async def test_filters(lab: Lab, clock: HandClock) -> None:
@@ -65,7 +66,7 @@ async def test_filters(lab: Lab, clock: HandClock) -> None:
     assert await paths("topic=x") == {"tagged"}
     assert await paths(f"last_activity_after={since}") == {"new"}
     assert await paths(f"updated_after={since}&order_by=updated_at") == {"new"}
-    assert await paths(f"updated_after={since}") == {"old", "tagged", "new"}
+    assert (await lab.get(f"/projects?updated_after={since}")).status == 400
 
 
 async def test_files_by_path(lab: Lab) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.scrape import Observation, ProjectRead
-from bridge.scrapers.gitlab.observing import ALL, FIELDS, observe
+from bridge.scrapers.gitlab.observing import ALL, FIELDS, looked_up, observe
 from bridge.scrapers.gitlab.pages import Page, read_page
-from bridge.scrapers.gitlab.queries import PRESENT
+from bridge.scrapers.gitlab.queries import LOOKED_FOR, PRESENT, ROOT
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 WHOLE: dict[str, Any] = {
@@ -25,13 +25,22 @@ WHOLE: dict[str, Any] = {
 }
 
 
-def node(number: int = 1, present: Any = None, **changes: Any) -> dict[str, Any]:
-    files = {"nodes": [{"path": "README.md"}, {"path": ".gitlab/CODEOWNERS"}]}
+def blobs(*paths: str, mode: str = "100644") -> dict[str, Any]:
+    return {"nodes": [{"path": path, "mode": mode} for path in paths]}
+
+
+def root(*names: str, more: bool = False) -> dict[str, Any]:
+    nodes = [{"name": name} for name in names]
+    return {"blobs": {"nodes": nodes, "pageInfo": {"hasNextPage": more}}}
+
+
+def node(number: int = 1, present: Any = None, names: Any = None, **changes: Any) -> dict[str, Any]:
+    files = {PRESENT: present or blobs(".gitlab/CODEOWNERS"), ROOT: names or root("README.md")}
     return {
         "id": f"gid://gitlab/Project/{number}",
         "fullPath": f"shop/p{number}",
         "archived": False,
-        "repository": {"rootRef": "main", "empty": False, PRESENT: present or files},
+        "repository": {"rootRef": "main", "empty": False, **files},
         **WHOLE,
         **changes,
     }
@@ -81,9 +90,10 @@ def test_a_null_pipeline_and_no_releases_are_told_as_none() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_an_error_at_a_fact_makes_that_fact_unknown_and_keeps_the_manifest(field: str) -> None:
-    below = ["repository", PRESENT] if field == PRESENT else [field]
+    of_code = field in (PRESENT, ROOT)
+    below = ["repository", field] if of_code else [field]
     error = {"message": "Timeout on it", "path": ["projects", "nodes", 0, *below]}
-    lost = node() | ({} if field == PRESENT else {field: None})
+    lost = node(present=blobs(), names=root()) | ({} if of_code else {field: None})
     found = page(lost, node(2), errors=[error])
     assert not found.unsure
     told = observation(found)
@@ -104,7 +114,19 @@ json_tree = st.recursive(
     lambda below: (
         st.lists(below, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["nodes", "status", "name", "share", "path", "releasedAt", "tagName"]),
+            st.sampled_from(
+                [
+                    "nodes",
+                    "status",
+                    "name",
+                    "share",
+                    "path",
+                    "mode",
+                    "blobs",
+                    "releasedAt",
+                    "tagName",
+                ]
+            ),
             below,
             max_size=3,
         )
@@ -116,7 +138,93 @@ json_tree = st.recursive(
 @given(st.sampled_from(sorted(FIELDS)), json_tree)
 def test_whatever_a_field_holds_each_fact_is_known_or_unknown(field: str, odd: Any) -> None:
     """A law: never both, never neither, never an exception."""
-    changed = node(present=odd) if field == PRESENT else node(**{field: odd})
+    changed = node(**{{PRESENT: "present", ROOT: "names"}.get(field, field): odd})
     told = observe(1, changed, NOW, {})
     assert {*told.values, *told.unknown} == {*ALL, "empty"}
     assert not set(told.values) & set(told.unknown)
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [
+        ("readme.md", "readme"),
+        ("ReadMe.rst", "readme"),
+        ("README", "readme"),
+        ("readme.markdown", "readme"),
+        ("licence", "license"),
+        ("LICENSE-MIT", "license"),
+        ("Copying.txt", "license"),
+        ("UNLICENSE", "license"),
+        (".renovaterc.json5", "dependency_updater"),
+        ("CODEOWNERS", "codeowners"),
+        (".gitlab-ci.yml", "ci_config"),
+    ],
+)
+def test_a_file_is_there_however_it_is_spelt(name: str, fact: str) -> None:
+    told = observation(page(node(present=blobs(), names=root("main.go", name))))
+    assert [fact for fact in LOOKED_FOR if told.values[fact]] == [fact]
+
+
+@pytest.mark.parametrize("name", ["readme.go", "README.md.orig", "codeowners", "renovate.yml"])
+def test_a_file_of_a_like_name_is_another(name: str) -> None:
+    told = observation(page(node(present=blobs(), names=root(name))))
+    assert not any(told.values[fact] for fact in LOOKED_FOR)
+
+
+@pytest.mark.parametrize(
+    "path", [".gitlab/renovate.json5", ".github/renovate.json", ".github/dependabot.yaml"]
+)
+def test_the_tools_own_lists_of_places_are_looked_through(path: str) -> None:
+    assert observation(page(node(present=blobs(path)))).values["dependency_updater"] is True
+
+
+@pytest.mark.parametrize("mode", ["40000", "160000"])
+def test_a_directory_or_a_submodule_is_no_file(mode: str) -> None:
+    told = observation(page(node(present=blobs("docs/CODEOWNERS", mode=mode))))
+    assert told.values["codeowners"] is False
+
+
+def test_what_a_long_root_may_still_hold_is_unknown_and_looked_for() -> None:
+    found = page(node(present=blobs(), names=root("README.md", more=True)))
+    told, wanted = observation(found), found.seen[0].look_for
+    assert told.values["readme"] is True
+    assert told.unknown["license"].startswith("the root has more than 100 files")
+    assert set(wanted) == {"license", "codeowners", "ci_config", "dependency_updater"}
+    later = looked_up(told, wanted, {"renovate.json"})
+    assert (later.values["dependency_updater"], later.values["codeowners"]) == (True, False)
+    assert set(later.unknown) == {"license"}  # it may have a name that nobody asked for
+
+
+def test_a_ci_file_is_where_the_project_says() -> None:
+    def told(path: str, *names: str) -> tuple[Any, Any]:
+        found = page(node(names=root(*names), ciConfigPathOrDefault=path))
+        values, wanted = observation(found).values, found.seen[0].look_for
+        return values.get("ci_config"), wanted.get("ci_config")
+
+    assert told(".gitlab-ci.yml", ".gitlab-ci.yml") == (True, None)
+    assert told("ci/pipeline.yml", ".gitlab-ci.yml") == (None, ("ci/pipeline.yml",))
+    assert told("service.yml@platform/pipelines") == (True, None)
+    assert told("https://ci.example.com/service.yml") == (True, None)
+
+
+def test_a_release_still_to_come_is_none_yet() -> None:
+    def release(tag: str, upcoming: bool) -> dict[str, Any]:
+        moment = "2026-05-01T00:00:00Z"
+        return {"tagName": tag, "releasedAt": moment, "upcomingRelease": upcoming}
+
+    three = {"nodes": [release("v3", True), release("v2", True), release("v1", False)]}
+    assert observation(page(node(releases=three))).values["last_release"] == "v1"
+    assert (
+        observation(page(node(releases={"nodes": [release("v1", True)]}))).values["last_release"]
+        is None
+    )
+    all_to_come = {"nodes": [release(f"v{n}", True) for n in range(5)]}
+    assert "still to come" in observation(page(node(releases=all_to_come))).unknown["last_release"]
+
+
+def test_a_field_that_a_gitlab_does_not_know_is_said_to_be_too_new_for_it() -> None:
+    body = {"data": {"projects": {"nodes": [node()]}}}
+    del body["data"]["projects"]["nodes"][0]["openMergeRequestsCount"]
+    lacks = {"Project.openMergeRequestsCount"}
+    told = observation(read_page(body, [1], (), NOW, lacks=lacks))
+    assert "too old to tell it" in told.unknown["open_merge_requests"]

@@ -24,6 +24,8 @@ from bridge.secret.live import Secret, secret_of
 from bridge.secret.values import header_value
 
 BODY_LIMIT = 16 * 1024 * 1024  # bytes of one answer, unpacked
+_HEAD = 2_000  # bytes of an answer's body that are searched for its meaning
+_TOO_HEAVY = b"Request timed out"  # GitLab's own words, where a proxy's page has others
 _URGENT = 2  # requests in flight beside the others
 _REST, _GRAPHQL = "rest", "graphql"
 _SLOW_RETRIES = 1  # a timeout costs its whole time: asking a second time is enough
@@ -168,7 +170,7 @@ class GitLabClient:
         finally:
             self.outcomes[str(status) if status else "no answer"] += 1
             self._throttle.leave(lane, status, headers)
-        self._judge(status, headers)
+        self._judge(status, headers, answer.body)
         self._welcome = True
         try:
             return Answer(answer.json(), headers)
@@ -177,7 +179,7 @@ class GitLabClient:
                 Cause.BUSY, "the answer is not JSON; is this the address of a GitLab?"
             ) from None
 
-    def _judge(self, status: int, headers: Mapping[str, str]) -> None:
+    def _judge(self, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         """Raise for every status that is not good."""
         if 200 <= status < 300:
             return
@@ -196,6 +198,8 @@ class GitLabClient:
             raise Trouble(Cause.NOT_THERE, "404: not found")
         if status == 408:
             raise Trouble(Cause.SLOW, "GitLab answered 408")
+        if status == 503 and _TOO_HEAVY in raw[:_HEAD]:
+            raise Trouble(Cause.HEAVY, "GitLab answered 503: the query took it too long")
         if status in (429, 502, 503, 504):
             raise Trouble(Cause.BUSY, f"GitLab answered {status}")
         if status >= 500:

@@ -6,32 +6,33 @@ Every failure turns into a gap inside its own task: a `TaskGroup` wraps what lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from bridge.errors import SourceError, SourceRefused
 from bridge.model.scrape import (
     Gap,
-    ProjectGone,
     ProjectRead,
     ProjectSkipped,
     Record,
     ScrapeRequest,
 )
 from bridge.scrapers.gitlab import queries
+from bridge.scrapers.gitlab.by_id import MOST, ById
 from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
-from bridge.scrapers.gitlab.observing import not_observed
+from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
-from bridge.scrapers.gitlab.pages import Listed, Page, Seen, listed, read_page
+from bridge.scrapers.gitlab.pages import Listed, Page, Seen, files_there, read_page
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
 _RECORDS = 500  # records not yet taken: more is back pressure on the reading
-_CONFIRMATIONS = 100  # projects that vanish during one crawl and are asked for by id
-NO_MEMBER = "the token's user is no member of it (`gitlab.membership` is on)"
+_FURTHER = 20  # projects that one further question is about; each may name a path of its own
+_OF_ONE_PROJECT = (Cause.TOO_LARGE, Cause.SLOW, Cause.HEAVY, Cause.BROKEN)
 _ALONE = 3  # times that a lone project is asked when its answer is not whole
 
 
@@ -44,6 +45,7 @@ class Crawl:
         options: GitLabOptions,
         request: ScrapeRequest,
         *,
+        dialect: Dialect,
         anonymous: bool,
         on_progress: Callable[[int, int], None],
         now: Callable[[], datetime],
@@ -66,11 +68,15 @@ class Crawl:
         self._request = request
         self._on_progress = on_progress
         self._now = now
-        # An instance's own list tells forks, whatever GitLab's version; a group's does not.
-        self._ask_forks = not options.forks and bool(options.groups or request.only or request.also)
+        self._dialect = dialect
+        # Where a project was forked from is told only to who may read that one, too.
+        self._ask_forks = not options.forks
         self._pacing = Pacing(options.page_size, largest)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
         self._listed: dict[int, str] = {}  # id → path, for a gap's words
+        self._fork_by_list: set[int] = (
+            set()
+        )  # ids of projects of which a list told whether they are forks
         # A page is read from one branch: "" stands for each project's default one.
         self._by_branch: dict[str, list[int]] = {}
         self._branch: dict[int, str] = {}
@@ -79,7 +85,7 @@ class Crawl:
         self._exhausted = False
         self._done = 0
         self._read_any = False
-        self._confirmations = len(request.only) or _CONFIRMATIONS + len(request.also)
+        self._by_id = ById(client, options, len(request.only) or MOST + len(request.also))
         self._last_reason = ""
 
     async def run(self) -> None:
@@ -105,7 +111,9 @@ class Crawl:
                 await self._waiting.put(project_id)
         else:
             for group in self._places():
-                enumeration = Enumeration(self._client, self._options, group, self._take)
+                enumeration = Enumeration(
+                    self._client, self._options, group, self._take, self._dialect
+                )
                 if self._request.since is None:
                     await enumeration.everything()
                 else:
@@ -130,8 +138,10 @@ class Crawl:
         if project.id in self._listed:
             return
         self._listed[project.id] = project.path
-        reason = self._options.reason_to_skip(project, forked=found.forked)
+        reason = self._options.reason_to_skip(project, forked=bool(found.forked))
         branch = self._options.branch_of(project.path)
+        if found.forked is not None:
+            self._fork_by_list.add(project.id)
         if reason:
             await self._give(ProjectSkipped(project, reason))
         elif branch:
@@ -233,7 +243,7 @@ class Crawl:
             if trouble.cause is Cause.NOT_UNDERSTOOD and not without:
                 # An older GitLab may lack a field that only Ox wants.
                 self._facts_left_out = f"this GitLab does not understand it ({trouble.reason})"
-            elif len(ids) > 1 or trouble.cause not in (Cause.TOO_LARGE, Cause.SLOW, Cause.BROKEN):
+            elif len(ids) > 1 or trouble.cause not in _OF_ONE_PROJECT:
                 raise
             elif trouble.cause is Cause.TOO_LARGE:
                 # One project whose files are too large to be sent: their sizes alone will say so.
@@ -246,22 +256,54 @@ class Crawl:
     async def _ask_once(self, ids: Sequence[int], *, text: bool = True, without: str = "") -> Page:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
         branch = self._branch.get(ids[0], "")
-        query = queries.read_projects(
-            self._request.files,
-            branch=bool(branch),
-            text=text,
-            forks=self._ask_forks,
-            riding=not without,
-            membership=self._options.membership,
-        )
+
+        def query(lacks: Collection[str]) -> str:
+            return queries.read_projects(
+                self._request.files,
+                branch=bool(branch),
+                text=text,
+                forks=self._ask_forks,
+                riding=not without,
+                membership=self._options.membership,
+                lacks=lacks,
+            )
+
         variables = {"ids": [queries.project_gid(n) for n in ids], "first": len(ids)}
         if branch:
             variables["branch"] = branch
-        answer = await self._client.graphql(query, variables, patient=len(ids) == 1)
+        answer = await self._dialect.spoken(
+            lambda lacks: self._client.graphql(query(lacks), variables, patient=len(ids) == 1)
+        )
         if not without:
-            return read_page(answer, ids, self._request.files, self._now(), branch=branch)
+            lacks = self._dialect.lacks
+            page = read_page(
+                answer, ids, self._request.files, self._now(), branch=branch, lacks=lacks
+            )
+            return await self._looked_further(page)
         page = read_page(answer, ids, self._request.files, branch=branch)
         return replace(page, seen=tuple(self._unobserved(seen, without) for seen in page.seen))
+
+    async def _looked_further(self, page: Page) -> Page:
+        """The page, with the files looked for that it could not tell of; mostly there are none."""
+        there: dict[int, Collection[str]] = {}
+        wanted = [seen for seen in page.seen if seen.look_for]
+        for start in range(0, len(wanted), _FURTHER):
+            there |= await self._files_there(wanted[start : start + _FURTHER])
+        return replace(page, seen=tuple(_looked_up(seen, there) for seen in page.seen))
+
+    async def _files_there(self, wanted: Sequence[Seen]) -> Mapping[int, Collection[str]]:
+        """Which of the paths they look for these projects have; none is told of a failure."""
+        paths = sorted({p for seen in wanted for ps in seen.look_for.values() for p in ps})
+        variables = {
+            "ids": [queries.project_gid(seen.project.id) for seen in wanted],
+            "first": len(wanted),
+            "paths": paths,
+            "files": len(paths),
+        }
+        try:
+            return files_there(await self._client.graphql(queries.FILES_THERE, variables))
+        except Trouble:
+            return {}  # the facts stay unknown
 
     def _unobserved(self, seen: Seen, why: str) -> Seen:
         if not isinstance(seen.record, ProjectRead):
@@ -271,19 +313,28 @@ class Crawl:
 
     async def _give_page(self, page: Page) -> None:
         for seen in page.seen:
-            record = self._record(seen)
+            record = await self._record(seen)
             if record is not None:
                 await self._give(record)
         for project_id in page.missing:
-            await self._give(await self._confirm(project_id))
+            path = self._listed.get(project_id, "")
+            await self._give(await self._by_id.left_out(project_id, path))
 
-    def _record(self, seen: Seen) -> Record | None:
+    async def _record(self, seen: Seen) -> Record | None:
         """What is told of a project; None when it must be read again, from another branch."""
         self._read_any = True
         project = seen.project
-        reason = self._options.reason_to_skip(project, forked=seen.forked)
+        reason = self._options.reason_to_skip(project, forked=bool(seen.forked))
         if reason:
             return ProjectSkipped(project, reason)
+        if isinstance(seen.record, Gap):
+            return await self._by_id.without_code(project, seen.record)
+        if self._ask_forks and seen.forked is None and project.id not in self._fork_by_list:
+            return await self._by_id.unless_forked(seen.record)
+        return self._of_its_branch(seen)
+
+    def _of_its_branch(self, seen: Seen) -> Record | None:
+        project = seen.project
         wanted, read = self._options.branch_of(project.path), self._branch.get(project.id)
         if wanted == (read or "") or not isinstance(seen.record, ProjectRead):
             return seen.record
@@ -291,31 +342,6 @@ class Crawl:
             return Gap("it was moved while it was read", project.id, project.path)
         self._put_off(project.id, wanted)
         return None
-
-    async def _confirm(self, project_id: int) -> Record:
-        """A project that was asked for and left out of the answer: is it gone, or unreadable?"""
-        path = self._listed.get(project_id, "")
-        if self._confirmations <= 0:
-            reason = "listed, but left out of GitLab's answer like many others"
-            return Gap(reason, project_id, path)
-        self._confirmations -= 1
-        try:
-            answer = await self._client.get(f"/projects/{project_id}", {})
-            if self._options.membership and not await self._is_member(project_id):
-                return ProjectSkipped(listed(answer.body).project, NO_MEMBER)
-        except Trouble as trouble:
-            if trouble.cause is Cause.NOT_THERE:
-                return ProjectGone(project_id, "GitLab answers 404 by its id")
-            return Gap(f"left out of GitLab's answer; by id: {trouble.reason}", project_id, path)
-        except SourceRefused:
-            return Gap("GitLab refuses it to this token by id", project_id, path)
-        return Gap("GitLab has it, but leaves it out of its answer", project_id, path)
-
-    async def _is_member(self, project_id: int) -> bool:
-        """Whether GitLab lists the project among those that the token's user is a member of."""
-        around = {"id_after": str(project_id - 1), "id_before": str(project_id + 1)}
-        answer = await self._client.get("/projects", {"membership": "true", **around})
-        return bool(answer.body != [])
 
     async def _give_up(self, ids: Sequence[int], reason: str) -> None:
         for project_id in ids:
@@ -329,6 +355,15 @@ class Crawl:
     def _failed(self, asked: int, reason: str) -> None:
         self._last_reason = reason
         self._pacing.failed(asked)
+
+
+def _looked_up(seen: Seen, there: Mapping[int, Collection[str]]) -> Seen:
+    """A project with its observation completed by what it has of the paths asked for."""
+    record, found = seen.record, there.get(seen.project.id)
+    told = record.observation if isinstance(record, ProjectRead) else None
+    if found is None or told is None or not isinstance(record, ProjectRead):
+        return seen
+    return replace(seen, record=replace(record, observation=looked_up(told, seen.look_for, found)))
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

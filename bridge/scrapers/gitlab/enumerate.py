@@ -13,9 +13,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 from bridge.errors import SourceError
 from bridge.model.scrape import Gap
 from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pages import Listed, group_page, listed
-from bridge.scrapers.gitlab.queries import LIST_GROUP
+from bridge.scrapers.gitlab.queries import list_group
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 Emit = Callable[[Listed | Gap], Awaitable[None]]
@@ -37,12 +38,19 @@ class Enumeration:
     """
 
     def __init__(
-        self, client: GitLabClient, options: GitLabOptions, group: str, emit: Emit
+        self,
+        client: GitLabClient,
+        options: GitLabOptions,
+        group: str,
+        emit: Emit,
+        dialect: Dialect,
     ) -> None:
         self._client = client
         self._options = options
         self._group = group
         self._emit = emit
+        self._dialect = dialect
+        self._size = PER_PAGE  # of a group's page: halved when GitLab cannot make one in time
 
     async def everything(self) -> None:
         """List all. Raises `SourceError` when not even the first page comes."""
@@ -147,9 +155,8 @@ class Enumeration:
         cursor: str | None = None
         found_any = False
         for number in range(_CURSOR_PAGES):
-            variables = {"group": self._group, "first": PER_PAGE, "after": cursor}
             try:
-                page = await self._group_page(variables)
+                page = await self._group_page(cursor)
             except Trouble as trouble:
                 # REST may still list what GraphQL stumbles over. It pages by offset, so a project
                 # deleted meanwhile hides another: the gap stays, and nothing unseen is deleted.
@@ -176,15 +183,23 @@ class Enumeration:
                 return
             cursor = page.cursor
 
-    async def _group_page(self, variables: Mapping[str, Any]) -> Any:
+    async def _group_page(self, cursor: str | None) -> Any:
         """One page; a partial answer is asked again, for it comes with status 200."""
         for _ in range(self._options.max_retries):
             try:
-                return group_page(await self._client.graphql(LIST_GROUP, variables, patient=True))
+                return group_page(await self._asked_group(cursor))
             except Trouble as trouble:
                 if trouble.cause in (Cause.NOT_UNDERSTOOD, Cause.NOT_THERE):
                     raise
-        return group_page(await self._client.graphql(LIST_GROUP, variables, patient=True))
+                if trouble.cause in (Cause.HEAVY, Cause.SLOW, Cause.TOO_LARGE):
+                    self._size = max(1, self._size // 2)
+        return group_page(await self._asked_group(cursor))
+
+    async def _asked_group(self, cursor: str | None) -> Any:
+        variables = {"group": self._group, "first": self._size, "after": cursor}
+        return await self._dialect.spoken(
+            lambda lacks: self._client.graphql(list_group(lacks), variables, patient=True)
+        )
 
     async def _by_offset(self, order: str, since: datetime | None, *, first: bool = False) -> None:
         """The highest first by `order`, until older than `since` if that is given.

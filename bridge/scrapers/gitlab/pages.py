@@ -6,15 +6,16 @@ errors become `unsure`, to be asked again and then to be a gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from sys import intern
 from typing import Any
 
-from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead
-from bridge.scrapers.blobs import refusal, refusal_of_text
-from bridge.scrapers.gitlab.observing import FIELDS, observe
+from bridge.model.scrape import Gap, Project, ProjectRead
+from bridge.scrapers.gitlab.deletion import marked_for_deletion
+from bridge.scrapers.gitlab.files import Unclear, is_file, wanted_file
+from bridge.scrapers.gitlab.observing import FIELDS, observe, to_look_for
 from bridge.scrapers.gitlab.queries import TIP, alias
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
@@ -24,19 +25,24 @@ _SHOWN_ERROR = 200  # characters of somebody else's message
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A project of a page: read, or a gap that asking again would not mend."""
+    """A project of a page: read, or a gap that asking again would not mend.
+
+    `forked` is None when GitLab did not tell it. `look_for` are the paths that are still to be
+    looked for, by fact.
+    """
 
     project: Project
     record: ProjectRead | Gap
-    forked: bool = False
+    forked: bool | None = None
+    look_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A project as an enumeration names it."""
+    """A project as an enumeration names it; `forked` is None when it does not tell it."""
 
     project: Project
-    forked: bool = False
+    forked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,6 @@ class GroupPage:
     cursor: str | None
 
 
-class _Unclear(Exception):
-    """A part of the answer is not as it should be."""
-
-
 def read_page(
     answer: Any,
     asked: Sequence[int],
@@ -70,11 +72,13 @@ def read_page(
     seen_at: datetime | None = None,
     *,
     branch: str = "",
+    lacks: Collection[str] = (),
 ) -> Page:
     """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all.
 
     With `seen_at` it was asked for Ox's facts too, and each project read has its observation.
-    `branch` is the one that was read instead of the default one.
+    `branch` is the one that was read instead of the default one; `lacks` are the fields that this
+    GitLab does not know.
     """
     nodes = _nodes(answer, "projects")
     answer, facts = _without_fact_errors(answer)
@@ -93,10 +97,14 @@ def read_page(
         try:
             found = _read_node(node, project_id, files, branch)
             if seen_at is not None and isinstance(found.record, ProjectRead):
-                told = observe(project_id, node, seen_at, facts.get(index, {}))
-                found = replace(found, record=replace(found.record, observation=told))
+                told = observe(project_id, node, seen_at, facts.get(index, {}), lacks)
+                found = replace(
+                    found,
+                    record=replace(found.record, observation=told),
+                    look_for=to_look_for(node, told),
+                )
             seen.append(found)
-        except _Unclear as why:
+        except Unclear as why:
             unsure[project_id] = f"GitLab's answer is not whole: {why}"
     missing = [project_id for project_id in asked if project_id in wanted]
     if errors:  # a node may be null because of them: that is no evidence of absence
@@ -123,9 +131,26 @@ def group_page(answer: Any) -> GroupPage | None:
         info = projects["pageInfo"]
         cursor = str(info["endCursor"]) if info["hasNextPage"] else None
         found = tuple(_facts(node, _sure_id(node)) for node in projects["nodes"])
-    except (KeyError, TypeError, AttributeError, _Unclear):
+    except (KeyError, TypeError, AttributeError, Unclear):
         raise Trouble(Cause.BUSY, "the group's page is not whole") from None
     return GroupPage(found, cursor)
+
+
+def files_there(answer: Any) -> dict[int, frozenset[str]]:
+    """The paths that `FILES_THERE` found, by project. Raises `Trouble` when not all is told."""
+    nodes = _nodes(answer, "projects")
+    if messages := _messages(answer):
+        raise Trouble(_cause(messages), f"GitLab answered with an error: {messages[0]}")
+    found: dict[int, frozenset[str]] = {}
+    for node in nodes:
+        try:
+            blobs = node["repository"]["blobs"]["nodes"]
+            there = frozenset(str(blob["path"]) for blob in blobs if is_file(blob["mode"]))
+        except (KeyError, TypeError):
+            continue
+        if (project_id := _id(node)) is not None:
+            found[project_id] = there
+    return found
 
 
 def listed(row: Any) -> Listed:
@@ -142,6 +167,8 @@ def listed(row: Any) -> Listed:
         visibility=intern(_text(row, "visibility")),
         topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
         archived=row.get("archived") is True,
+        # Of a group above it, and in the short form, only the project's page tells.
+        marked_for_deletion=bool(row.get("marked_for_deletion_on")),
         created_at=_text(row, "created_at"),
         updated_at=_text(row, "updated_at"),
         last_activity_at=_text(row, "last_activity_at"),
@@ -245,15 +272,16 @@ def _errors_by_node(answer: Mapping[str, Any]) -> tuple[list[str], dict[int, str
 
 
 def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str], branch: str) -> Seen:
-    forked = node.get("isForked") is True
+    forked = node.get("isForked")
+    forked = forked if isinstance(forked, bool) else None
     project = _facts(node, project_id)
     if "repository" not in node:
-        raise _Unclear("it tells nothing of the repository")
+        raise Unclear("it tells nothing of the repository")
     repository = node["repository"]
     if repository is None:
         return Seen(project, Gap(NO_CODE, project_id, project.path), forked)
     if not isinstance(repository, dict) or not isinstance(repository.get("empty"), bool):
-        raise _Unclear("the repository's state is missing")
+        raise Unclear("the repository's state is missing")
     if repository["empty"]:
         return Seen(project, ProjectRead(project), forked)
     if not project.default_branch:
@@ -264,7 +292,7 @@ def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str], b
             return Seen(project, Gap(_no_branch(branch), project_id, project.path), forked)
         # Links to what was read lead to where it was read.
         project = replace(project, default_branch=branch)
-    found = (_file(repository, alias(n), name) for n, name in enumerate(files))
+    found = (wanted_file(repository, alias(n), name) for n, name in enumerate(files))
     return Seen(
         project, ProjectRead(project, tuple(file for file in found if file is not None)), forked
     )
@@ -278,41 +306,17 @@ def _no_branch(branch: str) -> str:
 def _has_tip(repository: Mapping[str, Any]) -> bool:
     """Whether the branch that was asked for is there: it has a last commit."""
     if TIP not in repository:
-        raise _Unclear("it tells nothing of the branch")
+        raise Unclear("it tells nothing of the branch")
     tree = repository[TIP]
     return isinstance(tree, dict) and isinstance(tree.get("lastCommit"), dict)
-
-
-def _file(repository: Mapping[str, Any], key: str, name: str) -> ManifestFile | None:
-    """The wanted file; None when GitLab says, by an empty list, that it is not there."""
-    connection = repository.get(key)
-    nodes = connection.get("nodes") if isinstance(connection, dict) else None
-    if not isinstance(nodes, list):
-        raise _Unclear(f"it tells nothing of {name}")
-    if not nodes:
-        return None
-    blob = nodes[0]
-    try:
-        oid, size, mode = blob["oid"], int(blob["size"]), blob["mode"]
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise _Unclear(f"it tells only a part of {name}") from None
-    if not isinstance(oid, str) or not oid:
-        raise _Unclear(f"{name} has no blob id")
-    refused = refusal(size, symlink=mode == "120000", lfs=bool(blob.get("lfsOid")))
-    text = None if refused else blob.get("rawTextBlob")
-    if not refused:
-        if "rawTextBlob" not in blob:
-            raise _Unclear(f"the text of {name} was not asked for")
-        refused = "binary" if not isinstance(text, str) else refusal_of_text(text)
-    return ManifestFile(name, oid, size, None if refused else text, refused)
 
 
 def _facts(node: Mapping[str, Any], project_id: int) -> Project:
     path = node.get("fullPath")
     if not isinstance(path, str) or not path:
-        raise _Unclear("the project's path is missing")
+        raise Unclear("the project's path is missing")
     if "archived" not in node or node["archived"] is None:
-        raise _Unclear("whether it is archived is missing")
+        raise Unclear("whether it is archived is missing")
     topics = node.get("topics")
     repository = node.get("repository")
     return Project(
@@ -324,6 +328,7 @@ def _facts(node: Mapping[str, Any], project_id: int) -> Project:
         visibility=intern(_text(node, "visibility")),
         topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
         archived=node["archived"] is True,
+        marked_for_deletion=marked_for_deletion(node, path, project_id),
         created_at=_text(node, "createdAt"),
         updated_at=_text(node, "updatedAt"),
         last_activity_at=_text(node, "lastActivityAt"),
@@ -339,7 +344,7 @@ def _id(node: Any) -> int | None:
 def _sure_id(node: Any) -> int:
     found = _id(node)
     if found is None:
-        raise _Unclear("a project without an id")
+        raise Unclear("a project without an id")
     return found
 
 

@@ -9,7 +9,7 @@ https://docs.gitlab.com/api/graphql/#limits
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
@@ -20,36 +20,69 @@ ANONYMOUS_COMPLEXITY_LIMIT = 200
 TEXT_LIMIT = 10_000  # characters of a query
 
 _FACTS = (
-    "id fullPath webUrl archived description visibility topics createdAt updatedAt lastActivityAt"
+    "id",
+    "fullPath",
+    "webUrl",
+    "archived",
+    "markedForDeletion",
+    "markedForDeletionOn",
+    "description",
+    "visibility",
+    "topics",
+    "createdAt",
+    "updatedAt",
+    "lastActivityAt",
 )
 _BLOB_FACTS = "oid size mode lfsOid"
-# What rides along for Ox: asked by path alone, which no release charges tenfold.
-PLAIN_FACTS = ("openIssuesCount", "openMergeRequestsCount", "onlyAllowMergeIfPipelineSucceeds")
+# What rides along for Ox: files by path and mode, which no release charges tenfold.
+PLAIN_FACTS = (
+    "openIssuesCount",
+    "openMergeRequestsCount",
+    "onlyAllowMergeIfPipelineSucceeds",
+    "ciConfigPathOrDefault",
+)
+CI_CONFIG = ".gitlab-ci.yml"
+# Names that a tool spells in one way only; a readme and a license have many more.
 LOOKED_FOR = {
-    "readme": ("README.md", "README.rst", "README.adoc", "README"),
-    "license": ("LICENSE", "LICENSE.md", "LICENSE.txt"),
+    "readme": ("README.md",),
+    "license": ("LICENSE",),
     "codeowners": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
-    "ci_config": (".gitlab-ci.yml",),
+    "ci_config": (CI_CONFIG,),
+    # https://docs.renovatebot.com/configuration-options/ and dependabot-gitlab's own
     "dependency_updater": (
         "renovate.json",
         "renovate.json5",
         ".renovaterc",
         ".renovaterc.json",
+        ".renovaterc.json5",
         ".gitlab/renovate.json",
+        ".gitlab/renovate.json5",
+        ".github/renovate.json",
+        ".github/renovate.json5",
         ".gitlab/dependabot.yml",
         ".github/dependabot.yml",
+        ".github/dependabot.yaml",
     ),
 }
-_PATHS = tuple(path for paths in LOOKED_FOR.values() for path in paths)
+# The root's list tells the others; to ask for these costs less than to list three folders.
+_PATHS = tuple(path for paths in LOOKED_FOR.values() for path in paths if "/" in path)
 TIP = "tip"  # the alias of a branch's last commit
-_TIP_COST = 6  # a resolver, its Gitaly call, the commit and its own, the id
+_TIP_COST = 13  # a resolver and its Gitaly call, ten for the last commit, its id
 PRESENT = "present"  # the alias under which those files are asked for
-_RIDING = (
-    f"{' '.join(PLAIN_FACTS)} pipeline {{ status }} languages {{ name share }} "
-    "releases(first: 1) { nodes { tagName releasedAt } }"
-)
+ROOT = "root"  # the alias of the list of the root's files
+_ROOT_COST = 8  # a resolver and its Gitaly call, the list and its own, its nodes and page
+ROOT_FILES = 100
+SHOWN_RELEASES = 5  # the newest may still lie in the future
+# A tag hides a branch of its name from whoever does not say that a branch is meant.
+_HEADS = "refType: HEADS"
 _PRESENT = (
-    f"{PRESENT}: blobs(paths: {json.dumps(_PATHS)}, first: {len(_PATHS)}) {{ nodes {{ path }} }}"
+    f"{PRESENT}: blobs(paths: {json.dumps(_PATHS)}, first: {len(_PATHS)}, {_HEADS}) "
+    "{ nodes { path mode } }"
+)
+# No type of ref here: GitLab would then look for a branch named "head".
+_ROOT = (
+    f"{ROOT}: tree {{ blobs(first: {ROOT_FILES}) {{ nodes {{ name }} pageInfo {{ hasNextPage }} "
+    "} }"
 )
 
 
@@ -66,32 +99,49 @@ def read_projects(
     forks: bool = False,
     riding: bool = False,
     membership: bool = False,
+    lacks: Collection[str] = (),
 ) -> str:
     """The query that reads `files` of the projects `$ids`, or with `branch` from `$branch`.
 
     GitLab answers a branch that is not there as it does a branch without the files: so its last
     commit is asked for too, which tells them apart. Without `text` the query asks only for oid,
-    size and mode. `forks` asks for `isForked` too (GitLab 16.9 or newer), `riding` for what Ox
-    wants to know of a project. `membership` leaves out projects that the user is no member of.
+    size and mode. `forks` asks for `isForked` too, `riding` for what Ox wants to know of a
+    project. `membership` leaves out projects that the user is no member of. `lacks` are fields
+    that this GitLab does not know, "Type.field".
     """
     blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
-    at, declared = (", ref: $branch", ", $branch: String") if branch else ("", "")
-    blobs = " ".join(
-        f"{alias(n)}: blobs(paths: [{json.dumps(name, ensure_ascii=False)}], first: 1{at}) "
+    at, declared = (f"ref: $branch, {_HEADS}", ", $branch: String") if branch else (_HEADS, "")
+    inside = [
+        f"{alias(n)}: blobs(paths: [{json.dumps(name, ensure_ascii=False)}], first: 1, {at}) "
         f"{{ nodes {{ {blob} }} }}"
         for n, name in enumerate(files)
-    )
-    facts = f"{_FACTS} isForked" if forks else _FACTS
+    ]
+    facts = _known([*_FACTS, *(["isForked"] if forks else [])], lacks)
     if riding:
-        facts, blobs = f"{facts} {_RIDING}", f"{blobs} {_PRESENT}"
+        facts += _riding(lacks)
+        inside += [_PRESENT, _ROOT]
     if branch:
-        blobs = f"{blobs} {TIP}: tree(ref: $branch) {{ lastCommit {{ sha }} }}"
+        inside.append(f"{TIP}: tree({at}) {{ lastCommit {{ sha }} }}")
     mine = ", membership: true" if membership else ""
     return (
         f"query readProjects($ids: [ID!], $first: Int{declared}) "
         f"{{ projects(ids: $ids, first: $first{mine}) "
-        f"{{ nodes {{ {facts} repository {{ rootRef empty {blobs} }} }} }} }}"
+        f"{{ nodes {{ {' '.join(facts)} repository {{ rootRef empty {' '.join(inside)} }} }} }} }}"
     )
+
+
+def _known(names: Iterable[str], lacks: Collection[str]) -> list[str]:
+    return [name for name in names if f"Project.{name}" not in lacks]
+
+
+def _riding(lacks: Collection[str]) -> list[str]:
+    upcoming = "" if "Release.upcomingRelease" in lacks else " upcomingRelease"
+    nested = {
+        "pipeline": "{ status }",
+        "languages": "{ name share }",
+        "releases": f"(first: {SHOWN_RELEASES}) {{ nodes {{ tagName releasedAt{upcoming} }} }}",
+    }
+    return [f"{name} {nested.get(name, '')}" for name in _known([*PLAIN_FACTS, *nested], lacks)]
 
 
 def complexity(
@@ -102,11 +152,11 @@ def complexity(
     blobs = int((blob + 1 + 1 + 1) * 1.01)  # the field, its Gitaly call, its one path
     # rootRef and empty call Gitaly; so does the tip of a branch, if one is asked for.
     repository = 1 + 2 + 2 + files * blobs + (_TIP_COST if branch else 0)
-    project = 1 + len(_FACTS.split()) + forks + repository
+    project = 1 + len(_FACTS) + forks + repository
     if riding:
-        present = int((4 + len(_PATHS)) * (1 + len(_PATHS) / 100))
+        present = int((5 + len(_PATHS)) * (1 + len(_PATHS) / 100))
         # A pipeline and its status; languages call Gitaly; releases are sorted.
-        project += len(PLAIN_FACTS) + 2 + 4 + 5 + present
+        project += len(PLAIN_FACTS) + 2 + 4 + 6 + _ROOT_COST + present
     return int((project + 1) * (1 + page / 100))
 
 
@@ -153,13 +203,23 @@ def project_gid(project_id: int) -> str:
     return f"gid://gitlab/Project/{project_id}"
 
 
-LIST_GROUP = f"""
-query listGroup($group: ID!, $first: Int, $after: String) {{
-  group(fullPath: $group) {{
-    projects(includeSubgroups: true, first: $first, after: $after) {{
-      nodes {{ {_FACTS} }}
-      pageInfo {{ hasNextPage endCursor }}
-    }}
+def list_group(lacks: Collection[str] = ()) -> str:
+    """The query that lists a page of the group `$group` with all its subgroups."""
+    return (
+        "query listGroup($group: ID!, $first: Int, $after: String) { group(fullPath: $group) "
+        "{ projects(includeSubgroups: true, first: $first, after: $after) "
+        f"{{ nodes {{ {' '.join(_known(_FACTS, lacks))} }} "
+        "pageInfo { hasNextPage endCursor } } } }"
+    )
+
+
+# Which of `$paths` the projects `$ids` have.
+FILES_THERE = f"""
+query filesThere($ids: [ID!], $first: Int, $paths: [String!]!, $files: Int) {{
+  projects(ids: $ids, first: $first) {{
+    nodes {{ id repository {{ blobs(paths: $paths, first: $files, {_HEADS}) {{
+      nodes {{ path mode }}
+    }} }} }}
   }}
 }}
 """

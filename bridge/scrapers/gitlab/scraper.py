@@ -15,6 +15,7 @@ from bridge.model.token_expiry import end_of
 from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
+from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.inspection import own_token
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
@@ -54,6 +55,7 @@ class GitLabScraper:
         if group:
             groups = tuple(dict.fromkeys((group, *self._options.groups)))
             self._options = replace(self._options, groups=groups)
+        self._dialect = Dialect()
         self._on_progress = on_progress
         self._clock = clock
         self._client = GitLabClient(
@@ -98,6 +100,7 @@ class GitLabScraper:
             self._client,
             self._options,
             request,
+            dialect=self._dialect,
             anonymous=self._client.anonymous,
             on_progress=self._on_progress,
             now=lambda: datetime.fromtimestamp(self._clock(), UTC),

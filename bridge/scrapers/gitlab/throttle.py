@@ -14,6 +14,8 @@ from bridge.neighbours.waiting import LONGEST_PAUSE, asked_pause, whole_number
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
+_LONGEST_WINDOW = 600.0  # seconds that GitLab counts the requests of an application limit in
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -67,7 +69,7 @@ class Throttle:
             state.remaining = int(remaining) - state.in_flight
             state.reset = reset
         if status in (429, 503):
-            asked = asked_pause(headers, self._clock())
+            asked = asked_pause(headers, self._clock(), counted=_LONGEST_WINDOW)
             if asked is not None:
                 state.paused_until = max(state.paused_until, self._clock() + asked)
 

@@ -11,6 +11,7 @@ class Cause(StrEnum):
     BUSY = "busy"  # 429, 502-504, a reset, a truncated body: the same request may do later
     BROKEN = "broken"  # 500: something in the page may be poisoned
     SLOW = "slow"  # a timeout, here or there: ask for less
+    HEAVY = "heavy"  # GitLab itself gave up on it: ask for less, the same would fail again
     TOO_LARGE = "too large"  # too complex, or the answer too long: ask for less
     NOT_THERE = "not there"  # 404
     NOT_UNDERSTOOD = "not understood"  # asking again gives the same

@@ -1,0 +1,67 @@
+"""What GitLab tells of one path of a repository: a file, something else, or nothing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.model.scrape import ManifestFile
+from bridge.scrapers.blobs import refusal, refusal_of_text
+
+_FILE, _SYMLINK = "100", "120000"  # how the modes of a file begin, and that of a link
+_BOM = "\ufeff".encode()
+NOT_UTF_8 = "not UTF-8: GitLab gives only a guess of what it says; save it as UTF-8"
+
+
+class Unclear(Exception):
+    """A part of the answer is not as it should be."""
+
+
+def is_file(mode: Any) -> bool:
+    """Whether a node of this mode is a file or a link: directories and submodules are neither."""
+    return isinstance(mode, str) and (mode == _SYMLINK or mode.startswith(_FILE))
+
+
+def wanted_file(repository: Mapping[str, Any], key: str, name: str) -> ManifestFile | None:
+    """The wanted file; None when GitLab says, by an empty list, that it is not there.
+
+    A directory or a submodule of that name is no file. Raises `Unclear`.
+    """
+    connection = repository.get(key)
+    nodes = connection.get("nodes") if isinstance(connection, dict) else None
+    if not isinstance(nodes, list):
+        raise Unclear(f"it tells nothing of {name}")
+    if not nodes:
+        return None
+    blob = nodes[0]
+    mode = blob.get("mode") if isinstance(blob, dict) else None
+    if not isinstance(mode, str):
+        raise Unclear(f"{name} has no mode")
+    if not is_file(mode):
+        return None
+    try:
+        oid, size = blob["oid"], int(blob["size"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise Unclear(f"it tells only a part of {name}") from None
+    if not isinstance(oid, str) or not oid:
+        raise Unclear(f"{name} has no blob id")
+    refused = refusal(size, symlink=mode == _SYMLINK, lfs=bool(blob.get("lfsOid")))
+    text = None if refused else blob.get("rawTextBlob")
+    if not refused:
+        if "rawTextBlob" not in blob:
+            raise Unclear(f"the text of {name} was not asked for")
+        refused = _refusal_of_answer(text, size)
+    return ManifestFile(name, oid, size, None if refused else text, refused)
+
+
+def _refusal_of_answer(text: Any, size: int) -> str:
+    """Why a file's text as GitLab gives it is refused; "" when it is what is in the file.
+
+    GitLab guesses the encoding of what is not UTF-8: then the text has another length.
+    """
+    if not isinstance(text, str):
+        return "binary"
+    refused = refusal_of_text(text)
+    length = len(text.encode("utf-8", "surrogatepass"))
+    without_bom = length + len(_BOM) == size and not text.startswith("\ufeff")
+    return refused or ("" if length == size or without_bom else NOT_UTF_8)

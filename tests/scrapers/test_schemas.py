@@ -1,0 +1,88 @@
+"""All queries against GitLab's own schemas: of the oldest one that is supported, and a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from graphql import GraphQLObjectType, GraphQLSchema, build_schema, extend_schema, parse, validate
+
+from bridge.sandbox.schema import SCHEMA, UNKNOWN_TO_16_3
+from bridge.scrapers.gitlab import queries
+from bridge.scrapers.gitlab.dialect import OPTIONAL
+
+FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
+# Every GitLab since 12.0 lists a tree's blobs; the schemas at hand were reduced by this part.
+BLOBS = """
+extend type Tree { blobs(after: String, before: String, first: Int, last: Int): BlobConnection! }
+type BlobConnection { nodes: [Blob] pageInfo: PageInfo! }
+type Blob { flatPath: String! id: ID! lfsOid: String mode: String name: String! path: String! }
+"""
+
+
+def schema(version: str) -> GraphQLSchema:
+    file = FOLDER / f"{version}.graphql"
+    if not file.is_file():
+        pytest.skip(f"GitLab's schema {version} is not at hand: no query was checked against it")
+    whole = build_schema(file.read_text("utf-8"), assume_valid=True)
+    return extend_schema(whole, parse(BLOBS), assume_valid=True)
+
+
+def every_query(lacks: frozenset[str] = frozenset()) -> list[str]:
+    flags = (False, True)
+    return [
+        queries.FILES_THERE,
+        queries.list_group(lacks),
+        *(
+            queries.read_projects(
+                ("qm.yaml", "opslevel.yml"),
+                branch=branch,
+                text=text,
+                forks=forks,
+                riding=riding,
+                membership=branch,
+                lacks=lacks,
+            )
+            for branch in flags
+            for text in flags
+            for forks in flags
+            for riding in flags
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "lacks"), [("19.3", frozenset[str]()), ("16.3", UNKNOWN_TO_16_3)]
+)
+def test_gitlab_understands_every_query(version: str, lacks: frozenset[str]) -> None:
+    known = schema(version)
+    for query in every_query(lacks):
+        assert validate(known, parse(query)) == [], query
+
+
+def test_what_the_oldest_one_does_not_know_can_be_left_out() -> None:
+    known = schema("16.3")
+    unknown = set()
+    for query in every_query():
+        for error in validate(known, parse(query)):
+            _, field, _, parent, *_ = error.message.split("'")
+            unknown.add(f"{parent}.{field}")
+    assert unknown == set(UNKNOWN_TO_16_3) - {"Group.archived"}
+    assert unknown <= OPTIONAL
+
+
+@pytest.mark.parametrize("version", ["19.3", "16.3"])
+def test_the_look_alike_knows_no_field_that_gitlab_does_not(version: str) -> None:
+    """Of the types that a crawl reads. Beside them the schemas at hand were reduced, too."""
+    known = schema(version)
+    lacks = UNKNOWN_TO_16_3 if version == "16.3" else frozenset()
+    for name in ("Repository", "RepositoryBlob", "Release", "Tree"):
+        assert fields(SCHEMA, name) <= fields(known, name)
+    asked = {name for query in every_query() for name in fields(SCHEMA, "Project") if name in query}
+    assert asked <= fields(known, "Project") | {name.removeprefix("Project.") for name in lacks}
+
+
+def fields(of: GraphQLSchema, name: str) -> set[str]:
+    found = of.type_map[name]
+    assert isinstance(found, GraphQLObjectType)
+    return set(found.fields)
