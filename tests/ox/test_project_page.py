@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from bridge.model.facts import Reading, Standing
+from bridge.model.scores import CheckState
 from bridge.ox.facts import page_asking
 from bridge.ox.facts.collecting import due
 from bridge.ox.facts.guards import OF_BRANCH
 from bridge.ox.facts.project_page import OPTIONAL, RULES_OF
 from bridge.ox.facts.project_riders import RIDER_FACTS
 from bridge.ox.facts.schemas import GITLAB_REST
+from bridge.ox.scores.scoreboard import evaluate
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.organization import generate
 from bridge.sandbox.sessions import Edition, Role, Session
@@ -30,6 +32,7 @@ from bridge.sandbox.world import (
 )
 from tests.benchmarks.fact_requests import TOKENS, known, round_of
 from tests.ox.gitlab_bench import bench, one
+from tests.ox.rubrics import service, shipped
 from tests.ox.subjects import NOW, component, fact, project_of, subject, told
 
 pytestmark = pytest.mark.real
@@ -128,6 +131,20 @@ async def test_what_is_not_licensed_does_not_apply(
             said.format(thing) for thing in ("code owners' approval", "approval rules")
         ]
     assert not any("approval_rules" in path for path in asked)
+
+
+@pytest.mark.parametrize("edition", list(Edition))
+async def test_the_shipped_rubric_fails_nobody_for_a_licence(edition: Edition) -> None:
+    world = one(protected_branches=(ProtectedBranch("main"),))
+    async with bench(world, session=Session(edition=edition)) as it:
+        reading = await it.only()
+    entity = service("c7")
+    readings = {entity.ref: {"gitlab_rest": reading}}
+    score = evaluate(shipped(), [entity], readings, NOW).scores[entity.ref]
+    (check,) = [each for each in score.results if each.check == "approvals"]
+    paid = edition >= Edition.PREMIUM
+    assert check.state is (CheckState.FAIL if paid else CheckState.NOT_APPLICABLE)
+    assert paid or "needs GitLab Premium" in check.reason
 
 
 async def test_a_role_that_is_too_low_is_told_by_group() -> None:

@@ -29,7 +29,7 @@ from tests.service.site import (
 
 
 def crawled(gitlab: SandboxGitLab) -> list[tuple[int, ...]]:
-    """The projects that each request of the crawl asked for; Ox's own requests aside."""
+    """The projects that each request of the crawl asked for."""
     return [r.project_ids for r in gitlab.requests if r.kind in ("graphql", "rest-enumeration")]
 
 

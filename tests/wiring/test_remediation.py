@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from bridge.model.entities import Catalog, Ref
-from bridge.model.memory import Memory
+from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
+from bridge.model.memory import KnownProject, Memory
 from bridge.model.remediation import Place
 from bridge.model.scores import CheckResult, CheckState, Score, Scoreboard
+from bridge.model.scrape import Project
+from bridge.ox.remediation.closed_projects import closed_projects
 from bridge.ox.remediation.planning import Policy
 from bridge.settings import RemediationSettings
-from bridge.wiring.remediation import Known, policy_of, proposals
+from bridge.wiring.remediation import Known, places_of, policy_of, proposals
 from tests.ox.rubrics import shipped
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -46,6 +48,33 @@ def test_a_shared_repository_is_nobodys_alone() -> None:
         ("alone", "docs/runbook.md"),
         ("left", "docs/runbook-left.md"),
         ("right", "docs/runbook-right.md"),
+    ]
+
+
+def test_nothing_is_proposed_to_projects_that_take_nothing() -> None:
+    """Archived ones and those to be deleted keep their place, so that the reason can be told."""
+    read = "2026-03-01T00:00:00+00:00"
+    projects = {
+        1: Project(1, "corp/live", default_branch="main"),
+        2: Project(2, "corp/old", default_branch="main", archived=True),
+        3: Project(3, "corp/dead", default_branch="main", marked_for_deletion=True),
+        4: Project(4, "corp-deleted-4/dead", default_branch="main"),
+        5: Project(5, "corp/dead-deletion_scheduled-5", default_branch="main"),
+    }
+    memory = Memory({number: KnownProject(each, read) for number, each in projects.items()})
+    assert {number: reason.split(",")[0] for number, reason in closed_projects(memory).items()} == {
+        2: "the project is archived",
+        3: "the project is scheduled for deletion",
+        4: "the project is scheduled for deletion",
+        5: "the project is scheduled for deletion",
+    }
+    settings = RemediationSettings.model_validate({"merge_requests": ["manifest"]})
+    known = Known(Scoreboard(NOW, "r", {}), shipped().rubric, Catalog(()), memory)
+    assert [each.project for each in proposals(settings, known, {})] == ["corp/live"]
+    body = {"kind": "Component", "metadata": {"name": "old"}}
+    entity = CatalogEntity(Ref.of(body), body, (Origin(2, "corp/old", "qm.yaml", "a", "m"),))
+    assert [place.project for place in places_of(Catalog((entity,)), memory).values()] == [
+        "corp/old"
     ]
 
 

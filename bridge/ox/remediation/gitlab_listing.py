@@ -95,10 +95,10 @@ class IssueListing:
         return every(source, {**asked(self._label), "scope": "all"})
 
     def _know_itself(self, client: gitlab.Gitlab) -> None:
-        if not self._ids:
-            client.auth()
-            if client.user is not None:
-                self._ids.add(int(client.user.id))
+        """Asked each time: a token may have been changed while Fester runs."""
+        client.auth()
+        if client.user is not None:
+            self._ids.add(int(client.user.id))
 
     def _learn(self, rows: Iterable[Row]) -> None:
         """Who wrote an issue that we are known to have made is a bot user of ours, or was."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.tracker import BOT
 from bridge.sandbox.world import World
+from bridge.secret.live import Secret
 
 pytestmark = pytest.mark.real
 
@@ -128,6 +130,21 @@ async def test_issues_of_an_earlier_bot_user_are_ours(desk: Desk) -> None:
     assert ghostly[1].closed_by_us is None
     for one in (after, blank, named, late):
         await one.close()
+
+
+async def test_a_token_that_changes_while_we_run_is_followed(desk: Desk, tmp_path: Path) -> None:
+    """Its new user is ours at once, and the old one still is."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    issues = GitLabIssues(desk.url, Secret(TOKEN, file=file), label="ox")
+    desk.world.issues.create(1, "x", BOT, labels=["ox"])
+    assert [seen.ours for seen in (await issues.listing([])).issues] == [True]
+    second = desk.sandbox.rotate("second", "project_1_bot_2")
+    file.write_text("second\n")
+    desk.world.issues.create(1, "y", second, labels=["ox"])
+    listing = await issues.listing([])
+    assert ([seen.ours for seen in listing.issues], listing.failure) == ([True, True], "")
+    await issues.close()
 
 
 async def test_what_may_have_been_made_unheard_is_looked_for_in_its_project(desk: Desk) -> None:
