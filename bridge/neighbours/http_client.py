@@ -32,6 +32,7 @@ class Failure(Enum):
     SLOW = "slow"
     UNREACHABLE = "unreachable"
     TOO_LARGE = "too large"
+    UNTRUSTED = "untrusted"  # its certificate: asking again gives the same
 
 
 class NoAnswer(FesterError):
@@ -131,6 +132,8 @@ class HttpClient:
         except TimeoutError:
             reason = f"no answer within {self._timeout:g} s"
             raise NoAnswer(Failure.SLOW, reason) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise NoAnswer(Failure.UNTRUSTED, untrusted(error.certificate_error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NoAnswer(Failure.UNREACHABLE, unreachable(error)) from None
 
@@ -159,8 +162,6 @@ class HttpClient:
 
 def unreachable(error: BaseException) -> str:
     """Why a connection failed, as a sentence part; never what a library says of URL or headers."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return untrusted(error.certificate_error)
     if isinstance(error, aiohttp.ClientConnectorError):
         what = error.os_error.strerror or type(error.os_error).__name__
     elif isinstance(error, ValueError) and not isinstance(error, aiohttp.ClientError):

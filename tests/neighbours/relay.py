@@ -30,14 +30,30 @@ class PrivateCA:
         """The same server over TLS; gives its address."""
         behind = URL(url)
 
+        at_work: set[asyncio.Task[None]] = set()
+
         async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            at_work.add(task)
             to_reader, to_writer = await asyncio.open_connection(behind.host, behind.port)
-            await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
+            try:
+                await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
+            finally:
+                at_work.discard(task)
+                for each in (writer, to_writer):
+                    each.transport.abort()
+                    with suppress(OSError):
+                        await each.wait_closed()
 
         server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=self.server_context())
         async with server:
             port = server.sockets[0].getsockname()[1]
             yield str(behind.with_scheme("https").with_port(port)).rstrip("/")
+            server.close()
+            for task in tuple(at_work):
+                task.cancel()
+            await asyncio.gather(*at_work, return_exceptions=True)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,6 +61,8 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while chunk := await reader.read(65_536):
             writer.write(chunk)
             await writer.drain()
-    writer.close()
     with suppress(OSError):
-        await writer.wait_closed()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:  # TLS knows no half of a connection
+            writer.close()

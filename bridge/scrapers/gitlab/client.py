@@ -226,6 +226,7 @@ _CAUSES: Final = {
     Failure.SLOW: Cause.SLOW,
     Failure.UNREACHABLE: Cause.BUSY,
     Failure.TOO_LARGE: Cause.TOO_LARGE,
+    Failure.UNTRUSTED: Cause.NOT_UNDERSTOOD,
 }
 
 
