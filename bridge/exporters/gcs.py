@@ -42,14 +42,15 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.exceptions import RequestException
+from requests.exceptions import RequestException, SSLError
 
 from bridge.errors import ConfigurationError, PublishConflict, PublishError
 from bridge.exporters.plan import Plan, check_paths, is_safe, make_plan
 from bridge.exporters.render import INDEX, SHARDS
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
-from bridge.neighbours.requests_trust import TrustingAdapter
+from bridge.neighbours.http_client import untrusted
+from bridge.neighbours.requests_trust import TrustingAdapter, certificate_error
 from bridge.neighbours.tls import trust as default_trust
 
 _URL = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
@@ -149,6 +150,10 @@ class GcsExporter:
             raise PublishError(
                 f"Google refused access to the bucket {self.bucket}: the account needs the role "
                 "roles/storage.objectUser on it"
+            ) from error
+        except SSLError as error:
+            raise PublishError(
+                f"{self.url}: Cloud Storage was not asked: {untrusted(certificate_error(error))}"
             ) from error
         except _LOST as error:
             code = getattr(error, "code", None)
@@ -311,8 +316,10 @@ class GcsExporter:
         return self._open().bucket(self.bucket).blob(f"{self.prefix}{path}")
 
     def _retry(self) -> Any:
-        return DEFAULT_RETRY.with_timeout(self.patience).with_delay(
-            initial=min(1.0, self.patience / 10), maximum=10.0
+        return (
+            DEFAULT_RETRY.with_predicate(_worth_another_try)
+            .with_timeout(self.patience)
+            .with_delay(initial=min(1.0, self.patience / 10), maximum=10.0)
         )
 
     def _timeout(self) -> tuple[float, float]:
@@ -337,6 +344,11 @@ class GcsExporter:
                     asking.mount("https://", self._adapter(max_retries=3))  # as Google has it
                 self._client = client
         return self._client
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """What Google's client finds transient, but a certificate: it is refused again."""
+    return not isinstance(error, SSLError) and bool(DEFAULT_RETRY._predicate(error))
 
 
 def _digest(body: bytes) -> str:

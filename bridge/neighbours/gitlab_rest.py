@@ -16,7 +16,7 @@ from gitlab.exceptions import GitlabAuthenticationError
 from yarl import URL
 
 from bridge.neighbours.http_client import MEGABYTE, untrusted
-from bridge.neighbours.requests_trust import TrustingAdapter
+from bridge.neighbours.requests_trust import TrustingAdapter, certificate_error
 from bridge.neighbours.tls import trust as default_trust
 from bridge.secret.live import Secret
 
@@ -97,24 +97,10 @@ def unanswered(error: requests.RequestException) -> str:
     if isinstance(error, requests.exceptions.TooManyRedirects):
         return "GitLab redirects; give the address that it redirects to"
     if isinstance(error, requests.exceptions.SSLError):
-        return f"GitLab was not asked: {untrusted(_inmost(error))}"
+        return f"GitLab was not asked: {untrusted(certificate_error(error))}"
     if isinstance(error, requests.exceptions.Timeout):
         return "GitLab did not answer in time"
     return f"GitLab did not answer ({type(error).__name__})"
-
-
-def _inmost(error: BaseException) -> BaseException:
-    """The error of TLS itself, which requests and urllib3 wrap several times."""
-    for _ in range(10):
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
-        reason = getattr(error, "reason", None)
-        inside = [reason, *error.args, error.__cause__, error.__context__]
-        following = next((each for each in inside if isinstance(each, BaseException)), None)
-        if following is None:
-            break
-        error = following
-    return error
 
 
 def _bounded(response: requests.Response, *_: Any, **__: Any) -> None:

@@ -34,3 +34,17 @@ class TrustingAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing to add: the context knows whom to trust."""
         conn.cert_reqs = "CERT_REQUIRED"
+
+
+def certificate_error(error: BaseException) -> BaseException:
+    """The error of TLS itself, which requests and urllib3 wrap; else what there is."""
+    for _ in range(10):
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        reason = getattr(error, "reason", None)
+        inside = [reason, *error.args, error.__cause__, error.__context__]
+        following = next((each for each in inside if isinstance(each, BaseException)), None)
+        if following is None:
+            break
+        error = following
+    return error
