@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from bridge.sandbox import company
 from bridge.sandbox.company import SERVICES, Service
 from bridge.sandbox.world import (
+    CI_CONFIG,
     ApprovalRule,
     Clock,
     ProjectFacts,
     ProtectedBranch,
     Release,
     SandboxFile,
+    SandboxProject,
     World,
     lfs_file,
+    submodule,
 )
 
 STATUSES = ("success", "success", "success", "failed", "running", None)
@@ -33,7 +36,7 @@ LICENSE = SandboxFile(b"Proprietary.\n")
 
 
 def sample_organization(clock: Clock) -> World:
-    """About forty projects of Kestrel Ferries: mostly healthy, with each trouble once."""
+    """About fifty projects of Kestrel Ferries: mostly healthy, with each trouble once."""
     world = World(clock)
     world.add_group("kestrel", "Kestrel Ferries")
     born = clock() - timedelta(days=900)
@@ -48,6 +51,7 @@ def sample_organization(clock: Clock) -> World:
         )
     _other_formats(world)
     _troubles(world)
+    _oddities(world)
     return world
 
 
@@ -178,6 +182,43 @@ def _troubles(world: World) -> None:
     notes = {"README.md": README, "handbook.pdf": lfs_file(b"%PDF-1.7 all about ropes")}
     world.add_project("kestrel/crew/handbook", files=notes)
     world.add_project("kestrel/crew/dotfiles", files={"README.md": README}, fork=True)
+
+
+def _oddities(world: World) -> None:
+    """Where GitLab is not what it seems; nothing of it may change what the others give."""
+    first, second, third, fourth, *_ = SERVICES
+    dead = world.add_project("kestrel/attic/first-draft", files={"qm.yaml": _manifest(first)})
+    world.schedule_deletion(dead.id)
+    world.add_project("kestrel/retired/foghorn", files={"qm.yaml": _manifest(second)})
+    world.archive_group("kestrel/retired")
+    world.add_project("kestrel/crew/suggestions", repository="disabled")
+    stowage: dict[str, str | SandboxFile] = {
+        "qm.yaml/defaults.yaml": "replicas: 2\n",
+        "README.md": submodule("5d1f3c0b8a9e4d7c6b2a1f0e9d8c7b6a5f4e3d2c"),
+        "readme.md": "# Stowage\n",
+    }
+    world.add_project("kestrel/platform/stowage", files=stowage)
+    latin = "version: 1\nservice: {name: fähre, owner: {team: crew}}\n".encode("latin-1")
+    world.add_project("kestrel/attic/faehre", files={"qm.yaml": latin, "README.md": README})
+    # A tag of the branch's name, from before the service had an owner.
+    unowned = SandboxFile(b"version: 1\nservice: {name: old}\n")
+    _project_of(world, second).tags["main"] = {"qm.yaml": unowned}
+    _spell_otherwise(_project_of(world, third), "README.md", "readme.rst")
+    _spell_otherwise(_project_of(world, fourth), CI_CONFIG, "ci/pipeline.yml")
+    facts = _project_of(world, fourth).facts
+    facts.ci_config_path = "ci/pipeline.yml"
+    to_come = Release("v2.0.0", world.clock() + timedelta(days=14))
+    facts.releases = (to_come, *facts.releases)
+
+
+def _project_of(world: World, service: Service) -> SandboxProject:
+    project = world.find(service.path)
+    assert project is not None
+    return project
+
+
+def _spell_otherwise(project: SandboxProject, old: str, new: str) -> None:
+    project.files[new] = project.files.pop(old)
 
 
 def _generated_files(number: int, dice: random.Random) -> dict[str, SandboxFile | str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,6 +40,13 @@ class Lab:
     session: aiohttp.ClientSession
     url: str
 
+    @classmethod
+    @asynccontextmanager
+    async def speaking(cls, world: World, sandbox: SandboxGitLab, url: str) -> AsyncIterator[Lab]:
+        """A lab of a sandbox that is running, with its token."""
+        async with aiohttp.ClientSession(headers={"PRIVATE-TOKEN": TOKEN}) as session:
+            yield cls(world, sandbox, session, url)
+
     async def get(self, path: str, **options: Any) -> aiohttp.ClientResponse:
         response = await self.session.get(URL(f"{self.url}/api/v4{path}", encoded=True), **options)
         await response.read()
@@ -69,6 +77,5 @@ def world(clock: HandClock) -> World:
 @pytest.fixture
 async def lab(world: World) -> AsyncIterator[Lab]:
     sandbox = SandboxGitLab(world, token=TOKEN)
-    headers = {"PRIVATE-TOKEN": TOKEN}
-    async with running(sandbox) as url, aiohttp.ClientSession(headers=headers) as session:
-        yield Lab(world, sandbox, session, url)
+    async with running(sandbox) as url, Lab.speaking(world, sandbox, url) as made:
+        yield made

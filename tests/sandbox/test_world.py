@@ -55,17 +55,21 @@ def test_ids_and_paths(world: World) -> None:
 
 
 def test_the_sample_has_every_trouble(clock: HandClock) -> None:
-    """About forty projects, most with qm.yaml, and each sort of trouble."""
+    """About fifty projects, most with qm.yaml, and each sort of trouble."""
     world = sample_organization(clock)
-    assert 38 <= len(world) <= 48
+    assert 45 <= len(world) <= 55
     files = [set(project.files) for project in world]
     assert sum("qm.yaml" in names for names in files) > 30
     assert sum("service.datadog.yaml" in names for names in files) == 2
     assert sum("opslevel.yml" in names for names in files) == 2
-    assert {project.repository for project in world} == {"ok", "empty", "forbidden"}
+    assert {project.repository for project in world} == {"ok", "empty", "forbidden", "disabled"}
     assert any(project.archived for project in world)
+    assert any(world.is_archived(project) and not project.archived for project in world)
+    assert any(world.is_marked_for_deletion(project) for project in world)
+    assert any(project.tags for project in world)
+    assert any(not file.is_file for project in world for file in project.files.values())
     claims = [f for p in world for f in p.files.values() if b"name: booking-api\n" in f.content]
-    assert len(claims) == 2
+    assert len(claims) == 3  # one is of a project that is scheduled for deletion
 
 
 def test_generated_worlds_repeat(clock: HandClock) -> None:

@@ -9,7 +9,7 @@ from graphql import GraphQLObjectType, GraphQLSchema, build_schema, extend_schem
 
 from bridge.sandbox.schema import SCHEMA, UNKNOWN_TO_16_3
 from bridge.scrapers.gitlab import queries
-from bridge.scrapers.gitlab.dialect import OPTIONAL
+from bridge.scrapers.gitlab.dialect import OPTIONAL, Dialect, not_told
 
 FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
 # Every GitLab since 12.0 lists a tree's blobs; the schemas at hand were reduced by this part.
@@ -86,3 +86,48 @@ def fields(of: GraphQLSchema, name: str) -> set[str]:
     found = of.type_map[name]
     assert isinstance(found, GraphQLObjectType)
     return set(found.fields)
+
+
+@pytest.mark.parametrize(
+    ("version", "enough", "missing"),
+    [
+        ("19.3.0-ee", True, 0),
+        ("18.0.1", True, 1),
+        ("16.11.10", True, 2),
+        ("16.3.9-ee", True, 3),
+        ("15.11.0", False, 3),
+        ("unknown", True, 0),
+    ],
+)
+def test_doctor_says_what_an_older_gitlab_does_not_tell(
+    version: str, enough: bool, missing: int
+) -> None:
+    new_enough, what = not_told(version)
+    assert (new_enough, len(what)) == (enough, missing)
+
+
+def test_only_what_can_be_left_out_is_learned() -> None:
+    def refusal(*fields: str) -> dict[str, list[dict[str, str]]]:
+        said = "Field '{}' doesn't exist on type 'Project'"
+        return {"errors": [{"message": said.format(field)} for field in fields]}
+
+    dialect = Dialect()
+    assert dialect.learned(refusal("updatedAt", "isForked"))
+    assert dialect.lacks == {"Project.updatedAt", "Project.isForked"}
+    assert not dialect.learned(refusal("fullPath"))
+    assert not dialect.learned(refusal("fullPath", "topics"))
+    assert not dialect.learned({"errors": [{"message": "Timeout"}]})
+    assert not dialect.learned({"data": {}, **refusal("languages")})
+    assert "Project.languages" not in dialect.lacks
+
+
+async def test_a_gitlab_that_refuses_for_ever_is_not_asked_for_ever() -> None:
+    asked = 0
+
+    async def refuse(lacks: frozenset[str]) -> object:
+        nonlocal asked
+        asked += 1
+        return {"errors": [{"message": "Field 'topics' doesn't exist on type 'Project'"}]}
+
+    await Dialect().spoken(refuse)
+    assert asked <= len(OPTIONAL) + 1

@@ -109,7 +109,7 @@ def test_a_broken_package_is_named(installed: Path) -> None:
 async def test_the_gitlab_scraper_conforms() -> None:
     """Every project of the sample is accounted for; archived ones are not asked for."""
     world = sample_organization(lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    wanted = [found.path for found in world if not found.archived and not found.hidden]
+    wanted = [found.path for found in world if not world.is_archived(found) and not found.hidden]
     async with running(SandboxGitLab(world, token="sandbox-token")) as url:
         await scraper_conforms(GitLabScraper(url, "sandbox-token"), FILES, projects=wanted)
 

@@ -14,7 +14,8 @@ from bridge.ox.facts.schemas import GITLAB
 
 # What GitLab means when it answers null.
 _NONE: Final = {
-    "pipeline_status": "no pipeline has run on the default branch, or pipelines are switched off",
+    "pipeline_status": "the newest commit of the default branch has no pipeline: it was skipped "
+    "([skip ci]), none is set up, or pipelines are switched off",
     "open_issues": "issues are switched off, or hidden from the token",
     "open_merge_requests": "merge requests are switched off, or hidden from the token",
     "merge_needs_pipeline": "GitLab does not show it to the token",

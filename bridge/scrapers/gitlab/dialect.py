@@ -10,7 +10,13 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
-LEAST: Final = "16.3"  # the oldest GitLab whose answers are enough for a catalog
+LEAST: Final = (16, 3)  # the oldest GitLab whose answers are enough for a catalog
+# What a GitLab before a version does not tell, as the end of a sentence.
+_BEFORE: Final = {
+    (16, 9): "which projects of a group are forks (they are asked for one by one)",
+    (17, 0): "when a project's settings changed, and perhaps the fact open_merge_requests",
+    (18, 1): "that a group above a project is scheduled for deletion, but by the group's path",
+}
 _UNDEFINED: Final = re.compile(r"Field '(\w+)' doesn't exist on type '(\w+)'")
 
 # What a crawl can do without, "Type.field". Without the others there is nothing to be read.
@@ -40,6 +46,18 @@ OPTIONAL: Final = frozenset(
         "Release.upcomingRelease",
     }
 )
+
+
+def not_told(version: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether a GitLab of this version ("16.3.1-ee") is new enough, and what it does not tell.
+
+    A version that cannot be read is taken for a new one.
+    """
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", version)
+    if found is None:
+        return True, ()
+    own = (int(found[1]), int(found[2]))
+    return own >= LEAST, tuple(what for since, what in _BEFORE.items() if own < since)
 
 
 class Dialect:

@@ -10,7 +10,7 @@ from bridge.scrapers.blobs import refusal, refusal_of_text
 
 _FILE, _SYMLINK = "100", "120000"  # how the modes of a file begin, and that of a link
 _BOM = "\ufeff".encode()
-NOT_UTF_8 = "not UTF-8: GitLab gives only a guess of what it says; save it as UTF-8"
+NOT_UTF_8 = "not UTF-8, of which GitLab gives only a guess"
 
 
 class Unclear(Exception):

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from bridge.errors import SourceRefused
 from bridge.model.token_expiry import end_of, warning
 from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.dialect import LEAST, not_told
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
@@ -75,8 +76,17 @@ async def _server(client: GitLabClient) -> AsyncIterator[Finding]:
         return
     user = _tree((await client.get("/user", {})).body)
     version = _tree((await client.get("/version", {})).body).get("version", "unknown")
-    yield Finding("GitLab", True, f"{client.base} answers, version {version}")
+    yield _version(client.base, str(version))
     yield Finding("token", True, f"belongs to {user.get('username', 'nobody by name')}")
+
+
+def _version(base: str, version: str) -> Finding:
+    said = f"{base} answers, version {version}"
+    enough, missing = not_told(version)
+    if missing:
+        said = f"{said}; one so old does not tell {'; nor '.join(missing)}"
+    least = ".".join(map(str, LEAST))
+    return Finding("GitLab", enough, said, "" if enough else f"use GitLab {least} or newer")
 
 
 async def _token(client: GitLabClient, now: datetime) -> AsyncIterator[Finding]:
