@@ -114,8 +114,8 @@ def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge) -> Inci
         lifecycle=str(spec.get("lifecycle") or ""),
         system=_target(entity, "partOf"),
         tier=tier_of(entity),
-        owner=_owner(entity, known),
-        links=tuple(_ranked(_links(entity))),
+        owner=owner_of(entity, known),
+        links=tuple(ranked(links_of(entity))),
         needs=walk(entity, known, NEEDS),
         needed_by=walk(entity, known, NEEDED_BY),
         parts=walk(entity, known, PARTS, hops=PART_HOPS),
@@ -131,8 +131,8 @@ def _target(entity: Mapping[str, Any], relation: str) -> str:
     return str(next(found, ""))
 
 
-def _owner(entity: Mapping[str, Any], known: Knowledge) -> Owner | None:
-    """The owner; a team is its own, so that one may ask for a team as well."""
+def owner_of(entity: Mapping[str, Any], known: Knowledge) -> Owner | None:
+    """The owner of an entity as it is read; a team is its own, so that one may ask for it, too."""
     of_its_own = entity["kind"] in ("Group", "User")
     ref = ref_of(entity) if of_its_own else _target(entity, "ownedBy")
     if not ref:
@@ -148,17 +148,19 @@ def _owner(entity: Mapping[str, Any], known: Knowledge) -> Owner | None:
         str(profile.get("displayName") or title_of(team)),
         channel,
         str(profile.get("email") or ""),
-        tuple(_links(team)),
+        tuple(links_of(team)),
     )
 
 
-def _links(entity: Mapping[str, Any]) -> Iterator[Link]:
+def links_of(entity: Mapping[str, Any]) -> Iterator[Link]:
+    """The links of an entity as it is read."""
     for link in entity["metadata"].get("links") or ():
         url = str(link.get("url", ""))
         yield Link(links.kind_of(link), str(link.get("title") or url), url)
 
 
-def _ranked(found: Iterator[Link]) -> Sequence[Link]:
+def ranked(found: Iterator[Link]) -> Sequence[Link]:
+    """What to read first comes first."""
     rank = {kind: at for at, kind in enumerate(READ_FIRST)}
     return sorted(found, key=lambda link: rank.get(link.kind, len(rank)))
 

@@ -31,12 +31,14 @@ from bridge.api.description import describe
 from bridge.api.facts.facts import Facts
 from bridge.api.facts.nothing import NoChecks, NoFacts
 from bridge.api.facts.tech_insights import TechInsights
+from bridge.api.hardening import harden
 from bridge.api.hooks import Wanted
 from bridge.api.incident.slack import PATH as SLACK_PATH
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
+from bridge.api.pages import model
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
@@ -97,7 +99,7 @@ def make_app(
         ],
         client_max_size=MAX_BODY,
     )
-    app.on_response_prepare.extend((_harden, cross_origin(access), rooted_redirect))
+    app.on_response_prepare.extend((harden, cross_origin(access), rooted_redirect))
     app[ROOT] = root
     app[LIVE] = live
     app[CLOCK] = clock
@@ -123,6 +125,7 @@ def make_app(
         *catalog.routes(),
         *scores.routes(),
         *incident.routes(),
+        *model.routes(),
         web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
         *guide.routes(),
     ]
@@ -194,22 +197,6 @@ def _http_log() -> logging.Logger:
             lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NO_ERRORS))
         )
     return logger
-
-
-async def _harden(request: web.Request, response: web.StreamResponse) -> None:
-    """Headers that keep a browser from doing more than it should with what we serve.
-
-    They are set when an answer's head is about to be sent: a streamed one is past changing when
-    its handler returns.
-    """
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.popall(hdrs.SERVER, None)  # nobody needs to know what it is made of
-    response.headers.setdefault(
-        "Content-Security-Policy",
-        "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'",
-    )
 
 
 @web.middleware

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
-from bridge.api.root import ROOT, rooted
+from bridge.api.root import ROOT, own_path, rooted
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
 from bridge.passes.explain import explain
@@ -61,6 +61,7 @@ def render(
         live=live,
         report=live.record.report if live.record else None,
         age=age,
+        path=own_path(request),
         token_said=warning(live.token_end, request.app[CLOCK]()),
         **context,
     )

@@ -1,0 +1,88 @@
+"""Every guide, playbook, runbook and golden path that the catalog knows, and whose it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.answers.knowledge import Knowledge, ref_of, title_of
+
+# A document's kind, by the words that manifests use for it.
+KINDS: Final = {
+    "runbook": "Runbooks",
+    "playbook": "Playbooks",
+    "golden-path": "Golden paths",
+    "guide": "Guides",
+}
+_KIND_OF: Final = {
+    "runbook": "runbook",
+    "runbooks": "runbook",
+    "playbook": "playbook",
+    "playbooks": "playbook",
+    "golden-path": "golden-path",
+    "golden-paths": "golden-path",
+    "guide": "guide",
+    "guides": "guide",
+    "doc": "guide",
+    "docs": "guide",
+    "documentation": "guide",
+    "handbook": "guide",
+    "wiki": "guide",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document. `ref` is the entity that it is, or the one that links to it."""
+
+    kind: str  # a key of `KINDS`
+    title: str
+    url: str
+    ref: str
+    about: str
+    owner: str
+    system: str
+
+
+def documents(known: Knowledge) -> list[Document]:
+    """All of them, by kind, then title; entities that are documents and links that lead to some."""
+    index = known.index
+    mask = index.having("metadata.links.url")
+    for kind in _KIND_OF:
+        mask |= index.equal("spec.type", (kind,))
+    found = [each for entity in known.picked(mask) for each in _of(entity)]
+    order = {kind: rank for rank, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda each: (order[each.kind], each.title.lower(), each.ref))
+
+
+def kind_of(text: str) -> str:
+    """The kind of document that a word stands for; "" when it is none."""
+    return _KIND_OF.get(re.sub(r"[^a-z]+", "-", text.lower()).strip("-"), "")
+
+
+def _of(entity: Mapping[str, Any]) -> Iterator[Document]:
+    spec = entity.get("spec") or {}
+    owner, system = str(spec.get("owner") or ""), str(spec.get("system") or "")
+    ref, title = ref_of(entity), title_of(entity)
+    kind = kind_of(str(spec.get("type") or "")) if entity["kind"] != "Group" else ""
+    links = [link for link in entity["metadata"].get("links") or () if isinstance(link, dict)]
+    if kind:
+        url = next((str(link.get("url") or "") for link in links), "")
+        url = url or str(
+            (entity["metadata"].get("annotations") or {}).get("backstage.io/view-url", "")
+        )
+        yield Document(kind, title, _http(url), ref, title, owner, system)
+        return
+    for link in links:
+        linked = kind_of(str(link.get("type") or ""))
+        if linked:
+            said = str(link.get("title") or link.get("url") or "")
+            yield Document(
+                linked, said, _http(str(link.get("url") or "")), ref, title, owner, system
+            )
+
+
+def _http(url: str) -> str:
+    return url if url.lower().startswith(("https://", "http://")) else ""

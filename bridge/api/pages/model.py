@@ -1,0 +1,128 @@
+"""Pages about the model: one search, every entity, the map, and all documents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from bridge.answers.documents import KINDS, Document, documents
+from bridge.answers.knowledge import Knowledge
+from bridge.answers.portrait import portrait
+from bridge.answers.search import LONGEST, Hits, search
+from bridge.answers.system_map import system_map
+from bridge.api.hardening import CSP, WITH_SCRIPT
+from bridge.api.incident import KNOWLEDGE
+from bridge.api.keys import LIVE
+from bridge.api.pages import MAX_QUERY, render
+from bridge.api.pages.map_layout import drawing
+from bridge.catalog.jsontext import dumped
+
+PAGE: Final = 100  # documents on one page
+MOST_JSON: Final = 100_000  # characters of an entity's JSON on its page
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes."""
+    return [
+        web.get("/search", _search),
+        web.get("/entity/{ref:.+}", _entity),
+        web.get("/map", _map),
+        web.get("/map/{ref:.+}", _map),
+        web.get("/documents", _documents),
+        web.get("/assets/map.js", _map_script),
+    ]
+
+
+def _known(request: web.Request) -> Knowledge:
+    return request.app[KNOWLEDGE]()
+
+
+async def _search(request: web.Request) -> web.StreamResponse:
+    text = request.query.get("q", "").strip()[:LONGEST]
+    record = request.app[LIVE].record
+    problems = record.report.problems if record is not None else ()
+    hits = search(text, _known(request), problems) if text else Hits()
+    return render(request, "search.html", searched=text, hits=hits)
+
+
+async def _entity(request: web.Request) -> web.StreamResponse:
+    ref = request.match_info["ref"][:MAX_QUERY]
+    found = portrait(ref, _known(request))
+    if found is None:
+        return render(request, "entity_missing.html", status=404, ref=ref)
+    text = dumped(found.body).decode()
+    tree = None if len(text) > MOST_JSON else found.body
+    return render(request, "entity.html", entity=found, tree=tree, around=_around(request, ref))
+
+
+def _around(request: web.Request, ref: str) -> Any:
+    """The small graph of an entity's page; None where there is nothing to draw."""
+    found = system_map(ref, _known(request))
+    return drawing(found) if found is not None and found.arrows else None
+
+
+async def _map(request: web.Request) -> web.StreamResponse:
+    ref = request.match_info.get("ref", "")[:MAX_QUERY]
+    known = _known(request)
+    found = await asyncio.to_thread(system_map, ref, known)
+    if found is None:
+        return render(request, "entity_missing.html", status=404, ref=ref)
+    drawn = await asyncio.to_thread(drawing, found)
+    titles = {box.ref: box.title for box in found.boxes}
+    page = render(request, "map.html", map=found, drawn=drawn, ref=ref, titles=titles)
+    page.headers[CSP] = WITH_SCRIPT  # of ours alone, and on this page alone
+    return page
+
+
+async def _map_script(request: web.Request) -> web.StreamResponse:
+    script = files("bridge.api").joinpath("assets", "map.js").read_bytes()
+    return web.Response(body=script, content_type="text/javascript", charset="utf-8")
+
+
+async def _documents(request: web.Request) -> web.StreamResponse:
+    query = {
+        key: request.query.get(key, "")[:MAX_QUERY] for key in ("q", "kind", "owner", "system")
+    }
+    everything = await asyncio.to_thread(documents, _known(request))
+    found = [each for each in everything if _wanted(each, query)]
+    start = _start(request)
+    following = ""
+    if start + PAGE < len(found):
+        kept = {key: value for key, value in query.items() if value}
+        following = "/documents?" + urlencode({**kept, "offset": start + PAGE})
+    return render(
+        request,
+        "documents.html",
+        documents=found[start : start + PAGE],
+        total=len(found),
+        start=start,
+        following=following,
+        query=query,
+        kinds=KINDS,
+        owners=_values(everything, "owner"),
+        systems=_values(everything, "system"),
+    )
+
+
+def _wanted(each: Document, query: dict[str, str]) -> bool:
+    text = f"{each.title} {each.about} {each.ref}".lower()
+    return (
+        query["q"].lower() in text
+        and query["kind"] in ("", each.kind)
+        and query["owner"] in ("", each.owner)
+        and query["system"] in ("", each.system)
+    )
+
+
+def _start(request: web.Request) -> int:
+    offset = request.query.get("offset", "0")
+    return int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 9 else 0
+
+
+def _values(found: Sequence[Document], field: str) -> list[str]:
+    return sorted({getattr(each, field) for each in found} - {""})[:500]

@@ -1,0 +1,94 @@
+"""What a map draws: who is inside, what crosses its border, and how a large one folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.answers.system_map import MOST_BOXES, Arrow, Box, SystemMap, system_map
+from bridge.api.pages.map_layout import HEIGHT, WIDTH, drawing
+from tests.answers.fleet import FLEET, entity, known, service
+
+
+def test_a_systems_map_holds_its_services_and_what_they_need() -> None:
+    found = system_map("system:default/shop", known(*FLEET))
+    assert found is not None
+    assert {(box.ref.rpartition("/")[2], box.outside, box.known) for box in found.boxes} == {
+        ("cart", False, True),
+        ("stock", False, True),
+        ("web", False, True),
+        ("mail", False, True),
+        ("gone", True, False),  # nobody describes it
+    }
+    assert Arrow("component:default/web", "component:default/cart", "needs") in found.arrows
+    assert system_map("system:default/nope", known(*FLEET)) is None
+
+
+def test_an_entitys_map_is_what_it_is_tied_to() -> None:
+    found = system_map("component:default/web", known(*FLEET))
+    assert found is not None
+    assert {(arrow.source[18:], arrow.target[18:]) for arrow in found.arrows} == {
+        ("web", "cart"),
+        ("mail", "web"),
+    }
+
+
+def many(systems: int, each: int, domains: int = 1) -> list[Any]:
+    """Services in a chain, so many a system, their systems dealt to so many domains."""
+    made: list[Any] = []
+    for number in range(systems):
+        domain = f"domain:default/d{number % domains}"
+        made.append(entity("System", f"s{number}", spec={"domain": domain}))
+        for other in range(each):
+            before = f"c{number}-{other - 1}" if other else f"c{number - 1}-0"
+            made.append(service(f"c{number}-{other}", needs=(before,) if number or other else ()))
+            made[-1].body["spec"]["system"] = f"system:default/s{number}"
+    return [*made, *(entity("Domain", f"d{number}") for number in range(domains))]
+
+
+def test_a_large_map_folds_by_system_then_by_domain() -> None:
+    few = system_map("", known(*many(10, MOST_BOXES // 10)))
+    assert few is not None
+    assert (few.folded, len(few.boxes)) == ("", MOST_BOXES)
+    systems = system_map("", known(*many(20, MOST_BOXES // 10)))
+    assert systems is not None
+    assert (systems.folded, len(systems.boxes)) == ("system", 20)
+    assert {box.holds for box in systems.boxes} == {MOST_BOXES // 10}
+    assert len(systems.arrows) == 19  # each system's first service needs the one's before
+    domains = system_map("", known(*many(MOST_BOXES + 1, 1, domains=3)))
+    assert domains is not None
+    assert (domains.folded, len(domains.boxes)) == ("domain", 3)
+    assert sum(box.holds for box in domains.boxes) == MOST_BOXES + 1
+
+
+REFS = [f"component:default/{letter}" for letter in "abcdefgh"]
+ARROWS = st.lists(st.tuples(st.sampled_from(REFS), st.sampled_from(REFS)), max_size=20)
+
+
+@given(ARROWS)
+def test_no_two_boxes_overlap_whatever_needs_what(pairs: list[tuple[str, str]]) -> None:
+    """Circles and loops as well; and the same map is drawn alike each time."""
+    boxes = tuple(Box(ref, ref, "Component", group=ref[-1:]) for ref in REFS)
+    arrows = tuple(Arrow(a, b, "needs") for a, b in dict.fromkeys(pairs))
+    found = SystemMap("x", boxes, arrows)
+    drawn = drawing(found)
+    assert drawn == drawing(found)
+    assert len(drawn.boxes) == len(REFS)
+    corners = [(each.x, each.y) for each in drawn.boxes]
+    for at, (x, y) in enumerate(corners):
+        assert 0 <= x <= drawn.width - WIDTH
+        assert 0 <= y <= drawn.height - HEIGHT
+        for a, b in corners[:at]:
+            assert abs(x - a) >= WIDTH or abs(y - b) >= HEIGHT
+
+
+def test_who_needs_stands_left_of_what_is_needed() -> None:
+    pairs = [("a", "b"), ("b", "c"), ("a", "c")]
+    arrows = tuple(
+        Arrow(f"component:default/{a}", f"component:default/{b}", "needs") for a, b in pairs
+    )
+    boxes = tuple(Box(ref, ref, "Component") for ref in REFS[:3])
+    at = {each.box.ref[-1]: each.x for each in drawing(SystemMap("x", boxes, arrows)).boxes}
+    assert at["a"] < at["b"] < at["c"]

@@ -1,0 +1,119 @@
+"""The pages about the model: search, entities, maps, documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.model.entities import Catalog
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.problems import Problem
+from bridge.model.runs import Outcome, Report
+from tests.answers.fleet import CART, FLEET, service
+from tests.fakes import NOON
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+EVIL = '"><script>alert(1)</script>'
+HOSTILE = service(
+    "evil",
+    title=EVIL,
+    description=EVIL,
+    needs=("cart",),
+    tags=["a"],
+    links=[{"url": "javascript:alert(1)", "title": EVIL, "type": "runbook"}],
+)
+PROBLEM = Problem(f"unknown key {EVIL}", "unknown-key", project="shop/cart", file="qm.yaml")
+PAGES = (
+    "/search?q=cart",
+    "/search",
+    f"/search?q={EVIL}",
+    f"/entity/{CART}",
+    "/entity/component:default/evil",
+    "/entity/group:default/payments",
+    "/map",
+    "/map/system:default/shop",
+    "/documents",
+    f"/documents?q={EVIL}&kind=runbook",
+)
+
+
+@pytest.fixture
+async def client(aiohttp_client: MakeClient) -> Client:
+    live = Live()
+    entities = tuple(sorted((*FLEET, HOSTILE), key=lambda each: str(each.ref)))
+    report = Report(Outcome.COMPLETE, 1.0, problems=(PROBLEM,))
+    live.show(PassRecord(report, Catalog(entities)), (), Memory(), NOON)
+    return await aiohttp_client(make_app(live, clock=lambda: NOON))
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_pages_run_nothing_that_a_manifest_says(client: Client, path: str) -> None:
+    answer = await client.get(path)
+    page = await answer.text()
+    assert answer.status == 200
+    assert len(page) < 200_000
+    assert "<script>" not in page
+    assert "javascript:" not in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)
+    scripts = "script-src" in answer.headers["Content-Security-Policy"]
+    assert scripts == path.startswith("/map")
+
+
+async def test_every_link_of_the_pages_leads_somewhere(client: Client) -> None:
+    seen: set[str] = set()
+    for path in PAGES:
+        page = await (await client.get(path)).text()
+        seen |= set(re.findall(r'(?:href|src|action)="(/[^"#?]*)', page))
+    missing = {path for path in seen if (await client.get(path)).status not in (200, 503)}
+    assert missing == {"/entity/component%3Adefault/gone"}  # named, and described by nobody
+
+
+async def test_search_finds_entities_documents_and_problems(client: Client) -> None:
+    page = await (await client.get("/search?q=cart")).text()
+    for heading in ("entities", "Documents", "Problems"):
+        assert heading in page
+    nothing = await (await client.get("/search?q=zzz")).text()
+    assert "/explain?ref=zzz" in nothing
+
+
+async def test_what_is_not_there_says_where_to_ask(client: Client) -> None:
+    for path in ("/entity/component:default/nope", "/map/system:default/nope"):
+        answer = await client.get(path)
+        assert answer.status == 404
+        assert "Ask why" in await answer.text()
+
+
+async def test_a_map_is_a_picture_and_a_table_of_the_same(client: Client) -> None:
+    page = await (await client.get("/map/system:default/shop")).text()
+    arrows = len(re.findall(r'<path d="M\d+,\d+ C', page))
+    rows = page.partition("<tbody>")[2].count("<tr>")
+    assert arrows == rows > 0
+
+
+async def test_documents_are_filtered_and_paged(aiohttp_client: MakeClient) -> None:
+    link = {"url": "https://wiki.example.com/a", "title": "Guide", "type": "guide"}
+    many = tuple(service(f"s{number:03}", links=[link]) for number in range(150))
+    live = Live()
+    live.show(PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(many)), (), Memory(), NOON)
+    client = await aiohttp_client(make_app(live))
+    first = await (await client.get("/documents?kind=guide")).text()
+    assert 'href="/documents?kind=guide&amp;offset=100"' in first
+    second = await (await client.get("/documents?kind=guide&offset=100")).text()
+    assert second.count("wiki.example.com") == 50
+    for odd in ("x", "-1", "9" * 20, "²"):
+        assert (await client.get(f"/documents?offset={odd}")).status == 200
+    none = await (await client.get("/documents?kind=runbook")).text()
+    assert "No document fits" in none
+
+
+async def test_the_maps_script_is_served_as_one(client: Client) -> None:
+    answer = await client.get("/assets/map.js")
+    here = Path(__file__).parents[2] / "bridge" / "api" / "assets" / "map.js"
+    assert (answer.content_type, await answer.read()) == ("text/javascript", here.read_bytes())
