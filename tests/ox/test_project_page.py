@@ -109,8 +109,11 @@ async def test_every_way_tells_the_same(way: str) -> None:
 @pytest.mark.parametrize(
     ("edition", "said"),
     [
-        (Edition.CE, "this GitLab is the Community Edition: {} needs GitLab Premium"),
-        (Edition.FREE, "this GitLab's licence is Free: {} needs GitLab Premium"),
+        (
+            Edition.CE,
+            "this GitLab is the Community Edition; only GitLab Premium and Ultimate have {}",
+        ),
+        (Edition.FREE, "this GitLab's licence is Free; only GitLab Premium and Ultimate have {}"),
     ],
 )
 async def test_what_is_not_licensed_does_not_apply(
@@ -144,7 +147,7 @@ async def test_the_shipped_rubric_fails_nobody_for_a_licence(edition: Edition) -
     (check,) = [each for each in score.results if each.check == "approvals"]
     paid = edition >= Edition.PREMIUM
     assert check.state is (CheckState.FAIL if paid else CheckState.NOT_APPLICABLE)
-    assert paid or "needs GitLab Premium" in check.reason
+    assert paid or "only GitLab Premium" in check.reason
 
 
 async def test_a_role_that_is_too_low_is_told_by_group() -> None:

@@ -32,7 +32,7 @@ class Licence(Enum):
 
     def without(self, thing: str) -> str:
         """The reason for a feature that is not there."""
-        return f"{self.value}: {thing} needs GitLab Premium"
+        return f"{self.value}; only GitLab Premium and Ultimate have {thing}"
 
 
 class Licences:
