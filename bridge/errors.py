@@ -5,7 +5,8 @@ FesterError
 ├── SourceError             the source cannot be read at all (exit code 1)
 │   └── SourceRefused       the source says no: token missing, expired or too weak
 ├── PublishError            a destination did not take the catalog (exit code 1)
-│   └── PublishConflict     somebody else published there at the same time
+│   ├── PublishConflict     somebody else published there at the same time
+│   └── DestinationTaken    another source's or another store's catalog lies there
 ├── TrackerError            GitLab did not do what was asked with an issue or merge request
 │   ├── TrackerRefused      it says no, for good: switched off, archived, no right to write
 │   ├── TrackerUnsure       nobody knows whether it was done: time-out, reset, 5xx
@@ -65,7 +66,18 @@ class PublishError(FesterError):
 
 
 class PublishConflict(PublishError):
-    """Another publisher wrote to the same destination meanwhile; run again to publish on top."""
+    """Another publisher wrote to the same destination meanwhile; run again to publish on top.
+
+    `free_in` is after how many seconds the destination may be free, where that is known.
+    """
+
+    def __init__(self, message: str, free_in: float = 0.0) -> None:
+        super().__init__(message)
+        self.free_in = free_in
+
+
+class DestinationTaken(PublishError):
+    """A destination is another's; the message says whose, and how to take it over."""
 
 
 class TrackerError(FesterError):

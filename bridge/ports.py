@@ -19,6 +19,7 @@ from datetime import date, datetime
 from typing import Protocol, runtime_checkable
 
 from bridge.model.access import Principal
+from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactBoard, FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
@@ -96,15 +97,39 @@ class Exporter(Protocol):
     def name(self) -> str:
         """The destination as the user wrote it."""
 
-    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+    async def publish(
+        self, artifacts: Sequence[Artifact], *, dry_run: bool = False, fence: Fence | None = None
+    ) -> Receipt:
         """Write what changed, keep what did not, remove what is no longer named.
 
-        With `dry_run` nothing is written; the receipt says what would be.
+        With `dry_run` nothing is written; the receipt says what would be. Who is about to write
+        holds the destination alone, and then asks `fence`: what it raises is raised on, and what
+        it gives is the mark to leave.
         Raises `PublishError` (or `PublishConflict`); the old catalog then still stands whole.
         """
 
     async def close(self) -> None:
         """Release connections; safe to call twice."""
+
+
+@runtime_checkable
+class Destination(Protocol):
+    """What an exporter may offer beside: its destination knows whose it is.
+
+    Every method raises `PublishError`.
+    """
+
+    async def found(self) -> Found:
+        """What lies there now; cheap."""
+
+    async def catalog(self) -> PublishedCatalog | None:
+        """The `catalog.json` that lies there; None when there is none."""
+
+    async def claim(self, mark: Mark, over: Mark | None) -> None:
+        """Put `mark` where `over` stands (None: none does).
+
+        Raises `PublishConflict` when something else stands there by now.
+        """
 
 
 @runtime_checkable
@@ -156,6 +181,15 @@ class Store(Protocol):
 
     async def latest(self, source: str) -> PassRecord | None:
         """The last saved pass of a source."""
+
+    async def mark(self, source: str) -> Mark | None:
+        """Whose what this store publishes of a source is; None when it never published any."""
+
+    async def next_mark(self, source: str, passes: int, above: int = 0) -> Mark:
+        """The mark of the next publish; its fence number is larger than any before, and `above`.
+
+        Raises `StoreConflict` when `passes` is not how many passes of the source were saved.
+        """
 
     async def close(self) -> None:
         """Release connections; safe to call twice."""

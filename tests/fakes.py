@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bridge.errors import PublishError, StoreConflict
+from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
 from bridge.model.manifests import AggregatedManifests, Translation, Verdict
 from bridge.model.memory import Memory, PassRecord
@@ -111,10 +112,15 @@ class RecordingExporter:
     name: str = "memory"
     refuse: bool = False
     published: list[Sequence[Artifact]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
 
-    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+    async def publish(
+        self, artifacts: Sequence[Artifact], *, dry_run: bool = False, fence: Fence | None = None
+    ) -> Receipt:
         if self.refuse:
             raise PublishError("the bucket is gone")
+        if fence is not None:
+            self.marks.append(await fence())
         if not dry_run:
             self.published.append(artifacts)
         return Receipt(self.name, len(artifacts), 0, 0)
@@ -129,6 +135,8 @@ class DictStore:
 
     memories: dict[str, Memory] = field(default_factory=dict)
     records: dict[str, PassRecord] = field(default_factory=dict)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    identity: str = "a store"
 
     async def load(self, source: str) -> Memory:
         return self.memories.get(source, Memory())
@@ -144,6 +152,16 @@ class DictStore:
 
     async def passes_saved(self, source: str) -> int:
         return self.memories.get(source, Memory()).horizon.passes
+
+    async def mark(self, source: str) -> Mark | None:
+        return self.marks.get(source)
+
+    async def next_mark(self, source: str, passes: int, above: int = 0) -> Mark:
+        if await self.passes_saved(source) != passes:
+            raise StoreConflict("somebody else saved a pass")
+        last = self.marks.get(source, Mark(source, self.identity))
+        self.marks[source] = replace(last, fence=max(last.fence, above) + 1)
+        return self.marks[source]
 
     async def latest(self, source: str) -> PassRecord | None:
         return self.records.get(source)

@@ -57,6 +57,11 @@ def pass_options(command: Command) -> Command:
             is_flag=True,
             help="Let a pass remove more of the catalog than the guard allows.",
         ),
+        click.option(
+            "--take-over",
+            is_flag=True,
+            help="Publish over another source's or another store's catalog from now on.",
+        ),
         store_option,
         mappings_option,
         click.option(

@@ -42,6 +42,7 @@ def run(
     report: Path | None,
     dry_run: bool,
     accept_removals: bool,
+    take_over: bool,
     incremental: bool,
     **flags: Any,
 ) -> None:
@@ -63,7 +64,7 @@ def run(
             write_report(report, account)
         show_report(Console(), account)
 
-    wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals)
+    wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals, take_over=take_over)
     account = asyncio.run(_one_pass(settings, wish, incremental, told))
     if dry_run:
         click.echo("dry run: nothing was written")

@@ -58,17 +58,19 @@ MOST_FILES = 65_536  # open at once, which bounds connections
 @click.option("--every", metavar="TIME", help="Time between two passes, such as 10m.")
 @click.option("--open", "open_", is_flag=True, help="Serve other machines without authentication.")
 def serve(
+    *,
     config: Path | None,
     report: Path | None,
     dry_run: bool,
     accept_removals: bool,
+    take_over: bool,
     open_: bool,
     **flags: Any,
 ) -> None:
     """Make passes on a schedule and serve what the last one gave."""
     settings = settings_from(flags, config=config, need=("from",))
     refuse_open_address(settings, open_)
-    wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals)
+    wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals, take_over=take_over)
     allow_connections()
     asyncio.run(_serve(settings, wish, report))
 
@@ -188,6 +190,7 @@ async def _served(
     hooks = webhooks(settings, service)
     await parts.facts.load()
     await parts.scores.load()
+    await service.refuse_others()
     await service.catch_up()  # serve the last pass until the first new one ends
     app = make_app(
         live,

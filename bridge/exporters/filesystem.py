@@ -6,15 +6,19 @@ import asyncio
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
 
 from bridge.errors import PublishConflict, PublishError
+from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_mark
 from bridge.exporters.plan import Plan, check_paths, make_plan
+from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, SHARDS
+from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
 from bridge.model.runs import Artifact, Receipt, Stage
 
 _TEMPORARY = ".fester-tmp-"
@@ -32,16 +36,33 @@ class FolderExporter:
         """The folder as it was given."""
         return str(self.folder)
 
-    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+    async def publish(
+        self, artifacts: Sequence[Artifact], *, dry_run: bool = False, fence: Fence | None = None
+    ) -> Receipt:
         """See `bridge.ports.Exporter`. Runs in a thread: disks block."""
-        return await asyncio.to_thread(self._publish, tuple(artifacts), dry_run)
+        draw = drawing(fence) if fence else None
+        return await asyncio.to_thread(self._publish, tuple(artifacts), dry_run, draw)
+
+    async def found(self) -> Found:
+        """See `bridge.ports.Destination`."""
+        return await asyncio.to_thread(self._found)
+
+    async def catalog(self) -> PublishedCatalog | None:
+        """See `bridge.ports.Destination`."""
+        return await asyncio.to_thread(self._catalog)
+
+    async def claim(self, mark: Mark, over: Mark | None) -> None:
+        """See `bridge.ports.Destination`."""
+        await asyncio.to_thread(self._claim, mark, over)
 
     async def close(self) -> None:
         """Nothing is held open between publishes."""
 
-    def _publish(self, artifacts: Sequence[Artifact], dry_run: bool) -> Receipt:
+    def _publish(
+        self, artifacts: Sequence[Artifact], dry_run: bool, draw: Callable[[], Mark] | None
+    ) -> Receipt:
         check_paths(artifacts)
-        try:
+        with self._explained():
             self._refuse_links(artifacts)
             if dry_run:
                 return self._plan(artifacts).receipt(self.name)
@@ -49,14 +70,54 @@ class FolderExporter:
             with self._locked():
                 self._sweep(artifacts)
                 plan = self._plan(artifacts)
+                # A publisher that was paused before this holds the folder alone only now; the
+                # store then knows whether another has gone on in its place.
+                if draw is not None and not plan.idle:
+                    self._mark(draw())
                 self._carry_out(plan)
+        return plan.receipt(self.name)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             place = error.filename or self.folder
             raise PublishError(
                 f"{place}: {error.strerror or error}; check that the folder can be written and "
                 "that the disk has room. What was published before still stands"
             ) from error
-        return plan.receipt(self.name)
+
+    def _found(self) -> Found:
+        with self._explained():
+            return Found(self._owner(), self._read(INDEX))
+
+    def _catalog(self) -> PublishedCatalog | None:
+        with self._explained():
+            file = self._published(CATALOG)
+            if file is None:
+                return None
+            at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            return read_catalog(file.read_bytes(), at, self.name)
+
+    def _claim(self, mark: Mark, over: Mark | None) -> None:
+        with self._explained():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                if self._owner() != over:
+                    raise PublishConflict(
+                        f"{self.folder}: another Fester published here at the same time; run again"
+                    )
+                self._put(OWNER, encode_mark(mark))
+
+    def _owner(self) -> Mark | None:
+        body = self._read(OWNER)
+        return decode_mark(body, self.name) if body is not None else None
+
+    def _mark(self, by: Mark) -> None:
+        admit(self._owner(), by, self.name)
+        self._put(OWNER, encode_mark(by))
+        _sync_folder(self.folder)
 
     def _plan(self, artifacts: Sequence[Artifact]) -> Plan:
         paths = {artifact.path for artifact in artifacts} | {INDEX, CATALOG}
@@ -87,22 +148,22 @@ class FolderExporter:
         for stage in (Stage.ENTITIES, Stage.INDEX, Stage.DATA):
             written = plan.stage(stage)
             for artifact in written:
-                self._write(artifact)
+                self._put(artifact.path, artifact.body)
             # The names are on disk before anything refers to them.
             for folder in self._folders(written) if written else ():
                 _sync_folder(folder)
         for path in plan.remove:
             (self.folder / path).unlink(missing_ok=True)
 
-    def _write(self, artifact: Artifact) -> None:
+    def _put(self, path: str, body: bytes) -> None:
         """Write beside the target and put it in place in one step."""
-        target = self.folder / artifact.path
+        target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             with os.fdopen(os.open(temporary, flags, 0o644), "wb") as stream:
-                stream.write(artifact.body)
+                stream.write(body)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(target)

@@ -62,7 +62,7 @@ def make_plan(
     keep = [a for a in ordered if existing.get(a.path) == digest(a.body)]
     kept = {artifact.path for artifact in keep}
     named = _named_by(previous_index)
-    stale = sorted(path for path in existing if _OURS.fullmatch(path) and path not in paths)
+    stale = sorted(path for path in existing if is_shard(path) and path not in paths)
     return Plan(
         write=tuple(artifact for artifact in ordered if artifact.path not in kept),
         keep=tuple(keep),
@@ -84,6 +84,11 @@ def check_paths(artifacts: Sequence[Artifact]) -> None:
                 f"two artifacts have the same path {path!r}: each processor needs its own names"
             )
         seen.add(path)
+
+
+def is_shard(path: str) -> bool:
+    """Whether a path is that of a shard, which is ours to remove."""
+    return bool(_OURS.fullmatch(path))
 
 
 def is_safe(path: str) -> bool:

@@ -28,8 +28,7 @@ SHARD_LIMIT = 100
 INDEX = "index.yaml"
 CATALOG = "catalog.json"
 SHARDS = "entities/"
-
-_YAML = "application/yaml; charset=utf-8"
+YAML_TYPE = "application/yaml; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
 _HEADER = "# Written by Fester from manifests in GitLab. Edit those: this file is overwritten.\n"
 _HASH_BITS = 40
@@ -126,7 +125,7 @@ def _bits(ref: str) -> str:
 
 def _shard(bits: str, entities: Sequence[CatalogEntity]) -> Artifact:
     body = _HEADER + "".join(f"---\n{document(entity.body)}" for entity in entities)
-    return Artifact(shard_path(bits), body.encode(), _YAML, Stage.ENTITIES)
+    return Artifact(shard_path(bits), body.encode(), YAML_TYPE, Stage.ENTITIES)
 
 
 def _index(shards: Sequence[str], prefix: str) -> Artifact:
@@ -135,7 +134,7 @@ def _index(shards: Sequence[str], prefix: str) -> Artifact:
         _location("", prefix, [])
     ]
     body = _HEADER + "".join(f"---\n{document(location)}" for location in locations)
-    return Artifact(INDEX, body.encode(), _YAML, Stage.INDEX)
+    return Artifact(INDEX, body.encode(), YAML_TYPE, Stage.INDEX)
 
 
 def _location(bits: str, prefix: str, targets: list[str]) -> Json:
@@ -197,6 +196,7 @@ def _with_origins(entity: CatalogEntity) -> Json:
                 "oid": origin.oid,
                 "mapping": origin.mapping,
                 "kept_since": origin.kept_since,
+                "held_since": origin.held_since,
             }
             for origin in sorted(entity.origins)
         ],

@@ -72,6 +72,7 @@ class Origin:
     oid: str  # blob id of the text it was made from
     mapping: str  # the mapping's id, e.g. "qm-v1"
     kept_since: str = ""  # ISO date-time when this stands only because something newer is broken
+    held_since: str = ""  # ISO date-time when this file was first seen valid: its claim's age
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from typing import TypeAlias, cast
 import structlog
 
 from bridge.errors import PublishError, SourceError, StoreConflict
+from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import Catalog
-from bridge.model.manifests import AggregatedManifests
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
+from bridge.passes.adoption import as_manifests
 from bridge.passes.reconcile import (
     Reconciliation,
     gap_problems,
@@ -29,6 +31,9 @@ from bridge.passes.reconcile import (
 from bridge.ports import Exporter, Processor, Scraper, Store, Translator
 
 log = structlog.get_logger()
+
+
+_RETRY_SECONDS = 60.0  # until a destination is tried again that refused and did not say when
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,14 @@ class Stages:
 class PassOptions:
     """How one pass is to go.
 
+    `take_over` makes destinations ours that are another's.
     `request` None asks for everything. `progress` hears (stage, done): "project" with the number
     of projects read so far, then "process", "publish", "remember".
     """
 
     dry_run: bool = False
     accept_removals: bool = False
+    take_over: bool = False
     request: ScrapeRequest | None = None
     progress: Callable[[str, int], None] = lambda stage, done: None
 
@@ -87,12 +94,14 @@ class Pass:
     """What a pass gave: its record, every artifact (changed or not), and what is known now.
 
     `observations` are of the projects that this pass looked at, by id, unreadable ones included.
+    `retry_in` is after how many seconds a destination that refused may take it; None: none did.
     """
 
     record: PassRecord
     artifacts: tuple[Artifact, ...] = ()
     memory: Memory = field(default_factory=Memory)
     observations: Mapping[int, Observation] = field(default_factory=dict)
+    retry_in: float | None = None
 
     def after(self, missed: Pass) -> Pass:
         """This pass, for a listener that did not hear of `missed`, the one before it."""
@@ -105,10 +114,16 @@ Listener: TypeAlias = Callable[[Pass], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a pass builds on: all that is known of a source, and the last saved pass."""
+    """What a pass builds on: all that is known of a source, and the last saved pass.
+
+    `notes` go into the next report. `unsettled` are destinations of which it is not known yet
+    whose they are, with the reason: nothing is published there.
+    """
 
     memory: Memory = field(default_factory=Memory)
     record: PassRecord | None = None
+    notes: tuple[Problem, ...] = ()
+    unsettled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def catalog(self) -> Catalog:
@@ -183,15 +198,15 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
     catalog, withheld = _withhold(
         stages.guard, known.catalog, processed.catalog, wish.accept_removals
     )
-    rendered = await asyncio.to_thread(stages.render, catalog)
-    artifacts = (*rendered, *processed.artifacts)
+    artifacts = await _artifacts(stages, after, processed, catalog)
     wish.progress("publish", 0)
     if not wish.dry_run:
         await _still_ours(stages, known)
-    receipts, refusals = await _publish(stages.exporters, artifacts, dry_run=wish.dry_run)
+    receipts, refusals, retry_in = await _publish(stages, known, artifacts, dry_run=wish.dry_run)
     failed = bool(stages.exporters) and not receipts
+    empty = _empty(stages.scraper.name, recollection)
     gaps = gap_problems(after)
-    complete = recollection.complete and not (gaps or withheld or refusals)
+    complete = recollection.complete and not (gaps or withheld or refusals or empty)
     if complete:
         horizon = replace(after.horizon, complete_at=_iso(scraped.started))
         after = replace(after, horizon=horizon)
@@ -204,7 +219,9 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
         gitlab_requests=recollection.end.requests if recollection.end else 0,
         problems=(
             *stages.problems,
+            *known.notes,
             *withheld,
+            *empty,
             *refusals,
             *gaps,
             *recollection.problems,
@@ -225,7 +242,34 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
         wish.progress("remember", 0)
         await stages.store.save(stages.scraper.name, known.memory, after, record)
     _log_report(report)
-    return Pass(record, artifacts, after, _observations(recollection, scraped.started))
+    seen = _observations(recollection, scraped.started)
+    return Pass(record, artifacts, after, seen, retry_in)
+
+
+async def _artifacts(
+    stages: Stages, memory: Memory, processed: Processed, catalog: Catalog
+) -> tuple[Artifact, ...]:
+    """Every file of a catalog. What it holds that no manifest speaks of any more is in all."""
+    made = processed.catalog.entities if processed.catalog else ()
+    present = {entity.ref for entity in made}
+    withheld = [entity for entity in catalog.entities if entity.ref not in present]
+    if withheld:
+        more = as_manifests(withheld)
+        processed = await asyncio.to_thread(_process, stages.processors, memory, more)
+    rendered = await asyncio.to_thread(stages.render, catalog)
+    return (*rendered, *processed.artifacts)
+
+
+def _empty(source: str, recollection: Reconciliation) -> list[Problem]:
+    """The problem of a full sweep that saw no project at all."""
+    end = recollection.end
+    if recollection.seen or end is None or end.coverage is not Coverage.FULL:
+        return []
+    message = (
+        f"no project was found in {source}: check the address, the filters, and which projects "
+        "the token may see"
+    )
+    return [Problem(message, "no-projects", Severity.WARNING)]
 
 
 def _fleet(memory: Memory, unreadable: Collection[int] = ()) -> dict[str, int]:
@@ -276,8 +320,8 @@ async def restored_pass(stages: Stages, known: Known) -> Pass | None:
     if known.record is None or not known.record.catalog.entities:
         return None
     processed = await asyncio.to_thread(_process, stages.processors, known.memory)
-    rendered = await asyncio.to_thread(stages.render, known.record.catalog)
-    return Pass(known.record, (*rendered, *processed.artifacts), known.memory)
+    artifacts = await _artifacts(stages, known.memory, processed, known.record.catalog)
+    return Pass(known.record, artifacts, known.memory)
 
 
 async def _scrape(
@@ -297,9 +341,11 @@ async def _scrape(
     return recollection, recollection.finish()
 
 
-def _process(processors: Sequence[Processor], memory: Memory) -> Processed:
+def _process(
+    processors: Sequence[Processor], memory: Memory, more: Sequence[TranslatedManifest] = ()
+) -> Processed:
     """All processors' work as one: artifacts side by side, one catalog, problems in order."""
-    manifests = AggregatedManifests(translated_manifests(memory))
+    manifests = AggregatedManifests((*translated_manifests(memory), *more))
     results = [processor.process(manifests) for processor in processors]
     catalogs = [result.catalog for result in results if result.catalog is not None]
     merged: dict[str, Artifact] = {}
@@ -328,7 +374,8 @@ def _withhold(
     catalog = catalog or Catalog()
     present = {entity.ref for entity in catalog.entities}
     removed = [entity for entity in published.entities if entity.ref not in present]
-    if accepted or not guard.holds(len(removed), len(published.entities)):
+    emptied = bool(removed) and not catalog.entities
+    if accepted or not (emptied or guard.holds(len(removed), len(published.entities))):
         return catalog, []
     kept = sorted((*catalog.entities, *removed), key=lambda entity: str(entity.ref))
     some = ", ".join(str(entity.ref) for entity in removed[:5])
@@ -342,23 +389,41 @@ def _withhold(
 
 
 async def _publish(
-    exporters: Sequence[Exporter], artifacts: Sequence[Artifact], *, dry_run: bool
-) -> tuple[list[Receipt], list[Problem]]:
-    """Publish everywhere, side by side; one destination's failure does not hold up another."""
+    stages: Stages, known: Known, artifacts: Sequence[Artifact], *, dry_run: bool
+) -> tuple[list[Receipt], list[Problem], float | None]:
+    """Publish everywhere, side by side; one destination's failure does not hold up another.
+
+    Gives receipts, refusals, and after how many seconds the first refused one may be free.
+    """
+    exporters = [each for each in stages.exporters if each.name not in known.unsettled]
+    fence = None if dry_run else _fence(stages, known)
     results = await asyncio.gather(
-        *(exporter.publish(artifacts, dry_run=dry_run) for exporter in exporters),
+        *(exporter.publish(artifacts, dry_run=dry_run, fence=fence) for exporter in exporters),
         return_exceptions=True,
     )
     receipts: list[Receipt] = []
-    refusals: list[Problem] = []
+    refusals = dict(known.unsettled)
+    waits = [_RETRY_SECONDS] if refusals else []
     for exporter, result in zip(exporters, results, strict=True):
         if isinstance(result, PublishError):
-            refusals.append(Problem(f"{exporter.name}: {result}", "publish-failed"))
+            refusals[exporter.name] = str(result)
+            waits.append(getattr(result, "free_in", 0.0) or _RETRY_SECONDS)
         elif isinstance(result, BaseException):
             raise result
         else:
             receipts.append(result)
-    return receipts, refusals
+    problems = [Problem(f"{name}: {why}", "publish-failed") for name, why in refusals.items()]
+    return receipts, problems, min(waits, default=None)
+
+
+def _fence(stages: Stages, known: Known) -> Fence:
+    """What a destination asks when it is about to be written to."""
+
+    async def draw() -> Mark:
+        await stages.fence()
+        return await stages.store.next_mark(stages.scraper.name, known.memory.horizon.passes)
+
+    return draw
 
 
 def _log_report(report: Report) -> None:

@@ -18,6 +18,7 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.memory import Memory
 from bridge.model.scrape import ScrapeRequest
+from bridge.passes.destinations import settle
 from bridge.passes.pipeline import (
     Known,
     Pass,
@@ -61,17 +62,33 @@ class Passes:
     _known: Known | None = None
     _concluding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _under_way: list[_PassInFlight] = field(default_factory=list)
+    _settled: frozenset[str] = frozenset()  # the destinations that are known to be ours
 
     async def known(self) -> Known:
         """What is known now. Raises `StoreError`."""
         async with self._concluding:
             return await self._current()
 
+    async def ready(self, wish: PassOptions) -> Known:
+        """What a pass builds on, once its destinations are known to be ours.
+
+        Raises `ConfigurationError` for those that are another's, and what `settle` raises.
+        """
+        async with self._concluding:
+            known = await self._current()
+            if {exporter.name for exporter in self.stages.exporters} <= self._settled:
+                return known
+            found = await settle(self.stages, known, wish, self._settled)
+            self._known = replace(found.known, unsettled=found.unsettled)
+            if not wish.dry_run:
+                self._settled |= found.names
+            return self._known
+
     async def run(self, wish: PassOptions) -> Pass:
         """One pass, on top of the one before. Raises what `run_pass` of the pipeline raises."""
         small = bool(wish.request and wish.request.only)
         for tries_left in reversed(range(_TRIES)):
-            known = await self.known()
+            known = await self.ready(wish)
             mine = _PassInFlight(known.memory.horizon.passes)
             translator = self.stages.translator
             self._under_way.append(mine)
@@ -94,7 +111,7 @@ class Passes:
 
     async def next_pass(self, wish: PassOptions) -> PassOptions:
         """What the pass that is due now is to ask for: what changed, or everything."""
-        memory = (await self.known()).memory
+        memory = (await self.ready(wish)).memory
         now = self.stages.clock()
         files = self.stages.translator.files
         why = why_sweep(memory, self.stages.scope, now, self.full_every)
@@ -136,7 +153,7 @@ class Passes:
             self._known = None  # what the store holds now is not known
             raise
         if not wish.dry_run:
-            self._known = Known(done.memory, done.record)
+            self._known = Known(done.memory, done.record, unsettled=known.unsettled)
             for other in self._under_way:
                 if other is not mine:
                     other.touched |= scraped.recollection.settled

@@ -333,9 +333,14 @@ def _shown(value: Json) -> str:
 
 def _origin(manifest: TranslatedManifest) -> Origin:
     project = manifest.project
-    mapping = manifest.translation.mapping
     return Origin(
-        project.id, project.path, manifest.file, manifest.oid, mapping, manifest.kept_since
+        project_id=project.id,
+        project=project.path,
+        file=manifest.file,
+        oid=manifest.oid,
+        mapping=manifest.translation.mapping,
+        kept_since=manifest.kept_since,
+        held_since=manifest.held_since,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -69,6 +69,10 @@ class Service:
         while True:
             await self._follow()
             await self._lead()
+
+    async def refuse_others(self) -> None:
+        """Raise `ConfigurationError` when a destination is another's; changes nothing."""
+        await self.passes.ready(replace(self.wish, dry_run=True))
 
     async def catch_up(self) -> None:
         """Serve the last saved pass, if it is not served already. Raises `StoreError`."""
@@ -141,6 +145,7 @@ class Service:
         wish = PassOptions(
             dry_run=self.wish.dry_run,
             accept_removals=self.wish.accept_removals,
+            take_over=self.wish.take_over,
             request=ScrapeRequest(files, only=tuple(sorted(ids))),
         )
         done = await self.passes.run(wish)

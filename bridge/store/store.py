@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.caching.memo import PassMemo
 from bridge.errors import StoreConflict, StoreError
+from bridge.model.destinations import Mark
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
@@ -32,6 +33,7 @@ from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
 from bridge.store.lease import Lease
+from bridge.store.marks import Marks
 from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import CHUNK, claim_source, parts_of, source_id_of, source_name
@@ -121,6 +123,7 @@ class SqlStore:
         self._clock = clock
         self._closed = False
         self.lease = Lease(self._writing, self._reading)
+        self._marks = Marks(self._writing, self._reading)
         self._slices: PassMemo[Ref, rows.Values] = PassMemo()
         self._loaded = rows.Loaded()
         self.hints = Hints(self._writing, self._reading)
@@ -237,6 +240,14 @@ class SqlStore:
         async with self._reading(f"count the passes of {source}") as connection:
             wanted = select(sources.c.passes).where(sources.c.name == source_name(source))
             return (await connection.execute(wanted)).scalar_one_or_none() or 0
+
+    async def mark(self, source: str) -> Mark | None:
+        """Whose what this store publishes of a source is; None when it never published any."""
+        return await self._marks.current(source)
+
+    async def next_mark(self, source: str, passes: int, above: int = 0) -> Mark:
+        """The mark of the next publish; see `bridge.ports.Store`."""
+        return await self._marks.draw(source, passes, above)
 
     async def sources(self) -> list[str]:
         """The names of all sources that were ever saved, sorted. Raises `StoreError`."""

@@ -43,6 +43,8 @@ sources = Table(
     Column("catalog_made_at", String(40), nullable=False, server_default=""),
     Column("passes", BigInteger, nullable=False, server_default="0"),
     Column("horizon", Text, nullable=False, server_default="{}"),  # JSON
+    Column("identity", String(32), nullable=False, server_default=""),  # "": not published yet
+    Column("fence", BigInteger, nullable=False, server_default="0"),  # grows with each publish
 )
 
 projects = Table(

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from bridge.errors import LeadLost
+from bridge.model.destinations import Mark
 from bridge.model.entities import Ref
 from bridge.model.fact_values import fault
 from bridge.model.facts import Fact, FactSchema, Standing, Subject
@@ -129,8 +131,25 @@ async def exporter_conforms(make: Callable[[], Exporter], read: Read) -> None:
     held = set(await read())
     _must({"entities/1.yaml", "index.yaml"} <= held, "what the index names is there")
     _must("entities/0.yaml" not in held, "what two publishes no longer name is removed")
+    await _asks_before_it_writes(make(), read, [replace(other, body=b"b: 2\n"), moved])
     await exporter.close()
     await exporter.close()
+
+
+async def _asks_before_it_writes(
+    exporter: Exporter, read: Read, artifacts: Sequence[Artifact]
+) -> None:
+    held = dict(await read())
+
+    async def refused() -> Mark:
+        raise LeadLost("another replica leads")
+
+    try:
+        await exporter.publish(artifacts, fence=refused)
+    except LeadLost:
+        _must(dict(await read()) == held, "what the fence stops writes nothing")
+    else:
+        _must(False, "asks the fence before it writes, and raises what it raises")
 
 
 async def _publishes(

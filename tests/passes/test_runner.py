@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import LeadLost, StoreConflict
+from bridge.model.destinations import Fence
 from bridge.model.manifests import Translation
 from bridge.model.memory import Horizon, Memory
 from bridge.model.runs import Artifact, Outcome, Receipt
@@ -353,10 +354,12 @@ class HeldExporter(RecordingExporter):
         super().__init__()
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def publish(self, artifacts: Sequence[Artifact], *, dry_run: bool = False) -> Receipt:
+    async def publish(
+        self, artifacts: Sequence[Artifact], *, dry_run: bool = False, fence: Fence | None = None
+    ) -> Receipt:
         self.begun.set()
         await self.go_on.wait()
-        return await super().publish(artifacts, dry_run=dry_run)
+        return await super().publish(artifacts, dry_run=dry_run, fence=fence)
 
 
 async def test_a_stop_in_mid_publish_waits_for_its_end() -> None:

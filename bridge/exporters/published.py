@@ -1,0 +1,47 @@
+"""Reads a `catalog.json` back: what `render` wrote, this Fester's or an older one's."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+
+import orjson
+
+from bridge.errors import PublishError
+from bridge.model.destinations import PublishedCatalog
+from bridge.model.entities import CatalogEntity, Json, Origin, Ref
+
+_ORIGIN_FIELDS = tuple(each.name for each in fields(Origin))
+
+
+def read_catalog(body: bytes, at: datetime, place: str) -> PublishedCatalog:
+    """The entities of a published catalog, with where each came from.
+
+    Raises `PublishError` for what cannot be understood: to go on without it would look as if
+    nothing had been published. `place` says where it lies.
+    """
+    try:
+        tree = orjson.loads(body)
+        if tree["format"] != 1:
+            raise ValueError(f"format {str(tree['format'])[:20]}")
+        return PublishedCatalog(tuple(_entity(each) for each in tree["entities"]), at)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise PublishError(
+            f"{place}: the catalog.json that lies there cannot be understood "
+            f"({type(error).__name__}), so nobody can tell what publishing would remove: restore "
+            "it, publish to an empty place, or run once with --take-over to replace what is there"
+        ) from error
+
+
+def _entity(tree: Json) -> CatalogEntity:
+    body = tree["entity"]
+    origins = tuple(_origin(each) for each in tree["origins"])
+    return CatalogEntity(Ref.of(body), body, origins)
+
+
+def _origin(tree: Json) -> Origin:
+    values = {name: tree[name] for name in _ORIGIN_FIELDS if name in tree}
+    texts = (value for name, value in values.items() if name != "project_id")
+    if type(values["project_id"]) is not int or not all(isinstance(text, str) for text in texts):
+        raise TypeError("an origin is of another shape")
+    return Origin(**values)

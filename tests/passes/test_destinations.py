@@ -1,0 +1,354 @@
+"""Whose a destination is, and what is adopted from it, with real folders and real stores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.errors import ConfigurationError
+from bridge.exporters.filesystem import FolderExporter
+from bridge.exporters.render import render_catalog
+from bridge.model.destinations import Found, Mark
+from bridge.model.entities import Draft, Json
+from bridge.model.manifests import Translation, Verdict
+from bridge.model.runs import Outcome
+from bridge.model.scrape import Gap, ManifestFile, Project, Record
+from bridge.passes.adoption import standing
+from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
+from bridge.passes.runner import Passes
+from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.mapping import shipped_folder
+from bridge.processors.merging import MergeRules
+from bridge.processors.services_csv import ServicesCsv
+from tests.fakes import NOON, DictStore, ListScraper, WordTranslator, read
+
+CORP = "https://gitlab.test"
+
+
+class ComponentTranslator(WordTranslator):
+    """A manifest's text is the name of a component that Backstage takes, and of a system's part."""
+
+    def translate(self, project: Project, file: ManifestFile) -> Translation:
+        said = super().translate(project, file)
+        if said.verdict is not Verdict.VALID:
+            return said
+        return replace(said, drafts=(Draft(component(project, file.text or "")), Draft(system())))
+
+
+def component(project: Project, name: str) -> dict[str, Json]:
+    location = f"url:{project.web_url}/-/tree/main/"
+    return {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": name, "annotations": {"backstage.io/source-location": location}},
+        "spec": {
+            "type": "service",
+            "lifecycle": "production",
+            "owner": "group:default/tide",
+            "system": "system:default/shop",
+        },
+    }
+
+
+def system() -> dict[str, Json]:
+    return {
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "System",
+        "metadata": {"name": "shop"},
+        "spec": {"owner": "group:default/tide"},
+    }
+
+
+class Site:
+    """A folder that Festers publish to, each with a store of its own."""
+
+    def __init__(self, folder: Path, *, guard: Guard | None = None) -> None:
+        self.folder, self.guard = folder, guard or Guard()
+        self.store = DictStore()
+        self.now = NOON
+
+    def lost_store(self) -> None:
+        self.store = DictStore(identity="another store")
+
+    async def makes(
+        self, *records: Record, source: str = CORP, folder: Path | None = None, **wish: Any
+    ) -> Pass:
+        """A pass of a process of its own, an hour after the one before."""
+        self.now += timedelta(hours=1)
+        stages = Stages(
+            ListScraper(records, name=source),
+            ComponentTranslator(),
+            [BackstageProcessor(rules()), ServicesCsv()],
+            [FolderExporter(folder or self.folder)],
+            self.store,
+            partial(render_catalog, prefix="fester"),
+            lambda: self.now,
+            self.guard,
+        )
+        return await Passes(stages).run(PassOptions(**wish))
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file() and not path.name.startswith(".fester-")
+        }
+
+    @property
+    def names(self) -> list[str]:
+        entities = json.loads(self.files["catalog.json"])["entities"]
+        refs = (each["ref"] for each in entities)
+        return [ref.rpartition("/")[2] for ref in refs if ref.startswith("component:")]
+
+    @property
+    def mark(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.folder / ".fester-owner").read_bytes())
+        return found
+
+
+def rules() -> MergeRules:
+    return MergeRules.load(shipped_folder() / "merge.yaml")
+
+
+def seven() -> list[Record]:
+    return [read(number, f"s{number}") for number in range(1, 8)]
+
+
+async def test_another_source_is_refused_until_it_takes_over(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    before, theirs = dict(site.files), DictStore(identity="theirs")
+    ours, site.store = site.store, theirs
+    with pytest.raises(ConfigurationError, match=r"belongs to https://gitlab.test.*--take-over"):
+        await site.makes(read(1, "other"), source="https://elsewhere.test")
+    assert site.files == before
+    taken = await site.makes(read(1, "other"), source="https://elsewhere.test", take_over=True)
+    assert taken.record.report.outcome is Outcome.COMPLETE  # seven are too few for the guard
+    assert site.names == ["other"]
+    site.store = ours
+    with pytest.raises(ConfigurationError, match=r"belongs to https://elsewhere.test"):
+        await site.makes(*seven())
+
+
+async def test_taking_over_removes_many_only_when_that_is_accepted_too(tmp_path: Path) -> None:
+    site = Site(tmp_path, guard=Guard(at_least=2))
+    await site.makes(*seven())
+    site.lost_store()
+    held = await site.makes(read(1, "other"), source="https://elsewhere.test", take_over=True)
+    assert held.record.report.outcome is Outcome.INCOMPLETE
+    assert len(site.names) == 8
+    await site.makes(
+        read(1, "other"),
+        source="https://elsewhere.test",
+        take_over=True,
+        accept_removals=True,
+    )
+    assert site.names == ["other"]
+
+
+async def test_an_emptied_source_is_never_complete_and_empties_nothing(tmp_path: Path) -> None:
+    """Fewer than the guard's least: none left is none too few."""
+    site = Site(tmp_path)
+    await site.makes(read(1, "a"), read(2, "b"))
+    report = (await site.makes()).record.report
+    assert report.outcome.exit_code == 3
+    assert {"no-projects", "removals-withheld"} <= {problem.rule for problem in report.problems}
+    assert site.names == ["a", "b"]
+    await site.makes(accept_removals=True)
+    assert site.names == []
+
+
+async def test_no_project_at_all_is_not_complete_at_the_first_pass(tmp_path: Path) -> None:
+    report = (await Site(tmp_path).makes()).record.report
+    assert report.outcome is Outcome.INCOMPLETE
+    assert [problem.rule for problem in report.problems] == ["no-projects"]
+
+
+async def test_a_lost_store_adopts_what_is_published_before_it_removes(tmp_path: Path) -> None:
+    """Seven published; the store is gone; five projects cannot be read. The files stay as is."""
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    before = dict(site.files)
+    site.lost_store()
+    gaps = [Gap("403", number, f"group/p{number}") for number in range(3, 8)]
+    done = await site.makes(read(1, "s1"), read(2, "s2"), *gaps)
+    assert done.record.report.outcome is Outcome.INCOMPLETE
+    assert any(problem.rule == "adopted" for problem in done.record.report.problems)
+    assert site.files == before
+    assert site.mark["store"] == "another store"
+    # The next pass knows them as its own: read, they change; gone, they go.
+    done = await site.makes(*(read(n, f"s{n}") for n in range(1, 6)), Gap("403", 6), read(7, "new"))
+    assert site.names == ["new", "s1", "s2", "s3", "s4", "s5", "s6"]
+
+
+async def test_the_dead_store_may_not_come_back(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    old = site.store
+    site.lost_store()
+    await site.makes(*seven())
+    site.store = old
+    with pytest.raises(ConfigurationError, match="another store that reads"):
+        await site.makes(read(1, "s1"))
+    assert len(site.names) == 7
+
+
+async def test_a_lost_store_knows_whose_claim_is_older(tmp_path: Path) -> None:
+    """Project 9 had the name before project 2 did; by number alone, 2 would win."""
+    site = Site(tmp_path)
+    await site.makes(read(2, None), read(9, "cart"))
+    site.lost_store()
+    done = await site.makes(read(2, "cart"), Gap("500", 9, "group/p9"))
+    entity = done.record.catalog.entities[0]
+    assert [origin.project for origin in entity.origins] == ["group/p9"]
+    done = await site.makes(read(2, "cart"), read(9, "cart"))
+    assert [origin.project for origin in done.record.catalog.entities[0].origins] == ["group/p9"]
+
+
+async def test_a_new_store_with_another_filter_is_stopped_by_the_guard(tmp_path: Path) -> None:
+    """149 published, 30 seen: what lies at the destination counts."""
+    site = Site(tmp_path)
+    await site.makes(*(read(number, f"c{number}") for number in range(1, 150)))
+    site.lost_store()
+    report = (await site.makes(*(read(n, f"c{n}") for n in range(1, 31)))).record.report
+    assert report.outcome.exit_code == 3
+    assert any(problem.rule == "removals-withheld" for problem in report.problems)
+    assert len(site.names) == 149
+
+
+async def test_a_destination_that_was_left_alone_counts_for_the_guard_too(tmp_path: Path) -> None:
+    """A catalog is published elsewhere for a while; then the old place again."""
+    site = Site(tmp_path / "old")
+    await site.makes(*(read(number, f"c{number}") for number in range(1, 50)))
+    few = [read(number, f"c{number}") for number in range(1, 6)]
+    await site.makes(*few, folder=tmp_path / "new", accept_removals=True)
+    report = (await site.makes(*few)).record.report
+    assert any(problem.rule == "removals-withheld" for problem in report.problems)
+    assert len(site.names) == 49
+
+
+async def test_withheld_removals_are_withheld_in_every_file(tmp_path: Path) -> None:
+    site = Site(tmp_path, guard=Guard(at_least=2))
+    await site.makes(*seven())
+    lines = site.files["services.csv"].decode().splitlines()
+    for _ in range(2):  # and in the pass after that, which knows their manifests no more
+        report = (await site.makes(read(1, "s1"))).record.report
+        assert any(problem.rule == "removals-withheld" for problem in report.problems)
+        assert [
+            each.split(",")[0] for each in site.files["services.csv"].decode().splitlines()
+        ] == [each.split(",")[0] for each in lines]
+    await site.makes(read(1, "s1"), accept_removals=True)
+    assert len(site.files["services.csv"].splitlines()) == 2
+
+
+async def test_an_unmarked_catalog_of_ours_is_adopted_and_marked(tmp_path: Path) -> None:
+    """As the version before left it: no mark, no ages of claims, no id in the store."""
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    (tmp_path / ".fester-owner").unlink()
+    site.store.marks.clear()
+    done = await site.makes(*seven())
+    assert done.record.report.outcome is Outcome.COMPLETE
+    assert site.mark["source"] == CORP
+
+
+@pytest.mark.parametrize("body", ["", "# by hand\n", "# Written by Fester from manifests\n"])
+async def test_an_unmarked_index_of_others_is_refused(tmp_path: Path, body: str) -> None:
+    (tmp_path / "index.yaml").write_text(body)
+    with pytest.raises(ConfigurationError, match="--take-over"):
+        await Site(tmp_path).makes(*seven())
+    assert (tmp_path / "index.yaml").read_text() == body
+    await Site(tmp_path).makes(*seven(), take_over=True)
+    assert len(Site(tmp_path).names) == 7
+
+
+async def test_an_unmarked_catalog_is_judged_by_where_it_leads(tmp_path: Path) -> None:
+    """Without a mark and without a store: the entities' own addresses tell the source."""
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    (tmp_path / ".fester-owner").unlink()
+    site.lost_store()
+    with pytest.raises(ConfigurationError, match="nothing in it tells that it came"):
+        await site.makes(read(1, "x"), source="https://gitlab.test.elsewhere")
+    site.lost_store()
+    assert "adopted" in await rules_of(site, read(1, "s1"), *(Gap("403", n) for n in range(2, 8)))
+    assert len(site.names) == 7
+
+
+async def rules_of(site: Site, *records: Record) -> set[str]:
+    return {problem.rule for problem in (await site.makes(*records)).record.report.problems}
+
+
+async def test_a_catalog_that_cannot_be_understood_is_never_taken_for_none(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    index = site.files["index.yaml"]
+    (tmp_path / "catalog.json").write_text('{"format": 1, "entities": [{}]}')
+    site.lost_store()
+    report = (await site.makes(read(1, "s1"))).record.report
+    assert report.outcome is Outcome.FAILED
+    assert "cannot be understood" in report.failure
+    assert site.files["index.yaml"] == index
+
+
+async def test_a_dry_run_adopts_and_marks_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    before = site.mark
+    site.lost_store()
+    done = await site.makes(read(1, "s1"), *(Gap("403", n) for n in range(2, 8)), dry_run=True)
+    assert len(done.record.catalog.entities) == 8  # the system, too
+    assert site.mark == before
+    assert site.store.memories == {}
+
+
+async def test_a_store_from_a_backup_goes_on_above_what_is_published(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    await site.makes(*seven())
+    backup = replace(
+        site.store,
+        memories=dict(site.store.memories),
+        records=dict(site.store.records),
+        marks=dict(site.store.marks),
+    )
+    await site.makes(*seven(), read(8, "s8"))
+    fence = site.mark["fence"]
+    site.store = backup
+    done = await site.makes(*seven(), Gap("500", 8, "group/p8"))
+    assert len(done.record.catalog.entities) == 9
+    assert isinstance(fence, int)
+    assert int(str(site.mark["fence"])) > fence
+
+
+OURS = Mark("a", "x", 5)
+
+
+@pytest.mark.parametrize(
+    ("found", "new", "refused", "adopts", "claims"),
+    [
+        (Found(), True, False, False, False),
+        (Found(OURS, b"# Written by Fester"), False, False, False, False),
+        (Found(OURS, b"# Written by Fester"), True, False, True, False),
+        (Found(replace(OURS, fence=6), b""), False, False, True, True),
+        (Found(replace(OURS, store="y"), b""), True, False, True, True),
+        (Found(replace(OURS, store="y"), b""), False, True, False, False),
+        (Found(replace(OURS, source="b"), b""), True, True, False, False),
+        (Found(None, b"# Written by Fester"), False, False, True, True),
+        (Found(None, b"by hand"), False, True, False, False),
+    ],
+)
+def test_how_a_destination_stands(
+    found: Found, new: bool, refused: bool, adopts: bool, claims: bool
+) -> None:
+    stand = standing(found, OURS, new=new, take_over=False, name="out")
+    assert (bool(stand.refusal), stand.adopt, stand.claim) == (refused, adopts, claims)
+    taken = standing(found, OURS, new=new, take_over=True, name="out")
+    assert not taken.refusal
