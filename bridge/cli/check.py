@@ -18,7 +18,7 @@ from bridge.model.manifests import Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import problem_json
 from bridge.processors.mapping import Mappings, load_mappings
-from bridge.processors.rules import broken_rules
+from bridge.processors.rules import refused
 
 # Severities of GitLab's code-quality report: info, minor, major, critical, blocker.
 _GITLAB = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
@@ -64,7 +64,7 @@ def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
         message = f"ignored: {translation.reason}"
         problems.append(Problem(message, "manifest-ignored", Severity.INFO, file=str(path)))
     for draft in translation.drafts:
-        for broken in broken_rules(draft.body):
+        for broken in refused(draft.body):
             message = f"{draft.body['kind']} {broken.path}: {broken.message}"
             problems.append(
                 Problem(

@@ -14,10 +14,10 @@ from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
 from bridge.exporters.yaml_text import document
 from bridge.model.manifests import Verdict
-from bridge.model.problems import Problem
+from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
 from bridge.processors.mapping import Explanation, load_mappings
-from bridge.processors.rules import neutralise
+from bridge.processors.rules import neutralise, refused
 
 
 @click.command("map")
@@ -39,7 +39,8 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
 ) -> None:
     """Print the entities that the manifest FILE becomes.
 
-    Exit code 0: entities. 1: the manifest is broken or not ours; the reason is printed.
+    Exit code 0: entities. 1: the manifest is broken (in part, perhaps), not ours, or gives what
+    Backstage refuses; the reason is printed.
     """
     loaded = load_mappings(mappings)
     name = name or file.name
@@ -60,10 +61,24 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
         if translation.reason:
             click.echo(plain(f"ignored: {translation.reason}"), err=True)
         ctx.exit(1)
+    found = [
+        Problem(
+            f"Backstage refuses the {draft.body['kind']}: {broken.path} {broken.message}",
+            "entity-invalid",
+            file=str(file),
+            line=draft.line,
+            column=draft.column,
+        )
+        for draft in translation.drafts
+        for broken in refused(draft.body)
+    ]
+    show_problems(errors, found)
     if explain:
         _explain(loaded.explain(assumed, manifest), str(file))
     else:
         click.echo("---\n".join(document(neutralise(d.body)) for d in translation.drafts), nl=False)
+    broken = any(problem.severity is Severity.ERROR for problem in translation.problems)
+    ctx.exit(1 if found or broken else 0)
 
 
 def _explain(explanation: Explanation, file: str) -> None:

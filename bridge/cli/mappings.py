@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 
+from bridge.cli.show import plain
 from bridge.errors import ConfigurationError
 from bridge.language.names import did_you_mean
-from bridge.model.problems import Problem
+from bridge.model.problems import Problem, Severity
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.rubric_examples import ExampleOutcome, run_rubric_examples
+from bridge.ox.scores.waivers import waiver_notes
 from bridge.processors.mapping import ExampleResult, Mappings, run_examples, shipped_folder
 from bridge.wiring import mappings_and_rules
+from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected
 from bridge.wiring.ox import rubric
 
@@ -65,6 +68,11 @@ def check_mappings(folder: Path | None) -> None:
     Exit code 0: all can be used. 2: something to fix.
     """
     loaded, expected = _all(folder)
+    notes = [*loaded.notes, *waiver_notes(expected.rubric, utc_now().date())]
+    if any(note.severity is Severity.ERROR for note in notes):
+        raise ConfigurationError(notes)
+    for note in notes:
+        click.echo(plain(str(note)), err=True)
     for mapping in loaded.all:
         click.echo(f"{mapping.id:<16} {', '.join(mapping.files):<40} {mapping.title}")
     checks = len(expected.rubric.checks)

@@ -256,8 +256,13 @@ class _Compiler:
     def compare(self, node: nodes.Compare) -> tuple[Run, Shape]:
         if len(node.ops) != 1:
             return self.fault("compare two values at a time: `a < b and b < c`")
-        (left, _), (right, _) = self.visit(node.expr), self.visit(node.ops[0].expr)
+        (left, one), (right, two) = self.visit(node.expr), self.visit(node.ops[0].expr)
         test = _COMPARE[node.ops[0].op]
+        for shape, other in ((one, node.ops[0].expr), (two, node.expr)):
+            if isinstance(other, nodes.Const) and node.ops[0].op not in {"in", "notin"}:
+                fault = self.scope.incomparable(shape, other.value)
+                if fault:
+                    self.fault(fault, str(other.value))
         return (lambda env: test(left(env), right(env))), None
 
     def both(self, node: nodes.And) -> tuple[Run, Shape]:

@@ -30,6 +30,9 @@ class Names(Protocol):
     def fault(self, shape: Shape) -> str | None:
         """What is wrong with a path, or None."""
 
+    def incomparable(self, shape: Shape, constant: object) -> str | None:
+        """Why a value can never be like a constant that it is compared with, or None."""
+
 
 def nearest(
     word: str, words: Iterable[str], most: int = 1, likeness: float = 0.6

@@ -34,7 +34,7 @@ class Source:
     """One file on its way to what it says; every mistake goes to `problems`, and reading goes on.
 
     `name` is the file as places in messages name it, `file` as problems do. `rule` is what its
-    problems are called.
+    problems are called. `notes` are mistakes that do not keep the file from being used.
     """
 
     file: str
@@ -43,6 +43,7 @@ class Source:
     positions: Positions
     rule: str
     problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
 
     @classmethod
     def opened(cls, path: FilePath, rule: str, expected: str) -> tuple[Self, dict[str, Json], str]:
@@ -69,6 +70,11 @@ class Source:
         """Report a mistake at a path of the mapping file."""
         line, column = self._spot(path, key=key, offset=offset)
         self.problems.append(Problem(message, self.rule, file=self.file, line=line, column=column))
+
+    def note(self, message: str, path: Path, *, key: bool = False) -> None:
+        """Report a mistake with which the file can be used all the same."""
+        line, column = self._spot(path, key=key)
+        self.notes.append(Problem(message, self.rule, file=self.file, line=line, column=column))
 
     def place(self, path: Path) -> str:
         """`file:line:col` of a path of the mapping file."""

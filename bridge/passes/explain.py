@@ -268,7 +268,10 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
     elif not any(project_id == project.id for project_id, _ in memory.manifests):
         where = f"its default branch {project.default_branch}".strip()
         where = where if project.default_branch else "it: its repository has no branch yet"
-        yield f"project {project.path} was read and has no manifest on {where}"
+        yield (
+            f"project {project.path} was read and has no manifest on {where}; manifests are read "
+            "at a repository's root only"
+        )
 
 
 def _problems(
@@ -306,9 +309,10 @@ def _unseen(memory: Memory, record: PassRecord, source: str) -> Iterator[str]:
     if any(problem.rule == "enumeration-gap" for problem in record.report.problems):
         yield "A part of the list of projects could not be read; it may lie there."
     yield (
-        "A project that was not seen has another name, lies outside of what is crawled (`from`, "
-        "`gitlab.groups`), is archived while `gitlab.archived` is off, was deleted, or is hidden "
-        "from the token: `fester doctor` looks at the token."
+        "A manifest that lies deeper than its repository's root (services/cart/qm.yaml) is not "
+        "read: move it up. A project that was not seen has another name, lies outside of what is "
+        "crawled (`from`, `gitlab.groups`), is archived while `gitlab.archived` is off, was "
+        "deleted, or is hidden from the token: `fester doctor` looks at the token."
     )
 
 

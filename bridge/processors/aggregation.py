@@ -18,7 +18,7 @@ from bridge.model.problems import Problem, Severity
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
 from bridge.processors.provenance import as_kept, says_most, with_source
-from bridge.processors.rules import broken_rules, neutralise, neutralised
+from bridge.processors.rules import broken_rules, neutralise, neutralised, refused
 
 # What one manifest says: its statements, and the problems in them.
 Usable: TypeAlias = tuple[list[Statement], list[Problem]]
@@ -111,7 +111,7 @@ def _said(
         if wanted is not None and not wanted(draft):
             continue
         body, changed = neutralised(draft.body)
-        broken = broken_rules(body)
+        broken = refused(body)
         if broken:
             message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])
             problems.append(

@@ -15,6 +15,7 @@ from typing import Final
 
 import ada_url
 
+from bridge.language.names import did_you_mean
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json
 
@@ -25,6 +26,8 @@ DEPTH_LIMIT: Final = 64  # levels; far more than a mapping makes, far fewer than
 _MOST_BROKEN = 50  # findings worth collecting of one entity
 
 ROOT_KEYS: Final = frozenset(("apiVersion", "kind", "metadata", "spec"))
+# The kinds that every Backstage knows; it compares them as they are written.
+KINDS: Final = ("API", "Component", "Domain", "Group", "Location", "Resource", "System", "User")
 API_VERSIONS: Final = ("backstage.io/v1alpha1", "backstage.io/v1beta1")
 
 _NAME = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
@@ -143,6 +146,16 @@ def broken_rules(body: Body) -> list[Broken]:
     elif known is not None or "spec" in body:
         found.append(_must("spec", "an object", spec))
     return found[:_MOST_BROKEN]
+
+
+def refused(body: Body) -> list[Broken]:
+    """Why a Backstage as it is installed would refuse an entity: `broken_rules`, and its kind."""
+    found = broken_rules(body)
+    kind = body.get("kind")
+    if kind not in KINDS and not any(each.path == "kind" for each in found):
+        near = did_you_mean(str(kind), KINDS) or f"; there are {', '.join(KINDS)}"
+        found.insert(0, Broken("kind", f"{shown(kind)} is no kind that Backstage knows{near}"))
+    return found
 
 
 def _must(path: str, rule: str, value: Json) -> Broken:

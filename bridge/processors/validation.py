@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from bridge.model.entities import Json
-from bridge.processors.rules import broken_rules
-
-# Backstage compares them as they are written.
-KINDS: Final = ("API", "Component", "Domain", "Group", "Location", "Resource", "System", "User")
+from bridge.processors.rules import KINDS, broken_rules
 
 
 def entity_faults(entity: Json) -> list[str]:

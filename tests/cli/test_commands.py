@@ -366,3 +366,30 @@ def test_shipped_mappings_are_shown_to_be_copied(home: Path) -> None:
     assert fester("mappings", "check", "mappings").exit_code == 0
     missed = fester("mappings", "show", "qm-v2.yaml")
     assert (missed.exit_code, "did you mean `qm-v1.yaml`?" in missed.output) == (2, True)
+
+
+def test_what_to_write_is_said_with_the_value_that_was_given(home: Path) -> None:
+    text = GOOD.replace("tier_1", "1").replace("{team: cashiers, channel: '#cash'}", "cashiers")
+    (home / "qm.yaml").write_text(text)
+    said = json.loads(fester("check", "--format", "json", "qm.yaml").output)["problems"]
+    assert [problem["message"] for problem in said] == [
+        "service.tier must be one of tier_1, tier_2, tier_3, tier_4, not the number 1 "
+        "— did you mean tier_1?",
+        'service.owner must be an object, not the text "cashiers": write `owner: {team: cashiers}`',
+    ]
+
+
+def test_map_refuses_what_backstage_refuses(home: Path) -> None:
+    (home / "toy.schema.json").write_text('{"type": "object"}')
+    (home / "toy.yaml").write_text(
+        "mapping: toy\ntitle: a toy\nfiles: [toy.yml]\nschema: toy.schema.json\nentities:\n"
+        "  - {apiVersion: backstage.io/v1alpha1, kind: '${{ manifest.kind }}', "
+        "metadata: {name: x}}\n"
+    )
+    (home / "toy.yml").write_text("kind: Datastore\n")
+    (home / "mine").mkdir()
+    for name in ("toy.schema.json", "toy.yaml"):
+        (home / name).rename(home / "mine" / name)
+    result = fester("map", "toy.yml", "--mappings", "mine")
+    assert result.exit_code == 1
+    assert "no kind that Backstage knows" in result.output.replace("\n", " ")

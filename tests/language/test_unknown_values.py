@@ -29,6 +29,9 @@ class Anything:
     def fault(self, shape: Shape) -> str | None:
         return None
 
+    def incomparable(self, shape: Shape, constant: object) -> str | None:
+        return None
+
 
 def run(source: str, facts: dict[str, Json]) -> Json:
     expression, faults = compile_expression(source, Anything())

@@ -66,6 +66,17 @@ def refused(folder: Path, text: str) -> list[str]:
          "name one of them, as in `repo.…`"),
         ("repo.readme", "repo.readme.text", "rubric.yaml:11:27: in `repo.readme.text`: "
          "`repo.readme` is a boolean; it has no parts"),
+        ("${{ repo.readme }}", "${{ repo.approvals < '200' }}", "rubric.yaml:11:33: in "
+         "`repo.approvals < '200'`: `repo.approvals` is a number: write one without quotes, like "
+         "`< 200`"),
+        ("${{ repo.readme }}", "${{ repo.licence == 2 }}", "rubric.yaml:11:31: in "
+         "`repo.licence == 2`: `repo.licence` is a text: put `2` in quotes"),
+        ("${{ repo.readme }}", "${{ repo.readme == 'yes' }}", "rubric.yaml:11:31: in "
+         "`repo.readme == 'yes'`: `repo.readme` is true or false: compare it with `true` or "
+         "`false`"),
+        ("{gold: 90, silver: 60, starting: 0}", "{starting: 0, silver: 60, gold: 90}",
+         "rubric.yaml:3:1: `levels` go from the highest to the lowest: write them like "
+         "`{gold: 90, silver: 75, bronze: 0}`"),
         ("category: docs", "category: dosc", "rubric.yaml:8:15: `dosc` is not a category; did you "
          "mean `docs`?"),
         ("    fix:", "    fixx:", "rubric.yaml:12:5: a check has no key `fixx`; did you mean "

@@ -196,7 +196,8 @@ def test_a_project_that_is_left_out_names_the_setting(text: str) -> None:
 def test_a_project_without_a_manifest_says_where_none_is() -> None:
     assert asked("shop/notes").facts == (
         "shop/notes is not in the catalog.",
-        "project shop/notes was read and has no manifest on its default branch main",
+        "project shop/notes was read and has no manifest on its default branch main; "
+        "manifests are read at a repository's root only",
     )
     assert "its repository has no branch yet" in asked("shop/empty").facts[1]
 

@@ -31,7 +31,7 @@ SCHEMA = {
 HEAD = "mapping: toy\ntitle: a toy\nfiles: [toy.yaml]\nschema: toy.schema.json\n"
 ENTITY = """
 entities:
-  - apiVersion: v1
+  - apiVersion: backstage.io/v1alpha1
     kind: Component
     metadata: {name: "${{ manifest.name | slug }}"}
     spec:
@@ -165,7 +165,7 @@ MANY = """
 entities:
   - forEach: ${{ manifest.words }}
     as: word
-    apiVersion: v1
+    apiVersion: backstage.io/v1alpha1
     kind: Component
     metadata: {name: "${{ word | slug }}"}
 """

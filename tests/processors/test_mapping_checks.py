@@ -9,6 +9,7 @@ import pytest
 
 from bridge.errors import ConfigurationError
 from bridge.model.manifests import Verdict
+from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import load_mappings, run_examples, shipped_folder
 
@@ -29,7 +30,7 @@ schema: toy.schema.json
 let:
   tools: ${{ manifest.tools }}
 entities:
-  - apiVersion: v1
+  - apiVersion: backstage.io/v1alpha1
     kind: Component
     metadata:
       name: ${{ manifest.name | slug }}
@@ -41,7 +42,7 @@ examples:
   - title: one
     manifest: {name: Cart}
     entities:
-      - {apiVersion: v1, kind: Component, metadata: {name: cart}}
+      - {apiVersion: backstage.io/v1alpha1, kind: Component, metadata: {name: cart}}
 """
 
 
@@ -90,6 +91,91 @@ def test_each_mistake_is_told_with_its_place_and_the_right_name(
     assert right in GOOD
     lines = told(tmp_path, GOOD.replace(right, wrong, 1)).splitlines()
     assert any(f"toy.yaml:{place}" in line and said in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place", "said"),
+    [
+        ("kind: Component", "kind: component", "9:11", "did you mean `Component`"),
+        ("kind: Component", "kind: Servcie", "9:11", "no kind that Backstage knows"),
+        ("kind: Component", "kind: Datastore", "9:11", "no kind that Backstage knows"),
+        ("backstage.io/v1alpha1", "backstage.io/v1", "8:17", "write backstage.io/v1alpha1"),
+        ("[toy.yaml]", "['*.yml']", "3:9", "list the names"),
+        (
+            "forEach: ${{ tools }}",
+            "forEach: ${{ manifest.name }}",
+            "13:20",
+            "`manifest.name` is text",
+        ),
+    ],
+)
+def test_what_backstage_or_the_crawl_would_refuse_is_refused_when_loaded(
+    tmp_path: Path, right: str, wrong: str, place: str, said: str
+) -> None:
+    assert right in GOOD
+    lines = told(tmp_path, GOOD.replace(right, wrong, 1)).splitlines()
+    assert any(f"toy.yaml:{place}" in line and said in line for line in lines), lines
+
+
+WHOLE = GOOD.replace(
+    "examples:", "    spec: {type: service, lifecycle: live, owner: team-a}\nexamples:", 1
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place", "said"),
+    [
+        ("${{ manifest.name | slug }}", "Cart API", "11:13", "`name` must be"),
+        ("lifecycle: live, ", "lifecylce: live, ", "16:11", "`lifecycle` is required"),
+        ("lifecycle: live, ", "lifecylce: live, ", "16:27", "did you mean `lifecycle`"),
+        ("owner: team-a", "owner: 7", "16:51", "`owner` must be"),
+        (
+            "lifecycle: live",
+            "lifecycle: '{{ manifest.name }}'",
+            "16:38",
+            "write `${{ manifest.name }}`",
+        ),
+        (
+            "lifecycle: live",
+            "lifecycle: '${ manifest.name }'",
+            "16:38",
+            "write `${{ manifest.name }}`",
+        ),
+        ("    metadata:\n", "    metadata:\n      labels: {a b: x}\n", "11:", "the key must be"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_note_at_its_place(
+    tmp_path: Path, right: str, wrong: str, place: str, said: str
+) -> None:
+    write(tmp_path, WHOLE)
+    assert load_mappings(tmp_path).notes == ()
+    assert right in WHOLE
+    write(tmp_path, WHOLE.replace(right, wrong, 1))
+    lines = [str(note) for note in load_mappings(tmp_path).notes]
+    assert any(f"toy.yaml:{place}" in line and said in line for line in lines), lines
+
+
+def test_a_mapping_that_another_one_hides_and_one_in_a_subfolder_are_told(tmp_path: Path) -> None:
+    write(tmp_path, WHOLE)
+    write(tmp_path, WHOLE.replace("mapping: toy", "mapping: toy2"), "yoy.yaml")
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "deep", WHOLE.replace("mapping: toy", "mapping: toy3"))
+    rival, deep = load_mappings(tmp_path).notes
+    assert Path(rival.file).name == "yoy.yaml"
+    assert "toy.yaml takes every toy.yaml" in rival.message
+    assert (Path(deep.file).parent.name, deep.severity) == ("deep", Severity.WARNING)
+    assert "is not read" in deep.message
+
+
+def test_an_example_says_why_nothing_is_made_and_what_backstage_refuses(tmp_path: Path) -> None:
+    expects = "manifest: {name: Cart}"
+    write(tmp_path, WHOLE.replace(expects, "manifest: {name: 7}\n    problems: ['put it']"))
+    (result,) = (each for each in run_examples(load_mappings(tmp_path)) if each.mapping == "toy")
+    assert result.difference.startswith("nothing is made of it: shop/cart toy.yaml:1:")
+    assert "name must be text, not the number 7" in result.difference.splitlines()[0]
+    write(tmp_path, GOOD)
+    (result,) = (each for each in run_examples(load_mappings(tmp_path)) if each.mapping == "toy")
+    assert "Backstage refuses the Component: spec must be an object" in result.difference
 
 
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:

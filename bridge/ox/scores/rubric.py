@@ -26,6 +26,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ from bridge.language.filters import kind_of
 from bridge.language.names import did_you_mean
 from bridge.language.source import Source, is_expression
 from bridge.language.text_positions import Path as Keys
-from bridge.model.entities import Json
+from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactSchema
 from bridge.model.scores import TIERS, Check, Level, Rubric, Waiver
 from bridge.ox.scores.rubric_facts import FactNames
@@ -202,6 +203,12 @@ class _Reading:
             if len(key) > 63:
                 message = "a level's name has at most 63 characters"
                 self.source.problem(message, ("levels", key), key=True)
+        if any(one.minimum <= other.minimum for one, other in pairwise(levels)):
+            message = (
+                "`levels` go from the highest to the lowest: write them like "
+                "`{gold: 90, silver: 75, bronze: 0}`"
+            )
+            self.source.problem(message, ("levels",), key=True)
         if levels and not any(level.minimum == 0 for level in levels):
             self.source.problem("`levels` needs one that holds from 0", ("levels",), key=True)
         return tuple(sorted(levels, key=lambda level: -level.minimum))
@@ -298,9 +305,20 @@ class _Reading:
                 message = f"expected a date like 2026-12-31 and found {_said(texts['expires'])}"
                 self.source.problem(message, (*path, "expires"))
             if expires is not None:
-                entity = texts["entity"].lower()
+                entity = self._waived(texts["entity"].lower(), (*path, "entity"))
                 found.append(Waiver(texts["check"], texts["reason"], expires, "rubric", entity))
         return tuple(found)
+
+    def _waived(self, entity: str, path: Keys) -> str:
+        """A reference in full, or a glob of such; anything else would never name an entity."""
+        if set(entity) & set("*?[") or not entity:
+            return entity
+        try:
+            return str(Ref.parse(entity))
+        except ValueError:
+            message = f"`{entity}` names no entity: write a reference like component:default/cart"
+            self.source.problem(message, path)
+        return entity
 
     def _known_check(
         self, name: str, checks: Sequence[str], path: Keys, *, key: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bridge.language.names import Shape, did_you_mean
 from bridge.model.facts import FactSchema, FactType
 
+_NUMBERS = (FactType.INTEGER, FactType.FLOAT)
 _DEEP = (FactType.OBJECT, FactType.SET)
 
 
@@ -33,6 +34,19 @@ class FactNames:
             fault = self._fault(root, keys) if keys else None
             if fault:
                 return fault
+        return None
+
+    def incomparable(self, shape: Shape, constant: object) -> str | None:
+        """Why a fact of its type is never like a constant: `latency < '200'`."""
+        for root, keys in shape or ():
+            kind = self._types[root].get(keys[0]) if len(keys) == 1 else None
+            number = isinstance(constant, int | float) and not isinstance(constant, bool)
+            if kind in _NUMBERS and isinstance(constant, str):
+                return f"`{root}.{keys[0]}` is a number: write one without quotes, like `< 200`"
+            if kind is FactType.STRING and number:
+                return f"`{root}.{keys[0]}` is a text: put `{constant}` in quotes"
+            if kind is FactType.BOOLEAN and (number or isinstance(constant, str)):
+                return f"`{root}.{keys[0]}` is true or false: compare it with `true` or `false`"
         return None
 
     def fact_fault(self, name: str) -> str | None:

@@ -108,3 +108,18 @@ def _problem(entity: CatalogEntity, message: str, severity: Severity, rule: str)
         file=origin.file if origin else "",
         ref=str(entity.ref),
     )
+
+
+def waiver_notes(rubric: Rubric, today: date) -> list[Problem]:
+    """The rubric's waivers that are over: they stand there and do nothing."""
+    return [
+        Problem(
+            f"the waiver of `{waiver.check}` for {waiver.entity} ended on "
+            f"{waiver.expires.isoformat()}; take it out, or give it a new date and reason",
+            "waiver-expired",
+            Severity.WARNING,
+            file=rubric.source,
+        )
+        for waiver in rubric.waivers
+        if waiver.expires < today
+    ]

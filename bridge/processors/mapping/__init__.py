@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bridge.processors.mapping.examples import ExampleResult, run_examples
 from bridge.processors.mapping.explaining import ExplainedEntity, Explanation, Field
-from bridge.processors.mapping.loading import Mapping, load_files, shipped_folder
+from bridge.processors.mapping.loading import Mapping, load_files, notes, shipped_folder
 from bridge.processors.mapping.translation import Mappings
 
 __all__ = [
@@ -48,4 +48,5 @@ def load_mappings(folder: Path | None = None) -> Mappings:
 
     Raises ConfigurationError with every problem of every file, each with `file:line:col`.
     """
-    return Mappings(load_files(folder))
+    loaded = load_files(folder)
+    return Mappings(loaded, notes(loaded, folder))

@@ -10,6 +10,7 @@ from bridge.language.filters import kind_of
 from bridge.language.names import Shape
 from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json
+from bridge.processors.mapping.lint import refused_kind, refused_literals, refused_version
 from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import (
     Constant,
@@ -99,6 +100,9 @@ class Compiler(Source):
         each, alias = None, "item"
         if "forEach" in words:
             each = self.leaf(value["forEach"], (*path, "forEach"), scope)
+            fault = scope.no_list(each.expression)
+            if fault:
+                self.problem(fault, (*path, "forEach"))
             alias = value.get("as", "item")
             scope = self.named(alias, scope.item(each.expression.shape), (*path, "as"), scope)
             words.add("as")
@@ -129,6 +133,11 @@ class Compiler(Source):
             return None
         self.known_keys(value, path, (*ENTITY_KEYS, "forEach", "as", "when"), "an entity")
         complete = True
+        for key, wrong in (("kind", refused_kind), ("apiVersion", refused_version)):
+            fault = wrong(value[key]) if key in value else None
+            if fault:
+                self.problem(fault, (*path, key))
+        refused_literals(self, value, path)
         for key in ("apiVersion", "kind", "metadata"):
             if key not in value:
                 self.problem(f"an entity needs `{key}`", path)

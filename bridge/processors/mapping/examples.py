@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -12,6 +13,7 @@ from bridge.model.manifests import Translation
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.loading import Example, Mapping
 from bridge.processors.mapping.translation import Mappings
+from bridge.processors.rules import refused
 
 PROJECT: Final = {
     "id": 1,
@@ -56,12 +58,15 @@ def _run(mappings: Mappings, mapping: Mapping, example: Example) -> ExampleResul
 
 
 def _differences(example: Example, translation: Translation) -> list[str]:
-    found = _lines([draft.body for draft in translation.drafts])
-    wanted = _lines(example.entities)
-    lines = list(difflib.unified_diff(wanted, found, "expected", "given", lineterm=""))
     said = [str(problem) for problem in translation.problems]
     if translation.reason:
         said.append(f"ignored: {translation.reason}")
+    lines = [f"nothing is made of it: {text}" for text in said if not translation.drafts]
+    found = _lines([draft.body for draft in translation.drafts])
+    wanted = _lines(example.entities)
+    differing = list(difflib.unified_diff(wanted, found, "expected", "given", lineterm=""))
+    lines = [*lines, *differing] if differing else []
+    lines += _refused(translation)
     for part in example.problems:
         if not any(part in text for text in said):
             lines.append(f"expected a problem that says {part!r}")
@@ -69,6 +74,13 @@ def _differences(example: Example, translation: Translation) -> list[str]:
         if not any(part in text for part in example.problems):
             lines.append(f"unexpected: {text}")
     return lines
+
+
+def _refused(translation: Translation) -> Iterator[str]:
+    """What Backstage would not take of what an example gives."""
+    for draft in translation.drafts:
+        for broken in refused(draft.body):
+            yield f"Backstage refuses the {draft.body['kind']}: {broken.path} {broken.message}"
 
 
 def _lines(entities: Json) -> list[str]:

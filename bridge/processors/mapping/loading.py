@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping as Map
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from bridge.language.filters import kind_of
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
 from bridge.processors.mapping.compiling import Compiler, EntityTemplate
+from bridge.processors.mapping.lint import in_subfolders, lookalikes, rivals
 from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 from bridge.processors.schema.validator import Schema
@@ -54,7 +56,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One mapping file, compiled. `uses` are the project's fields that its expressions read."""
+    """One mapping file, compiled. `uses` are the project's fields that its expressions read.
+
+    `condition` is `when` as it is written. `notes` are mistakes with which it can be used.
+    """
 
     id: str
     title: str
@@ -72,6 +77,8 @@ class Mapping:
     lets: tuple[tuple[str, Leaf], ...] = ()
     warnings: tuple[Element, ...] = ()
     examples: tuple[Example, ...] = ()
+    condition: str = ""
+    notes: tuple[Problem, ...] = ()
 
 
 @lru_cache(maxsize=64)
@@ -111,6 +118,14 @@ def load_files(folder: Path | None) -> tuple[Mapping, ...]:
     if problems:
         raise ConfigurationError(problems)
     return tuple(mappings)
+
+
+def notes(mappings: Sequence[Mapping], folder: Path | None) -> tuple[Problem, ...]:
+    """What cannot be meant in mappings that can be loaded, and in their folder."""
+    found = [note for mapping in mappings for note in mapping.notes]
+    found += rivals(mappings)
+    found += in_subfolders(folder) if folder is not None else ()
+    return tuple(found)
 
 
 def _twice(mappings: list[Mapping]) -> list[Problem]:
@@ -168,6 +183,8 @@ class _File:
         if self.data.get("documents", "one") not in ("one", "many"):
             self.compiler.problem("`documents` is `one` or `many`", ("documents",))
         examples = self._examples()
+        for key in ("otherwise", "foreign", "let", "entities", "warnings"):
+            lookalikes(self.compiler, self.data.get(key), (key,))
         if schema is None or self.compiler.problems:
             return None
         digest = hashlib.blake2b(source.encode() + self.schema_bytes, digest_size=16)
@@ -188,6 +205,8 @@ class _File:
             lets=lets,
             warnings=warnings,
             examples=examples,
+            condition=str(self.data.get("when", "")),
+            notes=tuple(self.compiler.notes),
         )
 
     def _text(self, key: str) -> str:
@@ -212,6 +231,11 @@ class _File:
             if not isinstance(name, str) or not name or "/" in name:
                 message = "a file name at a repository's root, without `/`"
                 self.compiler.problem(f"expected {message}", ("files", at))
+            elif set(name) & set("*?["):
+                message = (
+                    f"`{name}` is read as a file's whole name, not as a pattern: list the names"
+                )
+                self.compiler.problem(message, ("files", at))
         return tuple(str(name) for name in files)
 
     def _schema(self) -> tuple[Path, Schema | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.language.expressions import Expression
 from bridge.language.names import Keys, Shape, did_you_mean, dotted
 from bridge.processors.schema.validator import Schema
 
@@ -51,6 +52,20 @@ class Scope:
             for root, keys in shape
         )
 
+    def no_list(self, expression: Expression) -> str | None:
+        """What is wrong with going through a path of the manifest that is no list, or None."""
+        if self.schema is None or not expression.pure or not expression.shape:
+            return None
+        (name, _), *more = expression.references
+        if name != "manifest" or more:
+            return None
+        ((_, keys),) = expression.shape
+        kind = self.schema.look(keys).kind
+        if not kind or "list" in kind:
+            return None
+        path = dotted("manifest", keys)
+        return f"forEach needs a list, and the schema says that `{path}` is {kind}"
+
     def fault(self, shape: Shape) -> str | None:
         """What is wrong with a path, or None: it must be right for one of its candidates."""
         if not shape:
@@ -64,6 +79,9 @@ class Scope:
                 self.project_used.update(("web_url", "default_branch"))
         faults = [self._fault(root, keys) for root, keys in shape]
         return None if any(fault is None for fault in faults) else faults[0]
+
+    def incomparable(self, shape: Shape, constant: object) -> str | None:
+        """Nothing: a schema may allow several kinds of value, and manifests are unlike it."""
 
     def _fault(self, root: str, keys: Keys) -> str | None:
         if root == "manifest":

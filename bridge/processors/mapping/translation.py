@@ -13,6 +13,7 @@ from bridge.caching.interning import shared
 from bridge.language.text import Position
 from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.problems import Problem
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.explaining import Explanation, explanation
 from bridge.processors.mapping.loading import Mapping
@@ -27,9 +28,13 @@ LANGUAGE: Final = "2"
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """The loaded mappings; a `bridge.ports.Translator`."""
+    """The loaded mappings; a `bridge.ports.Translator`.
+
+    `notes` are their authors' mistakes with which they can be used.
+    """
 
     all: tuple[Mapping, ...]
+    notes: tuple[Problem, ...] = ()
     _digests: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False)
 
     @property

@@ -73,10 +73,27 @@ def findings(error: ValidationError, before: Path) -> Iterator[Finding]:
     elif error.validator in ("anyOf", "oneOf") and error.context:
         yield from _best_branch(error, path)
     elif error.validator == "type":
-        message = f"{_name(path)} {_must_be(_listed(error.validator_value), given)}"
+        choices = error.schema.get("enum") if isinstance(error.schema, dict) else None
+        if choices and isinstance(given, str | int):
+            message = f"{_name(path)} {_must_be_one_of(choices, given)}"
+        else:
+            message = f"{_name(path)} {_must_be(_listed(error.validator_value), given)}"
+            message += _as_object(path, error)
         yield Finding(f"type {path}", path, message)
     else:
         yield Finding(f"{error.validator} {path}", path, f"{_name(path)} {_broken(error)}")
+
+
+def _as_object(path: Path, error: ValidationError) -> str:
+    """How to write a lone value as the object that was expected."""
+    required: Any = error.schema.get("required") if isinstance(error.schema, dict) else None
+    known = _properties(error)
+    given: Any = error.instance
+    if not required or required[0] not in known or not isinstance(given, str | int):
+        return ""
+    if not path or not isinstance(path[-1], str):
+        return ""
+    return f": write `{clean(path[-1], 40)}: {{{required[0]}: {clean(str(given), 40)}}}`"
 
 
 def _properties(error: ValidationError) -> dict[str, Any]:
@@ -219,11 +236,13 @@ _BOUNDS = {
 
 
 def _must_be_one_of(choices: Sequence[Json], given: Json) -> str:
-    named = [choice if isinstance(choice, str) else shown(choice) for choice in choices]
+    named = [choice if isinstance(choice, str) else shown(choice) for choice in choices if choice]
     listed = ", ".join(named[:20]) + (", …" if len(named) > 20 else "")
     if given is None:
         return f"must be one of {listed}, but nothing is there"
-    close = nearest(str(given), named)
+    # A bare 1 means tier_1.
+    ending = [name for name in named if name.endswith(f"_{given}")]
+    close = tuple(ending[:1]) or nearest(str(given), named)
     hint = f" — did you mean {close[0]}?" if close else ""
     what = _given(given) if not isinstance(given, str) else shown(given)
     return f"must be one of {listed}, not {what}{hint}"
