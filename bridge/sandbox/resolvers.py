@@ -264,13 +264,16 @@ class Tree:
     files: Mapping[str, SandboxFile]
 
 
-def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Tree:
+def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Tree | None:
     """GitLab gives a tree for a branch that is not there, too; it has no last commit.
 
-    Without a ref it takes HEAD, and with a type of ref the branch or tag of that very name.
+    An empty repository has no HEAD, and so no tree of it. Without a ref it takes HEAD, and with a
+    type of ref the branch or tag of that very name.
     """
     ref, kind = arguments.get("ref"), arguments.get("refType")
     named = ref or ("HEAD" if kind is None else "head")
+    if named == "HEAD" and project.repository == "empty":
+        return None
     files = _files_at(project, named, kind) if project.repository == "ok" else None
     return Tree(project, files or {})
 

@@ -122,6 +122,16 @@ async def test_files_are_found_where_only_the_project_knows_them_to_be() -> None
     assert set(told.unknown) == {"readme", "license"}
 
 
+async def test_an_empty_repository_has_none_of_the_files() -> None:
+    time = Time()
+    world = World(time.moment)
+    project = world.add_project("shop/someday", repository="empty")
+    found, _ = await crawled_with(world, time)
+    told = seen(found, project.id)
+    assert told.unknown == {}
+    assert (told.values["readme"], told.values["ci_config"]) == (False, False)
+
+
 async def test_a_directory_or_a_submodule_of_a_files_name_is_not_that_file() -> None:
     time = Time()
     world = World(time.moment)

@@ -127,6 +127,22 @@ async def test_a_system_hook_tells_no_files_so_the_project_is_read(tmp_path: Pat
         assert {number for ids in crawled(gitlab) for number in ids} == {2, 3}
 
 
+async def test_an_archived_group_is_followed_and_so_is_its_way_back(tmp_path: Path) -> None:
+    """Its projects' dates stay as they were: but for the hook only a sweep would see it."""
+    world = a_world()
+    world.add_project("old/cart", files={"qm.yaml": manifest("cart")})
+    async with a_gitlab(world) as (_, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: "cart" in published(tmp_path))
+        hooks = hooks_to(world, replica, system=True)
+        world.archive_group("old")
+        assert await hooks.deliver() == [202]
+        await replica.until(lambda: "cart" not in published(tmp_path))
+        world.archive_group("old", archived=False)
+        assert await hooks.deliver() == [202]
+        await replica.until(lambda: "cart" in published(tmp_path))
+        assert published(tmp_path) == {"s1", "s2", "s3", "s4", "s5", "cart"}
+
+
 async def test_renames_moves_archiving_and_deletion_are_followed(tmp_path: Path) -> None:
     """Twice each, shuffled, and out of order: what is read counts, not what a hook says."""
     world = a_world()

@@ -103,10 +103,14 @@ def _look_for_files(
     inside: Mapping[str, Any],
     errors: Mapping[str, str],
 ) -> None:
-    """A file that is not among those seen is missing only if all were seen."""
+    """A file that is not among those seen is missing only if all were seen.
+
+    An empty repository has no root: GitLab answers null for it.
+    """
     seen: set[str] = set()
     why_not = ""
-    for field, read in ((PRESENT, _paths), (ROOT, _root_names)):
+    lists = () if inside.get("empty") is True else ((PRESENT, _paths), (ROOT, _root_names))
+    for field, read in lists:
         if field in errors:
             why_not = f"{_ERROR}{errors[field]}"
         elif field not in inside:
