@@ -46,7 +46,8 @@ class Door:
 
 def a_world() -> World:
     world = World(lambda: NOW)
-    world.add_project("shop/cart", id=5, files={"qm.yaml": "version: 1"})
+    files = {"qm.yaml": "version: 1", "README.md": "hi"}
+    world.add_project("shop/cart", id=5, files=files)
     return world
 
 
