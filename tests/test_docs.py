@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from bridge.cli.program import COMMANDS, main
+from bridge.docs import TOPICS
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.settings import TokenSettings, load_settings
 from tests.guide import GUIDE, PAGES, README, ROOT, block
@@ -85,7 +86,10 @@ def test_exactly_two_set_up_commands_build_an_environment() -> None:
 
 def test_the_readme_is_a_front_page_and_maps_the_guide() -> None:
     assert len(README.encode()) <= 7_000
-    assert [topic for topic in GUIDE if f"(bridge/docs/{topic}.md)" not in README] == []
+    shown = {
+        topic: f"| [{topic}](bridge/docs/{topic}.md) | {about} |" for topic, about in TOPICS.items()
+    }
+    assert [topic for topic in GUIDE if shown[topic] not in README] == []
 
 
 def anchors(page: Path) -> set[str]:

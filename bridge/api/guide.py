@@ -45,9 +45,13 @@ def as_html(topic: str) -> Markup:
     for heading, title in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", anchor(title.content))
+        elif heading.type == "table_open":
+            heading.attrSet("tabindex", "0")
     _lead_to_pages(tokens)
     # Rendered from our own text, by a renderer that escapes: it is HTML now.
-    return Markup(markdown.renderer.render(tokens, markdown.options, {}))  # noqa: S704
+    html = Markup(markdown.renderer.render(tokens, markdown.options, {}))  # noqa: S704
+    # What is wider than a phone is scrolled; who has no mouse does so with the keyboard's focus.
+    return html.replace(Markup("<pre>"), Markup('<pre tabindex="0">'))
 
 
 def anchor(heading: str) -> str:

@@ -52,7 +52,10 @@ async def test_pages_are_listed_served_and_missed() -> None:
         assert 'href="/docs"' in await (await client.get("/")).text()
         page = await client.get("/docs/manifest")
         assert (page.status, page.content_type) == (200, "text/html")
-        assert "<table>" in await page.text()
+        text = await page.text()
+        assert "<table" in text
+        scrolled = re.findall(r"<(?:pre|table)[^>]*>", text)
+        assert all(tag.endswith(' tabindex="0">') for tag in scrolled), scrolled
         missed = await client.get("/docs/manifst")
         assert missed.status == 404
         assert "did you mean `manifest`?" in await missed.text()
