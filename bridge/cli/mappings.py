@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import click
+from watchfiles import watch as changes
 
 from bridge.cli.show import plain
+from bridge.cli.watching import Watch
 from bridge.errors import ConfigurationError
 from bridge.language.names import did_you_mean
 from bridge.model.problems import Problem, Severity
@@ -78,6 +81,30 @@ def check_mappings(folder: Path | None) -> None:
     checks = len(expected.rubric.checks)
     click.echo(f"{'rubric':<16} {f'{checks} checks':<40} {expected.rubric.title}")
     click.echo(f"{len(loaded.all)} mappings and a rubric, all good")
+
+
+@mappings.command("watch")
+@click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
+@click.option(
+    "--manifest",
+    "manifests",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A manifest whose entities are compared; repeatable.",
+)
+@click.option("--once", is_flag=True, help="Look once, and end.")
+def watch_mappings(folder: Path, manifests: tuple[Path, ...], once: bool) -> None:
+    """Show what each change of the mappings in FOLDER does, as you edit them.
+
+    At every change of a file the examples run, and what each FILE becomes is compared with what it
+    became before. Ctrl-C ends it.
+    """
+    watch = Watch(folder, manifests)
+    looks = [()] if once else chain([()], changes(folder, *manifests))
+    for _ in looks:
+        for line in watch.look():
+            click.echo(plain(line))
 
 
 @mappings.command("test")

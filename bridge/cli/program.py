@@ -47,6 +47,10 @@ COMMANDS = {
         "Say who owns ANYTHING, who is on call, what to read first and who is hit.",
     ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
+    "schema": (
+        "bridge.cli.schema:schema",
+        "Print the JSON Schema NAME, for an editor; without NAME list them all.",
+    ),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
     "mcp": (
         "bridge.cli.mcp:mcp",

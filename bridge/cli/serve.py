@@ -47,6 +47,7 @@ from bridge.wiring import Wired, catalog_reader, gitlab_options, own_url, remapp
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
 from bridge.wiring.remediation import Book, assigning
+from bridge.wiring.schemas import schema_names, schema_of
 
 MOST_FILES = 65_536  # open at once, which bounds connections
 
@@ -171,7 +172,10 @@ async def serving(
 ) -> AsyncIterator[str]:
     """The HTTP server and this replica's passes, running; yields the base URL."""
     live = Live(
-        schemas={m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
+        schemas={
+            **{f"{name}.json": schema_of(name).encode() for name in schema_names()},
+            **{m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
+        },
         reader=catalog_reader(settings),
         source=parts.stages.scraper.name,
     )

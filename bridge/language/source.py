@@ -46,10 +46,13 @@ class Source:
     notes: list[Problem] = field(default_factory=list)
 
     @classmethod
-    def opened(cls, path: FilePath, rule: str, expected: str) -> tuple[Self, dict[str, Json], str]:
+    def opened(
+        cls, path: FilePath, rule: str, expected: str, *, empty: bool = False
+    ) -> tuple[Self, dict[str, Json], str]:
         """The file, its tree and its text. Raises `ConfigurationError`.
 
-        `expected` completes the message for a file that does not hold one map.
+        `expected` completes the message for a file that does not hold one map. With `empty` a
+        file that says nothing is an empty map.
         """
         try:
             content = path.read_text("utf-8")
@@ -59,6 +62,8 @@ class Source:
         except (OSError, UnicodeDecodeError) as error:
             message = f"cannot be read: {error}"
         else:
+            if empty and not any(document is not None for document in documents):
+                documents, positions = ({},), (Positions(),)
             if len(documents) == 1 and isinstance(documents[0], dict):
                 lines = content.splitlines()
                 opened = cls(str(path), path.name, lines, positions[0], rule)

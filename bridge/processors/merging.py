@@ -7,21 +7,13 @@ what disagrees is settled by the field's rule and handed back as a `Conflict`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
-from bridge.errors import ConfigurationError, NotUnderstood
-from bridge.language.names import did_you_mean, nearest
-from bridge.language.text import Path as Keys
-from bridge.language.text import Positions, read
-from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.manifests import TranslatedManifest
-from bridge.model.problems import Problem
-from bridge.processors.rules import SPEC_FIELDS
 
 _MOST_ITEMS: Final = 1000  # a union of more would be a page that nobody can read
 
@@ -65,146 +57,6 @@ class MergeRules:
     def of(self, kind: str) -> KindRules:
         """The rules for a kind in lower case."""
         return self.kinds.get(kind, self.other)
-
-    @classmethod
-    def load(cls, path: Path) -> MergeRules:
-        """Read merge.yaml; raises ConfigurationError with every problem, each with its place."""
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            message = f"cannot be read: {error.strerror}; it holds the rules for merging entities"
-            raise _configuration([Problem(message, "merge-rules", file=str(path))]) from error
-        try:
-            documents, marks = read(text)
-        except NotUnderstood as error:
-            raise _configuration([error.problem.at(project="", file=str(path))]) from error
-        if len(documents) != 1:
-            message = f"must hold one YAML document, not {len(documents)}"
-            raise _configuration([Problem(message, "merge-rules", file=str(path))])
-        reader = _Reader(str(path), marks[0])
-        rules = reader.rules(documents[0])
-        if reader.problems:
-            raise _configuration(reader.problems)
-        return rules
-
-
-def _configuration(problems: Sequence[Problem]) -> ConfigurationError:
-    return ConfigurationError(problems)
-
-
-_ROOTS: Final = ("metadata", "spec")
-_FIXED: Final = frozenset(("metadata.name", "metadata.namespace"))
-_KINDS: Final = {
-    kind.lower(): kind
-    for kind in (
-        *("Component", "API", "Resource", "System", "Domain", "Group"),
-        *("User", "Location", "Template"),
-    )
-}
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Checks a parsed merge.yaml and collects every problem instead of stopping at the first."""
-
-    file: str
-    marks: Positions
-    problems: list[Problem] = field(default_factory=list)
-
-    def rules(self, data: Json) -> MergeRules:
-        top = self._object(data, (), ("default", "fields", "kinds"))
-        default = self._object(top.get("default", {}), ("default",), ("identity", "rule"))
-        identity = self._word(default, "identity", ("default",), Identity, Identity.CLAIM)
-        rule = self._word(default, "rule", ("default",), Rule, Rule.MAJORITY)
-        common = self._fields(top.get("fields", {}), ("fields",), ())
-        kinds: dict[str, KindRules] = {}
-        for name, each in self._object(top.get("kinds", {}), ("kinds",), None).items():
-            at: Keys = ("kinds", name)
-            self._kind_name(name, at, kinds)
-            told = self._object(each, at, ("identity", "rule", "fields"))
-            own = tuple(SPEC_FIELDS.get(name.lower(), ()))
-            kinds[name.lower()] = KindRules(
-                self._word(told, "identity", at, Identity, identity),
-                self._word(told, "rule", at, Rule, rule),
-                {**common, **self._fields(told.get("fields", {}), (*at, "fields"), own)},
-            )
-        return MergeRules(kinds, KindRules(identity, rule, common))
-
-    def _problem(self, message: str, path: Keys, *, at_key: bool = False) -> None:
-        place = self.marks.key(path) if at_key else self.marks.value(path)
-        found = Problem(message, "merge-rules", file=self.file, line=place.line)
-        self.problems.append(_with_column(found, place.column))
-
-    def _object(self, data: Json, path: Keys, keys: Sequence[str] | None) -> Mapping[str, Json]:
-        where = _dotted(path) or "merge.yaml"
-        if not isinstance(data, dict):
-            self._problem(f"`{where}` must be an object, not {shown(data)}", path)
-            return {}
-        for key in data:
-            if keys is not None and key not in keys:
-                right = ", ".join(keys)
-                message = f"`{clean(key)}` is no key of `{where}`{_near(key, keys)}; it has {right}"
-                self._problem(message, (*path, key), at_key=True)
-        return data
-
-    def _word(
-        self, data: Mapping[str, Json], key: str, path: Keys, words: type[Any], default: Any
-    ) -> Any:
-        if key not in data:
-            return default
-        choices = [str(word) for word in words]
-        if data[key] in choices:
-            return words(data[key])
-        what = _dotted((*path, key))
-        message = f"`{what}` must be {_either(choices)}, not {shown(data[key])}"
-        self._problem(message + _near(data[key], choices), (*path, key))
-        return default
-
-    def _fields(self, data: Json, path: Keys, own: Sequence[str]) -> dict[str, Rule]:
-        made: dict[str, Rule] = {}
-        for name in self._object(data, path, None):
-            made[name] = self._word(data, name, path, Rule, Rule.MAJORITY)
-            root, dot, rest = name.partition(".")
-            if name in _FIXED or not dot or not rest or root not in _ROOTS:
-                message = (
-                    f"`{clean(name)}` cannot have a rule: name a field below `metadata` or `spec`, "
-                    f"such as metadata.title or spec.owner{_near(root, _ROOTS)}"
-                )
-                self._problem(message, (*path, name), at_key=True)
-            elif root == "spec" and own and rest not in own:
-                # Extra fields are allowed; one that is nearly a known one is a slip of the pen.
-                near = nearest(rest, own, likeness=0.8)
-                if near:
-                    message = f"`{clean(name)}` is no field here; did you mean `spec.{near[0]}`?"
-                    self._problem(message, (*path, name), at_key=True)
-        return made
-
-    def _kind_name(self, name: str, path: Keys, kinds: Mapping[str, KindRules]) -> None:
-        if name.lower() in kinds:
-            message = f"`{clean(name)}` is there twice: letter case makes no other kind"
-            self._problem(message, path, at_key=True)
-        near = nearest(name, _KINDS, likeness=0.75)
-        if name.lower() not in _KINDS and near:
-            message = f"`{clean(name)}` is no kind; did you mean `{_KINDS[near[0]]}`?"
-            self._problem(message, path, at_key=True)
-
-
-def _with_column(problem: Problem, column: int) -> Problem:
-    return Problem(
-        problem.message, problem.rule, file=problem.file, line=problem.line, column=column
-    )
-
-
-def _dotted(path: Keys) -> str:
-    return ".".join(clean(str(part)) for part in path)
-
-
-def _either(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _near(word: Json, words: Iterable[str]) -> str:
-    return did_you_mean(word, words) if isinstance(word, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

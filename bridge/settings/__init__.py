@@ -2,6 +2,7 @@
 
 from bridge.settings.given_secrets import normal_of
 from bridge.settings.loading import load_settings
+from bridge.settings.schema import settings_schema
 from bridge.settings.sections import RemediationSettings, Settings, TokenSettings, signing_key
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "TokenSettings",
     "load_settings",
     "normal_of",
+    "settings_schema",
     "signing_key",
 ]

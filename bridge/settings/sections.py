@@ -18,6 +18,7 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -75,7 +76,17 @@ def _as_list(value: object) -> object:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(seconds)]
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    WithJsonSchema(
+        {
+            "type": ["number", "string"],
+            "pattern": r"^[0-9]+(\.[0-9]+)?\s*[smhd]?$",
+            "x-message": "must be a duration like 90s, 10m, 6h or 1d",
+        }
+    ),
+]
 TextList = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
@@ -219,6 +230,13 @@ class PagerDutySettings(_Section):
     url: str = Field("https://api.pagerduty.com", pattern=r"^https?://", description="the API")
 
 
+class OwnersSettings(_Section):
+    """Groups and users that another provider puts into Backstage."""
+
+    known: TextList = Field((), description="their references, such as group:default/payments")
+    known_file: Path | None = Field(None, description="a file with a reference a line")
+
+
 class GuardSettings(_Section):
     """When removals are withheld until somebody accepts them."""
 
@@ -330,6 +348,7 @@ class Settings(_Section):
     backstage: BackstageSettings = BackstageSettings()
     gitlab: GitLabSettings = GitLabSettings()
     guard: GuardSettings = GuardSettings()
+    owners: OwnersSettings = OwnersSettings()
     ox: OxSettings = OxSettings()
     remediation: RemediationSettings = RemediationSettings()
     snyk: SnykSettings = SnykSettings()

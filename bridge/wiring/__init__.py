@@ -28,6 +28,7 @@ from bridge.passes.pipeline import Guard, Listener, Pass, Stages
 from bridge.ports import Exporter, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
+from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
 from bridge.scrapers import source
@@ -39,6 +40,7 @@ from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
 from bridge.wiring.location import located
 from bridge.wiring.neighbours import secret, trust_of
+from bridge.wiring.owners import known_owners
 from bridge.wiring.ox import (
     collectors,
     facts_of,
@@ -143,7 +145,7 @@ def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:
     """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once."""
     problems: list[Problem] = []
     mappings = collected(problems, lambda: load_mappings(folder))
-    rules = collected(problems, lambda: MergeRules.load(_merge_file(folder)))
+    rules = collected(problems, lambda: load_merge_rules(_merge_file(folder)))
     if problems or mappings is None or rules is None:
         raise ConfigurationError(problems)
     return mappings, rules
@@ -154,10 +156,10 @@ def _merge_file(folder: Path | None) -> Path:
     return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
 
 
-def processors(rules: MergeRules) -> tuple[Processor, ...]:
-    """Ours, and every extension's."""
+def processors(rules: MergeRules, known: frozenset[Ref] = frozenset()) -> tuple[Processor, ...]:
+    """Ours, and every extension's; `known` are entities that somebody else publishes."""
     brought = (factory() for factory in extensions("fester.processors"))
-    return (BackstageProcessor(rules), ServicesCsv(), *brought)
+    return (BackstageProcessor(rules, known), ServicesCsv(), *brought)
 
 
 def scope(settings: Settings, mappings: Mappings) -> str:
@@ -175,6 +177,7 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
     """
     try:
         mappings, rules = mappings_and_rules(settings.mappings)
+        known = known_owners(settings)
     except ConfigurationError as error:
         kept = Problem(
             f"the mapping files in {settings.mappings} cannot be used as they are now, so the ones "
@@ -184,16 +187,17 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
         return replace(stages, problems=(kept, *error.problems))
     found = scope(settings, mappings)
     same_rules = any(
-        isinstance(each, BackstageProcessor) and each.rules == rules for each in stages.processors
+        isinstance(each, BackstageProcessor) and (each.rules, each.known) == (rules, known)
+        for each in stages.processors
     )
     if found == stages.scope and same_rules:
-        return replace(stages, problems=())
+        return replace(stages, problems=mappings.notes)
     return replace(
         stages,
         translator=mappings,
-        processors=stages.processors if same_rules else processors(rules),
+        processors=stages.processors if same_rules else processors(rules, known),
         scope=found,
-        problems=(),
+        problems=mappings.notes,
     )
 
 
@@ -244,16 +248,26 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     settings = await located(settings)
     problems: list[Problem] = []
     loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
+    others = collected(problems, lambda: known_owners(settings))
     reading = collected(problems, lambda: scraper(settings))
     writing = collected(problems, lambda: exporters(settings))
     asked = collected(problems, lambda: collectors(settings, reading)) if reading else None
     takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
     whole = asked is not None and takes is not None  # else its problems would come twice
     expected = collected(problems, lambda: rubric(settings.mappings)) if whole else None
-    if loaded is None or reading is None or writing is None or asked is None or expected is None:
+    if (
+        problems
+        or loaded is None
+        or reading is None
+        or writing is None
+        or asked is None
+        or expected is None
+    ):
+        raise ConfigurationError(problems)
+    if others is None:
         raise ConfigurationError(problems)
     mappings, rules = loaded
-    processing = processors(rules)
+    processing = processors(rules, others)
     store = await open_store(settings.store)
     stages = Stages(
         scraper=reading,
@@ -265,6 +279,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         clock=utc_now,
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),
+        problems=mappings.notes,
     )
     facts = facts_of(settings, stages, store, asked, takes or ())
 

@@ -33,6 +33,7 @@ from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import extensions
 from bridge.wiring.neighbours import secret, trust_of
+from bridge.wiring.owners import known_owners
 
 
 def rubric_path(folder: Path | None) -> Path:
@@ -57,7 +58,7 @@ def rubric_schemas(folder: Path | None) -> tuple[FactSchema, ...]:
 
 def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...]:
     """Ours, as far as the source has what they ask for, and every extension's."""
-    made: list[FactCollector] = [ManifestCollector(utc_now)]
+    made: list[FactCollector] = [ManifestCollector(utc_now, known_owners(settings))]
     if isinstance(reading, GitLabScraper):
         rest = GitLabRestCollector(
             reading.base,

@@ -53,16 +53,20 @@ def test_a_file_that_is_not_there_or_empty_has_none(tmp_path: Path, text: str) -
     ("text", "place", "said"),
     [
         ("- a\n", "facts.yaml:1", "schemas by their id"),
-        ("a: [\n", "facts.yaml:2:1", "not YAML"),
-        ("a: 1\n", "facts.yaml:1:1", "`a` holds version"),
+        ("a: [\n", "facts.yaml:2:1", "close the bracket"),
+        ("a: 1\n", "facts.yaml:1:4", "a must be an object"),
         (WHOLE.replace("load_tests", "Load-Tests"), "facts.yaml:1:1", "`Load-Tests` is no id"),
         (WHOLE.replace("load_tests", "gitlab"), "facts.yaml:1:1", "is a collector's id"),
-        (WHOLE.replace("1.0.0", "one"), "facts.yaml:2:3", "a version such as 1.0.0"),
-        (WHOLE.replace("2d", "often"), "facts.yaml:5:3", "a time such as 12h"),
-        (WHOLE.replace("title", "titel"), "facts.yaml:3:3", "`titel` is no key"),
-        (WHOLE.replace("float", "number"), "facts.yaml:8:14", "is one of integer, float"),
+        (WHOLE.replace("1.0.0", "one"), "facts.yaml:2:12", "a version such as 1.0.0"),
+        (WHOLE.replace("2d", "often"), "facts.yaml:5:12", "a time such as 12h"),
+        (WHOLE.replace("title", "titel"), "facts.yaml:3:3", "did you mean `title`?"),
+        (WHOLE.replace("float", "number"), "facts.yaml:8:20", "must be one of integer, float"),
         (WHOLE.replace("p99_ms", "p99-ms"), "facts.yaml:8:5", "a fact's name is"),
-        (WHOLE.replace("{kind: component}", "component"), "facts.yaml:6:3", "is a filter"),
+        (
+            WHOLE.replace("{kind: component}", "component"),
+            "facts.yaml:6:13",
+            "must be an object",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_at_its_line(

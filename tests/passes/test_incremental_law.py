@@ -18,14 +18,14 @@ from bridge.passes.pipeline import Guard, Known, Pass, PassOptions, Stages, rest
 from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
-from bridge.processors.merging import MergeRules
+from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.services_csv import ServicesCsv
 from bridge.scrapers.blobs import blob_id
 from tests.fakes import NOON, DictStore, RecordingExporter, project
 from tests.passes.test_runner import Gitlab
 
 MAPPINGS: Mappings = load_mappings()
-RULES = MergeRules.load(shipped_folder() / "merge.yaml")
+RULES = load_merge_rules(shipped_folder() / "merge.yaml")
 
 
 @dataclass

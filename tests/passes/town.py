@@ -26,7 +26,7 @@ from bridge.passes.runner import Passes
 from bridge.ports import Store
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
-from bridge.processors.merging import MergeRules
+from bridge.processors.merge_file import load_merge_rules
 from bridge.sandbox.app import CountedRequest, SandboxGitLab, running
 from bridge.sandbox.faults import FaultPlan
 from bridge.sandbox.world import SandboxProject, World
@@ -34,7 +34,7 @@ from bridge.scrapers import GitLabOptions, GitLabScraper
 from tests.scrapers.crawling import TOKEN, Time
 
 MAPPINGS: Mappings = load_mappings(None)
-RULES = MergeRules.load(shipped_folder() / "merge.yaml")
+RULES = load_merge_rules(shipped_folder() / "merge.yaml")
 NO_GUARD = Guard(share=1.0)
 # Of the injected time, which every sleeper moves: what a pass may wait for in all.
 LONGEST_PASS = timedelta(hours=6)

@@ -19,13 +19,14 @@ from bridge.model.scrape import Project
 from bridge.processors.aggregation import aggregate
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.mapping.loading import shipped_folder
+from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.provenance import KEPT_SINCE, STALE
 
 
 @cache
 def rules() -> MergeRules:
-    return MergeRules.load(shipped_folder() / "merge.yaml")
+    return load_merge_rules(shipped_folder() / "merge.yaml")
 
 
 def entity(kind: str, name: str, spec: Mapping[str, Any], **metadata: Any) -> dict[str, Any]:

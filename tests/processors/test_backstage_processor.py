@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.model.entities import Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.processors.backstage import BackstageProcessor
@@ -144,3 +145,11 @@ def test_it_conforms_to_what_a_processor_promises() -> None:
         manifest(3, component("not valid"), named("shop", "shop", owner="b")),
     ]
     processor_conforms(lambda: BackstageProcessor(rules()), manifests)
+
+
+def test_a_group_that_somebody_else_publishes_is_no_broken_link() -> None:
+    known = frozenset({Ref("group", "default", "payments")})
+    manifests = AggregatedManifests((manifest(1, component("cart", "payments")),))
+    assert BackstageProcessor(rules(), known).process(manifests).problems == ()
+    (problem,) = BackstageProcessor(rules()).process(manifests).problems
+    assert problem.rule == "dangling-ref"

@@ -15,6 +15,7 @@ from bridge.model.entities import Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.scrape import Project
 from bridge.processors.mapping.loading import shipped_folder
+from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import Identity, KindRules, MergeRules, Rule, Statement, merge
 
 SHIPPED = shipped_folder() / "merge.yaml"
@@ -23,7 +24,7 @@ SHIPPED = shipped_folder() / "merge.yaml"
 def loaded(tmp_path: Path, text: str) -> MergeRules:
     path = tmp_path / "merge.yaml"
     path.write_text(text, encoding="utf-8")
-    return MergeRules.load(path)
+    return load_merge_rules(path)
 
 
 def refused(tmp_path: Path, text: str) -> list[tuple[int, int, str]]:
@@ -54,7 +55,7 @@ def shared(**fields: Rule) -> KindRules:
 
 
 def test_the_shipped_rules_share_what_many_speak_of() -> None:
-    rules = MergeRules.load(SHIPPED)
+    rules = load_merge_rules(SHIPPED)
     identities = {kind: rules.of(kind).identity for kind in ("component", "api", "resource")}
     assert set(identities.values()) == {Identity.CLAIM}
     for kind in ("system", "group", "domain", "user"):
@@ -96,7 +97,7 @@ def test_every_mistake_is_reported_at_once_with_its_place(tmp_path: Path) -> Non
     ]
     text = "\n".join(message for _, _, message in found)
     for right in ("claim", "fields", "metadata", "union", "Component", "spec.owner"):
-        assert f"did you mean `{right}`" in text
+        assert f"did you mean {right}" in text.replace("`", "")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str, message: 
 
 def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        MergeRules.load(tmp_path / "none.yaml")
+        load_merge_rules(tmp_path / "none.yaml")
 
 
 def test_what_agrees_is_kept_and_silence_does_not_vote() -> None:

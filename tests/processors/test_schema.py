@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bridge.errors import ConfigurationError
+from bridge.language.schema.shape import Inliner
+from bridge.language.schema.validator import Lookup, Schema
 from bridge.language.text import Positions, read
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
 from bridge.processors.mapping import shipped_folder
-from bridge.processors.schema.shape import Inliner
-from bridge.processors.schema.validator import Lookup, Schema
 
 DOCUMENT: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",

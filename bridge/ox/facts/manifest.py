@@ -31,10 +31,14 @@ _GAP: Final = re.compile(r"[\s-]+")
 
 
 class ManifestCollector:
-    """Reads what the catalog holds of each entity; needs no network."""
+    """Reads what the catalog holds of each entity; needs no network.
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    `known` are groups and users that somebody else puts into Backstage.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], known: frozenset[Ref] = frozenset()) -> None:
         self._clock = clock
+        self._known = known
 
     @property
     def schema(self) -> FactSchema:
@@ -45,20 +49,20 @@ class ManifestCollector:
         """A reading for every subject."""
         now = self._clock()
         for subject in subjects:
-            yield read(subject, now)
+            yield read(subject, now, self._known)
 
     async def close(self) -> None:
         """Nothing is held open."""
 
 
-def read(subject: Subject, now: datetime) -> Reading:
+def read(subject: Subject, now: datetime, known: frozenset[Ref] = frozenset()) -> Reading:
     """The facts of one entity."""
     project = subject.project.path if subject.project else ""
     where = f"{subject.manifest_file} of {project}" if project else "the catalog"
     notes = ReadingBuilder(MANIFEST, subject.ref, now, where)
     metadata = _mapping(subject.body.get("metadata"))
     spec = _mapping(subject.body.get("spec"))
-    _ownership(notes, subject, metadata, spec)
+    _ownership(notes, subject, metadata, spec, known)
     _links(notes, subject, metadata)
     description = str(metadata.get("description") or "").strip()
     # What leads nowhere is not published as a relation, and still a dependency.
@@ -81,7 +85,11 @@ def read(subject: Subject, now: datetime) -> Reading:
 
 
 def _ownership(
-    notes: ReadingBuilder, subject: Subject, metadata: Mapping[str, Any], spec: Mapping[str, Any]
+    notes: ReadingBuilder,
+    subject: Subject,
+    metadata: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    known: frozenset[Ref],
 ) -> None:
     owners = _refs([spec.get("owner")], "group", subject.ref.namespace)
     systems = _refs([spec.get("system")], "system", subject.ref.namespace)
@@ -91,7 +99,8 @@ def _ownership(
         {
             "owner_given": bool(owners),
             "owner_known": any(
-                ref in subject.catalog and ref.kind in ("group", "user") for ref in owners
+                (ref in subject.catalog or ref in known) and ref.kind in ("group", "user")
+                for ref in owners
             ),
             "channel_given": bool(_mapping(metadata.get("annotations")).get(CHANNEL)),
             "tier_valid": tier is not None,

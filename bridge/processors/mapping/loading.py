@@ -13,13 +13,13 @@ from typing import Final
 import bridge
 from bridge.errors import ConfigurationError
 from bridge.language.filters import kind_of
+from bridge.language.schema.validator import Schema
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
 from bridge.processors.mapping.compiling import Compiler, EntityTemplate
 from bridge.processors.mapping.lint import in_subfolders, lookalikes, rivals
 from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import Constant, Element, Leaf
-from bridge.processors.schema.validator import Schema
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
 NOT_MAPPINGS: Final = frozenset({"facts.yaml", "merge.yaml", "rubric.yaml"})

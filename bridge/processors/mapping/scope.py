@@ -7,7 +7,7 @@ from typing import Final
 
 from bridge.language.expressions import Expression
 from bridge.language.names import Keys, Shape, did_you_mean, dotted
-from bridge.processors.schema.validator import Schema
+from bridge.language.schema.validator import Schema
 
 PROJECT_KEYS: Final = (
     "id",

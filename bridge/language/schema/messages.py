@@ -12,11 +12,11 @@ from jsonschema.exceptions import ValidationError
 
 from bridge.language.names import nearest
 from bridge.language.patterns import compiled
+from bridge.language.schema.shape import TYPES, Shape
 from bridge.language.text_faults import clean, shown
 from bridge.language.text_positions import Path, Positions
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
-from bridge.processors.schema.shape import TYPES, Shape
 
 MOST_PROBLEMS = 50
 
@@ -89,7 +89,12 @@ def _as_object(path: Path, error: ValidationError) -> str:
     required: Any = error.schema.get("required") if isinstance(error.schema, dict) else None
     known = _properties(error)
     given: Any = error.instance
-    if not required or required[0] not in known or not isinstance(given, str | int):
+    if (
+        not required
+        or len(required) > 1
+        or required[0] not in known
+        or not isinstance(given, str | int)
+    ):
         return ""
     if not path or not isinstance(path[-1], str):
         return ""

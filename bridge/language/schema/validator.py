@@ -22,18 +22,18 @@ from jsonschema.validators import extend
 from bridge.errors import ConfigurationError, NotUnderstood
 from bridge.language.names import nearest
 from bridge.language.patterns import compiled
-from bridge.language.text import Limits, Positions, read
-from bridge.language.text_faults import clean
-from bridge.model.entities import Json
-from bridge.model.problems import Problem
-from bridge.processors.schema.messages import MOST_PROBLEMS, findings, unknown_key
-from bridge.processors.schema.shape import (
+from bridge.language.schema.messages import MOST_PROBLEMS, findings, unknown_key
+from bridge.language.schema.shape import (
     Inliner,
     bad_patterns,
     bad_refs,
     shape_of,
     unknown_keys,
 )
+from bridge.language.text import Limits, Positions, read
+from bridge.language.text_faults import clean
+from bridge.model.entities import Json
+from bridge.model.problems import Problem
 
 _MOST_ERRORS = 500  # looked at before they are put in order
 _OURS = Limits(bytes=4_000_000, depth=200, nodes=400_000, scalar=100_000)

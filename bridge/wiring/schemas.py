@@ -1,0 +1,25 @@
+"""The JSON Schemas that are offered to editors: of manifests, of our own files, of the settings."""
+
+from __future__ import annotations
+
+import json
+
+from bridge.language import own_schemas
+from bridge.processors.mapping import shipped_folder
+from bridge.settings import settings_schema
+
+_FORMATS = ("qm",)  # manifests that people write for Fester alone
+
+
+def schema_names() -> tuple[str, ...]:
+    """The names that `schema_of` knows."""
+    return tuple(sorted((*own_schemas.NAMES, *_FORMATS, "fester")))
+
+
+def schema_of(name: str) -> str:
+    """One of `schema_names` as the text of a JSON Schema."""
+    if name in own_schemas.NAMES:
+        return own_schemas.schema_text(name)
+    if name == "fester":
+        return json.dumps(settings_schema(), indent=2, ensure_ascii=False) + "\n"
+    return (shipped_folder() / f"{name}-v1.schema.json").read_text("utf-8")

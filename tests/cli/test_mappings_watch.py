@@ -1,0 +1,62 @@
+"""`fester schema`, and `fester mappings watch`: what a change does, look by look."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import main
+from bridge.cli.watching import Watch
+from bridge.processors.mapping import shipped_folder
+
+MANIFEST = "version: 1\nservice:\n  name: Cart\n  owner: {team: shop}\n"
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A folder with a copy of a shipped mapping, and a manifest beside it."""
+    folder = tmp_path / "mappings"
+    folder.mkdir()
+    text = (shipped_folder() / "qm-v1.yaml").read_text("utf-8")
+    (folder / "qm-v1.yaml").write_text(text, "utf-8")
+    (tmp_path / "qm.yaml").write_text(MANIFEST)
+    return folder
+
+
+def test_a_change_is_shown_by_what_it_does_to_a_manifest_and_to_the_examples(mine: Path) -> None:
+    watch = Watch(mine, [mine.parent / "qm.yaml"])
+    first = list(watch.look())
+    assert "+  name: cart" in first
+    assert first[-1].endswith("examples pass, 0 fail")
+    assert [line for line in watch.look() if line[:1] in "+-"] == []
+    mapping = mine / "qm-v1.yaml"
+    text = mapping.read_text("utf-8")
+    mapping.write_text(text.replace("default('service')", "default('thing')"), "utf-8")
+    changed = list(watch.look())
+    assert [line for line in changed if line.startswith(("+ ", "- "))][:2] == [
+        "-  type: service",
+        "+  type: thing",
+    ] or {"-  type: service", "+  type: thing"} <= set(changed)
+    assert any(line.startswith("FAIL qm-v1.yaml:") for line in changed)
+    mapping.write_text(text.replace("manifest.service.tags", "manifest.service.tgas"), "utf-8")
+    assert any("did you mean `tags`" in line for line in watch.look())
+    mapping.write_text(text, "utf-8")
+    assert {"+  type: service", "-  type: thing"} <= set(watch.look())
+
+
+def test_the_commands_print_schemas_and_look_once(mine: Path) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        return result.exit_code, result.output
+
+    assert run("schema")[1].split() == ["facts", "fester", "mapping", "merge", "qm", "rubric"]
+    assert json.loads(run("schema", "mapping")[1])["title"] == "A mapping file"
+    code, said = run("schema", "maping")
+    assert (code, "did you mean `mapping`" in said) == (2, True)
+    code, said = run(
+        "mappings", "watch", str(mine), "--manifest", str(mine.parent / "qm.yaml"), "--once"
+    )
+    assert (code, "+  name: cart" in said) == (0, True)
