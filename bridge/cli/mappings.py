@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import chain
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 from watchfiles import watch as changes
 
 from bridge.cli.show import plain
-from bridge.cli.watching import Watch
+from bridge.cli.watching import Watch, last_crawl, on_disk
 from bridge.errors import ConfigurationError
 from bridge.language.names import did_you_mean
 from bridge.model.problems import Problem, Severity
@@ -93,14 +94,20 @@ def check_mappings(folder: Path | None) -> None:
     metavar="FILE",
     help="A manifest whose entities are compared; repeatable.",
 )
+@click.option(
+    "--store", metavar="URL", help="Compare the manifests of the last crawl kept there, too."
+)
 @click.option("--once", is_flag=True, help="Look once, and end.")
-def watch_mappings(folder: Path, manifests: tuple[Path, ...], once: bool) -> None:
+def watch_mappings(
+    folder: Path, manifests: tuple[Path, ...], store: str | None, once: bool
+) -> None:
     """Show what each change of the mappings in FOLDER does, as you edit them.
 
-    At every change of a file the examples run, and what each FILE becomes is compared with what it
-    became before. Ctrl-C ends it.
+    At every change of a file the examples run, and what each manifest becomes is compared with what
+    it became before. Ctrl-C ends it.
     """
-    watch = Watch(folder, manifests)
+    kept = asyncio.run(last_crawl(store)) if store else []
+    watch = Watch(folder, [*map(on_disk, manifests), *kept])
     looks = [()] if once else chain([()], changes(folder, *manifests))
     for _ in looks:
         for line in watch.look():

@@ -25,6 +25,7 @@ from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import shipped_folder
+from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
 from tests.fakes import NOON, DictStore, ListScraper, WordTranslator, read
@@ -115,7 +116,7 @@ class Site:
 
 
 def rules() -> MergeRules:
-    return MergeRules.load(shipped_folder() / "merge.yaml")
+    return load_merge_rules(shipped_folder() / "merge.yaml")
 
 
 def seven() -> list[Record]:

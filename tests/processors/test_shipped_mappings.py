@@ -260,6 +260,15 @@ def test_a_secret_address_is_not_repeated_by_a_message(shipped: Mappings) -> Non
     assert "hooks.slack" not in repr(seen.problems)
 
 
+def test_a_comment_where_a_value_was_meant_is_told(shipped: Mappings) -> None:
+    text = QM.replace("{team: shop}", "\n    team: shop\n    channel: #checkout\n    url:  # none")
+    seen = translate(shipped, "qm.yaml", text)
+    assert seen.verdict is Verdict.VALID
+    (problem,) = seen.problems
+    assert (problem.rule, problem.line, problem.column) == ("comment-for-value", 6, 14)
+    assert "`channel` has no value here: `#checkout` is a comment" in problem.message
+
+
 def test_gitlabs_plugin_finds_its_project(shipped: Mappings) -> None:
     """The annotations of @immobiliarelabs/backstage-plugin-gitlab."""
     annotations = component(translate(shipped, "qm.yaml", QM))["metadata"]["annotations"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -20,6 +22,8 @@ from bridge.processors.mapping.templates import Leaf, Path, State, Traced, plain
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 ENTITY_LIMIT: Final = 500
+# A `#` right before a word is hardly meant as a comment.
+_COMMENT: Final = re.compile(r":[ \t]+(#[^\s#]\S*)")
 _NOT_PUBLISHED: Final = (
     "this is a secret address (an incoming webhook, or a password or token in a URL): whoever has "
     "it can use it, so it is not published. Write the channel's own page, and make a new secret"
@@ -207,6 +211,7 @@ class Work:
             replace(problem, message=masked(problem.message))
             for problem in mapping.schema.problems(document.tree, lambda: document.positions)
         ]
+        found += self._commented(document)
         tree, secrets = without_secrets(document.tree)
         if secrets:
             before, after = self.documents[:number], self.documents[number + 1 :]
@@ -214,6 +219,24 @@ class Work:
         for path in secrets:
             warning = self.problem(_NOT_PUBLISHED, "secret-address", self.spot(number, (path,)))
             found.append(replace(warning, severity=Severity.WARNING))
+        return found
+
+    def _commented(self, document: Document) -> list[Problem]:
+        """Warnings about `channel: #x`, where YAML sees a comment and no value."""
+        lines = (self.file.text or "").splitlines()
+        found = []
+        for path in _nulls(document.tree, ()):
+            at = document.positions.key(path)
+            line = lines[at.line - 1] if at.line <= len(lines) else ""
+            comment = _COMMENT.search(line, at.column - 1)
+            if comment:
+                message = (
+                    f"`{path[-1]}` has no value here: `{shown(comment[1])[1:-1]}` is a comment to "
+                    "YAML. Put text that begins with # in quotes"
+                )
+                where = Position(at.line, comment.start(1) + 1)
+                warning = self.problem(message, "comment-for-value", where)
+                found.append(replace(warning, severity=Severity.WARNING))
         return found
 
     def _make(self, number: int, mapping: Mapping) -> None:
@@ -291,6 +314,19 @@ class Work:
     def _failed(self, error: EvaluationError, number: int) -> Problem:
         message = f"the mapping at {error.place} cannot use this: {error}"
         return self.problem(message, "mapping-failed", self.spot(number, error.sources))
+
+
+def _nulls(tree: Json, path: Path) -> Iterator[Path]:
+    """The paths of the keys that have no value."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if value is None:
+                yield (*path, key)
+            else:
+                yield from _nulls(value, (*path, key))
+    elif isinstance(tree, list):
+        for at, item in enumerate(tree):
+            yield from _nulls(item, (*path, at))
 
 
 def _nothing_left(given: Json, what: str) -> str:
