@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bridge.errors import ConfigurationError
 from bridge.ox.scores.rubric_examples import run_rubric_examples
 from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.waivers import waiver_notes
 from tests.ox.rubrics import SCHEMA, SMALL, shipped, small
 
 
@@ -164,3 +166,19 @@ def test_a_changed_rubric_is_picked_up_and_a_broken_one_never_replaces_a_good_on
     path.write_text(SMALL, "utf-8")
     assert kept.current().rubric.version == first.rubric.version
     assert kept.problems == ()
+
+
+def test_a_waiver_names_an_entity_in_full_and_one_that_is_over_is_told(tmp_path: Path) -> None:
+    def waiver(entity: str) -> str:
+        return (
+            f"{SMALL}waivers:\n"
+            f"  - {{check: readme, entity: '{entity}', reason: later, expires: 2026-03-01}}\n"
+        )
+
+    (said,) = refused(tmp_path, waiver("cart"))
+    assert "`cart` names no entity: write a reference like component:default/cart" in said
+    rubric = small(tmp_path, waiver("Component:Cart")).rubric
+    assert rubric.waivers[0].entity == "component:default/cart"
+    assert waiver_notes(rubric, date(2026, 3, 1)) == []
+    (note,) = waiver_notes(rubric, date(2026, 3, 2))
+    assert "the waiver of `readme` for component:default/cart ended on 2026-03-01" in note.message

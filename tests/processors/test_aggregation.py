@@ -401,3 +401,14 @@ def test_what_stands_on_an_old_text_shows_it_in_backstage() -> None:
     catalog, _ = made(*map(in_gitlab, shared))
     metadata = only(catalog).body["metadata"]
     assert (metadata["tags"], metadata["links"][0]["url"]) == ([STALE], page(5))
+
+
+@pytest.mark.parametrize("kind", ["component", "Datastore", "Servcie"])
+def test_a_kind_that_backstage_does_not_know_is_never_published(kind: str) -> None:
+    """One of them would freeze the whole location that it is listed in."""
+    body = {**component("cart"), "kind": kind}
+    catalog, problems = made(manifest(1, body, component("shop")))
+    assert [str(each.ref) for each in catalog.entities] == ["component:default/shop"]
+    (problem,) = problems
+    assert (problem.rule, problem.severity) == ("entity-invalid", Severity.ERROR)
+    assert "no kind that Backstage knows" in problem.message
