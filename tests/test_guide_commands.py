@@ -23,8 +23,10 @@ from ruamel.yaml import YAML
 from bridge.cli import main
 from bridge.language.expressions import compile_expression
 from bridge.language.filters import FILTERS
-from bridge.processors.mapping import loading, scope
+from bridge.language.own_schemas import schema_text
+from bridge.processors.mapping import scope
 from bridge.settings import load_settings
+from bridge.wiring.owners import known_owners
 from tests.cli.test_doctor import gitlab_in_a_thread
 from tests.guide import GUIDE, ROOT, Block, block, blocks, commands
 
@@ -46,6 +48,7 @@ ELSEWHERE = {
     ("facts", "load_tests:"): "tests/test_docs.py",
     ("facts", "snyk:"): "test_the_rest_of_the_settings_shown_load",
     ("operate", "from: https://"): "tests/test_docs.py",
+    ("operate", "owners:"): "test_the_groups_from_elsewhere_shown_load",
     ("operate", "access:"): "tests/test_docs.py, which sees to it that it does not load",
     ("remediation", "remediation:"): "tests/test_docs.py",
     ("scores", "rubric:"): "tests/test_docs.py",
@@ -278,13 +281,14 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 
 def test_the_reference_names_every_key_and_every_name() -> None:
-    assert set(rows("key of a mapping")) == set(loading.KEYS)
+    keys = json.loads(schema_text("mapping"))["properties"]
+    assert set(rows("key of a mapping")) == set(keys)
     names = rows("name")
     assert {*scope.ROOTS} <= names.keys()
     assert set(re.findall(r"`(\w+)`", names["project"][0])) == set(scope.PROJECT_KEYS)
     assert set(re.findall(r"`(\w+)`", names["file"][0])) == set(scope.FILE_KEYS)
     assert set(re.findall(r"`(\w+)`", rows("key of a mapping")["examples"][0])) - {"fester"} <= {
-        *loading.EXAMPLE_KEYS
+        *keys["examples"]["items"]["properties"]
     }
 
 
@@ -300,3 +304,13 @@ def test_every_filter_is_in_the_reference_and_gives_what_it_says(name: str) -> N
 
 def test_the_reference_names_no_filter_that_there_is_not() -> None:
     assert set(rows("filter")) == set(FILTERS)
+
+
+def test_the_groups_from_elsewhere_shown_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fester.yaml").write_text(block("operate", "yaml", "owners:"), "utf-8")
+    (tmp_path / "groups.txt").write_text("shop\n")
+    known = {str(ref) for ref in known_owners(load_settings({}, environment={}))}
+    assert known == {"group:default/payments", "user:default/jane", "group:default/shop"}

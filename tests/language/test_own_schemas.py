@@ -12,7 +12,7 @@ from bridge.language.own_schemas import NAMES, own_schema, schema_text
 from bridge.language.schema.validator import Schema
 from bridge.language.text import read
 from bridge.ox.scores import rubric
-from bridge.processors.mapping import loading, shipped_folder
+from bridge.processors.mapping import shipped_folder
 from bridge.settings import settings_schema
 from bridge.wiring.schemas import schema_names, schema_of
 
@@ -48,9 +48,6 @@ def test_every_name_gives_a_schema_that_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "path", "keys"),
     [
-        ("mapping", (), loading.KEYS),
-        ("mapping", ("warnings", "items"), loading.WARNING_KEYS),
-        ("mapping", ("examples", "items"), loading.EXAMPLE_KEYS),
         ("rubric", (), rubric.KEYS),
         ("rubric", ("checks", "additionalProperties"), rubric.CHECK_KEYS),
         ("rubric", ("waivers", "items"), rubric.WAIVER_KEYS),

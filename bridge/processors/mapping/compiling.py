@@ -10,7 +10,7 @@ from bridge.language.filters import kind_of
 from bridge.language.names import Shape
 from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json
-from bridge.processors.mapping.lint import refused_kind, refused_literals, refused_version
+from bridge.processors.mapping.lint import refused_literals
 from bridge.processors.mapping.scope import Scope
 from bridge.processors.mapping.templates import (
     Constant,
@@ -23,7 +23,6 @@ from bridge.processors.mapping.templates import (
 )
 from bridge.processors.rules import SPEC_FIELDS
 
-ENTITY_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 # The backend would fetch a URL for a map whose only key is one of these.
 PLACEHOLDERS: Final = frozenset({"$text", "$json", "$yaml", "$openapi", "$asyncapi", "$graphql"})
 
@@ -129,25 +128,10 @@ class Compiler(Source):
     def entity(self, value: Json, path: Path, scope: Scope) -> EntityTemplate | None:
         """One entity's template; None when it lacks what every entity has."""
         if not isinstance(value, dict):
-            self.problem(f"expected an entity's map and found {kind_of(value)}", path)
             return None
-        self.known_keys(value, path, (*ENTITY_KEYS, "forEach", "as", "when"), "an entity")
-        complete = True
-        for key, wrong in (("kind", refused_kind), ("apiVersion", refused_version)):
-            fault = wrong(value[key]) if key in value else None
-            if fault:
-                self.problem(fault, (*path, key))
         refused_literals(self, value, path)
-        for key in ("apiVersion", "kind", "metadata"):
-            if key not in value:
-                self.problem(f"an entity needs `{key}`", path)
-                complete = False
-        metadata = value.get("metadata")
-        if complete and (not isinstance(metadata, dict) or "name" not in metadata):
-            self.problem("an entity needs `metadata.name`", (*path, "metadata"), key=True)
-            complete = False
         element = self.element(value, path, scope)
-        if not complete or not isinstance(metadata, dict):
+        if not {"apiVersion", "kind", "metadata"} <= value.keys():
             return None
         return EntityTemplate(element, _name_of(element.body), str(value["kind"]))
 

@@ -13,12 +13,12 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Final
 
 from bridge.language.expressions import PART
-from bridge.language.names import did_you_mean, nearest
+from bridge.language.names import nearest
 from bridge.language.source import Source, is_expression
 from bridge.language.text_positions import Path
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
-from bridge.processors.rules import API_VERSIONS, KINDS, SPEC_FIELDS, Broken, broken_rules
+from bridge.processors.rules import SPEC_FIELDS, Broken, broken_rules
 
 if TYPE_CHECKING:
     from bridge.processors.mapping.loading import Mapping
@@ -110,21 +110,6 @@ def _misspelt(source: Source, entity: Map[str, Json], path: Path) -> None:
         if key not in fields and near:
             message = f"`{key}` is no field of a {entity['kind']}; did you mean `{near[0]}`?"
             source.note(message, (*path, "spec", key), key=True)
-
-
-def refused_kind(kind: Json) -> str | None:
-    """What is wrong with a kind that a mapping writes out, or None."""
-    if is_expression(kind) or kind in KINDS:
-        return None
-    near = did_you_mean(str(kind), KINDS) or f"; there are {', '.join(KINDS)}"
-    return f"`{kind}` is no kind that Backstage knows{near}"
-
-
-def refused_version(version: Json) -> str | None:
-    """What is wrong with an apiVersion that a mapping writes out, or None."""
-    if is_expression(version) or version in API_VERSIONS:
-        return None
-    return f"`{version}` is no apiVersion that Backstage knows: write {API_VERSIONS[0]}"
 
 
 def rivals(mappings: Sequence[Mapping]) -> Iterator[Problem]:

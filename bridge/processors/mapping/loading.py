@@ -12,7 +12,7 @@ from typing import Final
 
 import bridge
 from bridge.errors import ConfigurationError
-from bridge.language.filters import kind_of
+from bridge.language.own_schemas import faults
 from bridge.language.schema.validator import Schema
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
@@ -23,22 +23,6 @@ from bridge.processors.mapping.templates import Constant, Element, Leaf
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
 NOT_MAPPINGS: Final = frozenset({"facts.yaml", "merge.yaml", "rubric.yaml"})
-KEYS: Final = (
-    "mapping",
-    "title",
-    "files",
-    "schema",
-    "documents",
-    "when",
-    "otherwise",
-    "foreign",
-    "let",
-    "entities",
-    "warnings",
-    "examples",
-)
-EXAMPLE_KEYS: Final = ("title", "project", "file", "manifest", "manifests", "entities", "problems")
-WARNING_KEYS: Final = ("forEach", "as", "when", "message", "at", "rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +133,8 @@ def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping |
         problems += error.problems
         return None
     mapping = _File(tree, path, folders, compiler).mapping(source)
-    problems += compiler.problems
+    # What breaks the schema may be told twice: once is enough to act on.
+    problems += {(each.line, each.column): each for each in reversed(compiler.problems)}.values()
     return mapping
 
 
@@ -165,7 +150,7 @@ class _File:
 
     def mapping(self, source: str) -> Mapping | None:
         """The mapping; None when something without which there is none is missing."""
-        self.compiler.known_keys(self.data, (), KEYS, "a mapping")
+        self.compiler.problems += faults("mapping", self.compiler, self.data)
         name, title = self._text("mapping"), self._text("title")
         files = self._files()
         schema_path, schema = self._schema()
@@ -180,8 +165,6 @@ class _File:
         lets, scope = self._lets(scope)
         entities = self._entities(scope)
         warnings = self._warnings(scope)
-        if self.data.get("documents", "one") not in ("one", "many"):
-            self.compiler.problem("`documents` is `one` or `many`", ("documents",))
         examples = self._examples()
         for key in ("otherwise", "foreign", "let", "entities", "warnings"):
             lookalikes(self.compiler, self.data.get(key), (key,))
@@ -211,32 +194,14 @@ class _File:
 
     def _text(self, key: str) -> str:
         value = self.data.get(key)
-        if isinstance(value, str) and value:
-            return value
-        self.compiler.problem(f"a mapping needs `{key}: <text>`", (key,))
-        return ""
+        return value if isinstance(value, str) else ""
 
     def _list(self, key: str) -> list[Json]:
-        value = self.data.get(key, [])
-        if isinstance(value, list):
-            return value
-        self.compiler.problem(f"`{key}` needs a list and has {kind_of(value)}", (key,))
-        return []
+        value = self.data.get(key)
+        return value if isinstance(value, list) else []
 
     def _files(self) -> tuple[str, ...]:
-        files = self._list("files")
-        if not files:
-            self.compiler.problem("a mapping needs `files: [<file name>, …]`", ("files",))
-        for at, name in enumerate(files):
-            if not isinstance(name, str) or not name or "/" in name:
-                message = "a file name at a repository's root, without `/`"
-                self.compiler.problem(f"expected {message}", ("files", at))
-            elif set(name) & set("*?["):
-                message = (
-                    f"`{name}` is read as a file's whole name, not as a pattern: list the names"
-                )
-                self.compiler.problem(message, ("files", at))
-        return tuple(str(name) for name in files)
+        return tuple(str(name) for name in self._list("files"))
 
     def _schema(self) -> tuple[Path, Schema | None]:
         name = self._text("schema")
@@ -257,75 +222,47 @@ class _File:
         return self.path, None
 
     def _foreign(self, scope: Scope) -> tuple[tuple[Leaf, str], ...]:
-        found = []
-        for at, item in enumerate(self._list("foreign")):
-            path = ("foreign", at)
-            self.compiler.known_keys(item, path, ("when", "reason"), "an item of `foreign`")
-            if isinstance(item, dict) and isinstance(item.get("reason"), str) and "when" in item:
-                found.append(
-                    (self.compiler.leaf(item["when"], (*path, "when"), scope), item["reason"])
-                )
-            else:
-                self.compiler.problem("needs `when: ${{ … }}` and `reason: <text>`", path)
-        return tuple(found)
+        return tuple(
+            (self.compiler.leaf(item["when"], ("foreign", at, "when"), scope), item["reason"])
+            for at, item in enumerate(self._list("foreign"))
+            if isinstance(item, dict) and {"when", "reason"} <= item.keys()
+        )
 
     def _lets(self, scope: Scope) -> tuple[tuple[tuple[str, Leaf], ...], Scope]:
         lets = self.data.get("let", {})
-        if not isinstance(lets, dict):
-            self.compiler.problem("`let` needs a map of names and expressions", ("let",))
-            return (), scope
         found = []
-        for name, value in lets.items():
+        for name, value in lets.items() if isinstance(lets, dict) else ():
             leaf = self.compiler.leaf(value, ("let", name), scope)
             scope = self.compiler.named(name, leaf.expression.shape, ("let", name), scope)
             found.append((name, leaf))
         return tuple(found), scope
 
     def _entities(self, scope: Scope) -> tuple[EntityTemplate, ...]:
-        values = self._list("entities")
-        if not values:
-            self.compiler.problem("a mapping needs `entities: [ … ]`", ("entities",))
         found = (
-            self.compiler.entity(value, ("entities", at), scope) for at, value in enumerate(values)
+            self.compiler.entity(value, ("entities", at), scope)
+            for at, value in enumerate(self._list("entities"))
         )
         return tuple(entity for entity in found if entity is not None)
 
     def _warnings(self, scope: Scope) -> tuple[Element, ...]:
-        found = []
-        for at, value in enumerate(self._list("warnings")):
-            path = ("warnings", at)
-            self.compiler.known_keys(value, path, WARNING_KEYS, "a warning")
-            if not isinstance(value, dict) or not {"when", "message", "rule"} <= value.keys():
-                self.compiler.problem("a warning needs `when`, `rule` and `message`", path)
-                continue
-            found.append(self.compiler.element(value, path, scope))
-        return tuple(found)
+        return tuple(
+            self.compiler.element(value, ("warnings", at), scope)
+            for at, value in enumerate(self._list("warnings"))
+            if isinstance(value, dict)
+        )
 
     def _examples(self) -> tuple[Example, ...]:
-        found = []
-        for at, value in enumerate(self._list("examples")):
-            path = ("examples", at)
-            self.compiler.known_keys(value, path, EXAMPLE_KEYS, "an example")
-            if not isinstance(value, dict) or not {"manifest", "manifests"} & value.keys():
-                self.compiler.problem("an example needs `title`, `manifest` and `entities`", path)
-                continue
-            wrong = [
-                key
-                for key, type_ in (("manifests", list), ("entities", list), ("problems", list))
-                if not isinstance(value.get(key, []), type_)
-            ]
-            if wrong or not isinstance(value.get("project", {}), dict):
-                self.compiler.problem(f"needs lists in {wrong or 'maps in project'}", path)
-                continue
-            found.append(
-                Example(
-                    title=str(value.get("title", f"example {at + 1}")),
-                    place=self.compiler.place(path),
-                    manifests=tuple(value.get("manifests", [value.get("manifest")])),
-                    entities=tuple(value.get("entities", ())),
-                    problems=tuple(str(part) for part in value.get("problems", ())),
-                    project=value.get("project"),
-                    file=str(value.get("file", "")),
-                )
+        """The examples; those that have not their shape make the file unusable anyhow."""
+        return tuple(
+            Example(
+                title=str(value.get("title", f"example {at + 1}")),
+                place=self.compiler.place(("examples", at)),
+                manifests=tuple(value.get("manifests") or [value.get("manifest")]),
+                entities=tuple(value.get("entities") or ()),
+                problems=tuple(str(part) for part in value.get("problems") or ()),
+                project=value.get("project"),
+                file=str(value.get("file", "")),
             )
-        return tuple(found)
+            for at, value in enumerate(self._list("examples"))
+            if isinstance(value, dict)
+        )
