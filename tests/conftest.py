@@ -37,6 +37,7 @@ REAL_FOLDERS = (
     "tests/scrapers/test_gitlab",
     "tests/service/test_hooks_end_to_end",
     "tests/service/test_replicas",
+    "tests/service/test_stress",
     "tests/survival/",
     "tests/wiring/test_extensions",
     "tests/exporters/test_backstage_refresh",

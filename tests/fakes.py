@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from bridge.errors import PublishError, StoreConflict
+from bridge.errors import PublishConflict, PublishError, StoreConflict
 from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
 from bridge.model.manifests import AggregatedManifests, Translation, Verdict
@@ -111,6 +111,7 @@ class RecordingExporter:
 
     name: str = "memory"
     refuse: bool = False
+    busy_for: float = 0.0
     published: list[Sequence[Artifact]] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
 
@@ -119,6 +120,8 @@ class RecordingExporter:
     ) -> Receipt:
         if self.refuse:
             raise PublishError("the bucket is gone")
+        if self.busy_for:
+            raise PublishConflict("another one is at work", self.busy_for)
         if fence is not None:
             self.marks.append(await fence())
         if not dry_run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import structlog
@@ -45,6 +45,8 @@ from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.errors import StoreError
 from bridge.model.access import Scope
+from bridge.model.entities import Json
+from bridge.model.hints import Hint
 from bridge.passes.explain import explain
 from bridge.ports import CheckBook, FactBook, Scores
 
@@ -86,7 +88,7 @@ def make_app(
     every link begins with it, and requests may come with it or, from a proxy that takes it off,
     without.
     """
-    webhooks = webhooks or Webhooks(put=lambda hints: None, wanted=lambda: Wanted(frozenset()))
+    webhooks = webhooks or Webhooks(put=_drop, wanted=lambda: Wanted(frozenset()))
     access, patience = access or Access(), patience or Patience()
     app = web.Application(
         middlewares=[
@@ -170,6 +172,10 @@ def _opened(live: Live, known: Knowledge) -> Opened:
         record.report.problems,
         lambda asked: explain(asked, memory, record, source).as_json(),
     )
+
+
+async def _drop(hints: Iterable[Hint]) -> None:
+    """Nobody is here who would act on hints."""
 
 
 def app_runner(app: web.Application, *, idle: float = IDLE_SECONDS) -> web.AppRunner:
@@ -308,13 +314,32 @@ async def _explain(request: web.Request) -> web.StreamResponse:
 
 @needs(Scope.PUBLIC)
 async def _healthz(request: web.Request) -> web.StreamResponse:
+    """Whether this process should go on: 503 when a part of it has come to a stop."""
+    hanging = _hanging(request.app[LIVE])
+    if hanging:
+        return web.json_response({"status": "hangs", "hanging": hanging}, status=503)
     return web.json_response({"status": "ok"})
+
+
+def _hanging(live: Live) -> dict[str, int]:
+    """What does not move, and for how many seconds it is overdue."""
+    return {part: round(seconds) for part, seconds in live.hanging().items()}
 
 
 @needs(Scope.PUBLIC)
 async def _readyz(request: web.Request) -> web.StreamResponse:
     live = request.app[LIVE]
     since = live.served_since.isoformat(timespec="seconds") if live.served_since else None
-    status = "ready" if live.ready else "waiting for the first pass"
-    body = {"status": status, "since": since, "role": live.role}
-    return web.json_response(body, status=200 if live.ready else 503)
+    hanging = _hanging(live)
+    status = "hangs" if hanging else "ready" if live.ready else "waiting for the first pass"
+    body: dict[str, Json] = {"status": status, "since": since, "role": live.role}
+    if hanging:
+        body["hanging"] = hanging
+    if live.record is not None:
+        report = live.record.report
+        body["last_pass"] = {
+            "outcome": report.outcome.value,
+            "kind": report.kind,
+            "started_at": report.started_at,
+        }
+    return web.json_response(body, status=200 if live.ready and not hanging else 503)

@@ -42,6 +42,7 @@ class Live:
     token_end: datetime | None = None  # when the token for the source ends, as far as it is known
     traffic: Callable[[], Traffic] = Traffic
     passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
+    hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds
     role: str = "leader"  # or "follower": another replica makes the passes
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     reader: Reader = field(default_factory=Reader)
@@ -68,7 +69,7 @@ class Live:
     ) -> None:
         """Serve this pass. A failed pass updates the report; the files stay as they were."""
         if record.report.outcome is Outcome.FAILED:
-            self.record = record
+            self._fail(record)
         else:
             self._swap(record, self._made(record, artifacts), memory, now)
 
@@ -81,10 +82,14 @@ class Live:
         """
         async with self._taking:
             if record.report.outcome is Outcome.FAILED:
-                self.record = record
+                self._fail(record)
             else:
                 made = await asyncio.to_thread(self._made, record, artifacts)
                 self._swap(record, made, memory, now)
+
+    def _fail(self, record: PassRecord) -> None:
+        """Its account alone counts: what is served stays."""
+        self.record = replace(self.record, report=record.report) if self.record else record
 
     def _made(
         self, record: PassRecord, artifacts: tuple[Artifact, ...]

@@ -56,7 +56,7 @@ class LiveCollector(Collector):
         leads = int(live.role == "leader")
         yield GaugeMetricFamily("fester_leader", "1 when this replica makes the passes", leads)
         hooks = CounterMetricFamily("fester_webhooks", "webhooks by fate", labels=["fate"])
-        for fate in ("accepted", "duplicate", "ignored", "refused"):
+        for fate in ("accepted", "duplicate", "ignored", "refused", "unkept"):
             hooks.add_metric([fate], self._hooks[fate])
         yield hooks
         yield from self._work()

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from cachetools import TTLCache
 from bridge.api.access import needs
 from bridge.api.hooks import Understood, Wanted, understand
 from bridge.api.keys import CLOCK
+from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.model.hints import Hint
 
@@ -42,14 +43,14 @@ class Refused(Exception):
 
 @dataclass(slots=True, repr=False)
 class Webhooks:
-    """Takes hooks in and hands their hints to `put`.
+    """Takes hooks in and hands their hints to `put`, which raises `StoreError` if it cannot.
 
     `token` is GitLab's secret token, `signing_key` the bytes of its signing key; without either
     nothing is taken. `secrets`, if given, gives both as they are now. `counts` has how many
-    deliveries were accepted, ignored, duplicate, refused.
+    deliveries were accepted, ignored, duplicate, refused, unkept.
     """
 
-    put: Callable[[Iterable[Hint]], None]
+    put: Callable[[Iterable[Hint]], Awaitable[None]]
     wanted: Callable[[], Wanted]
     token: str = ""
     signing_key: bytes = b""
@@ -73,11 +74,19 @@ class Webhooks:
         if key and key in self._seen:
             return self._answer("duplicate")
         found = _understood(body, self.wanted())
+        if not found.ignored:
+            try:
+                await self.put(found.hints)
+            except StoreError as error:
+                # Not remembered as seen: when GitLab delivers it again, it is news.
+                self.counts["unkept"] += 1
+                log.error("A webhook was not kept", action="hook_unkept", error=str(error))
+                reason = "it cannot be kept now; deliver it again"
+                return web.json_response({"status": "unkept", "reason": reason}, status=503)
         if key:
             self._seen[key] = True
         if found.ignored:
             return self._answer("ignored", reason=found.ignored)
-        self.put(found.hints)
         return self._answer("accepted")
 
     def _answer(self, status: str, **more: str) -> web.Response:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import os
 import resource
 import signal
+import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -31,7 +34,6 @@ from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
-from bridge.model.runs import changed_in
 from bridge.model.scrape import Coverage
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
@@ -49,6 +51,8 @@ from bridge.wiring.neighbours import secret
 from bridge.wiring.remediation import Book, assigning
 from bridge.wiring.schemas import schema_names, schema_of
 
+GRACE = 6.0  # seconds that a pass has to end its publish when the process is told to stop
+STOP = 10.0  # seconds after which it ends, whatever still runs
 MOST_FILES = 65_536  # open at once, which bounds connections
 
 
@@ -158,12 +162,25 @@ async def settled(done: Pass) -> None:
 
 
 async def until_told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM."""
+    """Wait for SIGINT or SIGTERM; then the process ends, in order or after `STOP` seconds."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
+    last = threading.Timer(STOP, _end_at_once)
+    last.daemon = True
+    last.start()
+
+
+def _end_at_once() -> None:
+    """End although something still runs: a thread that hangs cannot be ended in any other way.
+
+    Whatever is published or saved is whole at every instant.
+    """
+    sys.stderr.write("fester: something hangs, so this process ends without it\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 @asynccontextmanager
@@ -248,7 +265,7 @@ def a_service(
     """The passes of one replica, shown in `live` and accounted for on the terminal."""
     console = Console(stderr=True)
     source = parts.stages.scraper.name
-    leadership = Leadership(parts.store.lease, lease_name(source), settings.lease, utc_now)
+    leadership = Leadership(parts.store.lease, lease_name(source), settings.lease)
 
     if isinstance(parts.stages.scraper, Measured):
         scraper = parts.stages.scraper
@@ -277,8 +294,9 @@ def a_service(
     async def refreshed(stages: Stages) -> Stages:
         return await asyncio.to_thread(remapped, settings, stages)
 
-    return Service(
-        Passes(replace(parts.stages, fence=leadership.fence), settings.full_every),
+    passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
+    service = Service(
+        passes,
         leadership,
         parts.store.hints,
         wish,
@@ -289,22 +307,25 @@ def a_service(
         Audiences((Audience(told), Audience(parts.listeners))),  # Backstage waits for no facts
         refreshed=refreshed,
     )
+    live.hanging = service.pulse.hanging
+    return service
 
 
 async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
     """Tell Backstage what a pass changed; what it does not hear is a warning beside that pass."""
     live.refreshes = refresher.counts
-    problem = await refresher.tell(done.artifacts, changed_in(done.record.report))
+    # What this process was the first to tell, an earlier one may have written and not told.
+    problem = await refresher.tell(done.artifacts)
     if problem is not None:
         live.note(problem)
 
 
 def webhooks(settings: Settings, service: Service) -> Webhooks:
-    """The door for GitLab's hooks: what they hint at goes to this replica's inbox."""
+    """The door for GitLab's hooks: what they hint at is kept in the store."""
     branch_of = gitlab_options(settings).branch_of
     token, key = secret(settings, "webhook_token"), secret(settings, "webhook_signing_key")
     return Webhooks(
-        service.inbox.put,
+        service.accept,
         lambda: Wanted(frozenset(service.passes.stages.translator.files), branch_of),
         secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
     )

@@ -172,18 +172,25 @@ async def scrape(stages: Stages, wish: PassOptions, known: Known) -> Scraped | P
         recollection, memory = await _scrape(stages, wish, known.memory, started)
     except SourceError as error:
         log.error("The source could not be read", action="scrape_failed", error=str(error))
-        report = Report(
-            Outcome.FAILED,
-            perf_counter() - begun,
-            projects=_fleet(known.memory),
-            manifests=verdicts(known.memory),
-            entities=known.catalog.counts(),
-            started_at=_iso(started),
-            failure=str(error),
-            kind=_kind(wish.request),
-        )
-        return Pass(PassRecord(report, known.catalog), memory=known.memory)
+        return failed_pass(known, str(error), started, perf_counter() - begun, _kind(wish.request))
     return Scraped(recollection, memory, started, begun)
+
+
+def failed_pass(
+    known: Known, failure: str, started: datetime, seconds: float = 0.0, kind: str = "full"
+) -> Pass:
+    """A pass that published nothing and changed nothing: what is known stays as it was."""
+    report = Report(
+        Outcome.FAILED,
+        seconds,
+        projects=_fleet(known.memory),
+        manifests=verdicts(known.memory),
+        entities=known.catalog.counts(),
+        started_at=_iso(started),
+        failure=failure,
+        kind=kind,
+    )
+    return Pass(PassRecord(report, known.catalog), memory=known.memory)
 
 
 async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scraped) -> Pass:

@@ -69,6 +69,11 @@ class Passes:
         async with self._concluding:
             return await self._current()
 
+    @property
+    def last_known(self) -> Known:
+        """What was known last, whatever the store does now."""
+        return self._known or Known()
+
     async def ready(self, wish: PassOptions) -> Known:
         """What a pass builds on, once its destinations are known to be ours.
 

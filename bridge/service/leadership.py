@@ -7,10 +7,9 @@ import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -23,10 +22,10 @@ log = structlog.get_logger()
 class Lease(Protocol):
     """What a store's lease can do; `bridge.store.lease` has it."""
 
-    async def acquire(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
+    async def acquire(self, name: str, holder: str, ttl_seconds: float) -> bool:
         """Take it if it is free, expired or the holder's already."""
 
-    async def renew(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
+    async def renew(self, name: str, holder: str, ttl_seconds: float) -> bool:
         """Hold it longer; False when it is lost."""
 
     async def release(self, name: str, holder: str) -> bool:
@@ -45,40 +44,48 @@ def lease_name(source: str) -> str:
 
 @dataclass(slots=True)
 class Leadership:
-    """This process's part in who leads. A lease that is not renewed for `ttl` seconds is free."""
+    """This process's part in who leads. A lease that is not renewed for `ttl` seconds is free.
+
+    Whether it is free the store judges by its own clock. Here only how much time went by counts:
+    `clock` gives seconds that nobody sets back.
+    """
 
     lease: Lease
     name: str
     ttl: float
-    clock: Callable[[], datetime]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     holder: str = field(default_factory=this_process)
     leads: bool = False
-    _until: datetime | None = None
+    _until: float = 0.0
     _lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self) -> bool:
         """Lead from now on, if nobody else does. Raises `StoreError`."""
-        now = self.clock()
-        self._held(await self.lease.acquire(self.name, self.holder, self.ttl, now), now)
+        await self._ask(self.lease.acquire)
         return self.leads
 
     async def keep(self) -> None:
-        """Renew the lease until it is lost; returns then."""
+        """Renew the lease until it is lost; returns then.
+
+        It is lost, too, when the store did not answer for as long as it lasts: another may lead.
+        """
         while self.leads:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.ttl / 3):
-                    await self._lost.wait()  # as the fence may find before
+            await self._pause(min(self.ttl / 3, max(0.0, self._until - self.clock())))
+            if not self.leads:
+                break
             try:
-                await self._renew()
+                await self._ask(self.lease.renew)
             except StoreError as error:
                 # The store is slow or away. The lease holds until it expires, and no longer.
-                self.leads = self._until is not None and self.clock() < self._until
+                self.leads = self.clock() < self._until
                 log.warning("The lease was not renewed", action="lease_slow", error=str(error))
         log.warning("Another replica may lead now", action="lead_lost", holder=self.holder)
 
     async def fence(self) -> None:
         """Raise `LeadLost` unless this process leads, as the store has it at this moment."""
-        await self._renew()
+        if self.leads:
+            await self._ask(self.lease.renew)
         if not self.leads:
             raise LeadLost(
                 "another replica leads now, so this pass publishes nothing; the other one finds "
@@ -89,18 +96,32 @@ class Leadership:
         """Let another replica lead at once, instead of when the lease expires."""
         if self.leads:
             self.leads = False
-            await self.lease.release(self.name, self.holder)
+            async with asyncio.timeout(self.ttl):
+                await self.lease.release(self.name, self.holder)
 
-    async def _renew(self) -> None:
-        now = self.clock()
-        self._held(await self.lease.renew(self.name, self.holder, self.ttl, now), now)
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until the lease is lost, as the fence may find before."""
+        waits = [asyncio.ensure_future(each) for each in (self.sleep(seconds), self._lost.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
-    def _held(self, held: bool, now: datetime) -> None:
+    async def _ask(self, question: Callable[[str, str, float], Awaitable[bool]]) -> None:
+        """Ask the store, for no longer than a third of the lease. Raises `StoreError`."""
+        begun = self.clock()  # the lease lasts from some moment after this
+        try:
+            async with asyncio.timeout(self.ttl / 3):
+                held = await question(self.name, self.holder, self.ttl)
+        except TimeoutError:
+            message = f"the store did not answer about the lease within {self.ttl / 3:g} seconds"
+            raise StoreError(message) from None
         if held and not self.leads:
             log.info("This replica leads", action="lead_taken", holder=self.holder)
         self.leads = held
-        if not held:
-            self._lost.set()
-        else:
+        if held:
             self._lost.clear()
-            self._until = now + timedelta(seconds=self.ttl)
+            self._until = begun + self.ttl
+        else:
+            self._lost.set()

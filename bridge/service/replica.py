@@ -10,19 +10,23 @@ from typing import Any, Protocol
 
 import structlog
 
-from bridge.errors import FesterError, StoreError
+from bridge.errors import FesterError, LeadLost, StoreConflict, StoreError
 from bridge.model.hints import SOMETHING, Hint, hinted_projects
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes.pipeline import Pass, PassOptions, Stages, restored_pass
+from bridge.passes.pipeline import Pass, PassOptions, Stages, failed_pass, restored_pass
 from bridge.passes.runner import Passes
 from bridge.service.hint_queue import Inbox
 from bridge.service.leadership import Leadership
+from bridge.service.pulse import Pulse
 from bridge.service.schedule import Audience, Audiences, Schedule, ended
 
 log = structlog.get_logger()
 
 _LOOK = 0.5  # seconds between two looks for hints of other replicas
+_ACCEPT = 8.0  # seconds for a hook to be kept: GitLab waits for ten
+_HANGS = 120.0  # seconds without a sign of life, after which a part that asks the store hangs
+_PASS_HANGS = 1800.0  # the same of a pass: GitLab may ask to wait for long
 _FOLLOW = 2.0  # seconds between two looks for a new pass, or for a lease that is free
 
 
@@ -55,6 +59,8 @@ class Service:
     inbox: Inbox = field(default_factory=Inbox)
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pulse: Pulse = field(default_factory=Pulse)
+    _left: asyncio.Event = field(default_factory=asyncio.Event)
     _schedule: Schedule | None = None
     _shown: int = -1
     _showing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -67,8 +73,23 @@ class Service:
     async def run(self) -> None:
         """Follow until nobody leads, lead until the lease is lost, and again."""
         while True:
-            await self._follow()
-            await self._lead()
+            try:
+                await self._follow()
+                await self._lead()
+            except Exception:
+                # A fault of ours must not end a service that could go on.
+                log.exception("A part of the service broke", action="service_part_broke")
+                await self.sleep(_FOLLOW)
+
+    async def accept(self, hints: Iterable[Hint]) -> None:
+        """Keep hints where they survive this process. Raises `StoreError`."""
+        try:
+            async with asyncio.timeout(_ACCEPT):
+                await self.hints.leave(self.source, hints)
+        except TimeoutError:
+            message = f"the store did not answer within {_ACCEPT:g} seconds; deliver the hook again"
+            raise StoreError(message) from None
+        self._left.set()
 
     async def refuse_others(self) -> None:
         """Raise `ConfigurationError` when a destination is another's; changes nothing."""
@@ -87,8 +108,10 @@ class Service:
     async def _follow(self) -> None:
         async with _running(self.inbox.answer(self._hand_over)):
             while True:
+                self.pulse.beat("follow", _HANGS)
                 try:
                     if await self.leadership.take():
+                        self.pulse.rest("follow")
                         return
                     self.role("follower")
                     await self.catch_up()
@@ -106,13 +129,19 @@ class Service:
         # What began last is ended first: the lease is kept until every pass has ended.
         async with (
             _running(self.leadership.keep()) as keeping,
-            _running(self.audience.run()),
-            _running(schedule.run()),
-            _running(self.inbox.answer(self._hinted_pass)),
-            _running(self._collect()),
+            _running(self.audience.run()) as telling,
+            _running(schedule.run()) as scheduling,
+            _running(self.inbox.answer(self._hinted_pass)) as answering,
+            _running(self._collect()) as collecting,
         ):
-            await asyncio.wait([keeping])
+            # Each runs until it is cancelled; one that ended all the same is begun anew.
+            parts = [keeping, telling, scheduling, answering, collecting]
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            if not self.leadership.leads:
+                self.role("follower")
         self._schedule = None
+        self.pulse.rest("collect")
+        self.pulse.rest("pass")
 
     async def stop(self) -> None:
         """Let another replica lead, with the hints that wait here; after `run` was cancelled."""
@@ -121,18 +150,59 @@ class Service:
             await self.leadership.give_back()
 
     async def _collect(self) -> None:
-        """Take in what other replicas were told."""
+        """Take in what replicas were told, this one and the others."""
         while True:
+            self.pulse.beat("collect", _HANGS)
+            self._left.clear()
             try:
                 self.inbox.put(await self.hints.take(self.source))
             except StoreError as error:
                 log.error("The store does not answer", action="hints_failed", error=str(error))
-            await self.sleep(_LOOK)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._left.wait()
 
-    async def _due_pass(self) -> None:
+    async def _due_pass(self) -> float | None:
+        return (await self._made(self._due(), "full")).retry_in
+
+    async def _due(self) -> Pass:
         if self.refreshed is not None:
             self.passes.stages = await self.refreshed(self.passes.stages)
-        await self._tell(await self.passes.run(await self.passes.next_pass(self.wish)))
+        return await self.passes.run(await self.passes.next_pass(self._watched(self.wish)))
+
+    def _watched(self, wish: PassOptions) -> PassOptions:
+        """Options of a pass that shows with each step that it has not come to a stop."""
+
+        def heard(stage: str, done: int) -> None:
+            self.pulse.beat("pass", _PASS_HANGS)
+            wish.progress(stage, done)
+
+        return replace(wish, progress=heard)
+
+    async def _made(self, work: Awaitable[Pass], kind: str) -> Pass:
+        """A pass, told to everybody. One that breaks is a failed one, and its error raised on."""
+        self.pulse.beat("pass", _PASS_HANGS)
+        try:
+            done = await work
+        except (LeadLost, StoreConflict):
+            raise  # another one makes it
+        except Exception as error:
+            ours = isinstance(error, FesterError)
+            failure = (
+                str(error)
+                if ours
+                else (
+                    f"the pass broke ({type(error).__name__}), by a fault in Fester or in an "
+                    "extension: its log says where"
+                )
+            )
+            now = self.passes.stages.clock()
+            await self._tell(failed_pass(self.passes.last_known, failure, now, kind=kind))
+            raise
+        finally:
+            self.pulse.rest("pass")
+        await self._tell(done)
+        return done
 
     async def _hinted_pass(self, hints: frozenset[Hint]) -> frozenset[Hint]:
         """Read what hints speak of; gives the hints that could not be followed."""
@@ -142,15 +212,10 @@ class Service:
         if not ids:
             return frozenset()
         files = self.passes.stages.translator.files
-        wish = PassOptions(
-            dry_run=self.wish.dry_run,
-            accept_removals=self.wish.accept_removals,
-            take_over=self.wish.take_over,
-            request=ScrapeRequest(files, only=tuple(sorted(ids))),
-        )
-        done = await self.passes.run(wish)
-        await self._tell(done)
-        if done.record.report.outcome is Outcome.FAILED:
+        request = ScrapeRequest(files, only=tuple(sorted(ids)))
+        wish = self._watched(replace(self.wish, request=request))
+        done = await self._made(self.passes.run(wish), "selected")
+        if done.record.report.outcome is Outcome.FAILED or done.retry_in is not None:
             return hints
         seen = ((number, done.observations.get(number)) for number in ids)
         return frozenset(Hint(number) for number, each in seen if each and each.unreadable)
@@ -158,9 +223,11 @@ class Service:
     async def _tell(self, done: Pass) -> None:
         async with self._showing:
             # Passes overlap: an older one must not be shown over a newer one.
-            if done.memory.horizon.passes >= self._shown:
+            # A failed one shows no files, only that it failed.
+            failed = done.record.report.outcome is Outcome.FAILED
+            if failed or done.memory.horizon.passes >= self._shown:
                 await self.show(done)
-                self._shown = done.memory.horizon.passes
+                self._shown = max(self._shown, done.memory.horizon.passes)
         self.account(done)
         if done.record.report.outcome is not Outcome.FAILED and not self.wish.dry_run:
             self.audience.hear(done)
@@ -181,3 +248,5 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except FesterError as error:
         log.error("A part of the service ended", action="service_part_ended", error=str(error))
+    except Exception:
+        log.exception("A part of the service broke", action="service_part_broke")

@@ -14,17 +14,21 @@ from bridge.passes.pipeline import Listener, Pass
 
 log = structlog.get_logger()
 
+_FIRST_RETRY = 5.0  # seconds until a pass that failed is made again, doubled at each failure
+
 
 @dataclass(slots=True)
 class Schedule:
     """Makes a pass, waits `every` seconds or until `poke`, and again until cancelled.
 
-    An error is logged, and the next pass is tried as usual.
+    `make_pass` gives after how many seconds it is to be made again at the latest; None: as usual.
+    After an error, which is logged, the next one comes sooner, then ever later.
     """
 
-    make_pass: Callable[[], Awaitable[None]]
+    make_pass: Callable[[], Awaitable[float | None]]
     every: float
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _failures: int = 0
 
     def poke(self) -> None:
         """Start the next pass now (or right after the one that runs)."""
@@ -34,18 +38,27 @@ class Schedule:
         """Run until cancelled."""
         while True:
             self._wake.clear()
+            pause = await self._once()
             try:
-                await self.make_pass()
-            except FesterError as error:
-                log.error("A pass could not be made", action="pass_failed", error=str(error))
-            except Exception:
-                # A fault of ours, or of an extension: the next pass may not meet it.
-                log.exception("A pass broke", action="pass_broke")
-            try:
-                async with asyncio.timeout(self.every):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _once(self) -> float:
+        """Make a pass; gives the seconds until the next one."""
+        try:
+            again = await self.make_pass()
+        except FesterError as error:
+            log.error("A pass could not be made", action="pass_failed", error=str(error))
+        except Exception:
+            # A fault of ours, or of an extension: the next pass may not meet it.
+            log.exception("A pass broke", action="pass_broke")
+        else:
+            self._failures = 0
+            return self.every if again is None else min(again, self.every)
+        self._failures += 1
+        return min(self.every, _FIRST_RETRY * 2.0 ** min(self._failures - 1, 20))
 
 
 @dataclass(slots=True)

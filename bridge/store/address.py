@@ -84,12 +84,17 @@ def refuse_other_files(address: Address) -> None:
                 raise sqlite3.DatabaseError("file is not a database")
 
 
-def make_engine(address: Address, patience: float) -> AsyncEngine:
+def make_engine(address: Address, patience: float, longest: float = 0.0) -> AsyncEngine:
     """An engine that has connected to nothing yet; `patience` is how long to wait for a lock.
+
+    `longest` is how many seconds one statement may take on PostgreSQL, its answer's way included;
+    0: twice the patience.
 
     Raises `StoreError` when the driver for PostgreSQL is not installed.
     """
-    return _sqlite(address, patience) if address.sqlite else _postgresql(address)
+    if address.sqlite:
+        return _sqlite(address, patience)
+    return _postgresql(address, patience, longest or 2 * patience)
 
 
 def reader_of(engine: AsyncEngine) -> AsyncEngine:
@@ -135,7 +140,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(options.get("fester_begin", "BEGIN IMMEDIATE"))
 
 
-def _postgresql(address: Address) -> AsyncEngine:
+def _postgresql(address: Address, patience: float, longest: float) -> AsyncEngine:
     try:
         # An optional dependency, and without types.
         import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -150,7 +155,12 @@ def _postgresql(address: Address) -> AsyncEngine:
 
     async def connect() -> Any:
         try:
-            return await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS)
+            return await asyncpg.connect(
+                dsn,
+                timeout=min(_CONNECT_SECONDS, patience),
+                command_timeout=longest,
+                server_settings=_server_settings(patience),
+            )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             password = address.url.password
@@ -166,4 +176,21 @@ def _postgresql(address: Address) -> AsyncEngine:
         async_creator=connect,
         hide_parameters=True,
         pool_pre_ping=True,
+        pool_timeout=patience,
     )
+
+
+def _server_settings(patience: float) -> dict[str, str]:
+    """How soon the server gives up on us: one that is paused or cut off must not keep its locks.
+
+    https://www.postgresql.org/docs/current/runtime-config-connection.html (TCP settings), and
+    runtime-config-client.html (idle_in_transaction_session_timeout).
+    """
+    seconds = max(1, int(patience))
+    return {
+        "tcp_keepalives_idle": str(seconds),
+        "tcp_keepalives_interval": str(max(1, seconds // 3)),
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": str(seconds * 2000),
+        "idle_in_transaction_session_timeout": str(seconds * 2000),
+    }

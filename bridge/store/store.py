@@ -46,6 +46,7 @@ Value = TypeVar("Value")
 PASSES_KEPT = 200
 _PATIENCE = 15.0  # seconds to wait for another process's transaction
 _PAUSE = 0.05
+_LONGEST_STEP = 3600.0  # seconds that one statement of a migration may take
 
 
 def _utc_now() -> datetime:
@@ -63,13 +64,18 @@ async def open_store(
     address = read_address(url)
     with explained(address, "open the tables"):
         await asyncio.to_thread(refuse_other_files, address)
-    engine = make_engine(address, patience)
+    # Steps over large tables may take long; whatever comes after them may not.
+    preparing = make_engine(address, patience, _LONGEST_STEP)
+    engine = preparing if address.sqlite else make_engine(address, patience)
     try:
         with explained(address, "open the tables"):
-            await _prepare(engine, address, patience)
+            await _prepare(preparing, address, patience)
     except BaseException:
         await engine.dispose()
         raise
+    finally:
+        if preparing is not engine:
+            await preparing.dispose()
     return SqlStore(engine, address, patience, clock)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from bridge.api.app import make_app
 from bridge.api.hooks import Wanted
 from bridge.api.live import Live
 from bridge.api.webhooks import BODY_LIMIT, PATH, Webhooks
+from bridge.errors import StoreError
 from bridge.model.hints import Hint
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.world import World
@@ -35,9 +36,15 @@ class Door:
 
     def __init__(self, token: str = TOKEN, signing_key: bytes = b"") -> None:
         self.hints: list[Hint] = []
+        self.away = False
         self.webhooks = Webhooks(
-            self.hints.extend, lambda: Wanted(frozenset({"qm.yaml"})), token, signing_key
+            self.keep, lambda: Wanted(frozenset({"qm.yaml"})), token, signing_key
         )
+
+    async def keep(self, hints: Iterable[Hint]) -> None:
+        if self.away:
+            raise StoreError("the store is away")
+        self.hints.extend(hints)
 
     async def open(self, aiohttp_client: MakeClient) -> Client:
         app = make_app(Live(), clock=lambda: NOW, webhooks=self.webhooks)
@@ -49,6 +56,22 @@ def a_world() -> World:
     files = {"qm.yaml": "version: 1", "README.md": "hi"}
     world.add_project("shop/cart", id=5, files=files)
     return world
+
+
+async def test_what_cannot_be_kept_is_not_accepted(aiohttp_client: MakeClient) -> None:
+    """503, so that GitLab delivers it again; and then it is no duplicate."""
+    door = Door()
+    client = await door.open(aiohttp_client)
+    headers = {"X-Gitlab-Token": TOKEN, "Idempotency-Key": "one"}
+    door.away = True
+    answer = await client.post(PATH, json=RENAME, headers=headers)
+    assert answer.status == 503
+    assert "deliver it again" in await answer.text()
+    assert door.webhooks.counts["unkept"] == 1
+    door.away = False
+    answer = await client.post(PATH, json=RENAME, headers=headers)
+    assert (answer.status, (await answer.json())["status"]) == (202, "accepted")
+    assert door.hints == [Hint(5)]
 
 
 async def test_the_token_opens_and_the_hint_goes_in(aiohttp_client: MakeClient) -> None:

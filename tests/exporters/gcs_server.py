@@ -79,13 +79,15 @@ class Bucket:
     lock: Lock = field(default_factory=Lock)
     ended: Event = field(default_factory=Event)
     host: str = ""
+    # The bucket's own clock: of objects' times and of each answer's Date.
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _generations: Iterator[int] = field(default_factory=lambda: count(1000))
     _sessions: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=dict)
 
     def put(
         self, name: str, body: bytes, content_type: str = "", cache_control: str = ""
     ) -> Stored:
-        now = datetime.now(UTC)
+        now = self.clock()
         stored = Stored(body, next(self._generations), content_type, cache_control, now)
         self.objects[name] = stored
         self.after_change()
@@ -123,6 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle_one_request()
         except OSError:
             self.close_connection = True  # the client went away
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(int(self.server.bucket.clock().timestamp()))
 
     def do_GET(self) -> None:
         self._handle()
@@ -247,7 +252,7 @@ def _store(
     if _refused(bucket.objects.get(name), query):
         return _error(412, "conditionNotMet")
     promised = metadata.get("md5Hash")
-    stored = Stored(body, 0, "", "", datetime.now(UTC))
+    stored = Stored(body, 0, "", "", bucket.clock())
     if promised and promised != stored.md5:
         return _error(400, "the md5 is of something else")
     stored = bucket.put(name, body, content_type, metadata.get("cacheControl", ""))

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bridge.errors import ConfigurationError, PublishConflict, PublishError
+from bridge.errors import ConfigurationError, DestinationTaken, PublishConflict, PublishError
 from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
+from bridge.model.destinations import Fence, Mark
 from bridge.model.runs import Artifact, Stage
 from bridge.testing import exporter_conforms
 from tests.exporters.catalogs import catalog
@@ -201,6 +203,68 @@ async def test_a_publisher_at_work_keeps_others_out_until_its_lease_ends(bucket:
     assert bucket.read(PREFIX) == {".fester-lease": b"somebody"}
     assert (await publish(1, exporter(lease_seconds=0.0)))[0] == 3
     assert LEASE not in bucket.objects
+
+
+@pytest.mark.parametrize("minutes", [-130, 130])
+async def test_a_claim_is_judged_by_the_buckets_clock_alone(bucket: Bucket, minutes: int) -> None:
+    """A host two hours ahead of the bucket, or behind it: a live claim is live, a dead one dead."""
+    bucket.clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
+    bucket.put(LEASE, b'{"holder": "a:1", "seconds": 60}')
+    with pytest.raises(PublishConflict, match=r"another Fester \(a:1\)") as refused:
+        await publish(1)
+    assert 55 < refused.value.free_in <= 61
+    bucket.clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes, seconds=62)
+    assert (await publish(1))[0] == 3
+
+
+async def test_a_claim_that_was_never_given_back_makes_every_generation_anew(
+    bucket: Bucket,
+) -> None:
+    """Whatever its holder still sends names a generation that is gone."""
+    await publish(300)
+    await publish(3)
+    before = {name: stored.generation for name, stored in bucket.objects.items()}
+    bodies = bucket.read(PREFIX)
+    bucket.put(LEASE, b'{"holder": "a:1", "seconds": 0}')
+    assert await publish(3) == (0, 3, 4)
+    for name in set(bucket.objects):
+        assert bucket.objects[name].generation != before[name]
+        assert bucket.objects[name].body == bodies[name.removeprefix(PREFIX)]
+
+
+async def test_another_sources_bucket_is_refused(bucket: Bucket) -> None:
+    """And two Festers may share a bucket below different prefixes."""
+
+    def fence(source: str, store: str, number: int) -> Fence:
+        async def draw() -> Mark:
+            return Mark(source, store, number)
+
+        return draw
+
+    one, other = exporter(), GcsExporter("gs://shop/catalogs/other")
+    files = render_catalog(catalog(3))
+    assert (await one.publish(files, fence=fence("a", "s", 5))).written == 3
+    assert (await other.publish(files, fence=fence("b", "t", 1))).written == 3
+    newer = render_catalog(catalog(4))
+    with pytest.raises(DestinationTaken, match=r"belongs to a.*--take-over"):
+        await one.publish(newer, fence=fence("b", "t", 9))
+    with pytest.raises(DestinationTaken, match="another store"):
+        await one.publish(newer, fence=fence("a", "t", 9))
+    with pytest.raises(PublishConflict, match="a newer pass"):
+        await one.publish(newer, fence=fence("a", "s", 4))
+    assert bucket.read(PREFIX)["index.yaml"] == files[1].body
+    found = await one.found()
+    assert found.mark == Mark("a", "s", 5)
+    assert found.index == files[1].body
+    lies = await one.catalog()
+    assert lies is not None
+    assert [entity.ref for entity in lies.entities] == [e.ref for e in catalog(3).entities]
+    with pytest.raises(PublishConflict, match="same time"):
+        await one.claim(Mark("b", "t", 9), over=None)
+    await one.claim(Mark("b", "t", 9), over=Mark("a", "s", 5))
+    assert (await one.publish(newer, fence=fence("b", "t", 10))).written == 2
+    await one.close()
+    await other.close()
 
 
 async def test_a_publisher_whose_lease_was_taken_over_stops_before_the_index(

@@ -71,6 +71,16 @@ def test_a_new_entity_moves_no_others_than_those_of_a_shard_that_splits(
     assert len(shards) <= 1
 
 
+def test_a_hundred_entities_are_one_shard_and_one_more_is_two() -> None:
+    def shards_of(count: int) -> list[str]:
+        return sorted(
+            p for p in by_path(render_catalog(catalog(count))) if p.startswith("entities/")
+        )
+
+    assert shards_of(100) == ["entities/all.yaml"]
+    assert shards_of(101) == ["entities/0.yaml", "entities/1.yaml"]
+
+
 def test_catalog_json_holds_every_entity_with_its_provenance() -> None:
     tree = json.loads(by_path(render_catalog(catalog(3)))["catalog.json"])
     assert [item["ref"] for item in tree["entities"]] == [

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import SourceError
+from bridge.model.entities import Catalog
+from bridge.model.manifests import AggregatedManifests
 from bridge.model.runs import Artifact, Outcome, Processed
 from bridge.model.scrape import Coverage, Gap, ProjectSkipped, Record
 from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages, run_pass
@@ -30,7 +32,7 @@ class Bench:
     """One store and destination, and passes over them."""
 
     def __init__(self, *exporters: RecordingExporter, guard: Guard | None = None) -> None:
-        self.exporters = exporters or (RecordingExporter(),)
+        self.exporters: tuple[RecordingExporter, ...] = exporters or (RecordingExporter(),)
         self.store = DictStore()
         self.guard = guard or Guard()
         self.processors: list[Processor] = [WordProcessor()]
@@ -182,3 +184,51 @@ def test_two_processors_that_make_the_same_file_are_reported() -> None:
     done = bench.make(read(1, "a"))
     assert [a.body for a in done.artifacts if a.path == "x.txt"] == [b"one"]
     assert [p.rule for p in done.record.report.problems] == ["artifact-collision"]
+
+
+def test_a_pass_without_destinations_is_complete_and_remembered() -> None:
+    bench = Bench()
+    bench.exporters = ()
+    report = bench.make(read(1, "a")).record.report
+    assert report.outcome is Outcome.COMPLETE
+    assert report.published == ()
+    assert bench.store.records["https://gitlab.test"].report == report
+
+
+class Titler(WordProcessor):
+    """Makes the same entities as another processor, with a title."""
+
+    name = "titles"
+
+    def process(self, manifests: AggregatedManifests) -> Processed:
+        made = super().process(manifests)
+        assert made.catalog is not None
+        entities = (
+            replace(entity, body={**entity.body, "title": "second"})
+            for entity in made.catalog.entities
+        )
+        return Processed(catalog=Catalog(tuple(entities)))
+
+
+def test_of_two_processors_that_make_an_entity_the_first_one_counts() -> None:
+    bench = Bench()
+    bench.processors = [WordProcessor(), Titler()]
+    assert "title" not in bench.make(read(1, "a")).record.catalog.entities[0].body
+    bench.processors.reverse()
+    assert "title" in bench.make(read(1, "a")).record.catalog.entities[0].body
+
+
+def test_a_refusal_says_when_the_pass_is_to_be_made_again() -> None:
+    assert Bench().make(read(1, "a")).retry_in is None
+    assert Bench(RecordingExporter(refuse=True)).make(read(1, "a")).retry_in == 60
+    busy = RecordingExporter(busy_for=7.5)
+    assert Bench(RecordingExporter("b", refuse=True), busy).make(read(1, "a")).retry_in == 7.5
+
+
+def test_each_publish_carries_a_larger_number() -> None:
+    bench = Bench()
+    bench.make(read(1, "a"))
+    bench.make(read(1, "b"))
+    first, second = bench.exporters[0].marks
+    assert (first.source, second.store) == ("https://gitlab.test", first.store)
+    assert second.fence > first.fence

@@ -82,7 +82,7 @@ async def test_who_loses_the_lease_stops_leading_and_publishes_nothing_more(
         thief = await open_store(url)
         try:
             await thief.lease.release(lead.name, lead.holder)
-            assert await thief.lease.acquire(lead.name, "another", 60, lead.clock())
+            assert await thief.lease.acquire(lead.name, "another", 60)
             hooks = hooks_to(world, replica)
             world.commit_file(2, "qm.yaml", manifest("pushed"))
             await hooks.deliver()

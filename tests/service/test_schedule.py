@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,17 +13,20 @@ from bridge.errors import StoreError
 from bridge.model.entities import Catalog
 from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Observation
 from bridge.passes.pipeline import Pass
 from bridge.service.schedule import Audience, Audiences, Schedule, ended
+from tests.fakes import NOON
 
 
 async def test_a_poke_starts_the_next_pass_at_once() -> None:
     passes: list[int] = []
     once, twice = asyncio.Event(), asyncio.Event()
 
-    async def make_pass() -> None:
+    async def make_pass() -> float | None:
         passes.append(1)
         (once if len(passes) == 1 else twice).set()
+        return None
 
     schedule = Schedule(make_pass, every=3600)
     task = asyncio.create_task(schedule.run())
@@ -40,17 +44,62 @@ async def test_a_failed_pass_does_not_end_the_schedule(error: Exception) -> None
     ended = asyncio.Event()
     passes: list[int] = []
 
-    async def make_pass() -> None:
+    async def make_pass() -> float | None:
         passes.append(1)
         if len(passes) == 1:
             raise error
         ended.set()
+        return None
 
     task = asyncio.create_task(Schedule(make_pass, every=0).run())
     await ended.wait()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_a_refused_pass_is_made_again_when_it_says_and_a_failed_one_soon() -> None:
+    """Not at the next `every`, which is hours away."""
+    answers: list[float | Exception | None] = [7.5, StoreError("x"), StoreError("x"), 1e9, None]
+
+    async def make_pass() -> float | None:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    schedule = Schedule(make_pass, every=3600)
+    assert [await schedule._once() for _ in range(5)] == [7.5, 5.0, 10.0, 3600, 3600]
+
+
+async def test_a_slow_listener_hears_what_every_pass_saw() -> None:
+    """What it missed is in what it hears next, the later observation of a project first."""
+    heard: list[Pass] = []
+    release, told = asyncio.Event(), asyncio.Event()
+
+    async def slow(done: Pass) -> None:
+        heard.append(done)
+        told.set()
+        await release.wait()
+
+    def seen(kind: str, **values: str) -> Pass:
+        observed = {
+            int(key[1:]): Observation(int(key[1:]), NOON, {"x": v}) for key, v in values.items()
+        }
+        return replace(a_pass(kind), observations=observed)
+
+    audience = Audience((slow,))
+    running = asyncio.create_task(audience.run())
+    audience.hear(seen("first", p1="a"))
+    await told.wait()
+    audience.hear(seen("second", p1="b", p2="b"))
+    audience.hear(seen("third", p2="c", p3="c"))
+    told.clear()
+    release.set()
+    await told.wait()
+    await ended(running)
+    found = {key: each.values["x"] for key, each in heard[1].observations.items()}
+    assert found == {1: "b", 2: "c", 3: "c"}
 
 
 async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:

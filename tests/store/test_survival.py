@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bridge.errors import ConfigurationError, StoreError
+from bridge.errors import ConfigurationError, StoreConflict, StoreError
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
 from bridge.model.manifests import Translation, Verdict
-from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
+from bridge.model.memory import Horizon, KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
 from bridge.ports import Store
@@ -191,6 +191,33 @@ async def test_a_lease_is_held_by_one_at_a_time(store: SqlStore) -> None:
     assert (held.holder, held.fence, held.expires) == ("b", 2, later + timedelta(seconds=60))
     assert await lease.release("pass", "b")
     assert await lease.held("pass", later) is None
+
+
+async def test_a_lease_goes_by_the_databases_clock(store: SqlStore) -> None:
+    """No host says what time it is: one that lasts is kept, one that is over is free."""
+    lease = store.lease
+    assert await lease.acquire("pass", "a", 3600)
+    assert not await lease.acquire("pass", "b", 3600)
+    held = await lease.held("pass")
+    assert held is not None
+    assert abs(held.expires - datetime.now(UTC) - timedelta(seconds=3600)) < timedelta(minutes=1)
+    assert await lease.renew("pass", "a", -1)  # over before it began
+    assert not await lease.renew("pass", "a", 3600)
+    assert await lease.held("pass") is None
+    assert await lease.acquire("pass", "b", 3600)
+
+
+async def test_marks_grow_and_who_was_overtaken_gets_none(store: SqlStore) -> None:
+    assert await store.mark(SOURCE) is None
+    first = await store.next_mark(SOURCE, 0)
+    second = await store.next_mark(SOURCE, 0, above=41)
+    assert (first.fence, second.fence) == (1, 42)
+    assert first.store == second.store != ""
+    assert await store.mark(SOURCE) == second
+    await store.save(SOURCE, Memory(), Memory(horizon=Horizon(passes=1)), None)
+    with pytest.raises(StoreConflict):
+        await store.next_mark(SOURCE, 0)
+    assert (await store.next_mark(SOURCE, 1)).fence == 43
 
 
 async def test_of_many_rivals_one_gets_the_lease(url: str) -> None:

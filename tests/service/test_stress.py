@@ -1,0 +1,158 @@
+"""A service under stress: a network that swallows packets, passes that break, threads that hang."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+from sqlalchemy.engine import make_url
+from structlog.testing import capture_logs
+
+from bridge.errors import StoreError
+from bridge.model.hints import Hint
+from bridge.model.manifests import AggregatedManifests
+from bridge.model.runs import Outcome, Processed
+from bridge.sandbox.world import World
+from bridge.service.leadership import Leadership
+from bridge.store import open_store
+from tests.service.relay import relay_to
+from tests.service.site import (
+    LONG,
+    TOKEN,
+    a_gitlab,
+    a_replica,
+    a_world,
+    hooks_to,
+    manifest,
+    settings,
+    until,
+)
+
+pytestmark = pytest.mark.real
+
+
+async def test_a_network_that_swallows_packets_ends_the_lead_and_no_wait_lasts(
+    server: str, tmp_path: Path
+) -> None:
+    """No error comes from the network, and no answer: everything that asks is told in time."""
+    address = make_url(server)
+    assert address.port is not None
+    async with relay_to(address.port) as relay:
+        url = address.set(port=relay.port, database="postgres")
+        store = await open_store(url.render_as_string(hide_password=False), patience=0.5)
+        try:
+            lead = Leadership(store.lease, "lead", 1.0)
+            assert await lead.take()
+            relay.swallow()
+            async with asyncio.timeout(LONG):
+                with pytest.raises(StoreError):
+                    await store.passes_saved("corp")
+                with pytest.raises(StoreError, match="did not answer about the lease"):
+                    await lead.fence()
+                await lead.keep()
+            assert not lead.leads
+            relay.go_on()
+            await until(lambda: heals(lead))
+            assert lead.leads
+        finally:
+            relay.go_on()
+            await store.close()
+
+
+async def heals(lead: Leadership) -> bool:
+    try:
+        return await lead.take()
+    except StoreError:
+        return False
+
+
+class Breaks:
+    """A processor with a fault."""
+
+    name = "breaks"
+
+    def process(self, manifests: AggregatedManifests) -> Processed:
+        raise ZeroDivisionError("hunter2")
+
+
+async def test_a_pass_that_breaks_is_an_outcome_and_the_service_goes_on(tmp_path: Path) -> None:
+    world = a_world()
+    with capture_logs() as logs:  # as text, an exception's locals take minutes
+        await breaks_and_goes_on(world, tmp_path)
+    assert "pass_broke" in {log["action"] for log in logs}
+
+
+async def breaks_and_goes_on(world: World, tmp_path: Path) -> None:
+    async with (
+        a_gitlab(world) as (_, gitlab),
+        a_replica(settings(gitlab, tmp_path)) as replica,
+    ):
+        await replica.until(lambda: bool(replica.reports))
+        passes = replica.service.passes
+        whole = passes.stages
+        passes.stages = replace(whole, processors=(Breaks(),))
+        hooks = hooks_to(world, replica)
+        world.commit_file(2, "qm.yaml", manifest("pushed"))
+        assert await hooks.deliver() == [202]
+        await replica.until(lambda: replica.reports[-1].outcome is Outcome.FAILED)
+        failure = replica.reports[-1].failure
+        assert "ZeroDivisionError" in failure
+        assert "hunter2" not in failure
+        base = replica.hooks_url.removesuffix("/webhooks/gitlab")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{base}/readyz") as answer:
+                assert answer.status == 200  # what was good is served still
+                assert (await answer.json())["last_pass"]["outcome"] == "failed"
+            async with session.get(f"{base}/metrics") as answer:
+                assert 'fester_last_pass_outcome{outcome="failed"} 1.0' in await answer.text()
+            async with session.get(f"{base}/") as answer:
+                assert "ZeroDivisionError" in await answer.text()
+            assert replica.names == {f"s{n}" for n in range(1, 6)}
+            replica.service.pulse.beat("pass", -1)
+            for path in ("healthz", "readyz"):
+                async with session.get(f"{base}/{path}") as answer:
+                    assert (answer.status, (await answer.json())["status"]) == (503, "hangs")
+        passes.stages = whole
+        replica.service.inbox.put([Hint(2)])
+        await replica.until(lambda: "pushed" in replica.names)
+
+
+ROOT = Path(__file__).parents[2]
+HANGS = """
+import time
+import bridge.cli.serve as serve
+from bridge.cli import main
+from bridge.processors.services_csv import ServicesCsv
+serve.GRACE, serve.STOP = 0.2, 1.0
+ServicesCsv.process = lambda *_: (open("hangs", "w").close(), time.sleep(600))
+main()
+"""
+
+
+async def test_a_thread_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    async with a_gitlab(a_world()) as (_, gitlab):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", HANGS, "serve", "--port", "0"),
+            *("--from", gitlab, "--to", "out", "--store", "sqlite:///s.db"),
+            env={**os.environ, "GITLAB_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            await until((tmp_path / "hangs").exists)
+            async with asyncio.timeout(LONG):
+                process.send_signal(signal.SIGTERM)
+                _, said = await process.communicate()
+            assert process.returncode == 1
+            assert b"something hangs" in said
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
