@@ -97,10 +97,11 @@ class Backstage:
 def example_lines(first: str = "catalog") -> dict[str, Any]:
     """The lines that `fester deploy backstage` tells an admin to paste, as a tree.
 
-    They come in two steps: what reads the catalog, and (`first` is "backend") the token for
-    refreshes.
+    They come in two steps, before a third that is not recommended: what reads the catalog, and
+    (`first` is "backend") the token for refreshes.
     """
-    reading, _, refreshing = EXAMPLE.read_text("utf-8").partition("\n#\n# 3. ")
+    lines, _, _ = EXAMPLE.read_text("utf-8").partition("\n#\n# 3. ")
+    reading, _, refreshing = lines.partition("\n#\n# 2. ")
     step = reading if first == "catalog" else refreshing
     _, _, pasted = step.partition(f"\n#\n# {first}:\n")
     text = "\n".join(line.removeprefix("# ") for line in f"# {first}:\n{pasted}".splitlines())

@@ -172,10 +172,43 @@ def test_a_broken_manifest_keeps_its_last_good_entity(backstage: Backstage, comp
     assert any(problem.project == path for problem in report.problems)
     reread(backstage, company, ref)
     assert description(backstage, ref) == before
+    held = backstage.eventually(lambda: stale(backstage, ref), f"{ref} is seen to be stale")
+    (link,) = [each for each in held["links"] if each.get("type") == "manifest"]
+    assert link["url"].endswith(f"{path}/-/blob/main/qm.yaml")
+    assert link["title"].startswith("The manifest is broken since 20")
     company.commit(path, good)
     change(company, path, "Says so, in time")
     backstage.refresh(company.location_of(ref))
     wait_for(backstage, ref, "Says so, in time")
+
+
+def stale(backstage: Backstage, ref: str) -> dict[str, Any] | None:
+    """The metadata of an entity with the tag of what stands on an old text."""
+    metadata: dict[str, Any] = (backstage.entity(ref) or {}).get("metadata", {})
+    return metadata if "stale-manifest" in metadata.get("tags", []) else None
+
+
+def test_dependencies_lead_somewhere_and_every_entity_to_its_manifest(
+    backstage: Backstage, company: Site
+) -> None:
+    """What Backstage warns of on a page, and what its "view source" and pencil are made from."""
+    published = company.entities()
+    kinds = {ref.partition(":")[0] for ref in published}
+    assert kinds >= {"api", "component", "domain", "group", "resource", "system"}
+    for ref in published:
+        wait_for(backstage, ref)
+    held = backstage.entities()
+    pointing = 0
+    for ref in published:
+        annotations = held[ref]["metadata"]["annotations"]
+        assert "/-/blob/" in annotations["backstage.io/view-url"], ref
+        assert "/-/edit/" in annotations["backstage.io/edit-url"], ref
+        assert annotations["backstage.io/source-location"].startswith("url:http"), ref
+        for relation in held[ref].get("relations", ()):
+            if relation["type"] == "dependsOn":
+                assert relation["targetRef"] in held, ref
+                pointing += relation["targetRef"].startswith("resource:")
+    assert pointing > 10
 
 
 def test_a_catalog_that_begins_empty_is_a_location_like_any_other(town: Town) -> None:

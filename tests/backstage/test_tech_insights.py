@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -374,3 +378,53 @@ def test_backstages_discovery_and_its_own_token_lead_to_us(pair: Pair) -> None:
 
 def test_the_guide_shows_the_modules_text() -> None:
     assert (HERE / "fester-facts.cjs").read_text("utf-8") in GUIDE
+
+
+@pytest.mark.parametrize(
+    ("refuses", "said"),
+    [(True, "answered 401; is fester.token right?"), (False, "ECONNREFUSED")],
+    ids=["refused", "away"],
+)
+def test_backstage_starts_without_a_fester_that_refuses_or_is_away(
+    installation: Installation, tmp_path: Path, refuses: bool, said: str
+) -> None:
+    """And says in its log what is missing, and why."""
+    with answering(401) as refusing:
+        url = refusing if refuses else f"http://127.0.0.1:{server.free_port()}"
+
+        def config(port: int, token: str) -> dict[str, Any]:
+            text = (HERE / "app-config.yaml").read_text("utf-8")
+            text = text.replace("PORT", str(port)).replace("TOKEN", token)
+            tree: dict[str, Any] = YAML(typ="safe").load(text)
+            return tree | {"fester": {"url": url}}
+
+        script = HERE / "facts-only.cjs"
+        with server.started(installation, script, config, tmp_path, {}) as backstage:
+            answer = ask(f"{backstage.url}/api/tech-insights/fact-schemas", None, backstage.token)
+            assert answer == (200, [])
+            log = backstage.log.read_text("utf-8")
+    assert "Fester's facts are missing until Backstage starts again" in log
+    assert said in log
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """A server that answers every GET with this status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    serving = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=serving.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{serving.server_port}"
+    finally:
+        serving.shutdown()
+        thread.join()
+        serving.server_close()
