@@ -30,7 +30,8 @@ def configure_logs(verbose: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.INFO if verbose else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up for each line: while a pass shows its progress, lines go above it.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     # Python's own handler of what nobody set up a handler for: all that libraries log.
     if logging.lastResort is not None:

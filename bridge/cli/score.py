@@ -18,9 +18,9 @@ from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
-from bridge.model.scores import ROLLUPS, CheckState, Rollup, Rubric, Score, Scoreboard
+from bridge.model.scores import ROLLUPS, CheckState, Rubric, Score, Scoreboard
 from bridge.settings import Settings
-from bridge.store import open_store
+from bridge.store import SqlStore, open_store
 from bridge.wiring import scraper
 from bridge.wiring.ox import rubric
 
@@ -37,7 +37,7 @@ _COLOURS = {
 @click.argument("ref", required=False)
 @click.option("--rollup", type=click.Choice(ROLLUPS), help="Show roll-ups of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--from", "from_", metavar="SOURCE", help="The source whose scores to show.")
+@click.option("--from", "from_", metavar="SOURCE", help="Which source, if the store knows several.")
 @store_option
 @mappings_option
 @config_option
@@ -49,7 +49,7 @@ def score(
     REF is a component's name or a reference such as component:default/name; with --rollup, the
     name of a roll-up.
     """
-    settings = settings_from(flags, config=config, need=("from",), uses=())
+    settings = settings_from(flags, config=config, uses=())
     board, expected = asyncio.run(_read(settings))
     if rollup is not None:
         _rollups(board, rollup, ref, as_json=as_json)
@@ -61,20 +61,36 @@ def score(
 
 async def _read(settings: Settings) -> tuple[Scoreboard, Rubric]:
     """The latest board in the store, and the rubric in force."""
-    reading = scraper(settings)
     store = await open_store(settings.store)
     try:
+        source = await _source(settings, store)
         expected = (await asyncio.to_thread(rubric, settings.mappings)).rubric
-        board = await store.scores().latest_scores(reading.name)
+        board = await store.scores().latest_scores(source)
     finally:
         await store.close()
-        await reading.close()
     if board is None:
         raise FesterError(
-            f"nothing of {reading.name} was scored yet; `fester run` and `fester serve` score "
+            f"nothing of {source} was scored yet; `fester run` and `fester serve` score "
             "after each pass"
         )
     return board, expected
+
+
+async def _source(settings: Settings, store: SqlStore) -> str:
+    """The source that was asked for, else the only one that the store knows."""
+    if settings.source:
+        reading = scraper(settings)
+        await reading.close()
+        return reading.name
+    known = await store.sources()
+    if len(known) == 1:
+        return known[0]
+    if known:
+        message = f"{settings.store} knows {', '.join(known)}: say which one with --from"
+        raise ConfigurationError([Problem(message, "source-ambiguous")])
+    raise ConfigurationError(
+        [Problem(f"{settings.store} knows of no pass yet; `fester run` makes one", "no-pass")]
+    )
 
 
 def _found(board: Scoreboard, text: str) -> Score:
@@ -160,7 +176,8 @@ def _one(score: Score, rubric: Rubric, *, as_json: bool) -> None:
 def _rollups(board: Scoreboard, kind: str, name: str | None, *, as_json: bool) -> None:
     found = [each for each in board.rollups if each.kind == kind]
     if name is not None:
-        found = [each for each in found if name.lower() in _names(each)]
+        one = board.rollup(kind, name)
+        found = [one] if one is not None else []
         if not found:
             message = f"there is no {kind} {plain(name)}; `fester score --rollup {kind}` lists them"
             raise FesterError(message)
@@ -178,8 +195,3 @@ def _rollups(board: Scoreboard, kind: str, name: str | None, *, as_json: bool) -
             f"{each.coverage:.0%}",
         )
     _console().print(table)
-
-
-def _names(rollup: Rollup) -> tuple[str, ...]:
-    """What a person may call it: all of it, or the name alone."""
-    return rollup.name.lower(), rollup.name.rpartition("/")[2].lower()

@@ -283,8 +283,21 @@ class Scoreboard:
     problems: tuple[Problem, ...] = ()  # waivers that do not hold
 
     def rollup(self, kind: str, name: str) -> Rollup | None:
-        """The roll-up of that kind and name."""
-        for rollup in self.rollups:
-            if rollup.kind == kind and rollup.name == name:
+        """The roll-up of that kind and name: all of it, or as people say it, in whatever case.
+
+        `group:default/red`, `default/red` and `red` are one team. The whole name counts first; a
+        part of the name that two go by is nobody's.
+        """
+        found = [rollup for rollup in self.rollups if rollup.kind == kind]
+        for rollup in found:
+            if rollup.name == name:
                 return rollup
-        return None
+        said = name.strip().lower()
+        near = [rollup for rollup in found if said in _said(rollup.name.lower())]
+        return near[0] if len(near) == 1 else None
+
+
+def _said(name: str) -> tuple[str, ...]:
+    """What people may say for a name: all of it, without its kind, without its namespace."""
+    rest = name.partition(":")[2] or name
+    return name, rest, rest.rpartition("/")[2]

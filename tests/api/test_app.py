@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from bridge.api import pages
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
@@ -133,6 +136,50 @@ async def test_the_search_finds_by_owner_and_project(client: Client) -> None:
     assert "1 found" in await (await client.get("/entities?q=TEAM")).text()
     assert "1 found" in await (await client.get("/entities?q=shop/api")).text()
     assert "0 found" in await (await client.get("/entities?q=nobody")).text()
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [("", "1 to 2 of 5"), ("&page=2", "3 to 4 of 5"), ("&page=3", "5 to 5 of 5"),
+     ("&page=9", "5 to 5 of 5"), ("&page=-1", "1 to 2 of 5"), ("&page=x", "1 to 2 of 5")],
+)  # fmt: skip
+async def test_the_list_of_entities_goes_on(
+    client: Client, live: Live, monkeypatch: pytest.MonkeyPatch, page: str, shown: str
+) -> None:
+    monkeypatch.setattr("bridge.api.pages.SHOWN", 2)
+    bodies = [{**BODY, "metadata": {"name": f"api-{n}"}} for n in range(5)]
+    several = tuple(CatalogEntity(Ref.of(body), body, ENTITY.origins) for body in bodies)
+    live.show(replace(record(), catalog=Catalog(several)), (INDEX,), Memory(), NOON)
+    text = await (await client.get(f"/entities?q=api{page}")).text()
+    assert "5 found" in text
+    assert shown in text
+    assert ('rel="next"' in text) is not shown.startswith("5")
+    assert ('rel="prev"' in text) is not shown.startswith("1")
+    if shown.startswith("3"):
+        assert 'href="?q=api&amp;page=3" rel="next"' in text
+
+
+def test_tables_have_named_columns_and_what_scrolls_can_be_reached_by_keyboard() -> None:
+    """What axe found: an empty table header, and a scrollable region without focus."""
+    templates = sorted(Path(pages.__file__).parents[1].glob("templates/*.html"))
+    assert len(templates) > 10
+    for template in templates:
+        text = template.read_text("utf-8")
+        assert not re.search(r"<th[^>]*></th>", text), template.name
+        for opened in re.findall(r"<pre[^>]*>", text):
+            assert 'tabindex="0"' in opened, template.name
+            assert "aria-label" in opened, template.name
+
+
+async def test_problems_go_on(client: Client, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.api.pages.SHOWN", 2)
+    problems = tuple(replace(PROBLEM, message=f"wrong {n}") for n in range(3))
+    whole = record()
+    live.show(
+        replace(whole, report=replace(whole.report, problems=problems)), (INDEX,), Memory(), NOON
+    )
+    assert "wrong 2" not in await (await client.get("/")).text()
+    assert "wrong 2" in await (await client.get("/?page=2")).text()
 
 
 async def test_explain_names_the_manifest(client: Client) -> None:

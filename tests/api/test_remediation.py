@@ -99,7 +99,19 @@ async def test_filters(query: str, count: int) -> None:
     assert (await asked(book(), f"/api/ox/remediations?{query}"))[1]["total"] == count
 
 
-@pytest.mark.parametrize("query", ["status=nonsense", "entity=a/b/c"])
+async def test_the_list_goes_on() -> None:
+    _, whole = await asked(book(), "/api/ox/remediations")
+    found = []
+    for offset in range(0, 6, 2):
+        _, part = await asked(book(), f"/api/ox/remediations?limit=2&offset={offset}")
+        assert part["total"] == 5
+        found += part["items"]
+    assert found == whole["items"]
+
+
+@pytest.mark.parametrize(
+    "query", ["status=nonsense", "entity=a/b/c", "limit=0", "limit=1001", "offset=-1", "limit=x"]
+)
 async def test_what_cannot_be_asked_is_refused(query: str) -> None:
     status, body = await asked(book(), f"/api/ox/remediations?{query}")
     assert (status, body["error"]["name"]) == (400, "InputError")

@@ -21,6 +21,7 @@ from bridge.api.live import Live
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
+from bridge.model.scores import Rollup, Scoreboard
 from bridge.ox.facts.collecting import Collecting
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.wiring.remediation import Book
@@ -107,6 +108,38 @@ async def test_rollups_count_the_unknown(client: Client) -> None:
     ]
     products = (await get(client, "/api/ox/rollups/product"))["items"]
     assert [each["name"] for each in products] == [EVIL]
+
+
+@pytest.mark.parametrize("name", ["red", "Red", "default/red", "group:default/red"])
+async def test_a_team_is_asked_for_by_its_bare_name_too(client: Client, name: str) -> None:
+    team = await get(client, f"/api/ox/rollups/team/{name}")
+    assert (team["name"], team["totalItems"]) == ("group:default/red", 2)
+    assert (await get(client, f"/api/ox/scores?team={name}"))["totalItems"] == 2
+    trend = await get(client, f"/api/ox/trends/team/{name}")
+    assert [day["score"] for day in trend["days"]] == [55, 65]
+    assert (await get(client, f"/api/ox/changes/team/{name}?from=2026-03-05"))["totalItems"] == 1
+    assert (await client.get(f"/scores/team/{name}")).status == 200
+
+
+async def test_a_short_name_that_two_go_by_is_nobodys() -> None:
+    teams = [Rollup("team", name, 1.0, 1.0, 1, 0, 0) for name in ("group:a/red", "group:b/red")]
+    board = Scoreboard(NOW, "r", rollups=tuple(teams))
+    assert board.rollup("team", "red") is None
+    assert board.rollup("team", "b/red") is teams[1]
+    assert board.rollup("system", "red") is None
+
+
+async def test_long_tables_go_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.api.scores.pages.SHOWN", 2)
+    assert 'rel="next"' not in await (await client.get("/scores?days=30&q=web")).text()
+    first = await (await client.get("/scores?days=30")).text()
+    assert "1 to 2 of 3" in first
+    assert 'href="?days=30&amp;page=2" rel="next"' in first
+    last = await (await client.get("/scores?days=30&page=2")).text()
+    assert "3 to 3 of 3" in last
+    assert 'href="?days=30&amp;page=1" rel="prev"' in last
+    monkeypatch.setattr("bridge.api.scores.pages.SHOWN", 1)
+    assert "2 to 2 of 2" in await (await client.get("/scores/team?page=99")).text()
 
 
 async def test_trends_and_changes(client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 
 from bridge.cli import main
 from bridge.model.entities import Catalog
+from bridge.model.memory import PassRecord
+from bridge.model.runs import Outcome, Report
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.ox.scores.scorekeeping import Scorekeeper
@@ -105,3 +108,28 @@ def test_what_is_not_there_says_what_to_do(filled: list[str]) -> None:
 def test_before_the_first_score_it_says_who_scores(options: list[str]) -> None:
     code, output = fester(*options)
     assert (code, "`fester serve` score after each pass" in output) == (1, True)
+
+
+def test_the_store_alone_is_enough(filled: list[str], tmp_path: Path) -> None:
+    """Only a store that knows several sources needs to be told which."""
+
+    async def remember(*names: str) -> None:
+        store = await open_store(filled[-1])
+        for name in names:
+            known = await store.load(name)
+            record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog())
+            after = replace(known, horizon=replace(known.horizon, passes=known.horizon.passes + 1))
+            await store.save(name, known, after, record)
+        await store.close()
+
+    store = ["--store", filled[-1]]
+    asyncio.run(remember(scraper(Settings.model_validate({"from": str(tmp_path)})).name))
+    assert fester(*store) == fester(*filled)
+    assert as_json("blue", "--rollup", "team", *store)["items"][0]["name"] == "group:default/blue"
+    asyncio.run(remember("https://gitlab.example.com"))
+    code, output = fester(*store)
+    assert code == 2
+    assert f"knows {tmp_path}, https://gitlab.example.com: say which one with --from" in output
+    assert fester(*filled)[0] == 0
+    code, output = fester("--store", f"sqlite:///{tmp_path}/new.db")
+    assert (code, "knows of no pass yet" in output) == (2, True)

@@ -13,11 +13,12 @@ from markupsafe import Markup, escape
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
+from bridge.api.sheets import sheet
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
 from bridge.passes.explain import explain
 
-SHOWN = 500  # rows of a table; beyond that a person searches
+SHOWN = 500  # rows of a sheet
 MAX_QUERY = 512
 
 _templates = Environment(
@@ -85,7 +86,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     order = {severity: rank for rank, severity in enumerate(Severity)}
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
     counts = {s.value: sum(p.severity is s for p in problems) for s in Severity}
-    return render(request, "home.html", problems=ranked[:SHOWN], counts=counts, shown=SHOWN)
+    return render(request, "home.html", problems=sheet(request, ranked, SHOWN), counts=counts)
 
 
 async def entities(request: web.Request) -> web.StreamResponse:
@@ -93,9 +94,7 @@ async def entities(request: web.Request) -> web.StreamResponse:
     text = request.query.get("q", "")[:MAX_QUERY]
     kind = request.query.get("kind", "")[:MAX_QUERY]
     rows = _rows(request.app[LIVE], text.lower().strip(), kind.lower())
-    return render(
-        request, "entities.html", rows=rows[:SHOWN], total=len(rows), q=text, kind=kind, shown=SHOWN
-    )
+    return render(request, "entities.html", rows=sheet(request, rows, SHOWN), q=text, kind=kind)
 
 
 def _rows(live: Live, text: str, kind: str) -> list[dict[str, str]]:

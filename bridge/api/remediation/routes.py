@@ -82,6 +82,10 @@ class Remediation:
             entity = Ref.parse(asked["entity"], kind="component") if asked.get("entity") else None
         except ValueError as error:
             return error_response(request, 400, "InputError", str(error)[:300])
+        limit, offset = _count(asked, "limit", MOST, least=1), _count(asked, "offset", 0)
+        if limit is None or offset is None or limit > MOST:
+            message = f"`limit` is a number from 1 to {MOST}, `offset` one from 0 on"
+            return error_response(request, 400, "InputError", message)
         run = await self._book.latest_run()
         every = remediations(await self._book.cases(), run)
         found = [
@@ -97,12 +101,21 @@ class Remediation:
             "listing_failure": run.listing_failure if run is not None else "",
             "stopped": run.stopped if run is not None else "",
             "total": len(found),
-            "items": found[:MOST],
+            "items": found[offset : offset + limit],
         }
         return web.json_response(body)
 
     async def _digests(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"items": list(await self._book.digests())})
+
+
+def _count(query: Mapping[str, str], key: str, default: int, *, least: int = 0) -> int | None:
+    """A whole number of a query; None for what is none."""
+    text = query.get(key)
+    if text is None:
+        return default
+    good = text.isascii() and text.isdigit() and len(text) <= 9 and int(text) >= least
+    return int(text) if good else None
 
 
 def remediations(

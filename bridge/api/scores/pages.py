@@ -15,6 +15,7 @@ from bridge.api.pages import render
 from bridge.api.scores import score_query
 from bridge.api.scores.plots import Point, plot
 from bridge.api.scores.trees import changed
+from bridge.api.sheets import sheet
 from bridge.model.entities import Ref
 from bridge.model.scores import (
     ORGANIZATION,
@@ -28,7 +29,7 @@ from bridge.model.scores import (
 )
 from bridge.ports import Scores
 
-SHOWN = 300  # rows of a table; beyond that a person searches
+SHOWN = 300  # rows of a sheet
 COMPARED = 500  # services whose changes a page tells; the API tells them of more
 SPANS = {"30": 30, "90": 90, "365": 365}
 
@@ -130,9 +131,7 @@ async def _list(request: web.Request, scores: Scores, board: Scoreboard) -> web.
         request,
         "rollups.html",
         kind=kind,
-        rollups=found[:SHOWN],
-        total=len(found),
-        shown=SHOWN,
+        rollups=sheet(request, found, SHOWN),
         board=board,
     )
 
@@ -164,9 +163,7 @@ async def _rollup_page(
         board=board,
         rubric=scores.rubric,
         problems=[*scores.problems, *(board.problems if _whole(rollup) else ())],
-        members=members[:SHOWN],
-        total=len(members),
-        shown=SHOWN,
+        members=sheet(request, members, SHOWN),
         q=text,
         worst=_worst(members, scores.rubric),
         unseen=_unseen(members, scores.rubric),

@@ -103,7 +103,13 @@ async def _rollup(request: web.Request, _: Scores, board: Scoreboard) -> web.Str
     members = rollup.members[page.offset : page.offset + page.limit]
     items = [summary_json(board.scores[ref]) for ref in members]
     return web.json_response(
-        {**rollup_json(rollup), "at": board.at.isoformat(), "rubric": board.rubric, "items": items}
+        {
+            **rollup_json(rollup),
+            "at": board.at.isoformat(),
+            "rubric": board.rubric,
+            "items": items,
+            "totalItems": len(rollup.members),
+        }
     )
 
 
@@ -125,7 +131,8 @@ async def _trend(request: web.Request, scores: Scores, board: Scoreboard) -> web
 async def _rollup_trend(
     request: web.Request, scores: Scores, board: Scoreboard
 ) -> web.StreamResponse:
-    kind, name = score_query.rollup_kind(request.match_info["kind"]), request.match_info["name"]
+    kind = score_query.rollup_kind(request.match_info["kind"])
+    name = score_query.rollup_name(board, kind, request.match_info["name"])
     start, end = score_query.span(request.query, _today(request))
     days = await scores.rollup_trend(kind, name, start, end)
     if not days and board.rollup(kind, name) is None:
@@ -148,7 +155,8 @@ async def _rollup_changes(
     request: web.Request, scores: Scores, board: Scoreboard
 ) -> web.StreamResponse:
     """What changed for the services that belong to it now."""
-    kind, name = score_query.rollup_kind(request.match_info["kind"]), request.match_info["name"]
+    kind = score_query.rollup_kind(request.match_info["kind"])
+    name = score_query.rollup_name(board, kind, request.match_info["name"])
     start, end = score_query.span(request.query, _today(request))
     page = score_query.page(request.query)
     rollup = board.rollup(kind, name)

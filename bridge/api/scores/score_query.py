@@ -66,6 +66,17 @@ def rollup_kind(text: str) -> str:
     return text
 
 
+def rollup_name(board: Scoreboard, kind: str, text: str) -> str:
+    """The whole name of a roll-up that a person names in short; one that is gone stays as said."""
+    found = board.rollup(kind, text)
+    if found is not None or kind in ("organization", "product"):
+        return found.name if found is not None else text
+    try:
+        return str(Ref.parse(text, kind="group" if kind == "team" else kind))
+    except ValueError:
+        return text
+
+
 def span(query: Mapping[str, str], today: date) -> tuple[date, date]:
     """`from` and `to`: the last 90 days if not said. Raises `BadQuestion`."""
     end = _day(query, "to", today)
