@@ -41,6 +41,7 @@ NOT_RUN = {
 # Code that another test looks at, by the page and how it begins, and which.
 ELSEWHERE = {
     ("backstage", "# app-config.yaml"): "tests/backstage/test_tech_insights.py",
+    ("backstage", "# fester.yaml"): "test_the_rest_of_the_settings_shown_load",
     ("backstage", "// A module for tech-insights"): "tests/backstage/test_tech_insights.py",
     ("catalog-api", "new CatalogClient("): "tests/backstage/test_catalog_client.py",
     ("README", "error   kestrel/"): "test_the_demo_ends_as_the_readme_says",
@@ -227,6 +228,10 @@ def test_the_rest_of_the_settings_shown_load(tmp_path: Path) -> None:
     (tmp_path / "fester.yaml").write_text(block("facts", "yaml", "snyk:"), "utf-8")
     shown = load_settings({}, config=tmp_path / "fester.yaml", environment={"SNYK_TOKEN": "x"})
     assert shown.pagerduty == load_settings({}, environment={}).pagerduty
+    (tmp_path / "fester.yaml").write_text(block("backstage", "yaml", "# fester.yaml"), "utf-8")
+    shown = load_settings({}, config=tmp_path / "fester.yaml", environment={})
+    assert shown.access.configured
+    assert shown.access.origins == (shown.backstage.url,)
 
 
 @pytest.mark.real
