@@ -21,7 +21,7 @@ from typing import Protocol, runtime_checkable
 from bridge.model.access import Principal
 from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
 from bridge.model.entities import Json, Ref
-from bridge.model.facts import FactBoard, FactSchema, Reading, Subject
+from bridge.model.facts import CollectorRound, FactBoard, FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
@@ -223,6 +223,10 @@ class FactBook(Protocol):
     def board(self) -> FactBoard:
         """The latest facts. A new one replaces it; it never changes itself."""
 
+    @property
+    def rounds(self) -> Mapping[str, CollectorRound]:
+        """Each collector's latest round in this process, by its schema's id."""
+
     async def between(
         self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
     ) -> Sequence[Reading]:
@@ -373,6 +377,10 @@ class Scores(Protocol):
     @property
     def problems(self) -> Sequence[Problem]:
         """Why the rubric's file is not the rubric in force."""
+
+    @property
+    def flips(self) -> Mapping[tuple[str, str], int]:
+        """How often a check went to "pass" or to "fail" in this process: (check, to which)."""
 
     async def trend(self, entity: Ref, start: date, end: date) -> Sequence[ScoreDay]:
         """As `ScoreStore.score_trend`."""

@@ -38,6 +38,7 @@ from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE
 from bridge.api.live import Live, Served
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
+from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
@@ -131,10 +132,12 @@ def make_app(
         web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
         *guide.routes(),
     ]
-    remedies = Remediation(remediation or NoRemediation())
+    book = remediation or NoRemediation()
+    remedies = Remediation(book)
     app[REMEDIED] = remedies.about
     routes += remedies.routes()
     facts, checks = facts or NoFacts(), checks or NoChecks()
+    app[metrics.OX_METRICS] = OxMetrics(facts, scored, book, clock)
     app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
 
     async def opened() -> Opened:

@@ -41,6 +41,7 @@ class Live:
     last_complete: datetime | None = None
     token_end: datetime | None = None  # when the token for the source ends, as far as it is known
     traffic: Callable[[], Traffic] = Traffic
+    hints_waiting: Callable[[], int] = int
     passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
     hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds
     role: str = "leader"  # or "follower": another replica makes the passes

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -14,13 +14,18 @@ from prometheus_client.registry import Collector
 
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
+from bridge.api.ox_metrics import OxMetrics
+
+OX_METRICS: Final = web.AppKey("ox_metrics", OxMetrics)
 
 
 class LiveCollector(Collector):
     """Gauges of the last pass; `now` is a POSIX time in seconds."""
 
-    def __init__(self, live: Live, now: float, hooks: Counter[str]) -> None:
-        self._live, self._now, self._hooks = live, now, hooks
+    def __init__(
+        self, live: Live, now: float, hooks: Counter[str], others: Sequence[Metric] = ()
+    ) -> None:
+        self._live, self._now, self._hooks, self._others = live, now, hooks, others
 
     def _work(self) -> Iterator[Metric]:
         """What this replica has done since it began, and what it cannot read."""
@@ -60,6 +65,9 @@ class LiveCollector(Collector):
             hooks.add_metric([fate], self._hooks[fate])
         yield hooks
         yield from self._work()
+        yield from self._others
+        waiting = live.hints_waiting()
+        yield GaugeMetricFamily("fester_hints_waiting", "hints that wait for a pass", waiting)
         if live.last_complete is not None:
             yield GaugeMetricFamily(
                 "fester_last_complete_pass_age_seconds",
@@ -144,7 +152,9 @@ async def expose(request: web.Request) -> web.StreamResponse:
     """`GET /metrics` in Prometheus's text format."""
     registry = CollectorRegistry()
     app = request.app
-    registry.register(LiveCollector(app[LIVE], app[CLOCK]().timestamp(), app[HOOK_COUNTS]))
+    others = await app[OX_METRICS].families()
+    now = app[CLOCK]().timestamp()
+    registry.register(LiveCollector(app[LIVE], now, app[HOOK_COUNTS], others))
     return web.Response(
         body=generate_latest(registry),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

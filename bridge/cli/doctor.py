@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from bridge.cli.collectors_seen import collector_findings
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
@@ -77,6 +78,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             "destination", False, "none is given", "say --to FOLDER or gs://bucket/prefix"
         )
     yield await _store(settings.store)
+    async for finding in collector_findings(settings):
+        yield finding
 
 
 async def _gitlab(settings: Settings) -> AsyncIterator[Finding]:

@@ -208,6 +208,7 @@ async def _served(
     parts: Wired, settings: Settings, wish: PassOptions, live: Live, report: Path | None
 ) -> AsyncIterator[str]:
     service = a_service(parts, settings, wish, live, report)
+    live.hints_waiting = lambda: service.inbox.waiting
     hooks = webhooks(settings, service)
     await parts.facts.load()
     await parts.scores.load()

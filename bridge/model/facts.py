@@ -132,6 +132,20 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectorRound:
+    """What became of a collector's latest round in this process.
+
+    It was asked about `asked` entities; of `failed` it said nothing because it failed. `waiting`
+    were due and had to be left for the next round.
+    """
+
+    ended: datetime
+    asked: int = 0
+    failed: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FactBoard:
     """What is known now: the latest reading of every entity, by retriever; and the schemas.
 

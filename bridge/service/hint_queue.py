@@ -29,6 +29,11 @@ class Inbox:
     _tries: dict[Hint, int] = field(default_factory=dict)
     _later: dict[asyncio.Task[None], set[Hint]] = field(default_factory=dict)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait, those that are tried again later included."""
+        return len(self._waiting) + sum(map(len, self._later.values()))
+
     def put(self, hints: Iterable[Hint]) -> None:
         """Take hints in; never waits."""
         self._waiting.update(hints)

@@ -99,15 +99,22 @@ def snyk_of(settings: Settings) -> Snyk | None:
     return Snyk(settings.snyk.org, token, base=settings.snyk.url, trust=trust_of(settings))
 
 
+def pagerduty_of(settings: Settings) -> PagerDuty | None:
+    """PagerDuty, where its token is set."""
+    token = secret(settings, "pagerduty_token")
+    if token is None:
+        return None
+    return PagerDuty(token, base=settings.pagerduty.url, trust=trust_of(settings))
+
+
 def _tools(settings: Settings) -> list[FactCollector]:
     """Snyk and PagerDuty, each only where its token is set."""
     made: list[FactCollector] = []
     snyk = snyk_of(settings)
     if snyk is not None:
         made.append(SnykCollector(snyk, utc_now))
-    token = secret(settings, "pagerduty_token")
-    if token is not None:
-        pagerduty = PagerDuty(token, base=settings.pagerduty.url, trust=trust_of(settings))
+    pagerduty = pagerduty_of(settings)
+    if pagerduty is not None:
         made.append(PagerDutyCollector(pagerduty, utc_now))
     return made
 

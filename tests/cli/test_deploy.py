@@ -27,6 +27,7 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Traffic
 from bridge.settings import load_settings
+from tests.api.measured import ox_measured
 from tests.fakes import NOON
 
 ROOT = Path(__file__).parents[2]
@@ -154,7 +155,7 @@ def test_the_systemd_unit_keeps_the_token_out_of_the_environment() -> None:
     assert "GITLAB_TOKEN=" not in text
 
 
-def everything_measured() -> str:
+async def everything_measured(folder: Path) -> str:
     """`/metrics` of a service that has seen all that rules look at."""
     problem = Problem("too much would go", "removals-withheld")
     report = Report(
@@ -170,15 +171,15 @@ def everything_measured() -> str:
     live.traffic = lambda: Traffic(outcomes={"200": 1})
     live.passes["full", "complete"] += 1
     registry = CollectorRegistry()
-    registry.register(LiveCollector(live, NOON.timestamp(), Counter()))
+    registry.register(LiveCollector(live, NOON.timestamp(), Counter(), await ox_measured(folder)))
     return generate_latest(registry).decode()
 
 
-def test_alerts_speak_of_metrics_that_there_are() -> None:
+async def test_alerts_speak_of_metrics_that_there_are(tmp_path: Path) -> None:
     (whole,) = documents("alerts")
     rules = [rule for group in whole["groups"] for rule in group["rules"]]
     named = {n for rule in rules for n in re.findall(r"\bfester_\w+", rule["expr"])}
-    there = set(re.findall(r"^(fester_\w+)", everything_measured(), re.MULTILINE))
+    there = set(re.findall(r"^(fester_\w+)", await everything_measured(tmp_path), re.MULTILINE))
     assert named
     assert named - there == set()
     assert all(rule["annotations"].keys() == {"summary", "description"} for rule in rules)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from bridge.errors import FactsRefused
 from bridge.model.entities import Json, Ref
-from bridge.model.facts import FactBoard, Reading
+from bridge.model.facts import CollectorRound, FactBoard, Reading
 from bridge.model.scores import Check, CheckResult
 
 
@@ -15,6 +16,7 @@ class NoFacts:
     """A `FactBook` without facts."""
 
     board = FactBoard()
+    rounds: Mapping[str, CollectorRound] = MappingProxyType({})
 
     async def between(
         self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime

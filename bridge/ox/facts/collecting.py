@@ -17,7 +17,7 @@ import structlog
 
 from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Json, Ref
-from bridge.model.facts import FactBoard, FactSchema, Reading, Standing, Subject
+from bridge.model.facts import CollectorRound, FactBoard, FactSchema, Reading, Standing, Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
 from bridge.ox.facts.conform import conform
@@ -79,6 +79,7 @@ class Collecting:
         self._entities: frozenset[Ref] = frozenset()
         self._pruned: datetime | None = None
         self._newest: datetime | None = None  # of the readings that are shown
+        self.rounds: dict[str, CollectorRound] = {}
         self.heard = heard
         self.recorded: Callable[[int], None] = lambda readings: None  # hears of each bunch
         schemas = (*(collector.schema for collector in collectors), *takes)
@@ -191,6 +192,7 @@ class Collecting:
         asked = await asyncio.to_thread(due, schema, subjects, self.board.latest, self._clock())
         batch = schema.batch or len(asked)
         until = loop.time() + self._patience
+        done = failed = 0
         for start in range(0, len(asked) if whole else min(batch, len(asked)), batch or 1):
             if loop.time() >= until:
                 log.warning(
@@ -199,13 +201,17 @@ class Collecting:
                     collector=schema.id,
                     left=len(asked) - start,
                 )
-                return
-            await self._batch(collector, asked[start : start + batch], until)
+                break
+            part = asked[start : start + batch]
+            failed += await self._batch(collector, part, until)
+            done += len(part)
+        self.rounds[schema.id] = CollectorRound(self._clock(), done, failed, len(asked) - done)
 
-    async def _batch(
-        self, collector: FactCollector, asked: Sequence[Subject], until: float
-    ) -> None:
-        """Ask about these; of whom nothing was said because it failed, the facts are unknown."""
+    async def _batch(self, collector: FactCollector, asked: Sequence[Subject], until: float) -> int:
+        """Ask about these; of whom nothing was said because it failed, the facts are unknown.
+
+        Gives how many those are.
+        """
         schema = collector.schema
         waiting = {subject.ref for subject in asked}
         failure = ""
@@ -235,6 +241,7 @@ class Collecting:
             asked=len(asked),
             failed=len(waiting) if failure else 0,
         )
+        return len(waiting) if failure else 0
 
     async def _ask(
         self, collector: FactCollector, asked: Sequence[Subject], waiting: set[Ref]

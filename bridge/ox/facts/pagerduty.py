@@ -52,6 +52,10 @@ class PagerDuty:
             trust=trust,
         )
 
+    async def greet(self) -> None:
+        """See that the token opens the account. Raises `Unanswered`."""
+        await self.api.get("/services", {"limit": "1"})
+
     async def services(self) -> list[dict[str, Any]]:
         """Every service. Raises `Unanswered`."""
         return await self._all("/services", "services")

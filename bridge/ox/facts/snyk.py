@@ -75,6 +75,10 @@ class Snyk:
         self.org = quote(org, safe="")
         self.api = JsonApi("Snyk", base, token, authorization="token {}", trust=trust)
 
+    async def greet(self) -> None:
+        """See that the organization is there and the token opens it. Raises `Unanswered`."""
+        await self.api.get(f"/rest/orgs/{self.org}/projects", {"version": VERSION, "limit": "10"})
+
     async def projects(self) -> dict[str, list[str]]:
         """Snyk's project ids by the path of the repository in GitLab. Raises `Unanswered`."""
         found: dict[str, list[str]] = defaultdict(list)

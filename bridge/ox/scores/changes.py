@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bridge.model.entities import Ref
-from bridge.model.scores import CheckChange, ScoreChange, ScoreDay
+from bridge.model.scores import CheckChange, CheckState, Scoreboard, ScoreChange, ScoreDay
 
 
 def score_change(entity: Ref, before: ScoreDay | None, after: ScoreDay | None) -> ScoreChange:
@@ -25,6 +27,25 @@ def score_change(entity: Ref, before: ScoreDay | None, after: ScoreDay | None) -
             changes.append(CheckChange(check, was, is_, points))
     changes.sort(key=lambda change: (-abs(change.points), change.check))
     return ScoreChange(entity, before, after, tuple(changes), others)
+
+
+def flips(before: Scoreboard, after: Scoreboard) -> Counter[tuple[str, str]]:
+    """How many entities went from passing to failing and back, as (check, "fail" or "pass").
+
+    What became known or unknown meanwhile is no flip.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for ref, score in after.scores.items():
+        old = before.scores.get(ref)
+        if old is None or old.results is score.results:
+            continue
+        passed = {each.check: each.state.passed for each in old.results if each.state.known}
+        for result in score.results:
+            was = passed.get(result.check)
+            if was is not None and result.state.known and result.state.passed != was:
+                to = CheckState.FAIL if was else CheckState.PASS
+                found[result.check, to.value] += 1
+    return found
 
 
 def _shares(day: ScoreDay | None) -> dict[str, float]:

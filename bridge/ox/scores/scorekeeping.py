@@ -6,6 +6,7 @@ The board is swapped whole. Replicas that make no passes take over the board tha
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
@@ -26,7 +27,7 @@ from bridge.model.scores import (
     ScoreDay,
     Waiver,
 )
-from bridge.ox.scores.changes import score_change
+from bridge.ox.scores.changes import flips, score_change
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scoreboard import Earlier, evaluate
 from bridge.ports import ScoreStore
@@ -70,6 +71,7 @@ class Scorekeeper:
         self._earlier = Earlier()
         self._board: Scoreboard | None = None
         self._facts: Latest = {}
+        self.flips: Counter[tuple[str, str]] = Counter()
         self.catalog: Catalog | None = None  # of the last pass; None where none are made
         self.heard: Heard = nobody
         self.given: Given = no_waivers
@@ -145,6 +147,8 @@ class Scorekeeper:
                 earlier=self._earlier,
             )
             await self._store.record_scores(self._source, board, loaded.rubric)
+            if self._board is not None and self._board.rubric == board.rubric:
+                self.flips.update(await asyncio.to_thread(flips, self._board, board))
             self._board = board
             log.info(
                 "Services were scored",
