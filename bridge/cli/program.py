@@ -47,10 +47,6 @@ COMMANDS = {
         "Say who owns ANYTHING, who is on call, what to read first and who is hit.",
     ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
-    "schema": (
-        "bridge.cli.schema:schema",
-        "Print the JSON Schema NAME, for an editor; without NAME list them all.",
-    ),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
     "mcp": (
         "bridge.cli.mcp:mcp",
@@ -61,6 +57,10 @@ COMMANDS = {
         "Plan issues and merge requests from the latest scores, service by service, with reasons.",
     ),
     "run": ("bridge.cli.run:run", "Make one pass: scrape, translate, merge, validate, publish."),
+    "schema": (
+        "bridge.cli.schema:schema",
+        "Print the JSON Schema NAME, for an editor; without NAME list them all.",
+    ),
     "score": (
         "bridge.cli.score:score",
         "Show the latest scores: of REF, of roll-ups, or of every service.",
