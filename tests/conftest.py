@@ -29,6 +29,7 @@ REAL_FOLDERS = (
     "tests/cli/test_doctor",
     "tests/cli/test_program",
     "tests/cli/test_remediate",
+    "tests/cli/test_whose_destination",
     "tests/exporters/test_gcs",
     "tests/store/",
     "tests/passes/test_faults",

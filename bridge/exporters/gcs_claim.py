@@ -105,7 +105,7 @@ def _refuse_while_held(objects: Objects, found: Seen, seconds: float) -> None:
         raise PublishConflict(
             f"{objects.url}: another Fester{holder} is publishing here; if none is, one was killed "
             f"at work, and its claim ends at {free_at:%H:%M:%S} UTC: run again then",
-            free_in=left,
+            free_in=left + 1,  # the bucket's clock is known to the second
         )
 
 

@@ -21,6 +21,7 @@ from bridge.model.runs import Outcome, Processed
 from bridge.sandbox.world import World
 from bridge.service.leadership import Leadership
 from bridge.store import open_store
+from tests.exporters.gcs_server import Bucket, serving
 from tests.service.relay import relay_to
 from tests.service.site import (
     LONG,
@@ -70,6 +71,31 @@ async def heals(lead: Leadership) -> bool:
         return await lead.take()
     except StoreError:
         return False
+
+
+async def test_a_leader_whose_destination_is_held_tries_again_as_soon_as_it_may_be_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim of one that was killed at work; the next pass by the schedule is an hour away."""
+    with serving(Bucket(page_size=100)) as bucket:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", bucket.host)
+
+        def claim(line: str) -> None:
+            if "/o?" in line:  # as the destination is looked at for the first time
+                bucket.before = lambda line: None
+                bucket.put("a/.fester-lease", b'{"holder": "killed:1", "seconds": 2}')
+
+        bucket.before = claim
+        async with (
+            a_gitlab(a_world()) as (_, gitlab),
+            a_replica(settings(gitlab, tmp_path, to=["gs://shop/a"])) as replica,
+        ):
+            await replica.until(lambda: len(replica.reports) == 2)
+            refused, done = replica.reports
+            assert refused.outcome is Outcome.FAILED
+            assert "another Fester (killed:1) is publishing here" in refused.failure
+            assert done.outcome is Outcome.COMPLETE
+            assert b"s1" in bucket.read("a/")["services.csv"]
 
 
 class Breaks:

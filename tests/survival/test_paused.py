@@ -25,8 +25,9 @@ import asyncio, sys
 from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
 from tests.exporters.catalogs import catalog
-files = render_catalog(catalog(int(sys.argv[1]), c1="old"))
-asyncio.run(GcsExporter("{URL}", 5.0, 1.0, workers=2).publish(files))
+old = dict.fromkeys((f"c{{number}}" for number in range(int(sys.argv[1]))), "old")
+files = render_catalog(catalog(int(sys.argv[1]), **old))
+asyncio.run(GcsExporter("{URL}", 5.0, 1.0, workers=1).publish(files))
 """
 
 
@@ -49,6 +50,7 @@ async def publish(size: int, **changed: str) -> None:
     ("point", "before", "its", "meanwhile"),
     [
         ("name=.*entities/all", (250, 90), 90, (91,)),
+        ("name=.*entities/", (250,), 250, (250,)),  # with more shards to write
         ("name=.*index", (250, 90, 89), 250, (91,)),
         ("name=.*catalog.json", (250, 90), 90, (250,)),
         # The other one takes the shards into use again that the stopped one is about to remove.
