@@ -11,12 +11,14 @@ from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem
 from bridge.model.runs import Processed
-from bridge.processors import aggregation, aliases, dependencies, references
+from bridge.processors import aggregation, aliases, dependencies, owners, references
 from bridge.processors.aggregation import aggregate, problem_order
 from bridge.processors.dependencies import needed, with_resources, without_missing
 from bridge.processors.merging import MergeRules
+from bridge.processors.owners import with_owners
 from bridge.processors.references import Dangling, dangling, reference_fields, referred, targets
 from bridge.processors.rules import broken_rules
+from bridge.processors.teams import OwnerRules
 
 _MOST_ORIGINS: Final = 50  # manifests searched for the line that a warning is about
 
@@ -27,6 +29,7 @@ _Manifests: TypeAlias = Mapping[tuple[int, str], TranslatedManifest]
 class _Earlier:
     """What was worked out in the pass before, by stage."""
 
+    owners: owners.Earlier = field(default_factory=owners.Earlier)
     aggregation: aggregation.Earlier = field(default_factory=aggregation.Earlier)
     aliases: aliases.Earlier = field(default_factory=aliases.Earlier)
     references: references.Earlier = field(default_factory=references.Earlier)
@@ -39,11 +42,12 @@ class BackstageProcessor:
     """Turns manifests into a catalog that Backstage accepts as it is; pure.
 
     It remembers the pass before, so that a small change costs little; what comes out is the same.
-    `known` are entities that somebody else puts into Backstage: a reference to one is fine.
+    `owners` says who may own something, and which teams somebody else puts into Backstage: a
+    reference to one of those is fine.
     """
 
     rules: MergeRules
-    known: frozenset[Ref] = frozenset()
+    owners: OwnerRules = field(default_factory=OwnerRules)
     _earlier: _Earlier = field(default_factory=_Earlier, init=False, repr=False, compare=False)
 
     @property
@@ -54,11 +58,13 @@ class BackstageProcessor:
     def process(self, manifests: AggregatedManifests) -> Processed:
         """The catalog and every problem, in a fixed order. The exporters render the catalog."""
         earlier = self._earlier
+        manifests, unowned, teams = with_owners(manifests, self.owners, earlier.owners)
+        known_elsewhere = frozenset(team.ref for team in self.owners.known)
         merged, problems = aggregate(manifests, self.rules, earlier.aggregation)
         catalog, several = aliases.resolved(merged, earlier.aliases)
         by_place = {(each.project.id, each.file): each for each in manifests.manifests}
         needs = needed(catalog, earlier.dependencies)
-        others = {*several, *self.known}
+        others = {*several, *known_elsewhere}
         catalog = with_resources(catalog, needs, by_place, earlier.dependencies, others)
         with earlier.placed.round() as known:
             lost = [
@@ -72,12 +78,14 @@ class BackstageProcessor:
                     catalog,
                     earlier.references,
                     several=several,
-                    known_elsewhere=self.known,
+                    known_elsewhere=known_elsewhere,
                 )
+                # What is said of an owner is said once, on the manifest's line.
+                if not (each.field == "owner" and teams.judges(each.target))
             ]
         return Processed(
-            catalog=without_missing(catalog, needs, earlier.dependencies, self.known),
-            problems=tuple(sorted((*problems, *lost), key=problem_order)),
+            catalog=without_missing(catalog, needs, earlier.dependencies, known_elsewhere),
+            problems=tuple(sorted((*unowned, *problems, *lost), key=problem_order)),
         )
 
 

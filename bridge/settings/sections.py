@@ -231,10 +231,19 @@ class PagerDutySettings(_Section):
 
 
 class OwnersSettings(_Section):
-    """Groups and users that another provider puts into Backstage."""
+    """How owners are resolved. Where teams are known, a name that is none of them is a mistake.
+
+    The known ones are groups and users that another provider puts into Backstage.
+    """
 
     known: TextList = Field((), description="their references, such as group:default/payments")
-    known_file: Path | None = Field(None, description="a file with a reference a line")
+    known_file: Path | None = Field(
+        None, description="a text with a reference a line, or YAML or JSON with entities"
+    )
+    table: dict[str, str] = Field({}, description="names in manifests, and the owners they mean")
+    invent: bool | None = Field(
+        None, description="make a Group of every owner's name; by default where no teams are known"
+    )
 
 
 class GuardSettings(_Section):

@@ -31,6 +31,7 @@ from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
+from bridge.processors.teams import OwnerRules
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
@@ -40,7 +41,7 @@ from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
 from bridge.wiring.location import located
 from bridge.wiring.neighbours import secret, trust_of
-from bridge.wiring.owners import known_owners
+from bridge.wiring.owners import owner_rules
 from bridge.wiring.ox import (
     collectors,
     facts_of,
@@ -156,10 +157,10 @@ def _merge_file(folder: Path | None) -> Path:
     return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
 
 
-def processors(rules: MergeRules, known: frozenset[Ref] = frozenset()) -> tuple[Processor, ...]:
-    """Ours, and every extension's; `known` are entities that somebody else publishes."""
+def processors(rules: MergeRules, owners: OwnerRules | None = None) -> tuple[Processor, ...]:
+    """Ours, and every extension's; `owners` says who may own something."""
     brought = (factory() for factory in extensions("fester.processors"))
-    return (BackstageProcessor(rules, known), ServicesCsv(), *brought)
+    return (BackstageProcessor(rules, owners or OwnerRules()), ServicesCsv(), *brought)
 
 
 def scope(settings: Settings, mappings: Mappings) -> str:
@@ -177,7 +178,7 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
     """
     try:
         mappings, rules = mappings_and_rules(settings.mappings)
-        known = known_owners(settings)
+        owners = owner_rules(settings)
     except ConfigurationError as error:
         kept = Problem(
             f"the mapping files in {settings.mappings} cannot be used as they are now, so the ones "
@@ -187,7 +188,7 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
         return replace(stages, problems=(kept, *error.problems))
     found = scope(settings, mappings)
     same_rules = any(
-        isinstance(each, BackstageProcessor) and (each.rules, each.known) == (rules, known)
+        isinstance(each, BackstageProcessor) and (each.rules, each.owners) == (rules, owners)
         for each in stages.processors
     )
     if found == stages.scope and same_rules:
@@ -195,7 +196,7 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
     return replace(
         stages,
         translator=mappings,
-        processors=stages.processors if same_rules else processors(rules, known),
+        processors=stages.processors if same_rules else processors(rules, owners),
         scope=found,
         problems=mappings.notes,
     )
@@ -248,7 +249,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     settings = await located(settings)
     problems: list[Problem] = []
     loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
-    others = collected(problems, lambda: known_owners(settings))
+    owners = collected(problems, lambda: owner_rules(settings))
     reading = collected(problems, lambda: scraper(settings))
     writing = collected(problems, lambda: exporters(settings))
     asked = collected(problems, lambda: collectors(settings, reading)) if reading else None
@@ -264,10 +265,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         or expected is None
     ):
         raise ConfigurationError(problems)
-    if others is None:
+    if owners is None:
         raise ConfigurationError(problems)
     mappings, rules = loaded
-    processing = processors(rules, others)
+    processing = processors(rules, owners)
     store = await open_store(settings.store)
     stages = Stages(
         scraper=reading,

@@ -11,6 +11,7 @@ from bridge.model.manifests import AggregatedManifests, TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.references import dangling
+from bridge.processors.teams import OwnerRules, Team
 from bridge.testing import processor_conforms
 from tests.processors.test_aggregation import component, entity, made, manifest, named, rules
 
@@ -148,7 +149,7 @@ def test_it_conforms_to_what_a_processor_promises() -> None:
 
 
 def test_a_group_that_somebody_else_publishes_is_no_broken_link() -> None:
-    known = frozenset({Ref("group", "default", "payments")})
+    known = OwnerRules((Team(Ref("group", "default", "payments"), elsewhere=True),))
     manifests = AggregatedManifests((manifest(1, component("cart", "payments")),))
     assert BackstageProcessor(rules(), known).process(manifests).problems == ()
     (problem,) = BackstageProcessor(rules()).process(manifests).problems

@@ -1,0 +1,203 @@
+"""Puts owners right before manifests are merged: who is meant, or a warning on the very line.
+
+Where the teams are known, no Group is made of a name that is none of them: what a manifest says of
+its owner (a channel, a page) goes to the team that it means, and a slip of the pen is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeAlias
+
+from bridge.caching.memo import PassMemo
+from bridge.language.text_faults import clean, shown
+from bridge.model.entities import Body, Draft, Ref
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.problems import Problem, Severity
+from bridge.processors.aliases import SOURCE_NAME
+from bridge.processors.teams import Found, OwnerRules, Team, Teams, team_of
+
+_MOST_TOLD: Final = 20  # owners of one manifest that are reported one by one
+
+_Place: TypeAlias = tuple[int, str]
+_Settled: TypeAlias = tuple[TranslatedManifest, tuple[Problem, ...]]
+
+
+class Earlier:
+    """What was worked out in the pass before: the teams, and each manifest's owners."""
+
+    def __init__(self) -> None:
+        self.described: PassMemo[_Place, tuple[Team, ...]] = PassMemo()
+        self.settled: PassMemo[_Place, _Settled] = PassMemo()
+        self.said: tuple[Team, ...] = ()
+        self.teams: Teams | None = None
+
+
+def with_owners(
+    manifests: AggregatedManifests, rules: OwnerRules, earlier: Earlier | None = None
+) -> tuple[AggregatedManifests, tuple[Problem, ...], Teams]:
+    """The manifests with their owners put right, what is wrong with owners, and all teams.
+
+    A manifest that needs nothing is the very same object. Without anything to resolve by, all are.
+    """
+    if not (rules.table or rules.known or rules.people or rules.invent is False):
+        return manifests, (), Teams((), rules)
+    earlier = earlier or Earlier()
+    teams = _teams(manifests, rules, earlier)
+    right: list[TranslatedManifest] = []
+    problems: list[Problem] = []
+    with earlier.settled.round() as known:
+        for each in manifests.manifests:
+            basis = [each.project, each.translation, each.held_since, each.kept_since, teams]
+            place = (each.project.id, each.file)
+            settled, found = known.get(place, basis, partial(_settled, each, teams))
+            right.append(settled)
+            problems.extend(found)
+    return AggregatedManifests(tuple(right)), tuple(problems), teams
+
+
+def _teams(manifests: AggregatedManifests, rules: OwnerRules, earlier: Earlier) -> Teams:
+    """The teams of this pass: the same object as before while they are the same."""
+    said: list[Team] = []
+    with earlier.described.round() as known:
+        for each in manifests.manifests:
+            place = (each.project.id, each.file)
+            said.extend(known.get(place, [each.translation], partial(_described, each)))
+    if earlier.teams is None or tuple(said) != earlier.said:
+        earlier.said = tuple(said)
+        earlier.teams = Teams(said, rules)
+    return earlier.teams
+
+
+def _described(manifest: TranslatedManifest) -> tuple[Team, ...]:
+    """The teams that a manifest describes, not only names as an owner."""
+    drafts = manifest.translation.drafts
+    named = set(_owners(drafts))
+    found = (team_of(draft.body) for draft in drafts)
+    return tuple(team for team in found if team is not None and team.ref not in named)
+
+
+def _owners(drafts: Sequence[Draft]) -> dict[Ref, str]:
+    """What drafts name as `spec.owner`, with the text as it stands there."""
+    owners: dict[Ref, str] = {}
+    for draft in drafts:
+        text = _owner_text(draft.body)
+        ref = _owner(draft.body, text)
+        if ref is not None:
+            owners.setdefault(ref, text)
+    return owners
+
+
+def _owner_text(body: Body) -> str:
+    spec = body.get("spec")
+    owner = spec.get("owner") if isinstance(spec, Mapping) else None
+    return owner if isinstance(owner, str) else ""
+
+
+def _owner(body: Body, text: str) -> Ref | None:
+    metadata = body.get("metadata")
+    space = metadata.get("namespace") if isinstance(metadata, Mapping) else None
+    try:
+        return Ref.parse(
+            text.strip(), kind="group", namespace=space if isinstance(space, str) else "default"
+        )
+    except ValueError:
+        return None  # the rules for entities report it
+
+
+def _settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
+    drafts = manifest.translation.drafts
+    owners = _owners(drafts)
+    found = {ref: teams.find(ref) for ref in owners}
+    lost = {ref: each for ref, each in found.items() if len(each.refs) != 1 and teams.judges(ref)}
+    problems = tuple(
+        _problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD]
+    )
+    right = tuple(settled for draft in drafts for settled in _draft(draft, found, teams))
+    if len(right) == len(drafts) and all(a is b for a, b in zip(right, drafts, strict=True)):
+        return manifest, problems
+    return replace(manifest, translation=replace(manifest.translation, drafts=right)), problems
+
+
+def _draft(draft: Draft, found: Mapping[Ref, Found], teams: Teams) -> tuple[Draft, ...]:
+    """A draft with its owner put right; none where it would make a team that is none."""
+    try:
+        own = Ref.of(draft.body)
+    except (KeyError, AttributeError, TypeError):
+        return (draft,)
+    if own in teams.by_ref and teams.by_ref[own].elsewhere:
+        return ()  # two sources of one entity are a conflict in Backstage
+    if own in found and own.kind == "group":
+        return _named(draft, found[own], teams)
+    owner = _owner(draft.body, _owner_text(draft.body))
+    if owner is None or len(found[owner].refs) != 1 or found[owner].refs[0] == owner:
+        return (draft,)
+    spec = {**draft.body["spec"], "owner": str(found[owner].refs[0])}
+    return (replace(draft, body={**draft.body, "spec": spec}),)
+
+
+def _named(draft: Draft, found: Found, teams: Teams) -> tuple[Draft, ...]:
+    """What becomes of a Group that a manifest only names: of one that is known, what it adds."""
+    if len(found.refs) != 1:
+        return () if teams.strict else (draft,)
+    team = teams.by_ref.get(found.refs[0])
+    if team is None:
+        return () if teams.strict else (draft,)
+    if team.elsewhere or team.ref.kind != "group":
+        return ()
+    said = draft.body["metadata"]
+    annotations = {
+        key: value for key, value in (said.get("annotations") or {}).items() if key != SOURCE_NAME
+    }
+    adds = {"annotations": annotations, "links": said.get("links")}
+    metadata = {"name": team.ref.name, **{key: each for key, each in adds.items() if each}}
+    if team.ref.namespace != "default":
+        metadata["namespace"] = team.ref.namespace
+    body = {**draft.body, "metadata": metadata, "spec": {"type": team.type, "children": []}}
+    return (replace(draft, body=body),)
+
+
+def _problem(manifest: TranslatedManifest, owner: Ref, text: str, found: Found) -> Problem:
+    drafts = manifest.translation.drafts
+    first = next(draft for draft in drafts if _owner(draft.body, _owner_text(draft.body)) == owner)
+    line, column = next(
+        ((at, beside) for said, at, beside in first.places if said == text),
+        (first.line, first.column),
+    )
+    written = _written(drafts, owner)
+    if found.refs:
+        among = " and ".join(map(str, found.refs[:3]))
+        message = f"the owner {shown(written)} may be {among}: write the one that is meant"
+    else:
+        near = " or ".join(map(str, found.near))
+        hint = f"; did you mean {near}?" if near else "."
+        message = (
+            f"the owner {shown(written)} is no known team{hint} Write the reference, the title or "
+            "the GitLab path of a team that there is, or give this name one in `owners.table`"
+        )
+    try:
+        ref = clean(str(Ref.of(first.body)), 255)
+    except (KeyError, AttributeError, TypeError):
+        ref = ""
+    return Problem(
+        message,
+        "owner-ambiguous" if found.refs else "owner-unknown",
+        Severity.WARNING,
+        project=manifest.project.path,
+        file=manifest.file,
+        line=line,
+        column=column,
+        ref=ref,
+    )
+
+
+def _written(drafts: Sequence[Draft], owner: Ref) -> str:
+    """The owner as a person wrote it, where a draft of its Group tells; else its reference."""
+    for draft in drafts:
+        team = team_of(draft.body)
+        if team is not None and team.ref == owner:
+            annotations = draft.body["metadata"].get("annotations") or {}
+            return str(annotations.get(SOURCE_NAME) or owner.name)
+    return owner.name if owner.kind == "group" else str(owner)

@@ -1,0 +1,141 @@
+"""Who may own something: the teams that are known, and every name that each goes by.
+
+A manifest names its owner as people do: by a reference, by the path of a GitLab group
+(`@shop/payments`), by a title, by an alias. Mappings fold all of these into one spelling
+(`language.naming.slug`), and so are the names of teams here: what folds into the same is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from bridge.language.names import nearest
+from bridge.language.naming import slug
+from bridge.model.entities import Body, Json, Ref
+from bridge.processors.aliases import ALIASES, SOURCE_NAME
+
+GROUP_PATH: Final = "fester.dev/gitlab-group"  # the path of the GitLab group that a team is
+_PATH_ENDING: Final = "/team-path"  # Backstage's own GitLab provider: `<host>/team-path`
+_TEAM_WORDS: Final = frozenset({"team", "squad", "group", "crew", "guild", "the"})
+_LIKENESS: Final = 0.7
+_MOST_NEAR: Final = 2
+_MOST_SEARCHES: Final = 500  # owners for which a nearest team is looked up at all
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A Group or User that may own something. `names` are folded; `type` is its `spec.type`.
+
+    `elsewhere`: another source puts it into Backstage, so we publish none of that name.
+    """
+
+    ref: Ref
+    names: tuple[str, ...] = ()
+    type: str = "team"
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRules:
+    """How owners are resolved, as the settings have it.
+
+    `known` are teams that another source puts into Backstage; `table` leads from a folded name, or
+    a whole reference, to the owner that is meant. `people`: GitLab's groups are read. `invent` says
+    whether a Group is made of every name that a manifest gives; None: only where no teams are
+    known.
+    """
+
+    known: tuple[Team, ...] = ()
+    table: Mapping[str, Ref] = field(default_factory=lambda: MappingProxyType({}))
+    people: bool = False
+    invent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an owner's name leads to: one reference, several that it may mean, or none.
+
+    `near` are the names of teams that look like it.
+    """
+
+    refs: tuple[Ref, ...] = ()
+    near: tuple[Ref, ...] = ()
+
+
+class Teams:
+    """All teams that are known in one pass. `strict`: a name that is none of them is a mistake."""
+
+    def __init__(self, teams: Iterable[Team], rules: OwnerRules) -> None:
+        self.by_ref: dict[Ref, Team] = {}
+        for team in (*rules.known, *teams):
+            self.by_ref.setdefault(team.ref, team)
+        groups = [team for team in self.by_ref.values() if team.ref.kind == "group"]
+        self._by_name: dict[str, list[Ref]] = {}
+        for team in groups:
+            for name in dict.fromkeys((team.ref.name, *team.names)):
+                self._by_name.setdefault(name, []).append(team.ref)
+        self._table = rules.table
+        self._people_known = any(ref.kind == "user" for ref in self.by_ref)
+        self._near: dict[str, tuple[Ref, ...]] = {}
+        sourced = bool(groups) and (rules.people or bool(rules.known))
+        self.strict = not rules.invent if rules.invent is not None else sourced
+
+    def judges(self, ref: Ref) -> bool:
+        """Whether it can be said of an owner that it is unknown."""
+        return self.strict and (ref.kind == "group" or self._people_known)
+
+    def find(self, ref: Ref) -> Found:
+        """Who is meant: as the table has it, by the reference itself, or by another name."""
+        ref = self._table.get(str(ref)) or self._table.get(ref.name) or ref
+        if ref in self.by_ref:
+            return Found((ref,))
+        if ref.kind != "group":
+            return Found()
+        others = self._by_name.get(ref.name, ()) if ref.namespace == "default" else ()
+        return Found(tuple(others)) if others else Found(near=self._nearest(ref.name))
+
+    def _nearest(self, name: str) -> tuple[Ref, ...]:
+        if name not in self._near and len(self._near) < _MOST_SEARCHES:
+            bare = "-".join(word for word in name.split("-") if word not in _TEAM_WORDS)
+            close = [bare] if bare in self._by_name else []
+            close += nearest(name, self._by_name, _MOST_NEAR, _LIKENESS)
+            refs = (ref for each in close for ref in self._by_name[each])
+            self._near[name] = tuple(dict.fromkeys(refs))[:_MOST_NEAR]
+        return self._near.get(name, ())
+
+
+def team_of(body: Body, *, elsewhere: bool = False) -> Team | None:
+    """The team that a Group or User entity is; None for any other, or for what is no entity."""
+    try:
+        ref = Ref.of(body)
+    except (KeyError, AttributeError, TypeError):
+        return None
+    if ref.kind not in ("group", "user"):
+        return None
+    spec = body.get("spec")
+    kind = str(spec.get("type") or "team") if isinstance(spec, Mapping) else "team"
+    folded = (slug(text) for text in _texts(body) if text.strip())
+    names = dict.fromkeys(name for name in folded if name and name != ref.name)
+    return Team(ref, tuple(names), kind, elsewhere)
+
+
+def _texts(body: Body) -> Iterator[str]:
+    metadata = body["metadata"]
+    spec = body.get("spec")
+    profile = spec.get("profile") if isinstance(spec, Mapping) else None
+    annotations = metadata.get("annotations")
+    annotations = annotations if isinstance(annotations, Mapping) else {}
+    yield _text(metadata.get("title"))
+    yield _text(profile.get("displayName")) if isinstance(profile, Mapping) else ""
+    yield _text(annotations.get(SOURCE_NAME))
+    yield from _text(annotations.get(ALIASES)).split(",")[:100]
+    for key, value in annotations.items():
+        if key == GROUP_PATH or str(key).endswith(_PATH_ENDING):
+            yield _text(value)
+
+
+def _text(value: Json) -> str:
+    return value[:1000] if isinstance(value, str) else ""
