@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bridge.cli.after_pass import facts_and_scores, scored
-from bridge.cli.serve import serving, until_told_to_stop
+from bridge.cli.serve import ending_in_time, serving, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
 from bridge.passes.pipeline import PassOptions, run_pass
@@ -48,7 +48,8 @@ def demo(ctx: click.Context, once: bool, port: int, to: Path) -> None:
     that cannot be read: that is part of the show.
     """
     if not once:
-        asyncio.run(_serve(port, to))
+        with ending_in_time() as told:
+            asyncio.run(_serve(port, to, told))
         return
     report, said, source = asyncio.run(_once(to))
     show_report(Console(), report)
@@ -104,10 +105,11 @@ async def _once(to: Path) -> tuple[Report, str, str]:
         return done.record.report, scored(parts), parts.stages.scraper.name
 
 
-async def _serve(port: int, to: Path) -> None:
+async def _serve(port: int, to: Path, told: Callable[[], None]) -> None:
     async with _sandbox() as url:
         settings = _settings(url, port, to)
         async with wired(settings) as parts, serving(parts, settings, PassOptions()) as address:
             click.echo(f"the sandbox GitLab answers at {url}")
             click.echo(f"serving {address} (Ctrl-C ends it)")
             await until_told_to_stop()
+            told()

@@ -10,8 +10,8 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -77,7 +77,8 @@ def serve(
     refuse_open_address(settings, open_)
     wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals, take_over=take_over)
     allow_connections()
-    asyncio.run(_serve(settings, wish, report))
+    with ending_in_time() as told:
+        asyncio.run(_serve(settings, wish, report, told))
 
 
 def refuse_open_address(settings: Settings, opened: bool) -> None:
@@ -135,7 +136,9 @@ def allow_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
-async def _serve(settings: Settings, wish: PassOptions, report: Path | None) -> None:
+async def _serve(
+    settings: Settings, wish: PassOptions, report: Path | None, told: Callable[[], None]
+) -> None:
     async with wired(settings) as made:
         parts = replace(made, listeners=(*made.listeners, settled))
         async with serving(parts, settings, wish, report) as url:
@@ -147,6 +150,7 @@ async def _serve(settings: Settings, wish: PassOptions, report: Path | None) -> 
                     err=True,
                 )
             await until_told_to_stop()
+            told()
 
 
 async def settled(done: Pass) -> None:
@@ -162,15 +166,23 @@ async def settled(done: Pass) -> None:
 
 
 async def until_told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM; then the process ends, in order or after `STOP` seconds."""
+    """Wait for SIGINT or SIGTERM; then the process is to end."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
+
+
+@contextmanager
+def ending_in_time() -> Iterator[Callable[[], None]]:
+    """Gives what to call when told to stop: the block then ends, or the process does without it."""
     last = threading.Timer(STOP, _end_at_once)
     last.daemon = True
-    last.start()
+    try:
+        yield last.start
+    finally:
+        last.cancel()
 
 
 def _end_at_once() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy.engine import make_url
 from structlog.testing import capture_logs
 
+from bridge.cli.serve import ending_in_time
 from bridge.errors import StoreError
 from bridge.model.hints import Hint
 from bridge.model.manifests import AggregatedManifests
@@ -150,6 +152,18 @@ async def breaks_and_goes_on(world: World, tmp_path: Path) -> None:
 
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_who_ended_in_time_is_not_ended_once_more() -> None:
+    """The process may go on, as one that runs tests does."""
+    with ending_in_time() as told:
+        told()
+    for timer in [each for each in threading.enumerate() if isinstance(each, threading.Timer)]:
+        timer.join(LONG / 10)
+        assert timer.finished.is_set()
+        assert not timer.is_alive()
+
+
 HANGS = """
 import time
 import bridge.cli.serve as serve
