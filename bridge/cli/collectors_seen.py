@@ -13,7 +13,7 @@ from bridge.model.facts import FactBoard, FactSchema, Reading
 from bridge.ox.facts.json_api import Unanswered
 from bridge.scrapers.gitlab.inspection import Finding
 from bridge.settings import Settings
-from bridge.store import open_store
+from bridge.store import open_store, without_making
 from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
 from bridge.wiring.location import located
@@ -50,7 +50,7 @@ async def _known(settings: Settings) -> tuple[tuple[FactSchema, ...], Latest]:
         schemas = tuple(collector.schema for collector in asked)
         for collector in asked:
             await collector.close()
-        store = await open_store(settings.store)
+        store = await open_store(without_making(settings.store))
         try:
             return schemas, await store.facts().latest_facts(reading.name)
         finally:

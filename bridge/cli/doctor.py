@@ -23,7 +23,7 @@ from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.inspection import INSPECTION, Finding, inspect
 from bridge.scrapers.gitlab.throttle import Throttle
 from bridge.settings import Settings
-from bridge.store import open_store
+from bridge.store import missing_file_refused, open_store, without_making
 from bridge.wiring import gitlab_options, mappings_and_rules
 from bridge.wiring.clock import utc_now
 from bridge.wiring.location import located
@@ -140,8 +140,13 @@ def _closed(folder: Path) -> Path | None:
 
 
 async def _store(url: str) -> Finding:
+    """What a pass will find; a file that is not there is not made for having been looked at."""
     try:
-        store = await open_store(url)
+        looked_at = without_making(url)
+        if looked_at != url and (closed := missing_file_refused(url)):
+            advice = "make that folder, give this user the right to write there, or mend --store"
+            return Finding("store", False, f"its file cannot be made in {closed}", advice)
+        store = await open_store(looked_at)
         try:
             sources = await store.sources()
         finally:

@@ -32,7 +32,7 @@ from bridge.ports import Exporter, Processor, Scraper, Store, Translator
 
 log = structlog.get_logger()
 
-
+_TWICE = "catalog-info-beside"
 _RETRY_SECONDS = 60.0  # until a destination is tried again that refused and did not say when
 
 
@@ -233,6 +233,7 @@ async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scr
             *gaps,
             *recollection.problems,
             *manifest_problems(after),
+            *_told_twice(after, recollection.observations, known.record),
             *processed.problems,
         ),
         published=tuple(receipts),
@@ -277,6 +278,32 @@ def _empty(source: str, recollection: Reconciliation) -> list[Problem]:
         "the token may see"
     )
     return [Problem(message, "no-projects", Severity.WARNING)]
+
+
+def _told_twice(
+    memory: Memory, observed: Mapping[int, Observation], before: PassRecord | None
+) -> list[Problem]:
+    """Projects with a manifest of ours and one that Backstage's own discovery reads.
+
+    Of a project that this pass did not look at stands what was told of it before.
+    """
+    earlier = before.report.problems if before is not None else ()
+    told = {each.project for each in earlier if each.rule == _TWICE}
+    found: dict[str, str] = {}
+    for project_id, file in sorted(memory.manifests):
+        known = memory.projects.get(project_id)
+        path = known.project.path if known is not None else ""
+        seen = observed.get(project_id)
+        if path and (seen.values.get("catalog_info") is True if seen else path in told):
+            found.setdefault(path, file)
+    message = (
+        "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, "
+        "too, the entity that came first stands and the other is a conflict; keep one of the two"
+    )
+    return [
+        Problem(message, _TWICE, Severity.INFO, project=path, file=file)
+        for path, file in found.items()
+    ]
 
 
 def _fleet(memory: Memory, unreadable: Collection[int] = ()) -> dict[str, int]:

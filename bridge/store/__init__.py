@@ -1,6 +1,6 @@
 """What must survive a restart, in SQLite by default or in PostgreSQL."""
 
-from bridge.store.address import without_making
+from bridge.store.address import missing_file_refused, without_making
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.lease import Held, Lease
 from bridge.store.scores import ScoreHistory, SqlScoreStore
@@ -14,6 +14,7 @@ __all__ = [
     "SqlFactStore",
     "SqlScoreStore",
     "SqlStore",
+    "missing_file_refused",
     "open_store",
     "without_making",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,12 @@ def without_making(text: str) -> str:
     if not address.sqlite or address.in_memory or Path(str(address.url.database)).exists():
         return text
     return "sqlite://"
+
+
+def missing_file_refused(text: str) -> Path | None:
+    """The folder in which the file of a store that is not there cannot be made; None if it can."""
+    folder = Path(str(read_address(text).url.database)).absolute().parent
+    return None if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK) else folder
 
 
 def _not_a_store(what: str) -> ConfigurationError:

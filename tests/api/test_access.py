@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
+import json
+import re
+import shutil
+import subprocess
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.access.gate import Gate
 from bridge.access.static_tokens import StaticToken, StaticTokens, digest_of
@@ -28,6 +36,7 @@ from tests.ox.books import TESTED, Checks, book, reading
 
 Client = TestClient[web.Request, web.Application]
 MakeClient = Callable[[web.Application], Awaitable[Client]]
+MakeServer = Callable[[web.Application], Awaitable[TestServer]]
 
 READER, OPERATOR = "fester_reader", "fester_operator"
 ORIGIN = "https://backstage.example.com"
@@ -168,16 +177,8 @@ async def test_a_streamed_answer_has_the_same_heads_as_any_other(
     aiohttp_client: MakeClient, tmp_path: Path
 ) -> None:
     """More than a hundred entities, and the checks of many services, are sent in pieces."""
-    live = Live(reader=Reader(shards, "https://fester.example.com"))
-    catalog = catalog_of(village())
-    record = PassRecord(Report(Outcome.COMPLETE, 1.0), catalog)
-    await live.take(record, render_catalog(catalog), Memory(), NOON)
-    async with book(tmp_path, "api") as facts:
-        await facts.record([reading("api", tested=True)])
-        access = Access(origins=frozenset({ORIGIN}))
-        client = await aiohttp_client(
-            make_app(live, access=access, facts=facts, checks=Checks(facts, [TESTED]))
-        )
+    async with scored_village(tmp_path, frozenset({ORIGIN})) as fester:
+        client = await aiohttp_client(fester)
         answers = [
             await client.post(path, json=body, headers={"Origin": ORIGIN})
             for path, body in (
@@ -196,6 +197,81 @@ async def test_a_streamed_answer_has_the_same_heads_as_any_other(
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers.getall("Vary") == ["Origin"]
         assert "Server" not in answer.headers
+
+
+@asynccontextmanager
+async def scored_village(folder: Path, origins: frozenset[str]) -> AsyncIterator[web.Application]:
+    """A catalog and checks; pages of these origins may ask."""
+    live = Live(reader=Reader(shards, "https://fester.example.com"))
+    catalog = catalog_of(village())
+    record = PassRecord(Report(Outcome.COMPLETE, 1.0), catalog)
+    await live.take(record, render_catalog(catalog), Memory(), NOON)
+    async with book(folder, "api") as facts:
+        await facts.record([reading("api", tested=True)])
+        access = Access(origins=origins)
+        yield make_app(live, access=access, facts=facts, checks=Checks(facts, [TESTED]))
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# A page of another origin, as Backstage's is: it asks what its pages ask, and shows what it got.
+FOREIGN = """<!doctype html><title>another origin</title><body><script>
+const post = (path, body) => fetch('FESTER' + path, {method: 'POST',
+  headers: {'Content-Type': 'application/json', 'Authorization': 'Bearer x'},
+  body: JSON.stringify(body)}).then(answer => answer.json());
+const refs = count => ({entityRefs: Array(count).fill('component:x/y')});
+Promise.all([
+  post('/api/catalog/entities/by-refs', refs(100)).then(answer => answer.items.length),
+  post('/api/catalog/entities/by-refs', refs(101)).then(answer => answer.items.length),
+  post('/api/tech-insights/checks/run', {entities: []}).then(answer => answer[0].entity),
+].map(asked => asked.catch(String))).then(all => {
+  const shown = document.createElement('pre');
+  shown.id = 'found';
+  shown.textContent = JSON.stringify(all);
+  document.body.append(shown);
+});
+</script></body>"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("let_in", [True, False])
+async def test_a_browsers_page_of_another_origin_reads_answers_that_are_sent_in_pieces(
+    aiohttp_server: MakeServer, tmp_path: Path, let_in: bool
+) -> None:
+    """Only a browser holds answers to these heads; where the origin is not listed, it refuses."""
+    if CHROMIUM is None:
+        pytest.skip("NOT PROVEN IN A BROWSER: chromium is not installed")
+    text = ""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="text/html")
+
+    backstage = web.Application()
+    backstage.router.add_get("/", page)
+    theirs = str((await aiohttp_server(backstage)).make_url("")).rstrip("/")
+    origins = frozenset({theirs}) if let_in else frozenset()
+    async with scored_village(tmp_path, origins) as fester:
+        ours = str((await aiohttp_server(fester)).make_url("")).rstrip("/")
+        text = FOREIGN.replace("FESTER", ours)
+        found = await asked_by_a_page(theirs, tmp_path / "profile")
+    if let_in:
+        assert found == [100, 101, "component:default/api"]
+    else:
+        assert found == ["TypeError: Failed to fetch"] * 3
+
+
+async def asked_by_a_page(url: str, profile: Path) -> Any:
+    """What the page wrote down."""
+    process = await asyncio.create_subprocess_exec(
+        *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+        *(f"--user-data-dir={profile}", "--virtual-time-budget=10000", url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(60):
+        output, _ = await process.communicate()
+    found = re.search(r'<pre id="found">(.*?)</pre>', output.decode(), re.DOTALL)
+    assert found, output.decode()[:2000]
+    return json.loads(html.unescape(found[1]))
 
 
 async def test_on_loopback_another_sites_page_changes_nothing(aiohttp_client: MakeClient) -> None:

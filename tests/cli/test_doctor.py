@@ -43,9 +43,13 @@ def gitlab_in_a_thread() -> Iterator[str]:
         loop.close()
 
 
-def doctor(*arguments: str, token: str | None = None) -> Result:
+def fester(*arguments: str, token: str | None = None) -> Result:
     environment = {"GITLAB_TOKEN": token}
-    return CliRunner().invoke(main, ["doctor", *arguments], env=environment, catch_exceptions=False)
+    return CliRunner().invoke(main, arguments, env=environment, catch_exceptions=False)
+
+
+def doctor(*arguments: str, token: str | None = None) -> Result:
+    return fester("doctor", *arguments, token=token)
 
 
 @pytest.fixture(autouse=True)
@@ -53,13 +57,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_all_is_well_and_the_next_command_is_named() -> None:
+def test_all_is_well_and_the_next_command_is_named(tmp_path: Path) -> None:
     with gitlab_in_a_thread() as url:
         result = doctor("--from", f"{url}/kestrel", "--to", "out", token="sandbox-token")
     assert result.exit_code == 0, result.output
     assert "FAIL" not in result.output
     assert f"fester run --from {url}/kestrel --to out --dry-run" in result.output
     assert "sandbox-token" not in result.output
+    assert "ok   store: it opens, and is new" in result.output
+    assert list(tmp_path.iterdir()) == [], "who looks makes nothing"
 
 
 def test_a_refused_token_is_named_and_never_shown() -> None:
@@ -118,3 +124,18 @@ def test_without_a_source_it_says_how_to_give_one() -> None:
     result = doctor()
     assert result.exit_code == 2
     assert "--from" in result.output
+
+
+def test_what_the_sample_organization_leaves_out_has_its_reason_in_the_terminal() -> None:
+    """A pass over it, and then the question that somebody asks who misses a project."""
+    with gitlab_in_a_thread() as url:
+        source = ("--from", f"{url}/kestrel")
+        settings = "gitlab:\n  exclude: ['kestrel/booking/*']\n"
+        Path("fester.yaml").write_text(settings, encoding="utf-8")
+        done = fester("run", *source, "--to", "out", token="sandbox-token")
+        assert done.exit_code == 3, done.output  # one of its projects cannot be read
+    archived = fester("explain", "kestrel/attic/paper-tickets")
+    assert "archived (`gitlab.archived` is off)" in archived.output
+    excluded = fester("explain", "kestrel/booking/checkout/booking-api")
+    assert "gitlab.exclude" in excluded.output
+    assert (archived.exit_code, excluded.exit_code) == (1, 1)

@@ -138,6 +138,30 @@ def test_a_waiver_of_the_rubric_holds_until_its_last_day(rubric: LoadedRubric) -
     assert states(score_of(waived, other, reading(other, facts)))["readme"] == "waived"
 
 
+def test_a_waiver_that_fits_no_entity_and_one_that_is_over_are_told_on_the_board(
+    rubric: LoadedRubric,
+) -> None:
+    entity = service()
+    day = date(2027, 1, 1)
+    given = tuple(
+        Waiver("readme", "Being written", until, "rubric", ref)
+        for ref, until in (
+            (str(entity.ref), day),
+            ("component:default/*", day),
+            (str(entity.ref)[:-1] + "j", day),
+            ("system:*/none", day),
+            (str(entity.ref), date(2026, 2, 28)),
+        )
+    )
+    waived = replace(rubric, rubric=replace(rubric.rubric, waivers=given))
+    board = evaluate(waived, [entity], {}, NOW)
+    over, misspelt, nobody = board.problems
+    assert over.rule == "waiver-expired"
+    assert {misspelt.rule, nobody.rule} == {"waiver-unknown-entity"}
+    assert f"did you mean `{entity.ref}`?" in misspelt.message
+    assert "system:*/none, and the catalog has no such entity; mend" in nobody.message
+
+
 def test_a_manifest_waives_with_reason_and_date_and_is_told_what_is_wrong(
     rubric: LoadedRubric,
 ) -> None:

@@ -68,6 +68,7 @@ def test_everything_that_rides_along_is_told_by_our_names() -> None:
         "codeowners": True,
         "ci_config": False,
         "dependency_updater": False,
+        "catalog_info": False,
         "open_issues": 3,
         "open_merge_requests": 0,
         "merge_needs_pipeline": True,
@@ -158,6 +159,7 @@ def test_whatever_a_field_holds_each_fact_is_known_or_unknown(field: str, odd: A
         (".renovaterc.json5", "dependency_updater"),
         ("CODEOWNERS", "codeowners"),
         (".gitlab-ci.yml", "ci_config"),
+        ("catalog-info.yml", "catalog_info"),
     ],
 )
 def test_a_file_is_there_however_it_is_spelt(name: str, fact: str) -> None:
@@ -189,7 +191,7 @@ def test_what_a_long_root_may_still_hold_is_unknown_and_looked_for() -> None:
     told, wanted = observation(found), found.seen[0].look_for
     assert told.values["readme"] is True
     assert told.unknown["license"].startswith("the root has more than 100 files")
-    assert set(wanted) == {"license", "codeowners", "ci_config", "dependency_updater"}
+    assert set(wanted) == set(LOOKED_FOR) - {"readme"}
     later = looked_up(told, wanted, {"renovate.json"})
     assert (later.values["dependency_updater"], later.values["codeowners"]) == (True, False)
     assert set(later.unknown) == {"license"}  # it may have a name that nobody asked for

@@ -75,7 +75,7 @@ description, tags, runbook, dashboard and docs that is there
 
 GITLAB: Final = FactSchema(
     id="gitlab",
-    version="1.0.0",
+    version="1.1.0",
     title="What GitLab's project page says",
     description="Read on the crawl's own requests, so it costs none.",
     cadence=DAY,
@@ -105,6 +105,8 @@ created, when there was none
         empty boolean The repository is empty
         visibility string private, internal or public
         topics set The project's topics
+        catalog_info boolean There is a catalog-info.yaml at the root, which Backstage's own \
+discovery reads
     """),
 )
 

@@ -15,7 +15,7 @@ from bridge.model.scores import Score, Scoreboard, Waiver, tier_of
 from bridge.ox.scores.rollups import rollups
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoring import fresh_until, judge, scored, sight
-from bridge.ox.scores.waivers import Waivers
+from bridge.ox.scores.waivers import Waivers, waiver_notes, waiver_strangers
 
 NONE: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})
 
@@ -87,8 +87,12 @@ def evaluate(
     if earlier is not None:
         earlier.by, earlier.judged = loaded, judged
     scores = {ref: each.score for ref, each in judged.items()}
-    problems = tuple(problem for each in judged.values() for problem in each.problems)
-    return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), problems)
+    told = [
+        *waiver_notes(loaded.rubric, now.astimezone(UTC).date()),
+        *waiver_strangers(loaded.rubric, [entity.ref for entity in every]),
+        *(problem for each in judged.values() for problem in each.problems),
+    ]
+    return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), tuple(told))
 
 
 def _judged(

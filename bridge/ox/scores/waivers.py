@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from fnmatch import translate
 from typing import Final
 
 from bridge.language.names import did_you_mean
-from bridge.model.entities import CatalogEntity, Json
+from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.problems import Problem, Severity
 from bridge.model.scores import Rubric, Waiver
 
 MOST: Final = 20  # waivers of one manifest
 _REASON: Final = 500  # characters
+_HINTED: Final = 10  # waivers beside which the nearest name is looked for among all entities
 _GLOB: Final = re.compile(r"[*?\[]")
 
 
@@ -123,3 +124,27 @@ def waiver_notes(rubric: Rubric, today: date) -> list[Problem]:
         for waiver in rubric.waivers
         if waiver.expires < today
     ]
+
+
+def waiver_strangers(rubric: Rubric, entities: Collection[Ref]) -> list[Problem]:
+    """The rubric's waivers that name an entity, or a glob, that no entity of the catalog fits."""
+    names = [str(ref) for ref in entities]
+    known = frozenset(names)
+    unfit = [waiver for waiver in rubric.waivers if not _fits_one(waiver.entity, known)]
+    return [
+        Problem(
+            f"the waiver of `{waiver.check}` is for {waiver.entity}, and the catalog has no such "
+            f"entity{did_you_mean(waiver.entity, names) if rank < _HINTED else ''}; "
+            "mend the reference, or take the waiver out",
+            "waiver-unknown-entity",
+            Severity.WARNING,
+            file=rubric.source,
+        )
+        for rank, waiver in enumerate(unfit)
+    ]
+
+
+def _fits_one(entity: str, known: frozenset[str]) -> bool:
+    if not _GLOB.search(entity):
+        return entity in known
+    return any(map(re.compile(translate(entity)).match, known))

@@ -63,6 +63,8 @@ LOOKED_FOR = {
         ".github/dependabot.yml",
         ".github/dependabot.yaml",
     ),
+    # What Backstage's own discovery reads.
+    "catalog_info": ("catalog-info.yaml", "catalog-info.yml"),
 }
 # The root's list tells the others; to ask for these costs less than to list three folders.
 _PATHS = tuple(path for paths in LOOKED_FOR.values() for path in paths if "/" in path)
