@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+import asyncio
+import atexit
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from typing import Any
 
-from bridge.errors import PublishConflict, PublishError, StoreConflict
+from bridge.errors import PublishConflict, PublishError
 from bridge.model.destinations import Fence, Mark
-from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
-from bridge.model.manifests import AggregatedManifests, Translation, Verdict
-from bridge.model.memory import Memory, PassRecord
+from bridge.model.entities import Body, CatalogEntity, Draft, Origin, Ref, Shard
+from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem
-from bridge.model.runs import Artifact, Processed, Receipt, Stage
+from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.scrape import (
     Coverage,
     ManifestFile,
@@ -22,6 +29,8 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
 )
+from bridge.model.statements import Linked, Statement
+from bridge.store import open_store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -82,27 +91,106 @@ class ListScraper:
         """Nothing is open."""
 
 
-class WordProcessor:
-    """Each draft becomes an entity."""
+@dataclass(frozen=True)
+class WordMaker:
+    """Each draft is an entity; of two with one name the first counts, and nothing refers."""
 
-    name = "words"
+    fingerprint: str = "words"
+    learns: bool = False
 
-    def process(self, manifests: AggregatedManifests) -> Processed:
-        entities = {
-            Ref.of(draft.body): CatalogEntity(
-                Ref.of(draft.body),
-                draft.body,
-                (Origin(m.project.id, m.project.path, m.file, m.oid, "words", m.kept_since),),
-            )
-            for m in manifests.manifests
-            for draft in m.translation.drafts
-        }
-        return Processed(catalog=Catalog(tuple(entities[ref] for ref in sorted(entities))))
+    def described(self, manifest: TranslatedManifest) -> Sequence[Any]:
+        return ()
+
+    def learned(self, described: Sequence[Any]) -> WordMaker:
+        return self
+
+    def statements(
+        self, manifest: TranslatedManifest
+    ) -> tuple[Sequence[Statement], Sequence[Problem]]:
+        drafts = enumerate(manifest.translation.drafts)
+        return [Statement(Ref.of(d.body), d.body, manifest, n) for n, d in drafts], ()
+
+    def merge(
+        self, statements: Sequence[Statement]
+    ) -> tuple[CatalogEntity | None, Sequence[Problem]]:
+        first, manifest = statements[0], statements[0].manifest
+        project = manifest.project
+        origin = Origin(
+            *(project.id, project.path, manifest.file, manifest.oid, "words", manifest.kept_since)
+        )
+        return CatalogEntity(first.ref, first.body, (origin,)), ()
+
+    def targets(self, body: Body) -> frozenset[Ref]:
+        return frozenset()
+
+    def names(self, entity: CatalogEntity) -> frozenset[tuple[int, Ref]]:
+        return frozenset()
+
+    def spelt(self, ref: Ref) -> Ref:
+        return ref
+
+    def published(self, linked: Linked) -> CatalogEntity:
+        return linked.entity
+
+    def needs(self, linked: Linked, ref: Ref) -> bool:
+        return False
+
+    def derive(
+        self,
+        ref: Ref,
+        needing: Sequence[CatalogEntity],
+        statements: Mapping[str, Sequence[Statement]],
+    ) -> CatalogEntity | None:
+        return None
+
+    def link(
+        self,
+        entity: CatalogEntity,
+        missing: Collection[Ref],
+        names: Mapping[tuple[int, Ref], Collection[Ref]],
+    ) -> Linked:
+        return Linked(entity)
+
+    def likely(self, target: Ref, others: Collection[str]) -> tuple[str, ...]:
+        return ()
+
+    def dangling(
+        self,
+        linked: Linked,
+        nearest: Mapping[Ref, Sequence[str]],
+        statements: Sequence[Statement],
+    ) -> Sequence[Problem]:
+        return ()
 
 
-def render_words(catalog: Catalog) -> tuple[Artifact, ...]:
-    body = "\n".join(str(entity.ref) for entity in catalog.entities).encode()
-    return (Artifact("index.yaml", body, "text/plain", Stage.INDEX),)
+@dataclass(frozen=True)
+class WordRenderer:
+    """One file with a line for each entity."""
+
+    limit: int = 1000
+    depth: int = 1
+
+    def place(self, ref: Ref) -> str:
+        return "0"
+
+    def shard(self, bits: str, entities: Sequence[CatalogEntity]) -> tuple[Artifact, ...]:
+        body = "\n".join(str(entity.ref) for entity in entities).encode()
+        return (Artifact("entities/all.yaml", body, "text/plain", Stage.ENTITIES),)
+
+    def bits(self, path: str) -> str | None:
+        return "" if path == "entities/all.yaml" else None
+
+    def index(self, shards: Sequence[str]) -> tuple[Artifact, ...]:
+        return (Artifact("index.yaml", " ".join(shards).encode(), "text/plain", Stage.INDEX),)
+
+    def location(self, bits: str) -> Shard:
+        return Shard("entities/all.yaml", {"kind": "Location", "metadata": {"name": "all"}}, ())
+
+
+def words_in(artifacts: Sequence[Artifact]) -> list[str]:
+    """The references in a published file of words."""
+    bodies = [a.body.decode() for a in artifacts if a.path == "entities/all.yaml"]
+    return bodies[0].splitlines() if bodies else []
 
 
 @dataclass
@@ -125,49 +213,33 @@ class RecordingExporter:
         if fence is not None:
             self.marks.append(await fence())
         if not dry_run:
-            self.published.append(artifacts)
+            self.published.append(
+                [Artifact(a.path, a.body, a.content_type, a.stage) for a in artifacts]
+            )
         return Receipt(self.name, len(artifacts), 0, 0)
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-@dataclass
-class DictStore:
-    """The store's contract in a dictionary."""
+def fresh(folder: Path, name: str = "s.db") -> str:
+    """The URL of an empty store in a folder; its tables are copied, which is quick."""
+    template = _template()
+    shutil.copy(template, folder / name)
+    return f"sqlite:///{folder}/{name}"
 
-    memories: dict[str, Memory] = field(default_factory=dict)
-    records: dict[str, PassRecord] = field(default_factory=dict)
-    marks: dict[str, Mark] = field(default_factory=dict)
-    identity: str = "a store"
 
-    async def load(self, source: str) -> Memory:
-        return self.memories.get(source, Memory())
+@cache
+def _template() -> Path:
+    """An empty store, made once."""
+    folder = tempfile.mkdtemp(prefix="fester-tests-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = Path(folder) / "empty.db"
 
-    async def save(
-        self, source: str, before: Memory, after: Memory, record: PassRecord | None
-    ) -> None:
-        if self.memories.get(source, Memory()).horizon.passes != before.horizon.passes:
-            raise StoreConflict("somebody else saved a pass")
-        self.memories[source] = after
-        if record is not None:
-            self.records[source] = record
+    async def make() -> None:
+        await (await open_store(f"sqlite:///{file}")).close()
 
-    async def passes_saved(self, source: str) -> int:
-        return self.memories.get(source, Memory()).horizon.passes
-
-    async def mark(self, source: str) -> Mark | None:
-        return self.marks.get(source)
-
-    async def next_mark(self, source: str, passes: int, above: int = 0) -> Mark:
-        if await self.passes_saved(source) != passes:
-            raise StoreConflict("somebody else saved a pass")
-        last = self.marks.get(source, Mark(source, self.identity))
-        self.marks[source] = replace(last, fence=max(last.fence, above) + 1)
-        return self.marks[source]
-
-    async def latest(self, source: str) -> PassRecord | None:
-        return self.records.get(source)
-
-    async def close(self) -> None:
-        """Nothing is open."""
+    thread = Thread(target=lambda: asyncio.run(make()))  # a test may run in a loop of its own
+    thread.start()
+    thread.join()
+    return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -49,6 +48,7 @@ from bridge.model.access import Scope
 from bridge.model.entities import Json
 from bridge.model.hints import Hint
 from bridge.passes.explain import explain
+from bridge.passes.view import Known
 from bridge.ports import CheckBook, FactBook, Scores
 
 log = structlog.get_logger()
@@ -141,13 +141,13 @@ def make_app(
     app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
 
     async def opened() -> Opened:
-        return _opened(live, app[incident.KNOWLEDGE]())
+        return _opened(live, app[incident.KNOWLEDGE](), await live.known())
 
     mcp = McpOverHttp(Library(opened, clock))
     routes.append(web.post(MCP_PATH, mcp.handle))
     app.cleanup_ctx.append(mcp.lifetime)
     routes += Facts(facts).routes()
-    routes += TechInsights(facts, checks, scored, lambda: live.reader.public_url).routes()
+    routes += TechInsights(facts, checks, scored, lambda: live.public_url).routes()
     app.add_routes(reachable(routes, root))
     return app
 
@@ -165,14 +165,14 @@ def _knowledge(live: Live, facts: FactBook, scored: Scores | None) -> Knowledge:
     )
 
 
-def _opened(live: Live, known: Knowledge) -> Opened:
+def _opened(live: Live, known: Knowledge, all_known: Known) -> Opened:
     """What questions are answered from at this moment."""
-    record, memory, source = live.record, live.memory, live.source
-    if record is None:
+    record, memory, source = all_known.record, all_known.memory, live.source
+    if record is None or live.report is None:
         return Opened(known, (), lambda asked: {"facts": ["no pass has ended yet"]})
     return Opened(
         known,
-        record.report.problems,
+        live.report.problems,
         lambda asked: explain(asked, memory, record, source).as_json(),
     )
 
@@ -255,7 +255,7 @@ async def _catalog_file(request: web.Request) -> web.StreamResponse:
             "ServiceUnavailableError",
             "no pass has ended yet; /readyz tells when a catalog is served",
         )
-    served = live.files.get(request.match_info["path"])
+    served = await live.file(request.match_info["path"])
     if served is None:
         return error_response(
             request, 404, "NotFoundError", "no such file; /catalog/index.yaml lists the others"
@@ -293,10 +293,10 @@ async def _schema(request: web.Request) -> web.StreamResponse:
 
 
 async def _report(request: web.Request) -> web.StreamResponse:
-    record = request.app[LIVE].record
-    if record is None:
+    report = request.app[LIVE].report
+    if report is None:
         return error_response(request, 503, "ServiceUnavailableError", "no pass has ended yet")
-    return web.json_response(record.report.as_json())
+    return web.json_response(report.as_json())
 
 
 async def _explain(request: web.Request) -> web.StreamResponse:
@@ -309,9 +309,9 @@ async def _explain(request: web.Request) -> web.StreamResponse:
             "InputError",
             "ask with ?ref=component:default/name, a name, or a project's path, id or URL",
         )
-    if live.record is None:
+    answer = await pages.explained(live, asked) if live.report is not None else None
+    if answer is None:
         return error_response(request, 503, "ServiceUnavailableError", "no pass has ended yet")
-    answer = await asyncio.to_thread(explain, asked, live.memory, live.record, live.source)
     return web.json_response(answer.as_json())
 
 
@@ -338,8 +338,8 @@ async def _readyz(request: web.Request) -> web.StreamResponse:
     body: dict[str, Json] = {"status": status, "since": since, "role": live.role}
     if hanging:
         body["hanging"] = hanging
-    if live.record is not None:
-        report = live.record.report
+    report = live.report
+    if report is not None:
         body["last_pass"] = {
             "outcome": report.outcome.value,
             "kind": report.kind,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.catalog.index import Index
-from bridge.catalog.reader import Reader
-from bridge.model.memory import Memory, PassRecord
+from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem
-from bridge.model.runs import Artifact, Outcome
+from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Traffic
+from bridge.model.statements import StoredFile
+from bridge.passes.view import Known
+
+_HELD = 64  # files whose bodies are kept at hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,30 @@ class Served:
     etag: str
 
 
+async def no_file(path: str) -> tuple[Artifact, str] | None:
+    """Where files come from when there are none."""
+    return None
+
+
+async def nothing_known() -> Known:
+    """What is known before the first pass."""
+    return Known()
+
+
 @dataclass(slots=True)
 class Live:
     """The state that handlers read. One writer (the schedule), many readers, one event loop.
 
-    `source` is what is crawled. `index` is what the catalog's read API answers from; `reader`
-    makes it.
+    `source` is what is crawled, `files` what is published by path, and `fetch` gives a file's body
+    and digest. `index` is what the catalog's read API answers from. `known` gives all that is
+    known, which costs what all of it costs; `gaps` are since when projects cannot be read.
     """
 
-    files: Mapping[str, Served] = field(default_factory=dict)
-    record: PassRecord | None = None
-    memory: Memory = field(default_factory=Memory)
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
+    fetch: Callable[[str], Awaitable[tuple[Artifact, str] | None]] = no_file
+    report: Report | None = None
+    known: Callable[[], Awaitable[Known]] = nothing_known
+    gaps: tuple[str, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None
     token_end: datetime | None = None  # when the token for the source ends, as far as it is known
@@ -46,73 +61,61 @@ class Live:
     hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds
     role: str = "leader"  # or "follower": another replica makes the passes
     schemas: Mapping[str, bytes] = field(default_factory=dict)
-    reader: Reader = field(default_factory=Reader)
     index: Index = field(default_factory=Index)
     source: str = ""
-    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
+    public_url: str = "http://127.0.0.1:8080"  # where the files are
     refreshes: Mapping[str, int] = field(default_factory=dict)  # what Backstage was told, by result
+    _bodies: OrderedDict[str, Served] = field(default_factory=OrderedDict)
+    _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def take(
+        self,
+        report: Report,
+        *,
+        files: Mapping[str, StoredFile],
+        index: Index,
+        horizon: Horizon,
+        now: datetime,
+        gaps: Sequence[KnownProject] = (),
+    ) -> None:
+        """Serve a pass. A failed one updates the report; the files stay as they were."""
+        self.report = report
+        if report.outcome is Outcome.FAILED:
+            return
+        complete = horizon.complete_at
+        self.files, self.index, self.served_since = files, index, now
+        self.gaps = tuple(each.gap_since for each in gaps)
+        self.last_complete = datetime.fromisoformat(complete) if complete else None
 
     def note(self, problem: Problem) -> None:
         """Add what came up after the pass to its account."""
-        if self.record is not None:
-            report = self.record.report
-            report = replace(report, problems=(*report.problems, problem))
-            self.record = replace(self.record, report=report)
+        if self.report is not None:
+            self.report = replace(self.report, problems=(*self.report.problems, problem))
 
     @property
     def ready(self) -> bool:
         """Whether a catalog is served, however old."""
         return bool(self.files)
 
-    def show(
-        self, record: PassRecord, artifacts: tuple[Artifact, ...], memory: Memory, now: datetime
-    ) -> None:
-        """Serve this pass. A failed pass updates the report; the files stay as they were."""
-        if record.report.outcome is Outcome.FAILED:
-            self._fail(record)
-        else:
-            self._swap(record, self._made(record, artifacts), memory, now)
+    async def file(self, path: str) -> Served | None:
+        """A published file as it is now; None when there is none at this path."""
+        if path not in self.files:
+            return None
+        held = self._bodies.get(path)
+        if held is not None and held.etag == _etag(self.files[path].digest):
+            self._bodies.move_to_end(path)
+            return held
+        async with self._fetching:
+            found = await self.fetch(path)
+        if found is None:
+            return None
+        artifact, digest = found
+        served = Served(artifact.body, artifact.content_type, _etag(digest))
+        self._bodies[path] = served
+        while len(self._bodies) > _HELD:
+            self._bodies.popitem(last=False)
+        return served
 
-    async def take(
-        self, record: PassRecord, artifacts: tuple[Artifact, ...], memory: Memory, now: datetime
-    ) -> None:
-        """As `show`, but what takes long is done beside the event loop, and swapped in whole.
 
-        Passes that end close to each other are shown in their order.
-        """
-        async with self._taking:
-            if record.report.outcome is Outcome.FAILED:
-                self._fail(record)
-            else:
-                made = await asyncio.to_thread(self._made, record, artifacts)
-                self._swap(record, made, memory, now)
-
-    def _fail(self, record: PassRecord) -> None:
-        """Its account alone counts: what is served stays."""
-        self.record = replace(self.record, report=record.report) if self.record else record
-
-    def _made(
-        self, record: PassRecord, artifacts: tuple[Artifact, ...]
-    ) -> tuple[Mapping[str, Served], Index]:
-        files = {artifact.path: self._served(artifact) for artifact in artifacts}
-        return files, self.reader.read(record.catalog)
-
-    def _swap(
-        self,
-        record: PassRecord,
-        made: tuple[Mapping[str, Served], Index],
-        memory: Memory,
-        now: datetime,
-    ) -> None:
-        complete_at = memory.horizon.complete_at
-        self.last_complete = datetime.fromisoformat(complete_at) if complete_at else None
-        self.record, self.memory, self.served_since = record, memory, now
-        self.files, self.index = made
-
-    def _served(self, artifact: Artifact) -> Served:
-        known = self.files.get(artifact.path)
-        if known is not None and known.body == artifact.body:
-            return known
-        digest = hashlib.sha256(artifact.body).hexdigest()[:32]
-        return Served(artifact.body, artifact.content_type, f'"{digest}"')
+def _etag(digest: str) -> str:
+    return f'"{digest[:32]}"'

@@ -49,7 +49,7 @@ class LiveCollector(Collector):
             "seconds that requests were held back by GitLab's limits and between tries",
             value=traffic.waited,
         )
-        since = [each.gap_since for each in live.memory.projects.values() if each.gap_since]
+        since = live.gaps
         yield GaugeMetricFamily("fester_gaps", "projects that cannot be read", len(since))
         oldest = self._now - datetime.fromisoformat(min(since)).timestamp() if since else 0.0
         yield GaugeMetricFamily("fester_oldest_gap_seconds", "age of the oldest of them", oldest)
@@ -89,9 +89,9 @@ class LiveCollector(Collector):
                 "when the token for GitLab ends",
                 live.token_end.timestamp(),
             )
-        if live.record is None:
+        report = live.report
+        if report is None:
             return
-        report = live.record.report
         outcome = GaugeMetricFamily(
             "fester_last_pass_outcome", "1 for the last pass's outcome", labels=["outcome"]
         )

@@ -98,23 +98,42 @@ def registered(public_url: str) -> Place:
     return Place(str(uuid5(NAMESPACE, f"location {target}")), "url", target, ref)
 
 
-def found_at(
-    place: Place, shards: Sequence[Shard], entities: Sequence[CatalogEntity]
-) -> Iterator[tuple[str, Found]]:
-    """Every entity by reference: the location's own, the index's Locations, and all others."""
+def root_found(place: Place) -> Found:
+    """The registered location as an entity."""
     root = {
         "apiVersion": "backstage.io/v1alpha1",
         "kind": "Location",
         "metadata": {"name": place.entity_ref.partition("/")[2]},
         "spec": {"type": place.type, "target": place.target},
     }
-    yield place.entity_ref, Found(root, place.target, place.target, "")
+    return Found(root, place.target, place.target, "")
+
+
+def location_found(place: Place, location: Body) -> Found:
+    """A shard's Location, which the index names."""
+    return Found(location, place.target, place.target, place.entity_ref)
+
+
+def entity_found(place: Place, shard: Shard, body: Body) -> Found:
+    """An entity of a shard."""
     base = place.target.removesuffix("index.yaml")
-    homes: dict[Ref, tuple[str, str]] = {}
+    return Found(body, f"{base}{shard.path}", place.target, str(Ref.of(shard.location)))
+
+
+def found_at(
+    place: Place, shards: Sequence[Shard], entities: Sequence[CatalogEntity]
+) -> Iterator[tuple[str, Found]]:
+    """Every entity by reference: the location's own, the index's Locations, and all others."""
+    yield place.entity_ref, root_found(place)
+    homes: dict[Ref, Shard] = {}
     for shard in shards:
-        ref = str(Ref.of(shard.location))
-        yield ref, Found(shard.location, place.target, place.target, place.entity_ref)
-        homes.update(dict.fromkeys(shard.refs, (f"{base}{shard.path}", ref)))
+        yield str(Ref.of(shard.location)), location_found(place, shard.location)
+        homes.update(dict.fromkeys(shard.refs, shard))
     for entity in entities:
-        address, parent = homes.get(entity.ref, (place.target, place.entity_ref))
-        yield str(entity.ref), Found(entity.body, address, place.target, parent)
+        home = homes.get(entity.ref)
+        yield (
+            str(entity.ref),
+            entity_found(place, home, entity.body)
+            if home is not None
+            else Found(entity.body, place.target, place.target, place.entity_ref),
+        )

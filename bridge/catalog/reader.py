@@ -1,23 +1,27 @@
-"""From a pass's catalog to an index; what did not change is carried over."""
+"""From entities to an index; what did not change is carried over.
+
+Nothing is kept beside the index: what an entity said before is read from it, and so is who else
+speaks of it.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from bridge.catalog.index import Index
 from bridge.catalog.jsontext import dumped, loaded
-from bridge.catalog.keys import Key, KeyDraft
+from bridge.catalog.keys import Key, KeyDraft, slots_of
 from bridge.catalog.locations import Found, found_at, registered
-from bridge.catalog.reading import entity_as_read, uid_of
-from bridge.catalog.relations import Relation, emitted
+from bridge.catalog.reading import entity_as_read, uid_of, with_relations
+from bridge.catalog.relations import RULES, Relation, emitted
 from bridge.catalog.rows import Row, rows
 from bridge.model.entities import Catalog, Shard
 
 # Beyond this share of changed entities a new index is made sooner than the old one is mended.
 _MENDED: Final = 0.1
+_OUTGOING: Final = sorted({rule.outgoing for rules in RULES.values() for rule in rules})
 
 
 def _no_shards(catalog: Catalog) -> Sequence[Shard]:
@@ -38,69 +42,51 @@ class Reader:
         self.public_url = public_url
         # Whoever waits for an index may give up; the thread that makes it does not.
         self._reading = Lock()
-        self._shelves = shards
+        self._shards = shards
         self._index = Index()
-        self._found: Mapping[str, Found] = {}
-        # How often each entity's relation is said, be it by itself or by others.
-        self._relations: dict[str, Counter[Relation]] = {}
+
+    @property
+    def index(self) -> Index:
+        """The index that was made last."""
+        return self._index
 
     def read(self, catalog: Catalog) -> Index:
-        """The index of a catalog; cheap when little changed since the one before."""
-        with self._reading:
-            try:
-                return self._read(catalog)
-            except BaseException:
-                self._forget()  # half of a mend is worse than none
-                raise
-
-    def _read(self, catalog: Catalog) -> Index:
-        place = registered(self.public_url)
+        """The index of a catalog that is at hand as a whole."""
         found: dict[str, Found] = {}
-        for ref, each in found_at(place, self._shelves(catalog), catalog.entities):
+        place = registered(self.public_url)
+        for ref, each in found_at(place, self._shards(catalog), catalog.entities):
             found.setdefault(ref, each)
-        changed = [ref for ref, each in found.items() if not _same(self._found.get(ref), each)]
-        gone = [ref for ref in self._found if ref not in found]
-        if len(changed) + len(gone) > _MENDED * len(found):
-            self._forget()
-            changed, gone = list(found), []
-        touched = self._relate(changed, gone, found)
-        index = self._write(found, touched, gone)
-        self._found, self._index = found, index
-        return index
+        return self.mend(found, [ref for ref in self._index.slots if ref not in found])
 
-    def _forget(self) -> None:
-        self._index, self._found, self._relations = Index(), {}, {}
+    def mend(self, put: Mapping[str, Found], gone: Collection[str] = ()) -> Index:
+        """The index with some entities added or replaced, by reference, and others taken out.
 
-    def _relate(
-        self, changed: Iterable[str], gone: Iterable[str], found: Mapping[str, Found]
-    ) -> dict[str, None]:
-        """Bring relations up to date; gives the entities that have to be read anew, in order."""
-        touched = dict.fromkeys(changed)
-        for ref in (*touched, *gone):
-            before = self._found.get(ref)
-            for source, relation in emitted(ref, before.body) if before else ():
-                counts = self._relations[source]
-                counts[relation] -= 1
-                if not counts[relation]:
-                    del counts[relation]
-                touched[source] = None
-        for ref in changed:
-            for source, relation in emitted(ref, found[ref].body):
-                self._relations.setdefault(source, Counter())[relation] += 1
-                touched[source] = None
-        return {ref: None for ref in touched if ref in found}
+        Costs what these cost, with the entities that they refer to.
+        """
+        with self._reading:
+            gone = [ref for ref in gone if ref in self._index.slots]
+            whole = self._replaces(put, gone)
+            before = Index() if whole else self._index
+            self._index = self._mended(before, put, [] if whole else gone)
+            return self._index
 
-    def _write(
-        self, found: Mapping[str, Found], touched: Iterable[str], gone: Sequence[str]
-    ) -> Index:
-        before = self._index
+    def _replaces(self, put: Mapping[str, Found], gone: Sequence[str]) -> bool:
+        """Whether all that stays is put, and so little of it is old that a new index is sooner."""
+        slots = self._index.slots
+        kept = sum(ref in slots for ref in put)
+        return kept == len(slots) - len(gone) and kept < (1 - _MENDED) * len(put)
+
+    def _mended(self, before: Index, put: Mapping[str, Found], gone: Sequence[str]) -> Index:
+        relating = _Relating(before, put, frozenset(gone))
         draft = _Draft(before)
         for ref in gone:
             draft.remove(ref)
-        for ref in touched:
-            entity = entity_as_read(ref, found[ref], self._relations.get(ref, ()))
+        for ref, found in put.items():
+            entity = entity_as_read(ref, found, relating.of_put(ref))
             draft.put(ref, dumped(entity), rows(entity))
-        parents = {ref: (each.parent,) for ref, each in found.items() if each.parent}
+        for ref in relating.touched():
+            entity = with_relations(loaded(before.raw(ref) or b"{}"), relating.of_other(ref))
+            draft.put(ref, dumped(entity), rows(entity))
         slots = before.slots
         if slots.keys() != draft.slots.keys():
             slots = dict(sorted(draft.slots.items()))
@@ -109,18 +95,99 @@ class Reader:
             raws=draft.raws,
             uids=draft.uids,
             keys=draft.done(),
-            parents=parents,
+            parents=_parents(before.parents, put, gone),
             places=(registered(self.public_url),),
         )
 
 
-def _same(before: Found | None, now: Found) -> bool:
-    """Whether two are read alike. Not by `==`: to Python `1` and `True` are equal."""
-    return (
-        before is not None
-        and (before.address, before.origin) == (now.address, now.origin)
-        and (before.body is now.body or dumped(before.body) == dumped(now.body))
-    )
+def _parents(
+    before: Mapping[str, tuple[str, ...]], put: Mapping[str, Found], gone: Iterable[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """Where each entity was read from: those of one shard share one tuple."""
+    parents = dict(before)
+    shared: dict[str, tuple[str, ...]] = {}
+    for ref in gone:
+        parents.pop(ref, None)
+    for ref, found in put.items():
+        parents.pop(ref, None)
+        if found.parent:
+            parents[ref] = shared.setdefault(found.parent, (found.parent,))
+    return parents
+
+
+class _Relating:
+    """The relations of whoever is touched when some entities change.
+
+    A relation of A to B is said by A or by B, and by nobody else.
+    """
+
+    def __init__(self, before: Index, put: Mapping[str, Found], gone: frozenset[str]) -> None:
+        self._before, self._put, self._gone = before, put, gone
+        self._incoming: dict[str, set[Relation]] = {}  # said by what was put, by whom it is of
+        self._lost: set[str] = set()  # of whom something is said no longer
+        for ref in (*put, *gone):
+            self._lost.update(source for source, _ in _said(before, ref))
+        for ref, found in put.items():
+            for source, relation in emitted(ref, found.body):
+                self._incoming.setdefault(source, set()).add(relation)
+
+    def touched(self) -> Iterator[str]:
+        """The other entities whose relations may differ."""
+        for ref in sorted(self._lost | self._incoming.keys()):
+            if ref in self._before.slots and ref not in self._put and ref not in self._gone:
+                yield ref
+
+    def of_put(self, ref: str) -> set[Relation]:
+        """The relations of an entity that was put."""
+        found = set(self._incoming.get(ref, ()))
+        if ref in self._before.slots:
+            own = {each for source, each in _said(self._before, ref) if source == ref}
+            for each in _relations(self._before, ref):
+                if not self._changes(each.target) and (each not in own or self._says(ref, each)):
+                    found.add(each)
+        else:
+            found |= self._waiting_for(ref)
+        return found
+
+    def of_other(self, ref: str) -> set[Relation]:
+        """The relations of an entity that was there before and did not change itself."""
+        found = {each for each in _relations(self._before, ref) if not self._changes(each.target)}
+        own = {each for source, each in _said(self._before, ref) if source == ref}
+        return found | own | self._incoming.get(ref, set())
+
+    def _changes(self, ref: str) -> bool:
+        return ref in self._put or ref in self._gone
+
+    def _says(self, ref: str, relation: Relation) -> bool:
+        """Whether the other side says this of `ref`, too."""
+        return (ref, relation) in set(_said(self._before, relation.target))
+
+    def _waiting_for(self, ref: str) -> set[Relation]:
+        """What others said of an entity before it was there."""
+        found: set[Relation] = set()
+        names = None
+        for name in _OUTGOING:
+            key = self._before.keys.get(f"relations.{name.lower()}")
+            for posting in key.equal(ref) if key else ():
+                for slot in slots_of(posting):
+                    names = names or {at: each for each, at in self._before.slots.items()}
+                    other = names[slot]
+                    if not self._changes(other):
+                        said = _said(self._before, other)
+                        found |= {each for source, each in said if source == ref}
+        return found
+
+
+def _said(index: Index, ref: str) -> Iterator[tuple[str, Relation]]:
+    """What an entity of an index says of itself and of others."""
+    raw = index.raw(ref)
+    return emitted(ref, loaded(raw)) if raw is not None else iter(())
+
+
+def _relations(index: Index, ref: str) -> Iterator[Relation]:
+    """The relations that an entity of an index has."""
+    entity: dict[str, Any] = loaded(index.raw(ref) or b'{"relations":[]}')
+    return (Relation(each["type"], each["targetRef"]) for each in entity["relations"])
 
 
 class _Draft:

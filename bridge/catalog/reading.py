@@ -61,6 +61,21 @@ def entity_as_read(ref: str, found: Found, relations: Iterable[Relation]) -> dic
     }
     if body.get("spec"):
         entity["spec"] = {key: _tidy(key, value) for key, value in body["spec"].items()}
+    return _named(ref, entity)
+
+
+def with_relations(entity: dict[str, Json], relations: Iterable[Relation]) -> dict[str, Json]:
+    """An entity as it was read, with other relations."""
+    metadata = entity["metadata"]
+    ref = f"{entity['kind']}:{metadata['namespace']}/{metadata['name']}".lower()
+    del metadata["uid"], metadata["etag"]
+    entity["relations"] = [
+        {"type": each.type, "targetRef": each.target} for each in sorted(relations)
+    ]
+    return _named(ref, entity)
+
+
+def _named(ref: str, entity: dict[str, Json]) -> dict[str, Json]:
     digest = sha1(dumped(entity), usedforsecurity=False).hexdigest()
     entity["metadata"].update(uid=uid_of(ref), etag=digest)
     return entity

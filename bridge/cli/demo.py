@@ -16,7 +16,8 @@ from bridge.cli.after_pass import facts_and_scores, scored
 from bridge.cli.serve import ending_in_time, serving, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
-from bridge.passes.pipeline import PassOptions, run_pass
+from bridge.passes.pipeline import PassOptions
+from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
@@ -57,7 +58,7 @@ def demo(ctx: click.Context, once: bool, port: int, to: Path) -> None:
     click.echo(f"\nThe catalog lies in {to}/")
     click.echo(f"  {to}/index.yaml      the address that goes into Backstage")
     click.echo(f"  {to}/entities/       the entities, in shards")
-    click.echo(f"  {to}/catalog.json    every entity with its provenance")
+    click.echo(f"  {to}/catalog.json    names the files with every entity and its provenance")
     click.echo(f"  {to}/services.csv    one line a service")
     click.echo(
         "\nNext: `fester demo` serves it on http://127.0.0.1:8080/ ; or ask why a service is "
@@ -100,9 +101,10 @@ async def _once(to: Path) -> tuple[Report, str, str]:
     """The pass's account, how many services were scored after it, and the source's name."""
     async with _sandbox() as url, wired(_settings(url, 0, to)) as parts:
         with progress_of_pass() as progress:
-            done = await run_pass(parts.stages, PassOptions(progress=progress))
+            passes = Passes(parts.stages)
+            done = await passes.with_problems(await passes.run(PassOptions(progress=progress)))
             await facts_and_scores(parts, done, progress)
-        return done.record.report, scored(parts), parts.stages.scraper.name
+        return done.report, scored(parts), parts.stages.scraper.name
 
 
 async def _serve(port: int, to: Path, told: Callable[[], None]) -> None:

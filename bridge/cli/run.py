@@ -80,6 +80,7 @@ async def _one_pass(
         wish = await passes.next_pass(wish) if incremental else wish
         with progress_of_pass() as progress:
             done = await passes.run(replace(wish, progress=progress))
+        done = await passes.with_problems(done)
         account = await _told(parts.refresher, done, wish.dry_run)
         told(account)
         if not wish.dry_run and account.outcome is not Outcome.FAILED:
@@ -92,13 +93,13 @@ async def _one_pass(
 
 async def _told(refresher: Refresher | None, done: Pass, dry_run: bool) -> Report:
     """The pass's account, after Backstage was told; a dry run only says what it would be told."""
-    report = done.record.report
+    report = done.report
     if refresher is None or report.outcome is Outcome.FAILED:
         return report
-    changed = changed_in(report)
+    changed, files = changed_in(report), done.digests
     if dry_run:
-        due = refresher.locations(refresher.due(done.artifacts, changed))
+        due = refresher.locations(refresher.due(files, changed))
         click.echo(f"Backstage would refresh: {', '.join(due) or 'nothing'}")
         return report
-    problem = await refresher.tell(done.artifacts, changed)
+    problem = await refresher.tell(files, changed)
     return report if problem is None else replace(report, problems=(*report.problems, problem))

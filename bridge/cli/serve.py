@@ -25,6 +25,7 @@ from yarl import URL
 
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
+from bridge.api.feed import Feed
 from bridge.api.hooks import Wanted
 from bridge.api.incident import SlackCommand
 from bridge.api.live import Live
@@ -34,6 +35,7 @@ from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
+from bridge.model.runs import Outcome
 from bridge.model.scrape import Coverage
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
@@ -45,7 +47,7 @@ from bridge.service.replica import Service
 from bridge.service.schedule import Audience, Audiences, ended
 from bridge.service.token_watch import TokenWatch
 from bridge.settings import Settings, signing_key
-from bridge.wiring import Wired, catalog_reader, gitlab_options, own_url, remapped, wired
+from bridge.wiring import Wired, feed, gitlab_options, own_url, remapped, wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
 from bridge.wiring.remediation import Book, assigning
@@ -159,7 +161,7 @@ async def settled(done: Pass) -> None:
     With 10,000 services that takes a second or two, in which no request is answered, whenever
     Python thinks that it is time for it; so it is done once in hours.
     """
-    if done.record.report.kind == Coverage.FULL.value:
+    if done.report.kind == Coverage.FULL.value:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
@@ -205,7 +207,6 @@ async def serving(
             **{f"{name}.json": schema_of(name).encode() for name in schema_names()},
             **{m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
         },
-        reader=catalog_reader(settings),
         source=parts.stages.scraper.name,
     )
     async with assigning(parts, settings) as assign:
@@ -219,7 +220,8 @@ async def serving(
 async def _served(
     parts: Wired, settings: Settings, wish: PassOptions, live: Live, report: Path | None
 ) -> AsyncIterator[str]:
-    service = a_service(parts, settings, wish, live, report)
+    keeper = feed(settings, parts.stages)
+    service = a_service(parts, settings, wish, live, keeper=keeper, report=report)
     live.hints_waiting = lambda: service.inbox.waiting
     hooks = webhooks(settings, service)
     await parts.facts.load()
@@ -245,7 +247,7 @@ async def _served(
         site = web.TCPSite(runner, settings.host, settings.port)
         port = await _start(site, runner, settings)
         own = own_url(settings, port)
-        live.reader.public_url = settings.public_url or own
+        live.public_url = keeper.reader.public_url = settings.public_url or own
         work = asyncio.create_task(service.run())
         facts = asyncio.create_task(parts.facts.follow())
         following = asyncio.create_task(parts.scores.follow())
@@ -273,29 +275,49 @@ async def watch_token(scraper: Scraper, live: Live) -> None:
 
 
 def a_service(
-    parts: Wired, settings: Settings, wish: PassOptions, live: Live, report: Path | None = None
+    parts: Wired,
+    settings: Settings,
+    wish: PassOptions,
+    live: Live,
+    *,
+    keeper: Feed | None = None,
+    report: Path | None = None,
 ) -> Service:
-    """The passes of one replica, shown in `live` and accounted for on the terminal."""
+    """The passes of one replica, shown in `live` and accounted for on the terminal.
+
+    `keeper` keeps the read API's index; one that the settings describe if there is none.
+    """
+    kept = keeper or feed(settings, parts.stages)
     console = Console(stderr=True)
     source = parts.stages.scraper.name
     leadership = Leadership(parts.store.lease, lease_name(source), settings.lease)
+
+    passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
 
     if isinstance(parts.stages.scraper, Measured):
         scraper = parts.stages.scraper
         live.traffic = lambda: scraper.traffic
 
     async def show(done: Pass) -> None:
-        # The API serves what the files hold, scores and all.
-        catalog = await asyncio.to_thread(parts.published, done.record.catalog)
-        await live.take(
-            replace(done.record, catalog=catalog), done.artifacts, done.memory, utc_now()
+        failed = done.report.outcome is Outcome.FAILED
+        live.take(
+            (await passes.with_problems(done)).report,
+            files=done.files,
+            # The API serves what the files hold, scores and all.
+            index=live.index if failed else await kept.index(done.files, done.changes),
+            horizon=done.horizon,
+            gaps=await passes.gaps(),
+            now=utc_now(),
         )
 
     def account(done: Pass) -> None:
-        live.passes[done.record.report.kind, done.record.report.outcome.value] += 1
-        show_report(console, done.record.report)
+        live.passes[done.report.kind, done.report.outcome.value] += 1
+        show_report(console, done.report)
         if report is not None:
-            write_report(report, done.record.report)
+            write_report(report, done.report)
+
+    live.known = passes.known
+    live.fetch = partial(parts.store.model.file, source)
 
     def role(name: str) -> None:
         live.role = name
@@ -307,7 +329,6 @@ def a_service(
     async def refreshed(stages: Stages) -> Stages:
         return await asyncio.to_thread(remapped, settings, stages)
 
-    passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
     service = Service(
         passes,
         leadership,
@@ -328,7 +349,7 @@ async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
     """Tell Backstage what a pass changed; what it does not hear is a warning beside that pass."""
     live.refreshes = refresher.counts
     # What this process was the first to tell, an earlier one may have written and not told.
-    problem = await refresher.tell(done.artifacts)
+    problem = await refresher.tell(done.digests)
     if problem is not None:
         live.note(problem)
 

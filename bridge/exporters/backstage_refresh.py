@@ -8,11 +8,10 @@ more: Backstage reads it as soon as it has read the index that names it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,8 @@ from typing import Any
 import structlog
 from yarl import URL
 
+from bridge.exporters.render import INDEX
 from bridge.model.problems import Problem, Severity
-from bridge.model.runs import Artifact, Stage
 from bridge.neighbours.http_client import Answer, HttpClient, NoAnswer
 from bridge.secret.live import Secret, secret_of
 
@@ -57,15 +56,15 @@ class Refresher:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     counts: Counter[str] = field(default_factory=Counter)
     trust: ssl.SSLContext | None = field(default=None, repr=False)
-    _told: dict[str, bytes] | None = None
+    _told: dict[str, str] | None = None
 
-    def due(self, artifacts: Iterable[Artifact], changed: Iterable[str] | None) -> list[str]:
-        """The paths that Backstage has not heard of.
+    def due(self, files: Mapping[str, str], changed: Iterable[str] | None) -> list[str]:
+        """The paths that Backstage has not heard of, of published files with their digests.
 
         `changed` is what a publish wrote, which counts as long as nothing was told before;
         None when nothing tells (then all is due).
         """
-        now = self._digests(artifacts)
+        now = self._read_by_backstage(files)
         if self._told is None:
             unheard = now.keys() if changed is None else set(changed)
             self._told = {path: digest for path, digest in now.items() if path not in unheard}
@@ -76,10 +75,13 @@ class Refresher:
         return [found for path in paths if (found := self.location_of(path))]
 
     async def tell(
-        self, artifacts: Sequence[Artifact], changed: Iterable[str] | None = None
+        self, files: Mapping[str, str], changed: Iterable[str] | None = None
     ) -> Problem | None:
-        """Ask for what is due; a warning when Backstage did not hear it."""
-        due = await asyncio.to_thread(self.due, artifacts, changed)
+        """Ask for what is due; a warning when Backstage did not hear it.
+
+        `files` are all that are published, with their digests by path.
+        """
+        due = self.due(files, changed)
         if not due:
             return None
         try:
@@ -91,15 +93,15 @@ class Refresher:
             return self._failed(str(error))
         self.counts["refreshed"] += count
         log.info("Backstage reads what changed", action="refreshed", locations=count)
-        self._told = await asyncio.to_thread(self._digests, artifacts)
+        self._told = self._read_by_backstage(files)
         return None
 
-    def _digests(self, artifacts: Iterable[Artifact]) -> dict[str, bytes]:
+    def _read_by_backstage(self, files: Mapping[str, str]) -> dict[str, str]:
         """What Backstage reads, and what it is now."""
         return {
-            artifact.path: hashlib.blake2b(artifact.body, digest_size=16).digest()
-            for artifact in artifacts
-            if artifact.stage is Stage.INDEX or self.location_of(artifact.path)
+            path: digest
+            for path, digest in files.items()
+            if path == INDEX or self.location_of(path)
         }
 
     def _failed(self, reason: str) -> Problem:

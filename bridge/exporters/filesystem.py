@@ -17,7 +17,7 @@ from bridge.errors import PublishConflict, PublishError
 from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_mark
 from bridge.exporters.plan import Plan, check_paths, make_plan
 from bridge.exporters.published import read_catalog
-from bridge.exporters.render import CATALOG, INDEX, SHARDS
+from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS
 from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
 from bridge.model.runs import Artifact, Receipt, Stage
 
@@ -42,6 +42,13 @@ class FolderExporter:
         """See `bridge.ports.Exporter`. Runs in a thread: disks block."""
         draw = drawing(fence) if fence else None
         return await asyncio.to_thread(self._publish, tuple(artifacts), dry_run, draw)
+
+    async def amend(
+        self, changed: Sequence[Artifact], *, dry_run: bool = False, fence: Fence | None = None
+    ) -> int:
+        """See `bridge.ports.Amending`. Runs in a thread: disks block."""
+        draw = drawing(fence) if fence else None
+        return await asyncio.to_thread(self._amend, tuple(changed), dry_run, draw)
 
     async def found(self) -> Found:
         """See `bridge.ports.Destination`."""
@@ -77,6 +84,27 @@ class FolderExporter:
                 self._carry_out(plan)
         return plan.receipt(self.name)
 
+    def _amend(
+        self, changed: Sequence[Artifact], dry_run: bool, draw: Callable[[], Mark] | None
+    ) -> int:
+        check_paths(changed)
+        with self._explained():
+            self._refuse_links(changed)
+            if dry_run:
+                return len(self._amendment(changed).write)
+            with self._locked():
+                plan = self._amendment(changed)
+                if draw is not None and not plan.idle:
+                    self._mark(draw())
+                self._carry_out(plan)
+        return len(plan.write)
+
+    def _amendment(self, changed: Sequence[Artifact]) -> Plan:
+        """What differs of these files; no other file is looked at."""
+        paths = {artifact.path for artifact in changed}
+        existing = {path: digest for path in paths if (digest := self._digest(path)) is not None}
+        return make_plan(changed, existing, _digest, None)
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -98,7 +126,7 @@ class FolderExporter:
             if file is None:
                 return None
             at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-            return read_catalog(file.read_bytes(), at, self.name)
+            return read_catalog(file.read_bytes(), at, self.name, self._read)
 
     def _claim(self, mark: Mark, over: Mark | None) -> None:
         with self._explained():
@@ -121,9 +149,9 @@ class FolderExporter:
 
     def _plan(self, artifacts: Sequence[Artifact]) -> Plan:
         paths = {artifact.path for artifact in artifacts} | {INDEX, CATALOG}
-        shards = self.folder / SHARDS
-        if shards.is_dir():
-            paths |= {f"{SHARDS}{entry.name}" for entry in shards.iterdir()}
+        for name in (SHARDS, PROVENANCE):
+            if (self.folder / name).is_dir():
+                paths |= {f"{name}{entry.name}" for entry in (self.folder / name).iterdir()}
         existing = {path: digest for path in paths if (digest := self._digest(path)) is not None}
         return make_plan(artifacts, existing, _digest, self._read(INDEX))
 
@@ -173,7 +201,7 @@ class FolderExporter:
 
     def _folders(self, artifacts: Sequence[Artifact]) -> list[Path]:
         """Every folder from the destination down to these artifacts, the inner ones first."""
-        found = {self.folder, self.folder / SHARDS}
+        found = {self.folder, self.folder / SHARDS, self.folder / PROVENANCE}
         for artifact in artifacts:
             above = Path(artifact.path).parents
             found |= {self.folder / parent for parent in above}

@@ -26,7 +26,7 @@ from bridge.exporters.gcs_objects import Objects, Seen, digest
 from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_mark
 from bridge.exporters.plan import Plan, check_paths, is_safe, is_shard, make_plan
 from bridge.exporters.published import read_catalog
-from bridge.exporters.render import CATALOG, INDEX, SHARDS, YAML_TYPE
+from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS, YAML_TYPE
 from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
@@ -141,7 +141,12 @@ class GcsExporter:
             if found is None or found.updated is None:
                 return None
             body = self._objects.read(CATALOG, found.generation)
-            return read_catalog(body, found.updated, self.url)
+            return read_catalog(body, found.updated, self.url, self._body)
+
+    def _body(self, path: str) -> bytes | None:
+        """What lies at a path; None when nothing does."""
+        found = self._objects.find(path)
+        return None if found is None else self._objects.read(path, found.generation)
 
     def _claim_for(self, mark: Mark, over: Mark | None) -> None:
         with self._objects.explained():
@@ -160,7 +165,7 @@ class GcsExporter:
 
     def _listing(self, artifacts: Sequence[Artifact]) -> dict[str, Seen]:
         """Every object in the folders that we write to, by path below the prefix."""
-        folders = {SHARDS, ""} | {
+        folders = {SHARDS, PROVENANCE, ""} | {
             f"{head}/" for a in artifacts if (head := a.path.rpartition("/")[0])
         }
         found: dict[str, Seen] = {}

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridge.errors import PublishError
-from bridge.exporters.render import SHARDS
+from bridge.exporters.render import PROVENANCE, SHARDS
 from bridge.model.runs import Artifact, Receipt, Stage
 
 # A reader must find what the index names: entities, then the index, then what nobody names.
 _ORDER = {Stage.ENTITIES: 0, Stage.INDEX: 1, Stage.DATA: 2}
 # Backstage's bucket reader does not decode names, so they hold nothing that needs encoding.
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
-_OURS = re.compile(re.escape(SHARDS) + r"(?:all|[01]+)\.yaml")
+_OURS = re.compile(rf"(?:{SHARDS}(?:all|[01]+)\.yaml|{PROVENANCE}(?:all|[01]+)\.json)")
 # Names that a publisher uses for itself: locks, leases and half-written files.
 _RESERVED = re.compile(r"(?:.*/)?\.fester-[^/]*")
 
@@ -97,6 +97,8 @@ def is_safe(path: str) -> bool:
 
 
 def _named_by(index: bytes | None) -> set[str]:
-    """The shards that an index names."""
+    """The shards that an index names, and the same ones for programs: both come and go together."""
     text = (index or b"").decode("utf-8", "replace")
-    return {found[0] for found in _OURS.finditer(text)}
+    named = {found[0] for found in _OURS.finditer(text)}
+    bits = [path.removeprefix(SHARDS).removesuffix(".yaml") for path in named]
+    return named | {f"{PROVENANCE}{each}.json" for each in bits}

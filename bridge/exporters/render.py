@@ -14,12 +14,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from io import BytesIO
 
 import orjson
 
-from bridge.caching.memo import PassMemo
 from bridge.exporters.yaml_text import document
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shard
 from bridge.model.runs import Artifact, Stage
@@ -28,54 +27,76 @@ SHARD_LIMIT = 100
 INDEX = "index.yaml"
 CATALOG = "catalog.json"
 SHARDS = "entities/"
+PROVENANCE = "provenance/"  # the same shards for programs, with where each entity is from
 YAML_TYPE = "application/yaml; charset=utf-8"
 _JSON = "application/json; charset=utf-8"
 _HEADER = "# Written by Fester from manifests in GitLab. Edit those: this file is overwritten.\n"
 _HASH_BITS = 40
 # A name in Backstage has 63 characters at most; "-" and the bits come after the prefix.
+_SHARD_PATH = re.compile(rf"(?:{SHARDS}(all|[01]+)\.yaml|{PROVENANCE}(all|[01]+)\.json)")
 _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,20}[A-Za-z0-9])?")
 
 
-class Earlier:
-    """What was rendered in the pass before."""
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """Renders shards and the files that lead to them. `prefix` begins the Locations' names.
 
-    def __init__(self) -> None:
-        self.bits: PassMemo[Ref, str] = PassMemo()
-        self.shards: PassMemo[str, Artifact] = PassMemo()
-        self.json: PassMemo[str, Artifact] = PassMemo()
-
-
-def render_catalog(
-    catalog: Catalog, *, prefix: str = "fester", earlier: Earlier | None = None
-) -> tuple[Artifact, ...]:
-    """The shards, the index and `catalog.json`. `prefix` begins the Locations' names.
-
-    With `earlier` only what changed is rendered anew. Raises ValueError for a prefix that
-    Backstage would not take, or of more than 22 characters.
+    Raises ValueError for a prefix that Backstage would not take, or of more than 22 characters.
     """
-    earlier = earlier or Earlier()
-    if not _PREFIX.fullmatch(prefix):
-        raise ValueError(f"{prefix!r} cannot begin a Location's name: use 1-22 of A-Z a-z 0-9 ._-")
-    with earlier.shards.round() as known:
-        shards = [
-            (bits, known.get(bits, entities, lambda b=bits, e=entities: _shard(b, e)))  # type: ignore[misc]
-            for bits, entities in _placed(catalog.entities, earlier)
-        ]
-    index = _index([bits for bits, _ in shards], prefix)
-    return (*(artifact for _, artifact in shards), index, _catalog_json(catalog, earlier))
+
+    prefix: str = "fester"
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(
+                f"{self.prefix!r} cannot begin a Location's name: use 1-22 of A-Z a-z 0-9 ._-"
+            )
+
+    @property
+    def limit(self) -> int:
+        """How many entities a shard may have before it splits."""
+        return SHARD_LIMIT
+
+    @property
+    def depth(self) -> int:
+        """How often a shard can split at most: the length of a place."""
+        return _HASH_BITS
+
+    def place(self, ref: Ref) -> str:
+        """Where an entity belongs: bits, as text."""
+        return place_of(str(ref))
+
+    def shard(self, bits: str, entities: Sequence[CatalogEntity]) -> tuple[Artifact, ...]:
+        """The files of one shard. Its entities are sorted by reference."""
+        return _shard(bits, entities), _json_shard(bits, entities)
+
+    def bits(self, path: str) -> str | None:
+        """Which shard a path belongs to; None for any other file."""
+        return bits_of(path)
+
+    def index(self, shards: Sequence[str]) -> tuple[Artifact, ...]:
+        """The files that lead to the shards of these bits, sorted."""
+        return _index(shards, self.prefix), _json_index(shards)
+
+    def location(self, bits: str) -> Shard:
+        """A shard as the index names it."""
+        path = shard_path(bits)
+        return Shard(path, _location(bits, self.prefix, [f"./{path}"]), ())
 
 
-def shards(
-    catalog: Catalog, *, prefix: str = "fester", earlier: Earlier | None = None
-) -> tuple[Shard, ...]:
+def render_catalog(catalog: Catalog, *, prefix: str = "fester") -> tuple[Artifact, ...]:
+    """All files of a catalog that is at hand as a whole."""
+    renderer = Renderer(prefix)
+    placed = list(_placed(catalog.entities))
+    shards = (file for bits, entities in placed for file in renderer.shard(bits, entities))
+    return (*shards, *renderer.index([bits for bits, _ in placed]))
+
+
+def shards(catalog: Catalog, *, prefix: str = "fester") -> tuple[Shard, ...]:
     """How `render_catalog` lays a catalog out: each shard with its Location in the index."""
     return tuple(
-        Shard(
-            shard_path(bits),
-            _location(bits, prefix, [f"./{shard_path(bits)}"]),
-            tuple(entity.ref for entity in entities),
-        )
-        for bits, entities in _placed(catalog.entities, earlier or Earlier())
+        replace(Renderer(prefix).location(bits), refs=tuple(entity.ref for entity in entities))
+        for bits, entities in _placed(catalog.entities)
     )
 
 
@@ -84,22 +105,30 @@ def shard_path(bits: str) -> str:
     return f"{SHARDS}{bits or 'all'}.yaml"
 
 
+def provenance_path(bits: str) -> str:
+    """Where the same shard lies for programs, as JSON."""
+    return f"{PROVENANCE}{bits or 'all'}.json"
+
+
+def bits_of(path: str) -> str | None:
+    """The bits of the shard that lies at a path; None for any other file."""
+    found = _SHARD_PATH.fullmatch(path)
+    return None if found is None else (found[1] or found[2]).removeprefix("all")
+
+
 def location_of(path: str, prefix: str) -> str | None:
     """The reference of the Location that leads to a shard; None for any other path."""
-    if not path.startswith(SHARDS):
+    bits = bits_of(path)
+    if bits is None or not path.endswith(".yaml"):
         return None
-    return f"location:default/{prefix}-{path.removeprefix(SHARDS).removesuffix('.yaml')}"
+    return f"location:default/{prefix}-{bits or 'all'}"
 
 
 def _placed(
-    entities: Sequence[CatalogEntity], earlier: Earlier
+    entities: Sequence[CatalogEntity],
 ) -> Iterator[tuple[str, Sequence[CatalogEntity]]]:
     """(leading bits, entities) of each shard that is not empty, sorted by bits."""
-    with earlier.bits.round() as known:
-        hashed = [
-            (known.get(entity.ref, (), lambda ref=entity.ref: _bits(str(ref))), entity)  # type: ignore[misc]
-            for entity in entities
-        ]
+    hashed = [(place_of(str(entity.ref)), entity) for entity in entities]
     hashed.sort(key=lambda pair: pair[0])
     yield from _split(hashed, 0)
 
@@ -118,7 +147,8 @@ def _split(
     yield from _split(hashed[middle:], depth + 1)
 
 
-def _bits(ref: str) -> str:
+def place_of(ref: str) -> str:
+    """The bits that place an entity in a shard: all that begin alike lie together."""
     number = int.from_bytes(sha256(ref.encode()).digest()[: _HASH_BITS // 8], "big")
     return f"{number:0{_HASH_BITS}b}"
 
@@ -151,27 +181,21 @@ def _location(bits: str, prefix: str, targets: list[str]) -> Json:
     }
 
 
-_HEAD, _BETWEEN, _TAIL = b'{"format": 1, "entities": [\n', b",\n", b"\n]}\n"
+_HEAD, _BETWEEN, _TAIL = b'{"format": 2, "entities": [\n', b",\n", b"\n]}\n"
 _slow_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def _catalog_json(catalog: Catalog, earlier: Earlier) -> Artifact:
-    """Every entity on a line of its own; the artifact of the pass before if none has changed."""
-    entities = sorted(catalog.entities, key=lambda entity: str(entity.ref))
-    with earlier.json.round() as known:
-        return known.get(CATALOG, entities, lambda: _joined(entities))
+def _json_shard(bits: str, entities: Sequence[CatalogEntity]) -> Artifact:
+    """The same entities with their provenance, each on a line of its own."""
+    body = _HEAD + _BETWEEN.join(_json_line(entity) for entity in entities) + _TAIL
+    return Artifact(provenance_path(bits), body, _JSON, Stage.ENTITIES)
 
 
-def _joined(entities: Sequence[CatalogEntity]) -> Artifact:
-    # Of a large catalog this is the largest thing that Fester makes: it grows line by line, so that
-    # the lines and the whole never stand side by side in memory.
-    body = BytesIO()
-    body.write(_HEAD)
-    for number, entity in enumerate(entities):
-        body.write(_BETWEEN if number else b"")
-        body.write(_json_line(entity))
-    body.write(_TAIL)
-    return Artifact(CATALOG, body.getvalue(), _JSON, Stage.DATA)
+def _json_index(shards: Sequence[str]) -> Artifact:
+    """Where the entities with their provenance lie. Changes only when shards split or join."""
+    tree = {"format": 2, "shards": [provenance_path(bits) for bits in shards]}
+    body = json.dumps(tree, indent=0)
+    return Artifact(CATALOG, body.encode() + b"\n", _JSON, Stage.DATA)
 
 
 def _json_line(entity: CatalogEntity) -> bytes:
@@ -193,7 +217,6 @@ def _with_origins(entity: CatalogEntity) -> Json:
                 "project_id": origin.project_id,
                 "project": origin.project,
                 "file": origin.file,
-                "oid": origin.oid,
                 "mapping": origin.mapping,
                 "kept_since": origin.kept_since,
                 "held_since": origin.held_since,

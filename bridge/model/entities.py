@@ -62,6 +62,13 @@ class Ref:
         )
 
 
+def ref_of(text: str) -> Ref:
+    """The reference of its own text, `str(ref)`: quicker than `Ref.parse`, and checks nothing."""
+    kind, _, rest = text.partition(":")
+    namespace, _, name = rest.partition("/")
+    return Ref(intern(kind), intern(namespace), name)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
     """The manifest that an entity (or a part of it) came from."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.model.memory import Memory
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hint:
@@ -21,14 +19,11 @@ class Hint:
 SOMETHING = Hint()
 
 
-def hinted_projects(hints: frozenset[Hint], memory: Memory) -> frozenset[int]:
-    """The ids of the projects that hints speak of, those of groups as they are known."""
-    ids = {hint.project_id for hint in hints if hint.project_id}
-    groups = tuple(f"{hint.group.lower()}/" for hint in hints if hint.group)
-    if groups:
-        ids |= {
-            project_id
-            for project_id, known in memory.projects.items()
-            if known.project.path.lower().startswith(groups)
-        }
-    return frozenset(ids)
+def hinted_groups(hints: frozenset[Hint]) -> frozenset[str]:
+    """The groups that hints speak of, in lower case."""
+    return frozenset(hint.group.lower() for hint in hints if hint.group)
+
+
+def hinted_projects(hints: frozenset[Hint], grouped: frozenset[int]) -> frozenset[int]:
+    """The ids of the projects that hints speak of; `grouped` are those of their groups."""
+    return frozenset(hint.project_id for hint in hints if hint.project_id) | grouped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -75,6 +76,29 @@ class Memory:
     projects: Mapping[int, KnownProject] = field(default_factory=dict)
     manifests: Mapping[ManifestKey, KnownManifest] = field(default_factory=dict)
     horizon: Horizon = Horizon()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How far a source is known. `edition` counts every write: who writes must know the last one.
+
+    `figures` counts what is known, "manifests.valid" or "entities.Component"; `rules` names what
+    the entities were merged by.
+    """
+
+    horizon: Horizon = Horizon()
+    edition: int = 0
+    figures: Mapping[str, int] = field(default_factory=Counter)
+    rules: str = ""
+
+    def counts(self, group: str) -> dict[str, int]:
+        """The figures of a group, by what stands behind its dot."""
+        head = f"{group}."
+        return {
+            name.removeprefix(head): count
+            for name, count in sorted(self.figures.items())
+            if name.startswith(head) and count
+        }
 
 
 @dataclass(frozen=True, slots=True)

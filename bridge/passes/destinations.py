@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 
 from bridge.errors import ConfigurationError, DestinationTaken, PublishError
 from bridge.model.destinations import Mark, PublishedCatalog
-from bridge.model.entities import Catalog
-from bridge.model.memory import Memory, PassRecord
+from bridge.model.entities import Catalog, CatalogEntity
+from bridge.model.memory import Memory
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Report
+from bridge.model.statements import Concluded, Merged, StoredEntity
 from bridge.passes.adoption import Standing, adopt, is_plainly_ours, standing, with_published
-from bridge.passes.pipeline import Known, PassOptions, Stages
-from bridge.ports import Destination, Exporter
+from bridge.passes.intake import difference
+from bridge.passes.ledger import Ledger
+from bridge.ports import Destination, EntityMaker, Exporter, Renderer, Store
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a pass may build on, which destinations are settled, and why others are not yet."""
+    """Which destinations are ours, why others are not yet, and what the next report has to tell."""
 
-    known: Known
-    names: frozenset[str]
-    unsettled: dict[str, str]
+    names: frozenset[str] = frozenset()
+    unsettled: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Problem, ...] = ()
 
 
-async def settle(
-    stages: Stages, known: Known, wish: PassOptions, done: Collection[str] = ()
-) -> Settled:
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who wants to publish."""
+
+    exporters: Sequence[Exporter]
+    store: Store
+    maker: EntityMaker
+    renderer: Renderer
+    fence: Callable[[], Awaitable[None]]
+    clock: Callable[[], datetime]
+    dry_run: bool
+    saves: bool  # what was adopted
+    take_over: bool
+
+
+async def settle(by: Publisher, ledger: Ledger, done: Collection[str] = ()) -> Settled:
     """Look at every destination that is not `done`, and adopt what has to be adopted.
 
     Without a dry run, what is adopted is saved, and the destination's mark is ours, when this
-    returns. Raises `ConfigurationError` with every destination that is another's; what
-    `Stages.fence` and the store raise.
+    returns. Whoever asks holds the ledger's lock. Raises `ConfigurationError` with every
+    destination that is another's; what `fence` and the store raise.
     """
-    work = _Settling(stages, wish, known)
+    work = _Settling(by, ledger)
     await work.begin()
-    for exporter in stages.exporters:
+    for exporter in by.exporters:
         if exporter.name not in done:
             await work.settle(exporter)
     if work.taken:
@@ -50,11 +67,13 @@ async def settle(
 
 @dataclass(slots=True)
 class _Settling:
-    stages: Stages
-    wish: PassOptions
-    before: Known
-    memory: Memory = field(init=False)
-    catalog: Catalog = field(init=False)
+    by: Publisher
+    ledger: Ledger
+    published: Collection[str] = ()  # where the last pass was published
+    before: Memory | None = None  # all that is known, once somebody asked
+    memory: Memory = field(default_factory=Memory)
+    known: Catalog = field(default_factory=Catalog)
+    catalog: Catalog = field(default_factory=Catalog)
     mark: Mark = field(init=False)
     taken: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
@@ -62,10 +81,18 @@ class _Settling:
     unsettled: dict[str, str] = field(default_factory=dict)
 
     async def begin(self) -> None:
-        self.memory, self.catalog = self.before.memory, self.before.catalog
-        source = self.stages.scraper.name
+        source = self.ledger.source
         # Without an id the store has never published anything of the source.
-        self.mark = await self.stages.store.mark(source) or Mark(source, "")
+        self.mark = await self.by.store.mark(source) or Mark(source, "")
+        last = await self.by.store.passes(source, 1)
+        self.published = {receipt.to for report in last for receipt in report.published}
+
+    async def _load(self) -> None:
+        """Load all that is known: to adopt needs it."""
+        if self.before is None:
+            self.before = self.memory = await self.by.store.load(self.ledger.source)
+            record = await self.by.store.latest(self.ledger.source)
+            self.known = self.catalog = record.catalog if record else Catalog()
 
     async def settle(self, exporter: Exporter) -> None:
         try:
@@ -79,19 +106,14 @@ class _Settling:
 
     async def _look(self, destination: Destination, name: str) -> None:
         found = await destination.found()
-        new = self.before.memory.horizon.passes == 0 or not self.mark.store
-        stand = standing(found, self.mark, new=new, take_over=self.wish.take_over, name=name)
+        new = self.ledger.state.horizon.passes == 0 or not self.mark.store
+        stand = standing(found, self.mark, new=new, take_over=self.by.take_over, name=name)
         if stand.refusal:
             raise DestinationTaken(stand.refusal)
-        if found.index is not None and (stand.adopt or name not in self._published_last()):
+        if found.index is not None and (stand.adopt or name not in self.published):
             await self._adopt(destination, name, stand, unmarked=found.mark is None)
-        if stand.claim and not self.wish.dry_run:
+        if stand.claim and not self.by.dry_run:
             await self._claim(destination, found.mark)
-
-    def _published_last(self) -> Collection[str]:
-        """The destinations that hold what the store has of the last pass."""
-        record = self.before.record
-        return {receipt.to for receipt in record.report.published} if record else ()
 
     async def _adopt(
         self, destination: Destination, name: str, stand: Standing, *, unmarked: bool
@@ -99,8 +121,10 @@ class _Settling:
         published = await self._published(destination, name)
         if published is None:
             return
-        source, take_over = self.mark.source, self.wish.take_over
-        ours = not unmarked or is_plainly_ours(published, self.before.memory, source)
+        await self._load()
+        assert self.before is not None
+        source, take_over = self.mark.source, self.by.take_over
+        ours = not unmarked or is_plainly_ours(published, self.before, source)
         if not (ours or take_over):
             raise DestinationTaken(
                 f"{name} holds a catalog of an older Fester, and nothing in it tells that it came "
@@ -108,7 +132,7 @@ class _Settling:
                 "it is to be this Fester's"
             )
         if stand.adopt and ours and not stand.foreign:
-            self.memory = adopt(self.memory, published, self.stages.clock())
+            self.memory = adopt(self.memory, published, self.by.clock())
         known = len(self.catalog.entities)
         self.catalog = with_published(self.catalog, published)
         if count := len(self.catalog.entities) - known:
@@ -119,10 +143,10 @@ class _Settling:
         try:
             found = await destination.catalog()
         except PublishError:
-            if self.wish.take_over:
+            if self.by.take_over:
                 return None
             raise
-        if found is None and not self.wish.take_over:
+        if found is None and not self.by.take_over:
             raise DestinationTaken(
                 f"{name} holds an index.yaml and no catalog.json, so nobody can tell what "
                 "publishing would remove: name an empty folder or prefix, or run once with "
@@ -131,38 +155,55 @@ class _Settling:
         return found
 
     async def _claim(self, destination: Destination, over: Mark | None) -> None:
-        await self.stages.fence()
-        passes, above = self.before.memory.horizon.passes, over.fence if over else 0
-        self.mark = await self.stages.store.next_mark(self.mark.source, passes, above)
+        await self.by.fence()
+        passes, above = self.ledger.state.horizon.passes, over.fence if over else 0
+        self.mark = await self.by.store.next_mark(self.mark.source, passes, above)
         await destination.claim(self.mark, over)
 
     async def end(self) -> Settled:
-        known = replace(self.before, notes=tuple(self.notes))
-        if self.catalog is not self.before.catalog:
-            known = replace(known, record=PassRecord(self._report(), self.catalog))
-        if self.memory is not self.before.memory:
-            known = await self._saved(known)
-        return Settled(known, frozenset(self.names), self.unsettled)
+        adopted = self.memory is not self.before or self.catalog is not self.known
+        if self.before is not None and adopted and self.by.saves:
+            await self._save()
+        return Settled(frozenset(self.names), self.unsettled, tuple(self.notes))
 
-    async def _saved(self, known: Known) -> Known:
-        if self.wish.dry_run:
-            return replace(known, memory=self.memory)
-        before = self.before.memory
-        horizon = replace(self.memory.horizon, passes=before.horizon.passes + 1)
-        after = replace(self.memory, horizon=horizon)
-        await self.stages.store.save(self.stages.scraper.name, before, after, known.record)
+    async def _save(self) -> None:
+        """Make what was adopted known: each entity stands until its manifest was read, or not."""
+        model, source, ledger = self.ledger.model, self.ledger.source, self.ledger
+        assert self.before is not None
+        there = {entity.ref for entity in self.known.entities}
+        more = [entity for entity in self.catalog.entities if entity.ref not in there]
+        refs = [str(entity.ref) for entity in more]
+        kinds = Counter(f"entities.{entity.body['kind']}" for entity in more)
+        put = [self._stored(entity) for entity in more]
+        done = Merged((), put, refs, gone=refs, figures=kinds)
+        await ledger.write(ledger.epoch, lambda edition: model.merged(source, edition, done))
+        taken = difference(self.before, self.memory, self.by.maker)
+        if taken:
+            await ledger.write(
+                ledger.epoch, lambda edition: model.take(source, edition, taken, "merge")
+            )
+        horizon = replace(self.memory.horizon, passes=ledger.state.horizon.passes + 1)
+        report = await self._report()
+        end = Concluded(report, horizon, unpublished=True)
+        await ledger.write(ledger.epoch, lambda edition: model.conclude(source, edition, end))
+        await ledger.refresh()
         log.info("What was published is adopted", action="adopted", notes=len(self.notes))
-        return replace(known, memory=after)
 
-    def _report(self) -> Report:
+    def _stored(self, entity: CatalogEntity) -> StoredEntity:
+        maker = self.by.maker
+        targets = {each: maker.spelt(each) for each in maker.targets(entity.body)}
+        place = self.by.renderer.place(entity.ref)
+        return StoredEntity(entity, "", place, entity, targets, maker.names(entity))
+
+    async def _report(self) -> Report:
         """The account of what is known now, until a pass has one of its own."""
-        if self.before.record is not None:
-            return self.before.record.report
-        started = self.stages.clock().isoformat(timespec="seconds")
+        found = await self.by.store.passes(self.ledger.source, 1)
+        if found:
+            return found[0]
+        started = self.by.clock().isoformat(timespec="seconds")
         counts = self.catalog.counts()
-        notes: Sequence[Problem] = self.notes
         return Report(
-            Outcome.INCOMPLETE, 0.0, entities=counts, problems=tuple(notes), started_at=started
+            Outcome.INCOMPLETE, 0.0, entities=counts, problems=tuple(self.notes), started_at=started
         )
 
 

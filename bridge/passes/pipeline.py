@@ -1,76 +1,92 @@
-"""One pass: scrape → translate → aggregate → validate → publish → remember. Knows ports only."""
+"""One pass: scrape → translate → merge what changed → render, publish, remember it. Ports only."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import structlog
 
-from bridge.errors import PublishError, SourceError, StoreConflict
+from bridge.errors import SourceError
 from bridge.model.destinations import Fence, Mark
-from bridge.model.entities import Catalog
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
-from bridge.model.memory import Memory, PassRecord
+from bridge.model.entities import CatalogEntity
+from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
+from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
 from bridge.model.problems import Problem, Severity
-from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
-from bridge.model.scrape import Coverage, Observation, ScrapeRequest
-from bridge.passes.adoption import as_manifests
-from bridge.passes.reconcile import (
-    Reconciliation,
-    gap_problems,
-    manifest_problems,
-    translated_manifests,
-    verdicts,
+from bridge.model.runs import Artifact, Outcome, Processed, Report
+from bridge.model.scrape import Coverage, Observation, Project, ScrapeRequest
+from bridge.model.statements import (
+    Changes,
+    Concluded,
+    Statement,
+    StoredFile,
+    Taken,
+    about_manifest,
 )
-from bridge.ports import Exporter, Processor, Scraper, Store, Translator
+from bridge.passes.destinations import Settled
+from bridge.passes.intake import BATCH, Intake, difference
+from bridge.passes.ledger import Ledger
+from bridge.passes.merge import Guard, Merging
+from bridge.passes.publish import RETRY_SECONDS, Destinations, Rendered, Shown, listed, render
+from bridge.passes.reconcile import moved, translated_manifests
+from bridge.passes.spool import Spool
+from bridge.passes.view import Known
+from bridge.ports import (
+    EntityList,
+    EntityMaker,
+    Exporter,
+    Processor,
+    Renderer,
+    Scraper,
+    Store,
+    Translator,
+)
+
+__all__ = ["Guard", "Listener", "Pass", "PassOptions", "Stages", "conclude", "restate", "scrape"]
 
 log = structlog.get_logger()
 
-_TWICE = "catalog-info-beside"
-_RETRY_SECONDS = 60.0  # until a destination is tried again that refused and did not say when
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """When removals look like a failure rather than a change.
-
-    A pass that would remove at least `at_least` entities and more than `share` of the catalog
-    withholds the removals.
-    """
-
-    share: float = 0.2
-    at_least: int = 10
-
-    def holds(self, removed: int, total: int) -> bool:
-        """Whether to withhold `removed` of `total` entities."""
-        return removed >= self.at_least and removed > self.share * total
+_VERDICTS = {verdict.value: 0 for verdict in Verdict}
 
 
 async def no_fence() -> None:
     """The fence of who is alone: it may always publish."""
 
 
+def as_it_is(entity: CatalogEntity) -> CatalogEntity:
+    """An entity, published as it was merged."""
+    return entity
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Everything that a pass is made of."""
+    """Everything that a pass is made of.
+
+    `shown` makes of a merged entity what is published of it. Where it may give something else
+    for the same entity later, scheduled passes call `renew` and render everything.
+    """
 
     scraper: Scraper
     translator: Translator
-    processors: Sequence[Processor]
+    maker: EntityMaker
+    renderer: Renderer
     exporters: Sequence[Exporter]
     store: Store
-    render: Callable[[Catalog], tuple[Artifact, ...]]
     clock: Callable[[], datetime]
+    lists: Sequence[EntityList] = ()
+    processors: Sequence[Processor] = ()
     guard: Guard = field(default_factory=Guard)
     scope: str = ""  # a fingerprint of what a full sweep asks for: another one calls for a sweep
     fence: Callable[[], Awaitable[None]] = no_fence  # raises `LeadLost` when another one leads
     problems: tuple[Problem, ...] = ()  # of Fester's own files: they go into every report
+    shown: Shown = as_it_is
+    renew: Callable[[], None] | None = None
+    observes: bool = True  # whether anybody wants to know what else a project's page told
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,190 +104,246 @@ class PassOptions:
     request: ScrapeRequest | None = None
     progress: Callable[[str, int], None] = lambda stage, done: None
 
+    @property
+    def small(self) -> bool:
+        """Whether it is about some projects alone, as hooks ask for."""
+        return bool(self.request and self.request.only)
+
+    @property
+    def kind(self) -> str:
+        """What it sets out to see, a `Coverage`."""
+        if self.request is None or (self.request.since is None and not self.request.only):
+            return Coverage.FULL.value
+        return Coverage.SELECTED.value if self.request.only else Coverage.CHANGES.value
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass gave: its record, every artifact (changed or not), and what is known now.
+    """What a pass gave: its account, what it changed, and every published file (changed or not).
 
-    `observations` are of the projects that this pass looked at, by id, unreadable ones included.
-    `retry_in` is after how many seconds a destination that refused may take it; None: none did.
+    The report tells what this pass met; what is wrong as things stand is known to the store.
+    `known` gives all that is known, which costs what all of it costs. `observations` are of the
+    projects that this pass looked at, by id, unreadable ones included.
     """
 
-    record: PassRecord
-    artifacts: tuple[Artifact, ...] = ()
-    memory: Memory = field(default_factory=Memory)
+    report: Report
+    horizon: Horizon
+    known: Callable[[], Awaitable[Known]]
+    changes: Changes = Changes(everything=True)  # noqa: RUF009 — a frozen noun
+    files: Mapping[str, StoredFile] = field(default_factory=dict)
     observations: Mapping[int, Observation] = field(default_factory=dict)
-    retry_in: float | None = None
+    standing: Sequence[Problem] | None = None  # of a trial: what would be wrong after it
+    retry_in: float | None = None  # seconds until a destination that refused may take it
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of every published file, by path."""
+        return {path: file.digest for path, file in self.files.items()}
 
     def after(self, missed: Pass) -> Pass:
         """This pass, for a listener that did not hear of `missed`, the one before it."""
-        return replace(self, observations={**missed.observations, **self.observations})
+        return replace(
+            self,
+            observations={**missed.observations, **self.observations},
+            changes=self.changes.after(missed.changes),
+        )
 
 
 # Hears of a pass after it was published and saved; only where passes are made (the leader).
 Listener: TypeAlias = Callable[[Pass], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a pass builds on: all that is known of a source, and the last saved pass.
+async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
+    """Work out anew what all manifests say, where other rules made what the store has of it.
 
-    `notes` go into the next report. `unsettled` are destinations of which it is not known yet
-    whose they are, with the reason: nothing is published there.
+    A store of an older Fester gets what it lacks in the same way. Raises `StoreError`.
     """
+    model, source = ledger.model, ledger.source
+    if ledger.state.rules == stages.maker.fingerprint:
+        return
+    await ledger.write(epoch, lambda edition: model.begin_restating(source, edition))
+    found = [part async for part in model.project_ids(source)]
+    for part in found:
+        for start in range(0, len(part), BATCH):
+            known = await model.known(source, part[start : start + BATCH])
+            taken = await asyncio.to_thread(difference, Memory(), known, stages.maker, whole=True)
+            await ledger.write(
+                epoch,
+                lambda edition, taken=taken: model.take(source, edition, taken, "merge"),  # type: ignore[misc]
+            )
 
-    memory: Memory = field(default_factory=Memory)
-    record: PassRecord | None = None
-    notes: tuple[Problem, ...] = ()
-    unsettled: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def catalog(self) -> Catalog:
-        """The catalog that was published last."""
-        return self.record.catalog if self.record else Catalog()
+async def taught(maker: EntityMaker, ledger: Ledger) -> EntityMaker:
+    """The maker, knowing what all manifests describe. Raises `StoreError`."""
+    model, source = ledger.model, ledger.source
+    parts = [part async for part in model.project_ids(source)]
+    described: list[Any] = []
+    for part in parts:
+        for start in range(0, len(part), BATCH):
+            known = await model.known(source, part[start : start + BATCH])
+            for manifest in translated_manifests(known):
+                described += maker.described(manifest)
+    return maker.learned(described)
 
 
-@dataclass(frozen=True, slots=True)
-class Scraped:
-    """What a scrape gave: what would be known if nothing else happened meanwhile."""
+async def scrape(stages: Stages, wish: PassOptions, intake: Intake) -> None:
+    """Read what is wished for, and take it in part by part.
 
-    recollection: Reconciliation
-    memory: Memory
+    Raises `SourceError` when nothing at all can be read, or the scrape broke off.
+    """
+    request = wish.request or ScrapeRequest(stages.translator.files)
+    seen = 0
+    async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
+        async for record in records:
+            await intake.take(record)
+            seen += 1
+            wish.progress("project", seen)
+    if intake.end is None:
+        raise SourceError(
+            f"{stages.scraper.name}: the scrape broke off before its end; nothing is changed. "
+            "Run again; if it stays, the scraper has a fault (its last record must be ScrapeEnd)"
+        )
+    await intake.settle_unseen()
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """The second half of a pass: whoever makes it holds the ledger's lock."""
+
+    stages: Stages
+    wish: PassOptions
+    intake: Intake
+    ledger: Ledger
+    destinations: Destinations
+    settled: Settled
     started: datetime
     begun: float  # by `perf_counter`
 
 
-async def run_pass(stages: Stages, wish: PassOptions | None = None) -> Pass:
-    """Make one pass and return what it gave.
-
-    A source that cannot be read at all, or destinations that all refuse, give `Outcome.FAILED`
-    with the reason in `report.failure`; what was published before still stands.
-    Raises `StoreError` when memory cannot be loaded: without it nothing is safe to remove; and
-    `StoreConflict` when somebody else saved a pass meanwhile.
-    """
-    wish = wish or PassOptions()
-    known = await load(stages)
-    scraped = await scrape(stages, wish, known)
-    return scraped if isinstance(scraped, Pass) else await conclude(stages, wish, known, scraped)
-
-
-async def load(stages: Stages) -> Known:
-    """What the store has of the source. Raises `StoreError`."""
-    source = stages.scraper.name
-    memory = await stages.store.load(source)
-    record = await stages.store.latest(source)
-    if await stages.store.passes_saved(source) != memory.horizon.passes:
-        return await load(stages)  # a pass was saved between the two: they must belong together
-    return Known(memory, record)
-
-
-async def scrape(stages: Stages, wish: PassOptions, known: Known) -> Scraped | Pass:
-    """Read what is wished for; a failed pass when the source cannot be read at all."""
-    started, begun = stages.clock(), perf_counter()
-    try:
-        recollection, memory = await _scrape(stages, wish, known.memory, started)
-    except SourceError as error:
-        log.error("The source could not be read", action="scrape_failed", error=str(error))
-        return failed_pass(known, str(error), started, perf_counter() - begun, _kind(wish.request))
-    return Scraped(recollection, memory, started, begun)
-
-
-def failed_pass(
-    known: Known, failure: str, started: datetime, seconds: float = 0.0, kind: str = "full"
-) -> Pass:
-    """A pass that published nothing and changed nothing: what is known stays as it was."""
-    report = Report(
+def failed(work: Conclusion, error: SourceError) -> Report:
+    """The account of a pass whose source could not be read: nothing is published."""
+    log.error("The source could not be read", action="scrape_failed", error=str(error))
+    return Report(
         Outcome.FAILED,
-        seconds,
-        projects=_fleet(known.memory),
-        manifests=verdicts(known.memory),
-        entities=known.catalog.counts(),
-        started_at=_iso(started),
-        failure=failure,
-        kind=kind,
+        perf_counter() - work.begun,
+        started_at=iso(work.started),
+        failure=str(error),
+        kind=work.wish.kind,
+        **figures_of(work.ledger.state),
     )
-    return Pass(PassRecord(report, known.catalog), memory=known.memory)
 
 
-async def conclude(stages: Stages, wish: PassOptions, known: Known, scraped: Scraped) -> Pass:
-    """Process, publish and save what was scraped, on top of what is `known` by now.
+async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | None]:
+    """Merge, publish and save what was taken in.
 
     Raises `LeadLost` or `StoreConflict` before anything is published when another process has
     taken over, `StoreError` when the pass cannot be saved.
     """
-    recollection, after = scraped.recollection, scraped.memory
+    wish, ledger, intake = work.wish, work.ledger, work.intake
+    model, source, epoch = ledger.model, ledger.source, intake.epoch
+    long = not wish.small
     wish.progress("process", 0)
-    processed = await asyncio.to_thread(_process, stages.processors, after)
-    catalog, withheld = _withhold(
-        stages.guard, known.catalog, processed.catalog, wish.accept_removals
-    )
-    artifacts = await _artifacts(stages, after, processed, catalog)
-    wish.progress("publish", 0)
-    if not wish.dry_run:
-        await _still_ours(stages, known)
-    receipts, refusals, retry_in = await _publish(stages, known, artifacts, dry_run=wish.dry_run)
-    failed = bool(stages.exporters) and not receipts
-    empty = _empty(stages.scraper.name, recollection)
-    gaps = gap_problems(after)
-    complete = recollection.complete and not (gaps or withheld or refusals or empty)
-    if complete:
-        horizon = replace(after.horizon, complete_at=_iso(scraped.started))
-        after = replace(after, horizon=horizon)
-    report = Report(
-        outcome=Outcome.FAILED if failed else Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
-        seconds=perf_counter() - scraped.begun,
-        projects=_fleet(after, recollection.unreadable),
-        manifests=verdicts(after),
-        entities=catalog.counts(),
-        gitlab_requests=recollection.end.requests if recollection.end else 0,
-        problems=(
-            *stages.problems,
-            *known.notes,
-            *withheld,
-            *empty,
-            *refusals,
-            *gaps,
-            *recollection.problems,
-            *manifest_problems(after),
-            *_told_twice(after, recollection.observations, known.record),
-            *processed.problems,
-        ),
-        published=tuple(receipts),
-        started_at=_iso(scraped.started),
-        failure="; ".join(p.message for p in refusals) if failed else "",
-        kind=recollection.end.coverage.value if recollection.end else "",
-        this_pass={
-            "seen": len(recollection.seen),
-            "unreadable": len(recollection.unreadable),
-        },
-    )
-    record = PassRecord(report, known.catalog if failed else catalog)
-    if not wish.dry_run:
+    await _still_ours(work)
+    before = ledger.state.edition
+    if long and work.stages.maker.learns:
+        work.stages = replace(work.stages, maker=await taught(work.stages.maker, ledger))
+        await restate(work.stages, ledger, epoch)
+    stages = work.stages
+    extra = await _extensions(work) if long and ledger.listed != before else None
+    merging, withheld = await _merge(work)
+    with Spool() as spool:
+        rendered = await render(ledger, stages.renderer, stages.shown, spool)
+        if long and ledger.listed != before:
+            for artifact in await listed(ledger, stages.lists, spool):
+                rendered.add(artifact, spool)
+            _add_extras(rendered, extra or [], spool)
+        wish.progress("publish", 0)
+        if not wish.dry_run:
+            await _still_ours(work)
+        full = intake.end is not None and intake.end.coverage is Coverage.FULL
+        receipts, refusals, retry_in = await work.destinations.publish(
+            [each for each in stages.exporters if each.name not in work.settled.unsettled],
+            ledger,
+            rendered,
+            spool,
+            whole=full,
+            fence=None if wish.dry_run else _fence(work),
+        )
+        refusals += [
+            Problem(f"{name}: {why}", "publish-failed")
+            for name, why in work.settled.unsettled.items()
+        ]
+        if work.settled.unsettled:
+            retry_in = min(retry_in or RETRY_SECONDS, RETRY_SECONDS)
+        empty = _empty(source, intake)
+        unpublished = bool(stages.exporters) and not receipts
+        await ledger.refresh()
+        complete = intake.complete and not (
+            withheld or refusals or empty or ledger.state.figures.get("projects.unreadable")
+        )
+        horizon = _horizon(work, complete=complete)
+        notes = [*work.settled.notes, *withheld, *empty, *refusals]
+        report = _report(work, notes, complete=complete, receipts=receipts)
+        report = replace(
+            report,
+            outcome=Outcome.FAILED if unpublished else report.outcome,
+            failure="; ".join(each.message for each in refusals) if unpublished else "",
+        )
         wish.progress("remember", 0)
-        await stages.store.save(stages.scraper.name, known.memory, after, record)
+        done = Concluded(
+            report,
+            horizon,
+            () if unpublished else rendered.put,
+            () if unpublished else rendered.gone,
+            unpublished,
+        )
+        await ledger.write(epoch, lambda edition: model.conclude(source, edition, done))
+    ledger.state = replace(ledger.state, horizon=horizon)
+    if not unpublished:
+        ledger.published = rendered.files
+        ledger.listed = ledger.state.edition if long or before == ledger.listed else -1
     _log_report(report)
-    seen = _observations(recollection, scraped.started)
-    return Pass(record, artifacts, after, seen, retry_in)
+    return report, _changes(merging, intake), horizon, retry_in
 
 
-async def _artifacts(
-    stages: Stages, memory: Memory, processed: Processed, catalog: Catalog
-) -> tuple[Artifact, ...]:
-    """Every file of a catalog. What it holds that no manifest speaks of any more is in all."""
-    made = processed.catalog.entities if processed.catalog else ()
-    present = {entity.ref for entity in made}
-    withheld = [entity for entity in catalog.entities if entity.ref not in present]
-    if withheld:
-        more = as_manifests(withheld)
-        processed = await asyncio.to_thread(_process, stages.processors, memory, more)
-    rendered = await asyncio.to_thread(stages.render, catalog)
-    return (*rendered, *processed.artifacts)
+async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
+    """Merge what changed; gives what that changed, and the problem of removals withheld."""
+    stages, wish, ledger, epoch = work.stages, work.wish, work.ledger, work.intake.epoch
+    model, source, rules = ledger.model, ledger.source, work.stages.maker.fingerprint
+    long = not wish.small
+    await ledger.write(
+        epoch, lambda edition: model.begin_merging(source, edition, rules, long=long)
+    )
+    merging = Merging(ledger, stages.maker, stages.renderer, epoch)
+    await merging.merge()
+    await merging.derive()
+    withheld = await merging.remove(stages.guard, accepted=wish.accept_removals)
+    await merging.derive()  # what went may have been what something was made of
+    await merging.check()
+    if stages.renew is not None and long:
+        stages.renew()
+        await ledger.write(epoch, lambda edition: model.note_all_places(source, edition))
+    return merging, withheld
 
 
-def _empty(source: str, recollection: Reconciliation) -> list[Problem]:
+def _changes(merging: Merging, intake: Intake) -> Changes:
+    if merging.put is None:
+        return Changes(everything=True)
+    return Changes(frozenset(merging.put), frozenset(merging.removed), frozenset(intake.changed))
+
+
+async def _still_ours(work: Conclusion) -> None:
+    """Raise unless this process may publish, on top of what was saved last."""
+    await work.stages.fence()
+    epoch = work.ledger.epoch
+    await work.ledger.refresh()
+    if work.ledger.epoch != epoch:
+        await work.ledger.write(epoch, _nothing)  # which raises
+
+
+def _empty(source: str, intake: Intake) -> list[Problem]:
     """The problem of a full sweep that saw no project at all."""
-    end = recollection.end
-    if recollection.seen or end is None or end.coverage is not Coverage.FULL:
+    if intake.seen or intake.end is None or intake.end.coverage is not Coverage.FULL:
         return []
     message = (
         f"no project was found in {source}: check the address, the filters, and which projects "
@@ -280,113 +352,81 @@ def _empty(source: str, recollection: Reconciliation) -> list[Problem]:
     return [Problem(message, "no-projects", Severity.WARNING)]
 
 
-def _told_twice(
-    memory: Memory, observed: Mapping[int, Observation], before: PassRecord | None
-) -> list[Problem]:
-    """Projects with a manifest of ours and one that Backstage's own discovery reads.
+def _fence(work: Conclusion) -> Fence:
+    """Draws the mark of a publish that is about to write, if this process still may."""
 
-    Of a project that this pass did not look at stands what was told of it before.
-    """
-    earlier = before.report.problems if before is not None else ()
-    told = {each.project for each in earlier if each.rule == _TWICE}
-    found: dict[str, str] = {}
-    for project_id, file in sorted(memory.manifests):
-        known = memory.projects.get(project_id)
-        path = known.project.path if known is not None else ""
-        seen = observed.get(project_id)
-        if path and (seen.values.get("catalog_info") is True if seen else path in told):
-            found.setdefault(path, file)
-    message = (
-        "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, "
-        "too, the entity that came first stands and the other is a conflict; keep one of the two"
+    async def draw() -> Mark:
+        await _still_ours(work)
+        passes = work.ledger.state.horizon.passes
+        return await work.stages.store.next_mark(work.ledger.source, passes)
+
+    return draw
+
+
+async def _nothing(edition: int) -> int:
+    return edition
+
+
+def _horizon(work: Conclusion, *, complete: bool) -> Horizon:
+    intake, now = work.intake, iso(work.started)
+    latest = work.ledger.state.horizon
+    horizon = replace(latest, passes=latest.passes + 1)
+    if intake.end is not None and not intake.lost:
+        horizon = moved(horizon, intake.end.coverage, now, work.stages.scope)
+    return replace(horizon, complete_at=now) if complete else horizon
+
+
+def _report(
+    work: Conclusion, problems: Sequence[Problem], *, complete: bool, receipts: Sequence[object]
+) -> Report:
+    state, intake = work.ledger.state, work.intake
+    nameless = sum(number in intake.unreadable for number in intake.nameless)
+    return Report(
+        outcome=Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
+        seconds=perf_counter() - work.begun,
+        **figures_of(state, nameless),
+        gitlab_requests=intake.end.requests if intake.end else 0,
+        problems=(*work.stages.problems, *problems, *intake.reports_of()),
+        published=tuple(receipts),  # type: ignore[arg-type]
+        started_at=iso(work.started),
+        kind=intake.end.coverage.value if intake.end else "",
+        this_pass={"seen": len(intake.seen), "unreadable": len(intake.unreadable)},
     )
-    return [
-        Problem(message, _TWICE, Severity.INFO, project=path, file=file)
-        for path, file in found.items()
-    ]
 
 
-def _fleet(memory: Memory, unreadable: Collection[int] = ()) -> dict[str, int]:
-    """The figures of all projects as they stand, whatever a pass looked at.
+def figures_of(state: SourceState, nameless: int = 0) -> dict[str, Any]:
+    """The figures of a report: of all projects as they stand, whatever a pass looked at.
 
-    `unreadable` may hold projects that only their numbers are known of. Archived projects that are
-    left out do not count: a full sweep may not list them, and a listing of what changed does.
+    `nameless` counts projects that nothing but their numbers is known of: none can be read.
     """
-    gaps = {number for number, known in memory.projects.items() if known.gap_since}
-    seen = {
-        number
-        for number, known in memory.projects.items()
-        if not (known.left_out and known.project.archived)
-    }
+    projects = state.counts("projects")
     return {
-        "seen": len(seen.union(unreadable)),
-        "with_manifest": len({project_id for project_id, _ in memory.manifests}),
-        "unreadable": len(gaps.union(unreadable)),
+        "projects": {
+            "seen": projects.get("seen", 0) + nameless,
+            "with_manifest": projects.get("with_manifest", 0),
+            "unreadable": projects.get("unreadable", 0) + nameless,
+        },
+        "manifests": {**_VERDICTS, **state.counts("manifests")},
+        "entities": state.counts("entities"),
     }
 
 
-def _observations(recollection: Reconciliation, now: datetime) -> dict[int, Observation]:
-    """What was seen of every project that was looked at; of an unreadable one, why."""
-    unreadable = {
-        project_id: Observation(project_id, now, unreadable=recollection.reasons[project_id])
-        for project_id in recollection.unreadable
-    }
-    return {**recollection.observations, **unreadable}
+async def _extensions(work: Conclusion) -> list[Artifact]:
+    """What extensions make of all manifests: files, and entities that count as said by nobody.
 
-
-async def _still_ours(stages: Stages, known: Known) -> None:
-    """Raise unless this process may publish, on top of the last pass that was saved."""
-    await stages.fence()
-    if await stages.store.passes_saved(stages.scraper.name) != known.memory.horizon.passes:
-        raise overtaken_by_another(stages.scraper.name)
-
-
-def overtaken_by_another(source: str) -> StoreConflict:
-    """The error of a pass that another process saved one before."""
-    return StoreConflict(
-        f"another Fester saved a pass of {source} meanwhile; this one publishes nothing, and the "
-        "next one goes on from there"
-    )
-
-
-async def restored_pass(stages: Stages, known: Known) -> Pass | None:
-    """The pass that `known` was saved by, with its artifacts; None when there was none."""
-    if known.record is None or not known.record.catalog.entities:
-        return None
-    processed = await asyncio.to_thread(_process, stages.processors, known.memory)
-    artifacts = await _artifacts(stages, known.memory, processed, known.record.catalog)
-    return Pass(known.record, artifacts, known.memory)
-
-
-async def _scrape(
-    stages: Stages, wish: PassOptions, before: Memory, started: datetime
-) -> tuple[Reconciliation, Memory]:
-    recollection = Reconciliation(before, stages.translator, _iso(started), stages.scope)
-    request = wish.request or ScrapeRequest(stages.translator.files)
-    async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
-        async for record in records:
-            recollection.take(record)
-            wish.progress("project", len(recollection.seen))
-    if recollection.end is None:
-        raise SourceError(
-            f"{stages.scraper.name}: the scrape broke off before its end; nothing is changed. "
-            "Run again; if it stays, the scraper has a fault (its last record must be ScrapeEnd)"
-        )
-    return recollection, recollection.finish()
-
-
-def _process(
-    processors: Sequence[Processor], memory: Memory, more: Sequence[TranslatedManifest] = ()
-) -> Processed:
-    """All processors' work as one: artifacts side by side, one catalog, problems in order."""
-    manifests = AggregatedManifests((*translated_manifests(memory), *more))
-    results = [processor.process(manifests) for processor in processors]
-    catalogs = [result.catalog for result in results if result.catalog is not None]
-    merged: dict[str, Artifact] = {}
-    problems = [problem for result in results for problem in result.problems]
-    for processor, result in zip(processors, results, strict=True):
+    An extension's entity stands where no manifest speaks of the same one.
+    """
+    stages, ledger = work.stages, work.ledger
+    if not stages.processors:
+        return []
+    memory = await stages.store.load(ledger.source)
+    manifests = AggregatedManifests(translated_manifests(memory))
+    files: dict[str, Artifact] = {}
+    for processor in stages.processors:
+        result = await asyncio.to_thread(processor.process, manifests)
+        problems = list(result.problems)
         for artifact in result.artifacts:
-            if artifact.path in merged:
+            if artifact.path in files or any(artifact.path == e.path for e in stages.lists):
                 problems.append(
                     Problem(
                         f"{artifact.path} is made by two processors; the one of "
@@ -394,70 +434,30 @@ def _process(
                         "artifact-collision",
                     )
                 )
-                continue
-            merged[artifact.path] = artifact
-    entities = {entity.ref: entity for catalog in reversed(catalogs) for entity in catalog.entities}
-    catalog = Catalog(tuple(sorted(entities.values(), key=lambda entity: str(entity.ref))))
-    return Processed(tuple(merged.values()), catalog, tuple(problems))
+            else:
+                files[artifact.path] = artifact
+        taken = _taken_of(processor.name, result, problems)
+        await ledger.write(
+            work.intake.epoch,
+            lambda edition, taken=taken: ledger.model.take(ledger.source, edition, taken, "merge"),  # type: ignore[misc]
+        )
+    return list(files.values())
 
 
-def _withhold(
-    guard: Guard, published: Catalog, catalog: Catalog | None, accepted: bool
-) -> tuple[Catalog, list[Problem]]:
-    """The catalog to publish, with too many removals undone, and the problem that says so."""
-    catalog = catalog or Catalog()
-    present = {entity.ref for entity in catalog.entities}
-    removed = [entity for entity in published.entities if entity.ref not in present]
-    emptied = bool(removed) and not catalog.entities
-    if accepted or not (emptied or guard.holds(len(removed), len(published.entities))):
-        return catalog, []
-    kept = sorted((*catalog.entities, *removed), key=lambda entity: str(entity.ref))
-    some = ", ".join(str(entity.ref) for entity in removed[:5])
-    problem = Problem(
-        f"{len(removed)} of {len(published.entities)} entities would be removed (such as {some}); "
-        f"that is more than {guard.share:.0%}, so they are kept. If they really are gone, "
-        "run once with --accept-removals",
-        "removals-withheld",
+def _taken_of(name: str, result: Processed, problems: Sequence[Problem]) -> Taken:
+    key: ManifestKey = (0, f"processor:{name}")
+    manifest = TranslatedManifest(
+        Project(0, ""), key[1], "", Translation(Verdict.VALID, "", key[1])
     )
-    return replace(catalog, entities=tuple(kept)), [problem]
+    entities = result.catalog.entities if result.catalog is not None else ()
+    said = [Statement(each.ref, each.body, manifest, n) for n, each in enumerate(entities)]
+    return Taken(statements={key: said}, problems={about_manifest(*key): problems})
 
 
-async def _publish(
-    stages: Stages, known: Known, artifacts: Sequence[Artifact], *, dry_run: bool
-) -> tuple[list[Receipt], list[Problem], float | None]:
-    """Publish everywhere, side by side; one destination's failure does not hold up another.
-
-    Gives receipts, refusals, and after how many seconds the first refused one may be free.
-    """
-    exporters = [each for each in stages.exporters if each.name not in known.unsettled]
-    fence = None if dry_run else _fence(stages, known)
-    results = await asyncio.gather(
-        *(exporter.publish(artifacts, dry_run=dry_run, fence=fence) for exporter in exporters),
-        return_exceptions=True,
-    )
-    receipts: list[Receipt] = []
-    refusals = dict(known.unsettled)
-    waits = [_RETRY_SECONDS] if refusals else []
-    for exporter, result in zip(exporters, results, strict=True):
-        if isinstance(result, PublishError):
-            refusals[exporter.name] = str(result)
-            waits.append(getattr(result, "free_in", 0.0) or _RETRY_SECONDS)
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            receipts.append(result)
-    problems = [Problem(f"{name}: {why}", "publish-failed") for name, why in refusals.items()]
-    return receipts, problems, min(waits, default=None)
-
-
-def _fence(stages: Stages, known: Known) -> Fence:
-    """What a destination asks when it is about to be written to."""
-
-    async def draw() -> Mark:
-        await stages.fence()
-        return await stages.store.next_mark(stages.scraper.name, known.memory.horizon.passes)
-
-    return draw
+def _add_extras(rendered: Rendered, files: Sequence[Artifact], spool: Spool) -> None:
+    """Files of extensions: those that are made no more go."""
+    for artifact in files:
+        rendered.add(artifact, spool)
 
 
 def _log_report(report: Report) -> None:
@@ -477,12 +477,6 @@ def _log_report(report: Report) -> None:
     )
 
 
-def _kind(request: ScrapeRequest | None) -> str:
-    """What a request sets out to see."""
-    if request is None or (request.since is None and not request.only):
-        return Coverage.FULL.value
-    return Coverage.SELECTED.value if request.only else Coverage.CHANGES.value
-
-
-def _iso(moment: datetime) -> str:
+def iso(moment: datetime) -> str:
+    """A moment as it is stored."""
     return moment.isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ memory only on positive evidence:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -78,28 +78,17 @@ class Reconciliation:
     def finish(self) -> Memory:
         """The memory after the scrape; settles the projects that were not seen."""
         if self.end is not None and self.end.coverage is Coverage.FULL:
-            for project_id in sorted(self.before.projects.keys() - self.seen):
-                self._settle_unseen(project_id)
-        for reason in self.enumeration_lost:
-            self.problems.append(
-                Problem(
-                    f"a part of the list of projects could not be read ({reason}); "
-                    "everything known that was not seen is kept",
-                    "enumeration-gap",
-                    Severity.WARNING,
-                )
-            )
-        return Memory(self.projects, self.manifests, self._horizon())
-
-    def _horizon(self) -> Horizon:
-        """How far is known now: only a complete listing moves it."""
+            self.settle_unseen(self.before.projects.keys() - self.seen)
+        self.problems.extend(enumeration_gap(reason) for reason in self.enumeration_lost)
         horizon = replace(self.before.horizon, passes=self.before.horizon.passes + 1)
-        coverage = self.end.coverage if self.end is not None else Coverage.SELECTED
-        if coverage is Coverage.SELECTED or self.enumeration_lost:
-            return horizon
-        if coverage is Coverage.FULL:
-            horizon = replace(horizon, swept_at=self.now, scope=self.scope)
-        return replace(horizon, listed_at=self.now)
+        if self.end is not None and not self.enumeration_lost:
+            horizon = moved(horizon, self.end.coverage, self.now, self.scope)
+        return Memory(self.projects, self.manifests, horizon)
+
+    def settle_unseen(self, ids: Collection[int]) -> None:
+        """Settle projects that a full scrape was to show, and did not."""
+        for project_id in sorted(ids):
+            self._settle_unseen(project_id)
 
     @property
     def settled(self) -> set[int]:
@@ -272,71 +261,76 @@ def _name_of(draft: Draft) -> Ref | None:
         return None
 
 
+def translated_manifest(known: KnownProject, manifest: KnownManifest) -> TranslatedManifest | None:
+    """What stands of a manifest: its current translation if it is valid, else its last good one."""
+    if manifest.current.verdict is Verdict.VALID:
+        return TranslatedManifest(
+            known.project,
+            manifest.file,
+            manifest.oid,
+            manifest.current,
+            held_since=manifest.held_since,
+        )
+    if manifest.good is None:
+        return None
+    return TranslatedManifest(
+        known.project,
+        manifest.file,
+        manifest.good_oid,
+        manifest.good,
+        kept_since=manifest.broken_since,
+        kept_because="the manifest's newer text is broken",
+        held_since=manifest.held_since,
+    )
+
+
 def translated_manifests(memory: Memory) -> tuple[TranslatedManifest, ...]:
     """Every manifest that has something to say, sorted by (project id, file)."""
-    found = []
-    for key in sorted(memory.manifests):
-        manifest = memory.manifests[key]
-        project = memory.projects[manifest.project_id].project
-        if manifest.current.verdict is Verdict.VALID:
-            found.append(
-                TranslatedManifest(
-                    project,
-                    manifest.file,
-                    manifest.oid,
-                    manifest.current,
-                    held_since=manifest.held_since,
-                )
-            )
-        elif manifest.good is not None:
-            found.append(
-                TranslatedManifest(
-                    project,
-                    manifest.file,
-                    manifest.good_oid,
-                    manifest.good,
-                    kept_since=manifest.broken_since,
-                    kept_because="the manifest's newer text is broken",
-                    held_since=manifest.held_since,
-                )
-            )
-    return tuple(found)
+    found = (
+        translated_manifest(memory.projects[manifest.project_id], manifest)
+        for _, manifest in sorted(memory.manifests.items(), key=lambda pair: pair[0])
+    )
+    return tuple(each for each in found if each is not None)
 
 
-def verdicts(memory: Memory) -> dict[str, int]:
-    """How many manifests are valid, quarantined and ignored."""
-    counts = {verdict.value: 0 for verdict in Verdict}
-    for manifest in memory.manifests.values():
-        counts[manifest.current.verdict.value] += 1
-    return counts
+def moved(horizon: Horizon, coverage: Coverage, now: str, scope: str) -> Horizon:
+    """How far is known after a scrape whose listing was whole, and that began at `now`."""
+    if coverage is Coverage.SELECTED:
+        return horizon
+    if coverage is Coverage.FULL:
+        horizon = replace(horizon, swept_at=now, scope=scope)
+    return replace(horizon, listed_at=now)
 
 
-def manifest_problems(memory: Memory) -> list[Problem]:
-    """What is wrong with the manifests as they are now, by (project id, file)."""
-    found: list[Problem] = []
-    for key in sorted(memory.manifests):
-        manifest = memory.manifests[key]
-        found.extend(manifest.current.problems)
-        if manifest.current.verdict is Verdict.IGNORED:
-            found.append(
-                Problem(
-                    f"ignored: {manifest.current.reason}",
-                    "manifest-ignored",
-                    Severity.INFO,
-                    project=memory.projects[manifest.project_id].project.path,
-                    file=manifest.file,
-                )
-            )
-    return found
+def enumeration_gap(reason: str) -> Problem:
+    """What to say when a part of the list of projects was lost."""
+    return Problem(
+        f"a part of the list of projects could not be read ({reason}); "
+        "everything known that was not seen is kept",
+        "enumeration-gap",
+        Severity.WARNING,
+    )
 
 
-def gap_problems(memory: Memory) -> list[Problem]:
-    """What cannot be read as things stand, since when and why, by project id."""
-    return [
-        _unreadable(known.project.path, known.gap_reason, known.gap_since, known.read_at)
-        for _, known in sorted(memory.projects.items())
-        if known.gap_since
-    ]
+def problems_of(known: KnownProject, manifest: KnownManifest) -> tuple[Problem, ...]:
+    """What is wrong with a manifest as it is now, or why it is ignored."""
+    if manifest.current.verdict is not Verdict.IGNORED:
+        return manifest.current.problems
+    ignored = Problem(
+        f"ignored: {manifest.current.reason}",
+        "manifest-ignored",
+        Severity.INFO,
+        project=known.project.path,
+        file=manifest.file,
+    )
+    return (*manifest.current.problems, ignored)
+
+
+def gap_problem(known: KnownProject) -> Problem | None:
+    """Since when and why a project cannot be read; None when it can."""
+    if not known.gap_since:
+        return None
+    return _unreadable(known.project.path, known.gap_reason, known.gap_since, known.read_at)
 
 
 def _unreadable(project: str, reason: str, since: str, read_at: str) -> Problem:
@@ -360,17 +354,13 @@ _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
 _MOST_RETRIES = 100  # projects in a gap that one pass tries again
 
 
-def gaps_to_retry(memory: Memory, now: datetime) -> tuple[int, ...]:
-    """The projects in a gap that are to be tried again, the longest untried first, bounded.
+def gaps_to_retry(gaps: Iterable[KnownProject], now: datetime) -> tuple[int, ...]:
+    """Which of the projects in a gap are to be tried again, the longest untried first, bounded.
 
     The longer a project has been unreadable, the longer it is left alone: twice the time at each
     try, from a minute up to an hour.
     """
-    due = [
-        (known.gap_tried, project_id)
-        for project_id, known in memory.projects.items()
-        if known.gap_since and _is_due(known, now)
-    ]
+    due = [(known.gap_tried, known.project.id) for known in gaps if _is_due(known, now)]
     return tuple(project_id for _, project_id in sorted(due)[:_MOST_RETRIES])
 
 
@@ -380,32 +370,3 @@ def _is_due(known: KnownProject, now: datetime) -> bool:
     tried = datetime.fromisoformat(known.gap_tried)
     lasted = tried - datetime.fromisoformat(known.gap_since)
     return now - tried >= min(max(lasted, _SOONEST), _LATEST)
-
-
-def merge_concurrent(
-    mine: Memory, theirs: Memory, touched: frozenset[int], base: Horizon
-) -> Memory:
-    """`mine`, made from `base` and saved on top of `theirs`: with theirs of those in `touched`.
-
-    Those were settled by other passes while mine was being read, so they are as fresh or fresher.
-    """
-    horizon = _moved(mine.horizon, theirs.horizon, base)
-    if not touched:
-        return replace(mine, horizon=horizon)
-    projects = {key: each for key, each in mine.projects.items() if key not in touched}
-    projects |= {key: theirs.projects[key] for key in touched if key in theirs.projects}
-    manifests = {key: each for key, each in mine.manifests.items() if key[0] not in touched}
-    manifests |= {key: each for key, each in theirs.manifests.items() if key[0] in touched}
-    return Memory(projects, manifests, horizon)
-
-
-def _moved(mine: Horizon, theirs: Horizon, base: Horizon) -> Horizon:
-    """What `mine` moved, and the rest of `theirs`. Not the later: clocks are also set back."""
-    swept = mine if (mine.swept_at, mine.scope) != (base.swept_at, base.scope) else theirs
-    return Horizon(
-        listed_at=mine.listed_at if mine.listed_at != base.listed_at else theirs.listed_at,
-        swept_at=swept.swept_at,
-        scope=swept.scope,
-        complete_at=theirs.complete_at,
-        passes=theirs.passes + 1,
-    )

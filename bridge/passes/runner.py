@@ -1,140 +1,283 @@
-"""Passes in a row by one process: what is known stays resident, and passes may overlap.
+"""Passes in a row by one process: they may overlap, and build on what the one before has written.
 
 A full sweep of a large GitLab takes minutes. A push must not wait for it: a pass over a few
-projects reads, publishes and saves while the sweep still reads. When the sweep ends it is
-concluded on top of what such passes left behind, and theirs counts for the projects they settled.
+projects reads, publishes and saves while the sweep still reads. What it settled counts: the sweep
+passes over these projects.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any
 
 import structlog
 
-from bridge.errors import StoreError
-from bridge.model.memory import Memory
-from bridge.model.scrape import ScrapeRequest
-from bridge.passes.destinations import settle
+from bridge.errors import SourceError
+from bridge.model.memory import Horizon, KnownProject
+from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Observation, ScrapeRequest
+from bridge.model.statements import Changes
+from bridge.passes.destinations import Publisher, Settled, settle
+from bridge.passes.intake import Intake, Overtaken
+from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import (
-    Known,
+    Conclusion,
     Pass,
     PassOptions,
-    Scraped,
     Stages,
     conclude,
-    load,
-    overtaken_by_another,
+    failed,
+    figures_of,
+    iso,
+    restate,
     scrape,
+    taught,
 )
-from bridge.passes.reconcile import gaps_to_retry, merge_concurrent
+from bridge.passes.publish import Destinations
+from bridge.passes.reconcile import gaps_to_retry
+from bridge.passes.view import Known, View
+from bridge.ports import EntityMaker
 
 log = structlog.get_logger()
 
 _TRIES = 3  # of a small pass that other passes overtook
 
 
-@dataclass(slots=True, eq=False)
-class _PassInFlight:
-    """A pass that is reading, and the projects that other passes of ours settled meanwhile.
-
-    `passes` is the number of the last pass that it builds on, those others counted.
-    """
-
-    passes: int
-    touched: set[int] = field(default_factory=set)
-
-
 @dataclass(slots=True)
 class Passes:
     """Makes passes on one source. At most one of them concludes at a time.
 
-    What is known is loaded once, and again only when another process has saved a pass. A pass that
-    is cancelled while it reads ends at once; one that publishes has `grace` seconds to end cleanly.
+    A pass that is cancelled while it reads ends at once; one that publishes has `grace` seconds
+    to end cleanly.
     """
 
     stages: Stages
     full_every: float = 6 * 3600.0
     grace: float = 30.0
-    _known: Known | None = None
-    _concluding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _under_way: list[_PassInFlight] = field(default_factory=list)
-    _settled: frozenset[str] = frozenset()  # the destinations that are known to be ours
+    trial: bool = False  # on a copy of what is known, which may be written
+    _ledger: Ledger = field(init=False)
+    _view: View = field(init=False)
+    _destinations: Destinations = field(init=False)
+    _under_way: list[Intake] = field(default_factory=list)
+    _learned: tuple[EntityMaker, EntityMaker] | None = None  # a maker, and what became of it
+    _ours: frozenset[str] = frozenset()  # the destinations that are known to be ours
 
-    async def known(self) -> Known:
-        """What is known now. Raises `StoreError`."""
-        async with self._concluding:
-            return await self._current()
+    def __post_init__(self) -> None:
+        self._ledger = Ledger(self.stages.store, self.stages.scraper.name)
+        self._view = View(self._ledger)
+        self._destinations = Destinations()
 
-    @property
-    def last_known(self) -> Known:
-        """What was known last, whatever the store does now."""
-        return self._known or Known()
+    def failed(self, failure: str, kind: str) -> Pass:
+        """A pass that broke: it published nothing, and what was known last still stands."""
+        report = Report(
+            Outcome.FAILED,
+            0.0,
+            started_at=iso(self.stages.clock()),
+            failure=failure,
+            kind=kind,
+            **figures_of(self._ledger.state),
+        )
+        return Pass(report, self._ledger.state.horizon, self.known, Changes())
 
-    async def ready(self, wish: PassOptions) -> Known:
-        """What a pass builds on, once its destinations are known to be ours.
+    async def ready(self, wish: PassOptions) -> Settled:
+        """Whether the destinations are ours; what lies there is adopted where it has to be.
 
         Raises `ConfigurationError` for those that are another's, and what `settle` raises.
         """
-        async with self._concluding:
-            known = await self._current()
-            if {exporter.name for exporter in self.stages.exporters} <= self._settled:
-                return known
-            found = await settle(self.stages, known, wish, self._settled)
-            self._known = replace(found.known, unsettled=found.unsettled)
-            if not wish.dry_run:
-                self._settled |= found.names
-            return self._known
+        async with self._ledger.lock:
+            await self._ledger.refresh()
+            return await self._settle(wish)
+
+    async def known(self) -> Known:
+        """All that is known now, which costs what all of it costs. Raises `StoreError`."""
+        async with self._ledger.lock:
+            return await self._view.known()
+
+    async def horizon(self) -> Horizon:
+        """How far the source is known now. Raises `StoreError`."""
+        async with self._ledger.lock:
+            await self._ledger.refresh()
+            return self._ledger.state.horizon
+
+    async def latest(self) -> Pass | None:
+        """The last saved pass, whoever made it; None when none published anything."""
+        async with self._ledger.lock:
+            await self._ledger.refresh()
+            found = await self._ledger.store.passes(self._ledger.source, 1)
+            files = await self._ledger.files()
+            horizon = self._ledger.state.horizon
+        if not found or not files:
+            return None
+        return Pass(found[0], horizon, self.known, Changes(everything=True), files)
+
+    async def with_problems(self, done: Pass) -> Pass:
+        """A pass whose report also tells all that is wrong as things stand."""
+        if done.standing is not None:
+            standing = done.standing
+        else:
+            standing = await self._ledger.model.problems(self._ledger.source)
+        return replace(
+            done, report=replace(done.report, problems=(*done.report.problems, *standing))
+        )
+
+    async def gaps(self) -> list[KnownProject]:
+        """The projects that cannot be read as things stand."""
+        return await self._ledger.model.gaps(self._ledger.source)
+
+    async def in_groups(self, groups: Collection[str]) -> frozenset[int]:
+        """The projects that are known to lie in groups, by paths in lower case."""
+        if not groups:
+            return frozenset()
+        return await self._ledger.model.in_groups(self._ledger.source, groups)
 
     async def run(self, wish: PassOptions) -> Pass:
-        """One pass, on top of the one before. Raises what `run_pass` of the pipeline raises."""
-        small = bool(wish.request and wish.request.only)
+        """One pass, on top of the ones before.
+
+        A source that cannot be read at all, or destinations that all refuse, give
+        `Outcome.FAILED` with the reason in `report.failure`; what was published before stands.
+        Raises `StoreError` when the store fails: without it nothing is safe to remove;
+        `StoreConflict` when somebody else saved a pass meanwhile, `LeadLost` when another leads.
+        """
+        if wish.dry_run and not self.trial:
+            return await self._tried(wish)
         for tries_left in reversed(range(_TRIES)):
-            known = await self.ready(wish)
-            mine = _PassInFlight(known.memory.horizon.passes)
-            translator = self.stages.translator
-            self._under_way.append(mine)
             try:
-                scraped = await scrape(self.stages, wish, known)
-                if isinstance(scraped, Pass):
-                    return scraped
-                async with self._concluding:
-                    # Mappings may have been read anew meanwhile, for a sweep that counts on it.
-                    overtaken = small and (
-                        mine.touched & scraped.recollection.seen
-                        or self.stages.translator is not translator
-                    )
-                    if not overtaken or not tries_left:
-                        return await self._shielded(self._conclude(wish, scraped, mine))
-            finally:
-                self._under_way.remove(mine)
-            # Who was first to read cannot be told: a few projects are soon read again.
+                return await self._run(wish, yields=wish.small and tries_left > 0)
+            except Overtaken:
+                continue  # who was first to read cannot be told: a few projects are soon read again
         raise AssertionError("the last try always concludes")
 
     async def next_pass(self, wish: PassOptions) -> PassOptions:
         """What the pass that is due now is to ask for: what changed, or everything."""
-        memory = (await self.ready(wish)).memory
+        await self.ready(wish)
+        horizon = await self.horizon()
         now = self.stages.clock()
         files = self.stages.translator.files
-        why = why_sweep(memory, self.stages.scope, now, self.full_every)
+        why = why_sweep(horizon, self.stages.scope, now, self.full_every)
         if why:
             log.info("A full sweep is due", action="sweep_due", why=why)
             return replace(wish, request=ScrapeRequest(files))
-        since = datetime.fromisoformat(memory.horizon.listed_at)
-        again = gaps_to_retry(memory, now)
+        since = datetime.fromisoformat(horizon.listed_at)
+        again = gaps_to_retry(await self.gaps(), now)
         return replace(wish, request=ScrapeRequest(files, since=since, also=again))
 
-    async def _current(self) -> Known:
-        source, store = self.stages.scraper.name, self.stages.store
-        if self._known is not None:
-            if await store.passes_saved(source) == self._known.memory.horizon.passes:
-                return self._known
-            log.info("Another process made a pass; loading it", action="memory_reloaded")
-        self._known = await load(self.stages)
-        return self._known
+    async def _tried(self, wish: PassOptions) -> Pass:
+        """A pass on a copy of what is known, which is gone afterwards."""
+        async with self.stages.store.scratch(self._ledger.source) as store:
+            stages = replace(self.stages, store=store)
+            trial = Passes(stages, self.full_every, self.grace, trial=True)
+            done = await trial.run(wish)
+            known = await trial.known()
+            standing = await store.model.problems(self._ledger.source)
+
+        async def as_tried() -> Known:
+            return known
+
+        return replace(done, known=as_tried, standing=standing)
+
+    async def _run(self, wish: PassOptions, *, yields: bool) -> Pass:
+        stages, ledger = self.stages, self._ledger
+        started, begun = stages.clock(), perf_counter()
+        async with AsyncExitStack() as stack:
+            async with ledger.lock:
+                await ledger.refresh()
+                if stages.maker.learns:
+                    stages = replace(stages, maker=await self._taught(stages.maker))
+                await restate(stages, ledger, ledger.epoch)
+                settled = await self._settle(wish)
+                intake = self._intake(stages, wish, iso(started), yields=yields)
+                self._under_way.append(intake)
+                stack.callback(self._under_way.remove, intake)
+            work = Conclusion(
+                stages, wish, intake, ledger, self._destinations, settled, started, begun
+            )
+            try:
+                await scrape(stages, wish, intake)
+            except SourceError as error:
+                return Pass(failed(work, error), ledger.state.horizon, self.known, Changes())
+            async with ledger.lock:
+                await ledger.refresh()
+                # Mappings may have been read anew meanwhile, for a sweep that counts on it.
+                stale = self.stages.translator is not stages.translator
+                if yields and (stale or intake.seen & intake.elsewhere):
+                    raise Overtaken
+                return await self._shielded(self._conclude(work))
+
+    async def _settle(self, wish: PassOptions) -> Settled:
+        """Whoever asks holds the ledger's lock."""
+        stages = self.stages
+        if {exporter.name for exporter in stages.exporters} <= self._ours:
+            return Settled(self._ours)
+        by = Publisher(
+            stages.exporters,
+            self._ledger.store,
+            stages.maker,
+            stages.renderer,
+            stages.fence,
+            stages.clock,
+            wish.dry_run,
+            not wish.dry_run or self.trial,
+            wish.take_over,
+        )
+        settled = await settle(by, self._ledger, self._ours)
+        if not wish.dry_run:
+            self._ours |= settled.names
+        self._view.changed(Changes(everything=True))
+        return settled
+
+    async def _taught(self, maker: EntityMaker) -> EntityMaker:
+        """The maker with what it learned in the last long pass; once, from all manifests."""
+        if self._learned is None or self._learned[0] is not maker:
+            self._learned = maker, await taught(maker, self._ledger)
+        return self._learned[1]
+
+    def _intake(self, stages: Stages, wish: PassOptions, now: str, *, yields: bool) -> Intake:
+        ledger = self._ledger
+        intake = Intake(
+            ledger,
+            stages.translator,
+            stages.maker,
+            now,
+            stages.scope,
+            "merge" if wish.small else "sweep",
+            ledger.epoch,
+            ledger.state.horizon,
+            stages.observes,
+            yields,
+        )
+
+        def settled(ids: set[int]) -> None:
+            self._view.changed(Changes(projects=frozenset(ids)))
+            for other in self._under_way:
+                if other is not intake:
+                    other.elsewhere |= ids
+
+        intake.settled = settled
+        return intake
+
+    async def _conclude(self, work: Conclusion) -> Pass:
+        report, changes, horizon, retry_in = await conclude(work)
+        if self._learned is not None:
+            self._learned = self._learned[0], work.stages.maker
+        self._view.changed(changes)
+        intake = work.intake
+        for number, reason in intake.unreadable.items():
+            intake.observations.put(Observation(number, work.started, unreadable=reason))
+        files = await self._ledger.files()
+        return Pass(
+            report,
+            horizon,
+            self.known,
+            changes,
+            files,
+            intake.observations,
+            retry_in=retry_in,
+        )
 
     async def _shielded(self, work: Coroutine[Any, Any, Pass]) -> Pass:
         task = asyncio.ensure_future(work)
@@ -145,31 +288,9 @@ class Passes:
             task.cancel()
             raise
 
-    async def _conclude(self, wish: PassOptions, scraped: Scraped, mine: _PassInFlight) -> Pass:
-        known = await self._current()
-        if known.memory.horizon.passes != mine.passes:
-            # What the other one settled is not known here: to save over it could undo it.
-            raise overtaken_by_another(self.stages.scraper.name)
-        base = scraped.recollection.before.horizon
-        memory = merge_concurrent(scraped.memory, known.memory, frozenset(mine.touched), base)
-        try:
-            done = await conclude(self.stages, wish, known, replace(scraped, memory=memory))
-        except StoreError:
-            self._known = None  # what the store holds now is not known
-            raise
-        if not wish.dry_run:
-            self._known = Known(done.memory, done.record, unsettled=known.unsettled)
-            for other in self._under_way:
-                if other is not mine:
-                    other.touched |= scraped.recollection.settled
-                    if other.passes == known.memory.horizon.passes:  # else it is lost already
-                        other.passes = done.memory.horizon.passes
-        return done
 
-
-def why_sweep(memory: Memory, scope: str, now: datetime, full_every: float) -> str:
+def why_sweep(horizon: Horizon, scope: str, now: datetime, full_every: float) -> str:
     """Why everything must be read, as a sentence part; "" when what changed is enough."""
-    horizon = memory.horizon
     if not (horizon.listed_at and horizon.swept_at):
         return "no full sweep has been complete yet"
     if horizon.scope != scope:

@@ -1,4 +1,4 @@
-"""Makes one catalog of all manifests, the same one in whatever order they arrive.
+"""What one manifest says of entities, and one entity of all that is said of it: pure.
 
 Entities that Backstage would refuse are left out, two claims on one name are settled by age, and
 what several projects share is merged. Whatever is left out or overruled becomes a problem.
@@ -6,66 +6,38 @@ what several projects share is merged. Whatever is left out or overruled becomes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
 
-from bridge.caching.memo import PassMemo
 from bridge.language.text_faults import clean, shown
-from bridge.model.entities import Body, Catalog, CatalogEntity, Draft, Json, Origin, Ref
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
+from bridge.model.entities import Body, CatalogEntity, Draft, Json, Origin, Ref
+from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
+from bridge.model.statements import Statement
 from bridge.processors.aliases import SOURCE_NAME
-from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, Statement, merge
+from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, merge
 from bridge.processors.provenance import as_kept, says_most, with_source
 from bridge.processors.rules import broken_rules, neutralise, neutralised, refused
 
-# What one manifest says: its statements, and the problems in them.
-Usable: TypeAlias = tuple[list[Statement], list[Problem]]
-
-_MANIFEST_FIELDS = tuple(each.name for each in fields(TranslatedManifest))
 _MOST_NAMED = 3  # findings, names or values that one message lists
 _UNKNOWN_AGE = "\U0010ffff"  # sorts after every date
 
 
-class Earlier:
-    """What was worked out for the manifests and entities of the pass before."""
-
-    def __init__(self) -> None:
-        self.manifests: PassMemo[tuple[int, str], Usable] = PassMemo()
-        self.entities: PassMemo[Ref, tuple[CatalogEntity | None, list[Problem]]] = PassMemo()
-
-
-def aggregate(
-    manifests: AggregatedManifests, rules: MergeRules, earlier: Earlier | None = None
-) -> tuple[Catalog, tuple[Problem, ...]]:
-    """The catalog of all manifests, and every problem met on the way, both in a fixed order.
-
-    Entities are sorted by reference, each reference once. Never raises for what a manifest says.
-    With `earlier`, which belongs to these rules, only what changed is worked out anew.
-    """
-    earlier = earlier or Earlier()
-    statements, problems = usable(manifests, earlier=earlier.manifests)
-    groups: dict[Ref, list[Statement]] = {}
-    for statement in statements:
-        groups.setdefault(statement.ref, []).append(statement)
-    entities: list[CatalogEntity] = []
-    with earlier.entities.round() as known:
-        for ref in sorted(groups, key=str):
-            said = groups[ref]
-            made, found = known.get(ref, said, lambda said=said: _made(said, rules))  # type: ignore[misc]
-            problems.extend(found)
-            if made is not None:
-                entities.append(made)
-    return Catalog(tuple(entities)), tuple(sorted(problems, key=problem_order))
-
-
-def _made(
+def merged(
     statements: Sequence[Statement], rules: MergeRules
 ) -> tuple[CatalogEntity | None, list[Problem]]:
-    if rules.of(statements[0].ref.kind).identity is Identity.CLAIM:
+    """The entity of all that is said of one reference, and what was overruled on the way.
+
+    Takes statements in the order of `Statement.place`; None when what they make together is
+    nothing that Backstage would take. Never raises for what a manifest says.
+    """
+    if is_claimed(statements[0].ref, rules):
         return _claimed(statements)
     return _shared(statements, rules)
+
+
+def is_claimed(ref: Ref, rules: MergeRules) -> bool:
+    """Whether the entity is one manifest's alone."""
+    return rules.of(ref.kind).identity is Identity.CLAIM
 
 
 def problem_order(problem: Problem) -> tuple[object, ...]:
@@ -76,40 +48,14 @@ def problem_order(problem: Problem) -> tuple[object, ...]:
     )
 
 
-def usable(
-    manifests: AggregatedManifests,
-    wanted: Callable[[Draft], bool] | None = None,
-    earlier: PassMemo[tuple[int, str], Usable] | None = None,
-) -> tuple[list[Statement], list[Problem]]:
-    """What valid manifests say and Backstage would take, in the order of `Statement.place`.
+def said(manifest: TranslatedManifest) -> tuple[list[Statement], list[Problem]]:
+    """What one manifest says that Backstage would take, and what is wrong with the rest.
 
-    Placeholders are neutralised; a draft that breaks a rule becomes a problem instead. With
-    `earlier`, which belongs to this `wanted`, an unchanged manifest is not looked at again.
+    Placeholders are neutralised; a draft that breaks a rule becomes a problem instead.
     """
     statements: list[Statement] = []
     problems: list[Problem] = []
-    with (earlier or PassMemo()).round() as known:
-        for manifest in sorted(manifests.manifests, key=_manifest_place):
-            if manifest.translation.verdict is Verdict.VALID:
-                said, found = known.get(
-                    (manifest.project.id, manifest.file),
-                    [getattr(manifest, name) for name in _MANIFEST_FIELDS],
-                    lambda manifest=manifest: _said(manifest, wanted),  # type: ignore[misc]
-                )
-                statements.extend(said)
-                problems.extend(found)
-    return statements, problems
-
-
-def _said(
-    manifest: TranslatedManifest, wanted: Callable[[Draft], bool] | None
-) -> tuple[list[Statement], list[Problem]]:
-    """What one manifest says that Backstage would take."""
-    statements: list[Statement] = []
-    problems: list[Problem] = []
     for index, draft in enumerate(manifest.translation.drafts):
-        if wanted is not None and not wanted(draft):
-            continue
         body, changed = neutralised(draft.body)
         broken = refused(body)
         if broken:
@@ -119,15 +65,13 @@ def _said(
             )
             continue
         ref = Ref.of(body)
-        statements.append(Statement(ref, body, manifest, index, draft.line, draft.column))
+        statements.append(
+            Statement(ref, body, manifest, index, draft.line, draft.column, draft.places)
+        )
         if changed:
             message = _placeholder(ref, changed)
             problems.append(_at(manifest, draft, message, rule="placeholder", ref=str(ref)))
     return statements, problems
-
-
-def _manifest_place(manifest: TranslatedManifest) -> tuple[int, str, str]:
-    return manifest.project.id, manifest.file, manifest.oid
 
 
 def _invalid(body: Body, broken: Sequence[str]) -> str:

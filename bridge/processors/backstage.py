@@ -1,123 +1,177 @@
-"""The processor that makes Backstage's catalog: aggregate, then settle references to nothing."""
+"""The processor that makes Backstage's catalog, entity by entity: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+from importlib.metadata import version
+from typing import Any, Final
 
-from bridge.caching.memo import PassMemo
-from bridge.model.entities import Draft, Ref
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.entities import Body, CatalogEntity, Ref
+from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem
-from bridge.model.runs import Processed
+from bridge.model.statements import Linked, Statement
 from bridge.processors import aggregation, aliases, dependencies, owners, references
-from bridge.processors.aggregation import aggregate, problem_order
-from bridge.processors.dependencies import needed, with_resources, without_missing
 from bridge.processors.merging import MergeRules
-from bridge.processors.owners import with_owners
-from bridge.processors.references import Dangling, dangling, reference_fields, referred, targets
-from bridge.processors.rules import broken_rules
-from bridge.processors.teams import OwnerRules
+from bridge.processors.references import Dangling, reference_fields, referred
+from bridge.processors.teams import OwnerRules, Team, Teams
 
 _MOST_ORIGINS: Final = 50  # manifests searched for the line that a warning is about
 
-_Manifests: TypeAlias = Mapping[tuple[int, str], TranslatedManifest]
 
-
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """What was worked out in the pass before, by stage."""
-
-    owners: owners.Earlier = field(default_factory=owners.Earlier)
-    aggregation: aggregation.Earlier = field(default_factory=aggregation.Earlier)
-    aliases: aliases.Earlier = field(default_factory=aliases.Earlier)
-    references: references.Earlier = field(default_factory=references.Earlier)
-    dependencies: dependencies.Earlier = field(default_factory=dependencies.Earlier)
-    placed: PassMemo[tuple[Ref, str, Ref], Problem] = field(default_factory=PassMemo)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackstageProcessor:
-    """Turns manifests into a catalog that Backstage accepts as it is; pure.
+    """Turns what manifests say into entities that Backstage accepts as they are.
 
-    It remembers the pass before, so that a small change costs little; what comes out is the same.
     `owners` says who may own something, and which teams somebody else puts into Backstage: a
-    reference to one of those is fine.
+    reference to one of those is fine. `said` are the teams that manifests describe.
     """
 
     rules: MergeRules
     owners: OwnerRules = field(default_factory=OwnerRules)
-    _earlier: _Earlier = field(default_factory=_Earlier, init=False, repr=False, compare=False)
+    said: tuple[Team, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """The processor's name in logs and reports."""
-        return "backstage"
+    @cached_property
+    def known(self) -> frozenset[Ref]:
+        """The teams that somebody else puts into Backstage."""
+        return frozenset(team.ref for team in self.owners.known)
 
-    def process(self, manifests: AggregatedManifests) -> Processed:
-        """The catalog and every problem, in a fixed order. The exporters render the catalog."""
-        earlier = self._earlier
-        manifests, unowned, teams = with_owners(manifests, self.owners, earlier.owners)
-        known_elsewhere = frozenset(team.ref for team in self.owners.known)
-        merged, problems = aggregate(manifests, self.rules, earlier.aggregation)
-        catalog, several = aliases.resolved(merged, earlier.aliases)
-        by_place = {(each.project.id, each.file): each for each in manifests.manifests}
-        needs = needed(catalog, earlier.dependencies)
-        others = {*several, *known_elsewhere}
-        catalog = with_resources(catalog, needs, by_place, earlier.dependencies, others)
-        with earlier.placed.round() as known:
-            lost = [
-                # An entity that is the same object was made from the same manifests.
-                known.get(
-                    (each.entity.ref, each.field, each.target),
-                    [each.entity, str(each.more), *each.nearest, "or", *each.several],
-                    lambda each=each: _placed(each, by_place),  # type: ignore[misc]
-                )
-                for each in dangling(
-                    catalog,
-                    earlier.references,
-                    several=several,
-                    known_elsewhere=known_elsewhere,
-                )
-                # What is said of an owner is said once, on the manifest's line.
-                if not (each.field == "owner" and teams.judges(each.target))
-            ]
-        return Processed(
-            catalog=without_missing(catalog, needs, earlier.dependencies, known_elsewhere),
-            problems=tuple(sorted((*unowned, *problems, *lost), key=problem_order)),
+    @cached_property
+    def teams(self) -> Teams:
+        """All teams that owners are looked up among."""
+        return Teams(self.said if self.learns else (), self.owners)
+
+    @cached_property
+    def learns(self) -> bool:
+        """Whether what one manifest says depends on the teams that others describe."""
+        rules = self.owners
+        return bool(rules.table or rules.known or rules.people or rules.invent is False)
+
+    def described(self, manifest: TranslatedManifest) -> Sequence[Team]:
+        """The teams that a manifest describes."""
+        return owners.described(manifest)
+
+    def learned(self, described: Sequence[Any]) -> BackstageProcessor:
+        """The same maker, for a catalog in which these teams are described."""
+        return replace(self, said=tuple(described))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the rules, and the Fester that follows them."""
+        named = f"{version('fester')} {self.rules!r} {self.owners!r} {self.said!r}"
+        return blake2b(named.encode(), digest_size=16).hexdigest()
+
+    def statements(
+        self, manifest: TranslatedManifest
+    ) -> tuple[Sequence[Statement], Sequence[Problem]]:
+        """What a manifest says that Backstage would take, and what is wrong with the rest."""
+        if not self.learns:
+            return aggregation.said(manifest)
+        settled, unowned = owners.settled(manifest, self.teams)
+        statements, problems = aggregation.said(settled)
+        return statements, (*unowned, *problems)
+
+    def merge(
+        self, statements: Sequence[Statement]
+    ) -> tuple[CatalogEntity | None, Sequence[Problem]]:
+        """The entity of all that is said of one reference, and what was overruled."""
+        return aggregation.merged(statements, self.rules)
+
+    def targets(self, body: Body) -> frozenset[Ref]:
+        """What an entity refers to."""
+        return frozenset(target for _, target in references.targets(body))
+
+    def names(self, entity: CatalogEntity) -> frozenset[tuple[int, Ref]]:
+        """The names that an entity goes by besides its own, by rank."""
+        return aliases.names_of(entity)
+
+    def spelt(self, ref: Ref) -> Ref:
+        """A reference in the one spelling of all those that are taken for the same."""
+        return aliases.spelt(ref)
+
+    def likely(self, target: Ref, others: Collection[str]) -> tuple[str, ...]:
+        """What may have been meant by a reference to nothing."""
+        return references.likely(target, others)
+
+    def link(
+        self,
+        entity: CatalogEntity,
+        missing: Collection[Ref],
+        names: Mapping[tuple[int, Ref], Collection[Ref]],
+    ) -> Linked:
+        """The entity with references by other names put right, and what is then to nothing."""
+        lost = [each for each in sorted(missing) if each not in self.known]
+        made, several = aliases.right(entity, lost, names)
+        left = self.targets(made.body)
+        return Linked(made, tuple(each for each in lost if each in left), several)
+
+    def published(self, linked: Linked) -> CatalogEntity:
+        """What is published of an entity: without dependencies that lead nowhere."""
+        return dependencies.without(linked.entity, linked.missing)
+
+    def needs(self, linked: Linked, ref: Ref) -> bool:
+        """Whether an entity depends on something that may be made because nobody describes it."""
+        made = ref.kind == "resource" and ref not in linked.several and ref not in self.known
+        return made and ref in dependencies.needed(linked.entity.body)
+
+    def derive(
+        self,
+        ref: Ref,
+        needing: Sequence[CatalogEntity],
+        statements: Mapping[str, Sequence[Statement]],
+    ) -> CatalogEntity | None:
+        """The entity that others (at least one) depend on and nobody describes, if one is made."""
+        services = sorted(needing, key=dependencies.age)
+        first = services[0].origins[0] if services[0].origins else None
+        said = statements.get(str(services[0].ref), ())
+        manifests = [
+            each.manifest
+            for each in said
+            if first
+            and (each.manifest.project.id, each.manifest.file) == (first.project_id, first.file)
+        ]
+        return dependencies.resource_of(ref, services, manifests[0] if manifests else None)
+
+    def dangling(
+        self,
+        linked: Linked,
+        nearest: Mapping[Ref, Sequence[str]],
+        statements: Sequence[Statement],
+    ) -> list[Problem]:
+        """A warning for each reference of an entity to something that is missing."""
+        by_place: dict[tuple[int, str], list[Statement]] = {}
+        for each in statements:
+            place = each.manifest.project.id, each.manifest.file
+            by_place.setdefault(place, []).append(each)
+        found = references.dangling(
+            linked.entity, linked.missing, nearest=nearest, several=linked.several
         )
+        # What is said of an owner is said once, on the manifest's line.
+        told = (e for e in found if not (e.field == "owner" and self.teams.judges(e.target)))
+        return [_placed(each, by_place) for each in told]
 
 
-def _placed(found: Dangling, manifests: _Manifests) -> Problem:
+def _placed(found: Dangling, statements: Mapping[tuple[int, str], Sequence[Statement]]) -> Problem:
     """The warning at the first manifest that names the target; else where the entity is from."""
-    first: Draft | None = None
+    first: Statement | None = None
     for which, origin in enumerate(found.entity.origins[:_MOST_ORIGINS]):
-        for draft in manifests[origin.project_id, origin.file].translation.drafts:
-            if _ref(draft) != found.entity.ref or broken_rules(draft.body):
-                continue  # a left-out draft of the same name may hold anything
-            if (found.field, found.target) in targets(draft.body, found.field):
-                line, column = _written(draft, found)
+        for each in statements.get((origin.project_id, origin.file), ()):
+            if (found.field, found.target) in references.targets(each.body, found.field):
+                line, column = _written(each, found)
                 return found.problem(line=line, column=column, which=which)
             if which == 0:
-                first = first or draft
+                first = first or each
     if first is None:
         return found.problem()
     return found.problem(line=first.line, column=first.column)
 
 
-def _written(draft: Draft, found: Dangling) -> tuple[int, int]:
+def _written(said: Statement, found: Dangling) -> tuple[int, int]:
     """Where the manifest writes the reference; where it speaks of the entity if that is unknown."""
-    fields = dict(reference_fields(draft.body))
-    for text, line, column in draft.places:
-        if referred(text, fields[found.field], draft.body) == found.target:
+    fields = dict(reference_fields(said.body))
+    for text, line, column in said.places:
+        if referred(text, fields[found.field], said.body) == found.target:
             return line, column
-    return draft.line, draft.column
-
-
-def _ref(draft: Draft) -> Ref | None:
-    """A quarantined neighbour in the same file may have no reference."""
-    try:
-        return Ref.of(draft.body)
-    except (KeyError, AttributeError, TypeError):
-        return None
+    return said.line, said.column

@@ -8,12 +8,11 @@ is there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
-from bridge.caching.memo import PassMemo
-from bridge.model.entities import DEFAULT_NAMESPACE, Body, Catalog, CatalogEntity, Json, Ref
+from bridge.model.entities import DEFAULT_NAMESPACE, Body, CatalogEntity, Json, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.processors.provenance import with_source
 from bridge.processors.references import targets
@@ -27,77 +26,36 @@ _MOST_LEFT_OUT: Final = 100
 _MOST_SHOWN: Final = 3  # in one sentence
 _UNKNOWN_AGE: Final = "\U0010ffff"  # sorts after every date
 
-Manifests: TypeAlias = Mapping[tuple[int, str], TranslatedManifest]
-Needs: TypeAlias = Mapping[Ref, Sequence[Ref]]
+
+def needed(body: Body) -> frozenset[Ref]:
+    """What an entity depends on."""
+    return frozenset(target for _, target in targets(body, _FIELD))
 
 
-class Earlier:
-    """What was worked out in the pass before."""
-
-    def __init__(self) -> None:
-        self.needed: PassMemo[Ref, tuple[Ref, ...]] = PassMemo()
-        self.resources: PassMemo[Ref, CatalogEntity | None] = PassMemo()
-        self.published: PassMemo[Ref, CatalogEntity] = PassMemo()
-
-
-def needed(catalog: Catalog, earlier: Earlier) -> dict[Ref, tuple[Ref, ...]]:
-    """What each entity depends on, for those that depend on something."""
-    with earlier.needed.round() as known:
-        found = {
-            entity.ref: known.get(entity.ref, [entity], lambda each=entity: _needed(each))  # type: ignore[misc]
-            for entity in catalog.entities
-        }
-    return {ref: needs for ref, needs in found.items() if needs}
-
-
-def _needed(entity: CatalogEntity) -> tuple[Ref, ...]:
-    return tuple(dict.fromkeys(target for _, target in targets(entity.body, _FIELD)))
-
-
-def with_resources(
-    catalog: Catalog,
-    needs: Needs,
-    manifests: Manifests,
-    earlier: Earlier,
-    others: Collection[Ref] = (),
-) -> Catalog:
-    """The catalog with a Resource for each one that is depended on and that nobody describes.
-
-    None is made of `others`: those that are known elsewhere, or names that several go by.
-
-    It belongs to the owner of the service that has been there longest of those that name it; an
-    unknown age comes last, and of one age the lowest project id counts.
-    """
-    there = {entity.ref for entity in catalog.entities}
-    naming: dict[Ref, list[CatalogEntity]] = {}
-    for entity in catalog.entities:
-        for target in needs.get(entity.ref, ()):
-            if target.kind == "resource" and target not in there and target not in others:
-                naming.setdefault(target, []).append(entity)
-    made: list[CatalogEntity] = []
-    with earlier.resources.round() as known:
-        for ref, services in naming.items():
-            services.sort(key=lambda each: _age(each, manifests))
-            first = _first(services[0], manifests)
-            resource = known.get(
-                ref,
-                [*services, *((first.project, first.file) if first is not None else ())],
-                lambda ref=ref, services=services, first=first: _resource(ref, services, first),  # type: ignore[misc]
-            )
-            made += [resource] if resource is not None else []
-    return Catalog(tuple(sorted((*catalog.entities, *made), key=lambda each: str(each.ref))))
-
-
-def _age(entity: CatalogEntity, manifests: Manifests) -> tuple[str, int, str, str]:
-    first = _first(entity, manifests)
-    if first is None:
+def age(entity: CatalogEntity) -> tuple[str, int, str, str]:
+    """Sorts services: the one that is there longest first, an unknown age last."""
+    if not entity.origins:
         return _UNKNOWN_AGE, 0, "", str(entity.ref)
-    return first.held_since or _UNKNOWN_AGE, first.project.id, first.file, str(entity.ref)
+    first = entity.origins[0]
+    return first.held_since or _UNKNOWN_AGE, first.project_id, first.file, str(entity.ref)
 
 
-def _first(entity: CatalogEntity, manifests: Manifests) -> TranslatedManifest | None:
-    origin = entity.origins[0] if entity.origins else None
-    return manifests.get((origin.project_id, origin.file)) if origin else None
+def resource_of(
+    ref: Ref, services: Sequence[CatalogEntity], first: TranslatedManifest | None
+) -> CatalogEntity | None:
+    """The Resource that services depend on and nobody describes.
+
+    `services` (at least one) are sorted by `age`: it belongs to the owner of the first of them,
+    whose manifest is `first`. None when Backstage would refuse it.
+    """
+    return _resource(ref, services, first)
+
+
+def without(entity: CatalogEntity, missing: Collection[Ref]) -> CatalogEntity:
+    """The entity without dependencies on what is missing; an annotation names what was left out."""
+    needs = dict.fromkeys(target for _, target in targets(entity.body, _FIELD))
+    lost = tuple(each for each in needs if each in missing)
+    return _without(entity, lost) if lost else entity
 
 
 def _resource(
@@ -155,28 +113,6 @@ def _description(services: Sequence[CatalogEntity]) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"{', '.join(names[:_MOST_NAMED])}{more}"
-
-
-def without_missing(
-    catalog: Catalog, needs: Needs, earlier: Earlier, elsewhere: Collection[Ref] = ()
-) -> Catalog:
-    """The catalog without dependencies that lead nowhere; an annotation names what was left out.
-
-    Those that are known `elsewhere` lead there.
-    """
-    there = {*(entity.ref for entity in catalog.entities), *elsewhere}
-    entities = []
-    with earlier.published.round() as known:
-        for entity in catalog.entities:
-            lost = tuple(each for each in needs.get(entity.ref, ()) if each not in there)
-            if not lost:
-                entities.append(entity)
-                continue
-            basis = [entity, *map(str, lost)]
-            entities.append(
-                known.get(entity.ref, basis, lambda e=entity, lost=lost: _without(e, lost))  # type: ignore[misc]
-            )
-    return replace(catalog, entities=tuple(entities))
 
 
 def _without(entity: CatalogEntity, lost: Sequence[Ref]) -> CatalogEntity:

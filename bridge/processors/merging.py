@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from bridge.model.entities import Body, Json, Ref
-from bridge.model.manifests import TranslatedManifest
+from bridge.model.entities import Body, Json
+from bridge.model.statements import Statement
 
 _MOST_ITEMS: Final = 1000  # a union of more would be a page that nobody can read
 
@@ -57,23 +57,6 @@ class MergeRules:
     def of(self, kind: str) -> KindRules:
         """The rules for a kind in lower case."""
         return self.kinds.get(kind, self.other)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What one manifest says of one entity: a body that is fit by Backstage's rules."""
-
-    ref: Ref
-    body: Body
-    manifest: TranslatedManifest
-    index: int  # which of the manifest's drafts
-    line: int = 1
-    column: int = 1
-
-    @property
-    def place(self) -> tuple[int, str, int]:
-        """Where it stands among all: the order in which ties are settled."""
-        return self.manifest.project.id, self.manifest.file, self.index
 
 
 @dataclass(frozen=True, slots=True)

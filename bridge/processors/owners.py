@@ -8,70 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final, TypeAlias
 
-from bridge.caching.memo import PassMemo
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Draft, Ref
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.processors.aliases import SOURCE_NAME
-from bridge.processors.teams import Found, OwnerRules, Team, Teams, team_of
+from bridge.processors.teams import Found, Team, Teams, team_of
 
 _MOST_TOLD: Final = 20  # owners of one manifest that are reported one by one
 
-_Place: TypeAlias = tuple[int, str]
 _Settled: TypeAlias = tuple[TranslatedManifest, tuple[Problem, ...]]
 
 
-class Earlier:
-    """What was worked out in the pass before: the teams, and each manifest's owners."""
-
-    def __init__(self) -> None:
-        self.described: PassMemo[_Place, tuple[Team, ...]] = PassMemo()
-        self.settled: PassMemo[_Place, _Settled] = PassMemo()
-        self.said: tuple[Team, ...] = ()
-        self.teams: Teams | None = None
-
-
-def with_owners(
-    manifests: AggregatedManifests, rules: OwnerRules, earlier: Earlier | None = None
-) -> tuple[AggregatedManifests, tuple[Problem, ...], Teams]:
-    """The manifests with their owners put right, what is wrong with owners, and all teams.
-
-    A manifest that needs nothing is the very same object. Without anything to resolve by, all are.
-    """
-    if not (rules.table or rules.known or rules.people or rules.invent is False):
-        return manifests, (), Teams((), rules)
-    earlier = earlier or Earlier()
-    teams = _teams(manifests, rules, earlier)
-    right: list[TranslatedManifest] = []
-    problems: list[Problem] = []
-    with earlier.settled.round() as known:
-        for each in manifests.manifests:
-            basis = [each.project, each.translation, each.held_since, each.kept_since, teams]
-            place = (each.project.id, each.file)
-            settled, found = known.get(place, basis, partial(_settled, each, teams))
-            right.append(settled)
-            problems.extend(found)
-    return AggregatedManifests(tuple(right)), tuple(problems), teams
-
-
-def _teams(manifests: AggregatedManifests, rules: OwnerRules, earlier: Earlier) -> Teams:
-    """The teams of this pass: the same object as before while they are the same."""
-    said: list[Team] = []
-    with earlier.described.round() as known:
-        for each in manifests.manifests:
-            place = (each.project.id, each.file)
-            said.extend(known.get(place, [each.translation], partial(_described, each)))
-    if earlier.teams is None or tuple(said) != earlier.said:
-        earlier.said = tuple(said)
-        earlier.teams = Teams(said, rules)
-    return earlier.teams
-
-
-def _described(manifest: TranslatedManifest) -> tuple[Team, ...]:
+def described(manifest: TranslatedManifest) -> tuple[Team, ...]:
     """The teams that a manifest describes, not only names as an owner."""
     drafts = manifest.translation.drafts
     named = set(_owners(drafts))
@@ -107,7 +58,11 @@ def _owner(body: Body, text: str) -> Ref | None:
         return None  # the rules for entities report it
 
 
-def _settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
+def settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
+    """A manifest with its owners put right, and what is wrong with them.
+
+    One that needs nothing is the very same object.
+    """
     drafts = manifest.translation.drafts
     owners = _owners(drafts)
     found = {ref: teams.find(ref) for ref in owners}
@@ -115,7 +70,7 @@ def _settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
     problems = tuple(
         _problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD]
     )
-    right = tuple(settled for draft in drafts for settled in _draft(draft, found, teams))
+    right = tuple(each for draft in drafts for each in _draft(draft, found, teams))
     if len(right) == len(drafts) and all(a is b for a, b in zip(right, drafts, strict=True)):
         return manifest, problems
     return replace(manifest, translation=replace(manifest.translation, drafts=right)), problems

@@ -11,7 +11,7 @@ from typing import Final
 
 from bridge.model.entities import Body, Json
 from bridge.model.manifests import TranslatedManifest
-from bridge.processors.merging import Statement
+from bridge.model.statements import Statement
 
 KEPT_SINCE: Final = "fester.dev/kept-since"
 STALE: Final = "stale-manifest"  # the tag of what stands on an old text

@@ -6,23 +6,19 @@ Which fields refer, and to which kind when the text names none, is Backstage's o
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from bridge.caching.memo import MemoPass, PassMemo
 from bridge.language.names import nearest
 from bridge.language.text_faults import clean
-from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
+from bridge.model.entities import Body, CatalogEntity, Ref
 from bridge.model.problems import Problem, Severity
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 _NEAREST: Final = 2  # suggestions that a message makes
-_NEIGHBOURS: Final = 20  # names looked at, on each side, before and after
-_MOST_SEARCHES: Final = 1000  # targets for which a nearest is looked up at all
-_MOST_TARGETS: Final = 20  # targets of one entity that are reported one by one
+MOST_TARGETS: Final = 20  # targets of one entity that are reported one by one
 
 _REFERRING: Final = {
     kind: tuple((key, each) for key, each in fields.items() if each.ref is not None)
@@ -99,88 +95,30 @@ def referred(text: str, each: SpecField, body: Body) -> Ref | None:
         return None
 
 
-class Earlier:
-    """What was found in the pass before: where entities point, and what was nearest."""
-
-    def __init__(self) -> None:
-        self.targets: PassMemo[Ref, tuple[tuple[str, Ref], ...]] = PassMemo()
-        self.nearest: PassMemo[Ref, tuple[str, ...]] = PassMemo()
-
-
 def dangling(
-    catalog: Catalog,
-    earlier: Earlier | None = None,
+    entity: CatalogEntity,
+    missing: Collection[Ref],
     *,
+    nearest: Mapping[Ref, Sequence[str]] = MappingProxyType({}),
     several: Mapping[Ref, Sequence[Ref]] = MappingProxyType({}),
-    known_elsewhere: Collection[Ref] = (),
 ) -> list[Dangling]:
-    """Every reference in the catalog that points at no entity in it, in the catalog's order.
+    """The references of an entity that point at something `missing`, in the order of its fields.
 
-    `several` are names that more than one entity goes by, `known_elsewhere` entities that are
-    not ours and are there.
-    The cost of suggestions is bounded, whatever the number of entities and of broken references.
-    With `earlier` only what changed is looked at anew.
+    `nearest` has what to suggest for a target, `several` the entities that go by its name where
+    there are more than one.
     """
-    earlier = earlier or Earlier()
-    refs = {entity.ref: entity.ref for entity in catalog.entities}
-
-    def pairs_of(entity: CatalogEntity) -> tuple[tuple[str, Ref], ...]:
-        # Thousands name the same few teams and systems: the reference itself is kept once.
-        return tuple((key, refs.get(target, target)) for key, target in targets(entity.body))
-
+    unique = list(dict.fromkeys(pair for pair in targets(entity.body) if pair[1] in missing))
+    more = max(0, len(unique) - MOST_TARGETS)
     found: list[Dangling] = []
-    with earlier.targets.round() as known, earlier.nearest.round() as searched:
-        names = _Names(refs, searched)
-        for entity in catalog.entities:
-            pairs = known.get(entity.ref, [entity], lambda each=entity: pairs_of(each))  # type: ignore[misc]
-            lost = [
-                pair for pair in pairs if pair[1] not in refs and pair[1] not in known_elsewhere
-            ]
-            unique = list(dict.fromkeys(lost))
-            more = max(0, len(unique) - _MOST_TARGETS)
-            for key, target in unique[:_MOST_TARGETS]:
-                among = tuple(map(str, several.get(target, ())))
-                near = () if among else names.nearest(target)
-                found.append(Dangling(entity, key, target, near, more, among))
+    for key, target in unique[:MOST_TARGETS]:
+        among = tuple(map(str, several.get(target, ())))
+        near = () if among else tuple(nearest.get(target, ()))
+        found.append(Dangling(entity, key, target, near, more, among))
     return found
 
 
-@dataclass(slots=True)
-class _Names:
-    """All references, sorted by kind for a search that looks at a few neighbours only."""
-
-    refs: Collection[Ref]
-    searched: MemoPass[Ref, tuple[str, ...]]
-    _sorted: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
-    _known: dict[Ref, tuple[str, ...]] = field(default_factory=dict)
-
-    def nearest(self, target: Ref) -> tuple[str, ...]:
-        """The references of the same kind whose names look most like the target's."""
-        if target in self._known:
-            return self._known[target]
-        if len(self._known) >= _MOST_SEARCHES:
-            return ()
-        forwards, backwards = self._of(target.kind)
-        name = f"{target.namespace}/{target.name}"[:200]
-        near = set(_around(forwards, name))
-        near.update(other[::-1] for other in _around(backwards, name[::-1]))
-        neighbours = sorted(near)
-
-        def search() -> tuple[str, ...]:
-            close = nearest(name, neighbours, _NEAREST, 0.75)
-            return tuple(f"{target.kind}:{other}" for other in close)
-
-        self._known[target] = self.searched.get(target, neighbours, search)
-        return self._known[target]
-
-    def _of(self, kind: str) -> tuple[list[str], list[str]]:
-        if kind not in self._sorted:
-            names = [f"{ref.namespace}/{ref.name}" for ref in self.refs if ref.kind == kind]
-            self._sorted[kind] = sorted(names), sorted(name[::-1] for name in names)
-        return self._sorted[kind]
-
-
-def _around(names: list[str], name: str) -> Iterable[str]:
-    """The neighbours of a name in a sorted list: those that begin as it does."""
-    at = bisect_left(names, name)
-    return names[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS]
+def likely(target: Ref, others: Iterable[str]) -> tuple[str, ...]:
+    """Those of the references whose names look most like the target's, best first."""
+    name = f"{target.namespace}/{target.name}"[:200]
+    names = sorted(other.partition(":")[2] for other in others)
+    return tuple(f"{target.kind}:{each}" for each in nearest(name, names, _NEAREST, 0.75))

@@ -1,4 +1,4 @@
-"""A list of services for people who live in spreadsheets: a second processor, and a small one."""
+"""A list of services for people who live in spreadsheets, made line by line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from bridge.caching.memo import PassMemo
-from bridge.model.entities import Draft, Json, Ref
-from bridge.model.manifests import AggregatedManifests
-from bridge.model.runs import Artifact, Processed
-from bridge.processors.aggregation import Usable, claim_order, usable
-from bridge.processors.merging import Statement
+from bridge.model.entities import Json
+from bridge.model.statements import Statement
+from bridge.processors.aggregation import claim_order
 
 COLUMNS: Final = (
     *("service", "title", "owner", "tier", "channel", "system", "lifecycle", "type"),
@@ -26,35 +23,24 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d",
 _BREAKS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
+def _line(cells: Sequence[str]) -> bytes:
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator="\n").writerow(cells)
+    # A lone surrogate cannot be encoded; it must not stop the list.
+    return file.getvalue().encode("utf-8", "replace")
+
+
 class ServicesCsv:
     """Makes `services.csv`: one line a Component, the same ones as in the catalog; pure."""
 
-    def __init__(self) -> None:
-        self._manifests: PassMemo[tuple[int, str], Usable] = PassMemo()
-        self._rows: PassMemo[Ref, tuple[str, ...]] = PassMemo()
+    path: Final = "services.csv"
+    content_type: Final = "text/csv; charset=utf-8"
+    kind: Final = "component"
+    head: Final = _line(COLUMNS)
 
-    @property
-    def name(self) -> str:
-        """The processor's name in logs and reports."""
-        return "services-csv"
-
-    def process(self, manifests: AggregatedManifests) -> Processed:
-        """One artifact, sorted by service and project. What is left out the catalog reports."""
-        statements, _ = usable(manifests, _is_component, self._manifests)
-        oldest: dict[Ref, Statement] = {}
-        for statement in sorted(statements, key=claim_order):
-            oldest.setdefault(statement.ref, statement)
-        with self._rows.round() as known:
-            rows = sorted(
-                (known.get(ref, [each], lambda each=each: _row(each)), each.place)  # type: ignore[misc]
-                for ref, each in oldest.items()
-            )
-        body = _written([row for row, _ in rows])
-        return Processed((Artifact("services.csv", body, "text/csv; charset=utf-8"),))
-
-
-def _is_component(draft: Draft) -> bool:
-    return str(draft.body.get("kind")).lower() == "component"
+    def line(self, statements: Sequence[Statement]) -> bytes:
+        """The line of the service that these statements are about: what the oldest claim says."""
+        return _line(_row(min(statements, key=claim_order)))
 
 
 def _row(statement: Statement) -> tuple[str, ...]:
@@ -87,12 +73,3 @@ def _cell(value: Json) -> str:
     plain = _BREAKS.sub(" ", text)
     risky = text.startswith(_FORMULA) or plain.lstrip().startswith(_FORMULA)
     return f"'{plain}" if risky else plain
-
-
-def _written(rows: Sequence[Sequence[str]]) -> bytes:
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(rows)
-    # A lone surrogate cannot be encoded; it must not stop the list.
-    return file.getvalue().encode("utf-8", "replace")

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import structlog
 
 from bridge.errors import FesterError, LeadLost, StoreConflict, StoreError
-from bridge.model.hints import SOMETHING, Hint, hinted_projects
+from bridge.model.hints import SOMETHING, Hint, hinted_groups, hinted_projects
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes.pipeline import Pass, PassOptions, Stages, failed_pass, restored_pass
+from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.service.hint_queue import Inbox
 from bridge.service.leadership import Leadership
@@ -97,13 +97,14 @@ class Service:
 
     async def catch_up(self) -> None:
         """Serve the last saved pass, if it is not served already. Raises `StoreError`."""
-        known = await self.passes.known()
-        if known.memory.horizon.passes == self._shown:
+        saved = (await self.passes.horizon()).passes
+        if saved == self._shown:
             return
-        last = await restored_pass(self.passes.stages, known)
+        last = await self.passes.latest()
         if last is not None:
             await self.show(last)
-        self._shown = known.memory.horizon.passes
+            saved = last.horizon.passes
+        self._shown = saved
 
     async def _follow(self) -> None:
         async with _running(self.inbox.answer(self._hand_over)):
@@ -196,8 +197,7 @@ class Service:
                     "extension: its log says where"
                 )
             )
-            now = self.passes.stages.clock()
-            await self._tell(failed_pass(self.passes.last_known, failure, now, kind=kind))
+            await self._tell(self.passes.failed(failure, kind))
             raise
         finally:
             self.pulse.rest("pass")
@@ -208,14 +208,14 @@ class Service:
         """Read what hints speak of; gives the hints that could not be followed."""
         if SOMETHING in hints and self._schedule is not None:
             self._schedule.poke()
-        ids = hinted_projects(hints, (await self.passes.known()).memory)
+        ids = hinted_projects(hints, await self.passes.in_groups(hinted_groups(hints)))
         if not ids:
             return frozenset()
         files = self.passes.stages.translator.files
         request = ScrapeRequest(files, only=tuple(sorted(ids)))
         wish = self._watched(replace(self.wish, request=request))
         done = await self._made(self.passes.run(wish), "selected")
-        if done.record.report.outcome is Outcome.FAILED or done.retry_in is not None:
+        if done.report.outcome is Outcome.FAILED or done.retry_in is not None:
             return hints
         seen = ((number, done.observations.get(number)) for number in ids)
         return frozenset(Hint(number) for number, each in seen if each and each.unreadable)
@@ -224,12 +224,12 @@ class Service:
         async with self._showing:
             # Passes overlap: an older one must not be shown over a newer one.
             # A failed one shows no files, only that it failed.
-            failed = done.record.report.outcome is Outcome.FAILED
-            if failed or done.memory.horizon.passes >= self._shown:
+            failed = done.report.outcome is Outcome.FAILED
+            if failed or done.horizon.passes >= self._shown:
                 await self.show(done)
-                self._shown = max(self._shown, done.memory.horizon.passes)
+                self._shown = max(self._shown, done.horizon.passes)
         self.account(done)
-        if done.record.report.outcome is not Outcome.FAILED and not self.wish.dry_run:
+        if done.report.outcome is not Outcome.FAILED and not self.wish.dry_run:
             self.audience.hear(done)
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from datetime import datetime
 from sys import intern
 from typing import TypeVar
 
 from bridge.caching.interning import shared
-from bridge.model.entities import CatalogEntity, Draft, Json, Origin, Ref
+from bridge.model.entities import Draft, Json
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
@@ -35,7 +34,7 @@ def _plain(value: object) -> dict[str, Json]:
     raise TypeError(f"a {type(value).__name__} cannot be stored as JSON")
 
 
-_to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
 
 def pack(text: str) -> bytes:
@@ -53,7 +52,7 @@ def unpack(packed: bytes) -> str:
 
 def encode_translation(translation: Translation) -> str:
     """JSON text. Raises TypeError or ValueError for what JSON cannot hold."""
-    return _to_json(
+    return to_json(
         {
             "verdict": translation.verdict.value,
             "fingerprint": translation.fingerprint,
@@ -68,7 +67,7 @@ def encode_translation(translation: Translation) -> str:
                 for draft in translation.drafts
             ],
             "data": translation.documents,
-            "problems": [_problem_tree(problem) for problem in translation.problems],
+            "problems": [problem_tree(problem) for problem in translation.problems],
             "reason": translation.reason,
         }
     )
@@ -83,7 +82,7 @@ def decode_translation(text: str) -> Translation:
         mapping=_get(tree, "mapping", str, ""),
         drafts=tuple(_draft(each) for each in _get(tree, "drafts", list, [])),
         data=as_data(_get(tree, "data", list, [])),
-        problems=tuple(_problem(each) for each in _get(tree, "problems", list, [])),
+        problems=tuple(problem_of(each) for each in _get(tree, "problems", list, [])),
         reason=_get(tree, "reason", str, ""),
     )
 
@@ -93,7 +92,7 @@ def encode_project(known: KnownProject) -> str:
     project = known.project
     tree = {name: getattr(project, name) for name in _PROJECT_FIELDS}
     why = {name: getattr(known, name) for name in _REASONS if getattr(known, name)}
-    return _to_json({"project": tree, **why})
+    return to_json({"project": tree, **why})
 
 
 def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
@@ -108,7 +107,7 @@ def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
 
 def encode_horizon(horizon: Horizon) -> str:
     """JSON text; the count of passes is a column of its own."""
-    return _to_json({name: getattr(horizon, name) for name in _HORIZON_FIELDS})
+    return to_json({name: getattr(horizon, name) for name in _HORIZON_FIELDS})
 
 
 def decode_horizon(text: str, passes: int) -> Horizon:
@@ -119,7 +118,7 @@ def decode_horizon(text: str, passes: int) -> Horizon:
 
 def encode_report(report: Report) -> str:
     """JSON text with more than `Report.as_json`: nothing rounded, receipts whole."""
-    return _to_json(
+    return to_json(
         {
             "outcome": report.outcome.value,
             "seconds": report.seconds,
@@ -128,7 +127,7 @@ def encode_report(report: Report) -> str:
             "manifests": report.manifests,
             "entities": report.entities,
             "gitlab_requests": report.gitlab_requests,
-            "problems": [_problem_tree(problem) for problem in report.problems],
+            "problems": [problem_tree(problem) for problem in report.problems],
             "published": [
                 {name: getattr(receipt, name) for name in _RECEIPT_FIELDS}
                 for receipt in report.published
@@ -150,51 +149,13 @@ def decode_report(text: str) -> Report:
         manifests=_counts(tree.get("manifests", {})),
         entities=_counts(tree.get("entities", {})),
         gitlab_requests=_get(tree, "gitlab_requests", int, 0),
-        problems=tuple(_problem(each) for each in _get(tree, "problems", list, [])),
+        problems=tuple(problem_of(each) for each in _get(tree, "problems", list, [])),
         published=tuple(_receipt(each) for each in _get(tree, "published", list, [])),
         started_at=_get(tree, "started_at", str, ""),
         failure=_get(tree, "failure", str, ""),
         kind=_get(tree, "kind", str, "full"),
         this_pass=_counts(tree.get("this_pass", {})),
     )
-
-
-def encode_entities(entities: Sequence[CatalogEntity]) -> str:
-    """JSON text of a slice of a catalog."""
-    return _to_json(
-        [
-            {
-                "ref": (entity.ref.kind, entity.ref.namespace, entity.ref.name),
-                "body": entity.body,
-                "origins": [
-                    {name: getattr(origin, name) for name in _ORIGIN_FIELDS}
-                    for origin in entity.origins
-                ],
-            }
-            for entity in entities
-        ]
-    )
-
-
-def decode_entities(text: str) -> tuple[CatalogEntity, ...]:
-    """The slice that was encoded. Raises `Undecodable`."""
-    trees = _parse(text)
-    if not isinstance(trees, list):
-        raise Undecodable("expected a list of entities")
-    return tuple(_entity(tree) for tree in trees)
-
-
-def encode_moment(moment: datetime | None) -> str:
-    """ISO text; "" for none."""
-    return moment.isoformat() if moment is not None else ""
-
-
-def decode_moment(text: str) -> datetime | None:
-    """The moment that was encoded. Raises `Undecodable`."""
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise Undecodable(f"expected an ISO date-time, got {text!r}") from error
 
 
 def _parse(text: str) -> Json:
@@ -236,11 +197,13 @@ def _counts(tree: Json) -> dict[str, int]:
     return counts
 
 
-def _problem_tree(problem: Problem) -> dict[str, Json]:
+def problem_tree(problem: Problem) -> dict[str, Json]:
+    """A problem as a JSON object."""
     return {name: getattr(problem, name) for name in _PROBLEM_FIELDS}
 
 
-def _problem(tree: Json) -> Problem:
+def problem_of(tree: Json) -> Problem:
+    """The problem that `problem_tree` gave. Raises `Undecodable`."""
     values = _by_rules(tree, _PROBLEM_FIELDS)
     try:
         values["severity"] = Severity(values["severity"])
@@ -266,17 +229,6 @@ def _place(tree: Json) -> tuple[str, int, int]:
 def _receipt(tree: Json) -> Receipt:
     values = _by_rules(tree, _RECEIPT_FIELDS)
     return Receipt(**{**values, "changed": _strings(values["changed"])})
-
-
-def _entity(tree: Json) -> CatalogEntity:
-    values = _object(tree)
-    ref = _strings(_get(values, "ref", list))
-    if len(ref) != 3:
-        raise Undecodable("expected kind, namespace and name at 'ref'")
-    origins = (_by_rules(each, _ORIGIN_FIELDS) for each in _get(values, "origins", list))
-    return CatalogEntity(
-        Ref(*ref), _get(values, "body", dict), tuple(Origin(**each) for each in origins)
-    )
 
 
 def _verdict(text: str) -> Verdict:
@@ -322,6 +274,5 @@ def _by_rules(tree: Json, rules: dict[str, _Rule]) -> dict[str, Json]:
 _PROJECT_FIELDS = _rules(Project)
 _PROBLEM_FIELDS = _rules(Problem)
 _RECEIPT_FIELDS = _rules(Receipt)
-_ORIGIN_FIELDS = _rules(Origin)
 _REASONS = ("gap_reason", "gap_tried", "left_out")
 _HORIZON_FIELDS = ("listed_at", "swept_at", "scope", "complete_at")

@@ -4,46 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, func, select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bridge.caching.memo import PassMemo
-from bridge.errors import StoreConflict, StoreError
+from bridge.errors import StoreError
 from bridge.model.destinations import Mark
-from bridge.model.entities import Catalog, CatalogEntity, Ref
+from bridge.model.entities import Catalog
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
 from bridge.store import rows, schema
 from bridge.store.address import Address, make_engine, read_address, reader_of, refuse_other_files
-from bridge.store.codec import (
-    Undecodable,
-    decode_horizon,
-    decode_moment,
-    encode_horizon,
-    encode_moment,
-)
+from bridge.store.codec import Undecodable, decode_horizon
 from bridge.store.digests import SqlDigests
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
 from bridge.store.lease import Lease
 from bridge.store.marks import Marks
+from bridge.store.model import PASSES_KEPT, SqlModel
 from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
-from bridge.store.sources import CHUNK, claim_source, parts_of, source_id_of, source_name
-from bridge.store.tables import catalog_slices, manifests, passes, projects, sources
-from bridge.store.upsert import replace_into
+from bridge.store.sources import parts_of, source_id_of, source_name
+from bridge.store.tables import MODEL, manifests, passes, projects, sources
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-PASSES_KEPT = 200
 _PATIENCE = 15.0  # seconds to wait for another process's transaction
 _PAUSE = 0.05
 _LONGEST_STEP = 3600.0  # seconds that one statement of a migration may take
@@ -130,8 +120,7 @@ class SqlStore:
         self._closed = False
         self.lease = Lease(self._writing, self._reading)
         self._marks = Marks(self._writing, self._reading)
-        self._slices: PassMemo[Ref, rows.Values] = PassMemo()
-        self._loaded = rows.Loaded()
+        self.model = SqlModel(self._writing, self._reading, clock)
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
@@ -166,80 +155,58 @@ class SqlStore:
                 return Memory()
             horizon = await _horizon(connection, source, source_id)
             wanted = select(projects).where(projects.c.source_id == source_id)
-            with self._loaded.projects.round() as known:
-                async for part in parts_of(connection, wanted):
-                    found_projects |= await asyncio.to_thread(rows.known_projects, part, known)
+            async for part in parts_of(connection, wanted):
+                found_projects |= await asyncio.to_thread(rows.known_projects, part)
             wanted = select(*rows.manifest_columns).where(manifests.c.source_id == source_id)
-            with self._loaded.manifests.round() as held:
-                async for part in parts_of(connection, wanted):
-                    found_manifests |= await asyncio.to_thread(rows.known_manifests, part, held)
+            async for part in parts_of(connection, wanted):
+                found_manifests |= await asyncio.to_thread(rows.known_manifests, part)
         return Memory(found_projects, found_manifests, horizon)
 
-    async def save(
-        self, source: str, before: Memory, after: Memory, record: PassRecord | None
-    ) -> None:
-        """Replace `before` by `after` in one transaction, writing only what differs.
+    async def report(self, source: str) -> Report | None:
+        """The report of the last saved pass, with the problems as they stand.
 
-        With `record`, also make it the source's latest pass. Raises `StoreConflict` when somebody
-        saved a pass since `before` was loaded, else `StoreError`; then everything is as it was.
+        Raises `StoreError`.
         """
-        write_projects = _changed(before.projects, after.projects)
-        write_manifests = _changed(before.manifests, after.manifests)
-        gone_projects = [(key,) for key in before.projects if key not in after.projects]
-        gone_manifests = [key for key in before.manifests if key not in after.manifests]
-        same = before.horizon == after.horizon
-        changed = write_projects or write_manifests or gone_projects or gone_manifests
-        if same and not changed and record is None:
-            return
-        self._loaded = rows.Loaded()  # who saves goes on from what it has, and does not load
-        slices = []
-        if record:
-            slices = await asyncio.to_thread(rows.catalog_rows, record.catalog, self._slices)
-        async with self._writing(f"save what is known of {source}") as connection:
-            source_id = await claim_source(connection, source)
-            await _advance(connection, source, source_id, before.horizon, after.horizon)
-            await _remove(connection, projects, source_id, gone_projects)
-            await _remove(connection, manifests, source_id, gone_manifests)
-            await _replace(connection, projects, source_id, write_projects, rows.project_rows)
-            await _replace(connection, manifests, source_id, write_manifests, rows.manifest_rows)
-            if record is not None:
-                await self._add_pass(connection, source_id, record.report)
-                await _replace_catalog(connection, source_id, record.catalog, slices)
+        found = await self.passes(source, 1)
+        if not found:
+            return None
+        standing = await self.model.problems(source)
+        return replace(found[0], problems=(*found[0].problems, *standing))
 
     async def latest(self, source: str) -> PassRecord | None:
-        """The last saved pass of a source. Raises `StoreError`."""
-        async with self._reading(f"load the latest catalog of {source}") as connection:
-            source_id = await source_id_of(connection, source)
-            if source_id is None:
-                return None
-            found = await _reports(connection, source_id, 1)
-            if not found:
-                return None
-            entities = await self._entities(connection, source, source_id)
-            wanted = select(sources.c.catalog_made_at).where(sources.c.id == source_id)
-            made_at = (await connection.execute(wanted)).scalar_one()
-        try:
-            return PassRecord(found[0], Catalog(tuple(entities), decode_moment(made_at)))
-        except Undecodable as error:
-            raise StoreError(f"the catalog's date of {source}: {error}") from error
+        """The last saved pass of a source, with the catalog and the problems as they stand.
 
-    async def _entities(
-        self, connection: AsyncConnection, source: str, source_id: int
-    ) -> list[CatalogEntity]:
-        """The catalog's entities; of slices that were loaded before, the same objects."""
-        columns = catalog_slices.c
-        wanted = (
-            select(columns.ordinal, columns.digest, columns.body)
-            .where(columns.source_id == source_id)
-            .order_by(columns.ordinal)
-        )
-        entities: list[CatalogEntity] = []
-        with self._loaded.slices.round() as known:
-            async for part in parts_of(connection, wanted, size=1):
-                ordinal, digest, body = part[0]
-                made = partial(rows.catalog_slice, source, ordinal, body)
-                entities += await asyncio.to_thread(known.get, digest, (), made)
-        return entities
+        Raises `StoreError`.
+        """
+        report = await self.report(source)
+        if report is None:
+            return None
+        made = [each async for part in self.model.catalog(source) for each in part]
+        made.sort(key=lambda entity: str(entity.ref))
+        return PassRecord(report, Catalog(tuple(made)))
+
+    @asynccontextmanager
+    async def scratch(self, source: str) -> AsyncIterator[SqlStore]:
+        """A copy of what is known of a source, in a temporary file; gone at the end."""
+        with TemporaryDirectory(prefix="fester-") as folder:
+            copy = await open_store(f"sqlite:///{folder}/copy.db", clock=self._clock)
+            try:
+                async with self._reading(f"copy what is known of {source}") as connection:
+                    source_id = await source_id_of(connection, source)
+                    if source_id is not None:
+                        await copy._take_over(connection, source_id)
+                yield copy
+            finally:
+                await copy.close()
+
+    async def _take_over(self, theirs: AsyncConnection, source_id: int) -> None:
+        """Copy a source out of another store."""
+        async with self._writing("copy what is known") as ours:
+            for table in (sources, *MODEL):
+                key = table.c.id if table is sources else table.c.source_id
+                wanted = select(table).where(key == source_id)
+                async for part in parts_of(theirs, wanted):
+                    await ours.execute(table.insert(), [dict(row._mapping) for row in part])
 
     async def passes_saved(self, source: str) -> int:
         """How many passes of a source were saved. Raises `StoreError`."""
@@ -269,19 +236,6 @@ class SqlStore:
                 return []
             return await _reports(connection, source_id, limit)
 
-    async def _add_pass(self, connection: AsyncConnection, source_id: int, report: Report) -> None:
-        row = {
-            "source_id": source_id,
-            "saved_at": self._clock().isoformat(),
-            "outcome": report.outcome.value,
-            "report": await asyncio.to_thread(rows.packed_report, report),
-        }
-        await connection.execute(passes.insert(), [row])
-        mine = passes.c.source_id == source_id
-        kept = select(passes.c.id).where(mine).order_by(passes.c.id.desc()).limit(PASSES_KEPT)
-        oldest = select(func.min(kept.subquery().c.id)).scalar_subquery()
-        await connection.execute(delete(passes).where(mine, passes.c.id < oldest))
-
     @asynccontextmanager
     async def _reading(self, action: str) -> AsyncIterator[AsyncConnection]:
         with explained(self._address, action):
@@ -304,22 +258,6 @@ class SqlStore:
             raise StoreError(f"the store {self._address.shown} is closed; open it again")
 
 
-def _changed(before: Mapping[Key, Value], after: Mapping[Key, Value]) -> list[Value]:
-    if before is after:
-        return []
-    # What stayed is mostly the same object, so the deep comparison is rare.
-    return [
-        value
-        for key, value in after.items()
-        if (old := before.get(key)) is not value and old != value
-    ]
-
-
-def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
-
-
 async def _horizon(connection: AsyncConnection, source: str, source_id: int) -> Horizon:
     wanted = select(sources.c.horizon, sources.c.passes).where(sources.c.id == source_id)
     text, passes = (await connection.execute(wanted)).one()
@@ -327,64 +265,6 @@ async def _horizon(connection: AsyncConnection, source: str, source_id: int) -> 
         return decode_horizon(text, passes)
     except Undecodable as error:
         raise StoreError(f"the horizon of {source} (table fester_sources): {error}") from error
-
-
-async def _advance(
-    connection: AsyncConnection, source: str, source_id: int, before: Horizon, after: Horizon
-) -> None:
-    wanted = select(sources.c.passes).where(sources.c.id == source_id)
-    if (await connection.execute(wanted)).scalar_one() != before.passes:
-        raise StoreConflict(
-            f"another Fester saved a pass of {source} meanwhile; what this pass found is not "
-            "saved, and the next one goes on from there"
-        )
-    if before != after:
-        values = {"passes": after.passes, "horizon": encode_horizon(after)}
-        await connection.execute(update(sources).where(sources.c.id == source_id).values(values))
-
-
-async def _remove(
-    connection: AsyncConnection, table: Table, source_id: int, gone: Sequence[tuple[Any, ...]]
-) -> None:
-    names = [column.name for column in table.primary_key.columns]
-    statement = delete(table).where(*(table.c[name] == bindparam(f"b_{name}") for name in names))
-    for part in _chunks(gone):
-        bound = [
-            {f"b_{name}": value for name, value in zip(names, (source_id, *key), strict=True)}
-            for key in part
-        ]
-        await connection.execute(statement, bound)
-
-
-async def _replace(
-    connection: AsyncConnection,
-    table: Table,
-    source_id: int,
-    values: Sequence[Value],
-    as_rows: Callable[[int, Sequence[Value]], list[rows.Values]],
-) -> None:
-    statement = replace_into(connection, table)
-    for part in _chunks(values):
-        await connection.execute(statement, await asyncio.to_thread(as_rows, source_id, part))
-
-
-async def _replace_catalog(
-    connection: AsyncConnection, source_id: int, catalog: Catalog, slices: list[rows.Values]
-) -> None:
-    made_at = encode_moment(catalog.made_at)
-    await connection.execute(
-        update(sources).where(sources.c.id == source_id).values(catalog_made_at=made_at)
-    )
-    mine = catalog_slices.c.source_id == source_id
-    wanted = select(catalog_slices.c.ordinal, catalog_slices.c.digest).where(mine)
-    stored = {row.ordinal: row.digest for row in await connection.execute(wanted)}
-    await connection.execute(
-        delete(catalog_slices).where(mine, catalog_slices.c.ordinal >= len(slices))
-    )
-    statement = replace_into(connection, catalog_slices)
-    for row in slices:
-        if stored.get(row["ordinal"]) != row["digest"]:
-            await connection.execute(statement, [{"source_id": source_id, **row}])
 
 
 async def _reports(connection: AsyncConnection, source_id: int, limit: int) -> list[Report]:

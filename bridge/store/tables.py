@@ -28,6 +28,8 @@ metadata = MetaData()
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
+# References and paths, in the order of their bytes whatever the database's language is.
+_Ref = String(600).with_variant(String(600, collation="C"), "postgresql")
 
 
 def _source_column(*, key: bool) -> Column[int]:
@@ -40,11 +42,13 @@ sources = Table(
     metadata,
     Column("id", _Number, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    Column("catalog_made_at", String(40), nullable=False, server_default=""),
     Column("passes", BigInteger, nullable=False, server_default="0"),
     Column("horizon", Text, nullable=False, server_default="{}"),  # JSON
     Column("identity", String(32), nullable=False, server_default=""),  # "": not published yet
     Column("fence", BigInteger, nullable=False, server_default="0"),  # grows with each publish
+    Column("edition", BigInteger, nullable=False, server_default="0"),  # of every write
+    Column("figures", Text, nullable=False, server_default="{}"),  # JSON: counts of what is known
+    Column("rules", String(40), nullable=False, server_default=""),  # what statements are made by
 )
 
 projects = Table(
@@ -55,6 +59,8 @@ projects = Table(
     Column("read_at", String(40), nullable=False),
     Column("gap_since", String(40), nullable=False),
     Column("body", Text, nullable=False),  # the project and the gap's reason, as JSON
+    Column("path", Text, nullable=False, server_default=""),  # in lower case, for groups
+    Index("fester_projects_by_gap", "source_id", "gap_since"),
 )
 
 # No foreign key to projects: a manifest may be remembered longer than its project's row.
@@ -70,6 +76,100 @@ manifests = Table(
     Column("broken_since", String(40), nullable=False),
     Column("current", Text, nullable=False),  # a translation as JSON
     Column("good", Text, nullable=True),  # the same
+    Column("fingerprint", Text, nullable=False, server_default=""),  # of the current translation
+)
+
+# What manifests say of entities, a row for each that says something of a reference.
+statements = Table(
+    "fester_statements",
+    metadata,
+    _source_column(key=True),
+    Column("ref", _Ref, primary_key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("file", Text, primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),  # which of the manifest's drafts
+    Column("digest", String(32), nullable=False),  # of the body
+    Column("oid", Text, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("col", Integer, nullable=False),
+    Column("places", Text, nullable=False),  # JSON: where references are written
+    Column("body", Text, nullable=False),  # JSON
+    Index("fester_statements_by_project", "source_id", "project_id"),
+    sqlite_with_rowid=False,
+)
+
+# The entities that were made of them. `place` is 40 bits as text: a shard is all that begin alike.
+entities = Table(
+    "fester_entities",
+    metadata,
+    _source_column(key=True),
+    Column("ref", _Ref, primary_key=True),
+    Column("mirror", _Ref, nullable=False),  # the kind, and the rest backwards
+    Column("place", String(40), nullable=False),
+    Column("digest", String(32), nullable=False),  # of the entity as it was merged
+    Column("shown", String(32), nullable=False),  # and as it is with its references put right
+    Column("body", Text, nullable=False),  # JSON, with the origins
+    Column("merged", Text, nullable=True),  # the body as it was merged, if that is another one
+    Index("fester_entities_by_mirror", "source_id", "mirror"),
+    Index("fester_entities_by_place", "source_id", "place"),
+)
+
+# Where entities point: also at what is not there.
+targets = Table(
+    "fester_targets",
+    metadata,
+    _source_column(key=True),
+    Column("ref", _Ref, primary_key=True),
+    Column("target", _Ref, primary_key=True),
+    Column("spelt", _Ref, nullable=False),  # the target in the one spelling of all
+    Index("fester_targets_by_spelling", "source_id", "spelt"),
+    sqlite_with_rowid=False,
+)
+
+# The names that entities go by besides their own; the lowest rank counts.
+names = Table(
+    "fester_names",
+    metadata,
+    _source_column(key=True),
+    Column("ref", _Ref, primary_key=True),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("name", _Ref, primary_key=True),
+    Index("fester_names_by_name", "source_id", "name"),
+    sqlite_with_rowid=False,
+)
+
+# What is left to do: references to merge, entities to remove or to check, places to render.
+stale = Table(
+    "fester_stale",
+    metadata,
+    _source_column(key=True),
+    Column("stage", String(10), primary_key=True),
+    Column("item", _Ref, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# What is wrong as things stand, by what it is about: a manifest, a project, an entity, its links.
+problems = Table(
+    "fester_problems",
+    metadata,
+    _source_column(key=True),
+    Column("about", Text, primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # JSON
+    sqlite_with_rowid=False,
+)
+
+# The published files as they are to be.
+files = Table(
+    "fester_files",
+    metadata,
+    _source_column(key=True),
+    Column("path", _Ref, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("entities", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # compressed
 )
 
 passes = Table(
@@ -81,16 +181,6 @@ passes = Table(
     Column("outcome", String(40), nullable=False),
     Column("report", LargeBinary, nullable=False),  # packed JSON
     Index("fester_passes_by_source", "source_id", "id"),
-)
-
-# A catalog is cut into slices, so that reading 20,000 entities never holds all their JSON at once.
-catalog_slices = Table(
-    "fester_catalog_slices",
-    metadata,
-    _source_column(key=True),
-    Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("digest", String(64), nullable=False),
-    Column("body", LargeBinary, nullable=False),  # packed JSON
 )
 
 # What a replica's webhooks told it, for the replica that leads.
@@ -240,3 +330,6 @@ digests = Table(
     Column("body", LargeBinary, nullable=False),  # packed JSON
     Column("sent", Text, nullable=False),  # the teams, as a JSON list
 )
+
+# What is known of a source and was made of it; passes need no more.
+MODEL = (projects, manifests, statements, entities, targets, names, stale, problems, files, passes)

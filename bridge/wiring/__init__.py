@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bridge.api.feed import Feed
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.backstage_refresh import Refresher
-from bridge.exporters.render import Earlier as Rendered
-from bridge.exporters.render import location_of, render_catalog, shards
+from bridge.exporters.render import Renderer, location_of
 from bridge.model.access import Scope
-from bridge.model.entities import Catalog, Ref
+from bridge.model.entities import Ref
 from bridge.model.facts import FactBoard
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
@@ -31,7 +31,6 @@ from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.processors.teams import OwnerRules
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
@@ -43,9 +42,9 @@ from bridge.wiring.location import located
 from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.owners import owner_rules
 from bridge.wiring.ox import (
+    WithScores,
     collectors,
     facts_of,
-    published_of,
     pushed_schemas,
     rubric,
     scores_of,
@@ -59,7 +58,6 @@ class Wired:
     `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
     is one of them; what it knew before a restart is there once it was told to `load`. `scores`
     follow the facts; `afterwards` is both for who makes one pass, and asks about everybody.
-    `published` gives what is published of a catalog.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
     changed, None when it is not to be told.
     """
@@ -69,7 +67,6 @@ class Wired:
     store: SqlStore
     facts: Collecting
     scores: Scorekeeper
-    published: Callable[[Catalog], Catalog]
     afterwards: Listener
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
@@ -130,10 +127,16 @@ def _exporter(text: str, settings: Settings) -> Exporter:
     return destination(text, trust=trust_of(settings))
 
 
-def catalog_reader(settings: Settings) -> Reader:
-    """What makes the read API's catalog, pass by pass."""
-    placed = partial(shards, prefix=settings.location_prefix, earlier=Rendered())
-    return Reader(placed, settings.public_url or own_url(settings, settings.port))
+def feed(settings: Settings, stages: Stages) -> Feed:
+    """What keeps the read API's index."""
+    return Feed(
+        stages.store.model,
+        stages.scraper.name,
+        stages.renderer,
+        Reader(public_url=settings.public_url or own_url(settings, settings.port)),
+        stages.shown,
+        stages.renew is not None,
+    )
 
 
 def own_url(settings: Settings, port: int) -> str:
@@ -157,10 +160,9 @@ def _merge_file(folder: Path | None) -> Path:
     return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
 
 
-def processors(rules: MergeRules, owners: OwnerRules | None = None) -> tuple[Processor, ...]:
-    """Ours, and every extension's; `owners` says who may own something."""
-    brought = (factory() for factory in extensions("fester.processors"))
-    return (BackstageProcessor(rules, owners or OwnerRules()), ServicesCsv(), *brought)
+def processors() -> tuple[Processor, ...]:
+    """Every extension's."""
+    return tuple(factory() for factory in extensions("fester.processors"))
 
 
 def scope(settings: Settings, mappings: Mappings) -> str:
@@ -187,19 +189,10 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
         )
         return replace(stages, problems=(kept, *error.problems))
     found = scope(settings, mappings)
-    same_rules = any(
-        isinstance(each, BackstageProcessor) and (each.rules, each.owners) == (rules, owners)
-        for each in stages.processors
-    )
-    if found == stages.scope and same_rules:
+    maker = BackstageProcessor(rules, owners)
+    if found == stages.scope and maker == stages.maker:
         return replace(stages, problems=mappings.notes)
-    return replace(
-        stages,
-        translator=mappings,
-        processors=stages.processors if same_rules else processors(rules, owners),
-        scope=found,
-        problems=mappings.notes,
-    )
+    return replace(stages, translator=mappings, maker=maker, scope=found, problems=mappings.notes)
 
 
 def refresher(settings: Settings) -> Refresher | None:
@@ -268,36 +261,39 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     if owners is None:
         raise ConfigurationError(problems)
     mappings, rules = loaded
-    processing = processors(rules, owners)
+    processing = processors()
     store = await open_store(settings.store)
+    scores = scores_of(settings, reading.name, store, expected)
+    shown = WithScores(settings, scores)
     stages = Stages(
         scraper=reading,
         translator=mappings,
-        processors=processing,
+        maker=BackstageProcessor(rules, owners),
+        renderer=Renderer(settings.location_prefix),
         exporters=writing,
         store=store,
-        render=partial(render_catalog, prefix=settings.location_prefix, earlier=Rendered()),
         clock=utc_now,
+        lists=(ServicesCsv(),),
+        processors=processing,
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),
         problems=mappings.notes,
+        shown=shown,
+        renew=shown.renew if shown.wanted else None,
+        observes=settings.ox.collect,
     )
     facts = facts_of(settings, stages, store, asked, takes or ())
-
-    scores = scores_of(settings, stages, store, expected)
-    published = published_of(settings, scores)
-    render = stages.render
-    stages = replace(stages, render=lambda catalog: render(published(catalog)))
 
     async def score(board: FactBoard) -> None:
         await scores.evaluate(board.latest)
 
     async def collect(done: Pass, *, whole: bool = False) -> None:
-        scores.catalog = done.record.catalog
-        await facts.after_pass(done.record.catalog, done.memory, done.observations, whole=whole)
+        known = await done.known()
+        scores.catalog = known.catalog
+        await facts.after_pass(known.catalog, known.memory, done.observations, whole=whole)
 
     async def score_only(done: Pass) -> None:
-        scores.catalog = done.record.catalog
+        scores.catalog = (await done.known()).catalog
         await scores.evaluate(facts.board.latest)
 
     async def waived_by_label() -> Mapping[Ref, Sequence[Waiver]]:
@@ -311,9 +307,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     try:
         if settings.ox.publish:
             await scores.load()  # else one pass would publish the entities without their scores
+            shown.renew()
         async with _gatekeeper(settings) as gate:
             yield Wired(
-                *(stages, mappings, store, facts, scores, published, afterwards, listeners),
+                *(stages, mappings, store, facts, scores, afterwards, listeners),
                 *(gate, refresher(settings)),
             )
     finally:

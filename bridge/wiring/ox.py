@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
-from bridge.model.entities import Catalog
+from bridge.model.entities import CatalogEntity
 from bridge.model.facts import FactSchema
 from bridge.model.problems import Problem
 from bridge.ox.facts.collecting import Collecting
@@ -133,31 +133,33 @@ def facts_of(
 
 
 def scores_of(
-    settings: Settings, stages: Stages, store: SqlStore, expected: LoadedRubric
+    settings: Settings, source: str, store: SqlStore, expected: LoadedRubric
 ) -> Scorekeeper:
     """The step that scores, over the same store."""
     folder = settings.mappings
     file = RubricFile(rubric_path(folder), rubric_schemas(folder), expected)
     history = ScoreHistory(int(settings.ox.thin_after // DAY), int(settings.ox.keep // DAY))
-    return Scorekeeper(stages.scraper.name, file, store.scores(history), utc_now)
+    return Scorekeeper(source, file, store.scores(history), utc_now)
 
 
-def published_of(settings: Settings, scores: Scorekeeper) -> Callable[[Catalog], Catalog]:
-    """What is published of a catalog: with scores where that is wished for.
+class WithScores:
+    """What is published of an entity: with its score, where that is wished for.
 
-    The same catalog gives the same again, although there are newer scores by then: the files of a
-    pass and the API that serves it must not differ.
+    Between two `renew` the same scores stand, although there are newer ones by then: what is
+    rendered after a push must not bring the scores of its neighbours with it.
     """
-    last = (Catalog(), Catalog())
 
-    def published(catalog: Catalog) -> Catalog:
-        nonlocal last
-        if not settings.ox.publish:
-            return catalog
-        known, made = last
-        if known is not catalog:
-            made = with_score_annotations(catalog, scores.board, settings.public_url)
-            last = (catalog, made)
-        return made
+    def __init__(self, settings: Settings, scores: Scorekeeper) -> None:
+        self.wanted = settings.ox.publish
+        self._url, self._scores = settings.public_url, scores
+        self._board = scores.board
 
-    return published
+    def renew(self) -> None:
+        """Take the scores as they are now."""
+        self._board = self._scores.board
+
+    def __call__(self, entity: CatalogEntity) -> CatalogEntity:
+        """What is published of an entity."""
+        if not self.wanted:
+            return entity
+        return with_score_annotations(entity, self._board, self._url)

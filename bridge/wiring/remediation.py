@@ -334,7 +334,8 @@ async def assigning(parts: Wired, settings: Settings) -> AsyncIterator[Listener 
             return
         if wanted is not None:
             rubric = parts.scores.rubric
-            await wanted.run(Known(board, rubric, done.record.catalog, done.memory))
+            known = await done.known()
+            await wanted.run(Known(board, rubric, known.catalog, known.memory))
         if weekly is not None:
             await weekly.run(board, parts.facts.board.latest)
 

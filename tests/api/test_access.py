@@ -23,12 +23,12 @@ from bridge.access.static_tokens import StaticToken, StaticTokens, digest_of
 from bridge.api.access import Access, needs, principal_of, scope_of
 from bridge.api.app import MAX_BODY, make_app
 from bridge.api.live import Live
-from bridge.catalog.reader import Reader
 from bridge.errors import KeysUnavailable
-from bridge.exporters.render import render_catalog, shards
+from bridge.exporters.render import render_catalog
 from bridge.model.access import Principal, Scope
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
+from tests.api.shown import show
 from tests.backstage.village import village
 from tests.catalog.test_reader import catalog_of
 from tests.fakes import NOON
@@ -202,10 +202,10 @@ async def test_a_streamed_answer_has_the_same_heads_as_any_other(
 @asynccontextmanager
 async def scored_village(folder: Path, origins: frozenset[str]) -> AsyncIterator[web.Application]:
     """A catalog and checks; pages of these origins may ask."""
-    live = Live(reader=Reader(shards, "https://fester.example.com"))
+    live = Live(public_url="https://fester.example.com")
     catalog = catalog_of(village())
     record = PassRecord(Report(Outcome.COMPLETE, 1.0), catalog)
-    await live.take(record, render_catalog(catalog), Memory(), NOON)
+    show(live, record, render_catalog(catalog), Memory(), NOON)
     async with book(folder, "api") as facts:
         await facts.record([reading("api", tested=True)])
         access = Access(origins=origins)

@@ -19,6 +19,7 @@ from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Receipt, Report, Stage
+from tests.api.shown import show
 from tests.fakes import NOON
 
 Client = TestClient[web.Request, web.Application]
@@ -57,7 +58,7 @@ def record(outcome: Outcome = Outcome.COMPLETE, **more: object) -> PassRecord:
 def live() -> Live:
     live = Live(schemas={"qm-v1.schema.json": b'{"title": "qm"}'})
     complete = Horizon(complete_at=NOON.isoformat())
-    live.show(record(), (INDEX,), Memory(horizon=complete), NOON)
+    show(live, record(), (INDEX,), Memory(horizon=complete), NOON)
     return live
 
 
@@ -82,11 +83,11 @@ async def test_the_published_tree_has_strong_etags_and_answers_304(client: Clien
 
 async def test_a_pass_that_changes_one_file_changes_one_etag(client: Client, live: Live) -> None:
     other = Artifact("entities/a.yaml", b"a", "application/yaml", Stage.ENTITIES)
-    live.show(record(), (INDEX, other), Memory(), NOON)
-    before = {path: served.etag for path, served in live.files.items()}
+    show(live, record(), (INDEX, other), Memory(), NOON)
+    before = {path: served.digest for path, served in live.files.items()}
     changed = Artifact("entities/a.yaml", b"b", "application/yaml", Stage.ENTITIES)
-    live.show(record(), (INDEX, changed), Memory(), NOON)
-    after = {path: served.etag for path, served in live.files.items()}
+    show(live, record(), (INDEX, changed), Memory(), NOON)
+    after = {path: served.digest for path, served in live.files.items()}
     assert before["index.yaml"] == after["index.yaml"]
     assert before["entities/a.yaml"] != after["entities/a.yaml"]
 
@@ -103,7 +104,7 @@ async def test_what_is_not_there_is_404_in_the_common_shape(client: Client, path
 
 
 async def test_a_failed_pass_keeps_serving_what_was_there(client: Client, live: Live) -> None:
-    live.show(record(Outcome.FAILED, failure="GitLab is down"), (), Memory(), NOON)
+    show(live, record(Outcome.FAILED, failure="GitLab is down"), (), Memory(), NOON)
     assert (await client.get("/catalog/index.yaml")).status == 200
     assert (await client.get("/readyz")).status == 200
     page = await (await client.get("/")).text()
@@ -149,7 +150,7 @@ async def test_the_list_of_entities_goes_on(
     monkeypatch.setattr("bridge.api.pages.SHOWN", 2)
     bodies = [{**BODY, "metadata": {"name": f"api-{n}"}} for n in range(5)]
     several = tuple(CatalogEntity(Ref.of(body), body, ENTITY.origins) for body in bodies)
-    live.show(replace(record(), catalog=Catalog(several)), (INDEX,), Memory(), NOON)
+    show(live, replace(record(), catalog=Catalog(several)), (INDEX,), Memory(), NOON)
     text = await (await client.get(f"/entities?q=api{page}")).text()
     assert "5 found" in text
     assert shown in text
@@ -174,8 +175,12 @@ async def test_problems_go_on(client: Client, live: Live, monkeypatch: pytest.Mo
     monkeypatch.setattr("bridge.api.pages.SHOWN", 2)
     problems = tuple(replace(PROBLEM, message=f"wrong {n}") for n in range(3))
     whole = record()
-    live.show(
-        replace(whole, report=replace(whole.report, problems=problems)), (INDEX,), Memory(), NOON
+    show(
+        live,
+        replace(whole, report=replace(whole.report, problems=problems)),
+        (INDEX,),
+        Memory(),
+        NOON,
     )
     assert "wrong 2" not in await (await client.get("/")).text()
     assert "wrong 2" in await (await client.get("/?page=2")).text()
@@ -214,7 +219,7 @@ async def test_metrics_tell_of_the_last_pass(client: Client) -> None:
 async def test_after_a_push_all_projects_are_still_counted(client: Client, live: Live) -> None:
     whole = record()
     pushed = replace(whole.report, kind="selected", this_pass={"seen": 1, "unreadable": 0})
-    live.show(replace(whole, report=pushed), (INDEX,), Memory(), NOON)
+    show(live, replace(whole, report=pushed), (INDEX,), Memory(), NOON)
     page = await (await client.get("/")).text()
     assert "<b>2</b><span>projects seen</span>" in page
     assert "looked at 1 project that may have changed" in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,12 +9,12 @@ import pytest
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.catalog.reader import Reader
-from bridge.exporters.render import render_catalog, shards
+from bridge.exporters.render import render_catalog
 from bridge.model.entities import Body
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.processors.validation import entity_faults
+from tests.api.shown import show
 from tests.api.test_app import Client, MakeClient
 from tests.backstage.village import village
 from tests.catalog.test_reader import catalog_of
@@ -27,12 +26,12 @@ RECORD = PassRecord(Report(Outcome.COMPLETE, 1.0), CATALOG)
 
 @pytest.fixture
 def live() -> Live:
-    return Live(reader=Reader(shards, "https://fester.example.com"))
+    return Live(public_url="https://fester.example.com")
 
 
 @pytest.fixture
 async def client(live: Live, aiohttp_client: MakeClient) -> Client:
-    await live.take(RECORD, render_catalog(CATALOG), Memory(), NOON)
+    show(live, RECORD, render_catalog(CATALOG), Memory(), NOON)
     return await aiohttp_client(make_app(live, validate=entity_faults))
 
 
@@ -58,16 +57,12 @@ async def test_references_are_compared_without_regard_to_case(client: Client) ->
     assert names == ["Tide-Table", "Tide-Table", "weather", None]
 
 
-async def test_a_pass_is_swapped_whole(live: Live, client: Client) -> None:
-    """Files and entities change together, and what was given out before stays as it was."""
+async def test_what_was_given_out_stays_as_it_was(live: Live, client: Client) -> None:
     before = live.index
     smaller = catalog_of(village()[5:])
     record = PassRecord(Report(Outcome.INCOMPLETE, 1.0), smaller)
-    took = asyncio.ensure_future(live.take(record, render_catalog(smaller), Memory(), NOON))
-    while not took.done():
-        assert (live.index is before) is (live.record is RECORD)
-        await asyncio.sleep(0)
-    assert live.record is record
+    show(live, record, render_catalog(smaller), Memory(), NOON)
+    assert live.report is record.report
     assert len(before) == len(live.index) + 5
     assert (await asked(client, "/entities/by-name/component/default/boat-00"))[0] == 404
 
@@ -75,9 +70,9 @@ async def test_a_pass_is_swapped_whole(live: Live, client: Client) -> None:
 async def test_a_failed_pass_leaves_the_catalog_as_it_was(live: Live, client: Client) -> None:
     before = live.index
     failed = PassRecord(Report(Outcome.FAILED, 1.0, failure="GitLab is down"), CATALOG)
-    await live.take(failed, (), Memory(), NOON)
+    show(live, failed, (), Memory(), NOON)
     assert live.index is before
-    assert live.record is failed
+    assert live.report is failed.report
 
 
 async def test_errors_have_backstages_shape(client: Client) -> None:
@@ -209,8 +204,12 @@ async def test_a_large_list_comes_in_pieces_and_whole(
         for number in range(350)
     ]
     catalog = catalog_of(bodies)
-    live.show(
-        PassRecord(Report(Outcome.COMPLETE, 1.0), catalog), render_catalog(catalog), Memory(), NOON
+    show(
+        live,
+        PassRecord(Report(Outcome.COMPLETE, 1.0), catalog),
+        render_catalog(catalog),
+        Memory(),
+        NOON,
     )
     client = await aiohttp_client(make_app(live))
     answer = await client.get("/api/catalog/entities?filter=kind=resource&fields=metadata.name")

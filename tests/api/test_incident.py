@@ -23,6 +23,7 @@ from bridge.model.entities import Catalog
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from tests.answers.fleet import CART, FLEET, known, service
+from tests.api.shown import show
 from tests.fakes import NOON
 
 Client = TestClient[web.Request, web.Application]
@@ -37,7 +38,7 @@ async def client(aiohttp_client: MakeClient) -> Client:
     entities = tuple(sorted((*FLEET, EVIL), key=lambda each: str(each.ref)))
     record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(entities))
     complete = Horizon(complete_at=(NOON - timedelta(hours=1)).isoformat())
-    live.show(record, (), Memory(horizon=complete), NOON)
+    show(live, record, (), Memory(horizon=complete), NOON)
     return await aiohttp_client(make_app(live, clock=lambda: NOON, slack=SlackCommand(SECRET)))
 
 

@@ -22,6 +22,7 @@ from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
 from tests.answers.fleet import CART, FLEET
+from tests.api.shown import show
 from tests.fakes import NOON
 
 TOOLS = {"search", "entity", "incident", "explain", "score", "problems"}
@@ -37,7 +38,7 @@ async def test_an_assistant_asks_over_http() -> None:
     live = Live()
     entities = tuple(sorted(FLEET, key=lambda each: str(each.ref)))
     report = Report(Outcome.COMPLETE, 1.0, problems=(PROBLEM,))
-    live.show(PassRecord(report, Catalog(entities)), (), Memory(), NOON)
+    show(live, PassRecord(report, Catalog(entities)), (), Memory(), NOON)
     async with TestServer(make_app(live, clock=lambda: NOON)) as server:
         url = str(server.make_url("/mcp"))
         async with Client(streamable_http_client(url)) as client:

@@ -17,6 +17,7 @@ from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
 from tests.answers.fleet import CART, FLEET, service
+from tests.api.shown import show
 from tests.fakes import NOON
 
 Client = TestClient[web.Request, web.Application]
@@ -50,7 +51,7 @@ async def client(aiohttp_client: MakeClient) -> Client:
     live = Live()
     entities = tuple(sorted((*FLEET, HOSTILE), key=lambda each: str(each.ref)))
     report = Report(Outcome.COMPLETE, 1.0, problems=(PROBLEM,))
-    live.show(PassRecord(report, Catalog(entities)), (), Memory(), NOON)
+    show(live, PassRecord(report, Catalog(entities)), (), Memory(), NOON)
     return await aiohttp_client(make_app(live, clock=lambda: NOON))
 
 
@@ -101,7 +102,7 @@ async def test_documents_are_filtered_and_paged(aiohttp_client: MakeClient) -> N
     link = {"url": "https://wiki.example.com/a", "title": "Guide", "type": "guide"}
     many = tuple(service(f"s{number:03}", links=[link]) for number in range(150))
     live = Live()
-    live.show(PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(many)), (), Memory(), NOON)
+    show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(many)), (), Memory(), NOON)
     client = await aiohttp_client(make_app(live))
     first = await (await client.get("/documents?kind=guide")).text()
     assert 'href="/documents?kind=guide&amp;offset=100"' in first

@@ -15,7 +15,8 @@ from aiohttp import web
 
 from bridge.api.root import own_path, rooted
 from bridge.cli.serve import serving
-from bridge.passes.pipeline import PassOptions, run_pass
+from bridge.passes.pipeline import PassOptions
+from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
@@ -88,7 +89,7 @@ async def backend(tmp_path: Path) -> AsyncIterator[str]:
             }
         )
         async with wired(settings) as parts:
-            done = await run_pass(parts.stages, PassOptions())
+            done = await Passes(parts.stages).run(PassOptions())
             await parts.afterwards(done)
         async with wired(settings) as parts, serving(parts, settings, PassOptions()) as url:
             yield url

@@ -26,6 +26,7 @@ from bridge.ox.facts.collecting import Collecting
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.wiring.remediation import Book
 from tests.api.scored import API, EVIL, STORES, TODAY, close_store, scored
+from tests.api.shown import show
 from tests.ox.rubrics import NOW, SCHEMA
 
 Client = TestClient[web.Request, web.Application]
@@ -197,7 +198,7 @@ async def test_a_store_that_is_away_is_503_with_the_reason_wherever_it_is_asked(
     facts = Collecting("here", (), store.facts(), lambda: NOW, takes=(SCHEMA,))
     await facts.after_pass(Catalog((API,)), Memory(), {})
     live = Live()
-    live.show(PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog()), (), Memory(), NOW)
+    show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog()), (), Memory(), NOW)
     client = await aiohttp_client(
         make_app(
             live,

@@ -197,7 +197,7 @@ async def test_one_check_stands_for_the_whole_score_and_names_what_is_not_known(
 ) -> None:
     async with scored(tmp_path) as keeper:
         live = Live()
-        live.reader.public_url = "https://fester.example.com/"
+        live.public_url = "https://fester.example.com/"
         app = make_app(live, checks=keeper, scored=keeper)
         async with TestClient(TestServer(app)) as client:
 

@@ -18,7 +18,8 @@ from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.ox.facts.collecting import Collecting
-from bridge.passes.pipeline import run_pass
+from bridge.passes.pipeline import PassOptions
+from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.organization import sample_organization
@@ -54,9 +55,10 @@ class Insights:
     async def _pass(self) -> None:
         assert self._parts is not None
         assert self._facts is not None
-        done = await run_pass(self._parts.stages)
-        await self._facts.after_pass(done.record.catalog, done.memory, done.observations)
-        self._parts.scores.catalog = done.record.catalog
+        made = await Passes(self._parts.stages).run(PassOptions())
+        done = await made.known()
+        await self._facts.after_pass(done.catalog, done.memory, made.observations)
+        self._parts.scores.catalog = done.catalog
         await self._parts.scores.evaluate(self._facts.board.latest)
 
     def _run(self, work: Coroutine[Any, Any, Gave]) -> Gave:

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.catalog.reader import Reader
-from bridge.exporters.render import render_catalog, shards
+from bridge.exporters.render import render_catalog
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.processors.validation import entity_faults
 from bridge.wiring.clock import utc_now
+from tests.api.shown import show
 
 KINDS = ("API", "Component", "Domain", "Group", "Location", "Resource", "System", "User")
 
@@ -43,9 +43,9 @@ def serving(catalog: Catalog) -> Iterator[str]:
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             found.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-            live.reader = Reader(shards, found[0])
+            live.public_url = found[0]
             record = PassRecord(Report(Outcome.COMPLETE, 1.0), catalog)
-            await live.take(record, render_catalog(catalog), Memory(), utc_now())
+            show(live, record, render_catalog(catalog), Memory(), utc_now())
             ready.set()
             await end.wait()
         finally:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,17 +15,21 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bridge.api.app import make_app
+from bridge.api.feed import Feed
 from bridge.api.live import Live
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.problems import Problem
-from bridge.model.runs import Artifact, Report
-from bridge.passes.pipeline import PassOptions, run_pass
+from bridge.model.runs import Report
+from bridge.model.statements import Changes
+from bridge.passes.pipeline import PassOptions
+from bridge.passes.runner import Passes
+from bridge.passes.view import Known
 from bridge.processors.validation import entity_faults
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
-from bridge.wiring import Wired, catalog_reader, refresher, wired
+from bridge.wiring import Wired, feed, refresher, wired
 from bridge.wiring.clock import utc_now
 
 Gave = TypeVar("Gave")
@@ -43,7 +48,8 @@ class Site:
     host: str = ""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _parts: Wired | None = None
-    _artifacts: tuple[Artifact, ...] = ()
+    _digests: dict[str, str] = field(default_factory=dict)
+    _feed: Feed | None = None
     _refresher: Refresher | None = None
     _ready: threading.Event = field(default_factory=threading.Event)
     _end: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,13 +72,12 @@ class Site:
             )
             self._refresher = refresher(settings)
         assert self._refresher is not None
-        return self._run(self._refresher.tell(self._artifacts))
+        return self._run(self._refresher.tell(self._digests))
 
     def entities(self) -> dict[str, dict[str, Any]]:
         """What is published now, by reference."""
-        record = self.live.record
-        assert record is not None
-        return {str(entity.ref): dict(entity.body) for entity in record.catalog.entities}
+        known = self._run(self._known())
+        return {str(entity.ref): dict(entity.body) for entity in known.catalog.entities}
 
     def location_of(self, ref: str) -> str:
         """The reference of the Location whose shard holds an entity."""
@@ -84,10 +89,20 @@ class Site:
         kind = f"\nkind: {ref.partition(':')[0]}\n".lower().encode()
         return next(
             path
-            for path, served in self.live.files.items()
-            for text in served.body.split(b"---\n")
-            if path.startswith("entities/") and name in text and kind in text.lower()
+            for path in self.live.files
+            if path.startswith("entities/")
+            for text in self.body(path).split(b"---\n")
+            if name in text and kind in text.lower()
         )
+
+    def body(self, path: str) -> bytes:
+        """What a published file holds."""
+        served = self._run(self.live.file(path))
+        assert served is not None
+        return served.body
+
+    async def _known(self) -> Known:
+        return await self.live.known()
 
     def commit(self, path: str, text: str, file: str = "qm.yaml") -> None:
         """Commit a manifest; a project that is not there yet is created."""
@@ -102,10 +117,16 @@ class Site:
 
     async def _pass(self, wish: PassOptions) -> Report:
         assert self._parts is not None
-        done = await run_pass(self._parts.stages, wish)
-        self._artifacts = done.artifacts
-        await self.live.take(done.record, done.artifacts, done.memory, utc_now())
-        return done.record.report
+        assert self._feed is not None
+        passes = Passes(self._parts.stages)
+        done = await passes.with_problems(await passes.run(wish))
+        self._digests = done.digests
+        index = await self._feed.index(done.files, Changes(everything=True))
+        self.live.take(
+            done.report, files=done.files, index=index, horizon=done.horizon, now=utc_now()
+        )
+        self.live.known = done.known
+        return done.report
 
     def _run(self, work: Coroutine[Any, Any, Gave]) -> Gave:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
@@ -120,8 +141,10 @@ class Site:
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
                 self.host = f"127.0.0.1:{runner.addresses[0][1]}"
-                self.live.reader = catalog_reader(self._settings(url))
-                self.live.reader.public_url = f"http://{self.host}"
+                self._feed = feed(self._settings(url), self._parts.stages)
+                self._feed.reader.public_url = f"http://{self.host}"
+                source = self._parts.stages.scraper.name
+                self.live.fetch = partial(self._parts.store.model.file, source)
                 self._ready.set()
                 await self._end.wait()
             finally:

@@ -10,7 +10,7 @@ import pytest
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import SHARD_LIMIT
 from bridge.model.entities import Ref
-from bridge.model.runs import Artifact, Outcome
+from bridge.model.runs import Outcome
 from tests.backstage.conftest import Town
 from tests.backstage.server import REFRESH_TOKEN, Backstage
 from tests.backstage.site import Site
@@ -216,7 +216,7 @@ def test_a_catalog_that_begins_empty_is_a_location_like_any_other(town: Town) ->
     ref = "component:default/idea"
     wait_for(town.backstage, "location:default/young-all")
     if ref not in town.young.entities():
-        assert b"targets: []" in town.young.live.files["index.yaml"].body
+        assert b"targets: []" in town.young.body("index.yaml")
     entity = town.backstage.entity("location:default/young-all")
     assert entity is not None
     assert not entity.get("status", {}).get("items")
@@ -293,7 +293,7 @@ def test_a_wrong_token_is_said_to_be_wrong(town: Town) -> None:
     refused = Refresher(
         town.backstage.url, "wrong-token", "fester", lambda path: "location:default/x"
     )
-    problem = asyncio.run(refused.tell([Artifact("entities/x.yaml", b"", "")]))
+    problem = asyncio.run(refused.tell({"entities/x.yaml": "a digest"}))
     assert problem is not None
     assert "FESTER_BACKSTAGE_TOKEN" in problem.message
 

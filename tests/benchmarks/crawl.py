@@ -65,7 +65,7 @@ async def crawl(server: GitLab, projects: int, folder: Path) -> None:
             begun = perf_counter()
             done = await passes.run(wish)
             took = perf_counter() - begun
-            show(label, done.record.report, server.counts().total(), bound, took)
+            show(label, done.report, server.counts().total(), bound, took)
 
 
 def peak() -> int:

@@ -28,7 +28,8 @@ from bridge.ox.facts.collecting import Collecting
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
-from bridge.passes.pipeline import Pass, run_pass
+from bridge.passes.pipeline import Pass, PassOptions
+from bridge.passes.runner import Passes
 from bridge.store import FactHistory
 from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now
@@ -61,8 +62,9 @@ def size(folder: Path) -> int:
 
 
 async def timed(step: Collecting, done: Pass, observations: Mapping[int, Observation]) -> float:
+    known = await done.known()
     begun = perf_counter()
-    await step.after_pass(done.record.catalog, done.memory, observations)
+    await step.after_pass(known.catalog, known.memory, observations)
     return perf_counter() - begun
 
 
@@ -82,10 +84,10 @@ def older(
 
 async def first_day(parts: Wired, server: GitLab, clock: Clock, folder: Path) -> Pass:
     """A warm crawl, the facts that ride on it, and one batch of those that do not."""
-    await run_pass(parts.stages)
+    await Passes(parts.stages).run(PassOptions())
     server.counts()
     begun = perf_counter()
-    done = await run_pass(parts.stages)
+    done = await Passes(parts.stages).run(PassOptions())
     crawled = server.counts().total()
     say("a warm crawl", f"{perf_counter() - begun:.1f} s, {crawled} requests")
     before = size(folder)
@@ -131,12 +133,11 @@ async def days(parts: Wired, done: Pass, clock: Clock, count: int, folder: Path)
 async def year(parts: Wired, done: Pass, clock: Clock, services: int) -> None:
     """A year of daily facts of some services, and ranges over it."""
     began, changed = clock.now, random.Random(8)
-    some = Catalog(
-        tuple(e for e in done.record.catalog.entities if e.ref.kind == "component")[:services]
-    )
+    known = await done.known()
+    some = Catalog(tuple(e for e in known.catalog.entities if e.ref.kind == "component")[:services])
     wanted = {entity.origins[0].project_id for entity in some.entities}
     seen = {number: each for number, each in done.observations.items() if number in wanted}
-    memory = Memory({n: p for n, p in done.memory.projects.items() if n in wanted})
+    memory = Memory({n: p for n, p in known.memory.projects.items() if n in wanted})
     store = parts.store.facts(FactHistory(thin_after=400 * 86_400))
     step = Collecting("year", (ManifestCollector(clock), GitLabCollector()), store, clock)
     for day in range(365):

@@ -26,6 +26,7 @@ from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from tests.answers.fleet import SHOP, TEAM, service
+from tests.api.shown import show
 from tests.fakes import NOON
 
 
@@ -58,7 +59,7 @@ async def measure(size: int, questions: int) -> list[float]:
     entities = fleet(size)
     live = Live()
     report = Report(Outcome.COMPLETE, 1.0)
-    live.show(PassRecord(report, Catalog(entities)), (), Memory(), NOON)
+    show(live, PassRecord(report, Catalog(entities)), (), Memory(), NOON)
     dice = random.Random(11)
     ended = threading.Event()
     busy = threading.Thread(target=sweep, args=(entities, ended))

@@ -17,12 +17,13 @@ from time import perf_counter
 from ruamel.yaml import YAML
 
 from bridge.exporters.render import render_catalog
-from bridge.model.manifests import AggregatedManifests
 from bridge.model.memory import Memory
 from bridge.model.scrape import Coverage, ManifestFile, Project, ProjectRead, ScrapeEnd
 from bridge.passes.reconcile import Reconciliation, translated_manifests
+from bridge.processors.backstage import BackstageProcessor
 from bridge.sandbox.organization import generate
-from bridge.wiring import mappings_and_rules, processors
+from bridge.wiring import mappings_and_rules
+from tests.whole import processed
 
 
 def texts(count: int) -> list[str]:
@@ -73,10 +74,8 @@ def main() -> None:
         translated = recollection.translated
 
     def publish() -> None:
-        for processor in processors(rules):
-            done = processor.process(AggregatedManifests(translated_manifests(memory)))
-            if done.catalog is not None:
-                render_catalog(done.catalog)
+        catalog, _ = processed(translated_manifests(memory), BackstageProcessor(rules))
+        render_catalog(catalog)
 
     bare = timed(
         "bare ruamel.yaml safe load",

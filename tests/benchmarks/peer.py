@@ -37,7 +37,9 @@ from urllib.request import Request, urlopen
 import structlog
 from ruamel.yaml import YAML
 
-from bridge.passes.pipeline import Pass, run_pass
+from bridge.passes.pipeline import PassOptions
+from bridge.passes.runner import Passes
+from bridge.passes.view import Known
 from bridge.sandbox.faults import FaultPlan
 from bridge.sandbox.world import World
 from bridge.wiring import wired
@@ -192,9 +194,9 @@ class _Steady:
         return time.monotonic() - self._since >= self._seconds
 
 
-def components(done: Pass) -> frozenset[str]:
+def components(done: Known) -> frozenset[str]:
     """The components that a pass of Fester's published."""
-    refs = (str(entity.ref) for entity in done.record.catalog.entities)
+    refs = (str(entity.ref) for entity in done.catalog.entities)
     return frozenset(ref for ref in refs if ref.startswith("component:"))
 
 
@@ -203,15 +205,16 @@ async def fester(server: GitLab, folder: Path, failing: float) -> tuple[Figures,
     async with wired(settings(server.url, folder)) as parts:
         server.counts()
         begun = perf_counter()
-        done = await run_pass(parts.stages)
+        done = await Passes(parts.stages).run(PassOptions())
         took = perf_counter() - begun
-        figures = Figures(server.counts(), took, components(done))
+        figures = Figures(server.counts(), took, components(await done.known()))
         server.use_faults(faults(failing))
         begun = perf_counter()
-        again = await run_pass(parts.stages)
+        again = await Passes(parts.stages).run(PassOptions())
         show("Fester, failing", server.counts(), perf_counter() - begun)
         server.use_faults(FaultPlan())
-    return figures, components(again)
+        held = components(await again.known())
+    return figures, held
 
 
 def peer(

@@ -21,8 +21,6 @@ from bridge.cli.deploy import TEMPLATES, template
 from bridge.cli.program import main
 from bridge.cli.serve import refuse_open_address
 from bridge.errors import ConfigurationError
-from bridge.model.entities import Catalog
-from bridge.model.memory import PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Traffic
@@ -167,7 +165,7 @@ async def everything_measured(folder: Path) -> str:
         problems=(problem,),
         seconds=1.0,
     )
-    live = Live(record=PassRecord(report, Catalog()), last_complete=NOON)
+    live = Live(report=report, last_complete=NOON)
     live.traffic = lambda: Traffic(outcomes={"200": 1})
     live.passes["full", "complete"] += 1
     registry = CollectorRegistry()

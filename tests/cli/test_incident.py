@@ -17,8 +17,10 @@ from bridge.api.app import make_app
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.live import Live
 from bridge.cli import main
+from bridge.model.memory import Memory
 from bridge.store import open_store
 from bridge.wiring.answers import stored_knowledge
+from tests.api.shown import show
 from tests.fakes import NOON
 
 # What is asked, by what it is found, and what the answer holds.
@@ -78,7 +80,7 @@ async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: Mak
     assert record is not None
     assert known is not None
     live = Live()
-    live.show(record, (), live.memory, NOON)
+    show(live, record, (), Memory(), NOON)
     app = make_app(live)
     app[KNOWLEDGE] = lambda: known
     client = await aiohttp_client(app)

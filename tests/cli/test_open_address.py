@@ -19,7 +19,7 @@ from bridge.cli.serve import (
 )
 from bridge.errors import ConfigurationError
 from bridge.settings import Settings
-from bridge.wiring import catalog_reader, own_url
+from bridge.wiring import own_url
 
 ACCESS = {"tokens": [{"name": "ci", "sha256": "0" * 64}]}
 
@@ -58,7 +58,6 @@ def test_where_nobody_needs_a_token_only_our_own_names_are_answered() -> None:
 def test_an_address_of_ipv6_stands_in_brackets(host: str, url: str) -> None:
     settings = Settings.model_validate({"host": host, "port": 80})
     assert own_url(settings, 80) == url
-    assert catalog_reader(settings).public_url == url
 
 
 @pytest.mark.parametrize(

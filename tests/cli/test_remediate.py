@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 from bridge.cli import main
 from bridge.model.facts import Reading
 from bridge.ox.scores.scoreboard import evaluate
-from bridge.passes.pipeline import PassOptions, run_pass
+from bridge.passes.pipeline import PassOptions
+from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World
@@ -66,15 +67,15 @@ async def score(url: str) -> None:
     """A pass, its facts and its scores, as `serve` makes them; all facts seen just now."""
     settings = load_settings({"from": url}, environment={"GITLAB_TOKEN": TOKEN})
     async with wired(settings) as parts:
-        done = await run_pass(parts.stages, PassOptions())
+        done = await (await Passes(parts.stages).run(PassOptions())).known()
         await parts.facts.load()
-        await parts.facts.after_pass(done.record.catalog, done.memory, done.observations)
+        await parts.facts.after_pass(done.catalog, done.memory, {})
         latest = {
             ref: {name: _fresh(reading) for name, reading in readings.items()}
             for ref, readings in parts.facts.board.latest.items()
         }
         loaded = rubric(None)
-        board = evaluate(loaded, done.record.catalog.entities, latest, utc_now())
+        board = evaluate(loaded, done.catalog.entities, latest, utc_now())
         source = parts.stages.scraper.name
         await parts.store.scores().record_scores(source, board, loaded.rubric)
 

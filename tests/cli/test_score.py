@@ -23,6 +23,7 @@ from bridge.store import open_store
 from bridge.wiring import scraper
 from bridge.wiring.ox import rubric_path
 from tests.ox.rubrics import NOW, reading, service, shipped
+from tests.store.saving import save
 
 EVIL = service("evil", tier=4, spec={"owner": "group:default/red"}, product="\x1b[31mred")
 API = service("api", tier=4, spec={"owner": "group:default/blue"})
@@ -119,7 +120,7 @@ def test_the_store_alone_is_enough(filled: list[str], tmp_path: Path) -> None:
             known = await store.load(name)
             record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog())
             after = replace(known, horizon=replace(known.horizon, passes=known.horizon.passes + 1))
-            await store.save(name, known, after, record)
+            await save(store, name, known, after, record)
         await store.close()
 
     store = ["--store", filled[-1]]

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 from click.testing import CliRunner
 
+from bridge.api.live import nothing_known
 from bridge.cli import main
 from bridge.cli.serve import serving, settled
-from bridge.model.entities import Catalog
-from bridge.model.memory import PassRecord
+from bridge.model.memory import Horizon
 from bridge.model.runs import Outcome, Report
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
@@ -90,7 +90,7 @@ async def test_only_after_a_full_sweep_is_memory_looked_through(kind: str, froze
     """What stays is then left out of every later search for garbage, which would stop requests."""
     gc.unfreeze()
     try:
-        await settled(Pass(PassRecord(Report(Outcome.COMPLETE, 0.0, kind=kind), Catalog())))
+        await settled(Pass(Report(Outcome.COMPLETE, 0.0, kind=kind), Horizon(), nothing_known))
         assert (gc.get_freeze_count() > 0) is frozen
     finally:
         gc.unfreeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,6 @@ from bridge.cli import main
 from bridge.exporters.backstage_refresh import SIDE_BY_SIDE, TRIES, Refresher
 from bridge.exporters.render import location_of
 from bridge.model.problems import Problem, Severity
-from bridge.model.runs import Artifact, Stage
 
 INDEX = "index.yaml"
 
@@ -83,15 +81,11 @@ def location(bits: str) -> str:
     return f"location:default/fester-{bits}"
 
 
-def tree(**shards: str) -> list[Artifact]:
-    """Shards with these texts, the index that lists them, and a file that Backstage never reads."""
-    made = [
-        Artifact(f"entities/{bits[1:]}.yaml", text.encode(), "", Stage.ENTITIES)
-        for bits, text in shards.items()
-    ]
-    index = Artifact(INDEX, " ".join(sorted(shards)).encode(), "", Stage.INDEX)
-    data = Artifact("services.csv", json.dumps(shards).encode(), "")
-    return [*made, index, data]
+def tree(**shards: str) -> dict[str, str]:
+    """Shards of these digests, the index that lists them, and a file that Backstage ignores."""
+    made = {f"entities/{bits[1:]}.yaml": text for bits, text in shards.items()}
+    index = {INDEX: " ".join(sorted(shards))}
+    return {**made, **index, "services.csv": str(shards)}
 
 
 async def test_only_the_locations_of_changed_shards_are_refreshed() -> None:

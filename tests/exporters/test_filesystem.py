@@ -76,7 +76,7 @@ async def test_removals_come_a_publish_later_and_touch_only_our_shards(tmp_path:
     assert first.removed == 0
     assert stale <= {path.name for path in (tmp_path / "entities").iterdir()}
     second = await exporter.publish(small)
-    assert second.removed == len(stale)
+    assert second.removed == 2 * len(stale)  # and the same ones for programs
     assert {path.name for path in (tmp_path / "entities").iterdir()} == {"all.yaml", "notes.yaml"}
     assert (tmp_path / "README.md").read_text() == "mine"
 

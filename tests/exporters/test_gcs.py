@@ -24,6 +24,7 @@ from tests.exporters.catalogs import catalog
 from tests.exporters.gcs_server import Bucket, Fault, serving
 
 URL = "gs://shop/catalogs/main"
+FILES = {"entities/all.yaml", "provenance/all.json", "index.yaml", "catalog.json"}
 PREFIX = "catalogs/main/"
 LEASE = f"{PREFIX}.fester-lease"
 
@@ -99,7 +100,7 @@ async def test_objects_have_their_type_and_are_never_cached(bucket: Bucket) -> N
 
 async def test_a_dry_run_only_looks(bucket: Bucket) -> None:
     receipt = await exporter().publish(render_catalog(catalog(3)), dry_run=True)
-    assert receipt.written == 3
+    assert receipt.written == 4
     assert bucket.writes() == []
 
 
@@ -126,7 +127,7 @@ async def test_readers_of_old_and_new_index_find_their_files(bucket: Bucket) -> 
     old = named(bucket)
     assert (await publish(3))[2] == 0
     assert old <= set(bucket.objects)
-    assert (await publish(3))[2] == len(old)
+    assert (await publish(3))[2] == 2 * len(old)  # and the same ones for programs
     await publish(500)
     assert missing
     assert set().union(*missing) == set()
@@ -201,7 +202,7 @@ async def test_a_publisher_at_work_keeps_others_out_until_its_lease_ends(bucket:
     with pytest.raises(PublishConflict, match=r"its claim ends at \d\d:\d\d:\d\d UTC"):
         await publish(1)
     assert bucket.read(PREFIX) == {".fester-lease": b"somebody"}
-    assert (await publish(1, exporter(lease_seconds=0.0)))[0] == 3
+    assert (await publish(1, exporter(lease_seconds=0.0)))[0] == 4
     assert LEASE not in bucket.objects
 
 
@@ -290,7 +291,7 @@ async def test_a_fault_that_passes_is_retried(bucket: Bucket, kind: int | str) -
         Fault("DELETE.*/entities", kind),
     ]
     assert (await publish(2, fast))[0] == 2
-    assert set(bucket.read(PREFIX)) == {"entities/all.yaml", "index.yaml", "catalog.json"}
+    assert set(bucket.read(PREFIX)) == FILES
 
 
 @pytest.mark.parametrize("kind", [503, "reset", "stall"])
@@ -315,7 +316,7 @@ async def test_a_crash_between_the_stages_leaves_the_old_catalog_whole(bucket: B
             await publish(size, exporter(0.2, 0.0), c1=f"team{number}")
     bucket.faults = []
     assert (await publish(90, exporter(lease_seconds=0.0)))[0] > 0
-    assert set(bucket.read(PREFIX)) == {"entities/all.yaml", "index.yaml", "catalog.json"}
+    assert set(bucket.read(PREFIX)) == FILES
     assert missing
     assert set().union(*missing) == set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -194,11 +195,11 @@ async def test_scores_are_published_as_annotations_and_a_link(
 ) -> None:
     scores = keeper(store, tmp_path, clock)
     dark = service("dark", tier=4)
-    catalog = scores.catalog = Catalog((API, dark))
-    assert with_score_annotations(catalog, None) is catalog
+    scores.catalog = Catalog((API, dark))
+    assert with_score_annotations(API, None) is API
     await scores.evaluate(POOR)
-    published = with_score_annotations(catalog, scores.board, "https://fester.example.com/")
-    api, other = (each.body["metadata"] for each in published.entities)
+    shown = partial(with_score_annotations, board=scores.board, url="https://fester.example.com/")
+    api, other = (shown(each).body["metadata"] for each in (API, dark))
     assert api["annotations"] == {"fester.dev/ox-score": "60", "fester.dev/ox-level": "silver"}
     assert api["links"] == [
         {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict
-from bridge.model.memory import Horizon, KnownManifest, KnownProject, Memory
+from bridge.model.memory import KnownManifest, KnownProject, Memory
+from bridge.model.problems import Problem
 from bridge.model.scrape import (
     Coverage,
     Gap,
@@ -22,12 +22,10 @@ from bridge.model.scrape import (
 )
 from bridge.passes.reconcile import (
     Reconciliation,
-    gap_problems,
-    manifest_problems,
-    merge_concurrent,
+    gap_problem,
+    problems_of,
     remember,
     translated_manifests,
-    verdicts,
 )
 from tests.fakes import WordTranslator, project, read
 
@@ -53,6 +51,11 @@ def known(*names: str) -> Memory:
     return memory
 
 
+def problems(memory: Memory) -> list[Problem]:
+    found = memory.manifests.values()
+    return [p for each in found for p in problems_of(memory.projects[each.project_id], each)]
+
+
 def test_a_project_that_could_not_be_read_keeps_everything_and_says_since_when() -> None:
     first, _ = after(known("a", "b"), Gap("403", 1, "group/p1"), read(2, "b"), now="t1")
     second, recollection = after(first, Gap("502", 1, "group/p1"), read(2, "b"), now="t2")
@@ -60,7 +63,8 @@ def test_a_project_that_could_not_be_read_keeps_everything_and_says_since_when()
     assert second.projects[1].gap_since == "t1"
     assert second.projects[1].gap_reason == "502"
     assert not recollection.complete
-    (problem,) = gap_problems(second)
+    (problem,) = [gap_problem(each) for each in second.projects.values() if each.gap_since]
+    assert problem is not None
     assert problem.message == (
         "could not be read since t1 (502); what was known of it since t0 is kept"
     )
@@ -132,8 +136,7 @@ def test_a_broken_manifest_keeps_its_last_good_translation_until_it_is_mended() 
     still, _ = after(broken, read(1, "broken"), now="t2")
     (kept,) = translated_manifests(still)
     assert (kept.kept_since, kept.oid) == ("t1", "oid-a")
-    assert [p.rule for p in manifest_problems(still)] == ["broken"]
-    assert verdicts(still) == {"valid": 0, "quarantined": 1, "ignored": 0}
+    assert [p.rule for p in problems(still)] == ["broken"]
     mended, _ = after(still, read(1, "a2"), now="t3")
     (current,) = translated_manifests(mended)
     assert (current.kept_since, current.held_since) == ("", "t0")
@@ -147,7 +150,7 @@ def test_a_manifest_that_never_was_valid_gives_nothing() -> None:
 def test_a_manifest_that_turns_out_foreign_is_dropped_with_a_reason() -> None:
     memory, _ = after(known("a"), read(1, "foreign"))
     assert translated_manifests(memory) == ()
-    assert "not ours" in manifest_problems(memory)[0].message
+    assert "not ours" in problems(memory)[0].message
 
 
 def test_an_unchanged_blob_is_translated_once() -> None:
@@ -242,17 +245,6 @@ def test_who_is_no_longer_listed_is_told_with_both_of_its_possible_reasons() -> 
     _, recollection = after(known("a"))
     (problem,) = recollection.problems
     assert "it was deleted, or this token is no longer shown it" in problem.message
-
-
-def test_a_small_pass_that_was_overtaken_takes_no_date_back() -> None:
-    """A full one ended meanwhile: what it listed is listed, and nothing of it is undone."""
-    base = Horizon(listed_at="t1", swept_at="t1", scope="s", complete_at="t1", passes=3)
-    full = Horizon(listed_at="t2", swept_at="t2", scope="s2", complete_at="t2", passes=4)
-    small = replace(base, passes=4)
-    merged = merge_concurrent(Memory(horizon=small), Memory(horizon=full), frozenset(), base)
-    assert merged.horizon == replace(full, passes=5)
-    back = merge_concurrent(Memory(horizon=full), Memory(horizon=small), frozenset(), base)
-    assert back.horizon == replace(full, complete_at="t1", passes=5)
 
 
 def test_a_gap_of_which_only_the_number_is_known_settles_nothing() -> None:

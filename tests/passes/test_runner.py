@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -25,18 +26,21 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
 )
-from bridge.passes.pipeline import PassOptions, Stages
+from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.reconcile import gaps_to_retry
 from bridge.passes.runner import Passes, why_sweep
+from bridge.ports import Store
+from bridge.store import open_store
 from tests.fakes import (
     NOON,
-    DictStore,
     RecordingExporter,
-    WordProcessor,
+    WordMaker,
+    WordRenderer,
     WordTranslator,
+    fresh,
     project,
     read,
-    render_words,
+    words_in,
 )
 
 FILES = ("qm.yaml",)
@@ -88,9 +92,9 @@ class Gitlab:
 
 
 class Bench:
-    def __init__(self, gitlab: Gitlab) -> None:
+    def __init__(self, gitlab: Gitlab, store: Store) -> None:
         self.gitlab = gitlab
-        self.store = DictStore()
+        self.store = store
         self.exporter = RecordingExporter()
         self.now = NOON
         self.translator = WordTranslator()
@@ -100,40 +104,45 @@ class Bench:
         return Stages(
             self.gitlab,
             self.translator,
-            [WordProcessor()],
+            WordMaker(),
+            WordRenderer(),
             [self.exporter],
             self.store,
-            render_words,
             lambda: self.now,
             scope="as it was",
         )
 
-    @property
-    def memory(self) -> Memory:
-        return self.store.memories[self.gitlab.name]
+    async def memory(self) -> Memory:
+        return await self.store.load(self.gitlab.name)
 
     @property
     def published(self) -> list[str]:
-        body = self.exporter.published[-1][0].body.decode()
-        return [line.rpartition("/")[2] for line in body.splitlines()]
+        return [each.rpartition("/")[2] for each in words_in(self.exporter.published[-1])]
 
     async def due(self) -> Coverage:
         done = await self.passes.run(await self.passes.next_pass(PassOptions()))
-        return Coverage(done.record.report.kind)
+        return Coverage(done.report.kind)
 
-    async def hinted(self, *ids: int) -> None:
-        await self.passes.run(PassOptions(request=ScrapeRequest(FILES, only=ids)))
+    async def hinted(self, *ids: int) -> Pass:
+        return await self.passes.run(PassOptions(request=ScrapeRequest(FILES, only=ids)))
 
 
-async def test_after_a_complete_sweep_only_what_changed_is_asked_for() -> None:
-    bench = Bench(Gitlab({1: "a", 2: "b"}))
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await open_store(fresh(tmp_path))
+    yield opened
+    await opened.close()
+
+
+async def test_after_a_complete_sweep_only_what_changed_is_asked_for(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}), store)
     assert await bench.due() is Coverage.FULL
     bench.gitlab.texts[2], bench.gitlab.changed = "b2", {2}
     bench.now += timedelta(minutes=10)
     assert await bench.due() is Coverage.CHANGES
     assert bench.gitlab.requests[-1].since == NOON
     assert bench.published == ["a", "b2"]
-    assert bench.memory.horizon == Horizon(
+    assert (await bench.memory()).horizon == Horizon(
         listed_at=(NOON + timedelta(minutes=10)).isoformat(timespec="seconds"),
         swept_at=NOON.isoformat(timespec="seconds"),
         scope="as it was",
@@ -142,24 +151,24 @@ async def test_after_a_complete_sweep_only_what_changed_is_asked_for() -> None:
     )
 
 
-async def test_a_listing_with_a_hole_moves_no_watermark() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_a_listing_with_a_hole_moves_no_watermark(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
     await bench.due()
     bench.gitlab.lost = "page 3"
     bench.now += timedelta(minutes=10)
     await bench.due()
-    assert bench.memory.horizon.listed_at == NOON.isoformat(timespec="seconds")
+    assert (await bench.memory()).horizon.listed_at == NOON.isoformat(timespec="seconds")
     bench.gitlab.lost = ""
     await bench.due()
     assert bench.gitlab.requests[-1].since == NOON
 
 
-async def test_a_pass_over_a_few_projects_moves_no_watermark() -> None:
-    bench = Bench(Gitlab({1: "a", 2: "b"}))
+async def test_a_pass_over_a_few_projects_moves_no_watermark(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}), store)
     await bench.due()
     bench.now += timedelta(minutes=1)
     await bench.hinted(2)
-    assert bench.memory.horizon.listed_at == NOON.isoformat(timespec="seconds")
+    assert (await bench.memory()).horizon.listed_at == NOON.isoformat(timespec="seconds")
 
 
 @pytest.mark.parametrize(
@@ -174,12 +183,12 @@ async def test_a_pass_over_a_few_projects_moves_no_watermark() -> None:
     ],
 )
 def test_when_everything_must_be_read(horizon: Horizon, why: str) -> None:
-    found = why_sweep(Memory(horizon=horizon), "s", NOON, 3600)
+    found = why_sweep(horizon, "s", NOON, 3600)
     assert (why in found) if why else not found
 
 
-async def test_a_gap_heals_without_a_full_sweep_and_is_left_alone_ever_longer() -> None:
-    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}))
+async def test_a_gap_heals_without_a_full_sweep_and_is_left_alone_ever_longer(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}), store)
     await bench.due()
     assert bench.published == ["a"]
     tried: list[int] = []
@@ -192,29 +201,34 @@ async def test_a_gap_heals_without_a_full_sweep_and_is_left_alone_ever_longer() 
     bench.now = NOON + timedelta(minutes=40)
     assert await bench.due() is Coverage.CHANGES
     assert bench.published == ["a", "b"]
-    assert gaps_to_retry(bench.memory, bench.now + timedelta(days=1)) == ()
+    assert gaps_to_retry(await bench.passes.gaps(), bench.now + timedelta(days=1)) == ()
 
 
-async def test_a_gap_elsewhere_keeps_the_pass_incomplete_and_reported() -> None:
-    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}))
+async def test_a_gap_elsewhere_keeps_the_pass_incomplete_and_reported(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}), store)
     await bench.due()
     await bench.hinted(1)
-    report = bench.store.records[bench.gitlab.name].report
+    report = await store.report(bench.gitlab.name)
+    assert report is not None
     assert report.outcome is Outcome.INCOMPLETE
     assert [p.rule for p in report.problems] == ["unreadable"]
     assert "since 2026-01-01T12:00:00+00:00 (403)" in report.problems[0].message
 
 
-async def test_what_was_unreadable_from_the_start_is_forgotten_when_it_is_gone() -> None:
-    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}))
+async def test_what_was_never_readable_is_forgotten_when_it_is_gone(
+    store: Store,
+) -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b"}, unreadable={2}), store)
     await bench.due()
     bench.gitlab.unreadable, bench.gitlab.texts = set(), {1: "a"}
     await bench.hinted(2)
-    assert set(bench.memory.projects) == {1}
+    assert set((await bench.memory()).projects) == {1}
 
 
-async def test_memory_is_loaded_once_and_again_when_somebody_else_saved_a_pass() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_all_is_loaded_once_and_again_when_somebody_else_saved(
+    store: Store,
+) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
     await bench.due()
     first = (await bench.passes.known()).memory
     assert (await bench.passes.known()).memory is first
@@ -225,8 +239,8 @@ async def test_memory_is_loaded_once_and_again_when_somebody_else_saved_a_pass()
     assert bench.published == ["a", "c"]
 
 
-async def test_who_is_overtaken_by_another_process_publishes_nothing() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_who_is_overtaken_by_another_process_publishes_nothing(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
     await bench.due()
     published = len(bench.exporter.published)
 
@@ -241,9 +255,9 @@ async def test_who_is_overtaken_by_another_process_publishes_nothing() -> None:
     await bench.hinted(1)  # and goes on from there
 
 
-async def test_a_sweep_that_another_process_overtook_undoes_nothing_of_it() -> None:
+async def test_a_sweep_that_another_process_overtook_undoes_nothing_of_it(store: Store) -> None:
     """What the other one settled was not there when the sweep read: it is no absence."""
-    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()))
+    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()), store)
     sweep = asyncio.create_task(bench.due())
     await bench.gitlab.reading.wait()  # it has read all there was
     other = Passes(bench.stages())
@@ -256,13 +270,15 @@ async def test_a_sweep_that_another_process_overtook_undoes_nothing_of_it() -> N
     with pytest.raises(StoreConflict, match="publishes nothing"):
         await sweep
     assert len(bench.exporter.published) == published
-    assert set(bench.memory.projects) == {1, 2}
+    assert set((await bench.memory()).projects) == {1, 2}
     assert await bench.due() is Coverage.FULL
     assert bench.published == ["a", "created"]
 
 
-async def test_a_clock_that_was_set_back_costs_one_sweep_and_not_one_at_each_pass() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_a_clock_that_was_set_back_costs_one_sweep_alone(
+    store: Store,
+) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
     bench.now += timedelta(days=30)
     await bench.due()
     bench.now = NOON
@@ -284,9 +300,11 @@ class Renamed(WordTranslator):
         return super().translate(project, replace(file, text=text))
 
 
-async def test_a_changed_mapping_reaches_projects_that_a_push_was_just_reading() -> None:
+async def test_a_changed_mapping_reaches_what_a_push_was_just_reading(
+    store: Store,
+) -> None:
     """The sweep that the change asks for takes a push's word: it must be in the new mapping's."""
-    bench = Bench(Gitlab({1: "a", 2: "b"}))
+    bench = Bench(Gitlab({1: "a", 2: "b"}), store)
     await bench.due()
     bench.gitlab.hold, bench.gitlab.holds_small = asyncio.Event(), True
     bench.gitlab.reading.clear()
@@ -302,8 +320,8 @@ async def test_a_changed_mapping_reaches_projects_that_a_push_was_just_reading()
     assert bench.published == ["new-a", "new-b"]
 
 
-async def test_who_lost_the_lead_publishes_nothing() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_who_lost_the_lead_publishes_nothing(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
 
     async def lost() -> None:
         raise LeadLost("another replica leads")
@@ -311,11 +329,12 @@ async def test_who_lost_the_lead_publishes_nothing() -> None:
     bench.passes.stages = replace(bench.stages(), fence=lost)
     with pytest.raises(LeadLost):
         await bench.due()
-    assert (bench.exporter.published, bench.store.memories) == ([], {})
+    assert bench.exporter.published == []
+    assert await store.passes_saved(bench.gitlab.name) == 0
 
 
-async def test_a_push_does_not_wait_for_a_sweep_and_is_not_undone_by_it() -> None:
-    bench = Bench(Gitlab({1: "a", 2: "b", 3: "c"}, hold=asyncio.Event()))
+async def test_a_push_does_not_wait_for_a_sweep_and_is_not_undone_by_it(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a", 2: "b", 3: "c"}, hold=asyncio.Event()), store)
     sweep = asyncio.create_task(bench.due())
     await bench.gitlab.reading.wait()  # it has read all three, as they were
     bench.gitlab.texts[2] = "pushed"
@@ -326,13 +345,13 @@ async def test_a_push_does_not_wait_for_a_sweep_and_is_not_undone_by_it() -> Non
     bench.gitlab.hold.set()
     await sweep
     assert bench.published == ["a", "pushed"]
-    assert set(bench.memory.projects) == {1, 2}
-    assert bench.memory.horizon.swept_at
+    assert set((await bench.memory()).projects) == {1, 2}
+    assert (await bench.memory()).horizon.swept_at
 
 
-async def test_a_small_pass_that_a_sweep_overtook_reads_again() -> None:
+async def test_a_small_pass_that_a_sweep_overtook_reads_again(store: Store) -> None:
     """Which of the two read first cannot be told, so the few projects are read anew."""
-    bench = Bench(Gitlab({1: "old"}))
+    bench = Bench(Gitlab({1: "old"}), store)
     await bench.due()
     bench.gitlab.hold, bench.gitlab.holds_small = asyncio.Event(), True
     bench.gitlab.reading.clear()
@@ -362,8 +381,8 @@ class HeldExporter(RecordingExporter):
         return await super().publish(artifacts, dry_run=dry_run, fence=fence)
 
 
-async def test_a_stop_in_mid_publish_waits_for_its_end() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_a_stop_in_mid_publish_waits_for_its_end(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
     exporter = HeldExporter()
     bench.passes.stages = replace(bench.stages(), exporters=[exporter])
     task = asyncio.create_task(bench.due())
@@ -374,11 +393,11 @@ async def test_a_stop_in_mid_publish_waits_for_its_end() -> None:
     exporter.go_on.set()
     with suppress(asyncio.CancelledError):
         await task
-    assert bench.memory.horizon.passes == 1
+    assert (await bench.memory()).horizon.passes == 1
 
 
-async def test_a_publish_that_does_not_end_is_given_up_after_its_grace() -> None:
-    bench = Bench(Gitlab({1: "a"}))
+async def test_a_publish_that_does_not_end_is_given_up_after_its_grace(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a"}), store)
     exporter = HeldExporter()
     bench.passes = Passes(replace(bench.stages(), exporters=[exporter]), grace=0)
     task = asyncio.create_task(bench.due())
@@ -387,11 +406,11 @@ async def test_a_publish_that_does_not_end_is_given_up_after_its_grace() -> None
     with suppress(asyncio.CancelledError):
         await task
     assert task.cancelled()
-    assert bench.store.memories == {}
+    assert await store.passes_saved(bench.gitlab.name) == 0
 
 
-async def test_a_stop_while_reading_ends_at_once() -> None:
-    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()))
+async def test_a_stop_while_reading_ends_at_once(store: Store) -> None:
+    bench = Bench(Gitlab({1: "a"}, hold=asyncio.Event()), store)
     task = asyncio.create_task(bench.due())
     await bench.gitlab.reading.wait()
     task.cancel()

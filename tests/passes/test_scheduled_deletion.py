@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bridge.model.runs import Outcome
-from tests.fakes import DictStore
+from bridge.store import SqlStore, open_store
+from tests.fakes import fresh
 from tests.passes.town import Published, manifest, town
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    opened = await open_store(fresh(tmp_path))
+    yield opened
+    await opened.close()
 
 
 @pytest.mark.parametrize("by_group", [False, True])
 async def test_its_successor_is_published_and_it_is_left_out_with_the_reason(
-    tmp_path: Path, by_group: bool
+    tmp_path: Path, store: SqlStore, by_group: bool
 ) -> None:
     """The claim on the name is released: the older one would win it for ever otherwise."""
-    async with town(tmp_path, DictStore()) as it:
+    async with town(tmp_path / "out", store) as it:
         it.world.add_project("old/cart", id=500, files={"qm.yaml": manifest(500)})
         await it.sweep()
         successor = it.world.add_project("zz/cart", id=501, files={"qm.yaml": manifest(500, 1)})
@@ -29,7 +38,7 @@ async def test_its_successor_is_published_and_it_is_left_out_with_the_reason(
             it.world.schedule_deletion(500)
             done = await it.due()
         assert it.published()[500] == Published(successor.path, "revision 1")
-        report = done.record.report
+        report = done.report
         assert report.outcome is Outcome.COMPLETE
         said = [problem for problem in report.problems if problem.project == "old/cart"]
         assert [problem.message for problem in said] == [
@@ -38,10 +47,10 @@ async def test_its_successor_is_published_and_it_is_left_out_with_the_reason(
 
 
 async def test_a_group_that_was_archived_is_seen_when_its_hook_makes_its_projects_be_read(
-    tmp_path: Path,
+    tmp_path: Path, store: SqlStore
 ) -> None:
     """No date of a project moves with it: what changed since does not show them."""
-    async with town(tmp_path, DictStore()) as it:
+    async with town(tmp_path / "out", store) as it:
         it.world.add_project("old/cart", id=500, files={"qm.yaml": manifest(500)})
         it.time.now += 4200.0  # else it is among what is looked at twice
         await it.sweep()

@@ -13,13 +13,11 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from bridge.exporters.filesystem import FolderExporter
-from bridge.exporters.render import Earlier, render_catalog
-from bridge.model.entities import Catalog
-from bridge.model.runs import Artifact, Outcome
+from bridge.exporters.render import Renderer
+from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
@@ -101,14 +99,12 @@ class Town:
     # Projects whose latest change GitLab stamps nowhere: only a full sweep must see them.
     unstamped: set[int] = field(default_factory=set)
     passes: Passes = field(init=False)
-    _render: Callable[[Catalog], tuple[Artifact, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Forget all that is only in memory, as a new process would."""
-        self._render = partial(render_catalog, earlier=Earlier())
         self.passes = Passes(self._stages(GOOD.patience))
 
     def add(self, number: int, path: str = "", files: bool = True) -> None:
@@ -174,9 +170,10 @@ class Town:
         index = (self.folder / "index.yaml").read_text()
         shards = [self.folder / name for name in re.findall(r"entities/\w+\.yaml", index)]
         text = "".join(shard.read_text() for shard in shards)
-        catalog = json.loads((self.folder / "catalog.json").read_text())
+        paths = json.loads((self.folder / "catalog.json").read_text())["shards"]
+        parts = [json.loads((self.folder / path).read_text()) for path in paths]
         found = {}
-        for entry in catalog["entities"]:
+        for entry in (each for part in parts for each in part["entities"]):
             name = entry["ref"].removeprefix("component:default/s")
             if name.isdigit():
                 (origin,) = entry["origins"]
@@ -229,7 +226,7 @@ class Town:
         made_up = set(after) - set(before) - giving
         assert not made_up, f"{sorted(made_up)} never were there"
         assert len(self.sandbox.requests) < MOST_REQUESTS
-        if done.record.report.outcome is Outcome.FAILED and not beside:
+        if done.report.outcome is Outcome.FAILED and not beside:
             assert after == before
         return done
 
@@ -287,12 +284,12 @@ class Town:
         return Stages(
             scraper,
             MAPPINGS,
-            (BackstageProcessor(RULES),),
+            BackstageProcessor(RULES),
+            Renderer(),
             (FolderExporter(self.folder),),
             self.store,
-            self._render,
             self.time.moment,
-            NO_GUARD,
+            guard=NO_GUARD,
         )
 
 

@@ -7,18 +7,16 @@ from typing import Any
 import pytest
 
 from bridge.model.entities import Ref
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.processors.backstage import BackstageProcessor
-from bridge.processors.references import dangling
 from bridge.processors.teams import OwnerRules, Team
-from bridge.testing import processor_conforms
-from tests.processors.test_aggregation import component, entity, made, manifest, named, rules
+from tests.processors.test_aggregation import component, entity, manifest, rules
+from tests.whole import processed
 
 
 def problems(*manifests: TranslatedManifest) -> list[Problem]:
-    processed = BackstageProcessor(rules()).process(AggregatedManifests(manifests))
-    return list(processed.problems)
+    return list(processed(manifests, BackstageProcessor(rules()))[1])
 
 
 def with_spec(name: str, **spec: Any) -> dict[str, Any]:
@@ -34,13 +32,9 @@ def test_a_catalog_whose_references_all_hold_has_no_problems() -> None:
     group = entity("Group", "team-a", {"type": "team", "children": []})
     system = entity("System", "shop", {"owner": "team-a"})
     cart = with_spec("cart", owner="Team-A", system="shop", dependsOn=["component:default/cart"])
-    processor = BackstageProcessor(rules())
-    processed = processor.process(AggregatedManifests((manifest(1, group, system, cart),)))
-    assert processor.name == "backstage"
-    assert processed.problems == ()
-    assert processed.artifacts == ()
-    assert processed.catalog is not None
-    assert processed.catalog.counts() == {"Component": 1, "Group": 1, "System": 1}
+    catalog, found = processed((manifest(1, group, system, cart),), BackstageProcessor(rules()))
+    assert found == ()
+    assert catalog.counts() == {"Component": 1, "Group": 1, "System": 1}
 
 
 @pytest.mark.parametrize(
@@ -126,31 +120,9 @@ def test_many_broken_references_of_one_entity_are_bounded() -> None:
     assert "480 more" in found[0].message
 
 
-def test_the_cost_of_suggestions_is_bounded() -> None:
-    """Past a thousand different broken targets they are still told, without a suggestion."""
-    bodies = [component(f"c-{n}", f"group:lost-{n}") for n in range(1100)]
-    groups = [
-        entity("Group", f"lost-{n}x", {"type": "t", "children": []}) for n in range(0, 1100, 10)
-    ]
-    catalog, _ = made(manifest(1, *bodies, *groups))
-    found = dangling(catalog)
-    assert len(found) == 1100
-    assert found[0].nearest
-    assert not found[-1].nearest
-
-
-def test_it_conforms_to_what_a_processor_promises() -> None:
-    manifests = [
-        manifest(1, component("cart"), named("Shop", "shop", owner="a")),
-        manifest(2, component("cart", "lost"), named("SHOP", "shop", owner="b")),
-        manifest(3, component("not valid"), named("shop", "shop", owner="b")),
-    ]
-    processor_conforms(lambda: BackstageProcessor(rules()), manifests)
-
-
 def test_a_group_that_somebody_else_publishes_is_no_broken_link() -> None:
     known = OwnerRules((Team(Ref("group", "default", "payments"), elsewhere=True),))
-    manifests = AggregatedManifests((manifest(1, component("cart", "payments")),))
-    assert BackstageProcessor(rules(), known).process(manifests).problems == ()
-    (problem,) = BackstageProcessor(rules()).process(manifests).problems
+    manifests = (manifest(1, component("cart", "payments")),)
+    assert processed(manifests, BackstageProcessor(rules(), known))[1] == ()
+    (problem,) = processed(manifests, BackstageProcessor(rules()))[1]
     assert problem.rule == "dangling-ref"

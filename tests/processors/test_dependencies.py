@@ -6,11 +6,12 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from bridge.model.entities import Catalog, CatalogEntity, Ref
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.entities import CatalogEntity, Ref
+from bridge.model.manifests import TranslatedManifest
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.dependencies import MISSING, NAMED_BY
 from bridge.processors.rules import broken_rules
+from tests import whole
 from tests.processors.test_aggregation import component, entity, in_gitlab, manifest, page, rules
 
 TEAMS = manifest(
@@ -29,11 +30,10 @@ def processed(
 ) -> tuple[dict[str, CatalogEntity], list[str]]:
     # A pass wraps each manifest anew; what is in it is the same.
     given = tuple(replace(each) for each in (TEAMS, *manifests))
-    made = (processor or BackstageProcessor(rules())).process(AggregatedManifests(given))
-    assert isinstance(made.catalog, Catalog)
-    found = {str(each.ref): each for each in made.catalog.entities}
+    catalog, problems = whole.processed(given, processor or BackstageProcessor(rules()))
+    found = {str(each.ref): each for each in catalog.entities}
     assert list(found) == sorted(found)
-    return found, [problem.message for problem in made.problems]
+    return found, [problem.message for problem in problems]
 
 
 def test_a_resource_that_nobody_describes_is_made() -> None:
@@ -119,22 +119,6 @@ def test_a_component_that_nobody_describes_is_left_out_and_stays_a_problem() -> 
 def test_with_nothing_left_there_is_no_list() -> None:
     found, _ = processed(manifest(1, service("cart", "a", "component:gone")))
     assert "dependsOn" not in found["component:default/cart"].body["spec"]
-
-
-def test_what_did_not_change_is_the_same_object() -> None:
-    """So that a small pass renders nothing anew."""
-    processor = BackstageProcessor(rules())
-    manifests = [
-        manifest(n, service(f"s{n}", "a", "resource:db", "component:gone")) for n in range(1, 4)
-    ]
-    first, _ = processed(*manifests, processor=processor)
-    again, _ = processed(*manifests, manifest(7, component("new", "a")), processor=processor)
-    assert all(again[ref] is each for ref, each in first.items())
-    more, _ = processed(
-        *manifests, manifest(8, service("s8", "b", "resource:db")), processor=processor
-    )
-    assert more["component:default/s1"] is first["component:default/s1"]
-    assert "s8" in str(more["resource:default/db"].body)
 
 
 def test_a_name_that_backstage_refuses_stays_a_problem() -> None:

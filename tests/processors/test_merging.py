@@ -14,9 +14,10 @@ from bridge.errors import ConfigurationError
 from bridge.model.entities import Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.scrape import Project
+from bridge.model.statements import Statement
 from bridge.processors.mapping.loading import shipped_folder
 from bridge.processors.merge_file import load_merge_rules
-from bridge.processors.merging import Identity, KindRules, MergeRules, Rule, Statement, merge
+from bridge.processors.merging import Identity, KindRules, MergeRules, Rule, merge
 
 SHIPPED = shipped_folder() / "merge.yaml"
 

@@ -9,13 +9,14 @@ import pytest
 
 from bridge.language.naming import ref
 from bridge.model.entities import Draft, Ref
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
+from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.aliases import ALIASES, SOURCE_NAME
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.processors.teams import GROUP_PATH, OwnerRules, Team, team_of
+from tests import whole
 from tests.processors.test_aggregation import component, entity, manifest, rules
 
 MAPPINGS = load_mappings(None)
@@ -47,9 +48,8 @@ def processed(
     owners: OwnerRules, *manifests: TranslatedManifest, by: BackstageProcessor | None = None
 ) -> tuple[dict[str, Mapping[str, Any]], tuple[Problem, ...]]:
     processor = by or BackstageProcessor(rules(), owners)
-    made = processor.process(AggregatedManifests(manifests))
-    assert made.catalog is not None
-    return {str(each.ref): each.body for each in made.catalog.entities}, made.problems
+    catalog, problems = whole.processed(manifests, processor)
+    return {str(each.ref): each.body for each in catalog.entities}, problems
 
 
 def groups(bodies: Mapping[str, Any]) -> set[str]:
@@ -166,7 +166,7 @@ def test_what_did_not_change_is_the_same_and_a_new_team_is_seen() -> None:
     before, problems = processed(by.owners, org, one, two, by=by)
     assert [each.project for each in problems if each.rule == "owner-unknown"] == ["shop/s2"]
     again, _ = processed(by.owners, org, one, two, by=by)
-    assert all(again[name] is body for name, body in before.items())
+    assert all(again[name] == body for name, body in before.items())
     after, problems = processed(by.owners, org, manifest(91, group("payments")), one, two, by=by)
     fresh, told = processed(by.owners, org, manifest(91, group("payments")), one, two)
     assert (after, problems) == (fresh, told)

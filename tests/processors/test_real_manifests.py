@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
+from bridge.model.manifests import TranslatedManifest, Verdict
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.rules import broken_rules
 from bridge.wiring import mappings_and_rules
+from tests.whole import processed
 
 REAL = Path(__file__).parents[3] / "shared" / "real-manifests"
 NAMES = {"datadog": "service.datadog.yaml", "opslevel": "opslevel.yml", "qm": "qm.yaml"}
@@ -51,8 +52,7 @@ def test_it_gives_entities_that_backstage_takes_or_a_problem_with_a_line(path: P
 def test_together_they_make_a_catalog() -> None:
     manifests = tuple(translated(path, number) for number, path in enumerate(FILES, 1))
     _, rules = mappings_and_rules(None)
-    catalog = BackstageProcessor(rules).process(AggregatedManifests(manifests)).catalog
-    assert catalog is not None
+    catalog, _ = processed(manifests, BackstageProcessor(rules))
     refs = {str(entity.ref) for entity in catalog.entities}
     assert {
         "component:default/datadog-operator",

@@ -12,17 +12,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.model.manifests import AggregatedManifests, TranslatedManifest
-from bridge.processors.services_csv import COLUMNS, ServicesCsv
-from bridge.testing import processor_conforms
+from bridge.model.manifests import TranslatedManifest
+from bridge.processors.services_csv import COLUMNS
 from tests.processors.test_aggregation import component, entity, made, manifest, named
+from tests.whole import services_csv
 
 
 def artifact(*manifests: TranslatedManifest) -> bytes:
-    (made_file,) = ServicesCsv().process(AggregatedManifests(manifests)).artifacts
-    assert made_file.path == "services.csv"
-    assert made_file.content_type == "text/csv; charset=utf-8"
-    return made_file.body
+    return services_csv(manifests)
 
 
 def lines(*manifests: TranslatedManifest) -> list[dict[str, str]]:
@@ -109,12 +106,3 @@ def test_every_title_comes_back_as_it_was_or_defused(title: str) -> None:
     expected = expected.encode("utf-8", "replace").decode("utf-8")
     assert line["title"] in (expected, f"'{expected}")
     assert not line["title"].lstrip().startswith(("=", "+", "-", "@"))
-
-
-def test_it_conforms_to_what_a_processor_promises() -> None:
-    manifests = [
-        manifest(1, full()),
-        manifest(2, component("cart", "b")),
-        manifest(3, component("api")),
-    ]
-    processor_conforms(ServicesCsv, manifests)

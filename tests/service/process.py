@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.service.site import LONG, SECRET, TOKEN, components
+from tests.service.site import LONG, SECRET, TOKEN
 
 
 @dataclass
@@ -33,8 +34,9 @@ class Process:
         return found[1].decode() if found and status == 200 else ""
 
     async def names(self) -> set[str]:
-        status, body = await self.asks("catalog/catalog.json")
-        return components(body) if status == 200 else set()
+        """The components that the catalog's read API shows."""
+        status, body = await self.asks("api/catalog/entities?filter=kind=component")
+        return {each["metadata"]["name"] for each in json.loads(body)} if status == 200 else set()
 
     async def leads(self) -> bool:
         return await self.role() == "leader"

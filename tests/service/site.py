@@ -75,7 +75,7 @@ class Replica:
 
     def heard(self, account: Callable[[Pass], None], done: Pass) -> None:
         account(done)
-        self.reports.append(done.record.report)
+        self.reports.append(done.report)
         self._news.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -88,20 +88,18 @@ class Replica:
     @property
     def names(self) -> set[str]:
         """The components that are served."""
-        served = self.live.files.get("catalog.json")
-        return components(served.body) if served else set()
-
-
-def components(body: bytes) -> set[str]:
-    """The names of the components in a catalog.json."""
-    entities = json.loads(body)["entities"]
-    return {e["ref"].rpartition("/")[2] for e in entities if e["ref"].startswith("component:")}
+        refs = self.live.index.slots
+        return {ref.rpartition("/")[2] for ref in refs if ref.startswith("component:")}
 
 
 def published(folder: Path) -> set[str]:
     """The components that lie in the published folder."""
-    file = folder / "out" / "catalog.json"
-    return components(file.read_bytes()) if file.exists() else set()
+    index = folder / "out" / "catalog.json"
+    if not index.exists():
+        return set()
+    parts = [folder / "out" / path for path in json.loads(index.read_text())["shards"]]
+    entities = [each for part in parts for each in json.loads(part.read_text())["entities"]]
+    return {e["ref"].rpartition("/")[2] for e in entities if e["ref"].startswith("component:")}
 
 
 @asynccontextmanager

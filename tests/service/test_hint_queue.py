@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from bridge.errors import SourceError
-from bridge.model.hints import SOMETHING, Hint, hinted_projects
-from bridge.model.memory import KnownProject, Memory
-from bridge.model.scrape import Project
+from bridge.model.hints import SOMETHING, Hint, hinted_groups, hinted_projects
 from bridge.service.hint_queue import Inbox
 from bridge.service.schedule import ended
 
@@ -136,7 +134,6 @@ def test_too_many_hints_become_the_question_what_changed() -> None:
 
 
 def test_a_group_means_its_projects_as_they_are_known() -> None:
-    paths = {1: "a/old/x", 2: "a/older/y", 3: "A/OLD/sub/z"}
-    memory = Memory({n: KnownProject(Project(n, path), "t0") for n, path in paths.items()})
     hints = frozenset({Hint(group="a/old"), Hint(group="a/new"), Hint(9), SOMETHING})
-    assert hinted_projects(hints, memory) == {1, 3, 9}
+    assert hinted_groups(hints) == {"a/old", "a/new"}
+    assert hinted_projects(hints, frozenset({1, 3})) == {1, 3, 9}

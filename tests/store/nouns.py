@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from hypothesis import strategies as st
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
@@ -89,7 +87,13 @@ reports = st.builds(
     started_at=dates,
     failure=anything,
 )
-refs = st.builds(Ref, kind=anything, namespace=anything, name=anything)
+# What is merged has a reference that Backstage takes.
+refs = st.builds(
+    Ref,
+    kind=st.sampled_from(["component", "group"]),
+    namespace=st.sampled_from(["default", "shop"]),
+    name=st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
+)
 origins = st.builds(
     Origin,
     project_id=ids,
@@ -100,10 +104,8 @@ origins = st.builds(
     kept_since=dates,
 )
 entities = st.builds(CatalogEntity, ref=refs, body=bodies, origins=some(origins))
-catalogs = st.builds(
-    Catalog,
-    entities=some(entities),
-    made_at=st.none() | st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),
+catalogs = st.lists(entities, max_size=2, unique_by=lambda entity: entity.ref).map(
+    lambda found: Catalog(tuple(sorted(found, key=lambda entity: str(entity.ref))))
 )
 records = st.builds(PassRecord, report=reports, catalog=catalogs)
 known_projects = st.builds(

@@ -28,6 +28,7 @@ from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
 from bridge.store import open_store
 from tests.exporters.catalogs import catalog
+from tests.store.saving import save as save_in
 from tests.store.test_survival import known, outcome_of
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def save(url: str, source: str) -> None:
         store = await open_store(url)
         before = await store.load(source)
         after = known(SOME, "g2")
-        await store.save(source, before, after, outcome_of("g2"))
+        await save_in(store, source, before, after, outcome_of("g2"))
         await store.close()
 
     asyncio.run(saved())

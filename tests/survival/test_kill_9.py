@@ -20,6 +20,7 @@ from bridge.model.memory import Memory
 from bridge.store import open_store
 from tests.exporters.catalogs import catalog
 from tests.exporters.gcs_server import Bucket, Fault, serving
+from tests.store.saving import save
 from tests.store.test_survival import known, outcome_of
 from tests.survival.mortal import SOME, Mortal
 
@@ -162,7 +163,7 @@ async def test_a_store_at_every_statement_of_a_save(url: str, worker: Mortal) ->
 
     for instant in count(1):
         source = f"source {instant}"
-        await store.save(source, Memory(), known(SOME), outcome_of("g1"))
+        await save(store, source, Memory(), known(SOME), outcome_of("g1"))
         died = worker.does("save", dies_at=instant, url=url, source=source)
         found = await look(source)
         if not died:

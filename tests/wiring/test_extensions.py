@@ -92,9 +92,8 @@ def test_an_installed_package_adds_all_three() -> None:
     arguments = ["run", "--from", "moon://base", "--to", "print://here"]
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert "PRINTED catalog.json entities/all.yaml index.yaml names.txt services.csv" in (
-        result.output
-    )
+    printed = "catalog.json entities/all.yaml index.yaml names.txt provenance/all.json services.csv"
+    assert f"PRINTED {printed}" in result.output
     assert "1 Component" in result.output
 
 

@@ -22,9 +22,10 @@ from bridge.errors import KeysUnavailable
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.gcs import GcsExporter
 from bridge.model.facts import Standing
-from bridge.model.runs import Artifact, Outcome, Stage
+from bridge.model.runs import Outcome
 from bridge.neighbours.tls import VARIABLES
-from bridge.passes.pipeline import Pass, PassOptions, run_pass
+from bridge.passes.pipeline import Pass, PassOptions
+from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.tools import ORG, SandboxTools, tools_running
 from bridge.sandbox.world import ProtectedBranch, World
@@ -83,7 +84,7 @@ def unread(parts: Wired) -> dict[str, str]:
 
 
 async def a_pass(parts: Wired) -> Pass:
-    done = await run_pass(parts.stages, PassOptions())
+    done = await Passes(parts.stages).run(PassOptions())
     await parts.afterwards(done)
     return done
 
@@ -161,9 +162,8 @@ async def spoken_to(parts: Wired, settings: Settings) -> dict[str, str]:
     assert digests is not None
     assert digests.webhook is not None
     assert isinstance(parts.refresher, Refresher)
-    done = await run_pass(parts.stages, PassOptions())
-    index = Artifact("index.yaml", b"kind: Location", "application/yaml", Stage.INDEX)
-    problem = await parts.refresher.tell(done.artifacts or (index,))
+    done = await Passes(parts.stages).run(PassOptions())
+    problem = await parts.refresher.tell(done.digests or {"index.yaml": "a digest"})
     (taken,) = await digests.webhook.post([{"text": "x"}])
     return {
         "keys": keys,
@@ -185,8 +185,8 @@ async def test_one_setting_or_variable_names_the_ca_for_everything(
     settings = Settings.model_validate(given)
     async with wired(settings) as parts:
         done = await a_pass(parts)
-        assert done.record.report.outcome is Outcome.COMPLETE, done.record.report
-        assert [receipt.written > 0 for receipt in done.record.report.published] == [True]
+        assert done.report.outcome is Outcome.COMPLETE, done.report
+        assert [receipt.written > 0 for receipt in done.report.published] == [True]
         reasons = unread(parts)
         assert not {"gitlab", "gitlab_rest", "snyk", "pagerduty"} & reasons.keys(), reasons
         assert set((await spoken_to(parts, settings)).values()) == {""}
@@ -199,9 +199,9 @@ async def test_without_it_each_says_that_the_certificate_is_not_trusted(
 ) -> None:
     settings = Settings.model_validate(everybody.settings)
     async with wired(settings) as parts:
-        done = await run_pass(parts.stages, PassOptions())
-        assert done.record.report.outcome is Outcome.FAILED
-        assert "name its CA's file in `ca_file`" in done.record.report.failure
+        done = await Passes(parts.stages).run(PassOptions())
+        assert done.report.outcome is Outcome.FAILED
+        assert "name its CA's file in `ca_file`" in done.report.failure
         said = await spoken_to(parts, settings)
         assert all("ca_file" in said[each] for each in ("issues", "refresh")), said
         assert said["keys"]
@@ -258,9 +258,10 @@ async def test_a_gitlab_under_a_path_is_crawled_asked_for_facts_and_given_issues
         async with wired(settings) as parts:
             assert parts.stages.scraper.name == f"{url}{group}"
             done = await a_pass(parts)
-            names = {entity.ref.name for entity in done.record.catalog.entities}
+            entities = (await done.known()).catalog.entities
+            names = {entity.ref.name for entity in entities}
             assert names == ({"quay", "crew"} if group else {"quay", "thing", "crew"})
-            quay = next(e for e in done.record.catalog.entities if e.ref.name == "quay")
+            quay = next(e for e in entities if e.ref.name == "quay")
             assert f"{url}/shop/quay" in str(quay.body)
             assert not {"gitlab", "gitlab_rest"} & unread(parts).keys()
             issues = needed(assignment(settings, parts.stages.scraper, parts.store))
@@ -318,7 +319,7 @@ async def test_a_token_that_is_rotated_while_it_runs_is_used_at_once(tmp_path: P
                 sandbox.token = token
                 file.write_text(f"{token}\n")
                 done = await a_pass(parts)
-                assert done.record.report.outcome is Outcome.COMPLETE, done.record.report.failure
+                assert done.report.outcome is Outcome.COMPLETE, done.report.failure
                 assert not {"gitlab", "gitlab_rest"} & unread(parts).keys()
                 assert (await issues.issues.listing([])).failure == ""
             await issues.close()

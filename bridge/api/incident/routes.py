@@ -36,7 +36,7 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     wrong = _wrong(asked, form)
     if wrong:
         return error_response(request, 400, "InputError", wrong)
-    if request.app[LIVE].record is None:
+    if request.app[LIVE].report is None:
         message = "no pass has ended yet; /readyz tells when there is something to ask about"
         return error_response(request, 503, "ServiceUnavailableError", message)
     found = answered(request.app, asked)
@@ -77,7 +77,7 @@ def _wrong(asked: str, form: str) -> str:
 async def _page(request: web.Request) -> web.StreamResponse:
     """`GET /incident/…`, or `/incident?q=` from the form."""
     asked = _asked(request)[:LONGEST]
-    if not asked or request.app[LIVE].record is None:
+    if not asked or request.app[LIVE].report is None:
         return render(request, "incident.html", asked=asked, words=None)
     found = answered(request.app, asked)
     status = 404 if not found.found.total else 200

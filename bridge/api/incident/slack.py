@@ -63,7 +63,7 @@ class SlackCommand:
     def _message(self, request: web.Request, asked: str) -> dict[str, Json]:
         if not asked:
             return _plain("Say what it is about: a service's name, a project, an address.")
-        if request.app[LIVE].record is None:
+        if request.app[LIVE].report is None:
             return _plain("Fester has read nothing yet; ask again in a moment.")
         return as_slack(in_words(answered(request.app, asked[:LONGEST])))
 

@@ -14,9 +14,10 @@ from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
 from bridge.api.sheets import sheet
+from bridge.model.entities import Catalog
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
-from bridge.passes.explain import explain
+from bridge.passes.explain import Explanation, explain
 
 SHOWN = 500  # rows of a sheet
 MAX_QUERY = 512
@@ -60,7 +61,7 @@ def render(
         age = _age((request.app[CLOCK]() - live.served_since).total_seconds())
     text = _templates.get_template(template).render(
         live=live,
-        report=live.record.report if live.record else None,
+        report=live.report,
         age=age,
         path=own_path(request),
         token_said=warning(live.token_end, request.app[CLOCK]()),
@@ -81,8 +82,8 @@ def _age(seconds: float) -> str:
 
 async def home(request: web.Request) -> web.StreamResponse:
     """`GET /`: the last pass in numbers, and its problems, worst first."""
-    record = request.app[LIVE].record
-    problems = record.report.problems if record else ()
+    report = request.app[LIVE].report
+    problems = report.problems if report else ()
     order = {severity: rank for rank, severity in enumerate(Severity)}
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
     counts = {s.value: sum(p.severity is s for p in problems) for s in Severity}
@@ -93,13 +94,14 @@ async def entities(request: web.Request) -> web.StreamResponse:
     """`GET /entities?q=&kind=`: the catalog as a searchable table."""
     text = request.query.get("q", "")[:MAX_QUERY]
     kind = request.query.get("kind", "")[:MAX_QUERY]
-    rows = _rows(request.app[LIVE], text.lower().strip(), kind.lower())
+    known = await request.app[LIVE].known()
+    rows = await asyncio.to_thread(_rows, known.catalog, text.lower().strip(), kind.lower())
     return render(request, "entities.html", rows=sheet(request, rows, SHOWN), q=text, kind=kind)
 
 
-def _rows(live: Live, text: str, kind: str) -> list[dict[str, str]]:
+def _rows(catalog: Catalog, text: str, kind: str) -> list[dict[str, str]]:
     rows = []
-    for entity in live.record.catalog.entities if live.record else ():
+    for entity in catalog.entities:
         metadata, spec = entity.body["metadata"], entity.body.get("spec") or {}
         row = {
             "ref": str(entity.ref),
@@ -116,11 +118,17 @@ def _rows(live: Live, text: str, kind: str) -> list[dict[str, str]]:
     return rows
 
 
+async def explained(live: Live, asked: str) -> Explanation | None:
+    """Why something is as it is; None before the first pass. Raises `StoreError`."""
+    known = await live.known()
+    if known.record is None:
+        return None
+    return await asyncio.to_thread(explain, asked, known.memory, known.record, live.source)
+
+
 async def explain_page(request: web.Request) -> web.StreamResponse:
     """`GET /explain?ref=`: why an entity is as it is, or why it is missing."""
     live = request.app[LIVE]
     asked = request.query.get("ref", "").strip()[:MAX_QUERY]
-    answer = None
-    if asked and live.record:
-        answer = await asyncio.to_thread(explain, asked, live.memory, live.record, live.source)
+    answer = await explained(live, asked) if asked else None
     return render(request, "explain.html", asked=asked, answer=answer)

@@ -44,8 +44,8 @@ def _known(request: web.Request) -> Knowledge:
 
 async def _search(request: web.Request) -> web.StreamResponse:
     text = request.query.get("q", "").strip()[:LONGEST]
-    record = request.app[LIVE].record
-    problems = record.report.problems if record is not None else ()
+    report = request.app[LIVE].report
+    problems = report.problems if report is not None else ()
     hits = search(text, _known(request), problems) if text else Hits()
     return render(request, "search.html", searched=text, hits=hits)
 

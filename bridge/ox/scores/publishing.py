@@ -7,22 +7,21 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from bridge.model.entities import Body, Catalog, CatalogEntity, Json
+from bridge.model.entities import Body, CatalogEntity, Json
 from bridge.model.scores import Score, Scoreboard
 
 SCORE: Final = "fester.dev/ox-score"
 LEVEL: Final = "fester.dev/ox-level"
 
 
-def with_score_annotations(catalog: Catalog, board: Scoreboard | None, url: str = "") -> Catalog:
-    """The catalog with the scores of `board`; with `url`, links to the scorecards under it.
+def with_score_annotations(
+    entity: CatalogEntity, board: Scoreboard | None, url: str = ""
+) -> CatalogEntity:
+    """An entity with its score on `board`; with `url`, a link to the scorecard under it.
 
     Scores are whole numbers there, so that a small change publishes nothing anew.
     """
-    if board is None:
-        return catalog
-    entities = tuple(_scored(each, board.scores.get(each.ref), url) for each in catalog.entities)
-    return replace(catalog, entities=entities)
+    return entity if board is None else _scored(entity, board.scores.get(entity.ref), url)
 
 
 def _scored(entity: CatalogEntity, score: Score | None, url: str) -> CatalogEntity:

@@ -1,0 +1,105 @@
+"""Brings the read API's index up to date with the store: what passes changed, and no more.
+
+The leader hears what changed. A replica that follows, and one that was just started, compares the
+digests of all entities with those that it has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.catalog.index import Index
+from bridge.catalog.locations import (
+    Found,
+    entity_found,
+    location_found,
+    registered,
+    root_found,
+)
+from bridge.catalog.reader import Reader
+from bridge.model.entities import CatalogEntity, Ref, Shard
+from bridge.model.statements import Changes, StoredFile
+from bridge.ports import ModelStore, Renderer
+
+_AT_ONCE = 500  # entities that are loaded at once
+
+
+@dataclass(slots=True, eq=False)
+class Feed:
+    """Keeps one index; `shown` makes of an entity what is published of it."""
+
+    model: ModelStore
+    source: str
+    renderer: Renderer
+    reader: Reader
+    shown: Callable[[CatalogEntity], CatalogEntity] = lambda entity: entity
+    shown_varies: bool = False
+    _digests: dict[str, bytes] = field(default_factory=dict)
+    _shards: dict[str, Shard] = field(default_factory=dict)  # by their bits
+    _public_url: str = ""
+
+    async def index(self, files: Mapping[str, StoredFile], changes: Changes) -> Index:
+        """The index of what is published now. Raises `StoreError`."""
+        if self.reader.public_url != self._public_url:
+            self._digests, self._shards = {}, {}
+            self._public_url = self.reader.public_url
+        place = registered(self.reader.public_url)
+        shards = self._laid_out(files)
+        put: dict[str, Found] = {place.entity_ref: root_found(place)}
+        moved = shards.keys() - self._shards.keys()
+        for bits in moved:
+            body = shards[bits].location
+            put[str(Ref.of(body))] = location_found(place, body)
+        gone = [str(Ref.of(self._shards[b].location)) for b in self._shards.keys() - shards.keys()]
+        refs, removed = await self._differing(changes)
+        gone += removed
+        for entity in await self._entities(refs, moved if self._shards else ()):
+            home = self._shard_of(entity.ref, shards)
+            if home is not None:
+                found = entity_found(place, home, self.shown(entity).body)
+                put[str(entity.ref)] = found
+        made = await asyncio.to_thread(self.reader.mend, put, gone)
+        self._shards = shards
+        return made
+
+    def _laid_out(self, files: Mapping[str, StoredFile]) -> dict[str, Shard]:
+        bits = {found for path in files if (found := self.renderer.bits(path)) is not None}
+        return {each: self._shards.get(each) or self.renderer.location(each) for each in bits}
+
+    def _shard_of(self, ref: Ref, shards: Mapping[str, Shard]) -> Shard | None:
+        place = self.renderer.place(ref)
+        beginnings = (place[:length] for length in range(len(place) + 1))
+        return next((shards[bits] for bits in beginnings if bits in shards), None)
+
+    async def _differing(self, changes: Changes) -> tuple[list[str], list[str]]:
+        """What is to be loaded, and what is there no more."""
+        if self._digests and not (changes.everything or self.shown_varies):
+            refs = [str(ref) for ref in changes.put]
+            removed = [str(ref) for ref in changes.removed]
+            for ref in removed:
+                self._digests.pop(ref, None)
+            for ref in refs:
+                self._digests.setdefault(ref, b"")  # its digest is looked at by who compares
+            return refs, removed
+        now = {
+            ref: bytes.fromhex(digest)[:8]
+            for ref, digest in (await self.model.digests(self.source)).items()
+        }
+        before, self._digests = self._digests, now
+        same = {} if self.shown_varies else before
+        differing = [ref for ref, digest in now.items() if same.get(ref) != digest]
+        return differing, [ref for ref in before if ref not in now]
+
+    async def _entities(self, refs: Sequence[str], moved: Iterable[str]) -> list[CatalogEntity]:
+        """These entities, and those of shards that were laid out anew."""
+        found: dict[str, CatalogEntity] = {}
+        for bits in moved:
+            for entity in await self.model.under(self.source, bits):
+                found[str(entity.ref)] = entity
+        wanted = [ref for ref in refs if ref not in found]
+        for start in range(0, len(wanted), _AT_ONCE):
+            part = await self.model.entities(self.source, wanted[start : start + _AT_ONCE])
+            found |= {ref: stored.entity for ref, stored in part.items()}
+        return list(found.values())

@@ -1,0 +1,327 @@
+"""Takes in a scrape part by part: records in, rows out, nothing held but who was seen.
+
+What a record says of a project is settled against what the store knows of that project alone.
+What was not seen is settled at the end, and only when nothing of the list of projects was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.model.manifests import Verdict
+from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
+from bridge.model.problems import Problem, Severity
+from bridge.model.scrape import (
+    Coverage,
+    Gap,
+    ProjectGone,
+    ProjectRead,
+    ProjectSkipped,
+    Record,
+    ScrapeEnd,
+)
+from bridge.model.statements import (
+    Statement,
+    Taken,
+    about_discovery,
+    about_manifest,
+    about_project,
+)
+from bridge.passes.ledger import Ledger
+from bridge.passes.observed import Observations
+from bridge.passes.reconcile import (
+    Reconciliation,
+    enumeration_gap,
+    gap_problem,
+    problems_of,
+    translated_manifest,
+)
+from bridge.ports import EntityMaker, Translator
+
+BATCH = 100  # records that are taken in at once
+
+
+class Overtaken(Exception):
+    """Another pass settled the same projects while this one read; who was first cannot be told."""
+
+
+@dataclass(slots=True, eq=False)
+class Intake:
+    """Takes in the records of one scrape. `lane` is where it notes what is to be merged.
+
+    `elsewhere` are the projects that passes beside this one settled while it read. A pass that
+    `yields` has to read them again (`Overtaken`); another one passes over them. `settled` hears
+    which projects were written.
+    """
+
+    ledger: Ledger
+    translator: Translator
+    maker: EntityMaker
+    now: str
+    scope: str
+    lane: str
+    epoch: int
+    horizon: Horizon
+    observes: bool = True
+    yields: bool = False
+    elsewhere: set[int] = field(default_factory=set)
+    settled: Callable[[set[int]], None] = lambda ids: None
+    seen: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    unreadable: dict[int, str] = field(default_factory=dict)  # with the reason
+    nameless: set[int] = field(default_factory=set)  # unreadable, and nothing else is known
+    problems: list[Problem] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # parts of the list of projects
+    observations: Observations = field(default_factory=Observations)
+    end: ScrapeEnd | None = None
+    _waiting: list[Record] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for was read."""
+        return self.end is not None and not self.unreadable and not self.lost
+
+    async def take(self, record: Record) -> None:
+        """Take in one record, sooner or later. Raises `StoreError`, `Overtaken`."""
+        if isinstance(record, ScrapeEnd):
+            self.end = record
+            return
+        self._waiting.append(record)
+        if len(self._waiting) >= BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Settle what waits."""
+        records, self._waiting = self._waiting, []
+        if not records:
+            return
+        async with self.ledger.lock:
+            ids = {number for record in records if (number := _project_of(record)) is not None}
+            if self.yields and ids & self.elsewhere:
+                raise Overtaken
+            settled = [r for r in records if _project_of(r) not in self.elsewhere]
+            self.seen |= ids & self.elsewhere
+            await self._settle(settled, ids - self.elsewhere)
+
+    async def settle_unseen(self) -> None:
+        """After a full sweep: what was not seen is gone, or not known to be there."""
+        await self.flush()
+        if self.end is None or self.end.coverage is not Coverage.FULL:
+            return
+        async with self.ledger.lock:
+            unseen = [
+                number
+                async for part in self.ledger.model.project_ids(self.ledger.source)
+                for number in part
+                if number not in self.seen and number not in self.elsewhere
+            ]
+            for start in range(0, len(unseen), BATCH):
+                ids = set(unseen[start : start + BATCH])
+                known = await self.ledger.model.known(self.ledger.source, ids)
+                taking = self._reconciliation(known, ids)
+                taking.settle_unseen(ids)
+                await self._write(known, taking, ids)
+
+    async def _settle(self, records: Sequence[Record], ids: set[int]) -> None:
+        model, source = self.ledger.model, self.ledger.source
+        marks = await model.marks(source, ids)
+        told = [record for record in records if not self._says_nothing_new(record, marks)]
+        for record in records:
+            self._note(record)
+        concerned = {number for record in told if (number := _project_of(record)) is not None}
+        known = await model.known(source, concerned & marks.keys())
+        taking = self._reconciliation(known, concerned)
+
+        def take() -> None:
+            for record in told:
+                taking.take(record)
+
+        await asyncio.to_thread(take)
+        await self._write(known, taking, concerned)
+        await self._tell_of_discovery(records)
+        self.settled(ids)
+
+    async def _tell_of_discovery(self, records: Sequence[Record]) -> None:
+        """Keep which projects Backstage's own discovery reads, too; of others it stands."""
+        model, source = self.ledger.model, self.ledger.source
+        now = {
+            about_discovery(each.project.id): told_twice(each)
+            for each in records
+            if isinstance(each, ProjectRead) and each.observation is not None
+        }
+        before = await model.problems_about(source, now)
+        changed = {k: found for k, found in now.items() if found != tuple(before.get(k, ()))}
+        if changed:
+            taken = Taken(problems=changed)
+            await self.ledger.write(
+                self.epoch, lambda edition: model.take(source, edition, taken, self.lane)
+            )
+
+    def _note(self, record: Record) -> None:
+        """Remember of a record what needs no row."""
+        number = _project_of(record)
+        if number is None:
+            return
+        if isinstance(record, ProjectRead):
+            if self.observes and record.observation is not None:
+                self.observations.put(record.observation)
+            self.unreadable.pop(number, None)
+        if not isinstance(record, Gap):
+            self.seen.add(number)
+
+    def _says_nothing_new(
+        self, record: Record, marks: Mapping[int, tuple[KnownProject, Mapping[str, str]]]
+    ) -> bool:
+        """Whether a project was read and is just as it is known."""
+        if not isinstance(record, ProjectRead | ProjectSkipped):
+            return False
+        mark = marks.get(record.project.id)
+        if mark is None:
+            return False
+        known, files = mark
+        if isinstance(record, ProjectSkipped):
+            return known == KnownProject(record.project, "", left_out=record.reason) and not files
+        if known != KnownProject(record.project, known.read_at) or not known.read_at:
+            return False
+        now = {
+            file.path: self.translator.fingerprint(record.project, file) for file in record.files
+        }
+        return now == files
+
+    def _reconciliation(self, known: Memory, ids: set[int]) -> Reconciliation:
+        """What settles some records: it knows who of them was seen before in this scrape."""
+        before = Memory(known.projects, known.manifests, self.horizon)
+        made = Reconciliation(before, self.translator, self.now, self.scope)
+        made.seen = self.seen & ids
+        made.unreadable = self.unreadable.keys() & ids
+        made.enumeration_lost = list(self.lost)
+        return made
+
+    async def _write(self, known: Memory, taking: Reconciliation, ids: set[int]) -> None:
+        self.seen |= taking.seen
+        self.lost = taking.enumeration_lost
+        self.problems += taking.problems
+        for number in ids:
+            self.unreadable.pop(number, None)
+        for number in taking.unreadable:
+            self.unreadable[number] = taking.reasons.get(number, "it could not be read")
+            if number not in taking.projects:
+                self.nameless.add(number)
+        now = Memory(taking.projects, taking.manifests)
+        taken = await asyncio.to_thread(difference, known, now, self.maker)
+        if taken:
+            source = self.ledger.source
+            await self.ledger.write(
+                self.epoch,
+                lambda edition: self.ledger.model.take(source, edition, taken, self.lane),
+            )
+            self.changed |= ids
+
+    def reports_of(self) -> list[Problem]:
+        """What this scrape itself has to tell."""
+        return [*self.problems, *map(enumeration_gap, self.lost)]
+
+
+def _project_of(record: Record) -> int | None:
+    if isinstance(record, ProjectRead | ProjectSkipped):
+        return record.project.id
+    return record.project_id if isinstance(record, Gap | ProjectGone) else None
+
+
+def told_twice(record: ProjectRead) -> tuple[Problem, ...]:
+    """The problem of a project with a manifest of ours and one that Backstage's discovery reads."""
+    seen = record.observation
+    if seen is None or seen.values.get("catalog_info") is not True or not record.files:
+        return ()
+    message = (
+        "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, "
+        "too, the entity that came first stands and the other is a conflict; keep one of the two"
+    )
+    file = min(each.path for each in record.files)
+    problem = Problem(
+        message, "catalog-info-beside", Severity.INFO, project=record.project.path, file=file
+    )
+    return (problem,)
+
+
+def difference(before: Memory, now: Memory, maker: EntityMaker, *, whole: bool = False) -> Taken:
+    """What is to be written so that what was known before becomes what is known now.
+
+    With `whole`, everything that is known now is.
+    """
+    projects = [
+        each
+        for number, each in now.projects.items()
+        if whole or not _same(before.projects.get(number), each)
+    ]
+    manifests = [
+        each
+        for key, each in now.manifests.items()
+        if whole or not _same(before.manifests.get(key), each)
+    ]
+    moved = {each.project.id for each in projects}
+    speaking = {(each.project_id, each.file): each for each in manifests}
+    # What a manifest says names its project: one that was renamed says something else.
+    speaking |= {key: each for key, each in now.manifests.items() if key[0] in moved}
+    gone = [key for key in before.manifests if key not in now.manifests]
+    statements: dict[ManifestKey, Sequence[Statement]] = dict.fromkeys(gone, ())
+    problems: dict[str, Sequence[Problem]] = {about_manifest(*key): () for key in gone}
+    for key, each in speaking.items():
+        known = now.projects[key[0]]
+        statements[key], problems[about_manifest(*key)] = said(known, each, maker)
+    for number in before.projects.keys() - now.projects.keys():
+        problems[about_project(number)] = ()
+        problems[about_discovery(number)] = ()
+    for project in projects:
+        had = before.projects.get(project.project.id)
+        if project.gap_since or (had is not None and had.gap_since):
+            problem = gap_problem(project)
+            problems[about_project(project.project.id)] = (problem,) if problem else ()
+    figures = counted(now)
+    if not whole:
+        figures.subtract(counted(before))
+    return Taken(
+        projects,
+        sorted(before.projects.keys() - now.projects.keys()),
+        manifests,
+        gone,
+        statements,
+        problems,
+        {name: count for name, count in figures.items() if count},
+    )
+
+
+def _same(before: object, now: object) -> bool:
+    return before is now or before == now
+
+
+def said(
+    known: KnownProject, manifest: KnownManifest, maker: EntityMaker
+) -> tuple[Sequence[Statement], Sequence[Problem]]:
+    """What a manifest says of entities as things stand, and what is wrong with it."""
+    found = problems_of(known, manifest)
+    translated = translated_manifest(known, manifest)
+    if translated is None:
+        return (), found
+    statements, broken = maker.statements(translated)
+    return statements, (*found, *broken)
+
+
+def counted(memory: Memory) -> Counter[str]:
+    """The figures of a part of what is known."""
+    figures: Counter[str] = Counter()
+    # Archived projects that are left out do not count: a full sweep may not list them, and a
+    # listing of what changed does.
+    figures["projects.seen"] = sum(
+        not (each.left_out and each.project.archived) for each in memory.projects.values()
+    )
+    figures["projects.unreadable"] = sum(bool(e.gap_since) for e in memory.projects.values())
+    figures["projects.with_manifest"] = len({key[0] for key in memory.manifests})
+    for verdict in Verdict:
+        figures[f"manifests.{verdict.value}"] = 0
+    for each in memory.manifests.values():
+        figures[f"manifests.{each.current.verdict.value}"] += 1
+    return figures

@@ -1,0 +1,264 @@
+"""From what is said of entities to entities: only those of which something else is said.
+
+Removals wait until everything is merged, so that the guard counts them over the whole pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bridge.model.entities import CatalogEntity, Ref, ref_of
+from bridge.model.problems import Problem
+from bridge.model.statements import (
+    Merged,
+    Statement,
+    StoredEntity,
+    about_entity,
+    about_links,
+    entity_digest,
+)
+from bridge.passes.ledger import Ledger
+from bridge.ports import EntityMaker, Renderer
+
+AT_ONCE: Final = 500  # references that are merged at once
+MOST_LISTED: Final = 5_000  # changed entities that are worth a list
+_NEIGHBOURS: Final = 20
+_MOST_SEARCHES: Final = 1_000  # targets for which a suggestion is looked up in one pass
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """When removals look like a failure rather than a change.
+
+    A pass that would remove at least `at_least` entities and more than `share` of the catalog
+    withholds the removals.
+    """
+
+    share: float = 0.2
+    at_least: int = 10
+
+    def holds(self, removed: int, total: int) -> bool:
+        """Whether to withhold `removed` of `total` entities."""
+        return removed >= self.at_least and removed > self.share * total
+
+
+@dataclass(slots=True, eq=False)
+class Merging:
+    """One pass's merging, in the `epoch` in which the pass began. Whoever runs it holds the lock.
+
+    `put` and `removed` are the references that changed, None when they are too many to list.
+    """
+
+    ledger: Ledger
+    maker: EntityMaker
+    renderer: Renderer
+    epoch: int
+    put: set[Ref] | None = field(default_factory=set)
+    removed: set[Ref] = field(default_factory=set)
+    _searches: int = 0
+
+    async def merge(self) -> None:
+        """Merge every reference that is noted. Raises `StoreError`."""
+        model, source = self.ledger.model, self.ledger.source
+        while refs := await model.todo(source, "merge", AT_ONCE):
+            said = await model.speaking_of(source, refs)
+            there = await model.entities(source, refs)
+            gone = frozenset(await model.todo(source, "gone"))
+            done = await asyncio.to_thread(self._merged, refs, said, there, gone)
+            await self.ledger.write(
+                self.epoch,
+                lambda edition, done=done: model.merged(source, edition, done),  # type: ignore[misc]
+            )
+            self._list(each.entity.ref for each in done.put)
+
+    async def derive(self) -> None:
+        """Make what others depend on and nobody describes. Raises `StoreError`."""
+        model, source = self.ledger.model, self.ledger.source
+        while refs := await model.todo(source, "derive", AT_ONCE):
+            there = await model.entities(source, refs)
+            said = await model.speaking_of(source, refs)
+            gone = frozenset(await model.todo(source, "gone"))
+            made = {ref: None if ref in said else await self._derived(ref_of(ref)) for ref in refs}
+            put: list[StoredEntity] = []
+            new: list[str] = []
+            left: list[str] = []
+            back: list[str] = []
+            figures: Counter[str] = Counter()
+            for ref, entity in made.items():
+                old = there.get(ref)
+                if ref in said:
+                    continue
+                if entity is None:
+                    left += [ref] if old is not None and ref not in gone else []
+                    continue
+                back += [ref] if ref in gone else []
+                digest = entity_digest(entity)
+                if old is not None and old.digest == digest:
+                    continue
+                kind = f"entities.{entity.body['kind']}"
+                figures.update([kind] if old is None else [])
+                new += [ref] if old is None else []
+                targets = {e: self.maker.spelt(e) for e in self.maker.targets(entity.body)}
+                place = self.renderer.place(entity.ref)
+                # By none but its own name: it is made of what says just that.
+                names = frozenset({(-1, self.maker.spelt(entity.ref))})
+                put.append(StoredEntity(entity, digest, place, entity, targets, names))
+            done = Merged(refs, put, new, left, back, new, {}, dict(figures), stage="derive")
+            await self.ledger.write(
+                self.epoch,
+                lambda edition, done=done: model.merged(source, edition, done),  # type: ignore[misc]
+            )
+            self._list(each.entity.ref for each in put)
+
+    async def _derived(self, ref: Ref) -> CatalogEntity | None:
+        """What is made because entities depend on it, if any."""
+        model, source = self.ledger.model, self.ledger.source
+        pointing = await model.pointing_at(source, str(ref))
+        gone = frozenset(await model.todo(source, "gone"))
+        there = await model.entities(source, [each for each in pointing if each not in gone])
+        missing = await model.missing(source, list(there))
+        names = await self._names({ref, *map(ref_of, set().union(*missing.values()))})
+        needing = []
+        for name, stored in sorted(there.items()):
+            lost = {ref, *map(ref_of, missing[name])}
+            linked = self.maker.link(stored.merged, lost, names)
+            if self.maker.needs(linked, ref):
+                needing.append(linked.entity)
+        if not needing:
+            return None
+        said = await model.speaking_of(source, [str(each.ref) for each in needing])
+        return self.maker.derive(ref, needing, said)
+
+    async def remove(self, guard: Guard, *, accepted: bool) -> list[Problem]:
+        """Remove what nobody speaks of any more, or keep it and say so. Raises `StoreError`."""
+        model, source = self.ledger.model, self.ledger.source
+        gone = await model.todo(source, "gone")
+        if not gone:
+            return []
+        await self.ledger.refresh()
+        total = sum(self.ledger.state.counts("entities").values())
+        emptied = len(gone) >= total
+        if not accepted and (emptied or guard.holds(len(gone), total)):
+            return [_withheld(gone, total, guard)]
+        for start in range(0, len(gone), AT_ONCE):
+            refs = gone[start : start + AT_ONCE]
+            there = await model.entities(source, refs)
+            kinds = Counter(f"entities.{each.entity.body['kind']}" for each in there.values())
+            figures = {kind: -count for kind, count in kinds.items()}
+            await self.ledger.write(
+                self.epoch,
+                lambda edition, r=refs, f=figures: model.remove(source, edition, r, f),  # type: ignore[misc]
+            )
+            self.removed |= {each.entity.ref for each in there.values()}
+        if self.put is not None:
+            self.put -= self.removed
+        return []
+
+    async def check(self) -> None:
+        """Put references right, and find those to nothing, among what is noted.
+
+        Raises `StoreError`.
+        """
+        model, source = self.ledger.model, self.ledger.source
+        while refs := await model.todo(source, "check", AT_ONCE):
+            missing = {
+                ref: {ref_of(each) for each in found}
+                for ref, found in (await model.missing(source, refs)).items()
+            }
+            there = await model.entities(source, refs)
+            names = await self._names({each for found in missing.values() for each in found})
+            said = await model.speaking_of(source, [ref for ref in refs if missing[ref]])
+            put: list[StoredEntity] = []
+            problems: dict[str, Sequence[Problem]] = {about_links(ref): () for ref in refs}
+            for ref, stored in there.items():
+                linked = self.maker.link(stored.merged, missing[ref], names)
+                shown = self.maker.published(linked)
+                if entity_digest(shown) != entity_digest(stored.entity):
+                    put.append(replace(stored, entity=shown))
+                if linked.missing:
+                    near = {each: await self._likely(each) for each in linked.missing}
+                    problems[about_links(ref)] = self.maker.dangling(
+                        linked, near, said.get(ref, ())
+                    )
+            await self.ledger.write(
+                self.epoch,
+                lambda edition, r=refs, p=put, f=problems: model.checked(source, edition, r, p, f),  # type: ignore[misc]
+            )
+            self._list(each.entity.ref for each in put)
+
+    async def _names(self, missing: Collection[Ref]) -> dict[tuple[int, Ref], list[Ref]]:
+        """Who goes by the names of what is missing, in whatever spelling."""
+        wanted = {str(each) for each in missing} | {str(self.maker.spelt(e)) for e in missing}
+        found = await self.ledger.model.named(self.ledger.source, wanted)
+        return {
+            (rank, ref_of(name)): [ref_of(each) for each in refs]
+            for (rank, name), refs in found.items()
+        }
+
+    async def _likely(self, target: Ref) -> tuple[str, ...]:
+        if self._searches >= _MOST_SEARCHES:
+            return ()
+        self._searches += 1
+        model, source = self.ledger.model, self.ledger.source
+        others = await model.neighbours(source, str(target), _NEIGHBOURS)
+        return self.maker.likely(target, others)
+
+    def _merged(
+        self,
+        refs: Sequence[str],
+        said: Mapping[str, Sequence[Statement]],
+        there: Mapping[str, StoredEntity],
+        gone: Collection[str],
+    ) -> Merged:
+        """What comes out for some references. Pure."""
+        put: list[StoredEntity] = []
+        new: list[str] = []
+        left: list[str] = []
+        back: list[str] = []
+        problems: dict[str, Sequence[Problem]] = {}
+        figures: Counter[str] = Counter()
+        for ref in refs:
+            entity, found = self.maker.merge(said[ref]) if ref in said else (None, ())
+            problems[about_entity(ref)] = found
+            old = there.get(ref)
+            if entity is None:
+                if old is not None and ref not in gone:
+                    left.append(ref)
+                continue
+            if ref in gone:
+                back.append(ref)
+            digest = entity_digest(entity)
+            if old is not None and old.digest == digest:
+                continue
+            if old is None:
+                new.append(ref)
+            else:
+                figures[f"entities.{old.entity.body['kind']}"] -= 1
+            figures[f"entities.{entity.body['kind']}"] += 1
+            place = self.renderer.place(entity.ref)
+            targets = {each: self.maker.spelt(each) for each in self.maker.targets(entity.body)}
+            names = self.maker.names(entity)
+            put.append(StoredEntity(entity, digest, place, entity, targets, names))
+        # What is wrong with references is told at a place of a manifest, which may have moved.
+        check = [ref for ref in refs if ref in said]
+        counts = {name: count for name, count in figures.items() if count}
+        return Merged(refs, put, new, left, back, check, problems, counts)
+
+    def _list(self, refs: Iterable[Ref]) -> None:
+        if self.put is not None:
+            self.put.update(refs)
+            if len(self.put) > MOST_LISTED:
+                self.put = None
+
+
+def _withheld(gone: Sequence[str], total: int, guard: Guard) -> Problem:
+    return Problem(
+        f"{len(gone)} of {total} entities would be removed (such as {', '.join(gone[:5])}); "
+        f"that is more than {guard.share:.0%}, so they are kept. If they really are gone, "
+        "run once with --accept-removals",
+        "removals-withheld",
+    )

@@ -1,0 +1,211 @@
+"""From changed entities to published files: only the shards that changed are rendered and written.
+
+Each destination is compared as a whole at first, after a failure and with each full sweep; between
+these it is given what changed, if it can take that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from bridge.errors import PublishError
+from bridge.model.destinations import Fence
+from bridge.model.entities import CatalogEntity
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Receipt, Stage
+from bridge.model.statements import Statement, StoredFile
+from bridge.passes.adoption import as_manifests
+from bridge.passes.layout import Layout, changed_layout
+from bridge.passes.ledger import Ledger
+from bridge.passes.spool import Spool
+from bridge.ports import Amending, EntityList, Exporter, Renderer
+
+RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not say when
+
+Shown = Callable[[CatalogEntity], CatalogEntity]
+
+
+@dataclass(slots=True)
+class Rendered:
+    """The files of a pass that differ from the published ones, and those that are no more.
+
+    `files` are all that are to be published, by path.
+    """
+
+    files: dict[str, StoredFile]
+    put: list[tuple[Artifact, str, int]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> dict[str, Artifact]:
+        """What differs, by path."""
+        return {artifact.path: artifact for artifact, _, _ in self.put}
+
+    def add(self, artifact: Artifact, spool: Spool, entities: int = 0) -> None:
+        """Take a file in, if it is another one than was published."""
+        digest = sha256(artifact.body).hexdigest()
+        known = self.files.get(artifact.path)
+        if known is not None and known.digest == digest:
+            return
+        self.put.append((spool.keep(artifact), digest, entities))
+        self.files[artifact.path] = StoredFile(
+            artifact.path, digest, artifact.content_type, artifact.stage.value, entities
+        )
+
+    def drop(self, path: str) -> None:
+        """A file is to be no more."""
+        if self.files.pop(path, None) is not None:
+            self.gone.append(path)
+
+
+async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool) -> Rendered:
+    """The shards that have to be rendered anew, and what leads to them. Raises `StoreError`."""
+    model, source = ledger.model, ledger.source
+    rendered = Rendered(dict(await ledger.files()))
+    shards = {bits for path in rendered.files if (bits := renderer.bits(path)) is not None}
+
+    async def count(bits: str) -> int:
+        return await model.count_under(source, bits)
+
+    places = await model.todo(source, "render")
+    layout = Layout()
+    if places:
+        layout = await changed_layout(
+            places, shards, count, limit=renderer.limit, depth=renderer.depth
+        )
+    for bits in layout.changed:
+        entities = await model.under(source, bits)
+        made = await asyncio.to_thread(_shard, renderer, shown, bits, entities)
+        for artifact in made:
+            rendered.add(artifact, spool, len(entities))
+    gone = set(layout.gone)
+    for path in [path for path in rendered.files if renderer.bits(path) in gone]:
+        rendered.drop(path)
+    now = sorted((shards - gone) | set(layout.changed))
+    for artifact in renderer.index(now):
+        rendered.add(artifact, spool)
+    return rendered
+
+
+def _shard(
+    renderer: Renderer, shown: Shown, bits: str, entities: Sequence[CatalogEntity]
+) -> tuple[Artifact, ...]:
+    return renderer.shard(bits, [shown(entity) for entity in entities])
+
+
+async def listed(ledger: Ledger, lists: Sequence[EntityList], spool: Spool) -> list[Artifact]:
+    """The lists of entities, made line by line. Raises `StoreError`."""
+    made = []
+    kept = await _kept(ledger)
+    for each in lists:
+        body = bytearray(each.head)
+        left = sorted((ref, said) for ref, said in kept.items() if ref.startswith(f"{each.kind}:"))
+        async for said in ledger.model.said_of_kind(ledger.source, each.kind):
+            while left and left[0][0] < str(said[0].ref):
+                body += each.line(left.pop(0)[1])
+            body += each.line(said)
+        for _, stated in left:
+            body += each.line(stated)
+        made.append(spool.keep(Artifact(each.path, bytes(body), each.content_type, Stage.DATA)))
+    return made
+
+
+async def _kept(ledger: Ledger) -> dict[str, list[Statement]]:
+    """Entities of which nobody speaks and whose removal is withheld, as what would be said."""
+    gone = await ledger.model.todo(ledger.source, "gone")
+    there = await ledger.model.entities(ledger.source, gone)
+    return {
+        ref: [
+            Statement(stored.entity.ref, stored.merged.body, manifest, n)
+            for n, manifest in enumerate(as_manifests([stored.entity]))
+        ]
+        for ref, stored in there.items()
+        if stored.entity.origins
+    }
+
+
+@dataclass(slots=True)
+class Destinations:
+    """The destinations of passes in a row; `known` are those that hold what was published last."""
+
+    known: set[int] = field(default_factory=set)
+
+    async def publish(
+        self,
+        exporters: Sequence[Exporter],
+        ledger: Ledger,
+        rendered: Rendered,
+        spool: Spool,
+        *,
+        whole: bool,
+        fence: Fence | None,
+    ) -> tuple[list[Receipt], list[Problem], float | None]:
+        """Publish everywhere, side by side; one destination's failure does not hold up another.
+
+        Without a `fence` nothing is written: the receipts say what would be. Gives receipts,
+        refusals, and after how many seconds the first refused one may be free.
+        """
+        dry_run = fence is None
+        changed = rendered.changed
+        moved = bool(rendered.gone) or any(
+            artifact.stage is Stage.INDEX for artifact in changed.values()
+        )
+        everything: list[Artifact] | None = None
+        works = []
+        for exporter in exporters:
+            if id(exporter) in self.known and not whole and not changed and not moved:
+                works.append(_nothing(exporter, len(rendered.files)))
+            elif isinstance(exporter, Amending) and not (
+                whole or moved or id(exporter) not in self.known
+            ):
+                works.append(_amended(exporter, changed, len(rendered.files), fence))
+            else:
+                if everything is None:
+                    everything = [each async for each in _all(ledger, rendered, changed, spool)]
+                works.append(exporter.publish(everything, dry_run=dry_run, fence=fence))
+        results = await asyncio.gather(*works, return_exceptions=True)
+        receipts: list[Receipt] = []
+        refusals: list[Problem] = []
+        waits: list[float] = []
+        for exporter, result in zip(exporters, results, strict=True):
+            if isinstance(result, BaseException):
+                self.known.discard(id(exporter))
+                if not isinstance(result, PublishError):
+                    raise result
+                refusals.append(Problem(f"{exporter.name}: {result}", "publish-failed"))
+                waits.append(getattr(result, "free_in", 0.0) or RETRY_SECONDS)
+            else:
+                if not dry_run:
+                    self.known.add(id(exporter))
+                receipts.append(result)
+        return receipts, refusals, min(waits, default=None)
+
+
+async def _nothing(exporter: Exporter, count: int) -> Receipt:
+    return Receipt(exporter.name, 0, count, 0)
+
+
+async def _amended(
+    exporter: Exporter, changed: Mapping[str, Artifact], count: int, fence: Fence | None
+) -> Receipt:
+    assert isinstance(exporter, Amending)
+    dry_run = fence is None
+    written = await exporter.amend(tuple(changed.values()), dry_run=dry_run, fence=fence)
+    return Receipt(exporter.name, written, count - written, 0, tuple(sorted(changed)))
+
+
+async def _all(
+    ledger: Ledger, rendered: Rendered, changed: Mapping[str, Artifact], spool: Spool
+) -> AsyncIterator[Artifact]:
+    """Every file that is to be published."""
+    for path in sorted(rendered.files):
+        if path in changed:
+            yield changed[path]
+            continue
+        found = await ledger.model.file(ledger.source, path)
+        if found is not None:
+            yield spool.keep(found[0])

@@ -1,0 +1,868 @@
+"""The catalog's model in tables: what is known, what it says of which entity, what was made of it.
+
+Whoever writes names the edition that it builds on, and makes the next one: of two who write at
+once the later one is refused, whatever both hold in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.errors import StoreConflict, StoreError
+from bridge.model.entities import CatalogEntity
+from bridge.model.memory import KnownProject, Memory, SourceState
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Report
+from bridge.model.statements import (
+    Concluded,
+    Merged,
+    Statement,
+    StoredEntity,
+    StoredFile,
+    Taken,
+    entity_digest,
+)
+from bridge.store import model_codec, rows
+from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
+from bridge.store.sources import CHUNK, claim_source, parts_of, source_id_of
+from bridge.store.tables import (
+    entities,
+    files,
+    manifests,
+    names,
+    passes,
+    problems,
+    projects,
+    sources,
+    stale,
+    statements,
+    targets,
+)
+from bridge.store.upsert import insert_into, replace_into
+
+Item = TypeVar("Item")
+Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
+
+PASSES_KEPT: Final = 200
+_FILES_AT_ONCE = 10
+
+
+def overtaken(source: str) -> StoreConflict:
+    """The error of who builds on what another process has replaced."""
+    return StoreConflict(
+        f"another Fester saved a pass of {source} meanwhile; this one publishes nothing more, and "
+        "the next one goes on from there"
+    )
+
+
+def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterable[list[Item]]:
+    """The items, so many at a time."""
+    part: list[Item] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+class SqlModel:
+    """A `bridge.ports.ModelStore` in SQLite or PostgreSQL; `SqlStore.model`."""
+
+    def __init__(self, writing: Connect, reading: Connect, clock: Callable[[], datetime]) -> None:
+        self._writing = writing
+        self._reading = reading
+        self._clock = clock
+        self._ids: dict[str, int] = {}
+
+    # What is known of the source.
+
+    async def state(self, source: str) -> SourceState:
+        """How far the source is known, the counts of it, and its edition."""
+        async with self._of(source, "look at") as (connection, source_id):
+            columns = sources.c
+            wanted = select(
+                columns.horizon, columns.passes, columns.edition, columns.figures, columns.rules
+            ).where(columns.id == source_id)
+            row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
+            return SourceState()
+        try:
+            horizon = decode_horizon(row.horizon, row.passes)
+            figures = Counter({str(k): int(v) for k, v in json.loads(row.figures).items()})
+        except (Undecodable, ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"the state of {source} (table fester_sources): {error}") from error
+        return SourceState(horizon, row.edition, figures, row.rules)
+
+    async def known(self, source: str, ids: Collection[int]) -> Memory:
+        """What is known of these projects."""
+        found_projects: dict[int, Any] = {}
+        found_manifests: dict[Any, Any] = {}
+        async with self._of(source, "load what is known of") as (connection, source_id):
+            for part in chunks(ids):
+                wanted = select(projects).where(
+                    projects.c.source_id == source_id, projects.c.project_id.in_(part)
+                )
+                found_projects |= rows.known_projects((await connection.execute(wanted)).all())
+                wanted = select(*rows.manifest_columns).where(
+                    manifests.c.source_id == source_id, manifests.c.project_id.in_(part)
+                )
+                found = (await connection.execute(wanted)).all()
+                found_manifests |= await asyncio.to_thread(rows.known_manifests, found)
+        return Memory(found_projects, found_manifests)
+
+    async def marks(
+        self, source: str, ids: Collection[int]
+    ) -> Mapping[int, tuple[KnownProject, Mapping[str, str]]]:
+        """Of each of these projects what is known, with the fingerprints of its files."""
+        found: dict[int, tuple[KnownProject, dict[str, str]]] = {}
+        async with self._of(source, "look at projects of") as (connection, source_id):
+            for part in chunks(ids):
+                wanted = select(projects).where(
+                    projects.c.source_id == source_id, projects.c.project_id.in_(part)
+                )
+                known = rows.known_projects((await connection.execute(wanted)).all())
+                found |= {number: (each, {}) for number, each in known.items()}
+                columns = manifests.c
+                wanted = select(columns.project_id, columns.file, columns.fingerprint).where(
+                    columns.source_id == source_id, columns.project_id.in_(part)
+                )
+                for row in await connection.execute(wanted):
+                    if row.project_id in found:
+                        found[row.project_id][1][row.file] = row.fingerprint
+        return found
+
+    async def project_ids(self, source: str) -> AsyncIterator[list[int]]:
+        """The ids of all projects that are known, many at a time."""
+        async with self._of(source, "list the projects of") as (connection, source_id):
+            wanted = select(projects.c.project_id).where(projects.c.source_id == source_id)
+            async for part in parts_of(connection, wanted.order_by(projects.c.project_id)):
+                yield [row.project_id for row in part]
+
+    async def gaps(self, source: str) -> list[KnownProject]:
+        """The projects that cannot be read as things stand, by id."""
+        async with self._of(source, "list the gaps of") as (connection, source_id):
+            wanted = select(projects).where(
+                projects.c.source_id == source_id, projects.c.gap_since > ""
+            )
+            found = rows.known_projects((await connection.execute(wanted)).all())
+        return [found[number] for number in sorted(found)]
+
+    async def in_groups(self, source: str, groups: Collection[str]) -> frozenset[int]:
+        """The ids of the projects that lie in groups, named by their paths in lower case."""
+        found: set[int] = set()
+        async with self._of(source, "look for groups of") as (connection, source_id):
+            for group in groups:
+                path = projects.c.path
+                wanted = select(projects.c.project_id).where(
+                    projects.c.source_id == source_id,
+                    func.substr(path, 1, len(group) + 1) == f"{group}/",
+                )
+                found |= {row.project_id for row in await connection.execute(wanted)}
+        return frozenset(found)
+
+    # Taking in what a scrape saw.
+
+    async def take(self, source: str, edition: int, taken: Taken, lane: str) -> int:
+        """Write what changed, and note in `lane` which entities are to be merged anew.
+
+        Gives the new edition. Raises `StoreConflict` when `edition` is not the latest.
+        """
+        async with self._changing(source, edition, taken.figures) as (connection, source_id):
+            gone = [(number,) for number in taken.gone_projects]
+            await _remove(connection, projects, source_id, gone)
+            await _remove(connection, manifests, source_id, taken.gone_manifests)
+            for part in chunks(taken.projects):
+                made = await asyncio.to_thread(rows.project_rows, source_id, part)
+                await connection.execute(replace_into(connection, projects), made)
+            for known in chunks(taken.manifests):
+                made = await asyncio.to_thread(rows.manifest_rows, source_id, known)
+                await connection.execute(replace_into(connection, manifests), made)
+            await _say(connection, source_id, taken, lane)
+            await _replace_problems(connection, source_id, taken.problems)
+        return edition + 1
+
+    async def begin_restating(self, source: str, edition: int) -> int:
+        """Begin to work out anew what all manifests say: the figures begin with the entities."""
+        kinds: Counter[str] = Counter()
+        async for part in self.catalog(source):
+            kinds.update(f"entities.{entity.body['kind']}" for entity in part)
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            await connection.execute(
+                update(sources)
+                .where(sources.c.id == source_id)
+                .values(figures=json.dumps(kinds, sort_keys=True))
+            )
+        return edition + 1
+
+    async def begin_merging(self, source: str, edition: int, rules: str, *, long: bool) -> int:
+        """Make what long passes noted ready for merging; of other `rules`, everything."""
+        state = await self.state(source)
+        if state.rules == rules and not (long and await self.todo(source, "sweep", 1)):
+            return edition
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            swept = stale.c.source_id == source_id, stale.c.stage == "sweep"
+            if long:
+                await _note_from(connection, source_id, "merge", select(stale.c.item).where(*swept))
+                await connection.execute(delete(stale).where(*swept))
+            if state.rules != rules:
+                for table, column, stage in (
+                    (statements, statements.c.ref, "merge"),
+                    (entities, entities.c.ref, "merge"),
+                    (entities, entities.c.ref, "check"),
+                    (entities, entities.c.place, "render"),
+                ):
+                    items = select(column).where(table.c.source_id == source_id).distinct()
+                    await _note_from(connection, source_id, stage, items)
+                await connection.execute(
+                    update(sources).where(sources.c.id == source_id).values(rules=rules)
+                )
+        return edition + 1
+
+    async def note_all_places(self, source: str, edition: int) -> int:
+        """Note that everything is to be rendered."""
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            items = select(entities.c.place).where(entities.c.source_id == source_id).distinct()
+            await _note_from(connection, source_id, "render", items)
+        return edition + 1
+
+    async def todo(self, source: str, stage: str, limit: int | None = None) -> list[str]:
+        """What is left to do in a stage, in order; at most so much."""
+        async with self._of(source, "look at the work on") as (connection, source_id):
+            wanted = select(stale.c.item).where(
+                stale.c.source_id == source_id, stale.c.stage == stage
+            )
+            found = await connection.execute(wanted.order_by(stale.c.item).limit(limit))
+            return [row.item for row in found]
+
+    # Merging.
+
+    async def speaking_of(
+        self, source: str, refs: Collection[str]
+    ) -> Mapping[str, list[Statement]]:
+        """All that is said of these references, each in the order of `Statement.place`."""
+        found: dict[str, list[Statement]] = {}
+        async with self._of(source, "load what is said in") as (connection, source_id):
+            for part in chunks(refs):
+                wanted = select(statements).where(
+                    statements.c.source_id == source_id, statements.c.ref.in_(part)
+                )
+                for row in await connection.execute(wanted):
+                    found.setdefault(row.ref, []).append(_statement(row))
+        for said in found.values():
+            said.sort(key=lambda each: each.place)
+        return found
+
+    async def entities(self, source: str, refs: Collection[str]) -> Mapping[str, StoredEntity]:
+        """These entities, as far as they are there."""
+        found: dict[str, StoredEntity] = {}
+        async with self._of(source, "load entities of") as (connection, source_id):
+            for part in chunks(refs):
+                wanted = select(entities).where(
+                    entities.c.source_id == source_id, entities.c.ref.in_(part)
+                )
+                for row in await connection.execute(wanted):
+                    found[row.ref] = _stored(row)
+        return found
+
+    async def merged(self, source: str, edition: int, done: Merged) -> int:
+        """Write what merging gave, and note what is to be checked and rendered for it."""
+        async with self._changing(source, edition, done.figures) as (connection, source_id):
+            await _forget(connection, source_id, done.stage, done.refs)
+            await _forget(connection, source_id, "gone", done.back)
+            await _note(connection, source_id, "gone", done.gone)
+            await _note(connection, source_id, "check", done.check)
+            await _note(connection, source_id, "render", (each.place for each in done.put))
+            for part in chunks(done.put):
+                made = [
+                    {
+                        "source_id": source_id,
+                        "ref": str(each.entity.ref),
+                        "mirror": model_codec.mirrored(each.entity.ref),
+                        "place": each.place,
+                        "digest": each.digest,
+                        "shown": each.digest,
+                        "body": model_codec.encoded_entity(each.entity),
+                        "merged": None,
+                    }
+                    for each in part
+                ]
+                await connection.execute(replace_into(connection, entities), made)
+            if done.stage == "merge":
+                # What others depend on may be made of them, or of nobody any more.
+                await _note(
+                    connection,
+                    source_id,
+                    "derive",
+                    [ref for ref in done.gone if ref.startswith("resource:")],
+                )
+                await _note_needed(connection, source_id, done.refs)
+            await _point(connection, source_id, done.put)
+            await _note_needed(connection, source_id, [str(e.entity.ref) for e in done.put])
+            moved = await _call(connection, source_id, done.put)
+            await _note_pointing_at(connection, source_id, moved)
+            await _replace_problems(connection, source_id, done.problems)
+        return edition + 1
+
+    async def remove(
+        self, source: str, edition: int, refs: Sequence[str], figures: Mapping[str, int]
+    ) -> int:
+        """Remove entities of which nobody speaks, and note what is to be done for it."""
+        async with self._changing(source, edition, figures) as (connection, source_id):
+            for part in chunks(refs):
+                mine = entities.c.source_id == source_id, entities.c.ref.in_(part)
+                places = await connection.execute(select(entities.c.place).where(*mine))
+                await _note(connection, source_id, "render", [row.place for row in places])
+                await connection.execute(delete(entities).where(*mine))
+                await _note_needed(connection, source_id, part)
+                await connection.execute(
+                    delete(targets).where(targets.c.source_id == source_id, targets.c.ref.in_(part))
+                )
+                lost = await _names_of(connection, source_id, part)
+                await connection.execute(
+                    delete(names).where(names.c.source_id == source_id, names.c.ref.in_(part))
+                )
+                await _note_pointing_at(connection, source_id, {name for _, _, name in lost})
+            await _forget(connection, source_id, "gone", refs)
+            await _forget(connection, source_id, "check", refs)
+            about = [f"{what} {ref}" for ref in refs for what in ("entity", "links")]
+            await _replace_problems(connection, source_id, dict.fromkeys(about, ()))
+        return edition + 1
+
+    async def missing(self, source: str, refs: Collection[str]) -> Mapping[str, set[str]]:
+        """What these entities point at and is not there."""
+        found: dict[str, set[str]] = {ref: set() for ref in refs}
+        async with self._of(source, "check the references of") as (connection, source_id):
+            there = (
+                select(entities.c.ref)
+                .where(entities.c.source_id == source_id, entities.c.ref == targets.c.target)
+                .exists()
+            )
+            for part in chunks(refs):
+                wanted = select(targets.c.ref, targets.c.target).where(
+                    targets.c.source_id == source_id, targets.c.ref.in_(part), ~there
+                )
+                for row in await connection.execute(wanted):
+                    found[row.ref].add(row.target)
+        return found
+
+    async def neighbours(self, source: str, ref: str, count: int) -> list[str]:
+        """The entities whose references begin or end most like this one, of its kind, sorted."""
+        kind, _, rest = ref.partition(":")
+        found: set[str] = set()
+        async with self._of(source, "look for names in") as (connection, source_id):
+            for column, name in ((entities.c.ref, rest), (entities.c.mirror, rest[::-1])):
+                near = f"{kind}:{name}"
+                mine = entities.c.source_id == source_id, column.between(f"{kind}:", f"{kind};")
+                for side, order in ((column >= near, column), (column < near, column.desc())):
+                    wanted = select(entities.c.ref).where(*mine, side).order_by(order).limit(count)
+                    found |= {row.ref for row in await connection.execute(wanted)}
+        return sorted(found)
+
+    async def pointing_at(self, source: str, ref: str) -> list[str]:
+        """The entities that refer to something, in whatever spelling they were merged with."""
+        async with self._of(source, "look for references in") as (connection, source_id):
+            spelt = select(targets.c.spelt).where(
+                targets.c.source_id == source_id, targets.c.target == ref
+            )
+            wanted = select(targets.c.ref).where(
+                targets.c.source_id == source_id, targets.c.spelt.in_(spelt)
+            )
+            found = await connection.execute(wanted.distinct().order_by(targets.c.ref))
+            return [row.ref for row in found]
+
+    async def named(
+        self, source: str, names_: Collection[str]
+    ) -> Mapping[tuple[int, str], Sequence[str]]:
+        """The entities that go by some names, by rank and name."""
+        found: dict[tuple[int, str], list[str]] = {}
+        async with self._of(source, "look for names in") as (connection, source_id):
+            for part in chunks(names_):
+                wanted = select(names).where(names.c.source_id == source_id, names.c.name.in_(part))
+                for row in await connection.execute(wanted):
+                    found.setdefault((row.rank, row.name), []).append(row.ref)
+        return found
+
+    async def checked(
+        self,
+        source: str,
+        edition: int,
+        refs: Sequence[str],
+        linked: Sequence[StoredEntity],
+        found: Mapping[str, Sequence[Problem]],
+    ) -> int:
+        """Write what is wrong with the references of entities, and those that were put right."""
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            await _forget(connection, source_id, "check", refs)
+            await _note(connection, source_id, "render", (each.place for each in linked))
+            for each in linked:
+                same = each.entity.body is each.merged.body
+                merged = None if same else model_codec.dumped(each.merged.body)
+                await connection.execute(
+                    update(entities)
+                    .where(
+                        entities.c.source_id == source_id,
+                        entities.c.ref == str(each.entity.ref),
+                    )
+                    .values(
+                        body=model_codec.encoded_entity(each.entity),
+                        shown=entity_digest(each.entity),
+                        merged=merged,
+                    )
+                )
+            await _replace_problems(connection, source_id, found)
+        return edition + 1
+
+    # Rendering and publishing.
+
+    async def count_under(self, source: str, place: str) -> int:
+        """How many entities have a place that begins so."""
+        async with self._of(source, "count entities of") as (connection, source_id):
+            wanted = select(func.count()).where(*_under(source_id, place))
+            return int((await connection.execute(wanted)).scalar_one())
+
+    async def under(self, source: str, place: str) -> list[CatalogEntity]:
+        """The entities whose place begins so, sorted by reference."""
+        async with self._of(source, "load entities of") as (connection, source_id):
+            wanted = select(entities).where(*_under(source_id, place))
+            found = (await connection.execute(wanted)).all()
+        made = [_stored(row).entity for row in found]
+        return sorted(made, key=lambda entity: str(entity.ref))
+
+    async def files(self, source: str) -> Mapping[str, StoredFile]:
+        """All published files, without their bodies, by path."""
+        columns = files.c
+        async with self._of(source, "list the files of") as (connection, source_id):
+            wanted = select(
+                columns.path, columns.digest, columns.content_type, columns.stage, columns.entities
+            ).where(columns.source_id == source_id)
+            found = (await connection.execute(wanted)).all()
+        return {
+            row.path: StoredFile(row.path, row.digest, row.content_type, row.stage, row.entities)
+            for row in found
+        }
+
+    async def file(self, source: str, path: str) -> tuple[Artifact, str] | None:
+        """A published file and its digest."""
+        async with self._of(source, "load a file of") as (connection, source_id):
+            wanted = select(files).where(files.c.source_id == source_id, files.c.path == path)
+            row = (await connection.execute(wanted)).one_or_none()
+        return None if row is None else (_artifact(row), row.digest)
+
+    async def conclude(self, source: str, edition: int, done: Concluded) -> int:
+        """Make the files of a pass the published ones, and its report that of the latest pass."""
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            await _remove(connection, files, source_id, [(path,) for path in done.gone])
+            for part in chunks(done.put, _FILES_AT_ONCE):
+                made = [
+                    model_codec.file_row(source_id, artifact, digest, count)
+                    for artifact, digest, count in part
+                ]
+                await connection.execute(replace_into(connection, files), made)
+            if not done.unpublished:
+                await connection.execute(
+                    delete(stale).where(stale.c.source_id == source_id, stale.c.stage == "render")
+                )
+            await self._add_pass(connection, source_id, done.report)
+            values = {"passes": done.horizon.passes, "horizon": encode_horizon(done.horizon)}
+            await connection.execute(
+                update(sources).where(sources.c.id == source_id).values(values)
+            )
+        return edition + 1
+
+    async def _add_pass(self, connection: AsyncConnection, source_id: int, report: Report) -> None:
+        row = {
+            "source_id": source_id,
+            "saved_at": self._clock().isoformat(),
+            "outcome": report.outcome.value,
+            "report": await asyncio.to_thread(rows.packed_report, report),
+        }
+        await connection.execute(passes.insert(), [row])
+        mine = passes.c.source_id == source_id
+        kept = select(passes.c.id).where(mine).order_by(passes.c.id.desc()).limit(PASSES_KEPT)
+        oldest = select(func.min(kept.subquery().c.id)).scalar_subquery()
+        await connection.execute(delete(passes).where(mine, passes.c.id < oldest))
+
+    # Looking at all of it.
+
+    async def problems(self, source: str) -> list[Problem]:
+        """All that is wrong as things stand."""
+        found: list[Problem] = []
+        async with self._of(source, "list the problems of") as (connection, source_id):
+            wanted = select(problems.c.body).where(problems.c.source_id == source_id)
+            async for part in parts_of(connection, wanted):
+                found += [_problem(row.body) for row in part]
+        return sorted(found, key=_order)
+
+    async def problems_about(
+        self, source: str, about: Collection[str]
+    ) -> Mapping[str, Sequence[Problem]]:
+        """What is wrong with some things, by what it is about."""
+        found: dict[str, list[Problem]] = {}
+        async with self._of(source, "list problems of") as (connection, source_id):
+            for part in chunks(about):
+                wanted = select(problems.c.about, problems.c.body).where(
+                    problems.c.source_id == source_id, problems.c.about.in_(part)
+                )
+                for row in await connection.execute(wanted.order_by(problems.c.n)):
+                    found.setdefault(row.about, []).append(_problem(row.body))
+        return found
+
+    async def digests(self, source: str) -> Mapping[str, str]:
+        """The digest of every entity, by reference: what differs elsewhere is to be loaded."""
+        async with self._of(source, "compare the catalog of") as (connection, source_id):
+            columns = entities.c
+            wanted = select(columns.ref, columns.shown).where(columns.source_id == source_id)
+            found: dict[str, str] = {}
+            async for part in parts_of(connection, wanted):
+                found.update((row.ref, row.shown) for row in part)
+        return found
+
+    async def catalog(self, source: str) -> AsyncIterator[list[CatalogEntity]]:
+        """Every entity, many at a time, in no order that lasts."""
+        async with self._of(source, "load the catalog of") as (connection, source_id):
+            wanted = select(entities).where(entities.c.source_id == source_id)
+            async for part in parts_of(connection, wanted):
+                yield await asyncio.to_thread(_entities, part)
+
+    async def said_of_kind(self, source: str, kind: str) -> AsyncIterator[list[Statement]]:
+        """All that is said of each entity of a kind, one entity after the other, by reference."""
+        column = statements.c.ref
+        async with self._of(source, "load what is said in") as (connection, source_id):
+            ordered = column.collate("C") if connection.dialect.name == "postgresql" else column
+            wanted = select(statements).where(
+                statements.c.source_id == source_id, ordered >= f"{kind}:", ordered < f"{kind};"
+            )
+            held: list[Statement] = []
+            async for part in parts_of(connection, wanted.order_by(ordered)):
+                for _, found in groupby(map(_statement, part), lambda each: each.ref):
+                    said = list(found)
+                    if held and held[0].ref != said[0].ref:
+                        yield sorted(held, key=lambda each: each.place)
+                        held = []
+                    held += said
+            if held:
+                yield sorted(held, key=lambda each: each.place)
+
+    # Between.
+
+    @asynccontextmanager
+    async def _of(
+        self, source: str, action: str
+    ) -> AsyncIterator[tuple[AsyncConnection, int | None]]:
+        """A moment of the store, and the source's number in it."""
+        async with self._reading(f"{action} {source}") as connection:
+            number = self._ids.get(source)
+            if number is None:
+                number = await source_id_of(connection, source)
+                if number is not None:
+                    self._ids[source] = number
+            yield connection, number
+
+    @asynccontextmanager
+    async def _changing(
+        self, source: str, edition: int, figures: Mapping[str, int]
+    ) -> AsyncIterator[tuple[AsyncConnection, int]]:
+        """A transaction that makes the next edition."""
+        async with self._writing(f"save what is known of {source}") as connection:
+            source_id = self._ids.get(source)
+            if source_id is None:
+                source_id = await claim_source(connection, source)
+            wanted = select(sources.c.edition, sources.c.figures).where(sources.c.id == source_id)
+            row = (await connection.execute(wanted.with_for_update())).one()
+            if row.edition != edition:
+                raise overtaken(source)
+            values: dict[str, Any] = {"edition": edition + 1}
+            if figures:
+                counts = Counter(json.loads(row.figures))
+                counts.update(figures)
+                values["figures"] = json.dumps({k: v for k, v in sorted(counts.items()) if v})
+            await connection.execute(
+                update(sources).where(sources.c.id == source_id).values(values)
+            )
+            yield connection, source_id
+        self._ids[source] = source_id
+
+
+# The kinds of which entities are made where nobody describes one.
+_MADE = targets.c.target.between("resource:", "resource;")
+
+
+def _under(source_id: int | None, place: str) -> tuple[Any, ...]:
+    mine = entities.c.source_id == source_id
+    return (mine, entities.c.place >= place, entities.c.place < f"{place}2") if place else (mine,)
+
+
+async def _remove(
+    connection: AsyncConnection, table: Table, source_id: int, gone: Sequence[tuple[Any, ...]]
+) -> None:
+    names = [column.name for column in table.primary_key.columns]
+    statement = delete(table).where(*(table.c[name] == bindparam(f"b_{name}") for name in names))
+    for part in chunks(gone):
+        bound = [
+            {f"b_{name}": value for name, value in zip(names, (source_id, *key), strict=True)}
+            for key in part
+        ]
+        await connection.execute(statement, bound)
+
+
+async def _say(connection: AsyncConnection, source_id: int, taken: Taken, lane: str) -> None:
+    """Replace what manifests say, and note the references of which something else is said."""
+    changed: set[str] = set()
+    moved: set[str] = set()
+    for keys in chunks(taken.statements):
+        said = [each for key in keys for each in taken.statements[key]]
+        now = await asyncio.to_thread(_statement_rows, source_id, said)
+        before = await _said_before(connection, source_id, set(keys))
+        put = []
+        for row in now:
+            old = before.pop(_key(row), None)
+            if old is None or old.digest != row["digest"]:
+                changed.add(row["ref"])
+            elif (old.line, old.col, old.places) != (row["line"], row["col"], row["places"]):
+                moved.add(row["ref"])
+            elif old.oid == row["oid"]:
+                continue
+            put.append(row)
+        gone = list(before)
+        changed |= {key[0] for key in gone}
+        await _remove(connection, statements, source_id, gone)
+        if put:
+            await connection.execute(replace_into(connection, statements), put)
+    # Where a statement stands is told in problems alone.
+    changed |= await _with_problems(connection, source_id, moved - changed)
+    await _note(connection, source_id, lane, sorted(changed))
+
+
+def _statement_rows(source_id: int, said: Sequence[Statement]) -> list[dict[str, Any]]:
+    return [model_codec.statement_row(source_id, each) for each in said]
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["ref"], row["project_id"], row["file"], row["n"]
+
+
+async def _said_before(
+    connection: AsyncConnection, source_id: int, keys: set[tuple[int, str]]
+) -> dict[tuple[Any, ...], Any]:
+    columns = statements.c
+    wanted = select(
+        *(columns.ref, columns.project_id, columns.file, columns.n),
+        *(columns.digest, columns.line, columns.col, columns.places, columns.oid),
+    ).where(columns.source_id == source_id, columns.project_id.in_({key[0] for key in keys}))
+    return {
+        (row.ref, row.project_id, row.file, row.n): row
+        for row in await connection.execute(wanted)
+        if (row.project_id, row.file) in keys
+    }
+
+
+async def _with_problems(
+    connection: AsyncConnection, source_id: int, refs: Collection[str]
+) -> set[str]:
+    found: set[str] = set()
+    for part in chunks(refs, CHUNK // 2):
+        about = [f"{what} {ref}" for ref in part for what in ("entity", "links")]
+        wanted = select(problems.c.about).where(
+            problems.c.source_id == source_id, problems.c.about.in_(about)
+        )
+        found |= {row.about.partition(" ")[2] for row in await connection.execute(wanted)}
+    return found
+
+
+async def _note(
+    connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
+) -> None:
+    statement = insert_into(connection, stale).on_conflict_do_nothing()
+    for part in chunks(dict.fromkeys(items)):
+        made = [{"source_id": source_id, "stage": stage, "item": item} for item in part]
+        await connection.execute(statement, made)
+
+
+async def _note_from(
+    connection: AsyncConnection, source_id: int, stage: str, items: Select[Any]
+) -> None:
+    """As `_note`, of what a query gives."""
+    inner = items.subquery()
+    known = (
+        select(stale.c.item)
+        .where(stale.c.source_id == source_id, stale.c.stage == stage)
+        .where(stale.c.item == inner.c[0])
+        .exists()
+    )
+    chosen = select(
+        bindparam("for_source", source_id, projects.c.project_id.type),
+        bindparam("for_stage", stage, stale.c.stage.type),
+        inner.c[0],
+    ).where(~known)
+    await connection.execute(insert(stale).from_select(["source_id", "stage", "item"], chosen))
+
+
+async def _forget(
+    connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
+) -> None:
+    for part in chunks(items):
+        await connection.execute(
+            delete(stale).where(
+                stale.c.source_id == source_id, stale.c.stage == stage, stale.c.item.in_(part)
+            )
+        )
+
+
+async def _point(connection: AsyncConnection, source_id: int, put: Sequence[StoredEntity]) -> None:
+    """Replace where entities point."""
+    for part in chunks(put):
+        refs = [str(each.entity.ref) for each in part]
+        await connection.execute(
+            delete(targets).where(targets.c.source_id == source_id, targets.c.ref.in_(refs))
+        )
+        made = [
+            {
+                "source_id": source_id,
+                "ref": ref,
+                "target": str(target)[:600],
+                "spelt": str(spelt)[:600],
+            }
+            for ref, each in zip(refs, part, strict=True)
+            for target, spelt in sorted(each.targets.items())
+        ]
+        if made:
+            await connection.execute(replace_targets(connection), made)
+
+
+def replace_targets(connection: AsyncConnection) -> Any:
+    """An INSERT that keeps a row that is there."""
+    return insert_into(connection, targets).on_conflict_do_nothing()
+
+
+async def _call(
+    connection: AsyncConnection, source_id: int, put: Sequence[StoredEntity]
+) -> set[str]:
+    """Replace the names that entities go by; gives those that lead somewhere else now."""
+    moved: set[str] = set()
+    for part in chunks(put):
+        refs = [str(each.entity.ref) for each in part]
+        before = await _names_of(connection, source_id, refs)
+        now = {
+            (ref, rank, str(name)[:600])
+            for ref, each in zip(refs, part, strict=True)
+            for rank, name in each.names
+        }
+        gone, new = before - now, now - before
+        moved |= {name for _, _, name in gone | new}
+        keys = [(ref, rank, name) for ref, rank, name in sorted(gone)]
+        await _remove(connection, names, source_id, keys)
+        made = [
+            {"source_id": source_id, "ref": ref, "rank": rank, "name": name}
+            for ref, rank, name in sorted(new)
+        ]
+        if made:
+            await connection.execute(names.insert(), made)
+    return moved
+
+
+async def _names_of(
+    connection: AsyncConnection, source_id: int, refs: Sequence[str]
+) -> set[tuple[str, int, str]]:
+    wanted = select(names.c.ref, names.c.rank, names.c.name).where(
+        names.c.source_id == source_id, names.c.ref.in_(refs)
+    )
+    return {(row.ref, row.rank, row.name) for row in await connection.execute(wanted)}
+
+
+async def _note_pointing_at(
+    connection: AsyncConnection, source_id: int, names_: Iterable[str]
+) -> None:
+    """Whoever refers to one of these, in any spelling, has its references checked."""
+    for part in chunks(names_):
+        pointing = (
+            select(targets.c.ref)
+            .where(targets.c.source_id == source_id, targets.c.spelt.in_(part))
+            .distinct()
+        )
+        await _note_from(connection, source_id, "check", pointing)
+        needed = (
+            select(targets.c.target)
+            .where(targets.c.source_id == source_id, targets.c.spelt.in_(part), _MADE)
+            .distinct()
+        )
+        await _note_from(connection, source_id, "derive", needed)
+
+
+async def _note_needed(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
+    """What these refer to and may be made of them is looked at anew."""
+    for part in chunks(refs):
+        needed = (
+            select(targets.c.target)
+            .where(targets.c.source_id == source_id, targets.c.ref.in_(part), _MADE)
+            .distinct()
+        )
+        await _note_from(connection, source_id, "derive", needed)
+
+
+async def _replace_problems(
+    connection: AsyncConnection, source_id: int, found: Mapping[str, Sequence[Problem]]
+) -> None:
+    for part in chunks(found):
+        await connection.execute(
+            delete(problems).where(problems.c.source_id == source_id, problems.c.about.in_(part))
+        )
+        made = [
+            row
+            for about in part
+            for row in model_codec.problem_rows(source_id, about, found[about])
+        ]
+        if made:
+            await connection.execute(problems.insert(), made)
+
+
+def _statement(row: Any) -> Statement:
+    return _understood(model_codec.statement, row, f"what is said of {row.ref}", "statements")
+
+
+def _stored(row: Any) -> StoredEntity:
+    def made(row: Any) -> StoredEntity:
+        entity = model_codec.entity(row.ref, row.body)
+        merged = entity
+        if row.merged is not None:
+            merged = replace(entity, body=model_codec.loaded(row.merged))
+        return StoredEntity(entity, row.digest, row.place, merged)
+
+    return _understood(made, row, f"the entity {row.ref}", "entities")
+
+
+def _entities(found: Sequence[Any]) -> list[CatalogEntity]:
+    return [_stored(row).entity for row in found]
+
+
+def _artifact(row: Any) -> Artifact:
+    return _understood(model_codec.artifact, row, f"the file {row.path}", "files")
+
+
+def _order(problem: Problem) -> tuple[Any, ...]:
+    """By place, so that a project's stand together."""
+    place = problem.project, problem.file, problem.line, problem.column
+    return *place, problem.rule, problem.ref, problem.message
+
+
+def _problem(text: str) -> Problem:
+    return _understood(model_codec.problem, text, "a problem", "problems")
+
+
+def _understood(decode: Callable[[Any], Item], row: Any, what: str, table: str) -> Item:
+    try:
+        return decode(row)
+    except Undecodable as error:
+        raise rows.unreadable(f"{what} (table fester_{table})", error) from error

@@ -1,0 +1,158 @@
+"""Rows of the catalog's model: statements, entities, problems, files. See `codec` for the rules."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+import orjson
+
+from bridge.caching.interning import shared
+from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
+from bridge.model.manifests import TranslatedManifest, Translation, Verdict
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Stage
+from bridge.model.scrape import Project
+from bridge.model.statements import Statement
+from bridge.store import codec
+
+Values: TypeAlias = dict[str, Any]
+
+
+def dumped(tree: Json) -> str:
+    """A tree as JSON of ASCII alone, which every database can hold."""
+    return codec.to_json(tree)
+
+
+def loaded(text: str) -> Any:
+    """The tree of `dumped`. Raises `Undecodable`."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # a lone surrogate, or a number of more than 64 bits
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise codec.Undecodable(f"expected JSON ({error})") from error
+
+
+def digest_of(text: str) -> str:
+    """A short name of a text."""
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def statement_row(source_id: int, said: Statement) -> Values:
+    """The row of a statement; its digest names all but where exactly it stands."""
+    manifest = said.manifest
+    body = dumped(
+        {
+            "body": said.body,
+            "path": manifest.project.path,
+            "web_url": manifest.project.web_url,
+            "default_branch": manifest.project.default_branch,
+            "mapping": manifest.translation.mapping,
+            "kept_since": manifest.kept_since,
+            "kept_because": manifest.kept_because,
+            "held_since": manifest.held_since,
+        }
+    )
+    return {
+        "source_id": source_id,
+        "ref": str(said.ref),
+        "project_id": manifest.project.id,
+        "file": manifest.file,
+        "n": said.index,
+        "digest": digest_of(body),
+        "oid": manifest.oid,
+        "line": said.line,
+        "col": said.column,
+        "places": dumped(said.places),
+        "body": body,
+    }
+
+
+def statement(row: Any) -> Statement:
+    """The statement of a row. Raises `Undecodable`."""
+    tree = loaded(row.body)
+    try:
+        places = tuple((text, line, column) for text, line, column in loaded(row.places))
+        manifest = TranslatedManifest(
+            Project(row.project_id, tree["path"], tree["web_url"], tree["default_branch"]),
+            row.file,
+            row.oid,
+            Translation(Verdict.VALID, "", tree["mapping"]),
+            tree["kept_since"],
+            tree["kept_because"],
+            tree["held_since"],
+        )
+        return Statement(ref_of(row.ref), tree["body"], manifest, row.n, row.line, row.col, places)
+    except (KeyError, TypeError, ValueError) as error:
+        raise codec.Undecodable(f"expected a statement ({error})") from error
+
+
+def mirrored(ref: Ref) -> str:
+    """A reference with its name backwards: those that end alike then lie side by side."""
+    return f"{ref.kind}:{f'{ref.namespace}/{ref.name}'[::-1]}"
+
+
+_ORIGIN = ("project_id", "project", "file", "oid", "mapping", "kept_since", "held_since")
+
+
+def encoded_entity(entity: CatalogEntity) -> str:
+    """The text of an entity's row."""
+    origins = [{name: getattr(each, name) for name in _ORIGIN} for each in entity.origins]
+    return dumped({"body": entity.body, "origins": origins})
+
+
+def entity(ref: str, text: str) -> CatalogEntity:
+    """The entity of a row. Raises `Undecodable`."""
+    tree = loaded(text)
+    try:
+        origins = tuple(
+            Origin(*(each.get(name, "") for name in _ORIGIN)) for each in tree["origins"]
+        )
+        return CatalogEntity(ref_of(ref), shared(tree["body"]), origins)
+    except (KeyError, TypeError) as error:
+        raise codec.Undecodable(f"expected an entity ({error})") from error
+
+
+def problem_rows(source_id: int, about: str, problems: Sequence[Problem]) -> list[Values]:
+    """A row a problem."""
+    return [
+        {
+            "source_id": source_id,
+            "about": about,
+            "n": n,
+            "body": dumped(codec.problem_tree(problem)),
+        }
+        for n, problem in enumerate(problems)
+    ]
+
+
+def problem(text: str) -> Problem:
+    """The problem of a row. Raises `Undecodable`."""
+    return codec.problem_of(loaded(text))
+
+
+def file_row(source_id: int, artifact: Artifact, digest: str, entities: int) -> Values:
+    """The row of a published file, compressed: such texts shrink tenfold."""
+    return {
+        "source_id": source_id,
+        "path": artifact.path,
+        "digest": digest,
+        "content_type": artifact.content_type,
+        "stage": artifact.stage.value,
+        "entities": entities,
+        "body": zlib.compress(artifact.body, level=1),
+    }
+
+
+def artifact(row: Any) -> Artifact:
+    """The file of a row. Raises `Undecodable`."""
+    try:
+        body = zlib.decompress(row.body)
+        return Artifact(row.path, body, row.content_type, Stage(row.stage))
+    except (zlib.error, ValueError) as error:
+        raise codec.Undecodable(f"expected a compressed file ({error})") from error

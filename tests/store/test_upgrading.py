@@ -1,0 +1,75 @@
+"""A store that version 0.1.0 wrote: `version_0_1_0.sql` are its rows after two passes.
+
+Three services were published; the manifest of one of them is broken since the second pass.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+from bridge.exporters.render import Renderer
+from bridge.model.runs import Outcome
+from bridge.model.scrape import Gap
+from bridge.passes.pipeline import PassOptions, Stages
+from bridge.passes.runner import Passes
+from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.mapping import load_mappings
+from bridge.store import open_store, schema
+from bridge.wiring import mappings_and_rules
+from tests.fakes import NOON, ListScraper, RecordingExporter
+
+SOURCE = "https://gitlab.test"
+PROJECTS = (5334585222847867, 3349749384297002, 4384820625856339)
+NAMES = {"cart", "pay", "ledger"}
+
+
+def written_by_0_1_0(file: Path) -> str:
+    """The store as it was; gives its URL."""
+    engine = create_engine(f"sqlite:///{file}")
+    config = Config()
+    folder = Path(schema.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+    engine.dispose()
+    rows = Path(__file__).with_name("version_0_1_0.sql").read_text()
+    written = sqlite3.connect(file)
+    written.executescript(rows)
+    written.close()
+    return f"sqlite:///{file}"
+
+
+async def test_what_an_older_fester_published_stands_until_it_is_read(tmp_path: Path) -> None:
+    store = await open_store(written_by_0_1_0(tmp_path / "s.db"))
+    try:
+        record = await store.latest(SOURCE)
+        assert record is not None
+        components = {e.ref.name for e in record.catalog.entities if e.ref.kind == "component"}
+        assert components == NAMES
+        assert len((await store.load(SOURCE)).manifests) == 3
+        exporter = RecordingExporter()
+        gaps = [Gap("503", number) for number in PROJECTS]
+        stages = Stages(
+            ListScraper(gaps),
+            load_mappings(),
+            BackstageProcessor(mappings_and_rules(None)[1]),
+            Renderer(),
+            [exporter],
+            store,
+            lambda: NOON,
+        )
+        done = await Passes(stages).run(PassOptions())
+        assert done.report.outcome is Outcome.INCOMPLETE
+        assert done.report.manifests == {"valid": 2, "quarantined": 1, "ignored": 0}
+        assert done.report.entities["Component"] == 3
+        (yaml,) = [a.body for a in exporter.published[-1] if a.path == "entities/all.yaml"]
+        assert all(f"\n  name: {name}\n".encode() in yaml for name in NAMES)
+        assert b"fester.dev/kept-since" in yaml  # the broken one stands on its older text
+    finally:
+        await store.close()
