@@ -24,7 +24,8 @@ from bridge.cli import main
 from bridge.language.expressions import compile_expression
 from bridge.language.filters import FILTERS
 from bridge.language.own_schemas import schema_text
-from bridge.processors.mapping import scope
+from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.mapping import load_mappings, scope
 from bridge.settings import load_settings
 from bridge.wiring.owners import known_owners
 from tests.cli.test_doctor import gitlab_in_a_thread
@@ -54,6 +55,9 @@ ELSEWHERE = {
     ("remediation", "remediation:"): "tests/test_docs.py",
     ("scores", "rubric:"): "tests/test_docs.py",
     ("manifest", "# yaml-language-server"): "tests/test_docs.py",
+    ("manifest", "version: 1"): "test_the_manifests_shown_become_entities",
+    ("manifest", "  "): "test_the_manifests_shown_become_entities",
+    ("mapping", "split:"): "tests/processors/test_splitting.py, on the same keys",
     ("manifest", "check-manifest:"): "test_the_job_for_service_owners_runs_as_it_is_pasted",
     ("manifest", "repos:"): "test_the_hook_for_service_owners_is_one",
     ("mapping", "# team-service.yaml"): "test_every_command_runs",
@@ -235,6 +239,23 @@ def test_the_rest_of_the_settings_shown_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+def test_the_manifests_shown_become_entities() -> None:
+    """Whole ones as they are, and what is indented as keys of a service."""
+    shown = [b for b in blocks() if b.page.stem == "manifest" and b.language == "yaml"]
+    mappings = load_mappings()
+    seen = 0
+    for each in shown:
+        text = each.text
+        if text.startswith("  "):
+            text = f"version: 1\nservice:\n  name: orders\n  owner: {{team: orders-team}}\n{text}"
+        if "version: 1\n" in text:
+            file = ManifestFile("qm.yaml", "o", len(text), text)
+            translation = mappings.translate(Project(1, "shop/orders"), file)
+            assert (translation.problems, bool(translation.drafts)) == ((), True), each.place
+            seen += 1
+    assert seen >= 7
+
+
 @pytest.mark.parametrize("manifest", ["good", "bad", "hidden"])
 def test_the_job_for_service_owners_runs_as_it_is_pasted(manifest: str, tmp_path: Path) -> None:
     """Its script, line by line, as GitLab's runner does; pip installs this very checkout."""

@@ -52,9 +52,21 @@ def documents(known: Knowledge) -> list[Document]:
     mask = index.having("metadata.links.url")
     for kind in _KIND_OF:
         mask |= index.equal("spec.type", (kind,))
-    found = [each for entity in known.picked(mask) for each in _of(entity)]
+    found = _once([list(_of(entity)) for entity in known.picked(mask)])
     order = {kind: rank for rank, kind in enumerate(KINDS)}
     return sorted(found, key=lambda each: (order[each.kind], each.title.lower(), each.ref))
+
+
+def _once(by_entity: list[list[Document]]) -> list[Document]:
+    """Without links to what is an entity itself: a service's runbook is often both."""
+    found = [each for documents in by_entity for each in documents]
+    entities = {(each.url, each.kind) for each in found if each.url and _is_itself(each)}
+    return [each for each in found if _is_itself(each) or (each.url, each.kind) not in entities]
+
+
+def _is_itself(document: Document) -> bool:
+    """Whether a document is an entity, and no link of one."""
+    return document.title == document.about
 
 
 def kind_of(text: str) -> str:

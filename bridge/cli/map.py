@@ -89,4 +89,5 @@ def _explain(explanation: Explanation, file: str) -> None:
             value = json.dumps(field.value, ensure_ascii=False)
             places = ", ".join(f"{file}:{at.line}:{at.column}" for at in field.sources)
             click.echo(plain(f"  {field.path} = {value}"))
-            click.echo(plain(f"      {field.mapping}  from {places or 'the mapping alone'}"))
+            how = "inherited from" if field.inherited else "from"
+            click.echo(plain(f"      {field.mapping}  {how} {places or 'the mapping alone'}"))

@@ -69,13 +69,15 @@ class Fault:
 class Expression:
     """One compiled expression; `references` are the paths it reads, `pure` says it is just one.
 
-    `folds` says that its last filter makes a name or a reference of a text.
+    `paths` says that it is a path, or the first of several that says something. `folds` says that
+    its last filter makes a name or a reference of a text.
     """
 
     run: Run
     references: tuple[Reference, ...] = ()
     shape: Shape = None
     pure: bool = False
+    paths: bool = False
     folds: bool = False
 
 
@@ -100,10 +102,17 @@ def compile_expression(source: str, scope: Names) -> tuple[Expression, list[Faul
         return Expression(null), [Fault(f"cannot be read: {error.message}")]
     except RecursionError:
         return Expression(null), [Fault("is nested too deeply")]
-    pure = isinstance(tree, nodes.Name | nodes.Getattr | nodes.Getitem)
+    paths = _paths(tree)
+    pure = paths and not isinstance(tree, nodes.Or)
     references = tuple(dict.fromkeys(compiler.references))
     pure = pure and len(references) == 1
-    return Expression(run, references, shape, pure, _folds(tree)), compiler.faults
+    return Expression(run, references, shape, pure, paths, _folds(tree)), compiler.faults
+
+
+def _paths(tree: nodes.Node) -> bool:
+    if isinstance(tree, nodes.Or):
+        return _paths(tree.left) and _paths(tree.right)
+    return isinstance(tree, nodes.Name | nodes.Getattr | nodes.Getitem)
 
 
 def _folds(tree: nodes.Node) -> bool:

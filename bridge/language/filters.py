@@ -3,7 +3,7 @@
 | filter | example | gives |
 |---|---|---|
 | `slug` | `'Opslevel CLI' \\| slug` | `opslevel-cli`, an entity's name |
-| `ref(kind)` | `'Team A' \\| ref('group')` | `group:default/team-a`; `user:jane` keeps its kind |
+| `ref(kind)` | `'Team A' \\| ref('group')` | `group:default/team-a`; of a list each |
 | `tag` | `'Order Management' \\| tag` | `order-management` |
 | `label` | `'C# / .NET' \\| label` | `Csharp-.NET`, a label's value |
 | `tier` | `'three' \\| tier` | `tier_3`; null for an unknown word |
@@ -19,10 +19,11 @@
 | `basename` | `'docs/a.md' \\| basename` | `a.md` |
 | `stem` | `'docs/a.md' \\| stem` | `a`, a file's name without its ending |
 | `first` | `['a', 'b'] \\| first` | `a` |
+| `rest` | `['a', 'b'] \\| rest` | `['b']`, all but the first |
 | `list` | `'a' \\| list` | `['a']`; a list stays, null gives `[]` |
 | `unique` | `['a', 'b', 'a'] \\| unique` | `['a', 'b']` |
 | `join(x)` | `['a', 'b'] \\| join(', ')` | `a, b` |
-| `map_key(k)` | `tools \\| map_key('name')` | the names of all tools |
+| `map_key(k, …)` | `tools \\| map_key('id', 'name')` | of each tool the id, or else the name |
 | `lookup(table, x)` | `'logs' \\| lookup({'logs': 'search'}, 'web')` | `search`; else `web` |
 
 Null goes through every filter as null, except `default`, `list` and `lookup`. The text filters
@@ -112,7 +113,10 @@ def _texts(run: Callable[[str], str | None]) -> Callable[[Json], str | None]:
     return filtered
 
 
-def _ref(value: Json, kind: Json) -> str | None:
+def _ref(value: Json, kind: Json) -> Json:
+    if isinstance(value, list):
+        found = (naming.ref(as_text(item), as_text(kind)) for item in _items(value))
+        return [each for each in found if each is not None]
     return naming.ref(as_text(value), as_text(kind))
 
 
@@ -151,6 +155,10 @@ def _first(value: Json) -> Json:
     return items[0] if items else None
 
 
+def _rest(value: Json) -> list[Json]:
+    return _items(value)[1:]
+
+
 def _unique(value: Json) -> list[Json]:
     return list(dict.fromkeys(as_text(item) for item in _items(value)))
 
@@ -160,8 +168,9 @@ def _join(value: Json, between: Json) -> str | None:
     return bounded(as_text(between).join(texts)) if texts else None
 
 
-def _map_key(value: Json, key: Json) -> list[Json]:
-    found = (item.get(key) for item in _items(value) if isinstance(item, dict))
+def _map_key(value: Json, *keys: Json) -> list[Json]:
+    maps = (item for item in _items(value) if isinstance(item, dict))
+    found = (next((each[key] for key in keys if each.get(key)), None) for each in maps)
     return [item for item in found if item is not None]
 
 
@@ -191,9 +200,10 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "ref": Filter(_ref, 1, 1),
     "default": Filter(_default, 1, 1, takes_null=True, gives="same"),
     "first": Filter(_first, gives="item"),
+    "rest": Filter(_rest, gives="same"),
     "list": Filter(_list, takes_null=True, gives="list"),
     "unique": Filter(_unique, gives="same"),
     "join": Filter(_join, 1, 1),
-    "map_key": Filter(_map_key, 1, 1),
+    "map_key": Filter(_map_key, 1, 4),
     "lookup": Filter(_lookup, 1, 2, takes_null=True),
 }

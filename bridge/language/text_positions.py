@@ -36,3 +36,30 @@ class Positions:
     def key(self, path: Path) -> Position:
         """Where the key that `path` ends in begins; an item of a list has only its value."""
         return self.keys.get(path) or self.value(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Positions):
+    """Positions of a tree of which parts were moved: `moves` says where each part stands really.
+
+    By the path in the new tree, of at most two steps: the positions and the path that it had.
+    """
+
+    moves: Mapping[Path, tuple[Positions, Path]] = field(default_factory=dict)
+
+    def value(self, path: Path) -> Position:
+        """Where the value at `path` stands, or its nearest known parent's value."""
+        positions, original = self._origin(path)
+        return Positions.value(positions, original)
+
+    def key(self, path: Path) -> Position:
+        """Where the key that `path` ends in stands."""
+        positions, original = self._origin(path)
+        return Positions.key(positions, original)
+
+    def _origin(self, path: Path) -> tuple[Positions, Path]:
+        for length in (2, 1):
+            if len(path) >= length and path[:length] in self.moves:
+                positions, original = self.moves[path[:length]]
+                return positions, (*original, *path[length:])
+        return self, path

@@ -13,6 +13,8 @@ from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKe
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Report
 
+_UNKNOWN_AGE = "\U0010ffff"  # sorts after every date
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -30,6 +32,11 @@ class Statement:
     def place(self) -> tuple[int, str, int]:
         """Where it stands among all: the order in which ties are settled."""
         return self.manifest.project.id, self.manifest.file, self.index
+
+    @property
+    def age(self) -> tuple[str, int, str, int]:
+        """Sorts statements by how long their manifests have made them; an unknown age is last."""
+        return (self.manifest.held_since or _UNKNOWN_AGE, *self.place)
 
 
 @dataclass(frozen=True, slots=True)

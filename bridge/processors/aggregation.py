@@ -6,7 +6,9 @@ what several projects share is merged. Whatever is left out or overruled becomes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, CatalogEntity, Draft, Json, Origin, Ref
@@ -19,7 +21,6 @@ from bridge.processors.provenance import as_kept, says_most, with_source
 from bridge.processors.rules import broken_rules, neutralise, neutralised, refused
 
 _MOST_NAMED = 3  # findings, names or values that one message lists
-_UNKNOWN_AGE = "\U0010ffff"  # sorts after every date
 
 
 def merged(
@@ -72,6 +73,12 @@ def said(manifest: TranslatedManifest) -> tuple[list[Statement], list[Problem]]:
             message = _placeholder(ref, changed)
             problems.append(_at(manifest, draft, message, rule="placeholder", ref=str(ref)))
     return statements, problems
+
+
+def is_left_out(statement: Statement, rules: MergeRules) -> bool:
+    """Whether merge.yaml wants no entities of this type."""
+    types = rules.of(statement.ref.kind).leave_out
+    return bool(types) and str(statement.body["spec"].get("type", "")).lower() in types
 
 
 def _invalid(body: Body, broken: Sequence[str]) -> str:
@@ -128,13 +135,8 @@ def _ref_of(body: Body) -> str:
         return ""
 
 
-def claim_order(statement: Statement) -> tuple[str, int, str, int]:
-    """Sorts claims on one name: the older first, an unknown age last; then by project and file."""
-    return (statement.manifest.held_since or _UNKNOWN_AGE, *statement.place)
-
-
 def _claimed(statements: Sequence[Statement]) -> tuple[CatalogEntity, list[Problem]]:
-    winner, *losers = sorted(statements, key=claim_order)
+    winner, *losers = sorted(statements, key=lambda each: each.age)
     body = with_source(winner.body, winner.manifest)
     if winner.manifest.kept_since:
         body = as_kept(body, winner.manifest, winner.manifest.kept_since)
@@ -164,6 +166,7 @@ def _shared(
     statements: Sequence[Statement], rules: MergeRules
 ) -> tuple[CatalogEntity | None, list[Problem]]:
     ref = statements[0].ref
+    statements = _in_any_order(statements)
     body, conflicts = merge(statements, rules.of(ref.kind))
     # Merging leaves out silent keys, and an object may be left with a lone `$text`.
     body = neutralise(body) if len(statements) > 1 else body
@@ -196,6 +199,24 @@ def _shared(
         )
         return None, problems
     return CatalogEntity(ref, body, origins), problems
+
+
+def _in_any_order(statements: Sequence[Statement]) -> Sequence[Statement]:
+    """The statements with those of one manifest ordered by what they say.
+
+    Several services of one file may speak of one system: which of them stands first in the file
+    must not matter.
+    """
+    by_file: dict[tuple[int, str], list[Statement]] = {}
+    for statement in statements:
+        by_file.setdefault(statement.place[:2], []).append(statement)
+    if len(by_file) == len(statements):
+        return statements
+    ordered: list[Statement] = []
+    for said_there in by_file.values():
+        by_words = sorted(said_there, key=lambda each: json.dumps(each.body, sort_keys=True))
+        ordered += [replace(each, index=at) for at, each in enumerate(by_words)]
+    return ordered
 
 
 def _echoes(conflict: Conflict) -> bool:

@@ -27,11 +27,14 @@ class BackstageProcessor:
 
     `owners` says who may own something, and which teams somebody else puts into Backstage: a
     reference to one of those is fine. `said` are the teams that manifests describe.
+    `publish_dangling`: a dependency on a component that nobody describes stays in the catalog, and
+    a warning, too.
     """
 
     rules: MergeRules
     owners: OwnerRules = field(default_factory=OwnerRules)
     said: tuple[Team, ...] = ()
+    publish_dangling: bool = False
 
     @cached_property
     def known(self) -> frozenset[Ref]:
@@ -61,17 +64,19 @@ class BackstageProcessor:
     def fingerprint(self) -> str:
         """Names the rules, and the Fester that follows them."""
         named = f"{version('fester')} {self.rules!r} {self.owners!r} {self.said!r}"
+        named += " dangling" if self.publish_dangling else ""
         return blake2b(named.encode(), digest_size=16).hexdigest()
 
     def statements(
         self, manifest: TranslatedManifest
     ) -> tuple[Sequence[Statement], Sequence[Problem]]:
         """What a manifest says that Backstage would take, and what is wrong with the rest."""
-        if not self.learns:
-            return aggregation.said(manifest)
-        settled, unowned = owners.settled(manifest, self.teams)
-        statements, problems = aggregation.said(settled)
-        return statements, (*unowned, *problems)
+        unowned: Sequence[Problem] = ()
+        if self.learns:
+            manifest, unowned = owners.settled(manifest, self.teams)
+        statements, problems = aggregation.said(manifest)
+        wanted = [each for each in statements if not aggregation.is_left_out(each, self.rules)]
+        return wanted, (*unowned, *problems)
 
     def merge(
         self, statements: Sequence[Statement]
@@ -108,7 +113,9 @@ class BackstageProcessor:
         return Linked(made, tuple(each for each in lost if each in left), several)
 
     def published(self, linked: Linked) -> CatalogEntity:
-        """What is published of an entity: without dependencies that lead nowhere."""
+        """What is published of an entity: without dependencies that lead nowhere, if not asked."""
+        if self.publish_dangling:
+            return linked.entity
         return dependencies.without(linked.entity, linked.missing)
 
     def needs(self, linked: Linked, ref: Ref) -> bool:
@@ -150,7 +157,8 @@ class BackstageProcessor:
         )
         # What is said of an owner is said once, on the manifest's line.
         told = (e for e in found if not (e.field == "owner" and self.teams.judges(e.target)))
-        return [_placed(each, by_place) for each in told]
+        published = self.publish_dangling
+        return [_placed(replace(each, published=published), by_place) for each in told]
 
 
 def _placed(found: Dangling, statements: Mapping[tuple[int, str], Sequence[Statement]]) -> Problem:

@@ -86,6 +86,7 @@ def _rules(tree: Mapping[str, Json]) -> MergeRules:
             Identity(each.get("identity", identity)),
             Rule(each.get("rule", rule)),
             {**common, **{field: Rule(said) for field, said in each.get("fields", {}).items()}},
+            frozenset(word.lower() for word in each.get("leave_out", ())),
         )
         for name, each in tree.get("kinds", {}).items()
     }

@@ -32,15 +32,20 @@ class Rule(StrEnum):
     UNION = "union"  # lists: everything that anybody says
     FIRST = "first"  # what the lowest project id says
     LONGEST = "longest"  # the longest text
+    OLDEST = "oldest"  # what the manifest says that has spoken of it longest
 
 
 @dataclass(frozen=True, slots=True)
 class KindRules:
-    """The rules for one kind; `fields` by dotted path, `x.*` for every key below `x`."""
+    """The rules for one kind; `fields` by dotted path, `x.*` for every key below `x`.
+
+    `leave_out` are the values of `spec.type`, in lower case, of which no entity is made.
+    """
 
     identity: Identity
     default: Rule
     fields: Mapping[str, Rule] = field(default_factory=dict)
+    leave_out: frozenset[str] = frozenset()
 
     def rule(self, path: str, above: str) -> Rule:
         """The rule of the field at `path`, whose parent is `above`."""
@@ -113,6 +118,8 @@ def _merged(
 def _settled(path: str, rule: Rule, votes: Sequence[_Vote], conflicts: list[Conflict]) -> Json:
     if rule is Rule.UNION and all(isinstance(value, list) for _, value in votes):
         return _union(path, votes, conflicts)
+    if rule is Rule.OLDEST:
+        return min(votes, key=lambda vote: vote[0].age)[1]
     ballots: dict[str, list[_Vote]] = {}
     for vote in votes:
         ballots.setdefault(_key(vote[1]), []).append(vote)

@@ -30,7 +30,8 @@ _REFERRING: Final = {
 class Dangling:
     """One reference to nothing. `more` counts the entity's others that are not listed.
 
-    `several` are the entities that go by the name, when there are more than one.
+    `several` are the entities that go by the name, when there are more than one. `published`: it
+    is in the catalog all the same.
     """
 
     entity: CatalogEntity
@@ -39,6 +40,7 @@ class Dangling:
     nearest: tuple[str, ...] = ()
     more: int = 0
     several: tuple[str, ...] = ()
+    published: bool = False
 
     def problem(self, *, line: int = 0, column: int = 0, which: int = 0) -> Problem:
         """The warning, placed at the entity's origin number `which`."""
@@ -46,8 +48,9 @@ class Dangling:
         near = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
         more = f" ({self.more} more references of it point nowhere, too)" if self.more else ""
         named = f"{self.entity.ref}: spec.{self.field} names {clean(str(self.target), 255)}"
-        # What is depended on and not there is not published: see `dependencies`.
-        then = "it is left out" if self.field == "dependsOn" else "Backstage shows a broken link"
+        # What is depended on and not there is seldom published: see `dependencies`.
+        left_out = self.field == "dependsOn" and not self.published
+        then = "it is left out" if left_out else "Backstage shows a broken link"
         if self.several:
             said = f", and {' and '.join(self.several[:3])} go by that name: write the one meant"
         else:

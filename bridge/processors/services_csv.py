@@ -10,7 +10,6 @@ from typing import Final
 
 from bridge.model.entities import Json
 from bridge.model.statements import Statement
-from bridge.processors.aggregation import claim_order
 
 COLUMNS: Final = (
     *("service", "title", "owner", "tier", "channel", "system", "lifecycle", "type"),
@@ -40,7 +39,7 @@ class ServicesCsv:
 
     def line(self, statements: Sequence[Statement]) -> bytes:
         """The line of the service that these statements are about: what the oldest claim says."""
-        return _line(_row(min(statements, key=claim_order)))
+        return _line(_row(min(statements, key=lambda each: each.age)))
 
 
 def _row(statement: Statement) -> tuple[str, ...]:

@@ -203,6 +203,69 @@ service:
 """,
 }
 
+# One repository of several services, and a handbook of its own.
+TOGETHER: Final = {
+    "kestrel/passenger/onboard/galley": """\
+version: 1
+owner:
+  team: lighthouse
+  channel: "#lighthouse"
+  url: https://kestrel.slack.example/archives/lighthouse
+product: passenger
+system: onboard
+lifecycle: production
+language: python
+tags: [passenger, onboard]
+services:
+  - name: galley-orders
+    tier: tier_2
+    description: What passengers eat and where they sit
+    dependencies: [identity]
+    resources:
+      - {name: galley-db, type: database, description: Orders and what is in the larder}
+      - {name: galley-events, type: queue}
+    apis:
+      provides:
+        - name: galley
+          type: openapi
+          definition: api/galley.yaml
+          visibility: internal
+          description: Orders a meal to a seat
+        - name: galley-tools
+          type: mcp-server
+          remotes: [{type: streamable-http, url: "https://mcp.kestrel.example/galley"}]
+    docs:
+      - {kind: runbook, title: When the galley is closed, path: docs/runbook.md}
+      - {kind: guide, title: How a menu is made, url: "https://wiki.kestrel.example/menus"}
+    integrations:
+      pagerduty: {service_id: PGALLEY1}
+      grafana: {dashboard_selector: "tags @> 'galley'"}
+      sentry: {project: kestrel/galley-orders}
+      kubernetes: {id: galley-orders, namespace: onboard}
+      argocd: {app_name: galley-orders}
+    annotations: {kestrel.example/deck: "5"}
+    labels: {kestrel.example/fleet: all}
+  - name: galley-stock
+    tier: tier_3
+    description: Counts every sandwich
+    owner:
+      - {team: gangway, channel: "#gangway"}
+      - {team: lighthouse, channel: "#lighthouse", url: "https://wiki.kestrel.example/lighthouse"}
+    resources: [galley-db]
+""",
+    "kestrel/crew/golden-paths": """\
+version: 1
+documentation:
+  name: Golden Paths
+  description: How things are done at Kestrel Ferries
+  owner: {team: shipwrights, channel: "#shipwrights"}
+  product: platform
+  docs:
+    - {kind: golden_path, title: A new service, path: docs/new-service.md}
+    - {kind: playbook, title: Storm at sea, path: docs/storm.md}
+""",
+}
+
 IBM_MQ: Final = """\
 apiVersion: mq.ibm.com/v1beta1
 kind: QueueManager

@@ -50,6 +50,7 @@ def sample_organization(clock: Clock) -> World:
             created_at=born + timedelta(days=7 * number),
         )
     _other_formats(world)
+    _together(world)
     _troubles(world)
     _oddities(world)
     return world
@@ -167,6 +168,14 @@ def _other_formats(world: World) -> None:
         world.add_project(path, files={"service.datadog.yaml": text, "README.md": README})
     for path, text in company.OPSLEVEL.items():
         world.add_project(path, files={"opslevel.yml": text, "README.md": README})
+
+
+def _together(world: World) -> None:
+    documents = ("docs/runbook.md", "docs/new-service.md", "docs/storm.md")
+    for path, text in company.TOGETHER.items():
+        files: dict[str, SandboxFile | str] = {"qm.yaml": text, "README.md": README}
+        files |= {name: "# Read this\n" for name in documents if name in text}
+        world.add_project(path, files=files)
 
 
 def _troubles(world: World) -> None:

@@ -324,6 +324,15 @@ class BackstageSettings(_Section):
     refresh: bool = Field(False, description="tell it what changed after each publish")
 
 
+class RelationsSettings(_Section):
+    """What becomes of relations in the catalog."""
+
+    dangling: Literal["leave-out", "publish"] = Field(
+        "leave-out",
+        description="a dependency on a component that no manifest describes: leave-out, or publish",
+    )
+
+
 class Settings(_Section):
     """Everything that can be configured."""
 
@@ -359,6 +368,7 @@ class Settings(_Section):
     guard: GuardSettings = GuardSettings()
     owners: OwnersSettings = OwnersSettings()
     ox: OxSettings = OxSettings()
+    relations: RelationsSettings = RelationsSettings()
     remediation: RemediationSettings = RemediationSettings()
     snyk: SnykSettings = SnykSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()

@@ -31,6 +31,7 @@ from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
+from bridge.processors.teams import OwnerRules
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
@@ -189,10 +190,16 @@ def remapped(settings: Settings, stages: Stages) -> Stages:
         )
         return replace(stages, problems=(kept, *error.problems))
     found = scope(settings, mappings)
-    maker = BackstageProcessor(rules, owners)
+    maker = _maker(settings, rules, owners)
     if found == stages.scope and maker == stages.maker:
         return replace(stages, problems=mappings.notes)
     return replace(stages, translator=mappings, maker=maker, scope=found, problems=mappings.notes)
+
+
+def _maker(settings: Settings, rules: MergeRules, owners: OwnerRules) -> BackstageProcessor:
+    """What makes entities of what manifests say."""
+    publish = settings.relations.dangling == "publish"
+    return BackstageProcessor(rules, owners, publish_dangling=publish)
 
 
 def refresher(settings: Settings) -> Refresher | None:
@@ -268,7 +275,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     stages = Stages(
         scraper=reading,
         translator=mappings,
-        maker=BackstageProcessor(rules, owners),
+        maker=_maker(settings, rules, owners),
         renderer=Renderer(settings.location_prefix),
         exporters=writing,
         store=store,

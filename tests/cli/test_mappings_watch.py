@@ -34,12 +34,12 @@ def test_a_change_is_shown_by_what_it_does_to_a_manifest_and_to_the_examples(min
     assert [line for line in watch.look() if line[:1] in "+-"] == []
     mapping = mine / "qm-v1.yaml"
     text = mapping.read_text("utf-8")
-    mapping.write_text(text.replace("default('service')", "default('thing')"), "utf-8")
+    mapping.write_text(text.replace("else 'service')", "else 'thing')"), "utf-8")
     changed = list(watch.look())
     assert {"-  type: service", "+  type: thing"} <= set(changed)
     assert "1 of 1 manifests become something else" in changed
     assert any(line.startswith("FAIL qm-v1.yaml:") for line in changed)
-    mapping.write_text(text.replace("manifest.service.tags", "manifest.service.tgas"), "utf-8")
+    mapping.write_text(text.replace("it.tags", "it.tgas"), "utf-8")
     assert any("did you mean `tags`" in line for line in watch.look())
     mapping.write_text(text, "utf-8")
     assert {"+  type: service", "-  type: thing"} <= set(watch.look())

@@ -57,9 +57,9 @@ def shared(**fields: Rule) -> KindRules:
 
 def test_the_shipped_rules_share_what_many_speak_of() -> None:
     rules = load_merge_rules(SHIPPED)
-    identities = {kind: rules.of(kind).identity for kind in ("component", "api", "resource")}
+    identities = {kind: rules.of(kind).identity for kind in ("component", "api")}
     assert set(identities.values()) == {Identity.CLAIM}
-    for kind in ("system", "group", "domain", "user"):
+    for kind in ("system", "group", "domain", "user", "resource"):
         assert rules.of(kind).identity is Identity.SHARED
     assert rules.of("group").rule("spec.members", "spec") is Rule.UNION
     assert rules.of("system").rule("metadata.tags", "metadata") is Rule.UNION

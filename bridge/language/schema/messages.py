@@ -207,7 +207,8 @@ def _broken(error: ValidationError) -> str:
     wanted: Any = error.validator_value
     given: Any = error.instance
     if isinstance(error.schema, dict) and "x-message" in error.schema:
-        return f"{clean(str(error.schema['x-message']), 300)}, not {shown(given)}"
+        words = clean(str(error.schema["x-message"]), 300)
+        return words if rule == "not" else f"{words}, not {shown(given)}"
     if rule == "enum":
         return _must_be_one_of(wanted, given)
     if rule == "pattern":

@@ -6,6 +6,7 @@
 | `files` | the file names it wants, at a repository's root |
 | `schema` | the JSON Schema beside it: what its manifests look like |
 | `documents` | `one` (the default), or `many`: each YAML document is a manifest |
+| `split` | keys, and lists, that hold a manifest of its own, and what those inherit: `splitting` |
 | `when` | whether a file of that name is for this mapping |
 | `otherwise` | what the owner is told when no mapping's `when` is true |
 | `foreign` | `when` and `reason`: files of that name that are somebody else's and are ignored |

@@ -79,13 +79,17 @@ class Compiler(Source):
 
     def _map(self, value: dict[str, Json], path: Path, scope: Scope) -> Node:
         entries = []
+        spread = None
         for key, item in value.items():
+            if key == "spread" and is_expression(item):
+                spread = self.leaf(item, (*path, key), scope)
+                continue
             if is_expression(key) or key in PLACEHOLDERS:
                 self.problem(f"`{key}` cannot be a key here; write it out", (*path, key), key=True)
             elif key == "forEach" and is_expression(item):
                 self.problem("forEach belongs in an item of a list", (*path, key), key=True)
             entries.append((key, self.node(item, (*path, key), scope)))
-        return MapNode(tuple(entries))
+        return MapNode(tuple(entries), spread)
 
     def element(self, value: Json, path: Path, scope: Scope) -> Element:
         """An item of a list, with its `forEach`, `as` and `when` if it has them."""

@@ -17,13 +17,14 @@ class Field:
     """One field: `path` in the entity, its value, the mapping's `file:line:col`, the sources.
 
     `sources` are places in the manifest; empty for what the mapping writes itself or takes from
-    the project.
+    the project. `inherited`: it comes from what several manifests of the file share.
     """
 
     path: str
     value: Json
     mapping: str
     sources: tuple[Position, ...] = ()
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ def _fields(work: Work, document: int, value: Json, path: str) -> Iterator[Field
     if isinstance(value, Traced):
         positions = work.positions(document)
         sources = tuple(dict.fromkeys(positions.value(source) for source in value.sources))
-        yield Field(path, plain(value), value.place, sources)
+        part = work.parts.get(document)
+        inherited = part is not None and any(s[:2] in part.inherited for s in value.sources)
+        yield Field(path, plain(value), value.place, sources, inherited)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _fields(work, document, item, f"{path}.{key}" if path else key)

@@ -19,6 +19,7 @@ from bridge.model.problems import Problem
 from bridge.processors.mapping.compiling import Compiler, EntityTemplate
 from bridge.processors.mapping.lint import in_subfolders, lookalikes, rivals
 from bridge.processors.mapping.scope import Scope
+from bridge.processors.mapping.splitting import Split
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
@@ -55,6 +56,7 @@ class Mapping:
     uses: frozenset[str]
     entities: tuple[EntityTemplate, ...]
     many: bool = False
+    splits: tuple[Split, ...] = ()
     when: Leaf | None = None
     otherwise: Leaf | Constant | None = None
     foreign: tuple[tuple[Leaf, str], ...] = ()
@@ -165,6 +167,7 @@ class _File:
         lets, scope = self._lets(scope)
         entities = self._entities(scope)
         warnings = self._warnings(scope)
+        splits = self._splits(schema)
         examples = self._examples()
         for key in ("otherwise", "foreign", "let", "entities", "warnings"):
             lookalikes(self.compiler, self.data.get(key), (key,))
@@ -182,6 +185,7 @@ class _File:
             uses=frozenset(scope.project_used | anything.project_used),
             entities=entities,
             many=self.data.get("documents") == "many",
+            splits=splits,
             when=when,
             otherwise=otherwise,
             foreign=foreign,
@@ -220,6 +224,28 @@ class _File:
             message = f"there is no file `{name}` beside the mapping"
             self.compiler.problem(message, ("schema",))
         return self.path, None
+
+    def _splits(self, schema: Schema | None) -> tuple[Split, ...]:
+        found = []
+        for at, item in enumerate(self._list("split")):
+            if isinstance(item, dict) and isinstance(item.get("key"), str):
+                inherit = item.get("inherit")
+                keys = tuple(map(str, inherit)) if isinstance(inherit, list) else ()
+                split = Split(item["key"], str(item.get("list", "")), keys)
+                self._known_to(schema, split, ("split", at))
+                found.append(split)
+        return tuple(found)
+
+    def _known_to(self, schema: Schema | None, split: Split, path: tuple[str | int, ...]) -> None:
+        """Report keys of a `split` that the manifest's schema does not know."""
+        named = [((split.key,), "key"), *(((split.key, key), "inherit") for key in split.inherit)]
+        named += [((split.list,), "list")] if split.list else []
+        for keys, where in named:
+            found = schema.look(keys) if schema is not None else None
+            if found is not None and not found.known:
+                hint = f"; did you mean `{found.nearest}`?" if found.nearest else ""
+                message = f"`{'.'.join(keys)}` is not in the manifest's schema{hint}"
+                self.compiler.problem(message, (*path, where))
 
     def _foreign(self, scope: Scope) -> tuple[tuple[Leaf, str], ...]:
         return tuple(

@@ -7,6 +7,8 @@ empty through it. A literal `{}` or `[]` stays. Two words have a meaning where t
 - `forEach: ${{ manifest.service.tools }}` in a list's item makes the item once for each tool;
   `as: tool` names it (`item` if not said). `value: …` alone beside them gives bare values.
 - `when: ${{ … }}` in a list's item, or in a map that is a value, leaves it out when false.
+- `spread: ${{ manifest.service.annotations }}` in a map adds the keys of a map of the manifest; a
+  key that the mapping writes itself wins.
 """
 
 from __future__ import annotations
@@ -101,12 +103,14 @@ class State:
             for path in self.sources(expression):
                 listed = isinstance(_at(self.env["manifest"], path), list)
                 whole = (*path, index, *keys) if listed else (*path, *keys)
-                yield whole if _at(self.env["manifest"], whole) is not None else path
+                if _at(self.env["manifest"], whole) is not None:
+                    yield whole
         elif name in self.lets:
             let = self.lets[name]
             for path in self.sources(let):
-                whole = (*path, *keys) if let.pure else path
-                yield whole if _at(self.env["manifest"], whole) is not None else path
+                whole = (*path, *keys) if let.paths else path
+                if _at(self.env["manifest"], whole) is not None:
+                    yield whole
 
 
 def _at(data: Json, path: Path) -> Json:
@@ -199,6 +203,7 @@ class MapNode:
     """A map of templates."""
 
     entries: tuple[tuple[str, Node], ...]
+    spread: Leaf | None = None
 
     def build(self, state: State) -> Json:
         """The map without the keys whose values are null; None when none is left."""
@@ -207,7 +212,31 @@ class MapNode:
             value = node.build(state)
             if value is not None:
                 result[key] = value
+        if self.spread is not None:
+            for key, value in _spread(self.spread, state):
+                result.setdefault(key, value)
         return result or None
+
+
+def _spread(leaf: Leaf, state: State) -> Iterator[tuple[str, Json]]:
+    """The keys and values of a map of the manifest, each counted. Raises EvaluationError."""
+    try:
+        found = leaf.expression.run(state.env)
+        if found is None:
+            return
+        if not isinstance(found, dict):
+            raise EvaluationError(f"spread needs a map and found {kind_of(found)}")
+        values = {bounded(key): state.count(value) for key, value in found.items()}
+        if any(key.startswith("$") for key in values):
+            raise EvaluationError("a key that starts with `$` would make Backstage fetch a file")
+    except EvaluationError as error:
+        raise leaf.placed(error, state) from None
+    for key, value in values.items():
+        if value is not None and state.telling:
+            paths = tuple((*path, key) for path in state.sources(leaf.expression))
+            yield key, Traced(value, leaf.place, paths)
+        elif value is not None:
+            yield key, value
 
 
 @dataclass(frozen=True, slots=True)

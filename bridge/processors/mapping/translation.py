@@ -23,7 +23,7 @@ from bridge.processors.mapping.work import Foreign, Quarantine, Work
 log = structlog.get_logger()
 
 # Part of every fingerprint: raise it when the same mapping gives something else.
-LANGUAGE: Final = "2"
+LANGUAGE: Final = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Mappings:
             self.fingerprint(work.project, work.file),
             "+".join(work.used),
             tuple(_drafts(work)),
-            as_data([document.tree for document in work.documents]),
+            as_data([document.tree for document in work.documents[: work.read]]),
             tuple(problem.at(**place) for problem in work.problems),
             reason,
             partial=verdict is Verdict.VALID and bool(work.broken),

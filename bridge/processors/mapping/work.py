@@ -18,12 +18,24 @@ from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
+from bridge.processors.mapping.splitting import (
+    PART_LIMIT,
+    Part,
+    envelope,
+    heads,
+    is_whole,
+    lends_only,
+    parts,
+)
 from bridge.processors.mapping.templates import Leaf, Path, State, Traced, plain
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 ENTITY_LIMIT: Final = 500
 # A `#` right before a word is hardly meant as a comment.
 _COMMENT: Final = re.compile(r":[ \t]+(#[^\s#]\S*)")
+# What all manifests of one file may make together: inheriting must not make much of little.
+FILE_LEAF_LIMIT: Final = 100_000
+FILE_CHARACTER_LIMIT: Final = 4_000_000
 _NOT_PUBLISHED: Final = (
     "this is a secret address (an incoming webhook, or a password or token in a URL): whoever has "
     "it can use it, so it is not published. Write the channel's own page, and make a new secret"
@@ -57,7 +69,9 @@ class Work:
     """One file on its way through the mappings that want it.
 
     `made` and `problems` fill up; `run` raises Quarantine or Foreign when that is the verdict.
-    `broken` are the documents that gave nothing because something is wrong with them.
+    `documents` are the `read` ones, and behind them the `parts` that some were split into, by the
+    same numbers. `broken` are the documents and parts that gave nothing because something is
+    wrong with them.
     """
 
     project: Project
@@ -65,10 +79,14 @@ class Work:
     mappings: tuple[Mapping, ...]
     telling: bool = False
     documents: tuple[Document, ...] = ()
+    read: int = 0
+    parts: dict[int, Part] = field(default_factory=dict)
     used: dict[str, None] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     broken: set[int] = field(default_factory=set)
+    leaves: int = 0
+    characters: int = 0
 
     def run(self) -> None:
         """Read, choose the mapping, check, evaluate: every document by itself."""
@@ -77,7 +95,7 @@ class Work:
         if not chosen and not self.broken:
             raise Foreign(reasons[0])
         self._alone(numbers, chosen)
-        for number, mapping in chosen:
+        for number, mapping in self._apart(chosen):
             self.used[mapping.id] = None
             self._use(number, mapping)
         if self.broken and not self.made:
@@ -108,6 +126,7 @@ class Work:
             self.documents = text.read_each(self.file.text)
         except NotUnderstood as error:
             raise Quarantine(error.problem) from None
+        self.read = len(self.documents)
         for number, document in enumerate(self.documents):
             if document.fault is not None:
                 self._broke(number, document.fault)
@@ -158,6 +177,69 @@ class Work:
             second = sorted({*numbers, *self.broken})[1]
             raise Quarantine(self.problem(message, "manifest-invalid", self._start(second)))
 
+    def _apart(self, chosen: list[tuple[int, Mapping]]) -> list[tuple[int, Mapping]]:
+        """The manifests to use: documents, and in place of those that hold several, their parts."""
+        whole: list[tuple[int, Mapping]] = []
+        for number, mapping in chosen:
+            document, splits = self.documents[number], mapping.splits
+            lenders = [
+                self.documents[other]
+                for other, its in chosen
+                if splits and its is mapping and lends_only(self.documents[other], splits)
+            ]
+            if not splits or is_whole(document, splits, lenders):
+                whole.append((number, mapping))
+            elif not lends_only(document, splits):
+                whole += [(part, mapping) for part in self._parts(number, mapping, lenders)]
+            elif len(lenders) == len(chosen):
+                named = " or ".join(f"`{key}`" for key in sorted(heads(splits)))
+                message = f"there are shared keys and nothing that they are for: add {named}"
+                self._broke(number, self.problem(message, "manifest-invalid", self.top(number)))
+        for number in {number for number, _ in chosen} - {number for number, _ in whole}:
+            self._without_secrets(number)
+        return whole
+
+    def _without_secrets(self, number: int) -> list[Path]:
+        """Take secret addresses out of a document; gives where they stood."""
+        tree, secrets = without_secrets(self.documents[number].tree)
+        if secrets:
+            before, after = self.documents[:number], self.documents[number + 1 :]
+            self.documents = (*before, replace(self.documents[number], tree=tree), *after)
+        return secrets
+
+    def _parts(self, number: int, mapping: Mapping, lenders: list[Document]) -> list[int]:
+        """The numbers of a document's parts; none when what they share is wrong."""
+        document = self.documents[number]
+        found = [
+            replace(problem, message=masked(problem.message))
+            for problem in mapping.schema.problems(
+                envelope(document, mapping.splits), lambda: document.positions
+            )
+        ]
+        if any(problem.severity is Severity.ERROR for problem in found):
+            self._broke(number, *found)
+            return []
+        self._note(found)
+        before = len(self.documents)
+        for part in parts(document, mapping.splits, lenders):
+            if len(self.documents) - self.read >= PART_LIMIT:
+                message = f"holds more than {PART_LIMIT} manifests; split the file"
+                self._broke(number, self.problem(message, "manifest-invalid", self.top(number)))
+                break
+            self.parts[len(self.documents)] = part
+            self.documents = (*self.documents, part.document)
+        numbers = list(range(before, len(self.documents)))
+        if not numbers and number not in self.broken:
+            named = " or ".join(f"`{key}`" for key in sorted(heads(mapping.splits)))
+            message = f"there is nothing here: add {named}"
+            self._broke(number, self.problem(message, "manifest-invalid", self.top(number)))
+        return numbers
+
+    def _note(self, found: list[Problem]) -> None:
+        """Add warnings; what several parts inherit is said once."""
+        known = set(self.problems)
+        self.problems += [problem for problem in found if problem not in known]
+
     def _start(self, number: int) -> Position:
         fault = self.documents[number].fault
         return Position(fault.line, fault.column) if fault else self.top(number)
@@ -198,25 +280,34 @@ class Work:
         try:
             if any(problem.severity is Severity.ERROR for problem in found):
                 raise Quarantine(*found)
-            self.problems += found
+            self._note(found)
             self._make(number, mapping)
         except Quarantine as quarantine:
             self._broke(number, *quarantine.problems)
             del self.made[before:]
 
+    def _within(self, state: State, number: int) -> None:
+        """Count what a manifest has made; raises Quarantine when its file makes too much."""
+        self.leaves += state.leaves
+        self.characters += state.characters
+        if self.leaves > FILE_LEAF_LIMIT or self.characters > FILE_CHARACTER_LIMIT:
+            message = (
+                f"the file makes more than {FILE_LEAF_LIMIT:,} values or "
+                f"{FILE_CHARACTER_LIMIT:,} characters; split it, or inherit less"
+            )
+            raise Quarantine(self.problem(message, "mapping-failed", self.top(number)))
+
     def _check(self, number: int, mapping: Mapping) -> list[Problem]:
         """What is wrong with a document; from here on it holds no secret address."""
-        document = self.documents[number]
+        document, part = self.documents[number], self.parts.get(number)
         found = [
             replace(problem, message=masked(problem.message))
             for problem in mapping.schema.problems(document.tree, lambda: document.positions)
         ]
         found += self._commented(document)
-        tree, secrets = without_secrets(document.tree)
-        if secrets:
-            before, after = self.documents[:number], self.documents[number + 1 :]
-            self.documents = (*before, replace(document, tree=tree), *after)
-        for path in secrets:
+        if part is not None:
+            found = [replace(each, message=part.in_words(each.message)) for each in found]
+        for path in self._without_secrets(number):
             warning = self.problem(_NOT_PUBLISHED, "secret-address", self.spot(number, (path,)))
             found.append(replace(warning, severity=Severity.WARNING))
         return found
@@ -257,6 +348,7 @@ class Work:
                     self._warn(number, warning)
         except EvaluationError as error:
             raise Quarantine(self._failed(error, number)) from None
+        self._within(state, number)
 
     def _keep(
         self, number: int, mapping: Mapping, entity: EntityTemplate, state: State, body: Json
