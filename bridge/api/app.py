@@ -27,6 +27,7 @@ from bridge.api.access import (
 )
 from bridge.api.answers import error_response
 from bridge.api.description import describe
+from bridge.api.facts.checked_facts import CheckedFacts
 from bridge.api.facts.facts import Facts
 from bridge.api.facts.nothing import NoChecks, NoFacts
 from bridge.api.facts.tech_insights import TechInsights
@@ -146,8 +147,9 @@ def make_app(
     mcp = McpOverHttp(Library(opened, clock))
     routes.append(web.post(MCP_PATH, mcp.handle))
     app.cleanup_ctx.append(mcp.lifetime)
-    routes += Facts(facts).routes()
-    routes += TechInsights(facts, checks, scored, lambda: live.public_url).routes()
+    pulled = facts if scored is None else CheckedFacts(facts, scored, clock)
+    routes += Facts(pulled).routes()
+    routes += TechInsights(pulled, checks, scored, lambda: live.public_url).routes()
     app.add_routes(reachable(routes, root))
     return app
 

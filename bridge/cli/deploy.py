@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from bridge import __version__
+from bridge.cli.options import config_option, mappings_option, settings_from
 
 TEMPLATES: Final = MappingProxyType(
     {
@@ -22,20 +23,37 @@ TEMPLATES: Final = MappingProxyType(
         ),
     }
 )
+CHECKS: Final = "backstage-checks"
+_MADE: Final = ("app-config.checks.yaml", "the rubric's checks, where Backstage pulls facts")
 
 
 @click.command()
-@click.argument("what", required=False, type=click.Choice(list(TEMPLATES)))
-def deploy(what: str | None) -> None:
-    """Print a file to start from: kubernetes, systemd, compose, alerts or backstage.
+@click.argument("what", required=False, type=click.Choice([*TEMPLATES, CHECKS]))
+@mappings_option
+@config_option
+def deploy(what: str | None, mappings: Path | None, config: Path | None) -> None:
+    """Print a file to start from: kubernetes, systemd, compose, alerts, backstage and more.
 
-    Each says at its top what to change. Without WHAT the files are listed.
+    Each says at its top what to change; backstage-checks is made of the rubric in force. Without
+    WHAT the files are listed.
     """
+    if what == CHECKS:
+        settings = settings_from({"mappings": mappings}, config=config, uses=())
+        click.echo(_checks(settings.mappings), nl=False)
+        return
     if what is not None:
         click.echo(template(what), nl=False)
         return
-    for name, (file, about) in TEMPLATES.items():
-        click.echo(f"fester deploy {name:11} > {file:16} # {about}")
+    for name, (file, about) in {**TEMPLATES, CHECKS: _MADE}.items():
+        click.echo(f"fester deploy {name:16} > {file:22} # {about}")
+
+
+def _checks(folder: Path | None) -> str:
+    # Only this one needs the rubric, and with it half of the product.
+    from bridge.cli.backstage_checks import backstage_checks  # noqa: PLC0415
+    from bridge.wiring.ox import rubric  # noqa: PLC0415
+
+    return backstage_checks(rubric(folder).rubric)
 
 
 def template(what: str) -> str:

@@ -340,6 +340,26 @@ async def test_pages_that_are_not_there_say_so(client: Client) -> None:
     assert (moved.status, moved.headers["Location"]) == (302, "/scores")
 
 
+async def test_each_check_is_a_fact_for_a_backstage_that_pulls(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    """True or false where it is decided; nothing where it is not."""
+    client = await aiohttp_client(make_app(Live(), clock=lambda: TODAY, scored=keeper))
+    (listed,) = await (await client.get("/api/ox/fact-retrievers")).json()
+    assert listed["id"] == "fester_checks"
+    assert set(listed["schema"]) == {check.id for check in keeper.rubric.checks}
+    path = "/api/ox/fact-retrievers/fester_checks/facts"
+    rows = await (await client.get(path)).json()
+    told = {row["entity"]["name"]: row["facts"] for row in rows}
+    assert keeper.board is not None
+    for ref, score in keeper.board.scores.items():
+        known = [result for result in score.results if result.state.known]
+        assert told[ref.name] == {each.check: each.state.passed for each in known}
+    assert {value for facts in told.values() for value in facts.values()} == {True, False}
+    asked = "/api/tech-insights/facts/latest?entity=component:default/api&ids=fester_checks"
+    assert (await (await client.get(asked)).json())["fester_checks"]["facts"] == told["api"]
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Runs beside the page, in a frame of a phone's width, and reports what overflows or has no name.
 PROBE = """<!doctype html><title>wait</title><body style="margin:0">

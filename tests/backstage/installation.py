@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -36,13 +38,29 @@ class Installation:
 def installed() -> Installation:
     """The pinned packages, from the cache or installed now. Raises `NoBackstage`."""
     node = _node()
-    folder = _cache() / f"backstage-{sha256(PACKAGE.read_bytes()).hexdigest()[:16]}"
+    package = wanted(PACKAGE.read_text("utf-8"), os.environ)
+    key = package + (date.today().isoformat() if package != PACKAGE.read_text("utf-8") else "")
+    folder = _cache() / f"backstage-{sha256(key.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     begun = monotonic()
     with _alone(folder):
         if not (folder / _DONE).exists():
-            _install(node, folder)
+            _install(node, folder, package)
     return Installation(node, folder, monotonic() - begun)
+
+
+def wanted(pinned: str, environment: Mapping[str, str]) -> str:
+    """The text of package.json: as it is pinned, or by `FESTER_BACKSTAGE=newest` of today.
+
+    Only Backstage's own packages move; what is compiled here stays as it is pinned.
+    """
+    if environment.get("FESTER_BACKSTAGE") != "newest":
+        return pinned
+    tree = json.loads(pinned)
+    for name in tree["dependencies"]:
+        if name.startswith("@backstage"):
+            tree["dependencies"][name] = "latest"
+    return json.dumps(tree, indent=2)
 
 
 def _cache() -> Path:
@@ -70,8 +88,8 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _install(node: Path, folder: Path) -> None:
-    shutil.copy(PACKAGE, folder / PACKAGE.name)
+def _install(node: Path, folder: Path, package: str) -> None:
+    (folder / PACKAGE.name).write_text(package, encoding="utf-8")
     environment = dict(os.environ)
     prefix = node.parent.parent
     if (prefix / "include/node/node.h").exists():

@@ -17,6 +17,9 @@ from urllib.request import Request, urlopen
 import pytest
 from ruamel.yaml import YAML
 
+from bridge.api.facts.checked_facts import CHECKED
+from bridge.cli.backstage_checks import backstage_checks
+from bridge.wiring.ox import rubric
 from tests.backstage import insights, server
 from tests.backstage.insights import Insights
 from tests.backstage.installation import HERE, Installation
@@ -24,46 +27,12 @@ from tests.backstage.server import Backstage
 
 pytestmark = [pytest.mark.backstage, pytest.mark.real]
 
-RETRIEVERS = ("manifest", "gitlab", "gitlab_rest")
+RETRIEVERS = ("manifest", "gitlab", "gitlab_rest", CHECKED)
 GUIDE = (HERE.parents[1] / "bridge/docs/backstage.md").read_text("utf-8")
+RUBRIC = rubric(None).rubric
+RULES = tuple(check.id for check in RUBRIC.checks)
 ENTITY = "component:default/booking-api"
 STRANGER = "component:default/nobody"
-
-
-def rule(fact: str, value: object = True, operator: str = "equal") -> dict[str, Any]:
-    """One condition of json-rules-engine on `retriever.fact`."""
-    retriever, _, name = fact.partition(".")
-    return {
-        "fact": name,
-        "operator": operator,
-        "value": value,
-        "params": {"factRetrieverId": retriever},
-    }
-
-
-# The shipped rubric's conditions, said in Backstage's language.
-RULES: dict[str, list[dict[str, Any]]] = {
-    "owner-known": [rule("manifest.owner_known")],
-    "channel-given": [rule("manifest.channel_given")],
-    "tier-and-lifecycle": [rule("manifest.tier_valid"), rule("manifest.lifecycle_valid")],
-    "codeowners": [rule("gitlab.codeowners")],
-    "readme": [rule("gitlab.readme")],
-    "runbook": [rule("gitlab_rest.runbook_present")],
-    "ci-configuration": [rule("gitlab.ci_config")],
-    "default-branch-green": [rule("gitlab.default_branch_green")],
-    "branch-protected": [
-        rule("gitlab_rest.default_branch_protected"),
-        rule("gitlab_rest.force_push_allowed", False),
-    ],
-    "approvals": [rule("gitlab_rest.approvals_required", 1, "greaterThanInclusive")],
-    "released-lately": [rule("gitlab.days_without_release", 90, "lessThanInclusive")],
-    "dependency-updater": [rule("gitlab.dependency_updater")],
-    "slo-linked": [rule("manifest.slo_linked")],
-    "part-of-a-system": [rule("manifest.system_given")],
-    "dashboard-linked": [rule("manifest.dashboard_linked")],
-    "alerts-linked": [rule("manifest.alerts_linked")],
-    "logs-linked": [rule("manifest.logs_linked")],
-}
 
 
 def ask(url: str, body: Any = None, token: str = "") -> tuple[int, Any]:
@@ -155,23 +124,17 @@ def pair(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
 
 def app_config(ours: Insights) -> Any:
     """Our lines of an app-config: where Fester is, how often to pull, the checks, the discovery."""
-    _, defined = ask(f"{ours.url}/api/tech-insights/checks")
-    checks = {
-        check["id"]: {
-            **{key: value for key, value in check.items() if key not in ("id", "rule")},
-            "rule": {"conditions": {"all": RULES[check["id"]]}},
-        }
-        for check in defined
-        if check["id"] in RULES
-    }
 
     def tree(port: int, token: str) -> dict[str, Any]:
         text = (HERE / "app-config.yaml").read_text("utf-8")
         text = text.replace("PORT", str(port)).replace("TOKEN", token)
         whole: dict[str, Any] = YAML(typ="safe").load(text)
-        cadences = {name: {"cadence": "0 0 1 1 *"} for name in RETRIEVERS}
+        printed: dict[str, Any] = YAML(typ="safe").load(backstage_checks(RUBRIC))
         whole["fester"] = {"url": ours.url}
-        whole["techInsights"] = {"factRetrievers": cadences, "factChecker": {"checks": checks}}
+        whole |= printed
+        # The test says itself when they are pulled.
+        cadences = {name: {"cadence": "0 0 1 1 *"} for name in RETRIEVERS}
+        whole["techInsights"]["factRetrievers"] = cadences
         target = f"{ours.guarded}/api/{{{{pluginId}}}}"
         whole["discovery"] = {"endpoints": [{"target": target, "plugins": ["tech-insights"]}]}
         return whole
@@ -210,24 +173,25 @@ def test_questions_of_every_spelling_have_the_same_answer(pair: Pair, path: str)
 
 def test_the_checks_are_the_same_but_for_the_language_of_their_rules(pair: Pair) -> None:
     (_, mine), (_, theirs) = pair.both("/checks")
-    shown = [check for check in mine if check["id"] in RULES]
-    assert [without(check, "rule") for check in shown] == [
-        without(check, "rule") for check in theirs
-    ]
+    defined = {check["id"]: without(check, *RULE) for check in mine if check["id"] in RULES}
+    assert defined == {check["id"]: without(check, *RULE) for check in theirs}
+    assert set(defined) == set(RULES)
 
 
-def without(tree: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in tree.items() if name != key}
+# Ours is the rubric's own condition; theirs asks whether the one fact of the check is true.
+RULE = ("rule", "factIds")
+
+
+def without(tree: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {name: value for name, value in tree.items() if name not in keys}
 
 
 # Of a check in a result: its rule is in our language, and its description says how it stands.
-OURS = ("rule", "description")
+OURS = ("description", *RULE)
 
 
 def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
-    """Ours leaves a check out that is for another tier; each other result is there in both."""
-    (_, defined), _ = pair.both("/checks")
-    tiers = applicable_tiers()
+    """A check for another tier, or of which too little is known, is in neither's results."""
     judged = 0
     for entity in pair.entities():
         kind, _, rest = entity.partition(":")
@@ -236,13 +200,12 @@ def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
         (_, mine), (_, theirs) = pair.both(f"/checks/run/{namespace}/{kind}/{name}", body)
         ours = {result["check"]["id"]: result for result in mine}
         others = {result["check"]["id"]: result for result in theirs}
-        _, facts = ask(f"{pair.ours.url}/api/tech-insights{latest(entity)}")
-        tier = facts["manifest"]["facts"].get("tier", 3)
-        asked = {name for name in others if tier in tiers[name]}
-        assert ours.keys() == asked, entity
+        assert ours.keys() == others.keys(), entity
         for name, result in ours.items():
             assert result["result"] == others[name]["result"], (entity, name)
-            assert result["facts"] == others[name]["facts"], (entity, name)
+            (fact,) = others[name]["facts"].items()
+            assert fact[0] == name
+            assert fact[1]["value"] is result["result"]
             left, right = (
                 {key: value for key, value in each["check"].items() if key not in OURS}
                 for each in (result, others[name])
@@ -255,13 +218,6 @@ def test_what_both_judge_they_judge_alike(pair: Pair) -> None:
                 assert said != result["check"]["name"], "what to do"
             judged += 1
     assert judged > 200
-    assert len(defined) > len(RULES)
-
-
-def applicable_tiers() -> dict[str, frozenset[int]]:
-    from bridge.wiring.ox import rubric
-
-    return {check.id: check.tiers for check in rubric(None).rubric.checks}
 
 
 def test_a_bulk_run_has_the_same_shape_and_an_unknown_check_the_same_error(pair: Pair) -> None:
@@ -350,9 +306,9 @@ def test_the_official_client_reads_the_whole_score_and_what_is_not_known(pair: P
 
 
 def strip(tree: Any) -> Any:
-    """Without rules; results by check, for json-rules-engine puts the passed ones first."""
+    """Without rules and what they read; results by check, for theirs puts the passed ones first."""
     if isinstance(tree, dict):
-        return {key: strip(value) for key, value in tree.items() if key != "rule"}
+        return {key: strip(value) for key, value in tree.items() if key not in (*RULE, "facts")}
     if isinstance(tree, list):
         return sorted((strip(each) for each in tree), key=json.dumps)
     return tree

@@ -25,8 +25,10 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Traffic
 from bridge.settings import load_settings
+from bridge.wiring.ox import rubric
 from tests.api.measured import ox_measured
 from tests.fakes import NOON
+from tests.ox.rubrics import SMALL
 
 ROOT = Path(__file__).parents[2]
 PLACEHOLDER = "PASTE WHAT fester token PRINTED"
@@ -52,6 +54,29 @@ def test_each_is_printed(what: str) -> None:
 def test_they_are_listed() -> None:
     result = CliRunner().invoke(main, ["deploy"], catch_exceptions=False)
     assert [what for what in TEMPLATES if f"fester deploy {what} " not in result.output] == []
+
+
+def test_the_rubrics_checks_are_printed_for_a_backstage_that_pulls(tmp_path: Path) -> None:
+    """Each asks for its one fact; no text of a rubric is a variable of Backstage's settings."""
+    own, _, _ = SMALL.partition("  protected:")
+    own = own.replace("There is a README", "A ${README} is there").replace("repo.", "gitlab.")
+    (tmp_path / "rubric.yaml").write_text(own, encoding="utf-8")
+    for folder, expected in (
+        ([], {check.id for check in rubric(None).rubric.checks}),
+        (["--mappings", str(tmp_path)], {"readme"}),
+    ):
+        command = ["deploy", "backstage-checks", *folder]
+        result = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        tree = YAML(typ="safe").load(result.output)["techInsights"]
+        checks = tree["factChecker"]["checks"]
+        assert set(checks) == expected
+        assert list(tree["factRetrievers"]) == ["fester_checks"]
+        for name, check in checks.items():
+            assert check["factIds"] == ["fester_checks"]
+            (condition,) = check["rule"]["conditions"]["all"]
+            assert (condition["fact"], condition["value"]) == (name, True)
+    assert checks["readme"]["name"] == "A $${README} is there"
 
 
 def kinds() -> dict[str, dict[str, Any]]:

@@ -292,6 +292,28 @@ def test_caps_open_gates_first_and_defer_the_rest() -> None:
     assert {a.reason for a in done} == {"ci fails; put off: the service has 3 open issues already"}
 
 
+def test_of_two_services_the_one_without_a_tier_waits_for_the_one_with_the_lowest() -> None:
+    """What nobody said is important comes last; by name the first would be `svc-1`."""
+    days = begun(per_run=1)
+    done: list[Action] = []
+    for _ in range(2):
+        days.at += timedelta(days=1)
+        scores = [
+            replace(
+                score(
+                    service(number),
+                    [result(service(number), c, F, days.at, "because") for c in ("owner",)],
+                    days.at,
+                ),
+                tier=tier,
+            )
+            for number, tier in ((1, None), (2, 4))
+        ]
+        done = days.act(board(days.at, scores))
+    opened = [action.key.entity for action in done if action.kind is ActionKind.OPEN]
+    assert opened == [service(2)]
+
+
 @pytest.mark.parametrize(
     "listing",
     [Listing(failure="503"), Listing(), Listing(doubtful={1: "403"})],
