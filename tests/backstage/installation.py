@@ -89,6 +89,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _install(node: Path, folder: Path, package: str) -> None:
+    # What an install that was cut off has left looks to npm as if it were whole.
+    shutil.rmtree(folder / "node_modules", ignore_errors=True)
     (folder / PACKAGE.name).write_text(package, encoding="utf-8")
     environment = dict(os.environ)
     prefix = node.parent.parent
