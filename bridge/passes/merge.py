@@ -50,13 +50,15 @@ class Guard:
 class Merging:
     """One pass's merging, in the `epoch` in which the pass began. Whoever runs it holds the lock.
 
-    `put` and `removed` are the references that changed, None when they are too many to list.
+    `before` is how many entities there were, of which the guard counts removals. `put` and
+    `removed` are the references that changed, None when they are too many to list.
     """
 
     ledger: Ledger
     maker: EntityMaker
     renderer: Renderer
     epoch: int
+    before: int  # entities that there were
     put: set[Ref] | None = field(default_factory=set)
     removed: set[Ref] = field(default_factory=set)
     _searches: int = 0
@@ -140,10 +142,9 @@ class Merging:
         if not gone:
             return []
         await self.ledger.refresh()
-        total = sum(self.ledger.state.counts("entities").values())
-        emptied = len(gone) >= total
-        if not accepted and (emptied or guard.holds(len(gone), total)):
-            return [_withheld(gone, total, guard)]
+        emptied = len(gone) >= sum(self.ledger.state.counts("entities").values())
+        if not accepted and (emptied or guard.holds(len(gone), self.before)):
+            return [_withheld(gone, self.before, guard)]
         for start in range(0, len(gone), AT_ONCE):
             refs = gone[start : start + AT_ONCE]
             there = await model.entities(source, refs)

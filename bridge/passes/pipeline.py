@@ -314,7 +314,8 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     await ledger.write(
         epoch, lambda edition: model.begin_merging(source, edition, rules, long=long)
     )
-    merging = Merging(ledger, stages.maker, stages.renderer, epoch)
+    before = sum(ledger.state.counts("entities").values())
+    merging = Merging(ledger, stages.maker, stages.renderer, epoch, before)
     await merging.merge()
     await merging.derive()
     withheld = await merging.remove(stages.guard, accepted=wish.accept_removals)

@@ -43,26 +43,27 @@ def changed(text: str, number: int) -> str:
     )
 
 
-async def holds(file: Path, text: bytes) -> None:
-    """Wait until the published file holds a text."""
-    seen = -1
+def shards(folder: Path) -> list[Path]:
+    return list(folder.glob("*.yaml"))
+
+
+async def holds(folder: Path, text: bytes) -> None:
+    """Wait until one of the published shards holds a text."""
+    seen: dict[Path, int] = {}
     while True:
-        now = modified(file)
-        if now != seen and text in await asyncio.to_thread(file.read_bytes):
-            return
-        seen = now
+        for file in await asyncio.to_thread(shards, folder):
+            now = file.stat().st_mtime_ns
+            if seen.get(file) != now and text in await asyncio.to_thread(file.read_bytes):
+                return
+            seen[file] = now
         await asyncio.sleep(LOOK)
-
-
-def modified(file: Path) -> int:
-    return file.stat().st_mtime_ns
 
 
 async def measure(projects: int, pushes: int, latency: Latency, folder: Path) -> None:
     """Print how long pushes took."""
     world = generate(projects, seed=1, clock=lambda: datetime.now(UTC) - timedelta(hours=3))
     sandbox = SandboxGitLab(world, token=TOKEN, latency=latency, clock=lambda: datetime.now(UTC))
-    store, out = f"sqlite:///{folder}/s.db", folder / "out" / "catalog.json"
+    store, out = f"sqlite:///{folder}/s.db", folder / "out" / "entities"
     async with (
         running(sandbox) as url,
         serve(url, folder, store, **AGAIN_AND_AGAIN) as fester,

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from bridge.cli import main
 from bridge.errors import StoreError
 from bridge.store.facts import SqlFactStore
+from tests.published import entities_in
 
 GOOD = """\
 version: 1
@@ -57,11 +58,10 @@ def test_run_publishes_a_folder_of_checkouts_and_reports(home: Path) -> None:
     assert report["outcome"] == "complete"
     assert report["manifests"] == {"valid": 1, "quarantined": 1, "ignored": 1}
     assert report["entities"] == {"Component": 1, "Domain": 1, "Group": 1, "System": 1}
-    assert report["published"] == [{"to": "out", "written": 4, "kept": 0, "removed": 0}]
+    assert report["published"] == [{"to": "out", "written": 5, "kept": 0, "removed": 0}]
     problem = next(p for p in report["problems"] if p["severity"] == "error")
     assert (problem["project"], problem["file"], problem["line"]) == ("broken", "qm.yaml", 2)
-    catalog = json.loads((home / "out" / "catalog.json").read_text())
-    assert [entry["ref"] for entry in catalog["entities"]] == [
+    assert [entry["ref"] for entry in entities_in(home / "out")] == [
         "component:default/payments-api",
         "domain:default/shop",
         "group:default/cashiers",
@@ -106,7 +106,7 @@ def test_a_second_run_writes_nothing(home: Path) -> None:
     result = fester("run", "--from", "src", "--to", "out", "--report", "report.json")
     assert result.exit_code == 0
     published = json.loads((home / "report.json").read_text())["published"]
-    assert published == [{"to": "out", "written": 0, "kept": 4, "removed": 0}]
+    assert published == [{"to": "out", "written": 0, "kept": 5, "removed": 0}]
 
 
 def test_a_dry_run_writes_neither_catalog_nor_memory(home: Path) -> None:
@@ -136,8 +136,7 @@ def test_a_manifest_that_breaks_keeps_its_entities_and_explain_says_why(home: Pa
     fester("run", "--from", "src", "--to", "out")
     checkout(home, "payments", GOOD.replace("tier_1", "tier_one"))
     assert fester("run", "--from", "src", "--to", "out").exit_code == 0
-    catalog = (home / "out" / "catalog.json").read_text()
-    assert "fester.dev/kept-since" in catalog
+    assert "fester.dev/kept-since" in json.dumps(entities_in(home / "out"))
     result = fester("explain", "component:default/payments-api")
     assert result.exit_code == 0
     assert "payments qm.yaml" in result.output
