@@ -38,6 +38,7 @@ from bridge.model.remediation import (
     SeenIssue,
     SeenMergeRequest,
 )
+from bridge.model.rubric_trials import RubricTrial
 from bridge.model.runs import Artifact, Processed, Receipt, Report
 from bridge.model.scores import (
     Check,
@@ -655,6 +656,14 @@ class Scores(Protocol):
     @property
     def problems(self) -> Sequence[Problem]:
         """Why the rubric's file is not the rubric in force."""
+
+    async def proposed(
+        self, entities: Sequence[CatalogEntity], latest: Mapping[Ref, Mapping[str, Reading]]
+    ) -> RubricTrial | None:
+        """What the rubric that is proposed would move; None where none is.
+
+        Raises `ConfigurationError` with what is wrong with it, or `StoreError`.
+        """
 
     @property
     def flips(self) -> Mapping[tuple[str, str], int]:

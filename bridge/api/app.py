@@ -34,7 +34,7 @@ from bridge.api.facts.tech_insights import TechInsights
 from bridge.api.hardening import harden
 from bridge.api.hooks import Wanted
 from bridge.api.incident.slack import PATH as SLACK_PATH
-from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
+from bridge.api.keys import CLOCK, FACTS, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
@@ -138,6 +138,7 @@ def make_app(
     app[REMEDIED] = remedies.about
     routes += remedies.routes()
     facts, checks = facts or NoFacts(), checks or NoChecks()
+    app[FACTS] = facts
     app[metrics.OX_METRICS] = OxMetrics(facts, scored, book, clock)
     app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.api.live import Live
 from bridge.model.entities import Json, Ref
-from bridge.ports import Scores
+from bridge.ports import FactBook, Scores
 
 # The rules that an entity breaks, as sentences; any JSON object goes in.
 Validate: TypeAlias = Callable[[Json], Sequence[str]]
@@ -22,4 +22,5 @@ CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
 VALIDATE: web.AppKey[Validate] = web.AppKey("validate")
 # What is known of remediation about one entity, as `/api/ox/remediations` tells it.
 REMEDIED: web.AppKey[Callable[[Ref], Awaitable[list[dict[str, Json]]]]] = web.AppKey("remedied")
+FACTS: web.AppKey[FactBook] = web.AppKey("facts")
 SCORES: web.AppKey[Scores] = web.AppKey("scores")

@@ -14,10 +14,12 @@ from rich.text import Text
 
 from bridge.api.scores.trees import board_json, rollup_json, score_json, summary_json
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
+from bridge.cli.rubric_trial import show_trial, tried
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
+from bridge.model.rubric_trials import RubricTrial
 from bridge.model.scores import ROLLUPS, CheckState, Rubric, Score, Scoreboard
 from bridge.settings import Settings
 from bridge.store import SqlStore, open_store
@@ -36,13 +38,25 @@ _COLOURS = {
 @click.command()
 @click.argument("ref", required=False)
 @click.option("--rollup", type=click.Choice(ROLLUPS), help="Show roll-ups of this kind.")
+@click.option(
+    "--dry-run-rubric",
+    "trial",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Show what the rubric in FILE would move if it were in force.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--from", "from_", metavar="SOURCE", help="Which source, if the store knows several.")
 @store_option
 @mappings_option
 @config_option
 def score(
-    ref: str | None, rollup: str | None, as_json: bool, config: Path | None, **flags: Any
+    ref: str | None,
+    rollup: str | None,
+    trial: Path | None,
+    as_json: bool,
+    config: Path | None,
+    **flags: Any,
 ) -> None:
     """Show the latest scores: of REF, of roll-ups, or of every service.
 
@@ -50,6 +64,9 @@ def score(
     name of a roll-up.
     """
     settings = settings_from(flags, config=config, uses=())
+    if trial is not None:
+        _trial(asyncio.run(_tried(settings, trial)), as_json=as_json)
+        return
     board, expected = asyncio.run(_read(settings))
     if rollup is not None:
         _rollups(board, rollup, ref, as_json=as_json)
@@ -74,6 +91,21 @@ async def _read(settings: Settings) -> tuple[Scoreboard, Rubric]:
             "after each pass"
         )
     return board, expected
+
+
+async def _tried(settings: Settings, file: Path) -> RubricTrial:
+    store = await open_store(settings.store)
+    try:
+        return await tried(settings, store, await _source(settings, store), file)
+    finally:
+        await store.close()
+
+
+def _trial(trial: RubricTrial, *, as_json: bool) -> None:
+    if as_json:
+        _print(trial.as_json())
+    else:
+        show_trial(_console(), trial)
 
 
 async def _source(settings: Settings, store: SqlStore) -> str:

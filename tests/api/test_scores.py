@@ -25,9 +25,9 @@ from bridge.model.scores import Rollup, Scoreboard
 from bridge.ox.facts.collecting import Collecting
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.wiring.remediation import Book
-from tests.api.scored import API, EVIL, STORES, TODAY, close_store, scored
+from tests.api.scored import API, EVIL, STORES, TODAY, WEB, close_store, scored
 from tests.api.shown import show
-from tests.ox.rubrics import NOW, SCHEMA
+from tests.ox.rubrics import NOW, SCHEMA, reading
 
 Client = TestClient[web.Request, web.Application]
 MakeClient = Callable[[web.Application], Awaitable[Client]]
@@ -449,3 +449,39 @@ async def in_the_browser(url: str, profile: Path, *, dark: bool) -> Any:
     found = re.search(r'<pre id="found">(.*?)</pre>', output.decode(), re.DOTALL)
     assert found, output.decode()[:2000]
     return json.loads(html.unescape(found[1]))
+
+
+async def test_what_a_proposed_rubric_would_move(
+    tmp_path: Path, keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    """By the page and as data, from nothing proposed to a broken one."""
+    report = Report(Outcome.COMPLETE, seconds=1.0)
+    live = Live()
+    assert keeper.catalog is not None
+    live.show(PassRecord(report, keeper.catalog), (), Memory(), TODAY)
+    store = STORES[id(keeper)]
+    facts = Collecting(keeper._source, [], store.facts(), lambda: TODAY, takes=[SCHEMA])
+    known = {"readme": False, "protected": True, "approvals": 2}
+    await facts.record([reading(each, known, at=TODAY)["repo"] for each in (API, WEB)])
+    client = await aiohttp_client(make_app(live, clock=lambda: TODAY, scored=keeper, facts=facts))
+    addresses = ("/api/ox/rubric/next", "/scores/rubric/next")
+    for address in addresses:
+        answer = await client.get(address)
+        assert (answer.status, "rubric.next.yaml" in await answer.text()) == (404, True)
+    text = (tmp_path / "rubric.yaml").read_text("utf-8")
+    (tmp_path / "rubric.next.yaml").write_text(text.replace("weight: 2", "weight: 20"), "utf-8")
+    tree = await get(client, addresses[0])
+    assert [each["entityRef"] for each in tree["services"]] == [str(API.ref), str(WEB.ref)]
+    assert (tree["counts"]["moved"], tree["counts"]["lower"]) == (2, 2)
+    page = await (await client.get(addresses[1])).text()
+    assert f"<b>{tree['counts']['moved']}</b> of 3 services would move" in page
+    (tmp_path / "rubric.next.yaml").write_text(f"rubric: '{EVIL}'\nnonsense: 1\n", "utf-8")
+    broken = await client.get(addresses[0])
+    assert (broken.status, "nonsense" in await broken.text()) == (409, True)
+    page = await (await client.get(addresses[1])).text()
+    assert "rubric.next.yaml:2:1" in page
+    assert EVIL not in page
+
+
+async def test_before_the_first_pass_no_rubric_can_be_tried(client: Client) -> None:
+    assert (await client.get("/api/ox/rubric/next")).status == 503

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from bridge.cli import main
 from bridge.model.entities import Catalog
-from bridge.model.memory import PassRecord
+from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
@@ -21,6 +21,7 @@ from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.settings import Settings
 from bridge.store import open_store
 from bridge.wiring import scraper
+from bridge.wiring.clock import utc_now
 from bridge.wiring.ox import rubric_path
 from tests.ox.rubrics import NOW, reading, service, shipped
 from tests.store.saving import save
@@ -134,3 +135,38 @@ def test_the_store_alone_is_enough(filled: list[str], tmp_path: Path) -> None:
     assert fester(*filled)[0] == 0
     code, output = fester("--store", f"sqlite:///{tmp_path}/new.db")
     assert (code, "knows of no pass yet" in output) == (2, True)
+
+
+def test_a_changed_rubric_is_tried_and_is_in_force_nowhere(
+    filled: list[str], tmp_path: Path
+) -> None:
+    """Over the last pass in the store, at the facts that it has."""
+
+    async def passed() -> None:
+        store = await open_store(filled[-1])
+        name = scraper(Settings.model_validate({"from": str(tmp_path)})).name
+        report = Report(Outcome.COMPLETE, seconds=1.0)
+        record = PassRecord(report, Catalog((API, EVIL)))
+        await store.save(name, Memory(), Memory(), record)
+        facts = [
+            reading(API, values, retriever=key, at=utc_now())[key] for key, values in GOOD.items()
+        ]
+        await store.facts().record_facts(name, facts)
+        await store.close()
+
+    changed = tmp_path / "changed.yaml"
+    text = rubric_path(None).read_text("utf-8")
+    assert "4: 50" in text
+    changed.write_text(text.replace("4: 50", "4: 99"), "utf-8")
+    code, output = fester(*filled, "--dry-run-rubric", str(changed))
+    assert (code, "no pass over" in output) == (1, True), output
+    asyncio.run(passed())
+    tree = as_json(*filled, "--dry-run-rubric", str(changed))
+    assert [each["entityRef"] for each in tree["services"]] == [str(API.ref), str(EVIL.ref)]
+    assert [tree["services"][0][when]["target"] for when in ("before", "after")] == [50, 99]
+    code, output = fester(*filled, "--dry-run-rubric", str(changed))
+    assert (code, "2 of 2 services would move" in output) == (0, True)
+    assert "component:default/api" in output
+    changed.write_text("rubric: x\nnonsense: 1\n", "utf-8")
+    code, output = fester(*filled, "--dry-run-rubric", str(changed))
+    assert (code, "changed.yaml:2:1" in output) == (2, True)

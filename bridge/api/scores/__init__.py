@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api.scores import pages
+from bridge.api.scores import pages, rubric_trial
 from bridge.api.scores import routes as answers
 
 
 def routes() -> list[web.RouteDef]:
     """The routes of both."""
-    return [*answers.routes(), *pages.routes()]
+    return [*rubric_trial.routes(), *answers.routes(), *pages.routes()]

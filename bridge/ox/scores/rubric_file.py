@@ -30,6 +30,14 @@ class RubricFile:
         """The rubric in force, without a look at the file."""
         return self._good
 
+    def proposed(self) -> LoadedRubric | None:
+        """The rubric beside the file that is called `….next.yaml`; None where there is none.
+
+        It is in force nowhere. Raises `ConfigurationError` with every problem of it.
+        """
+        path = self._path.with_suffix(f".next{self._path.suffix}")
+        return load_rubric(path, self._schemas) if path.exists() else None
+
     def current(self) -> LoadedRubric:
         """The rubric to evaluate with; reads the file again when it has changed."""
         stamp = _stamp(self._path)

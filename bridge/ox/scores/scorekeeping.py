@@ -14,9 +14,10 @@ from typing import Final
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model.entities import Catalog, Ref
+from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.facts import Reading
 from bridge.model.problems import Problem
+from bridge.model.rubric_trials import RubricTrial
 from bridge.model.scores import (
     Check,
     CheckResult,
@@ -29,6 +30,7 @@ from bridge.model.scores import (
 )
 from bridge.ox.scores.changes import flips, score_change
 from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_trial import try_rubric
 from bridge.ox.scores.scoreboard import Earlier, evaluate
 from bridge.ports import ScoreStore
 
@@ -71,6 +73,8 @@ class Scorekeeper:
         self._earlier = Earlier()
         self._board: Scoreboard | None = None
         self._facts: Latest = {}
+        self._trying = asyncio.Lock()
+        self._trial: tuple[tuple[str, Scoreboard | None], RubricTrial] | None = None
         self.flips: Counter[tuple[str, str]] = Counter()
         self.catalog: Catalog | None = None  # of the last pass; None where none are made
         self.heard: Heard = nobody
@@ -157,6 +161,32 @@ class Scorekeeper:
                 rubric=board.rubric,
             )
             await self.heard(board, loaded.rubric)
+
+    async def proposed(
+        self, entities: Sequence[CatalogEntity], latest: Latest
+    ) -> RubricTrial | None:
+        """What `rubric.next.yaml` beside the rubric would move; None where there is no such file.
+
+        Raises `ConfigurationError` with what is wrong with that file, or `StoreError`.
+        """
+        loaded = await asyncio.to_thread(self._file.proposed)
+        if loaded is None:
+            return None
+        async with self._trying:  # of many who ask at once one works it out
+            key = (loaded.rubric.version, self._board)
+            if self._trial is None or self._trial[0] != key:
+                given, now = await self.given(), self._clock()
+                trial = await asyncio.to_thread(
+                    try_rubric,
+                    self._file.good,
+                    loaded,
+                    entities=entities,
+                    readings=latest,
+                    now=now,
+                    given=given,
+                )
+                self._trial = (key, trial)
+            return self._trial[1]
 
     async def trend(self, entity: Ref, start: date, end: date) -> Sequence[ScoreDay]:
         """The days on which a score changed, and what stood before. Raises `StoreError`."""
