@@ -125,3 +125,13 @@ def test_no_sample_of_access_loads_as_it_is() -> None:
     for sample in samples:
         with pytest.raises(ValidationError):
             TokenSettings(name="ci", sha256=sample)
+
+
+def test_the_initiative_shown_loads_with_the_shipped_rubric(tmp_path: Path) -> None:
+    path = tmp_path / "initiatives.yaml"
+    path.write_text(block("scores", "yaml", "initiatives.yaml"), "utf-8")
+    code, output = fester("mappings", "check", str(tmp_path))
+    assert code == 0, output
+    path.write_text(path.read_text("utf-8").replace("[owner-known]", "[nonsense]"), "utf-8")
+    code, output = fester("mappings", "check", str(tmp_path))
+    assert (code, "initiatives.yaml:5:12: `nonsense` is not a check" in output) == (2, True)

@@ -42,6 +42,7 @@ from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
+from bridge.api.scores.initiatives import InitiativeBook, Initiatives, NoInitiatives
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.api.webhooks import Webhooks
 from bridge.errors import StoreError
@@ -80,15 +81,16 @@ def make_app(
     scored: Scores | None = None,
     remediation: RemediationBook | None = None,
     slack: incident.SlackCommand | None = None,
+    initiatives: InitiativeBook | None = None,
     root: str = "",
 ) -> web.Application:
     """The application that serves `live` to those whom `access` lets in (None: everybody).
 
     It takes GitLab's hooks in by `webhooks`; `validate` gives the rules that an entity breaks.
-    `facts` and `checks` are served to tech-insights, `scored` are the scores to serve; None: there
-    are none here. `root` is the path under which others reach it (""; "/fester" behind a proxy):
-    every link begins with it, and requests may come with it or, from a proxy that takes it off,
-    without.
+    `facts` and `checks` are served to tech-insights, `scored` and `initiatives` are what is served
+    of scores; None: there are none here. `root` is the path under which others reach it ("";
+    "/fester" behind a proxy): every link begins with it, and requests may come with it or, from a
+    proxy that takes it off, without.
     """
     webhooks = webhooks or Webhooks(put=_drop, wanted=lambda: Wanted(frozenset()))
     access, patience = access or Access(), patience or Patience()
@@ -137,6 +139,7 @@ def make_app(
     remedies = Remediation(book)
     app[REMEDIED] = remedies.about
     routes += remedies.routes()
+    routes += Initiatives(initiatives or NoInitiatives()).routes()
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app[FACTS] = facts
     app[metrics.OX_METRICS] = OxMetrics(facts, scored, book, clock)

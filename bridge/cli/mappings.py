@@ -21,7 +21,7 @@ from bridge.processors.mapping import ExampleResult, Mappings, run_examples, shi
 from bridge.wiring import mappings_and_rules
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected
-from bridge.wiring.ox import rubric
+from bridge.wiring.ox import initiatives, rubric
 
 
 @click.group()
@@ -34,6 +34,9 @@ def _all(folder: Path | None) -> tuple[Mappings, LoadedRubric]:
     problems: list[Problem] = []
     loaded = collected(problems, lambda: mappings_and_rules(folder))
     expected = collected(problems, lambda: rubric(folder))
+    if expected is not None:
+        checks = [check.id for check in expected.rubric.checks]
+        collected(problems, lambda: initiatives(folder, checks))
     if problems or loaded is None or expected is None:
         raise ConfigurationError(problems)
     return loaded[0], expected

@@ -17,8 +17,10 @@ from bridge.cli.options import config_option, mappings_option, settings_from, st
 from bridge.cli.show import plain
 from bridge.errors import StoreError
 from bridge.model.remediation import ActionRecord, Outcome, RemediationRun
+from bridge.ox.scores.initiatives import promised
 from bridge.settings import Settings
 from bridge.wiring import wired
+from bridge.wiring.ox import initiatives_of
 from bridge.wiring.remediation import Known, assignment, needed
 
 # Digests, webhooks and Backstage are nothing of its.
@@ -77,8 +79,10 @@ async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
                     "let `fester serve` make a pass first, with the same --from and --store"
                 )
             memory = await parts.store.load(source)
+            await parts.scores.load()
+            goals = await initiatives_of(settings, parts.scores).progress()
             run = await made.run(
-                Known(board, parts.scores.rubric, latest.catalog, memory),
+                Known(board, parts.scores.rubric, latest.catalog, memory, promised(goals)),
                 apply=flags["apply_"],
                 baseline=flags["baseline"],
                 accepted=flags["accept"],

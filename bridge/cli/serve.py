@@ -50,6 +50,7 @@ from bridge.settings import Settings, signing_key
 from bridge.wiring import Wired, feed, gitlab_options, own_url, remapped, wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
+from bridge.wiring.ox import initiatives_of
 from bridge.wiring.remediation import Book, assigning
 from bridge.wiring.schemas import schema_names, schema_of
 
@@ -238,6 +239,7 @@ async def _served(
         checks=parts.scores,
         scored=parts.scores,
         remediation=Book(parts.stages.scraper.name, parts.store),
+        initiatives=initiatives_of(settings, parts.scores),
         slack=SlackCommand(secret(settings, "slack_signing_secret")),
         root=URL(settings.public_url).path.rstrip("/"),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from bridge.errors import ConfigurationError
 from bridge.model.entities import CatalogEntity
 from bridge.model.facts import FactSchema
+from bridge.model.initiatives import Initiative
 from bridge.model.problems import Problem
 from bridge.ox.facts.collecting import Collecting
 from bridge.ox.facts.gitlab import GitLabCollector
@@ -18,6 +19,8 @@ from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.ox.facts.schemas import DAY
 from bridge.ox.facts.snyk import Snyk, SnykCollector
+from bridge.ox.scores.initiatives import NAME as INITIATIVES
+from bridge.ox.scores.initiatives import Initiatives, load_initiatives
 from bridge.ox.scores.publishing import with_score_annotations
 from bridge.ox.scores.rubric import LoadedRubric, load_rubric
 from bridge.ox.scores.rubric_file import RubricFile
@@ -140,6 +143,20 @@ def scores_of(
     file = RubricFile(rubric_path(folder), rubric_schemas(folder), expected)
     history = ScoreHistory(int(settings.ox.thin_after // DAY), int(settings.ox.keep // DAY))
     return Scorekeeper(source, file, store.scores(history), utc_now)
+
+
+def initiatives(folder: Path | None, checks: Sequence[str]) -> tuple[Initiative, ...]:
+    """The initiatives of a mappings' folder, over these checks.
+
+    Raises `ConfigurationError` with every problem.
+    """
+    return load_initiatives(folder / INITIATIVES, checks) if folder is not None else ()
+
+
+def initiatives_of(settings: Settings, scores: Scorekeeper) -> Initiatives:
+    """The initiatives of the mappings' folder, over the scores."""
+    folder = settings.mappings
+    return Initiatives(folder / INITIATIVES if folder is not None else None, scores, utc_now)
 
 
 class WithScores:

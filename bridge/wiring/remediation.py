@@ -30,6 +30,7 @@ from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.ox.remediation.streaks import Breaker
+from bridge.ox.scores.initiatives import promised
 from bridge.passes.pipeline import Listener, Pass
 from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
@@ -40,7 +41,7 @@ from bridge.store.store import SqlStore
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret, team_webhook, trust_of
-from bridge.wiring.ox import snyk_of
+from bridge.wiring.ox import initiatives_of, snyk_of
 
 if TYPE_CHECKING:
     from bridge.ox.remediation.gitlab import GitLabIssues
@@ -52,12 +53,16 @@ OFFERED = 200
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the work is assigned from: the board, its rubric, the catalog and the projects."""
+    """What the work is assigned from: the board, its rubric, the catalog and the projects.
+
+    `promised` is what initiatives wait for, as (service, check).
+    """
 
     board: Scoreboard
     rubric: Rubric
     catalog: Catalog
     memory: Memory
+    promised: frozenset[tuple[Ref, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class Assignment:
             baseline=baseline or settings.baseline,
             proposals=list(proposals(settings, known, places)),
             closed=closed,
+            promised=known.promised,
         )
         rules = replace(
             self.remediator.rules, policy=lambda place: policy_of(settings, place, apply)
@@ -326,18 +332,21 @@ async def assigning(parts: Wired, settings: Settings) -> AsyncIterator[Listener 
     source = parts.stages.scraper.name
     made = assignment(settings, parts.stages.scraper, parts.store)
     weekly = digesting(settings, source, parts.store)
+    goals = initiatives_of(settings, parts.scores)
     wanted = made if settings.remediation.plan else None
 
     async def assign(done: Pass) -> None:
         board = parts.scores.board
         if board is None:
             return
+        progress = await goals.progress()
         if wanted is not None:
             rubric = parts.scores.rubric
             known = await done.known()
-            await wanted.run(Known(board, rubric, known.catalog, known.memory))
+            waited = promised(progress)
+            await wanted.run(Known(board, rubric, known.catalog, known.memory, waited))
         if weekly is not None:
-            await weekly.run(board, parts.facts.board.latest)
+            await weekly.run(board, parts.facts.board.latest, progress)
 
     try:
         yield assign if wanted is not None or weekly is not None else None

@@ -458,7 +458,7 @@ async def test_what_a_proposed_rubric_would_move(
     report = Report(Outcome.COMPLETE, seconds=1.0)
     live = Live()
     assert keeper.catalog is not None
-    live.show(PassRecord(report, keeper.catalog), (), Memory(), TODAY)
+    show(live, PassRecord(report, keeper.catalog), (), Memory(), TODAY)
     store = STORES[id(keeper)]
     facts = Collecting(keeper._source, [], store.facts(), lambda: TODAY, takes=[SCHEMA])
     known = {"readme": False, "protected": True, "approvals": 2}

@@ -29,10 +29,11 @@ def routes() -> list[web.RouteDef]:
 
 async def _trial(request: web.Request) -> RubricTrial | None:
     """The trial; None where no rubric is proposed. Raises HTTP 503 before the first pass."""
-    scores, record = request.app.get(SCORES), request.app[LIVE].record
-    if scores is None or scores.board is None or record is None:
+    scores = request.app.get(SCORES)
+    if scores is None or scores.board is None:
         raise web.HTTPServiceUnavailable(text=NOTHING_SCORED)
-    return await scores.proposed(record.catalog.entities, request.app[FACTS].board.latest)
+    known = await request.app[LIVE].known()
+    return await scores.proposed(known.catalog.entities, request.app[FACTS].board.latest)
 
 
 async def _next(request: web.Request) -> web.StreamResponse:

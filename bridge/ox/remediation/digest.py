@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading, Standing
+from bridge.model.initiatives import Progress
 from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
 from bridge.ox.facts.snyk import BY_SEVERITY, SEVERITIES, SNYK
 from bridge.ox.remediation.wording import plain
@@ -56,6 +57,21 @@ class Vulnerabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class GoalLine:
+    """A running initiative that waits for `open` of a team's services."""
+
+    title: str
+    due: date
+    open: int
+    at_risk: bool
+
+    def as_json(self) -> dict[str, Json]:
+        """As a JSON object."""
+        due = self.due.isoformat()
+        return {"title": self.title, "due": due, "open": self.open, "atRisk": self.at_risk}
+
+
+@dataclass(frozen=True, slots=True)
 class TeamDigest:
     """What a team reads on Monday. `score` is None where too little is known.
 
@@ -70,12 +86,13 @@ class TeamDigest:
     worse: tuple[Moved, ...]
     wins: tuple[Win, ...]
     snyk: Vulnerabilities | None = None
+    goals: tuple[GoalLine, ...] = ()
 
     @property
     def news(self) -> bool:
         """Whether there is anything to say: nobody is written to for nothing."""
         found = self.snyk is not None and (self.snyk.unread or any(self.snyk.counts.values()))
-        return bool(self.better or self.worse or self.wins or found)
+        return bool(self.better or self.worse or self.wins or self.goals or found)
 
     def as_json(self) -> dict[str, Json]:
         """The digest with documented keys."""
@@ -96,6 +113,7 @@ class TeamDigest:
                 for win in self.wins
             ],
             "snyk": self.snyk.as_json() if self.snyk is not None else None,
+            "initiatives": [goal.as_json() for goal in self.goals],
         }
 
 
@@ -116,18 +134,37 @@ def digests(
     before: Mapping[Ref, ScoreDay],
     week: str,
     latest: Mapping[Ref, Mapping[str, Reading]] = NO_FACTS,
+    initiatives: Sequence[Progress] = (),
 ) -> list[TeamDigest]:
-    """One a team that has services, by the team's reference. `latest` are the facts known now."""
+    """One a team that has services, by the team's reference.
+
+    `latest` are the facts known now; `initiatives` as far as they are now.
+    """
     return [
         replace(
             _digest(
                 rollup.name, [board.scores[ref] for ref in rollup.members], before, week, rollup
             ),
             snyk=vulnerabilities(latest.get(ref, {}).get(SNYK.id) for ref in rollup.members),
+            goals=goal_lines(initiatives, frozenset(rollup.members)),
         )
         for rollup in board.rollups
         if rollup.kind == "team" and rollup.members
     ]
+
+
+def goal_lines(initiatives: Iterable[Progress], members: Collection[Ref]) -> tuple[GoalLine, ...]:
+    """The running initiatives that wait for some of a team's services."""
+    counted = (
+        (each, sum(one.entity in members for one in each.open))
+        for each in initiatives
+        if each.state == "running"
+    )
+    return tuple(
+        GoalLine(each.initiative.title, each.initiative.due, count, each.at_risk)
+        for each, count in counted
+        if count
+    )
 
 
 def vulnerabilities(readings: Iterable[Reading | None]) -> Vulnerabilities | None:
@@ -204,6 +241,9 @@ def slack_message(digest: TeamDigest) -> dict[str, Json]:
             + (" (a gate)" if win.gate else "")
             for win in digest.wins
         ]
+    if digest.goals:
+        lines.append("*Initiatives*")
+        lines += [_goal_line(goal) for goal in digest.goals[:SHOWN]]
     if digest.snyk is not None:
         lines.append(_snyk_line(digest.snyk))
     text = "\n".join(lines)[:2900]  # Slack takes 3,000 characters a block
@@ -211,6 +251,11 @@ def slack_message(digest: TeamDigest) -> dict[str, Json]:
         "text": head,
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}],
     }
+
+
+def _goal_line(goal: GoalLine) -> str:
+    risk = ", at risk" if goal.at_risk else ""
+    return f"• {_said(goal.title)}: {goal.open} open, due {goal.due.isoformat()}{risk}"
 
 
 def _snyk_line(found: Vulnerabilities) -> str:

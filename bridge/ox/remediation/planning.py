@@ -76,6 +76,7 @@ class Situation:
     baseline: bool = False
     snoozed: Collection[IssueKey] = ()
     closed: Mapping[int, str] = field(default_factory=dict)
+    promised: Collection[tuple[Ref, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,8 @@ class _Planner:
         gate = key.check != CHECKLIST
         weight = max(results[check].weight for check in failing)
         tier = score.tier if score.tier is not None else 9
-        rank = (not gate, tier, -weight, str(key.entity), key.check)
+        goal = any((key.entity, check) in self.s.promised for check in failing)
+        rank = (not gate, not goal, tier, -weight, str(key.entity), key.check)
         self.wishes.append((rank, self._action(kind, wanted, place, reason, draft)))
 
     def _keep_true(

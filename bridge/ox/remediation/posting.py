@@ -13,6 +13,7 @@ import structlog
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
+from bridge.model.initiatives import Progress
 from bridge.model.scores import Scoreboard
 from bridge.neighbours.http_client import HttpClient, NoAnswer
 from bridge.ox.remediation.digest import (
@@ -87,12 +88,14 @@ class Digesting:
     clock: Callable[[], datetime]
     teams: Mapping[str, Webhook] = field(default_factory=dict)
 
-    async def run(self, board: Scoreboard, latest: Latest = NO_FACTS) -> list[TeamDigest]:
+    async def run(
+        self, board: Scoreboard, latest: Latest = NO_FACTS, initiatives: Sequence[Progress] = ()
+    ) -> list[TeamDigest]:
         """The digests of this week; raises `StoreError` only."""
         now = self.clock()
         week = week_of(now)
         before = await self.scores.scores_on(self.source, list(board.scores), week_ago(now))
-        made = await asyncio.to_thread(digests, board, before, week, latest)
+        made = await asyncio.to_thread(digests, board, before, week, latest, initiatives)
         sent = await self.store.sent(self.source, week)
         if sent is None:
             trees = [digest.as_json() for digest in made]

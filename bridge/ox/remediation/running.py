@@ -86,7 +86,8 @@ class Task:
     """What one run is about. `accepted` are paused checks whose flips somebody believes.
 
     `baseline` asks to open issues also for what failed before Ox first looked. `closed` are
-    projects in which nothing is written, by id, and why.
+    projects in which nothing is written, by id, and why. `promised` are failures, as (service,
+    check), that an initiative waits for: of equals they come first, and no others are opened.
     """
 
     board: Scoreboard
@@ -96,6 +97,7 @@ class Task:
     baseline: bool = False
     proposals: Sequence[Proposal] = ()
     closed: Mapping[int, str] = field(default_factory=dict)
+    promised: Collection[tuple[Ref, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ class Remediator:
             baseline=task.baseline,
             snoozed={a.key for a in noticed if a.kind is ActionKind.SNOOZE},
             closed=task.closed,
+            promised=task.promised,
         )
         planned = await asyncio.to_thread(plan, situation)
         others = {key: case for key, case in before.cases.items() if not key.is_issue}

@@ -198,6 +198,10 @@ class Scorekeeper:
         """The same of a roll-up. Raises `StoreError`."""
         return await self._store.rollup_trend(self._source, kind, name, start, end)
 
+    async def standing(self, entities: Sequence[Ref], day: date) -> Mapping[Ref, ScoreDay]:
+        """How entities stood at the end of a day, those that had a score. Raises `StoreError`."""
+        return await self._store.scores_on(self._source, entities, day)
+
     async def changes(
         self, entities: Sequence[Ref], start: date, end: date
     ) -> Sequence[ScoreChange]:

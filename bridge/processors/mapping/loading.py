@@ -23,7 +23,9 @@ from bridge.processors.mapping.splitting import Split
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
-NOT_MAPPINGS: Final = frozenset({"facts.yaml", "merge.yaml", "rubric.yaml", "rubric.next.yaml"})
+NOT_MAPPINGS: Final = frozenset(
+    {"facts.yaml", "merge.yaml", "rubric.yaml", "rubric.next.yaml", "initiatives.yaml"}
+)
 
 
 @dataclass(frozen=True, slots=True)

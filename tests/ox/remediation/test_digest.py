@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
+from bridge.model.initiatives import Initiative, OpenService, Progress
 from bridge.model.scores import CheckState, Rollup, Scoreboard, ScoreDay
 from bridge.ox.remediation.digest import digests, slack_message, week_ago, week_of
 from bridge.ox.remediation.posting import Digesting, Webhook
@@ -162,3 +163,20 @@ async def test_each_team_gets_its_digest_once(
     assert await gone.post([{}] * 5) == [False] * 5
     assert "secret-path" not in repr(gone) + capsys.readouterr().out
     await store.close()
+
+
+def test_a_team_reads_which_initiatives_wait_for_it() -> None:
+    """Those that run, as far as they are the team's; nothing is said of others."""
+    today = NOW.date()
+    runs = Initiative("r", "<!here> READMEs", "group:default/p", ("ci",), today, today)
+    ended = replace(runs, id="e", due=today - timedelta(days=1))
+    left = tuple(OpenService(ref, ("ci",), ()) for ref in (service(1), service(2), service(99)))
+    goals = [Progress(goal, today, today, 9, left) for goal in (runs, ended)]
+    board, before = week()
+    (made,) = digests(board, before, week_of(NOW), initiatives=goals)
+    assert made.as_json()["initiatives"] == [
+        {"title": "<!here> READMEs", "due": today.isoformat(), "open": 2, "atRisk": True}
+    ]
+    text = slack_message(made)["blocks"][0]["text"]["text"]
+    assert "READMEs: 2 open, due 2026-11-24, at risk" in text
+    assert "<!here>" not in text

@@ -772,3 +772,18 @@ def test_a_title_that_a_person_changed_is_theirs() -> None:
 def test_an_entitys_name_never_reaches_the_marker() -> None:
     key = IssueKey(1, Ref("component", "default", "--> <script>"), "owner")
     assert marked(key, digest_of("a"), "x").count("-->") == 2
+
+
+def test_what_an_initiative_waits_for_comes_first_and_opens_no_more() -> None:
+    """Of two services that fail alike the cap leaves room for one."""
+
+    def opened(**options: Any) -> list[str]:
+        days = Days(services=3, options={"per_run": 1, "baseline": True, **options})
+        found: list[Action] = []
+        for _ in range(2):
+            found = days.day({"owner": F}, of=(1, 3))
+        return [a.key.entity.name for a in found if a.kind in OPENING]
+
+    assert opened() == ["service-1"]
+    assert opened(promised={(service(3), "owner")}) == ["service-3"]
+    assert opened(promised={(service(2), "owner"), (service(3), "ci")}) == ["service-1"]

@@ -1,0 +1,104 @@
+"""Initiatives: `/api/ox/initiatives` for machines, `/initiatives` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiohttp import web
+
+from bridge.api.answers import error_response
+from bridge.api.keys import SCORES
+from bridge.api.pages import render
+from bridge.api.scores.plots import Point, plot
+from bridge.api.sheets import sheet
+from bridge.model.initiatives import Progress
+from bridge.model.problems import Problem
+from bridge.model.runs import problem_json
+
+ROWS = 300
+NOT_THERE = "there is no such initiative; /api/ox/initiatives lists them"
+
+
+class InitiativeBook(Protocol):
+    """What is served of initiatives."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Why the file is not the one in use."""
+
+    async def progress(self) -> Sequence[Progress]:
+        """How far each is: those that run first, by their due date. Raises `StoreError`."""
+
+
+class NoInitiatives:
+    """Where there are none."""
+
+    problems: Sequence[Problem] = ()
+
+    async def progress(self) -> Sequence[Progress]:
+        """None."""
+        return ()
+
+
+class Initiatives:
+    """The routes over a book."""
+
+    def __init__(self, book: InitiativeBook) -> None:
+        self._book = book
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them."""
+        return [
+            web.get("/api/ox/initiatives", self._all),
+            web.get("/api/ox/initiatives/{id}", self._one),
+            web.get("/initiatives", self._list),
+            web.get("/initiatives/{id}", self._page),
+        ]
+
+    async def _all(self, request: web.Request) -> web.StreamResponse:
+        found = await self._book.progress()
+        items = [_without_services(each.as_json()) for each in found]
+        problems = [problem_json(problem) for problem in self._book.problems]
+        return web.json_response({"items": items, "problems": problems})
+
+    async def _one(self, request: web.Request) -> web.StreamResponse:
+        found = await self._found(request)
+        if found is None:
+            return error_response(request, 404, "NotFoundError", NOT_THERE)
+        return web.json_response(found.as_json())
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        found = await self._book.progress()
+        return render(request, "initiatives.html", initiatives=found, problems=self._book.problems)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        found, scores = await self._found(request), request.app.get(SCORES)
+        if found is None or scores is None:
+            return render(request, "scores_missing.html", sought=NOT_THERE, status=404)
+        share = [Point(day, _share(found.concerned, left)) for day, left in found.burn_down]
+        end = max(found.day, found.initiative.starts)
+        return render(
+            request,
+            "initiative.html",
+            each=found,
+            goal=found.initiative,
+            checks=[(name, scores.rubric.check(name)) for name in found.initiative.checks],
+            plot=plot(share, found.initiative.starts, end, 100.0),
+            sheet=sheet(request, found.open, ROWS),
+        )
+
+    async def _found(self, request: web.Request) -> Progress | None:
+        name = request.match_info["id"]
+        every = await self._book.progress()
+        return next((each for each in every if each.initiative.id == name), None)
+
+
+def _without_services(tree: dict[str, object]) -> dict[str, object]:
+    left = tree.pop("open")
+    return {**tree, "openServices": len(left) if isinstance(left, list) else 0}
+
+
+def _share(concerned: int, left: int) -> float:
+    """How much is done, in percent."""
+    return 100 * (concerned - left) / concerned if concerned else 100.0

@@ -1,0 +1,175 @@
+"""Initiatives: read from their file, followed over days, and kept as a record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.errors import ConfigurationError
+from bridge.model.entities import Catalog
+from bridge.model.initiatives import Initiative, OpenService, Progress
+from bridge.ox.scores.initiatives import Initiatives, load_initiatives, promised
+from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.scorekeeping import Scorekeeper
+from bridge.store import open_store
+from tests.ox.rubrics import NOW, SCHEMA, reading, service, small
+from tests.ox.test_collecting import Clock
+
+EVIL = "<script>alert(1)</script>"
+FILE = f"""\
+readmes:
+  title: Every service has a README {EVIL}
+  owner: platform
+  checks: [readme]
+  tiers: [1, 2]
+  teams: [red]
+  starts: 2026-03-01
+  due: 2026-04-30
+"""
+CHECKS = ("readme", "protected", "approvals")
+FLEET = [
+    service(f"s{n}", tier=1 if n < 10 else 4, spec={"owner": "group:default/red"})
+    for n in range(12)
+]
+OTHERS = service("others", tier=1, spec={"owner": "group:default/blue"})
+
+
+@asynccontextmanager
+async def following(folder: Path, days: int, *, each_week: int = 2) -> AsyncIterator[Initiatives]:
+    """So many days, in each week of which so many more services of the fleet get a README."""
+    (folder / "initiatives.yaml").write_text(FILE, "utf-8")
+    clock, store = Clock(NOW), await open_store("sqlite://")
+    keeper = Scorekeeper(
+        "here", RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder)), store.scores(), clock
+    )
+    keeper.catalog = Catalog((*FLEET, OTHERS))
+    for day in range(0, days + 1):
+        clock.now = NOW + timedelta(days=day)
+        done = day // 7 * each_week
+        await keeper.evaluate(
+            {
+                each.ref: reading(each, {"readme": n < done, "protected": False}, at=clock.now)
+                for n, each in enumerate([*FLEET, OTHERS])
+            }
+        )
+    try:
+        yield Initiatives(folder / "initiatives.yaml", keeper, clock)
+    finally:
+        await store.close()
+
+
+async def test_it_is_for_whom_it_says_and_burns_down(tmp_path: Path) -> None:
+    async with following(tmp_path, 21) as goals:
+        (found,) = await goals.progress()
+    assert (found.state, found.concerned, found.done) == ("running", 10, 6)
+    assert [each.entity.name for each in found.open] == ["s6", "s7", "s8", "s9"]
+    assert found.open[0].failing == ("readme",)
+    counts = [count for _, count in found.burn_down]
+    assert counts == sorted(counts, reverse=True)
+    assert found.burn_down[0] == (date(2026, 3, 1), 10)
+    assert found.burn_down[-1] == (date(2026, 3, 22), 4)
+    # Six in three weeks: the other four in two.
+    assert found.expected == date(2026, 4, 5)
+    assert not found.at_risk
+    assert promised([found]) == {(each.entity, "readme") for each in found.open}
+
+
+async def test_what_stands_still_is_at_risk(tmp_path: Path) -> None:
+    async with following(tmp_path, 21, each_week=0) as goals:
+        (found,) = await goals.progress()
+    assert (found.expected, found.at_risk, found.done) == (None, True, 0)
+
+
+async def test_one_that_has_ended_stays_as_it_was_on_its_last_day(tmp_path: Path) -> None:
+    async with following(tmp_path, 75, each_week=1) as goals:
+        (found,) = await goals.progress()
+        assert (await goals.progress())[0] is found
+    assert (found.state, found.day) == ("ended", date(2026, 4, 30))
+    assert found.done == 8  # on the 60th day; ten weeks on it would be ten
+    assert found.burn_down[-1] == (date(2026, 4, 30), 2)
+    assert not found.at_risk
+    assert promised([found]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("checks: [readme]", "checks: [redme]"), r":4:12: `redme` is not a check .*readme"),
+        (("due: 2026-04-30", "due: 2026-02-28"), r":8:8: `due` comes before `starts`"),
+        (("due: 2026-04-30", "due: 2026-02-30"), r":8:8: .*no day of the calendar"),
+        (("due: 2026-04-30", "due: soon"), r":8:8: .*must be a date"),
+        (("tiers: [1, 2]", "tiers: [5]"), r":5:11: "),
+        (("owner: platform", "owner: 'a b/c/d'"), r":3:10: "),
+        (("title:", "titel:"), r"title"),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_line(
+    tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    path = tmp_path / "initiatives.yaml"
+    assert load_initiatives(path, CHECKS) == ()
+    path.write_text(FILE.replace(*change), "utf-8")
+    with pytest.raises(ConfigurationError, match=said):
+        load_initiatives(path, CHECKS)
+
+
+async def test_a_broken_file_keeps_the_last_good_one_and_says_so(tmp_path: Path) -> None:
+    async with following(tmp_path, 8) as goals:
+        before = await goals.progress()
+        (tmp_path / "initiatives.yaml").write_text("readmes: 1\n", "utf-8")
+        assert await goals.progress() == before
+        assert [problem.line for problem in goals.problems] == [1]
+        (tmp_path / "initiatives.yaml").unlink()
+        assert await goals.progress() == ()
+        assert goals.problems == ()
+
+
+async def test_the_pages_and_the_data(tmp_path: Path) -> None:
+    async with following(tmp_path, 21) as goals:
+        app = make_app(Live(), clock=goals.clock, scored=goals.scores, initiatives=goals)
+        async with TestClient(TestServer(app)) as client:
+            listed = await (await client.get("/api/ox/initiatives")).json()
+            one = await (await client.get("/api/ox/initiatives/readmes")).json()
+            missing = await client.get("/api/ox/initiatives/none")
+            pages = {}
+            for path in ("/initiatives", "/initiatives/readmes", "/initiatives/none"):
+                answer = await client.get(path)
+                pages[path] = (answer.status, await answer.text())
+    assert (listed["items"][0]["openServices"], "open" in listed["items"][0]) == (4, False)
+    assert one["open"][0]["entityRef"] == "component:default/s6"
+    assert missing.status == 404
+    assert {path: status for path, (status, _) in pages.items()} == {
+        "/initiatives": 200,
+        "/initiatives/readmes": 200,
+        "/initiatives/none": 404,
+    }
+    assert "The share went from 0 to 60" in pages["/initiatives/readmes"][1]
+    assert "6 of 10" in pages["/initiatives"][1]
+    assert 'href="/scores/entity/component:default/s6"' in pages["/initiatives/readmes"][1]
+    assert not any(EVIL in text for _, text in pages.values())
+
+
+def goal(due: datetime, open_: int, *burn: tuple[int, int]) -> Progress:
+    start = due.date() - timedelta(days=60)
+    made = Initiative("x", "X", "group:default/a", ("readme",), start, due.date())
+    left = tuple(OpenService(service(f"s{n}").ref, ("readme",), ()) for n in range(open_))
+    points = tuple((NOW.date() - timedelta(days=ago), count) for ago, count in burn)
+    return Progress(made, NOW.date(), NOW.date(), 10, left, points)
+
+
+def test_the_pace_is_that_of_four_weeks() -> None:
+    """What went fast long ago does not count; what grows has no end."""
+    due = NOW + timedelta(days=20)
+    assert goal(due, 5, (50, 90), (28, 9), (0, 5)).expected == NOW.date() + timedelta(days=35)
+    assert goal(due, 5, (50, 90), (28, 9), (0, 5)).at_risk
+    assert goal(due, 5, (28, 4), (0, 5)).expected is None
+    assert not goal(due, 0, (28, 9)).at_risk
+    assert not replace(goal(due, 5), today=due.date() + timedelta(days=1)).at_risk
