@@ -147,7 +147,7 @@ def test_a_changed_rubric_is_tried_and_is_in_force_nowhere(
         name = scraper(Settings.model_validate({"from": str(tmp_path)})).name
         report = Report(Outcome.COMPLETE, seconds=1.0)
         record = PassRecord(report, Catalog((API, EVIL)))
-        await store.save(name, Memory(), Memory(), record)
+        await save(store, name, Memory(), Memory(), record)
         facts = [
             reading(API, values, retriever=key, at=utc_now())[key] for key, values in GOOD.items()
         ]
