@@ -483,5 +483,7 @@ async def test_what_a_proposed_rubric_would_move(
     assert EVIL not in page
 
 
-async def test_before_the_first_pass_no_rubric_can_be_tried(client: Client) -> None:
-    assert (await client.get("/api/ox/rubric/next")).status == 503
+async def test_where_nothing_is_scored_no_rubric_can_be_tried(aiohttp_client: MakeClient) -> None:
+    client = await aiohttp_client(make_app(Live()))
+    for path in ("/api/ox/rubric/next", "/scores/rubric/next"):
+        assert (await client.get(path)).status == 503
