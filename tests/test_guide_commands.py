@@ -55,6 +55,7 @@ ELSEWHERE = {
     ("operate", "access:"): "tests/test_docs.py, which sees to it that it does not load",
     ("remediation", "remediation:"): "tests/test_docs.py",
     ("scores", "rubric:"): "tests/test_docs.py",
+    ("scores", "owners-known:"): "tests/test_docs.py",
     ("manifest", "# yaml-language-server"): "tests/test_docs.py",
     ("manifest", "version: 1"): "test_the_manifests_shown_become_entities",
     ("manifest", "  "): "test_the_manifests_shown_become_entities",
