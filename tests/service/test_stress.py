@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -18,8 +20,10 @@ from structlog.testing import capture_logs
 from bridge.cli.serve import ending_in_time
 from bridge.errors import StoreError
 from bridge.model.hints import Hint
-from bridge.model.manifests import AggregatedManifests
-from bridge.model.runs import Outcome, Processed
+from bridge.model.problems import Problem
+from bridge.model.runs import Outcome
+from bridge.model.statements import Statement
+from bridge.ports import EntityMaker
 from bridge.sandbox.world import World
 from bridge.service.leadership import Leadership
 from bridge.store import open_store
@@ -101,11 +105,15 @@ async def test_a_leader_whose_destination_is_held_tries_again_as_soon_as_it_may_
 
 
 class Breaks:
-    """A processor with a fault."""
+    """A maker of entities with a fault; what is not about merging is another one's."""
 
-    name = "breaks"
+    def __init__(self, maker: EntityMaker) -> None:
+        self._maker = maker
 
-    def process(self, manifests: AggregatedManifests) -> Processed:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._maker, name)
+
+    def merge(self, statements: Sequence[Statement]) -> tuple[None, Sequence[Problem]]:
         raise ZeroDivisionError("hunter2")
 
 
@@ -124,7 +132,7 @@ async def breaks_and_goes_on(world: World, tmp_path: Path) -> None:
         await replica.until(lambda: bool(replica.reports))
         passes = replica.service.passes
         whole = passes.stages
-        passes.stages = replace(whole, processors=(Breaks(),))
+        passes.stages = replace(whole, maker=cast(EntityMaker, Breaks(whole.maker)))
         hooks = hooks_to(world, replica)
         world.commit_file(2, "qm.yaml", manifest("pushed"))
         assert await hooks.deliver() == [202]
@@ -168,9 +176,9 @@ HANGS = """
 import time
 import bridge.cli.serve as serve
 from bridge.cli import main
-from bridge.processors.services_csv import ServicesCsv
+from bridge.processors.backstage import BackstageProcessor
 serve.GRACE, serve.STOP = 0.2, 1.0
-ServicesCsv.process = lambda *_: (open("hangs", "w").close(), time.sleep(600))
+BackstageProcessor.merge = lambda *_: (open("hangs", "w").close(), time.sleep(600))
 main()
 """
 
