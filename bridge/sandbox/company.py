@@ -231,9 +231,6 @@ services:
           definition: api/galley.yaml
           visibility: internal
           description: Orders a meal to a seat
-        - name: galley-tools
-          type: mcp-server
-          remotes: [{type: streamable-http, url: "https://mcp.kestrel.example/galley"}]
     docs:
       - {kind: runbook, title: When the galley is closed, path: docs/runbook.md}
       - {kind: guide, title: How a menu is made, url: "https://wiki.kestrel.example/menus"}
