@@ -15,7 +15,7 @@ FesterError
 │   └── StoreConflict       somebody else saved a pass of the same source meanwhile
 ├── FactsRefused            facts that were pushed are not what their schema promises
 ├── LeadLost                another replica leads now; nothing was published
-├── BadQuestion             a question to the catalog that cannot be answered as it is put
+├── BadQuestion             a question that cannot be answered as it is put
 ├── TokenRefused            a request's token is not good (401)
 ├── KeysUnavailable         Backstage's keys cannot be had, so no token can be judged (503)
 └── NotUnderstood           one text is not what it should be; carries a `Problem`
@@ -109,7 +109,7 @@ class LeadLost(FesterError):
 
 
 class BadQuestion(FesterError):
-    """A question to the catalog cannot be answered as it is put; the message says what to mend."""
+    """A question cannot be answered as it is put; the message says what to mend."""
 
 
 class TokenRefused(FesterError):

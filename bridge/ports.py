@@ -20,7 +20,7 @@ from datetime import date, datetime
 from typing import Any, Protocol, runtime_checkable
 
 from bridge.model.access import Principal
-from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
+from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.entities import Body, CatalogEntity, Json, Ref, Shard
 from bridge.model.facts import CollectorRound, FactBoard, FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation
@@ -264,7 +264,7 @@ class Destination(Protocol):
     Every method raises `PublishError`.
     """
 
-    async def found(self) -> Found:
+    async def found(self) -> DestinationContent:
         """What lies there now; cheap."""
 
     async def catalog(self) -> PublishedCatalog | None:

@@ -1,4 +1,4 @@
-"""Which tests are unit tests, and which run something real beside them."""
+"""What holds for every test."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from bridge.secret.masks import IN_FORCE
 
+pytest_plugins = ("tests.starting",)
+
 # How long a machine takes is nothing that a law says.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
@@ -19,37 +21,6 @@ settings.load_profile("laws")
 def no_secrets_in_force() -> None:
     """What one test called a secret may be a plain word in the next."""
     IN_FORCE.replace(())
-
-
-# Folders and names whose tests start servers or processes, or wait for something to time out.
-REAL_FOLDERS = (
-    "tests/access/",
-    "tests/api/",
-    "tests/cli/test_commands",
-    "tests/cli/test_doctor",
-    "tests/cli/test_program",
-    "tests/cli/test_remediate",
-    "tests/cli/test_whose_destination",
-    "tests/exporters/test_gcs",
-    "tests/store/",
-    "tests/passes/test_faults",
-    "tests/passes/test_histories",
-    "tests/sandbox/",
-    "tests/scrapers/test_gitlab",
-    "tests/service/test_hooks_end_to_end",
-    "tests/service/test_replicas",
-    "tests/service/test_stress",
-    "tests/survival/",
-    "tests/wiring/test_extensions",
-    "tests/exporters/test_backstage_refresh",
-)
-REAL_WORDS = ("kill_9", "killed", "full_disk", "gitlab_that_is_not_there")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.nodeid.startswith(REAL_FOLDERS) or any(word in item.name for word in REAL_WORDS):
-            item.add_marker(pytest.mark.real)
 
 
 # A skip that has another reason than a missing program; the machine's, not the tests'.

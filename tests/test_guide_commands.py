@@ -324,7 +324,7 @@ def test_the_reference_names_every_key_and_every_name() -> None:
 def test_every_filter_is_in_the_reference_and_gives_what_it_says(name: str) -> None:
     example, gives = (cell.strip("`") for cell in rows("filter")[name])
     assert f"| {name}" in example
-    expression, faults = compile_expression(example, scope.Scope(None))
+    expression, faults = compile_expression(example, scope.MappingNames(None))
     assert faults == []
     manifest = {"tools": [{"name": "Grafana"}, {"name": "Loki"}]}
     assert expression.run({"manifest": manifest}) == json.loads(gives)

@@ -184,3 +184,17 @@ def test_the_commands_of_the_image_make_a_fester_that_runs(tmp_path: Path) -> No
             check=False,
         )
         assert expected in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_the_rooms_and_files_that_the_programs_map_names_are_there() -> None:
+    """`bridge/README.md` says where things are and where the next one goes."""
+    text = (ROOT / "bridge" / "README.md").read_text("utf-8")
+    rooms, places = text.split("## Where does")
+    named = re.findall(r"^\| `(\w+)/`", rooms, re.M)
+    there = {path.parent.name for path in (ROOT / "bridge").glob("*/__init__.py")}
+    assert there - {*named, "secret"} == set()  # it shares a line
+    for row in re.findall(r"^\| [^|]+ \| `([\w/]+)/` \| (.+) \|$", places, re.M):
+        room = ROOT / row[0] if row[0] == "mappings" else ROOT / "bridge" / row[0]
+        assert room.is_dir(), row
+        for file in re.findall(r"`([^`]+)`", row[1]):
+            assert any((base / file).exists() for base in (room, ROOT)), (row[0], file)

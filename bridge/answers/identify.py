@@ -50,7 +50,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Identified:
     """What was found: the first `MOST` matches, how many there are, and names that are near."""
 
     matches: tuple[Match, ...] = ()
@@ -70,11 +70,11 @@ NOBODY: Final = Candidates()
 Search: TypeAlias = Callable[[str, Knowledge], Candidates]
 
 
-def identify(asked: str, known: Knowledge) -> Found:
+def identify(asked: str, known: Knowledge) -> Identified:
     """Find what is meant by a text of at most `LONGEST` characters; longer ones find nothing."""
     text = asked.strip().strip("<>").strip()
     if not text or len(text) > LONGEST:
-        return Found()
+        return Identified()
     folded = text.lower()
     for key, search in _KEYS:
         found, total = _checked(search(folded, known), known)
@@ -82,8 +82,8 @@ def identify(asked: str, known: Knowledge) -> Found:
             matches = sorted(
                 (_match(each, key) for each in found), key=lambda each: _order(each.ref)
             )
-            return Found(tuple(matches), total)
-    return Found(near=_near(folded, known))
+            return Identified(tuple(matches), total)
+    return Identified(near=_near(folded, known))
 
 
 def _checked(candidates: Candidates, known: Knowledge) -> tuple[list[dict[str, Any]], int]:

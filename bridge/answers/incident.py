@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.answers.dependencies import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
-from bridge.answers.identify import Found, Match, identify
+from bridge.answers.identify import Identified, Match, identify
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
 from bridge.language import links
 from bridge.model.entities import Json, Ref
@@ -88,7 +88,7 @@ class IncidentAnswer:
     at: datetime
     read_at: datetime | None
     complete_at: datetime | None
-    found: Found
+    found: Identified
     incident: Incident | None = None
 
 

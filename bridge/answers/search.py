@@ -44,7 +44,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class DocumentFound:
     """A link that was found, and the entity that has it."""
 
     ref: str
@@ -59,7 +59,7 @@ class Hits:
 
     entities: tuple[Hit, ...] = ()
     total: int = 0
-    documents: tuple[Document, ...] = ()
+    documents: tuple[DocumentFound, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -117,7 +117,7 @@ def _hit(ref: str, entity: dict[str, Any]) -> Hit:
     return Hit(ref, str(entity["kind"]), title_of(entity), description, owner)
 
 
-def _documents(words: Sequence[str], known: Knowledge, shown: int) -> Iterator[Document]:
+def _documents(words: Sequence[str], known: Knowledge, shown: int) -> Iterator[DocumentFound]:
     """Links whose title, kind or service holds the words; documents only, tools by their name."""
     mask = known.index.everything
     for word in words:
@@ -129,7 +129,7 @@ def _documents(words: Sequence[str], known: Knowledge, shown: int) -> Iterator[D
             kind, title = links.kind_of(link), str(link.get("title") or "")
             text = f"{title} {kind} {link.get('type') or ''} {about}".lower()
             if kind in DOCUMENTS and all(word in text for word in words):
-                yield Document(ref_of(entity), kind, title, str(link.get("url") or ""))
+                yield DocumentFound(ref_of(entity), kind, title, str(link.get("url") or ""))
                 left -= 1
                 if not left:
                     return

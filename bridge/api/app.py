@@ -28,7 +28,7 @@ from bridge.api.access import (
 from bridge.api.answers import error_response
 from bridge.api.description import describe
 from bridge.api.facts.checked_facts import CheckedFacts
-from bridge.api.facts.facts import Facts
+from bridge.api.facts.facts import FactRoutes
 from bridge.api.facts.nothing import NoChecks, NoFacts
 from bridge.api.facts.tech_insights import TechInsights
 from bridge.api.hardening import harden
@@ -152,7 +152,7 @@ def make_app(
     routes.append(web.post(MCP_PATH, mcp.handle))
     app.cleanup_ctx.append(mcp.lifetime)
     pulled = facts if scored is None else CheckedFacts(facts, scored, clock)
-    routes += Facts(pulled).routes()
+    routes += FactRoutes(pulled).routes()
     routes += TechInsights(pulled, checks, scored, lambda: live.public_url).routes()
     app.add_routes(reachable(routes, root))
     return app

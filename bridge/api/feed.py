@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bridge.catalog.index import Index
 from bridge.catalog.locations import (
-    Found,
+    LocatedEntity,
     entity_found,
     location_found,
     registered,
@@ -47,7 +47,7 @@ class Feed:
             self._public_url = self.reader.public_url
         place = registered(self.reader.public_url)
         shards = self._laid_out(files)
-        put: dict[str, Found] = {place.entity_ref: root_found(place)}
+        put: dict[str, LocatedEntity] = {place.entity_ref: root_found(place)}
         moved = shards.keys() - self._shards.keys()
         for bits in moved:
             body = shards[bits].location

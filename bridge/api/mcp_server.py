@@ -114,7 +114,7 @@ class McpOverHttp:
         body = await request.read()
         if len(body) > MOST_BODY:
             return error_response(request, 413, "InputError", f"more than {MOST_BODY} bytes")
-        answer = _Answer()
+        answer = _AsgiAnswer()
         await manager.handle_request(_scope(request), _receiver(body), answer.take)
         return answer.response()
 
@@ -178,7 +178,7 @@ def _receiver(body: bytes) -> Any:
     return receive
 
 
-class _Answer:
+class _AsgiAnswer:
     """What ASGI sends, gathered: answers are JSON of bounded size, never a stream."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from bridge.api.remediation import RemediationBook
 from bridge.errors import StoreError
 from bridge.model.collector_health import CollectorHealth, collectors_health
 from bridge.model.facts import FactBoard
-from bridge.model.remediation import ActionKind, ActionRecord, Case, Outcome, RemediationRun
+from bridge.model.remediation import ActionKind, ActionOutcome, ActionRecord, Case, RemediationRun
 from bridge.model.scores import ORGANIZATION, Scoreboard
 from bridge.ports import FactBook, Scores
 
@@ -24,10 +24,10 @@ log = structlog.get_logger()
 
 FRESH: Final = 60.0  # seconds that what the store tells is good for
 _FATES: Final = {
-    Outcome.PLANNED: "planned",
-    Outcome.DONE: "written",
-    Outcome.FAILED: "refused",
-    Outcome.SKIPPED: "refused",
+    ActionOutcome.PLANNED: "planned",
+    ActionOutcome.DONE: "written",
+    ActionOutcome.FAILED: "refused",
+    ActionOutcome.SKIPPED: "refused",
 }
 
 

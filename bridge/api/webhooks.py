@@ -33,7 +33,7 @@ _REMEMBERED, _MINUTES = 20_000, 60
 _LONGEST_KEY = 256
 
 
-class Refused(Exception):
+class DeliveryRefused(Exception):
     """A delivery that is not taken; `status` is the answer's."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -65,7 +65,7 @@ class Webhooks:
         """Answer one delivery; nothing of it is worked on here."""
         try:
             body, key = await self._checked(request)
-        except Refused as refused:
+        except DeliveryRefused as refused:
             self.counts["refused"] += 1
             log.warning("A webhook was refused", action="hook_refused", reason=str(refused))
             return web.json_response(
@@ -96,11 +96,11 @@ class Webhooks:
         return web.json_response({"status": status, **more}, status=202)
 
     async def _checked(self, request: web.Request) -> tuple[bytes, str]:
-        """The body of a delivery that is GitLab's, and its key. Raises `Refused`."""
+        """The body of a delivery that is GitLab's, and its key. Raises `DeliveryRefused`."""
         if self.secrets is not None:
             self.token, self.signing_key = self.secrets()
         if not (self.token or self.signing_key):
-            raise Refused(
+            raise DeliveryRefused(
                 403,
                 "webhooks are not set up here: set FESTER_WEBHOOK_TOKEN (or "
                 "FESTER_WEBHOOK_SIGNING_KEY) to the secret that GitLab has for this webhook",
@@ -108,10 +108,14 @@ class Webhooks:
         by_token = self._has_token(request.headers)
         signed = bool(self.signing_key and request.headers.get("webhook-signature"))
         if not (by_token or signed):
-            raise Refused(401, "the X-Gitlab-Token or webhook-signature is missing or wrong")
+            raise DeliveryRefused(
+                401, "the X-Gitlab-Token or webhook-signature is missing or wrong"
+            )
         body = await _bounded(request)
         if not by_token and not self._is_signed(request, body):
-            raise Refused(401, "the webhook-signature does not fit, or is older than five minutes")
+            raise DeliveryRefused(
+                401, "the webhook-signature does not fit, or is older than five minutes"
+            )
         # A signature covers one header only: whoever replays a delivery can write the others.
         names = ("Idempotency-Key", "webhook-id") if by_token else ("webhook-id",)
         return body, _key(request.headers, names)
@@ -144,8 +148,8 @@ def _understood(body: bytes, wanted: Wanted) -> Understood:
 
 
 async def _bounded(request: web.Request) -> bytes:
-    """The body, as long as it is small and quick. Raises `Refused`."""
-    too_large = Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+    """The body, as long as it is small and quick. Raises `DeliveryRefused`."""
+    too_large = DeliveryRefused(413, f"the body is larger than {BODY_LIMIT} bytes")
     if (request.content_length or 0) > BODY_LIMIT:
         raise too_large
     parts: list[bytes] = []
@@ -158,7 +162,7 @@ async def _bounded(request: web.Request) -> bytes:
                     raise too_large
                 parts.append(chunk)
     except TimeoutError:
-        raise Refused(408, "the body did not arrive in time") from None
+        raise DeliveryRefused(408, "the body did not arrive in time") from None
     return b"".join(parts)
 
 

@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LocatedEntity:
     """An entity with the address that it is read from, the first address, and its parent."""
 
     body: Body
@@ -98,7 +98,7 @@ def registered(public_url: str) -> Place:
     return Place(str(uuid5(NAMESPACE, f"location {target}")), "url", target, ref)
 
 
-def root_found(place: Place) -> Found:
+def root_found(place: Place) -> LocatedEntity:
     """The registered location as an entity."""
     root = {
         "apiVersion": "backstage.io/v1alpha1",
@@ -106,23 +106,23 @@ def root_found(place: Place) -> Found:
         "metadata": {"name": place.entity_ref.partition("/")[2]},
         "spec": {"type": place.type, "target": place.target},
     }
-    return Found(root, place.target, place.target, "")
+    return LocatedEntity(root, place.target, place.target, "")
 
 
-def location_found(place: Place, location: Body) -> Found:
+def location_found(place: Place, location: Body) -> LocatedEntity:
     """A shard's Location, which the index names."""
-    return Found(location, place.target, place.target, place.entity_ref)
+    return LocatedEntity(location, place.target, place.target, place.entity_ref)
 
 
-def entity_found(place: Place, shard: Shard, body: Body) -> Found:
+def entity_found(place: Place, shard: Shard, body: Body) -> LocatedEntity:
     """An entity of a shard."""
     base = place.target.removesuffix("index.yaml")
-    return Found(body, f"{base}{shard.path}", place.target, str(Ref.of(shard.location)))
+    return LocatedEntity(body, f"{base}{shard.path}", place.target, str(Ref.of(shard.location)))
 
 
 def found_at(
     place: Place, shards: Sequence[Shard], entities: Sequence[CatalogEntity]
-) -> Iterator[tuple[str, Found]]:
+) -> Iterator[tuple[str, LocatedEntity]]:
     """Every entity by reference: the location's own, the index's Locations, and all others."""
     yield place.entity_ref, root_found(place)
     homes: dict[Ref, Shard] = {}
@@ -135,5 +135,5 @@ def found_at(
             str(entity.ref),
             entity_found(place, home, entity.body)
             if home is not None
-            else Found(entity.body, place.target, place.target, place.entity_ref),
+            else LocatedEntity(entity.body, place.target, place.target, place.entity_ref),
         )

@@ -36,7 +36,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EntityQuery:
     """What to list. `term` is looked for in `text_fields`, None for the field of the order.
 
     `values` is the position of a cursor: the row before (after, when `backwards`) the page.
@@ -76,7 +76,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class QueryPage:
     """The answer: slots in order, how many there are in all, and cursors."""
 
     slots: Sequence[int]
@@ -90,13 +90,13 @@ class Page:
         object.__setattr__(self, "cursors", {name: text for name, text in named.items() if text})
 
 
-def question_from(cursor: str) -> Question:
+def question_from(cursor: str) -> EntityQuery:
     """The question that a cursor goes on with. Raises `BadQuestion`."""
     content = decoded(cursor)
     try:
         search = content.get("fullTextFilter") or {}
         fields = search.get("fields")
-        return Question(
+        return EntityQuery(
             query=content.get("query"),
             orders=tuple(
                 Order(_text(each["field"]), each["order"] == "desc")
@@ -125,8 +125,8 @@ def _position(values: Json) -> tuple[str | None, ...]:
 
 
 def answered(
-    index: Index, question: Question, *, limit: int | None = None, offset: int = 0
-) -> Page:
+    index: Index, question: EntityQuery, *, limit: int | None = None, offset: int = 0
+) -> QueryPage:
     """One page of what the question asks for; `limit` None means as many as Backstage gives."""
     limit = DEFAULT_LIMIT if limit is None else limit
     mask = matching(index, question.query)
@@ -136,7 +136,7 @@ def answered(
         mask &= searched
     total = _total(index, question, mask)
     if limit == 0 or rows is None:
-        return Page((), total)
+        return QueryPage((), total)
     positions = _positions(index, question, rows, index.flags(mask))
     wanted = limit if question.backwards else limit + 1
     found = list(islice(positions, offset, offset + wanted))
@@ -151,10 +151,10 @@ def answered(
         onwards = _cursor(question, last_here, question.first or first_here, total)
     if question.first is not None and found and first_here != question.first:
         back = _cursor(question, first_here, question.first, total, backwards=True)
-    return Page([rows.slots[at] for at in found], total, onwards, back)
+    return QueryPage([rows.slots[at] for at in found], total, onwards, back)
 
 
-def every(index: Index, question: Question) -> list[int]:
+def every(index: Index, question: EntityQuery) -> list[int]:
     """All slots, in order: what a list without pages gives."""
     rows = index.ordered(question.sort_key) if question.sort_key else index.by_default()
     if rows is None:
@@ -163,20 +163,20 @@ def every(index: Index, question: Question) -> list[int]:
     return [rows.slots[at] for at in _positions(index, question, rows, flags)]
 
 
-def _text_fields(question: Question) -> tuple[str, ...]:
+def _text_fields(question: EntityQuery) -> tuple[str, ...]:
     if question.text_fields is None:
         return (question.sort_key or "metadata.uid",)
     return question.text_fields
 
 
-def _searched(index: Index, question: Question) -> int | None:
+def _searched(index: Index, question: EntityQuery) -> int | None:
     term = question.term.strip().lower()
     if not term:
         return None
     return index.containing((each.lower() for each in _text_fields(question)), term)
 
 
-def _total(index: Index, question: Question, mask: int) -> int:
+def _total(index: Index, question: EntityQuery, mask: int) -> int:
     if question.total is not None:
         return question.total
     if not question.count:
@@ -186,7 +186,7 @@ def _total(index: Index, question: Question, mask: int) -> int:
     return mask.bit_count()
 
 
-def _positions(index: Index, question: Question, rows: Ordered, flags: bytes) -> Iterator[int]:
+def _positions(index: Index, question: EntityQuery, rows: Ordered, flags: bytes) -> Iterator[int]:
     """The rows after the question's position that are in the mask, in the question's direction."""
     start, end = 0, len(rows.slots)
     down = question.descending != question.backwards
@@ -208,7 +208,7 @@ def _positions(index: Index, question: Question, rows: Ordered, flags: bytes) ->
     return found
 
 
-def _place(index: Index, question: Question, rows: Ordered, *, after: bool) -> int | None:
+def _place(index: Index, question: EntityQuery, rows: Ordered, *, after: bool) -> int | None:
     """Where the question's position lies among the rows; None: nothing comes of it."""
     values = [value for value in question.values or () if value is not None]
     cut: Any = bisect_right if after else bisect_left
@@ -226,7 +226,7 @@ def _uid(index: Index, rows: Ordered, at: int) -> str:
 
 
 def _values(
-    index: Index, question: Question, rows: Ordered, row: Sequence[int]
+    index: Index, question: EntityQuery, rows: Ordered, row: Sequence[int]
 ) -> tuple[str | None, ...]:
     """The position of a row; of none, when `row` is empty."""
     if not row:
@@ -236,7 +236,7 @@ def _values(
 
 
 def _cursor(
-    question: Question,
+    question: EntityQuery,
     values: tuple[str | None, ...],
     first: tuple[str | None, ...],
     total: int,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from bridge.catalog.index import Index
 from bridge.catalog.jsontext import dumped, loaded
 from bridge.catalog.keys import Key, KeyDraft, slots_of
-from bridge.catalog.locations import Found, found_at, registered
+from bridge.catalog.locations import LocatedEntity, found_at, registered
 from bridge.catalog.reading import entity_as_read, uid_of, with_relations
 from bridge.catalog.relations import RULES, Relation, emitted
 from bridge.catalog.rows import Row, rows
@@ -52,13 +52,13 @@ class Reader:
 
     def read(self, catalog: Catalog) -> Index:
         """The index of a catalog that is at hand as a whole."""
-        found: dict[str, Found] = {}
+        found: dict[str, LocatedEntity] = {}
         place = registered(self.public_url)
         for ref, each in found_at(place, self._shards(catalog), catalog.entities):
             found.setdefault(ref, each)
         return self.mend(found, [ref for ref in self._index.slots if ref not in found])
 
-    def mend(self, put: Mapping[str, Found], gone: Collection[str] = ()) -> Index:
+    def mend(self, put: Mapping[str, LocatedEntity], gone: Collection[str] = ()) -> Index:
         """The index with some entities added or replaced, by reference, and others taken out.
 
         Costs what these cost, with the entities that they refer to.
@@ -70,15 +70,17 @@ class Reader:
             self._index = self._mended(before, put, [] if whole else gone)
             return self._index
 
-    def _replaces(self, put: Mapping[str, Found], gone: Sequence[str]) -> bool:
+    def _replaces(self, put: Mapping[str, LocatedEntity], gone: Sequence[str]) -> bool:
         """Whether all that stays is put, and so little of it is old that a new index is sooner."""
         slots = self._index.slots
         kept = sum(ref in slots for ref in put)
         return kept == len(slots) - len(gone) and kept < (1 - _MENDED) * len(put)
 
-    def _mended(self, before: Index, put: Mapping[str, Found], gone: Sequence[str]) -> Index:
+    def _mended(
+        self, before: Index, put: Mapping[str, LocatedEntity], gone: Sequence[str]
+    ) -> Index:
         relating = _Relating(before, put, frozenset(gone))
-        draft = _Draft(before)
+        draft = _IndexDraft(before)
         for ref in gone:
             draft.remove(ref)
         for ref, found in put.items():
@@ -101,7 +103,7 @@ class Reader:
 
 
 def _parents(
-    before: Mapping[str, tuple[str, ...]], put: Mapping[str, Found], gone: Iterable[str]
+    before: Mapping[str, tuple[str, ...]], put: Mapping[str, LocatedEntity], gone: Iterable[str]
 ) -> Mapping[str, tuple[str, ...]]:
     """Where each entity was read from: those of one shard share one tuple."""
     parents = dict(before)
@@ -121,7 +123,9 @@ class _Relating:
     A relation of A to B is said by A or by B, and by nobody else.
     """
 
-    def __init__(self, before: Index, put: Mapping[str, Found], gone: frozenset[str]) -> None:
+    def __init__(
+        self, before: Index, put: Mapping[str, LocatedEntity], gone: frozenset[str]
+    ) -> None:
         self._before, self._put, self._gone = before, put, gone
         self._incoming: dict[str, set[Relation]] = {}  # said by what was put, by whom it is of
         self._lost: set[str] = set()  # of whom something is said no longer
@@ -190,7 +194,7 @@ def _relations(index: Index, ref: str) -> Iterator[Relation]:
     return (Relation(each["type"], each["targetRef"]) for each in entity["relations"])
 
 
-class _Draft:
+class _IndexDraft:
     """An index that is being written over a copy of the one before."""
 
     def __init__(self, before: Index) -> None:

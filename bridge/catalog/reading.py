@@ -9,7 +9,7 @@ from typing import Final
 from uuid import uuid5
 
 from bridge.catalog.jsontext import dumped
-from bridge.catalog.locations import NAMESPACE, Found
+from bridge.catalog.locations import NAMESPACE, LocatedEntity
 from bridge.catalog.relations import Relation
 from bridge.model.entities import DEFAULT_NAMESPACE, Json
 
@@ -38,7 +38,9 @@ def is_script(url: str) -> bool:
     return _SCRIPT.match(url) is not None
 
 
-def entity_as_read(ref: str, found: Found, relations: Iterable[Relation]) -> dict[str, Json]:
+def entity_as_read(
+    ref: str, found: LocatedEntity, relations: Iterable[Relation]
+) -> dict[str, Json]:
     """The entity as Backstage's API would give it."""
     body = found.body
     annotations = {

@@ -18,7 +18,7 @@ class Relation(NamedTuple):
     target: str
 
 
-class Rule(NamedTuple):
+class RelationRule(NamedTuple):
     """A field of `spec` that makes relations; `kind` stands in when a reference names none."""
 
     field: str
@@ -27,32 +27,32 @@ class Rule(NamedTuple):
     incoming: str
 
 
-_OWNER: Final = Rule("owner", "group", "ownedBy", "ownerOf")
-_SYSTEM: Final = Rule("system", "system", "partOf", "hasPart")
-_DEPENDS_ON: Final = Rule("dependsOn", "", "dependsOn", "dependencyOf")
-_DEPENDENCY_OF: Final = Rule("dependencyOf", "", "dependencyOf", "dependsOn")
+_OWNER: Final = RelationRule("owner", "group", "ownedBy", "ownerOf")
+_SYSTEM: Final = RelationRule("system", "system", "partOf", "hasPart")
+_DEPENDS_ON: Final = RelationRule("dependsOn", "", "dependsOn", "dependencyOf")
+_DEPENDENCY_OF: Final = RelationRule("dependencyOf", "", "dependencyOf", "dependsOn")
 
 # Backstage compares the kind as it is written: a "component" has no relations.
-RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+RULES: Final[Mapping[str, tuple[RelationRule, ...]]] = {
     "Component": (
         _OWNER,
-        Rule("subcomponentOf", "component", "partOf", "hasPart"),
-        Rule("providesApis", "api", "providesApi", "apiProvidedBy"),
-        Rule("consumesApis", "api", "consumesApi", "apiConsumedBy"),
+        RelationRule("subcomponentOf", "component", "partOf", "hasPart"),
+        RelationRule("providesApis", "api", "providesApi", "apiProvidedBy"),
+        RelationRule("consumesApis", "api", "consumesApi", "apiConsumedBy"),
         _DEPENDS_ON,
         _DEPENDENCY_OF,
         _SYSTEM,
     ),
     "API": (_OWNER, _SYSTEM),
     "Resource": (_OWNER, _DEPENDS_ON, _DEPENDENCY_OF, _SYSTEM),
-    "User": (Rule("memberOf", "group", "memberOf", "hasMember"),),
+    "User": (RelationRule("memberOf", "group", "memberOf", "hasMember"),),
     "Group": (
-        Rule("parent", "group", "childOf", "parentOf"),
-        Rule("children", "group", "parentOf", "childOf"),
-        Rule("members", "user", "hasMember", "memberOf"),
+        RelationRule("parent", "group", "childOf", "parentOf"),
+        RelationRule("children", "group", "parentOf", "childOf"),
+        RelationRule("members", "user", "hasMember", "memberOf"),
     ),
-    "System": (_OWNER, Rule("domain", "domain", "partOf", "hasPart")),
-    "Domain": (_OWNER, Rule("subdomainOf", "domain", "partOf", "hasPart")),
+    "System": (_OWNER, RelationRule("domain", "domain", "partOf", "hasPart")),
+    "Domain": (_OWNER, RelationRule("subdomainOf", "domain", "partOf", "hasPart")),
 }
 
 

@@ -27,11 +27,13 @@ async def facts_and_scores(parts: Wired, done: Pass, progress: Callable[[str, in
         count += readings
         progress("collect", count)
 
-    parts.facts.recorded = recorded
     progress("collect", 0)
     try:
         await parts.facts.load()
-        await parts.afterwards(done)
+        known = await done.known()
+        await parts.after_pass.facts_and_scores(
+            known.catalog, known.memory, done.observations, all_batches=True, on_record=recorded
+        )
     except Exception as error:
         if not isinstance(error, FesterError):
             log.exception("A step after the pass failed", action="after_pass_failed")

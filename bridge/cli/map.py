@@ -16,7 +16,7 @@ from bridge.exporters.yaml_text import document
 from bridge.model.manifests import Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
-from bridge.processors.mapping import Explanation, load_mappings
+from bridge.processors.mapping import MappingExplanation, load_mappings
 from bridge.processors.rules import neutralise, refused
 
 
@@ -81,7 +81,7 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
     ctx.exit(1 if found or broken else 0)
 
 
-def _explain(explanation: Explanation, file: str) -> None:
+def _explain(explanation: MappingExplanation, file: str) -> None:
     """A line a field: its value, the mapping's place, and the manifest's places."""
     for entity in explanation.entities:
         click.echo(plain(str(entity.ref)))

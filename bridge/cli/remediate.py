@@ -16,21 +16,22 @@ from rich.text import Text
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.errors import StoreError
-from bridge.model.remediation import ActionRecord, Outcome, RemediationRun
+from bridge.model.remediation import ActionOutcome, ActionRecord, RemediationRun
+from bridge.ox.remediation.assignment import Grounds
 from bridge.ox.scores.initiatives import promised
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.ox import initiatives_of
-from bridge.wiring.remediation import Known, assignment, needed
+from bridge.wiring.remediation import assignment, needed
 
 # Digests, webhooks and Backstage are nothing of its.
 _USES = ("token", "snyk_token", "pagerduty_token")
 _COLOURS = {
-    Outcome.PLANNED: "cyan",
-    Outcome.DONE: "green",
-    Outcome.FAILED: "red",
-    Outcome.SKIPPED: "yellow",
-    Outcome.NOTED: "dim",
+    ActionOutcome.PLANNED: "cyan",
+    ActionOutcome.DONE: "green",
+    ActionOutcome.FAILED: "red",
+    ActionOutcome.SKIPPED: "yellow",
+    ActionOutcome.NOTED: "dim",
 }
 
 
@@ -62,7 +63,7 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
         click.echo(json.dumps(run.as_json(), indent=2))
     else:
         _show(Console(), run, baseline=flags["baseline"] or settings.remediation.baseline)
-    failed = any(record.outcome is Outcome.FAILED for record in run.records)
+    failed = any(record.outcome is ActionOutcome.FAILED for record in run.records)
     ctx.exit(1 if failed or run.stopped or run.listing_failure else 0)
 
 
@@ -82,7 +83,7 @@ async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
             await parts.scores.load()
             goals = await initiatives_of(settings, parts.scores).progress()
             run = await made.run(
-                Known(board, parts.scores.rubric, latest.catalog, memory, promised(goals)),
+                Grounds(board, parts.scores.rubric, latest.catalog, memory, promised(goals)),
                 apply=flags["apply_"],
                 baseline=flags["baseline"],
                 accepted=flags["accept"],
@@ -139,7 +140,8 @@ def _about(record: ActionRecord) -> str:
 
 def _summary(run: RemediationRun, *, baseline: bool) -> str:
     counts = {
-        outcome: sum(record.outcome is outcome for record in run.records) for outcome in Outcome
+        outcome: sum(record.outcome is outcome for record in run.records)
+        for outcome in ActionOutcome
     }
     said = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
     lines = [said or "nothing to do"]
@@ -148,6 +150,6 @@ def _summary(run: RemediationRun, *, baseline: bool) -> str:
             f"{run.baseline} failures were there when Ox first looked; they are left alone "
             "(--baseline opens issues for them, too)"
         )
-    if counts[Outcome.PLANNED]:
+    if counts[ActionOutcome.PLANNED]:
         lines.append("nothing was written; --apply carries it out")
     return "\n".join(lines)

@@ -51,7 +51,7 @@ from bridge.wiring import Wired, feed, gitlab_options, own_url, remapped, wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
-from bridge.wiring.remediation import Book, assigning
+from bridge.wiring.remediation import Book, remedied
 from bridge.wiring.schemas import schema_names, schema_of
 
 GRACE = 6.0  # seconds that a pass has to end its publish when the process is told to stop
@@ -210,9 +210,8 @@ async def serving(
         },
         source=parts.stages.scraper.name,
     )
-    async with assigning(parts, settings) as assign:
-        if assign is not None:
-            parts = replace(parts, listeners=(*parts.listeners, assign))
+    async with remedied(parts, settings) as after_pass:
+        parts = replace(parts, after_pass=after_pass)
         async with _served(parts, settings, wish, live, report) as url:
             yield url
 
@@ -324,9 +323,14 @@ def a_service(
     def role(name: str) -> None:
         live.role = name
         if name != "leader":
-            parts.scores.catalog = None  # who leads now scores what is newer
+            parts.scores.take_catalog(None)  # who leads now scores what is newer
+
+    async def after_pass(done: Pass) -> None:
+        known = await done.known()
+        await parts.after_pass.run(known.catalog, known.memory, done.observations)
 
     told = [partial(tell, parts.refresher, live)] if parts.refresher else []
+    listeners = (after_pass, *parts.listeners)
 
     async def refreshed(stages: Stages) -> Stages:
         return await asyncio.to_thread(remapped, settings, stages)
@@ -340,7 +344,7 @@ def a_service(
         show,
         account,
         role,
-        Audiences((Audience(told), Audience(parts.listeners))),  # Backstage waits for no facts
+        Audiences((Audience(told), Audience(listeners))),  # Backstage waits for no facts
         refreshed=refreshed,
     )
     live.hanging = service.pulse.hanging

@@ -23,7 +23,7 @@ _MOST_SHOWN = 20  # differences of one look
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class WatchedFile:
     """A manifest whose entities are compared."""
 
     name: str
@@ -38,7 +38,7 @@ class Watch:
     before stays what the next look is compared with.
     """
 
-    def __init__(self, folder: Path, manifests: Sequence[Case]) -> None:
+    def __init__(self, folder: Path, manifests: Sequence[WatchedFile]) -> None:
         self._folder = folder
         self._manifests = manifests
         self._made: Mapping[str, str] = {}
@@ -67,12 +67,12 @@ class Watch:
         yield f"{passed} examples pass, {len(results) - passed} fail"
 
 
-def on_disk(path: Path) -> Case:
+def on_disk(path: Path) -> WatchedFile:
     """A manifest on this machine."""
-    return Case(str(path), project_of(path), read_manifest(path, path.name))
+    return WatchedFile(str(path), project_of(path), read_manifest(path, path.name))
 
 
-async def last_crawl(store_url: str) -> list[Case]:
+async def last_crawl(store_url: str) -> list[WatchedFile]:
     """Every manifest that the last pass of each source knew, as far as it could be read."""
     store = await open_store(store_url)
     try:
@@ -80,7 +80,7 @@ async def last_crawl(store_url: str) -> list[Case]:
     finally:
         await store.close()
     return [
-        Case(f"{project.path} {known.file}", project, _again(known))
+        WatchedFile(f"{project.path} {known.file}", project, _again(known))
         for memory in memories
         for _, known in sorted(memory.manifests.items())
         if known.current.documents and (project := memory.projects[known.project_id].project)
@@ -94,7 +94,7 @@ def _again(known: KnownManifest) -> ManifestFile:
     return ManifestFile(known.file, known.oid, len(text), text)
 
 
-def _made(mappings: Mappings, case: Case) -> str:
+def _made(mappings: Mappings, case: WatchedFile) -> str:
     """What a manifest becomes, as text; its problems first."""
     translation = mappings.translate(case.project, case.file)
     said = [f"# {problem}\n" for problem in translation.problems]

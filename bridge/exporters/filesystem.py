@@ -18,7 +18,7 @@ from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_
 from bridge.exporters.plan import Plan, check_paths, make_plan
 from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS
-from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
+from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.runs import Artifact, Receipt, Stage
 
 _TEMPORARY = ".fester-tmp-"
@@ -50,7 +50,7 @@ class FolderExporter:
         draw = drawing(fence) if fence else None
         return await asyncio.to_thread(self._amend, tuple(changed), dry_run, draw)
 
-    async def found(self) -> Found:
+    async def found(self) -> DestinationContent:
         """See `bridge.ports.Destination`."""
         return await asyncio.to_thread(self._found)
 
@@ -116,9 +116,9 @@ class FolderExporter:
                 "that the disk has room. What was published before still stands"
             ) from error
 
-    def _found(self) -> Found:
+    def _found(self) -> DestinationContent:
         with self._explained():
-            return Found(self._owner(), self._read(INDEX))
+            return DestinationContent(self._owner(), self._read(INDEX))
 
     def _catalog(self) -> PublishedCatalog | None:
         with self._explained():

@@ -22,12 +22,12 @@ from typing import Any
 
 from bridge.errors import ConfigurationError, PublishConflict
 from bridge.exporters.gcs_claim import CLAIM, Claim, held
-from bridge.exporters.gcs_objects import Objects, Seen, digest
+from bridge.exporters.gcs_objects import Objects, SeenObject, digest
 from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_mark
 from bridge.exporters.plan import Plan, check_paths, is_safe, is_shard, make_plan
 from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS, YAML_TYPE
-from bridge.model.destinations import Fence, Found, Mark, PublishedCatalog
+from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
 
@@ -79,7 +79,7 @@ class GcsExporter:
         draw = drawing(fence) if fence else None
         return await asyncio.to_thread(self._publish, tuple(artifacts), dry_run, draw)
 
-    async def found(self) -> Found:
+    async def found(self) -> DestinationContent:
         """See `bridge.ports.Destination`."""
         return await asyncio.to_thread(self._found)
 
@@ -127,10 +127,10 @@ class GcsExporter:
         self._carry_out(plan, seen, claim)
         return plan
 
-    def _found(self) -> Found:
+    def _found(self) -> DestinationContent:
         with self._objects.explained():
             index = self._objects.find(INDEX)
-            return Found(
+            return DestinationContent(
                 self._mark_of(self._objects.find(OWNER)),
                 self._objects.read(INDEX, index.generation) if index else None,
             )
@@ -158,22 +158,22 @@ class GcsExporter:
             generation = seen.generation if seen else 0
             self._objects.put(OWNER, encode_mark(mark), "application/json", generation)
 
-    def _mark_of(self, seen: Seen | None) -> Mark | None:
+    def _mark_of(self, seen: SeenObject | None) -> Mark | None:
         if seen is None:
             return None
         return decode_mark(self._objects.read(OWNER, seen.generation), self.name)
 
-    def _listing(self, artifacts: Sequence[Artifact]) -> dict[str, Seen]:
+    def _listing(self, artifacts: Sequence[Artifact]) -> dict[str, SeenObject]:
         """Every object in the folders that we write to, by path below the prefix."""
         folders = {SHARDS, PROVENANCE, ""} | {
             f"{head}/" for a in artifacts if (head := a.path.rpartition("/")[0])
         }
-        found: dict[str, Seen] = {}
+        found: dict[str, SeenObject] = {}
         for folder in sorted(folders):
             found |= self._objects.listing(folder)
         return found
 
-    def _plan(self, artifacts: Sequence[Artifact], seen: Mapping[str, Seen]) -> Plan:
+    def _plan(self, artifacts: Sequence[Artifact], seen: Mapping[str, SeenObject]) -> Plan:
         existing = {path: entry.md5 for path, entry in seen.items()}
         plan = make_plan(artifacts, existing, digest, b"")
         if not plan.remove or INDEX not in seen:
@@ -182,7 +182,9 @@ class GcsExporter:
         index = self._objects.read(INDEX, seen[INDEX].generation)
         return make_plan(artifacts, existing, digest, index)
 
-    def _renew_generations(self, artifacts: Sequence[Artifact], seen: Mapping[str, Seen]) -> None:
+    def _renew_generations(
+        self, artifacts: Sequence[Artifact], seen: Mapping[str, SeenObject]
+    ) -> None:
         """Write everything of ours once more, as it is: the old generations are gone then."""
         ours = {artifact.path: artifact for artifact in artifacts}
 
@@ -200,7 +202,7 @@ class GcsExporter:
         self._side_by_side(renew, [path for path in paths if path == INDEX])
         self._side_by_side(renew, [path for path in paths if path != INDEX])
 
-    def _carry_out(self, plan: Plan, seen: Mapping[str, Seen], claim: Claim) -> None:
+    def _carry_out(self, plan: Plan, seen: Mapping[str, SeenObject], claim: Claim) -> None:
         def upload(artifact: Artifact) -> None:
             before = seen.get(artifact.path)
             generation = before.generation if before else 0

@@ -19,7 +19,7 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 
 from bridge.errors import PublishConflict
-from bridge.exporters.gcs_objects import LOST, Objects, Seen
+from bridge.exporters.gcs_objects import LOST, Objects, SeenObject
 
 CLAIM = ".fester-lease"
 _LONGEST = 3600.0  # seconds that a claim may ask for, whatever it says
@@ -95,7 +95,7 @@ def _claim(objects: Objects, body: bytes, seconds: float) -> Claim:
     return Claim(objects, body, generation, inherited=found is not None)
 
 
-def _refuse_while_held(objects: Objects, found: Seen, seconds: float) -> None:
+def _refuse_while_held(objects: Objects, found: SeenObject, seconds: float) -> None:
     holder, lasts = _said(objects.read(CLAIM, found.generation), seconds)
     if lasts <= 0 or found.updated is None:
         return

@@ -58,7 +58,7 @@ LOST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenObject:
     """An object as it was seen; `updated` by the bucket's clock."""
 
     md5: str
@@ -137,7 +137,7 @@ class Objects:
         said, when = self._clock
         return said + timedelta(seconds=monotonic() - when)
 
-    def listing(self, folder: str) -> dict[str, Seen]:
+    def listing(self, folder: str) -> dict[str, SeenObject]:
         """Every object in a folder ("" or one that ends in "/"), by path."""
         blobs = self._open().list_blobs(
             self.bucket,
@@ -149,7 +149,7 @@ class Objects:
         )
         return {blob.name[len(self.prefix) :]: _seen(blob) for blob in blobs}
 
-    def find(self, path: str) -> Seen | None:
+    def find(self, path: str) -> SeenObject | None:
         """The object as it is now; None when it is not there."""
         bucket = self._open().bucket(self.bucket)
         blob = bucket.get_blob(f"{self.prefix}{path}", retry=self._retry(), timeout=self._timeout())
@@ -256,5 +256,5 @@ def digest(body: bytes) -> str:
     return base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()
 
 
-def _seen(blob: Any) -> Seen:
-    return Seen(blob.md5_hash or "", int(blob.generation or 0), blob.updated)
+def _seen(blob: Any) -> SeenObject:
+    return SeenObject(blob.md5_hash or "", int(blob.generation or 0), blob.updated)

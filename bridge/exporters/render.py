@@ -38,7 +38,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,20}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Renderer:
+class ShardRenderer:
     """Renders shards and the files that lead to them. `prefix` begins the Locations' names.
 
     Raises ValueError for a prefix that Backstage would not take, or of more than 22 characters.
@@ -86,7 +86,7 @@ class Renderer:
 
 def render_catalog(catalog: Catalog, *, prefix: str = "fester") -> tuple[Artifact, ...]:
     """All files of a catalog that is at hand as a whole."""
-    renderer = Renderer(prefix)
+    renderer = ShardRenderer(prefix)
     placed = list(_placed(catalog.entities))
     shards = (file for bits, entities in placed for file in renderer.shard(bits, entities))
     return (*shards, *renderer.index([bits for bits, _ in placed]))
@@ -95,7 +95,7 @@ def render_catalog(catalog: Catalog, *, prefix: str = "fester") -> tuple[Artifac
 def shards(catalog: Catalog, *, prefix: str = "fester") -> tuple[Shard, ...]:
     """How `render_catalog` lays a catalog out: each shard with its Location in the index."""
     return tuple(
-        replace(Renderer(prefix).location(bits), refs=tuple(entity.ref for entity in entities))
+        replace(ShardRenderer(prefix).location(bits), refs=tuple(entity.ref for entity in entities))
         for bits, entities in _placed(catalog.entities)
     )
 

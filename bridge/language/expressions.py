@@ -58,7 +58,7 @@ _INSTEAD: Final[Mapping[type[nodes.Node], str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ExpressionFault:
     """What is wrong with an expression; `token` is the word in it to point at."""
 
     message: str
@@ -86,22 +86,24 @@ def null(_env: Env) -> Json:
     return None
 
 
-def compile_expression(source: str, scope: Names) -> tuple[Expression, list[Fault]]:
+def compile_expression(source: str, scope: Names) -> tuple[Expression, list[ExpressionFault]]:
     """The expression and every fault found in it; with faults it must not be run."""
-    compiler = _Compiler(scope)
+    compiler = _ExpressionCompiler(scope)
     if len(source) > EXPRESSION_LIMIT:
-        return Expression(null), [Fault(f"longer than {EXPRESSION_LIMIT:,} characters")]
+        return Expression(null), [ExpressionFault(f"longer than {EXPRESSION_LIMIT:,} characters")]
     try:
         parser = Parser(_GRAMMAR, source, state="variable")
         tree = parser.parse_expression()
         if not parser.stream.eos:
             found = str(parser.stream.current.value)
-            return Expression(null), [Fault(f"cannot read `{found}` here; {_ALLOWED}", found)]
+            return Expression(null), [
+                ExpressionFault(f"cannot read `{found}` here; {_ALLOWED}", found)
+            ]
         run, shape = compiler.visit(tree)
     except TemplateSyntaxError as error:
-        return Expression(null), [Fault(f"cannot be read: {error.message}")]
+        return Expression(null), [ExpressionFault(f"cannot be read: {error.message}")]
     except RecursionError:
-        return Expression(null), [Fault("is nested too deeply")]
+        return Expression(null), [ExpressionFault("is nested too deeply")]
     paths = _paths(tree)
     pure = paths and not isinstance(tree, nodes.Or)
     references = tuple(dict.fromkeys(compiler.references))
@@ -180,9 +182,9 @@ def _path(name: str, keys: tuple[Key, ...]) -> Run:
 
 
 @dataclass(slots=True)
-class _Compiler:
+class _ExpressionCompiler:
     scope: Names
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[ExpressionFault] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
 
     def visit(self, node: nodes.Node) -> tuple[Run, Shape]:
@@ -193,7 +195,7 @@ class _Compiler:
         return method(self, node)
 
     def fault(self, message: str, token: str = "") -> tuple[Run, Shape]:
-        self.faults.append(Fault(message, token))
+        self.faults.append(ExpressionFault(message, token))
         return null, None
 
     def _refuse(self, node: nodes.Node) -> tuple[Run, Shape]:
@@ -377,17 +379,17 @@ def _filtered(function: Callable[..., Json], run: Run, arguments: list[Run], nul
 
 
 _VISITS: Final[dict[type[nodes.Node], Callable[..., tuple[Run, Shape]]]] = {
-    nodes.Name: _Compiler.name,
-    nodes.Getattr: _Compiler.part,
-    nodes.Getitem: _Compiler.part,
-    nodes.Const: _Compiler.const,
-    nodes.List: _Compiler.list,
-    nodes.Compare: _Compiler.compare,
-    nodes.And: _Compiler.both,
-    nodes.Or: _Compiler.either,
-    nodes.Not: _Compiler.opposite,
-    nodes.CondExpr: _Compiler.choice,
-    nodes.Concat: _Compiler.concat,
-    nodes.Test: _Compiler.test,
-    nodes.Filter: _Compiler.filter,
+    nodes.Name: _ExpressionCompiler.name,
+    nodes.Getattr: _ExpressionCompiler.part,
+    nodes.Getitem: _ExpressionCompiler.part,
+    nodes.Const: _ExpressionCompiler.const,
+    nodes.List: _ExpressionCompiler.list,
+    nodes.Compare: _ExpressionCompiler.compare,
+    nodes.And: _ExpressionCompiler.both,
+    nodes.Or: _ExpressionCompiler.either,
+    nodes.Not: _ExpressionCompiler.opposite,
+    nodes.CondExpr: _ExpressionCompiler.choice,
+    nodes.Concat: _ExpressionCompiler.concat,
+    nodes.Test: _ExpressionCompiler.test,
+    nodes.Filter: _ExpressionCompiler.filter,
 }

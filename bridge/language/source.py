@@ -13,7 +13,7 @@ from bridge.language import text
 from bridge.language.expressions import (
     PART,
     Expression,
-    Fault,
+    ExpressionFault,
     Run,
     compile_expression,
     concatenated,
@@ -124,7 +124,7 @@ class Source:
             self.problem("`${{` without its `}}`", path)
         return [lambda _env: literal] if literal else []
 
-    def _fault(self, fault: Fault, match: re.Match[str], path: Path) -> None:
+    def _fault(self, fault: ExpressionFault, match: re.Match[str], path: Path) -> None:
         found = match[1].find(fault.token) if fault.token else -1
         offset = match.start(1) + found if found >= 0 else match.start()
         source = " ".join(match[1].split())

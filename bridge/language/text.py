@@ -36,7 +36,7 @@ from bridge.language.text_positions import Path, Position, Positions
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
 
-__all__ = ["Document", "Limits", "Path", "Position", "Positions", "read", "read_each"]
+__all__ = ["Limits", "Path", "Position", "Positions", "YamlDocument", "read", "read_each"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def read(
     """
     decoded, encoded = _checked(text, limits)
     try:
-        return _Reading(CParser(encoded), limits).documents()
+        return _EventReader(CParser(encoded), limits).documents()
     except MarkedYAMLError as error:
         raise faults.from_libyaml(decoded, error) from None
     except YAMLError:
@@ -94,7 +94,7 @@ def read(
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One document of a text: its tree and where it stands, or the fault that hides it."""
 
     tree: Json = None
@@ -102,7 +102,7 @@ class Document:
     fault: Problem | None = None
 
 
-def read_each(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[Document, ...]:
+def read_each(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[YamlDocument, ...]:
     """The documents of a text; one that cannot be read does not take its neighbours down.
 
     Raises `NotUnderstood` as `read` does when no document can be read, or when it is the text as
@@ -120,16 +120,16 @@ def read_each(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[Document, ...
         return tuple(found)
 
 
-def _documents(text: str, limits: Limits) -> tuple[Document, ...]:
-    return tuple(Document(*each) for each in zip(*read(text, limits), strict=True))
+def _documents(text: str, limits: Limits) -> tuple[YamlDocument, ...]:
+    return tuple(YamlDocument(*each) for each in zip(*read(text, limits), strict=True))
 
 
-def _document(part: str, limits: Limits) -> tuple[Document, ...]:
+def _document(part: str, limits: Limits) -> tuple[YamlDocument, ...]:
     # Empty lines in front keep every position right; they must not count as size.
     try:
         return _documents(part, replace(limits, bytes=2 * limits.bytes))
     except NotUnderstood as error:
-        return (Document(fault=error.problem),)
+        return (YamlDocument(fault=error.problem),)
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -168,7 +168,7 @@ def _decoded(data: bytes) -> str:
         raise faults.not_utf8(data, error) from None
 
 
-class _Reading:
+class _EventReader:
     """One pass over the events of a text; recursion is bounded by `limits.depth`."""
 
     __slots__ = ("depth", "get", "keys", "left", "limits", "values")

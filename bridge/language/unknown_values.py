@@ -1,6 +1,6 @@
 """Values that could not be seen: an expression over them is unseen unless the others decide it.
 
-A name's value may be `Facts`: a map that raises `UnknownValue` for a key whose value is not known.
+A name's value may be `KnownValues`: a map that raises `UnknownValue` for a key that is not known.
 Everything that needs the value passes that on; `and`, `or` and `if … else` look at their other
 side first. What comes out holds whatever the unseen values are (Kleene's strong logic); it may be
 unseen although it could not be otherwise (`a or not a`).
@@ -24,7 +24,7 @@ class UnknownValue(Exception):
         super().__init__(", ".join(sorted(keys)))
 
 
-class Facts(dict[str, Json]):
+class KnownValues(dict[str, Json]):
     """The values of one source of facts that are known; asking for another raises `UnknownValue`.
 
     `source` is put before the name of a key that was not seen.

@@ -46,7 +46,7 @@ Fence: TypeAlias = Callable[[], Awaitable[Mark]]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DestinationContent:
     """What lies at a destination: its mark, if it has one, and the index, if there is one."""
 
     mark: Mark | None = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from sys import intern
 from typing import Any, TypeAlias
 
@@ -109,7 +108,6 @@ class Catalog:
     """All entities of one pass, sorted by reference, each reference once."""
 
     entities: tuple[CatalogEntity, ...] = ()
-    made_at: datetime | None = field(default=None, compare=False)
 
     def counts(self) -> dict[str, int]:
         """How many entities there are of each kind, by the kind's own spelling."""

@@ -246,7 +246,7 @@ _WRITING = frozenset(
 )
 
 
-class Outcome(StrEnum):
+class ActionOutcome(StrEnum):
     """What became of an action."""
 
     PLANNED = "planned"  # not carried out: plan-only
@@ -257,7 +257,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class IssueDraft:
     """An issue's texts; `digest` changes only when an edit is worth making."""
 
     title: str
@@ -278,7 +278,7 @@ class Action:
     reason: str
     checks: tuple[str, ...] = ()
     case: Case | None = None
-    draft: Draft | None = field(default=None, repr=False)
+    draft: IssueDraft | None = field(default=None, repr=False)
     applies: bool = False  # whether the project's group has remediation switched on
 
 
@@ -287,7 +287,7 @@ class ActionRecord:
     """An action with what became of it."""
 
     action: Action
-    outcome: Outcome
+    outcome: ActionOutcome
     detail: str = ""
     url: str = ""
 
@@ -358,7 +358,7 @@ class RemediationState:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class IssuePlace:
     """Where an entity's issues go, and who is told: filled from the catalog and the settings."""
 
     project_id: int

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from bridge.model.destinations import Found, Mark, PublishedCatalog, refusal
+from bridge.model.destinations import DestinationContent, Mark, PublishedCatalog, refusal
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.memory import KnownManifest, KnownProject, ManifestKey, Memory
@@ -111,7 +111,7 @@ def _known(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DestinationStanding:
     """How a destination stands to who wants to publish there.
 
     `refusal` says why it must not be touched. Otherwise `adopt` says whether what lies there is
@@ -124,7 +124,9 @@ class Standing:
     foreign: bool = False  # the projects there are another source's: their ids mean nothing here
 
 
-def standing(found: Found, mark: Mark, *, new: bool, take_over: bool, name: str) -> Standing:
+def standing(
+    found: DestinationContent, mark: Mark, *, new: bool, take_over: bool, name: str
+) -> DestinationStanding:
     """Judge a destination by what lies there, for a publisher of `mark`.
 
     `new`: the store has saved no pass of the source yet. An unmarked catalog is to be judged by
@@ -135,22 +137,24 @@ def standing(found: Found, mark: Mark, *, new: bool, take_over: bool, name: str)
         return _unmarked(found.index, take_over, name)
     may_adopt = new and theirs.source == mark.source
     if not (take_over or may_adopt) and (why := refusal(theirs, mark, name)):
-        return Standing(why)
+        return DestinationStanding(why)
     # A number that this store never drew: the store is another, or was restored from a backup.
     strange = (theirs.source, theirs.store) != (mark.source, mark.store)
     strange = strange or theirs.fence > mark.fence
-    return Standing(adopt=new or strange, claim=strange, foreign=theirs.source != mark.source)
+    return DestinationStanding(
+        adopt=new or strange, claim=strange, foreign=theirs.source != mark.source
+    )
 
 
-def _unmarked(index: bytes | None, take_over: bool, name: str) -> Standing:
+def _unmarked(index: bytes | None, take_over: bool, name: str) -> DestinationStanding:
     if index is None:
-        return Standing()
+        return DestinationStanding()
     if not index.startswith(_HEADER) and not take_over:
-        return Standing(
+        return DestinationStanding(
             f"{name} holds an index.yaml that Fester did not write: name an empty folder or "
             "prefix, or run once with --take-over to replace it"
         )
-    return Standing(adopt=True, claim=True)
+    return DestinationStanding(adopt=True, claim=True)
 
 
 def is_plainly_ours(catalog: PublishedCatalog, memory: Memory, source: str) -> bool:

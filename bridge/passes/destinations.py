@@ -16,7 +16,13 @@ from bridge.model.memory import Memory
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Report
 from bridge.model.statements import Concluded, Merged, StoredEntity
-from bridge.passes.adoption import Standing, adopt, is_plainly_ours, standing, with_published
+from bridge.passes.adoption import (
+    DestinationStanding,
+    adopt,
+    is_plainly_ours,
+    standing,
+    with_published,
+)
 from bridge.passes.intake import difference
 from bridge.passes.ledger import Ledger
 from bridge.ports import Destination, EntityMaker, Exporter, Renderer, Store
@@ -116,7 +122,7 @@ class _Settling:
             await self._claim(destination, found.mark)
 
     async def _adopt(
-        self, destination: Destination, name: str, stand: Standing, *, unmarked: bool
+        self, destination: Destination, name: str, stand: DestinationStanding, *, unmarked: bool
     ) -> None:
         published = await self._published(destination, name)
         if published is None:

@@ -5,11 +5,10 @@ Passes do without. It takes what all manifests and entities take in memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory, PassRecord
-from bridge.model.runs import Report
 from bridge.model.statements import Changes
 from bridge.passes.ledger import Ledger
 
@@ -82,8 +81,3 @@ class View:
         if report is None:
             return Known(memory, None)
         return Known(memory, PassRecord(report, Catalog(tuple(ordered))))
-
-
-def with_standing(report: Report, ours: Report) -> Report:
-    """A pass's report with all that is wrong as things stand."""
-    return replace(report, problems=(*ours.problems, *report.problems))

@@ -41,14 +41,6 @@ def is_claimed(ref: Ref, rules: MergeRules) -> bool:
     return rules.of(ref.kind).identity is Identity.CLAIM
 
 
-def problem_order(problem: Problem) -> tuple[object, ...]:
-    """The order in which problems are listed: by place, so that a project's stand together."""
-    return (
-        *(problem.project, problem.file, problem.line, problem.column),
-        *(problem.rule, problem.ref, problem.message),
-    )
-
-
 def said(manifest: TranslatedManifest) -> tuple[list[Statement], list[Problem]]:
     """What one manifest says that Backstage would take, and what is wrong with the rest.
 

@@ -15,7 +15,7 @@ from bridge.model.entities import Body, Draft, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.processors.aliases import SOURCE_NAME
-from bridge.processors.teams import Found, Team, Teams, team_of
+from bridge.processors.teams import Team, TeamMatch, Teams, team_of
 
 _MOST_TOLD: Final = 20  # owners of one manifest that are reported one by one
 
@@ -76,7 +76,7 @@ def settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
     return replace(manifest, translation=replace(manifest.translation, drafts=right)), problems
 
 
-def _draft(draft: Draft, found: Mapping[Ref, Found], teams: Teams) -> tuple[Draft, ...]:
+def _draft(draft: Draft, found: Mapping[Ref, TeamMatch], teams: Teams) -> tuple[Draft, ...]:
     """A draft with its owner put right; none where it would make a team that is none."""
     try:
         own = Ref.of(draft.body)
@@ -93,7 +93,7 @@ def _draft(draft: Draft, found: Mapping[Ref, Found], teams: Teams) -> tuple[Draf
     return (replace(draft, body={**draft.body, "spec": spec}),)
 
 
-def _named(draft: Draft, found: Found, teams: Teams) -> tuple[Draft, ...]:
+def _named(draft: Draft, found: TeamMatch, teams: Teams) -> tuple[Draft, ...]:
     """What becomes of a Group that a manifest only names: of one that is known, what it adds."""
     if len(found.refs) != 1:
         return () if teams.strict else (draft,)
@@ -114,7 +114,7 @@ def _named(draft: Draft, found: Found, teams: Teams) -> tuple[Draft, ...]:
     return (replace(draft, body=body),)
 
 
-def _problem(manifest: TranslatedManifest, owner: Ref, text: str, found: Found) -> Problem:
+def _problem(manifest: TranslatedManifest, owner: Ref, text: str, found: TeamMatch) -> Problem:
     drafts = manifest.translation.drafts
     first = next(draft for draft in drafts if _owner(draft.body, _owner_text(draft.body)) == owner)
     line, column = next(

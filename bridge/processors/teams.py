@@ -55,7 +55,7 @@ class OwnerRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TeamMatch:
     """What an owner's name leads to: one reference, several that it may mean, or none.
 
     `near` are the names of teams that look like it.
@@ -87,15 +87,15 @@ class Teams:
         """Whether it can be said of an owner that it is unknown."""
         return self.strict and (ref.kind == "group" or self._people_known)
 
-    def find(self, ref: Ref) -> Found:
+    def find(self, ref: Ref) -> TeamMatch:
         """Who is meant: as the table has it, by the reference itself, or by another name."""
         ref = self._table.get(str(ref)) or self._table.get(ref.name) or ref
         if ref in self.by_ref:
-            return Found((ref,))
+            return TeamMatch((ref,))
         if ref.kind != "group":
-            return Found()
+            return TeamMatch()
         others = self._by_name.get(ref.name, ()) if ref.namespace == "default" else ()
-        return Found(tuple(others)) if others else Found(near=self._nearest(ref.name))
+        return TeamMatch(tuple(others)) if others else TeamMatch(near=self._nearest(ref.name))
 
     def _nearest(self, name: str) -> tuple[Ref, ...]:
         if name not in self._near and len(self._near) < _MOST_SEARCHES:

@@ -8,7 +8,7 @@ from typing import Final
 
 
 @dataclass(frozen=True)
-class Service:
+class SampleService:
     """One healthy service and where its project lives."""
 
     path: str
@@ -30,12 +30,12 @@ class Service:
         return self.path.rpartition("/")[2]
 
 
-def _service(row: str) -> Service:
+def _service(row: str) -> SampleService:
     cells = [cell.strip() for cell in row.split("|")]
     path, kind, tier, product, system, team, language, description = cells[:8]
     needs, provides, consumes = (tuple(cell.split()) for cell in [*cells[8:], "", "", ""][:3])
     lifecycle = cells[11] if len(cells) > 11 else "production"
-    return Service(
+    return SampleService(
         f"kestrel/{path}",
         kind,
         int(tier),
@@ -51,7 +51,7 @@ def _service(row: str) -> Service:
     )
 
 
-SERVICES: Final[tuple[Service, ...]] = tuple(
+SERVICES: Final[tuple[SampleService, ...]] = tuple(
     _service(row)
     for row in files("bridge.sandbox").joinpath("kestrel.psv").read_text("utf-8").splitlines()
     if row and not row.startswith("#")

@@ -30,7 +30,7 @@ SORT_KEYS: dict[str, SortKey] = {
 
 
 @dataclass(frozen=True)
-class Page:
+class ConnectionPage:
     """A page of any connection: its rows with their cursors, and whether there are more."""
 
     rows: Sequence[Any]
@@ -47,7 +47,7 @@ def project_page(
     arguments: dict[str, Any],
     sort: str,
     may_see: Callable[[SandboxProject], bool],
-) -> Page:
+) -> ConnectionPage:
     """One page of projects in `sort` order (`id_desc`, …), redacted after the limit."""
     name, _, direction = sort.lower().rpartition("_")
     key = SORT_KEYS.get(name, SORT_KEYS["id"])
@@ -61,7 +61,7 @@ def project_page(
     window = ordered[low:high]
     seen = [project for project in window if may_see(project)]
     ends = [_cursor(project, key) for project in window[:1] + window[-1:]]
-    return Page(
+    return ConnectionPage(
         seen,
         [_cursor(project, key) for project in seen],
         high < len(ordered),
@@ -72,12 +72,12 @@ def project_page(
     )
 
 
-def plain_page(rows: Sequence[Any], arguments: dict[str, Any]) -> Page:
+def plain_page(rows: Sequence[Any], arguments: dict[str, Any]) -> ConnectionPage:
     """One page of rows that need no redaction; cursors count rows."""
     low = int(_opened(arguments["after"])["offset"]) + 1 if arguments.get("after") else 0
     high = min(len(rows), low + page_size(arguments))
     cursors = [_encoded({"offset": number}) for number in range(low, high)]
-    return Page(
+    return ConnectionPage(
         rows[low:high],
         cursors,
         high < len(rows),

@@ -11,8 +11,15 @@ from graphql import GraphQLError, execute_sync
 from bridge.sandbox.complexity import DEPTH_ANONYMOUS, DEPTH_AUTHENTICATED, score
 from bridge.sandbox.connections import BadCursor
 from bridge.sandbox.guards import with_guards
-from bridge.sandbox.plan import PlannedField, Planner, Prepared, QueryRefused, Variables
-from bridge.sandbox.resolvers import LOST, RESOLVERS, FieldTimeout, Poisoned, Reading, Refused
+from bridge.sandbox.plan import PlannedField, Prepared, QueryPlanner, QueryRefused, Variables
+from bridge.sandbox.resolvers import (
+    LOST,
+    RESOLVERS,
+    ArgumentsRefused,
+    FieldTimeout,
+    Poisoned,
+    QueryRun,
+)
 from bridge.sandbox.schema import SCHEMA
 from bridge.sandbox.world import World
 
@@ -22,7 +29,7 @@ SHOWN_ERRORS = 5  # GitLab stops validating after so many
 
 
 @dataclass(frozen=True)
-class Answer:
+class GraphQLAnswer:
     """What GraphQL answers, and how many projects the page held."""
 
     status: int
@@ -42,7 +49,7 @@ class GraphQLService:
         self.world = world
         self.lacks = lacks
         self.text_tenfold = text_tenfold
-        self._planner = Planner()
+        self._planner = QueryPlanner()
 
     def answer(
         self,
@@ -51,22 +58,22 @@ class GraphQLService:
         authenticated: bool,
         base_url: str,
         loses: Callable[[list[int]], set[int]] | None = None,
-    ) -> Answer:
+    ) -> GraphQLAnswer:
         """Answer one request body; `loses` says which projects of a page a fault takes away."""
         problem = _malformed(payload)
         if problem is not None:
             return _refused(422, problem)
         query, variables = payload["query"], payload.get("variables") or {}
-        reading = Reading(self.world, authenticated, base_url, loses=loses)
+        reading = QueryRun(self.world, authenticated, base_url, loses=loses)
         try:
             prepared = self._planner.prepare(query, variables, payload.get("operationName"))
             self._know(prepared.fields)
             self._afford(prepared, reading)
             return _run(prepared, reading)
         except QueryRefused as refusal:
-            return Answer(200, {"errors": refusal.errors})
+            return GraphQLAnswer(200, {"errors": refusal.errors})
         except GraphQLError as error:
-            return Answer(200, {"errors": [{"message": error.message}]})
+            return GraphQLAnswer(200, {"errors": [{"message": error.message}]})
         except Poisoned:
             return _refused(500, "Internal server error")
 
@@ -83,7 +90,7 @@ class GraphQLService:
             else:
                 yield from self._unknown(field.below or ())
 
-    def _afford(self, prepared: Prepared, reading: Reading) -> None:
+    def _afford(self, prepared: Prepared, reading: QueryRun) -> None:
         reading.score = score(prepared, text_tenfold=self.text_tenfold)
         if reading.score > reading.limit:
             raise QueryRefused([_exceeds("complexity", reading.score, reading.limit)])
@@ -113,27 +120,27 @@ def _exceeds(what: str, measured: int, limit: int) -> dict[str, str]:
     return {"message": f"Query has {what} of {measured}, which exceeds max {what} of {limit}"}
 
 
-def _refused(status: int, message: str) -> Answer:
-    return Answer(status, {"errors": [{"message": message}]})
+def _refused(status: int, message: str) -> GraphQLAnswer:
+    return GraphQLAnswer(status, {"errors": [{"message": message}]})
 
 
-def _run(prepared: Prepared, reading: Reading) -> Answer:
+def _run(prepared: Prepared, reading: QueryRun) -> GraphQLAnswer:
     if prepared.introspects:
         seen = execute_sync(SCHEMA, prepared.document, variable_values=dict(prepared.variables))
-        return Answer(200, dict(seen.formatted))
+        return GraphQLAnswer(200, dict(seen.formatted))
     runner = _Runner(prepared.variables, reading)
     data = runner.select(prepared.fields, None, ())
     body: dict[str, Any] = {"data": data}
     if runner.errors:
         body["errors"] = runner.errors
-    return Answer(200, body, reading.touched)
+    return GraphQLAnswer(200, body, reading.touched)
 
 
 Path = tuple[str | int, ...]
 
 
 class _Runner:
-    def __init__(self, variables: Variables, reading: Reading) -> None:
+    def __init__(self, variables: Variables, reading: QueryRun) -> None:
         self.variables = variables
         self.reading = reading
         self.errors: list[dict[str, Any]] = []
@@ -153,7 +160,7 @@ class _Runner:
             except FieldTimeout:
                 value = None
                 self._fail(field, f"Timeout on {field.coordinate}", (*path, field.key))
-            except (Refused, BadCursor) as refusal:
+            except (ArgumentsRefused, BadCursor) as refusal:
                 value = None
                 self._fail(field, str(refusal), (*path, field.key))
             if value is not None and field.below is not None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bridge.sandbox.connections import Page, plain_page
-from bridge.sandbox.resolvers import FieldTimeout, Refused, Resolver
+from bridge.sandbox.connections import ConnectionPage, plain_page
+from bridge.sandbox.resolvers import ArgumentsRefused, FieldTimeout, Resolver
 from bridge.sandbox.sessions import SESSION, Edition, Role
 from bridge.sandbox.world import ApprovalRule, ProtectedBranch, SandboxProject
 
@@ -44,7 +44,7 @@ def _licensed(edition: Edition) -> bool:
     return SESSION.get().edition >= edition
 
 
-def _branch_rules(project: SandboxProject, arguments: Mapping[str, Any], _: Any) -> Page:
+def _branch_rules(project: SandboxProject, arguments: Mapping[str, Any], _: Any) -> ConnectionPage:
     seen = role_of(project) >= Role.MAINTAINER
     return plain_page(_rules(project) if seen else [], dict(arguments))
 
@@ -97,7 +97,7 @@ def _behind(role: Role, edition: Edition, value: Callable[[SandboxProject], Any]
 
     def resolve(project: SandboxProject, *_: Any) -> Any:
         if role_of(project) < role or not _licensed(edition):
-            raise Refused(_REFUSED)
+            raise ArgumentsRefused(_REFUSED)
         return value(project)
 
     return resolve

@@ -6,7 +6,7 @@ import random
 from datetime import datetime, timedelta
 
 from bridge.sandbox import company
-from bridge.sandbox.company import SERVICES, Service
+from bridge.sandbox.company import SERVICES, SampleService
 from bridge.sandbox.world import (
     CI_CONFIG,
     ApprovalRule,
@@ -75,7 +75,7 @@ def generate(projects: int, seed: int, clock: Clock) -> World:
     return world
 
 
-def _service_files(number: int, service: Service) -> dict[str, SandboxFile | str]:
+def _service_files(number: int, service: SampleService) -> dict[str, SandboxFile | str]:
     files: dict[str, SandboxFile | str] = {
         "qm.yaml": _manifest(service),
         "README.md": f"# {service.name}\n\n{service.description}.\n",
@@ -90,7 +90,7 @@ def _service_files(number: int, service: Service) -> dict[str, SandboxFile | str
     return files
 
 
-def _manifest(service: Service) -> str:
+def _manifest(service: SampleService) -> str:
     name, team = service.name, service.team
     lines = [
         "version: 1",
@@ -220,7 +220,7 @@ def _oddities(world: World) -> None:
     facts.releases = (to_come, *facts.releases)
 
 
-def _project_of(world: World, service: Service) -> SandboxProject:
+def _project_of(world: World, service: SampleService) -> SandboxProject:
     project = world.find(service.path)
     assert project is not None
     return project

@@ -112,7 +112,7 @@ class _Parsed:
         return found[0]
 
 
-class Planner:
+class QueryPlanner:
     """Turns query texts into plans and remembers them."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Planner:
         outcome = (operation, *(coerced.get(name) for name in parsed.conditions))
         plan = parsed.plans.get(outcome)
         if plan is None:
-            compiler = _Compiler(parsed.fragments, coerced)
+            compiler = _PlanCompiler(parsed.fragments, coerced)
             assert SCHEMA.query_type is not None
             fields = compiler.fields(SCHEMA.query_type, [node.selection_set])
             plan = (fields, _depth(fields), compiler.introspects)
@@ -145,7 +145,7 @@ class Planner:
         return known
 
 
-class _Compiler:
+class _PlanCompiler:
     def __init__(
         self, fragments: Mapping[str, FragmentDefinitionNode], variables: Variables
     ) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bridge.sandbox.complexity import LIMIT_ANONYMOUS, LIMIT_AUTHENTICATED
-from bridge.sandbox.connections import Page, plain_page, project_page
+from bridge.sandbox.connections import ConnectionPage, plain_page, project_page
 from bridge.sandbox.world import (
     CI_CONFIG,
     DIRECTORY_MODE,
@@ -26,7 +26,7 @@ VERSION = "18.4.2-ee"
 REVISION = "5a2b1c3d4e5"
 
 
-class Refused(Exception):
+class ArgumentsRefused(Exception):
     """The arguments ask for what GitLab refuses; the message is its answer for this field."""
 
 
@@ -43,7 +43,7 @@ LOST = object()
 
 
 @dataclass
-class Reading:
+class QueryRun:
     """One query under way: the world, who asks, and which projects a fault takes away."""
 
     world: World
@@ -94,7 +94,7 @@ class LatestPipeline:
     status: str
 
 
-Resolver = Callable[[Any, Mapping[str, Any], Reading], Any]
+Resolver = Callable[[Any, Mapping[str, Any], QueryRun], Any]
 Rows = dict[str, Resolver]
 
 
@@ -107,7 +107,7 @@ def _stamp_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else stamp(moment)
 
 
-def _projects(_: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
+def _projects(_: Any, arguments: Mapping[str, Any], reading: QueryRun) -> ConnectionPage:
     wanted = dict(arguments)
     found = _chosen(wanted, reading)
     archived = wanted.get("archived")
@@ -122,18 +122,18 @@ def _projects(_: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
     return _redacted(found, wanted, wanted.get("sort") or "id_desc", reading)
 
 
-def _chosen(wanted: Mapping[str, Any], reading: Reading) -> list[SandboxProject]:
+def _chosen(wanted: Mapping[str, Any], reading: QueryRun) -> list[SandboxProject]:
     found = _asked_for(wanted, reading)
     if wanted.get("membership"):
         found = [project for project in found if reading.authenticated and project.member]
     return found
 
 
-def _asked_for(wanted: Mapping[str, Any], reading: Reading) -> list[SandboxProject]:
+def _asked_for(wanted: Mapping[str, Any], reading: QueryRun) -> list[SandboxProject]:
     world = reading.world
     paths, ids = wanted.get("fullPaths"), wanted.get("ids")
     if paths is not None and len(paths) > FULL_PATHS_LIMIT:
-        raise Refused(f"You cannot provide more than {FULL_PATHS_LIMIT} full_paths")
+        raise ArgumentsRefused(f"You cannot provide more than {FULL_PATHS_LIMIT} full_paths")
     if ids is not None:
         known = (world.get(number) for number in sorted({_number(gid) for gid in ids}))
         found = [project for project in known if project is not None]
@@ -151,7 +151,7 @@ def _asked_for(wanted: Mapping[str, Any], reading: Reading) -> list[SandboxProje
 def _number(gid: str) -> int:
     digits = gid.removeprefix(PROJECT_GID)
     if digits == gid or not digits.isdigit():
-        raise Refused(f'"{gid}" is not a valid GitLab ID.')
+        raise ArgumentsRefused(f'"{gid}" is not a valid GitLab ID.')
     return int(digits)
 
 
@@ -163,8 +163,8 @@ def _searched(found: list[SandboxProject], search: str | None) -> list[SandboxPr
 
 
 def _redacted(
-    found: list[SandboxProject], wanted: dict[str, Any], sort: str, reading: Reading
-) -> Page:
+    found: list[SandboxProject], wanted: dict[str, Any], sort: str, reading: QueryRun
+) -> ConnectionPage:
     page = project_page(found, wanted, sort, reading.may_see)
     for project in page.rows:
         _healthy(project)
@@ -179,7 +179,7 @@ def _healthy(project: SandboxProject) -> None:
         raise Poisoned(project.path)
 
 
-def _project(_: Any, arguments: Mapping[str, Any], reading: Reading) -> SandboxProject | None:
+def _project(_: Any, arguments: Mapping[str, Any], reading: QueryRun) -> SandboxProject | None:
     project = reading.world.find(arguments["fullPath"])
     if project is None or not reading.may_see(project):
         return None
@@ -190,7 +190,7 @@ def _project(_: Any, arguments: Mapping[str, Any], reading: Reading) -> SandboxP
     return project
 
 
-def _group_projects(group: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
+def _group_projects(group: Any, arguments: Mapping[str, Any], reading: QueryRun) -> ConnectionPage:
     wanted = dict(arguments)
     found = reading.world.in_group(group.path, subgroups=bool(wanted.get("includeSubgroups")))
     if wanted.get("includeArchived") is False:
@@ -202,7 +202,7 @@ def _group_projects(group: Any, arguments: Mapping[str, Any], reading: Reading) 
     return _redacted(found, wanted, wanted.get("sort") or "id_desc", reading)
 
 
-def _nodes(page: Page, _: Mapping[str, Any], reading: Reading) -> list[Any]:
+def _nodes(page: ConnectionPage, _: Mapping[str, Any], reading: QueryRun) -> list[Any]:
     # Of the projects a fault takes, those with an even id go whole, the others only lose their
     # repository: a reader has to survive both.
     if not reading.lost:
@@ -210,22 +210,22 @@ def _nodes(page: Page, _: Mapping[str, Any], reading: Reading) -> list[Any]:
     return [LOST if _gone(project, reading) else project for project in page.rows]
 
 
-def _gone(project: SandboxProject, reading: Reading) -> bool:
+def _gone(project: SandboxProject, reading: QueryRun) -> bool:
     return project.id in reading.lost and project.id % 2 == 0
 
 
-def _edges(page: Page, arguments: Mapping[str, Any], reading: Reading) -> list[Edge]:
+def _edges(page: ConnectionPage, arguments: Mapping[str, Any], reading: QueryRun) -> list[Edge]:
     nodes = _nodes(page, arguments, reading)
     return [Edge(*pair) for pair in zip(page.cursors, nodes, strict=True)]
 
 
-def _repository(project: SandboxProject, _: Mapping[str, Any], reading: Reading) -> Any:
+def _repository(project: SandboxProject, _: Mapping[str, Any], reading: QueryRun) -> Any:
     if project.id in reading.lost:
         raise FieldTimeout
     return None if project.repository in ("forbidden", "disabled") else project
 
 
-def _blobs(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Page:
+def _blobs(project: SandboxProject, arguments: Mapping[str, Any], _: QueryRun) -> ConnectionPage:
     """The nodes at these paths: files, and whatever else git has at a path."""
     found = []
     files = _files_at(project, arguments.get("ref"), arguments.get("refType"))
@@ -264,7 +264,7 @@ class Tree:
     files: Mapping[str, SandboxFile]
 
 
-def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Tree | None:
+def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: QueryRun) -> Tree | None:
     """GitLab gives a tree for a branch that is not there, too; it has no last commit.
 
     An empty repository has no HEAD, and so no tree of it. Without a ref it takes HEAD, and with a
@@ -278,7 +278,7 @@ def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> 
     return Tree(project, files or {})
 
 
-def _root_blobs(tree: Tree, arguments: Mapping[str, Any], _: Reading) -> Page:
+def _root_blobs(tree: Tree, arguments: Mapping[str, Any], _: QueryRun) -> ConnectionPage:
     """The files right at the root, as git sorts them; directories and submodules are not among."""
     names = sorted(path for path, file in tree.files.items() if "/" not in path and file.is_file)
     blobs = [Blob(tree.project, name, tree.files[name]) for name in names]
@@ -299,14 +299,16 @@ def _pipeline(project: SandboxProject, *_: Any) -> LatestPipeline | None:
     return None if status is None else LatestPipeline(project, status.upper())
 
 
-def _pipelines(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Page:
+def _pipelines(
+    project: SandboxProject, arguments: Mapping[str, Any], _: QueryRun
+) -> ConnectionPage:
     latest = _pipeline(project)
     wanted = arguments.get("status")
     shown = latest is not None and wanted in (None, latest.status)
     return plain_page([latest] if shown else [], dict(arguments))
 
 
-def _releases(project: SandboxProject, arguments: Mapping[str, Any], _: Reading) -> Page:
+def _releases(project: SandboxProject, arguments: Mapping[str, Any], _: QueryRun) -> ConnectionPage:
     newest = sorted(project.facts.releases, key=lambda release: release.released_at)
     if (arguments.get("sort") or "RELEASED_AT_DESC").endswith("DESC"):
         newest.reverse()
@@ -331,7 +333,7 @@ def _fact(read: Callable[[ProjectFacts], Any]) -> Resolver:
 
 
 def _may_time_out(name: str, resolver: Resolver) -> Resolver:
-    def resolve(project: Any, arguments: Mapping[str, Any], reading: Reading) -> Any:
+    def resolve(project: Any, arguments: Mapping[str, Any], reading: QueryRun) -> Any:
         if name in project.facts.slow:
             raise FieldTimeout
         return resolver(project, arguments, reading)
@@ -343,7 +345,7 @@ def _constant(value: Any) -> Resolver:
     return lambda *_: value
 
 
-def _web_url(project: SandboxProject, _: Mapping[str, Any], reading: Reading) -> str:
+def _web_url(project: SandboxProject, _: Mapping[str, Any], reading: QueryRun) -> str:
     return f"{reading.base_url}/{project.path}"
 
 
@@ -414,7 +416,7 @@ NAMESPACE: Rows = {
 }
 
 
-def _group_url(group: SandboxGroup, _: Mapping[str, Any], reading: Reading) -> str:
+def _group_url(group: SandboxGroup, _: Mapping[str, Any], reading: QueryRun) -> str:
     return f"{reading.base_url}/groups/{group.path}"
 
 

@@ -12,7 +12,7 @@ from bridge.sandbox.rest import base_url, known_user, refusal
 from bridge.sandbox.rest_issues import (
     CHANGES,
     IssueRoutes,
-    Refused,
+    RequestRefused,
     body_of,
     change,
     filtered,
@@ -67,7 +67,7 @@ class CodeRoutes(IssueRoutes):
             made = self.branches.create(
                 project, str(asked.get("branch", "")), str(asked.get("ref", ""))
             )
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except Unacceptable as error:
             return refusal(400, str(error))
@@ -77,7 +77,7 @@ class CodeRoutes(IssueRoutes):
         """A branch's end."""
         try:
             project = self._pushable(request)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         if not self.branches.delete(project, request.match_info["branch"]):
             return refusal(404, "404 Branch Not Found")
@@ -95,7 +95,7 @@ class CodeRoutes(IssueRoutes):
                 asked.get("actions") or [],
                 asked.get("start_branch"),
             )
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except Unacceptable as error:
             return refusal(400, str(error))
@@ -143,7 +143,7 @@ class CodeRoutes(IssueRoutes):
         """One merge request by its number in the project."""
         try:
             project, thing = self._request(request)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         return web.json_response(self._mr_json(request, thing, project))
 
@@ -168,7 +168,7 @@ class CodeRoutes(IssueRoutes):
                 source_branch=source,
                 target_branch=str(asked.get("target_branch", "")),
             )
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except Unacceptable as error:
             return web.json_response({"message": error.message}, status=400)
@@ -180,7 +180,7 @@ class CodeRoutes(IssueRoutes):
             project, thing = self._request(request)
             self._pushable(request)
             change(self.world.merge_requests, thing, await body_of(request), CHANGES)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except Unacceptable as error:
             return web.json_response({"message": error.message}, status=400)
@@ -189,17 +189,17 @@ class CodeRoutes(IssueRoutes):
     def _pushable(self, request: web.Request) -> SandboxProject:
         project = self._writable(request, least=Role.DEVELOPER)
         if project.repository == "forbidden":
-            raise Refused(refusal(403, "403 Forbidden"))
+            raise RequestRefused(refusal(403, "403 Forbidden"))
         return project
 
     def _request(self, request: web.Request) -> tuple[SandboxProject, Thing]:
         project = self._project(request)
         if project is None or not known_user():
-            raise Refused(refusal(404, "404 Project Not Found"))
+            raise RequestRefused(refusal(404, "404 Project Not Found"))
         iid = request.match_info["iid"]
         thing = self.world.merge_requests.find(project.id, int(iid)) if iid.isdigit() else None
         if thing is None:
-            raise Refused(refusal(404, "404 Not found"))
+            raise RequestRefused(refusal(404, "404 Not found"))
         return project, thing
 
     def _mr_json(

@@ -22,7 +22,7 @@ STATES = ("opened", "closed", "merged")
 SCHEDULED = re.compile(r"-(deletion_scheduled|deleted)-\d+(/|$)")
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """Carries the answer that ends a request early."""
 
     def __init__(self, answer: web.Response) -> None:
@@ -82,7 +82,7 @@ class IssueRoutes(Rest):
         """One issue by its number in the project."""
         try:
             project, thing = self._issue(request)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         return web.json_response(self._json(request, thing, project))
 
@@ -91,7 +91,7 @@ class IssueRoutes(Rest):
         try:
             project = self._writable(request)
             if not project.issues_enabled:
-                raise Refused(refusal(403, "403 Forbidden"))
+                raise RequestRefused(refusal(403, "403 Forbidden"))
             asked = await body_of(request)
             thing = self.world.issues.create(
                 project.id,
@@ -102,7 +102,7 @@ class IssueRoutes(Rest):
                 assignees=self._assignable(project, asked.get("assignee_ids")),
                 confidential=bool(asked.get("confidential")),
             )
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except Unacceptable as error:
             return web.json_response({"message": error.message}, status=400)
@@ -118,7 +118,7 @@ class IssueRoutes(Rest):
                 thing.assignees = self._assignable(project, asked["assignee_ids"])[:1]
             if "confidential" in asked:
                 thing.confidential = bool(asked["confidential"])
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         except Unacceptable as error:
             return web.json_response({"message": error.message}, status=400)
@@ -128,7 +128,7 @@ class IssueRoutes(Rest):
         """What was said under an issue, newest first."""
         try:
             _, thing = self._issue(request)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         return self._offset(request, [_note_json(note) for note in reversed(thing.notes)])
 
@@ -137,7 +137,7 @@ class IssueRoutes(Rest):
         try:
             project, thing = self._issue(request, writing=True)
             said = _text(await body_of(request), "body")
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused.answer
         note = self.world.issues.comment(project.id, thing.iid, said, SESSION.get().user)
         return web.json_response(_note_json(note), status=201)
@@ -182,17 +182,17 @@ class IssueRoutes(Rest):
     def _writable(self, request: web.Request, *, least: Role = Role.REPORTER) -> SandboxProject:
         project = self._project(request)
         if project is None:
-            raise Refused(refusal(404, "404 Project Not Found"))
+            raise RequestRefused(refusal(404, "404 Project Not Found"))
         if not known_user():
-            raise Refused(refusal(401, "401 Unauthorized"))
+            raise RequestRefused(refusal(401, "401 Unauthorized"))
         if "api" not in self.scopes:
             said = "The request requires higher privileges than provided by the access token."
             body = {"error": "insufficient_scope", "error_description": said, "scope": "api"}
-            raise Refused(web.json_response(body, status=403))
+            raise RequestRefused(web.json_response(body, status=403))
         doomed = project.marked_for_deletion_at is not None or SCHEDULED.search(project.path)
         dead = project.archived or doomed
         if dead or SESSION.get().role_in(project.path) < least:
-            raise Refused(refusal(403, "403 Forbidden"))
+            raise RequestRefused(refusal(403, "403 Forbidden"))
         return project
 
     def _issue(
@@ -200,13 +200,13 @@ class IssueRoutes(Rest):
     ) -> tuple[SandboxProject, Thing]:
         project = self._project(request)
         if project is None:
-            raise Refused(refusal(404, "404 Project Not Found"))
+            raise RequestRefused(refusal(404, "404 Project Not Found"))
         if writing:
             self._writable(request)
         iid = request.match_info["iid"]
         thing = self.world.issues.find(project.id, int(iid)) if iid.isdigit() else None
         if thing is None or not project.issues_enabled:
-            raise Refused(refusal(404, "404 Not found"))
+            raise RequestRefused(refusal(404, "404 Not found"))
         return project, thing
 
     def _assignable(self, project: SandboxProject, asked: Any) -> list[SandboxUser]:
@@ -231,28 +231,30 @@ class IssueRoutes(Rest):
 
 
 async def body_of(request: web.Request) -> dict[str, Any]:
-    """The parameters of a writing request. Raises `Refused` for what is no JSON object."""
+    """The parameters of a writing request. Raises `RequestRefused` for what is no JSON object."""
     try:
         tree = json.loads(await request.text() or "{}")
     except ValueError:
         tree = None
     if not isinstance(tree, dict):
-        raise Refused(refusal(400, "The provided content-type is not supported", key="error"))
+        raise RequestRefused(
+            refusal(400, "The provided content-type is not supported", key="error")
+        )
     return tree
 
 
 def _text(asked: dict[str, Any], key: str) -> str:
     value = asked.get(key)
     if value is None and key in ("title", "body"):
-        raise Refused(refusal(400, f"{key} is missing", key="error"))
+        raise RequestRefused(refusal(400, f"{key} is missing", key="error"))
     return str(value or "")
 
 
 def change(tracker: Tracker, thing: Thing, asked: dict[str, Any], known: Sequence[str]) -> None:
-    """Carry out a PUT. Raises `Refused` or `Unacceptable`."""
+    """Carry out a PUT. Raises `RequestRefused` or `Unacceptable`."""
     if not any(key in asked for key in known):
         message = f"{', '.join(known)} are missing, at least one parameter must be provided"
-        raise Refused(refusal(400, message, key="error"))
+        raise RequestRefused(refusal(400, message, key="error"))
     place, by = (thing.project_id, thing.iid), SESSION.get().user
     if "title" in asked or "description" in asked or "due_date" in asked:
         due = asked.get("due_date")

@@ -65,7 +65,7 @@ class DirectoryScraper:
 
         Raises `SourceError` when the folder itself cannot be read.
         """
-        found = _Walk(self._root, request.files)
+        found = _FolderWalk(self._root, request.files)
         records = found.records()
         asked, missing = set(request.only), set(request.only)
         count = 0
@@ -126,7 +126,7 @@ def _host_and_path(url: str) -> tuple[str, str]:
     return (f"https://{ssh['host']}", ssh["path"]) if ssh else ("", "")
 
 
-class _Walk:
+class _FolderWalk:
     """One walk through the folder; blocking, meant for a thread. `lost`: a folder was not read."""
 
     def __init__(self, root: Path, files: tuple[str, ...]) -> None:

@@ -106,11 +106,11 @@ PluginId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
 
 
-class _Section(BaseModel):
+class _SettingsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class GitLabSettings(_Section):
+class GitLabSettings(_SettingsSection):
     """How to crawl GitLab."""
 
     archived: bool = Field(False, description="read archived projects too")
@@ -134,7 +134,7 @@ class GitLabSettings(_Section):
     timeout: Annotated[Duration, Field(gt=0)] = Field(40.0, description="bound of one request")
 
 
-class OxSettings(_Section):
+class OxSettings(_SettingsSection):
     """Facts: how they are asked for, and how much of their history is kept."""
 
     collect: bool = Field(True, description="collect facts after each pass of `serve`")
@@ -155,7 +155,7 @@ class OxSettings(_Section):
     publish: bool = Field(False, description="publish score and level with the entities")
 
 
-class RemediationGroup(_Section):
+class RemediationGroup(_SettingsSection):
     """What is different for the projects of one group."""
 
     apply: bool | None = Field(None, description="whether actions are carried out there")
@@ -164,14 +164,14 @@ class RemediationGroup(_Section):
     confidential: bool | None = Field(None, description="open confidential issues there")
 
 
-class OwnerContact(_Section):
+class OwnerContact(_SettingsSection):
     """Who hears of an owner's issues."""
 
     assignee: str = Field("", max_length=255, description="a GitLab user name")
     mention: str = Field("", max_length=255, description="a GitLab user or group, like @shop/api")
 
 
-class RemediationSettings(_Section):
+class RemediationSettings(_SettingsSection):
     """What Ox may do about deficiencies; without `apply` it only plans."""
 
     plan: bool = Field(True, description="plan after scoring in `serve`")
@@ -214,7 +214,7 @@ class RemediationSettings(_Section):
         return value
 
 
-class SnykSettings(_Section):
+class SnykSettings(_SettingsSection):
     """Which organization of Snyk is read; off without SNYK_TOKEN."""
 
     org: str = Field("", max_length=100, description="the organization's id")
@@ -224,13 +224,13 @@ class SnykSettings(_Section):
     url: str = Field("https://api.snyk.io", pattern=r"^https?://", description="another region's")
 
 
-class PagerDutySettings(_Section):
+class PagerDutySettings(_SettingsSection):
     """Where PagerDuty is; off without PAGERDUTY_TOKEN."""
 
     url: str = Field("https://api.pagerduty.com", pattern=r"^https?://", description="the API")
 
 
-class OwnersSettings(_Section):
+class OwnersSettings(_SettingsSection):
     """How owners are resolved. Where teams are known, a name that is none of them is a mistake.
 
     The known ones are groups and users that another provider puts into Backstage.
@@ -246,7 +246,7 @@ class OwnersSettings(_Section):
     )
 
 
-class GuardSettings(_Section):
+class GuardSettings(_SettingsSection):
     """When removals are withheld until somebody accepts them."""
 
     share: float = Field(0.2, ge=0, le=1, description="share of the catalog")
@@ -260,7 +260,7 @@ _GUESSED = frozenset(
 )
 
 
-class TokenSettings(_Section):
+class TokenSettings(_SettingsSection):
     """One static token, known by its hash."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="for the log")
@@ -282,7 +282,7 @@ class TokenSettings(_Section):
         return value
 
 
-class AccessSettings(_Section):
+class AccessSettings(_SettingsSection):
     """Who may ask `serve`."""
 
     tokens: tuple[TokenSettings, ...] = Field((), description="static tokens, by their hashes")
@@ -313,7 +313,7 @@ class AccessSettings(_Section):
         return value
 
 
-class BackstageSettings(_Section):
+class BackstageSettings(_SettingsSection):
     """The Backstage that reads what is published."""
 
     url: str = Field(
@@ -324,7 +324,7 @@ class BackstageSettings(_Section):
     refresh: bool = Field(False, description="tell it what changed after each publish")
 
 
-class RelationsSettings(_Section):
+class RelationsSettings(_SettingsSection):
     """What becomes of relations in the catalog."""
 
     dangling: Literal["leave-out", "publish"] = Field(
@@ -333,7 +333,7 @@ class RelationsSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(_SettingsSection):
     """Everything that can be configured."""
 
     source: str = Field("", alias="from", description="a GitLab URL, or a folder of checkouts")

@@ -25,7 +25,7 @@ _SECRET_KEYS = ("password", "passfile", "sslpassword", "sslkey")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class StoreAddress:
     """A store's URL, understood. `shown` is the URL as people may see it, without its password."""
 
     url: URL = field(repr=False)
@@ -38,7 +38,7 @@ class Address:
         return self.sqlite and self.url.database in (None, "", ":memory:")
 
 
-def read_address(text: str) -> Address:
+def read_address(text: str) -> StoreAddress:
     """Understand `text`. Raises `ConfigurationError` for what is no URL of a store."""
     try:
         url = make_url(text)
@@ -48,7 +48,7 @@ def read_address(text: str) -> Address:
     if url.drivername not in (*_SQLITE, *_POSTGRESQL):
         raise _not_a_store(f"{url.drivername!r} is not a kind of store that Fester knows")
     masked = url.update_query_dict({key: "***" for key in _SECRET_KEYS if key in url.query})
-    return Address(url, masked.render_as_string(hide_password=True), url.drivername in _SQLITE)
+    return StoreAddress(url, masked.render_as_string(hide_password=True), url.drivername in _SQLITE)
 
 
 def without_making(text: str) -> str:
@@ -73,7 +73,7 @@ def _not_a_store(what: str) -> ConfigurationError:
     return ConfigurationError([Problem(message, "store-url")])
 
 
-def refuse_other_files(address: Address) -> None:
+def refuse_other_files(address: StoreAddress) -> None:
     """Raise `sqlite3.DatabaseError` for a file that cannot be opened or is no SQLite database.
 
     SQLite finds that out itself, but only in the driver's thread, which the failure leaves
@@ -91,7 +91,7 @@ def refuse_other_files(address: Address) -> None:
                 raise sqlite3.DatabaseError("file is not a database")
 
 
-def make_engine(address: Address, patience: float, longest: float = 0.0) -> AsyncEngine:
+def make_engine(address: StoreAddress, patience: float, longest: float = 0.0) -> AsyncEngine:
     """An engine that has connected to nothing yet; `patience` is how long to wait for a lock.
 
     `longest` is how many seconds one statement may take on PostgreSQL, its answer's way included;
@@ -111,7 +111,7 @@ def reader_of(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _sqlite(address: Address, patience: float) -> AsyncEngine:
+def _sqlite(address: StoreAddress, patience: float) -> AsyncEngine:
     # A database in memory lives in one connection; those who want it take turns.
     one = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0}
     engine = create_async_engine(
@@ -147,7 +147,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(options.get("fester_begin", "BEGIN IMMEDIATE"))
 
 
-def _postgresql(address: Address, patience: float, longest: float) -> AsyncEngine:
+def _postgresql(address: StoreAddress, patience: float, longest: float) -> AsyncEngine:
     try:
         # An optional dependency, and without types.
         import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415

@@ -25,7 +25,7 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class LoggedReading:
     """A reading in the shape that lines are made of."""
 
     at: int  # microseconds since 1970, UTC
@@ -55,22 +55,22 @@ def moment(at: int) -> datetime:
         raise Undecodable(f"expected microseconds since 1970, got {at}") from error
 
 
-def state_of(reading: Reading) -> State:
+def state_of(reading: Reading) -> LoggedReading:
     """A reading as a state. Raises TypeError or ValueError for what JSON cannot hold."""
     at = microseconds(reading.seen_at)
     source = reading.facts[0].source if reading.facts else ""
     facts = {fact.name: _items(fact, at, source) for fact in reading.facts}
-    return State(at, reading.version, source, facts)
+    return LoggedReading(at, reading.version, source, facts)
 
 
-def reading_of(entity: Ref, retriever: str, state: State) -> Reading:
+def reading_of(entity: Ref, retriever: str, state: LoggedReading) -> Reading:
     """The reading of a state. Raises `Undecodable`."""
     seen_at = moment(state.at)
     facts = tuple(_fact(name, items, seen_at, state) for name, items in state.facts.items())
     return Reading(entity, retriever, state.version, seen_at, facts)
 
 
-def line(state: State, before: State | None = None) -> str:
+def line(state: LoggedReading, before: LoggedReading | None = None) -> str:
     """A line that tells what `state` changes of the one `before` it."""
     old = before.facts if before else {}
     changes: dict[str, Json] = {
@@ -82,21 +82,21 @@ def line(state: State, before: State | None = None) -> str:
     return _to_json([state.at, changes, state.version, state.source])
 
 
-def lines(states: Sequence[State]) -> str:
+def lines(states: Sequence[LoggedReading]) -> str:
     """All of these, oldest first."""
     befores = [None, *states]
     return "\n".join(line(*pair) for pair in zip(states, befores, strict=False))
 
 
-def states(text: str) -> Iterator[State]:
+def states(text: str) -> Iterator[LoggedReading]:
     """The states of a text of lines, oldest first. Raises `Undecodable`."""
-    state: State | None = None
+    state: LoggedReading | None = None
     for each in text.splitlines():
         state = _next(state, each)
         yield state
 
 
-def _next(before: State | None, text: str) -> State:
+def _next(before: LoggedReading | None, text: str) -> LoggedReading:
     try:
         at, changes, *rest = json.loads(text)
         version, source = rest or (before.version, before.source)  # type: ignore[union-attr]
@@ -106,7 +106,7 @@ def _next(before: State | None, text: str) -> State:
                 facts.pop(name, None)
             else:
                 facts[str(name)] = list(items)
-        return State(int(at), str(version), str(source), facts)
+        return LoggedReading(int(at), str(version), str(source), facts)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Undecodable(f"expected a line of facts ({error})") from error
 
@@ -122,7 +122,7 @@ def _items(fact: Fact, at: int, source: str) -> list[Json]:
     return items
 
 
-def _fact(name: str, items: list[Any], seen_at: datetime, state: State) -> Fact:
+def _fact(name: str, items: list[Any], seen_at: datetime, state: LoggedReading) -> Fact:
     value, elsewhere, standing, reason, at = [*items, *_DEFAULTS[len(items) :]]
     try:
         return Fact(

@@ -22,7 +22,7 @@ from bridge.model.entities import Ref
 from bridge.model.facts import Reading
 from bridge.store import fact_log
 from bridge.store.codec import Undecodable, pack, unpack
-from bridge.store.fact_log import State
+from bridge.store.fact_log import LoggedReading
 from bridge.store.sources import claim_source, parts_of, source_id_of
 from bridge.store.tables import fact_history, facts
 from bridge.store.upsert import replace_into
@@ -54,7 +54,7 @@ class _Change:
     """One reading, and what to do with it."""
 
     key: Key
-    state: State
+    state: LoggedReading
     digest: str
     old: Row[Any] | None
 
@@ -165,7 +165,7 @@ class SqlFactStore:
                 await connection.execute(replace_into(connection, fact_history), thinned)
 
     async def _record(
-        self, connection: AsyncConnection, source_id: int, states: Mapping[Key, State]
+        self, connection: AsyncConnection, source_id: int, states: Mapping[Key, LoggedReading]
     ) -> None:
         wanted = select(facts).where(
             facts.c.source_id == source_id, facts.c.entity.in_({entity for entity, _ in states})
@@ -232,9 +232,9 @@ class SqlFactStore:
         await connection.execute(replace_into(connection, fact_history), rows)
 
 
-def _waves(readings: Sequence[Reading]) -> list[dict[Key, State]]:
+def _waves(readings: Sequence[Reading]) -> list[dict[Key, LoggedReading]]:
     """By entity and retriever, oldest first; of several readings of one, each in its own wave."""
-    waves: list[dict[Key, State]] = [{}]
+    waves: list[dict[Key, LoggedReading]] = [{}]
     for reading in sorted(readings, key=lambda reading: reading.seen_at.timestamp()):
         key = (str(reading.entity), reading.retriever)
         try:
@@ -315,7 +315,7 @@ def _latest_reading(row: Row[Any]) -> Reading:
     """The reading, as of when it was last seen to be so."""
     try:
         (state,) = fact_log.states(unpack(row.body))
-        again = State(row.seen_at, state.version, state.source, state.facts)
+        again = LoggedReading(row.seen_at, state.version, state.source, state.facts)
         return fact_log.reading_of(Ref.parse(row.entity), row.retriever, again)
     except (Undecodable, ValueError) as error:
         raise _unreadable("fester_facts", row.entity, row.retriever, error) from error

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bridge.errors import StoreError
-from bridge.store.address import Address
+from bridge.store.address import StoreAddress
 
 # What SQLite and PostgreSQL say → what to do; the first that occurs in the message counts.
 _ADVICE = {
@@ -29,7 +29,7 @@ _ELSE = "check its URL, its rights and its disk"
 
 
 @contextmanager
-def explained(address: Address, action: str) -> Iterator[None]:
+def explained(address: StoreAddress, action: str) -> Iterator[None]:
     """Turn whatever a database raises inside into a `StoreError` that says what to do.
 
     `action` completes "cannot …". Errors of ours pass through as they are.
@@ -51,7 +51,7 @@ def _reason(error: SQLAlchemyError) -> str:
     return str(said).partition("\n")[0]
 
 
-def _message(address: Address, action: str, reason: str) -> str:
+def _message(address: StoreAddress, action: str, reason: str) -> str:
     lowered = reason.lower()
     advice = next((then for said, then in _ADVICE.items() if said in lowered), _ELSE)
     return f"cannot {action} in the store {address.shown}: {reason}; {advice}"

@@ -39,7 +39,7 @@ class Held:
     fence: int
 
 
-class Lease:
+class SqlLease:
     """Leases in a store; get one from `SqlStore.lease`. Every method raises `StoreError`.
 
     The database's own clock rules, so that hosts may think of the time what they like. Who gives

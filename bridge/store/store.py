@@ -20,13 +20,19 @@ from bridge.model.entities import Catalog
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
 from bridge.store import rows, schema
-from bridge.store.address import Address, make_engine, read_address, reader_of, refuse_other_files
+from bridge.store.address import (
+    StoreAddress,
+    make_engine,
+    read_address,
+    reader_of,
+    refuse_other_files,
+)
 from bridge.store.codec import Undecodable, decode_horizon
 from bridge.store.digests import SqlDigests
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
-from bridge.store.lease import Lease
+from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
 from bridge.store.remediation import SqlRemediation
@@ -69,7 +75,7 @@ async def open_store(
     return SqlStore(engine, address, patience, clock)
 
 
-async def _prepare(engine: AsyncEngine, address: Address, patience: float) -> None:
+async def _prepare(engine: AsyncEngine, address: StoreAddress, patience: float) -> None:
     try:
         if address.sqlite and not address.in_memory:
             await _set_wal(engine, patience)
@@ -108,7 +114,7 @@ class SqlStore:
     def __init__(
         self,
         engine: AsyncEngine,
-        address: Address,
+        address: StoreAddress,
         patience: float = _PATIENCE,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
@@ -118,7 +124,7 @@ class SqlStore:
         self._patience = patience
         self._clock = clock
         self._closed = False
-        self.lease = Lease(self._writing, self._reading)
+        self.lease = SqlLease(self._writing, self._reading)
         self._marks = Marks(self._writing, self._reading)
         self.model = SqlModel(self._writing, self._reading, clock)
         self.hints = Hints(self._writing, self._reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,16 +15,14 @@ from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.backstage_refresh import Refresher
-from bridge.exporters.render import Renderer, location_of
+from bridge.exporters.render import ShardRenderer, location_of
 from bridge.model.access import Scope
-from bridge.model.entities import Ref
 from bridge.model.facts import FactBoard
 from bridge.model.problems import Problem
-from bridge.model.scores import Waiver
-from bridge.ox.facts.collecting import Collecting
-from bridge.ox.remediation.reconcile_issues import labelled
+from bridge.ox.after_pass import AfterPass
+from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from bridge.passes.pipeline import Guard, Listener, Pass, Stages
+from bridge.passes.pipeline import Guard, Listener, Stages
 from bridge.ports import Exporter, Gatekeeper, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
@@ -56,9 +54,9 @@ from bridge.wiring.ox import (
 class Wired:
     """The parts of a pass, with what else commands need.
 
-    `listeners` hear of every pass that `serve` makes, after it was published and saved. `facts`
-    is one of them; what it knew before a restart is there once it was told to `load`. `scores`
-    follow the facts; `afterwards` is both for who makes one pass, and asks about everybody.
+    `after_pass` are the steps that follow one; `facts` and `scores` are its parts, and what they
+    knew before a restart is there once they were told to `load`. `listeners` hear of every pass
+    that `serve` makes besides, after it was published and saved.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
     changed, None when it is not to be told.
     """
@@ -66,12 +64,25 @@ class Wired:
     stages: Stages
     mappings: Mappings
     store: SqlStore
-    facts: Collecting
-    scores: Scorekeeper
-    afterwards: Listener
+    after_pass: AfterPass
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
     refresher: Refresher | None = None
+
+    @property
+    def facts(self) -> FactService:
+        """What is known of facts."""
+        return self.after_pass.facts
+
+    @property
+    def scores(self) -> Scorekeeper:
+        """What is known of scores."""
+        return self.after_pass.scores
+
+    @property
+    def source(self) -> str:
+        """The name of what is crawled."""
+        return self.stages.scraper.name
 
 
 def gitlab_options(settings: Settings) -> GitLabOptions:
@@ -276,7 +287,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         scraper=reading,
         translator=mappings,
         maker=_maker(settings, rules, owners),
-        renderer=Renderer(settings.location_prefix),
+        renderer=ShardRenderer(settings.location_prefix),
         exporters=writing,
         store=store,
         clock=utc_now,
@@ -289,36 +300,26 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
     )
-    facts = facts_of(settings, stages, store, asked, takes or ())
 
     async def score(board: FactBoard) -> None:
         await scores.evaluate(board.latest)
 
-    async def collect(done: Pass, *, whole: bool = False) -> None:
-        known = await done.known()
-        scores.catalog = known.catalog
-        await facts.after_pass(known.catalog, known.memory, done.observations, whole=whole)
-
-    async def score_only(done: Pass) -> None:
-        scores.catalog = (await done.known()).catalog
-        await scores.evaluate(facts.board.latest)
-
-    async def waived_by_label() -> Mapping[Ref, Sequence[Waiver]]:
-        cases = await store.remediation.cases(stages.scraper.name)
-        return labelled(cases.values(), settings.remediation.waive_label, utc_now())
-
-    scores.given = waived_by_label
-    facts.heard = score
-    listeners: tuple[Listener, ...] = (collect if settings.ox.collect else score_only,)
-    afterwards = partial(collect, whole=True) if settings.ox.collect else score_only
+    facts = facts_of(
+        settings, reading.name, store, asked=asked, pushable=takes or (), on_change=score
+    )
+    after_pass = AfterPass(facts, scores, settings.ox.collect)
     try:
         if settings.ox.publish:
             await scores.load()  # else one pass would publish the entities without their scores
             shown.renew()
         async with _gatekeeper(settings) as gate:
             yield Wired(
-                *(stages, mappings, store, facts, scores, afterwards, listeners),
-                *(gate, refresher(settings)),
+                stages,
+                mappings,
+                store,
+                after_pass,
+                gatekeeper=gate,
+                refresher=refresher(settings),
             )
     finally:
         for collector in asked:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
-from bridge.model.entities import CatalogEntity
+from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import FactSchema
 from bridge.model.initiatives import Initiative
 from bridge.model.problems import Problem
-from bridge.ox.facts.collecting import Collecting
+from bridge.model.scores import Waiver
+from bridge.ox.facts.collecting import FactService, OnChange
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
@@ -19,6 +20,7 @@ from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.ox.facts.schemas import DAY
 from bridge.ox.facts.snyk import Snyk, SnykCollector
+from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.scores.initiatives import NAME as INITIATIVES
 from bridge.ox.scores.initiatives import Initiatives, load_initiatives
 from bridge.ox.scores.publishing import with_score_annotations
@@ -26,7 +28,6 @@ from bridge.ox.scores.rubric import LoadedRubric, load_rubric
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from bridge.passes.pipeline import Stages
 from bridge.ports import FactCollector, Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
@@ -124,15 +125,19 @@ def _tools(settings: Settings) -> list[FactCollector]:
 
 def facts_of(
     settings: Settings,
-    stages: Stages,
+    source: str,
     store: SqlStore,
+    *,
     asked: Sequence[FactCollector],
-    takes: Sequence[FactSchema],
-) -> Collecting:
+    pushable: Sequence[FactSchema],
+    on_change: OnChange,
+) -> FactService:
     """The step that collects facts and takes pushed ones, over the same store."""
     ox = settings.ox
     history = FactHistory(ox.interval, ox.thin_after, ox.thin_to, ox.keep)
-    return Collecting(stages.scraper.name, asked, store.facts(history), utc_now, takes=takes)
+    return FactService(
+        source, asked, store.facts(history), utc_now, pushable=pushable, on_change=on_change
+    )
 
 
 def scores_of(
@@ -142,7 +147,12 @@ def scores_of(
     folder = settings.mappings
     file = RubricFile(rubric_path(folder), rubric_schemas(folder), expected)
     history = ScoreHistory(int(settings.ox.thin_after // DAY), int(settings.ox.keep // DAY))
-    return Scorekeeper(source, file, store.scores(history), utc_now)
+
+    async def waived_by_label() -> Mapping[Ref, Sequence[Waiver]]:
+        cases = await store.remediation.cases(source)
+        return labelled(cases.values(), settings.remediation.waive_label, utc_now())
+
+    return Scorekeeper(source, file, store.scores(history), utc_now, waived_by_label)
 
 
 def initiatives(folder: Path | None, checks: Sequence[str]) -> tuple[Initiative, ...]:

@@ -83,6 +83,7 @@ async def site() -> AsyncIterator[Site]:
         await http.close()
 
 
+@pytest.mark.real
 async def test_a_plugin_and_a_user_are_recognized(site: Site) -> None:
     plugin = await site.gate.recognize(signed(site.key, plugin_claims()))
     assert plugin == Principal("plugin:search", frozenset({Scope.READ}))
@@ -108,6 +109,7 @@ BAD_CLAIMS = {
 }
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("claims", BAD_CLAIMS.values(), ids=BAD_CLAIMS)
 async def test_claims_that_do_not_hold_are_refused(site: Site, claims: dict[str, Any]) -> None:
     whole = {k: v for k, v in plugin_claims(**claims).items() if v is not None}
@@ -129,6 +131,7 @@ BAD_HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("header", BAD_HEADERS.values(), ids=BAD_HEADERS)
 async def test_headers_that_an_attacker_would_choose_are_refused(
     site: Site, header: dict[str, Any]
@@ -153,12 +156,14 @@ def _part(tree: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(tree).encode()).rstrip(b"=").decode()
 
 
+@pytest.mark.real
 async def test_the_raw_signer_makes_good_tokens_too(site: Site) -> None:
     """Otherwise the tests above would prove nothing."""
     token = _raw(site.key, {"alg": "ES256", "kid": "k1", "typ": "vnd.backstage.plugin"})
     assert (await site.gate.recognize(token)).name == "plugin:search"
 
 
+@pytest.mark.real
 async def test_another_algorithm_is_refused_whatever_it_is_signed_with(site: Site) -> None:
     header = {"kid": "k1", "typ": "vnd.backstage.plugin"}
     public = site.key.as_pem(private=False)
@@ -175,6 +180,7 @@ async def test_another_algorithm_is_refused_whatever_it_is_signed_with(site: Sit
             await site.gate.recognize(token)
 
 
+@pytest.mark.real
 async def test_a_key_of_the_same_id_by_somebody_else_is_refused(site: Site) -> None:
     with pytest.raises(TokenRefused):
         await site.gate.recognize(signed(new_key("k1"), plugin_claims()))
@@ -184,6 +190,7 @@ async def test_a_key_of_the_same_id_by_somebody_else_is_refused(site: Site) -> N
         await site.gate.recognize(signed(site.key, user_claims(), USER))
 
 
+@pytest.mark.real
 async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(site: Site) -> None:
     await site.gate.recognize(signed(site.key, plugin_claims()))
     old, site.server.keys[SEARCH] = site.key, [new_key("k2")]
@@ -194,6 +201,7 @@ async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(site: Site) -> N
         await site.gate.recognize(signed(old, plugin_claims()))
 
 
+@pytest.mark.real
 async def test_a_withdrawn_key_is_forgotten_although_nobody_shows_a_new_one(site: Site) -> None:
     await site.gate.recognize(signed(site.key, plugin_claims()))
     site.server.keys[SEARCH] = []
@@ -202,6 +210,7 @@ async def test_a_withdrawn_key_is_forgotten_although_nobody_shows_a_new_one(site
         await site.gate.recognize(signed(site.key, plugin_claims()))
 
 
+@pytest.mark.real
 async def test_made_up_key_ids_cost_backstage_one_request_an_interval(site: Site) -> None:
     for number in range(50):
         with pytest.raises(TokenRefused):
@@ -224,6 +233,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
 async def test_a_backstage_that_fails_does_not_forget_keys(
     site: Site, answer: web.Response
@@ -245,6 +255,7 @@ async def test_a_backstage_that_fails_does_not_forget_keys(
         await site.gate.recognize(signed(new_key("k9"), plugin_claims()))
 
 
+@pytest.mark.real
 async def test_a_backstage_that_hangs_holds_up_one_who_has_a_known_key_and_not_all(
     site: Site,
 ) -> None:
@@ -298,6 +309,7 @@ PARTS = st.one_of(
 )
 
 
+@pytest.mark.real
 @given(st.one_of(st.lists(PARTS, max_size=5).map(".".join), st.text(max_size=200)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 async def test_no_malformed_token_is_anything_but_refused(site: Site, token: str) -> None:
@@ -305,6 +317,7 @@ async def test_no_malformed_token_is_anything_but_refused(site: Site, token: str
         await site.gate.recognize(token)
 
 
+@pytest.mark.real
 async def test_a_token_of_any_size_or_depth_is_refused(site: Site) -> None:
     deep = base64.urlsafe_b64encode(b"[" * 20_000).rstrip(b"=").decode()
     good = signed(site.key, plugin_claims())

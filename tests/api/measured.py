@@ -10,7 +10,7 @@ from prometheus_client.core import Metric
 
 from bridge.api.ox_metrics import OxMetrics
 from bridge.model.memory import Memory
-from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.collecting import FactService
 from bridge.store import open_store
 from tests.api.scored import TODAY, scored
 from tests.api.test_remediation import book
@@ -23,7 +23,7 @@ async def watched(folder: Path) -> AsyncIterator[OxMetrics]:
     store = await open_store("sqlite://")
     clock = Clock(TODAY)
     collector = Collector(clock, say=lambda s: OSError("403") if s.ref.name == "b" else 1)
-    facts = Collecting("here", [collector], store.facts(), clock)
+    facts = FactService("here", [collector], store.facts(), clock)
     await facts.after_pass(catalog("a", "b", "c"), Memory(), {})
     try:
         async with scored(folder) as keeper:

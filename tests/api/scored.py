@@ -47,7 +47,7 @@ async def scored(folder: Path) -> AsyncIterator[Scorekeeper]:
     file = RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder, text))
     keeper = Scorekeeper("https://gitlab.example.com", file, store.scores(), clock)
     STORES[id(keeper)] = store
-    keeper.catalog = Catalog((API, WEB, DARK, SHOP))
+    keeper.take_catalog(Catalog((API, WEB, DARK, SHOP)))
     for day in range(21):
         now = NOW + timedelta(days=day)
         api = {"readme": day >= 10, "protected": False, "approvals": 1}

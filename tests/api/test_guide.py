@@ -45,6 +45,7 @@ def test_an_anchor_is_what_gitlab_makes_of_a_heading() -> None:
     assert anchor("Backstage's `qm.yaml`") == "backstages-qmyaml"
 
 
+@pytest.mark.real
 async def test_pages_are_listed_served_and_missed() -> None:
     async with TestClient(TestServer(make_app(Live()))) as client:
         contents = await (await client.get("/docs")).text()
@@ -61,6 +62,7 @@ async def test_pages_are_listed_served_and_missed() -> None:
         assert "did you mean `manifest`?" in await missed.text()
 
 
+@pytest.mark.real
 async def test_the_guide_is_read_by_those_who_may_read_pages() -> None:
     app = make_app(Live(), access=Access(Nobody(), frozenset(), frozenset()))
     async with TestClient(TestServer(app)) as client:

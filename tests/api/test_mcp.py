@@ -34,6 +34,7 @@ def told(result: Any) -> Any:
     return json.loads(result.content[0].text)
 
 
+@pytest.mark.real
 async def test_an_assistant_asks_over_http() -> None:
     live = Live()
     entities = tuple(sorted(FLEET, key=lambda each: str(each.ref)))
@@ -61,6 +62,7 @@ async def test_an_assistant_asks_over_http() -> None:
             assert wrong.is_error
 
 
+@pytest.mark.real
 async def test_a_question_is_bounded_and_needs_the_protocol() -> None:
     async with TestClient(TestServer(make_app(Live()))) as client:
         assert (await client.post("/mcp", data=b"x" * 100_001)).status == 413

@@ -22,6 +22,8 @@ from tests.api.test_remediation import Book
 from tests.ox.rubrics import reading
 from tests.ox.test_collecting import Clock
 
+pytestmark = pytest.mark.real
+
 
 def samples(families: list[Metric]) -> dict[tuple[str, ...], float]:
     """Values by name and labels, in the order that they were declared."""

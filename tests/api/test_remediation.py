@@ -16,15 +16,17 @@ from bridge.model.entities import Json, Ref
 from bridge.model.remediation import (
     Action,
     ActionKind,
+    ActionOutcome,
     ActionRecord,
     Case,
     CaseStatus,
-    Draft,
+    IssueDraft,
     IssueKey,
-    Outcome,
     Pause,
     RemediationRun,
 )
+
+pytestmark = pytest.mark.real
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 API = Ref("component", "default", "api")
@@ -54,17 +56,17 @@ def book() -> Book:
         Case(IssueKey(1, API, "*"), CaseStatus.SNOOZED, NOW, 4, until=NOW, reason="closed"),
     ]
     records = [
-        _record(ActionKind.OPEN, WEB, Outcome.PLANNED),
-        _record(ActionKind.DEFER, WEB, Outcome.NOTED),
-        _record(ActionKind.EDIT, WEB, Outcome.FAILED, "502"),
-        _record(ActionKind.CLOSE, WEB, Outcome.DONE),
+        _record(ActionKind.OPEN, WEB, ActionOutcome.PLANNED),
+        _record(ActionKind.DEFER, WEB, ActionOutcome.NOTED),
+        _record(ActionKind.EDIT, WEB, ActionOutcome.FAILED, "502"),
+        _record(ActionKind.CLOSE, WEB, ActionOutcome.DONE),
     ]
     run = RemediationRun(NOW, tuple(records), (Pause("ci", 9, 10),), 7, "", "429")
     return Book({case.key: case for case in cases}, run)
 
 
-def _record(kind: ActionKind, ref: Ref, outcome: Outcome, detail: str = "") -> ActionRecord:
-    draft = Draft("Fix it", "text", "d")
+def _record(kind: ActionKind, ref: Ref, outcome: ActionOutcome, detail: str = "") -> ActionRecord:
+    draft = IssueDraft("Fix it", "text", "d")
     action = Action(kind, IssueKey(2, ref, "ci"), "a/web", "ci fails", ("ci",), None, draft)
     return ActionRecord(action, outcome, detail)
 

@@ -90,7 +90,10 @@ async def backend(tmp_path: Path) -> AsyncIterator[str]:
         )
         async with wired(settings) as parts:
             done = await Passes(parts.stages).run(PassOptions())
-            await parts.afterwards(done)
+            known = await done.known()
+            await parts.after_pass.facts_and_scores(
+                known.catalog, known.memory, done.observations, all_batches=True
+            )
         async with wired(settings) as parts, serving(parts, settings, PassOptions()) as url:
             yield url
 
@@ -122,6 +125,7 @@ async def walked(start: str) -> dict[str, int]:
     return statuses
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("strips", [True, False])
 async def test_every_link_form_and_redirect_stays_below_the_path_and_leads_somewhere(
     backend: str, strips: bool
@@ -166,6 +170,7 @@ async def test_every_link_form_and_redirect_stays_below_the_path_and_leads_somew
                 assert answer.status == 200
 
 
+@pytest.mark.real
 async def test_without_a_proxy_the_same_pages_answer_at_the_address_itself(backend: str) -> None:
     statuses = await walked(backend)
     assert {page for page, status in statuses.items() if status >= 400} == set()

@@ -22,7 +22,7 @@ from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.model.scores import Rollup, Scoreboard
-from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.wiring.remediation import Book
 from tests.api.scored import API, EVIL, STORES, TODAY, WEB, close_store, scored
@@ -195,7 +195,7 @@ async def test_a_store_that_is_away_is_503_with_the_reason_wherever_it_is_asked(
     keeper: Scorekeeper, aiohttp_client: MakeClient
 ) -> None:
     store = STORES[id(keeper)]
-    facts = Collecting("here", (), store.facts(), lambda: NOW, takes=(SCHEMA,))
+    facts = FactService("here", (), store.facts(), lambda: NOW, pushable=(SCHEMA,))
     await facts.after_pass(Catalog((API,)), Memory(), {})
     live = Live()
     show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog()), (), Memory(), NOW)
@@ -457,10 +457,10 @@ async def test_what_a_proposed_rubric_would_move(
     """By the page and as data, from nothing proposed to a broken one."""
     report = Report(Outcome.COMPLETE, seconds=1.0)
     live = Live()
-    assert keeper.catalog is not None
-    show(live, PassRecord(report, keeper.catalog), (), Memory(), TODAY)
+    assert keeper._catalog is not None
+    show(live, PassRecord(report, keeper._catalog), (), Memory(), TODAY)
     store = STORES[id(keeper)]
-    facts = Collecting(keeper._source, [], store.facts(), lambda: TODAY, takes=[SCHEMA])
+    facts = FactService(keeper._source, [], store.facts(), lambda: TODAY, pushable=[SCHEMA])
     known = {"readme": False, "protected": True, "approvals": 2}
     await facts.record([reading(each, known, at=TODAY)["repo"] for each in (API, WEB)])
     client = await aiohttp_client(make_app(live, clock=lambda: TODAY, scored=keeper, facts=facts))

@@ -18,7 +18,7 @@ from bridge.api.access import MAX_QUERY, Patience
 from bridge.api.app import MAX_HEADERS, MAX_LINE, app_runner, make_app
 from bridge.api.live import Live
 
-pytestmark = pytest.mark.real  # they wait for time-outs
+pytestmark = pytest.mark.real("they wait for time-outs")
 
 SHORT = 0.3
 LONG = 3600.0  # a bound that the test would wait for in vain

@@ -16,7 +16,7 @@ from bridge.api.app import make_app
 from bridge.api.facts.checks import check_json, judged_json, markdown
 from bridge.api.live import Live
 from bridge.model.scores import CheckResult, CheckState, Evidence
-from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.collecting import FactService
 from tests.api.scored import scored
 from tests.ox.books import SPEED, TESTED, Checks, book, reading, ref
 from tests.ox.subjects import NOW
@@ -27,7 +27,7 @@ API = "/api/tech-insights"
 @dataclass
 class Site:
     client: Any
-    book: Collecting
+    book: FactService
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
         async with self.client.get(path, **options) as response:
@@ -57,6 +57,7 @@ async def site(folder: Path, checks: bool = True) -> AsyncIterator[Site]:
 ENTITY = "entity=component:default/api"
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "ids", ["ids=shape&ids=speed", "ids[]=shape&ids[]=speed", "ids[0]=shape&ids[1]=speed"]
 )
@@ -74,6 +75,7 @@ async def test_the_latest_facts_by_every_spelling_of_ids(tmp_path: Path, ids: st
     assert found["speed"]["facts"] == {"p99_ms": 2.5}
 
 
+@pytest.mark.real
 async def test_what_is_unknown_is_left_out_and_a_stranger_has_nothing(tmp_path: Path) -> None:
     async with site(tmp_path) as it:
         _, shop = await it.get(f"{API}/facts/latest?entity=Component:default/Shop&ids=shape")
@@ -81,6 +83,7 @@ async def test_what_is_unknown_is_left_out_and_a_stranger_has_nothing(tmp_path: 
         assert await it.get(f"{API}/facts/latest?entity=component:x/y&ids=shape") == (200, {})
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("path", ["facts/latest", "facts/range"])
 @pytest.mark.parametrize(
     ("query", "status", "said"),
@@ -100,6 +103,7 @@ async def test_a_request_that_makes_no_sense(
     assert said in str(body)
 
 
+@pytest.mark.real
 async def test_a_range_is_oldest_first_and_its_dates_must_be_dates(tmp_path: Path) -> None:
     async with site(tmp_path) as it:
         query = f"{API}/facts/range?{ENTITY}&ids[]=speed&ids[]=shape&startDatetime="
@@ -115,6 +119,7 @@ async def test_a_range_is_oldest_first_and_its_dates_must_be_dates(tmp_path: Pat
     assert (missing[0], missing[1]["field"]) == (422, "endDateTime")
 
 
+@pytest.mark.real
 async def test_schemas_have_their_facts_flattened(tmp_path: Path) -> None:
     async with site(tmp_path) as it:
         _, both = await it.get(f"{API}/fact-schemas")
@@ -137,6 +142,7 @@ async def test_schemas_have_their_facts_flattened(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.real
 async def test_checks_are_defined_and_run_for_one_entity(tmp_path: Path) -> None:
     async with site(tmp_path) as it:
         _, checks = await it.get(f"{API}/checks")
@@ -156,6 +162,7 @@ async def test_checks_are_defined_and_run_for_one_entity(tmp_path: Path) -> None
     assert (unknown[0], unknown[1]["error"]["name"]) == (404, "NotFoundError")
 
 
+@pytest.mark.real
 async def test_a_result_says_what_to_do_or_what_was_seen(tmp_path: Path) -> None:
     """The stock frontend shows nothing but the name and the description, as Markdown."""
     async with site(tmp_path) as it:
@@ -192,6 +199,7 @@ def test_what_a_stranger_wrote_is_no_markdown() -> None:
     assert len(markdown("x" * 1_000)) == 300
 
 
+@pytest.mark.real
 async def test_one_check_stands_for_the_whole_score_and_names_what_is_not_known(
     tmp_path: Path,
 ) -> None:
@@ -241,6 +249,7 @@ async def test_one_check_stands_for_the_whole_score_and_names_what_is_not_known(
     assert web["check"]["id"] == "fester-score"
 
 
+@pytest.mark.real
 async def test_checks_run_for_many_entities_or_for_all(tmp_path: Path) -> None:
     async with site(tmp_path) as it:
         parts = {"kind": "Component", "namespace": "default", "name": "shop"}
@@ -264,6 +273,7 @@ async def test_checks_run_for_many_entities_or_for_all(tmp_path: Path) -> None:
     assert odd[0]["results"] == []
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "body", [{}, {"entities": "x"}, {"entities": [7]}, {"entities": [], "checks": "a"}, [1]]
 )
@@ -275,12 +285,14 @@ async def test_a_bulk_run_that_makes_no_sense(tmp_path: Path, body: Any) -> None
     assert nonsense.status == 400
 
 
+@pytest.mark.real
 async def test_without_a_rubric_there_are_no_checks(tmp_path: Path) -> None:
     async with site(tmp_path, checks=False) as it:
         assert await it.get(f"{API}/checks") == (200, [])
         assert await it.post(f"{API}/checks/run/default/component/api", {}) == (200, [])
 
 
+@pytest.mark.real
 async def test_a_retriever_is_handed_over_once_and_then_304(tmp_path: Path) -> None:
     path = "/api/ox/fact-retrievers"
     async with site(tmp_path) as it:
@@ -304,6 +316,7 @@ async def test_a_retriever_is_handed_over_once_and_then_304(tmp_path: Path) -> N
     }
 
 
+@pytest.mark.real
 async def test_facts_are_pushed_or_refused_whole(tmp_path: Path) -> None:
     async with site(tmp_path) as it:
         good = {"entity": "component:default/new", "facts": {"tested": True}}

@@ -17,7 +17,7 @@ from bridge.access.gate import BackstageCallers, open_gate
 from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
-from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.collecting import FactService
 from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab
@@ -46,7 +46,7 @@ class Insights:
     _ready: threading.Event = field(default_factory=threading.Event)
     _end: asyncio.Event = field(default_factory=asyncio.Event)
     _parts: Wired | None = None
-    _facts: Collecting | None = None
+    _facts: FactService | None = None
 
     def make_pass(self) -> None:
         """One pass, the facts that follow it, and the scores that follow those."""
@@ -58,7 +58,7 @@ class Insights:
         made = await Passes(self._parts.stages).run(PassOptions())
         done = await made.known()
         await self._facts.after_pass(done.catalog, done.memory, made.observations)
-        self._parts.scores.catalog = done.catalog
+        self._parts.scores.take_catalog(done.catalog)
         await self._parts.scores.evaluate(self._facts.board.latest)
 
     def _run(self, work: Coroutine[Any, Any, Gave]) -> Gave:
@@ -75,7 +75,7 @@ class Insights:
             asked = collectors(self._settings(gitlab), parts.stages.scraper)
             # Every change is kept, as Backstage keeps every reading.
             store = parts.store.facts(FactHistory(interval=1e-6))
-            self._facts = Collecting(parts.stages.scraper.name, asked, store, utc_now)
+            self._facts = FactService(parts.stages.scraper.name, asked, store, utc_now)
             self.url = await self._site(Access())
             self.guarded = await self._site(Access(gate))
             self._ready.set()

@@ -24,7 +24,7 @@ from time import perf_counter
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
-from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.collecting import FactService
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
@@ -61,7 +61,7 @@ def size(folder: Path) -> int:
     return (folder / "s.db").stat().st_size
 
 
-async def timed(step: Collecting, done: Pass, observations: Mapping[int, Observation]) -> float:
+async def timed(step: FactService, done: Pass, observations: Mapping[int, Observation]) -> float:
     known = await done.known()
     begun = perf_counter()
     await step.after_pass(known.catalog, known.memory, observations)
@@ -92,7 +92,7 @@ async def first_day(parts: Wired, server: GitLab, clock: Clock, folder: Path) ->
     say("a warm crawl", f"{perf_counter() - begun:.1f} s, {crawled} requests")
     before = size(folder)
     ours = (ManifestCollector(clock), GitLabCollector())
-    step = Collecting("facts", ours, parts.store.facts(), clock)
+    step = FactService("facts", ours, parts.store.facts(), clock)
     took = await timed(step, done, done.observations)
     count = sum(len(each.facts) for known in step.board.latest.values() for each in known.values())
     extra = server.counts().total()
@@ -101,7 +101,7 @@ async def first_day(parts: Wired, server: GitLab, clock: Clock, folder: Path) ->
     took = await timed(step, done, done.observations)
     say("the same again, nothing changed", f"{took:.1f} s, {server.counts().total()} requests")
     rest = GitLabRestCollector(server.url, TOKEN, clock=utc_now)
-    asking = Collecting("rest", (rest,), parts.store.facts(), utc_now)
+    asking = FactService("rest", (rest,), parts.store.facts(), utc_now)
     took = await timed(asking, done, {})
     await rest.close()
     asked = len(asking.board.latest)
@@ -115,7 +115,7 @@ async def first_day(parts: Wired, server: GitLab, clock: Clock, folder: Path) ->
 async def days(parts: Wired, done: Pass, clock: Clock, count: int, folder: Path) -> None:
     """More days of all services: what each costs."""
     changed = random.Random(7)
-    step = Collecting(
+    step = FactService(
         "facts", (ManifestCollector(clock), GitLabCollector()), parts.store.facts(), clock
     )
     await step.load()
@@ -139,7 +139,7 @@ async def year(parts: Wired, done: Pass, clock: Clock, services: int) -> None:
     seen = {number: each for number, each in done.observations.items() if number in wanted}
     memory = Memory({n: p for n, p in known.memory.projects.items() if n in wanted})
     store = parts.store.facts(FactHistory(thin_after=400 * 86_400))
-    step = Collecting("year", (ManifestCollector(clock), GitLabCollector()), store, clock)
+    step = FactService("year", (ManifestCollector(clock), GitLabCollector()), store, clock)
     for day in range(365):
         clock.now = began + timedelta(days=day)
         await step.after_pass(some, memory, older(seen, day, changed))

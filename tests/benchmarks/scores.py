@@ -24,7 +24,7 @@ from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Scoreboard
 from bridge.ox.scores.rubric import LoadedRubric
-from bridge.ox.scores.scoreboard import Earlier, evaluate
+from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from bridge.store import SqlStore, open_store
 from bridge.store.score_rows import day_values, rollup_values
 from bridge.store.tables import rollup_days, score_days
@@ -132,7 +132,7 @@ async def run(count: int, share: float, folder: Path) -> None:
     rng = random.Random(7)
     loaded, entities = rubric(None), fleet(count)
     readings = facts_of(loaded, entities, rng)
-    begun, earlier = perf_counter(), Earlier()
+    begun, earlier = perf_counter(), EarlierScores()
     board = evaluate(loaded, entities, readings, TODAY, earlier=earlier)
     took = perf_counter() - begun
     checks = sum(len(score.results) for score in board.scores.values())

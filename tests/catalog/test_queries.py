@@ -23,7 +23,7 @@ from bridge.catalog.predicates import (
     filter_from,
     matching,
 )
-from bridge.catalog.queries import Order, Page, Question, answered, every, question_from
+from bridge.catalog.queries import EntityQuery, Order, QueryPage, answered, every, question_from
 from bridge.catalog.reader import Reader
 from bridge.catalog.rows import Row, rows
 from bridge.errors import BadQuestion
@@ -117,7 +117,7 @@ def test_the_index_finds_what_looking_at_every_entity_finds(query: Any) -> None:
     assert found(query) == {ref for ref, having in ROWS.items() if naive(query, having)}
 
 
-def pages(question: Question, limit: int) -> list[Page]:
+def pages(question: EntityQuery, limit: int) -> list[QueryPage]:
     walked = [answered(INDEX, question, limit=limit)]
     while walked[-1].next:
         walked.append(answered(INDEX, question_from(walked[-1].next), limit=limit))
@@ -134,7 +134,9 @@ def test_pages_are_the_list_in_parts_there_and_back(
     query: Any, field: str, descending: bool, limit: int, term: str
 ) -> None:
     orders = (Order(field, descending),) if field else ()
-    question = Question(query, orders, term=term, text_fields=("metadata.title",) if term else None)
+    question = EntityQuery(
+        query, orders, term=term, text_fields=("metadata.title",) if term else None
+    )
     whole = list(answered(INDEX, question, limit=100_000).slots)
     walked = pages(question, limit)
     assert [slot for page in walked for slot in page.slots] == whole
@@ -146,7 +148,7 @@ def test_pages_are_the_list_in_parts_there_and_back(
 
 
 def test_the_plain_list_is_every_row() -> None:
-    slots = every(INDEX, Question({"kind": "component"}, (Order("metadata.title"),)))
+    slots = every(INDEX, EntityQuery({"kind": "component"}, (Order("metadata.title"),)))
     titles = [loaded(INDEX.raws[slot])["metadata"]["title"].lower() for slot in slots]
     assert titles == sorted(titles)
     assert len(titles) > 20
@@ -173,7 +175,7 @@ def test_numbered_pages_follow_each_other() -> None:
 
 
 def test_a_cursor_that_was_changed_is_refused_with_a_reason() -> None:
-    cursor = answered(INDEX, Question(orders=(Order("metadata.title"),)), limit=3).next
+    cursor = answered(INDEX, EntityQuery(orders=(Order("metadata.title"),)), limit=3).next
     content = orjson.loads(base64.b64decode(cursor))
     content["totalItems"] = 0
     changed = base64.b64encode(orjson.dumps(content)).decode()
@@ -264,11 +266,11 @@ def test_a_question_beyond_the_bounds_is_refused_with_a_reason(query: Any, reaso
 
 def test_too_many_orders_and_fields_are_refused() -> None:
     with pytest.raises(BadQuestion, match="at most 10"):
-        Question(orders=(Order("x"),) * 11)
+        EntityQuery(orders=(Order("x"),) * 11)
     with pytest.raises(BadQuestion, match="at most 50"):
-        Question(text_fields=("x",) * 51)
+        EntityQuery(text_fields=("x",) * 51)
     with pytest.raises(BadQuestion, match="at most 500"):
-        Question(term="x" * 501)
+        EntityQuery(term="x" * 501)
     with pytest.raises(BadQuestion, match="at most 100"):
         fields_from([f"f{number}" for number in range(101)])
 

@@ -324,6 +324,7 @@ def test_a_broken_mapping_is_shown_with_its_place(home: Path) -> None:
     assert "files" in result.output
 
 
+@pytest.mark.real
 def test_demo_once_ends_with_a_published_catalog_and_says_where(home: Path) -> None:
     result = fester("demo", "--once")
     assert result.exit_code == 0, result.output

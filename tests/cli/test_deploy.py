@@ -157,6 +157,7 @@ def test_compose_names_only_secrets_and_volumes_that_it_has(tmp_path: Path) -> N
     compile(fester["healthcheck"]["test"][3], "healthcheck", "exec")
 
 
+@pytest.mark.real
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_the_systemd_unit_is_one(tmp_path: Path) -> None:
     unit = tmp_path / "fester.service"
@@ -214,6 +215,7 @@ def test_alerts_speak_of_rules_that_the_program_has() -> None:
         assert f'"{rule}"' in program
 
 
+@pytest.mark.real
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (package prometheus) is missing")
 def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
     (tmp_path / "alerts.yaml").write_text(template("alerts"))

@@ -57,6 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.real
 def test_all_is_well_and_the_next_command_is_named(tmp_path: Path) -> None:
     with gitlab_in_a_thread() as url:
         result = doctor("--from", f"{url}/kestrel", "--to", "out", token="sandbox-token")
@@ -68,6 +69,7 @@ def test_all_is_well_and_the_next_command_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "who looks makes nothing"
 
 
+@pytest.mark.real
 def test_a_refused_token_is_named_and_never_shown() -> None:
     with gitlab_in_a_thread() as url:
         result = doctor("--from", url, "--to", "out", token="glpat-wrong")
@@ -76,6 +78,7 @@ def test_a_refused_token_is_named_and_never_shown() -> None:
     assert "glpat-wrong" not in result.output
 
 
+@pytest.mark.real
 def test_a_group_that_is_not_there_is_named() -> None:
     with gitlab_in_a_thread() as url:
         result = doctor("--from", f"{url}/nobody", "--to", "out", token="sandbox-token")
@@ -83,6 +86,7 @@ def test_a_group_that_is_not_there_is_named() -> None:
     assert "the group nobody is not there" in result.output
 
 
+@pytest.mark.real
 def test_the_groups_of_the_settings_are_looked_at_too(tmp_path: Path) -> None:
     settings = "gitlab:\n  groups: [kestrel, nobody, no/body]\n"
     (tmp_path / "fester.yaml").write_text(settings, encoding="utf-8")
@@ -126,6 +130,7 @@ def test_without_a_source_it_says_how_to_give_one() -> None:
     assert "--from" in result.output
 
 
+@pytest.mark.real
 def test_what_the_sample_organization_leaves_out_has_its_reason_in_the_terminal() -> None:
     """A pass over it, and then the question that somebody asks who misses a project."""
     with gitlab_in_a_thread() as url:

@@ -49,6 +49,7 @@ def test_a_word_that_is_nearly_a_topic_is_answered_with_the_topic() -> None:
     assert "did you mean `manifest`?" in output
 
 
+@pytest.mark.real
 def test_on_a_terminal_it_is_rendered() -> None:
     master, terminal = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80"}

@@ -60,6 +60,7 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"[\w#-]+", bare))
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(("text", "key", "expected"), QUESTIONS)
 def test_the_terminal_answers(store: str, text: str, key: str, expected: str) -> None:
     said = asked(store, text)
@@ -100,6 +101,7 @@ async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: Mak
         assert wanted <= words(page)
 
 
+@pytest.mark.real
 def test_what_is_not_known_is_said_with_what_is_near(store: str) -> None:
     said = asked(store, "vesel-tracker")
     assert said.exit_code == 1

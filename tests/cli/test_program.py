@@ -36,6 +36,7 @@ def imported(program: str) -> set[str]:
     return set(ran.stdout.splitlines()[-1].split())
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_asking_for_the_version_or_for_help_imports_nothing_heavy(option: str) -> None:
     """Who looks up a command's name does not wait for a database's library."""
@@ -43,6 +44,7 @@ def test_asking_for_the_version_or_for_help_imports_nothing_heavy(option: str) -
     assert imported(program) == set()
 
 
+@pytest.mark.real
 def test_a_pass_imports_only_what_it_uses() -> None:
     """A replica holds its imports as long as it runs."""
     unused = {

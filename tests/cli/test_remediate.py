@@ -27,8 +27,6 @@ from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.ox import rubric
 
-pytestmark = pytest.mark.real
-
 TOKEN = "sandbox-token"
 
 
@@ -94,6 +92,7 @@ def remediate(*arguments: str, token: str | None = TOKEN) -> Result:
     )
 
 
+@pytest.mark.real
 def test_plan_then_apply_then_nothing_more() -> None:
     """The first run is the baseline; a plan writes nothing; what is done is not done again."""
     with gitlab_in_a_thread() as (url, world):

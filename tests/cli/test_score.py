@@ -47,7 +47,7 @@ def filled(tmp_path: Path, options: list[str]) -> list[str]:
         store = await open_store(options[-1])
         file = RubricFile(rubric_path(None), schemas_for_rubrics(), shipped())
         keeper = Scorekeeper(name, file, store.scores(), lambda: NOW)
-        keeper.catalog = Catalog((API, EVIL))
+        keeper.take_catalog(Catalog((API, EVIL)))
         facts = {key: reading(API, values, retriever=key)[key] for key, values in GOOD.items()}
         await keeper.evaluate({API.ref: facts})
         await store.close()

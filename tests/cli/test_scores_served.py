@@ -25,7 +25,6 @@ from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
 
-pytestmark = pytest.mark.real
 TOKEN = "glpat-" + "x" * 20
 
 
@@ -45,6 +44,7 @@ async def text(url: str) -> str:
         return await response.text()
 
 
+@pytest.mark.real
 async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path: Path) -> None:
     sandbox = SandboxGitLab(sample_organization(utc_now), token=TOKEN)
     async with running(sandbox, port=0) as gitlab, asyncio.timeout(60):

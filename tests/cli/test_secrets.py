@@ -28,8 +28,6 @@ from bridge.settings import load_settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
 
-pytestmark = pytest.mark.real
-
 # It would be another text in a URL, in HTML, in JSON and in a pattern.
 TOKEN = "glpat-x/y+z=1&2<3>'\"%41"
 MANIFEST = "version: 1\nservice: {name: quay, owner: {team: crew}}\n"
@@ -124,6 +122,7 @@ def assert_nothing_shows(where: str, text: str) -> None:
         assert part not in text, f"a part of a secret in {where}"
 
 
+@pytest.mark.real
 async def test_whatever_is_written_and_answered_shows_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,6 +240,7 @@ def test_what_nobody_foresaw_is_a_line_and_no_traceback(
     assert_nothing_shows("the output", result.output)
 
 
+@pytest.mark.real
 def test_a_process_of_its_own_shows_nothing_either(tmp_path: Path) -> None:
     """The whole program, with the token that began it all."""
     program = Path(sys.executable).parent / "fester"

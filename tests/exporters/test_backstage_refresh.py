@@ -88,6 +88,7 @@ def tree(**shards: str) -> dict[str, str]:
     return {**made, **index, "services.csv": str(shards)}
 
 
+@pytest.mark.real
 async def test_only_the_locations_of_changed_shards_are_refreshed() -> None:
     backstage = Backstage({location("0"), location("1")})
     async with running(backstage) as telling:
@@ -100,6 +101,7 @@ async def test_only_the_locations_of_changed_shards_are_refreshed() -> None:
         assert telling.counts == {"refreshed": 1}
 
 
+@pytest.mark.real
 async def test_the_first_time_what_the_publish_wrote_is_told_or_all_without_one() -> None:
     for changed, expected in ((["entities/1.yaml"], ["1"]), (None, ["0", "1"])):
         backstage = Backstage({location("0"), location("1")})
@@ -108,6 +110,7 @@ async def test_the_first_time_what_the_publish_wrote_is_told_or_all_without_one(
             assert sorted(backstage.refreshed) == [location(bits) for bits in expected]
 
 
+@pytest.mark.real
 async def test_new_shards_alone_are_reached_by_any_location_that_backstage_has() -> None:
     """A group splits: none of the new Locations is known yet, the old one leads to the index."""
     backstage = Backstage({"location:default/other-0", location("all")})
@@ -117,6 +120,7 @@ async def test_new_shards_alone_are_reached_by_any_location_that_backstage_has()
         assert backstage.refreshed == [location("all")]
 
 
+@pytest.mark.real
 async def test_a_shard_that_goes_is_an_index_that_changed() -> None:
     backstage = Backstage({location("0"), location("1")})
     async with running(backstage) as telling:
@@ -132,11 +136,13 @@ def warned(problem: Problem | None) -> str:
     return str(problem)
 
 
+@pytest.mark.real
 async def test_a_backstage_that_does_not_know_the_index_is_a_warning_that_says_so() -> None:
     async with running(Backstage({"location:default/other"})) as telling:
         assert "`fester deploy backstage`" in warned(await telling.tell(tree(_0="a")))
 
 
+@pytest.mark.real
 async def test_a_backstage_that_is_between_two_indexes_is_asked_again() -> None:
     """It has dropped the old Location and does not show the new one yet."""
     backstage = Backstage()
@@ -153,6 +159,7 @@ async def test_a_backstage_that_is_between_two_indexes_is_asked_again() -> None:
     assert len(waited) == 1
 
 
+@pytest.mark.real
 async def test_a_backstage_that_is_down_is_a_warning_and_is_told_later() -> None:
     backstage = Backstage({location("0")})
     async with running(backstage) as telling:
@@ -164,6 +171,7 @@ async def test_a_backstage_that_is_down_is_a_warning_and_is_told_later() -> None
         assert telling.counts == {"failed": 1, "refreshed": 1}
 
 
+@pytest.mark.real
 async def test_a_refused_token_is_asked_with_once() -> None:
     backstage = Backstage({location("0"), location("1")})
     async with running(backstage) as telling:
@@ -172,6 +180,7 @@ async def test_a_refused_token_is_asked_with_once() -> None:
         assert backstage.asked == 1
 
 
+@pytest.mark.real
 async def test_a_moment_of_overload_is_tried_again_and_a_long_one_is_not() -> None:
     backstage = Backstage({location("0")}, statuses=[503, 429])
     async with running(backstage) as telling:
@@ -181,6 +190,7 @@ async def test_a_moment_of_overload_is_tried_again_and_a_long_one_is_not() -> No
         assert backstage.asked == TRIES
 
 
+@pytest.mark.real
 async def test_a_redirect_does_not_carry_the_token_away() -> None:
     backstage = Backstage({location("0")}, statuses=[302])
     async with running(backstage) as telling:
@@ -188,6 +198,7 @@ async def test_a_redirect_does_not_carry_the_token_away() -> None:
         assert backstage.asked == 1
 
 
+@pytest.mark.real
 async def test_many_are_asked_for_side_by_side_within_a_bound() -> None:
     names = [f"{number:06b}" for number in range(40)]
     backstage = Backstage({location(name) for name in names})

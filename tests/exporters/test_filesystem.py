@@ -134,6 +134,7 @@ for round in range(10_000):
 """
 
 
+@pytest.mark.real
 def test_kill_9_at_any_instant_leaves_index_and_files_in_agreement(tmp_path: Path) -> None:
     """The index never names a file that is not there, and no file is half written."""
     dice = random.Random(1)

@@ -74,6 +74,7 @@ def meddle(bucket: Bucket, when: str, name: str) -> None:
     bucket.before = write
 
 
+@pytest.mark.real
 async def test_it_conforms(bucket: Bucket) -> None:
     async def read() -> Mapping[str, bytes]:
         return bucket.read(PREFIX)
@@ -81,6 +82,7 @@ async def test_it_conforms(bucket: Bucket) -> None:
     await exporter_conforms(exporter, read)
 
 
+@pytest.mark.real
 async def test_a_first_publish_then_nothing_then_one_shard(bucket: Bucket) -> None:
     artifacts = render_catalog(catalog(300))
     assert await publish(300) == (len(artifacts), 0, 0)
@@ -91,6 +93,7 @@ async def test_a_first_publish_then_nothing_then_one_shard(bucket: Bucket) -> No
     assert await publish(300, c7="other") == (2, len(artifacts) - 2, 0)
 
 
+@pytest.mark.real
 async def test_objects_have_their_type_and_are_never_cached(bucket: Bucket) -> None:
     await publish(1)
     index = bucket.objects[f"{PREFIX}index.yaml"]
@@ -98,12 +101,14 @@ async def test_objects_have_their_type_and_are_never_cached(bucket: Bucket) -> N
     assert {stored.cache_control for stored in bucket.objects.values()} == {"no-cache"}
 
 
+@pytest.mark.real
 async def test_a_dry_run_only_looks(bucket: Bucket) -> None:
     receipt = await exporter().publish(render_catalog(catalog(3)), dry_run=True)
     assert receipt.written == 4
     assert bucket.writes() == []
 
 
+@pytest.mark.real
 async def test_a_listing_of_many_pages_is_read_whole(bucket: Bucket) -> None:
     bucket.page_size = 2
     await publish(500)
@@ -112,6 +117,7 @@ async def test_a_listing_of_many_pages_is_read_whole(bucket: Bucket) -> None:
     assert any("pageToken" in line for line in bucket.requests)
 
 
+@pytest.mark.real
 async def test_a_catalog_of_more_than_8_mb_is_sent_resumably(bucket: Bucket) -> None:
     big = Artifact("catalog.json", b"x" * (8 * 1024 * 1024 + 1), "application/json")
     await exporter().publish([big])
@@ -120,6 +126,7 @@ async def test_a_catalog_of_more_than_8_mb_is_sent_resumably(bucket: Bucket) -> 
     assert (await exporter().publish([big])).written == 0
 
 
+@pytest.mark.real
 async def test_readers_of_old_and_new_index_find_their_files(bucket: Bucket) -> None:
     """At no instant does the index name what is not there; removals wait for a second publish."""
     missing = watch_what_readers_see(bucket)
@@ -133,6 +140,7 @@ async def test_readers_of_old_and_new_index_find_their_files(bucket: Bucket) -> 
     assert set().union(*missing) == set()
 
 
+@pytest.mark.real
 async def test_strangers_objects_stay(bucket: Bucket) -> None:
     theirs = {"other/entities/0.yaml", f"{PREFIX}entities/notes.yaml", f"{PREFIX}README", PREFIX}
     for name in theirs:
@@ -143,6 +151,7 @@ async def test_strangers_objects_stay(bucket: Bucket) -> None:
     assert {name for name, stored in bucket.objects.items() if stored.body == b"theirs"} == theirs
 
 
+@pytest.mark.real
 async def test_an_object_changed_meanwhile_is_a_conflict_and_is_not_overwritten(
     bucket: Bucket,
 ) -> None:
@@ -157,6 +166,7 @@ async def test_an_object_changed_meanwhile_is_a_conflict_and_is_not_overwritten(
     assert LEASE not in bucket.objects
 
 
+@pytest.mark.real
 async def test_an_index_changed_meanwhile_is_a_conflict(bucket: Bucket) -> None:
     meddle(bucket, "name=.*index.yaml", f"{PREFIX}index.yaml")
     with pytest.raises(PublishConflict, match=r"index\.yaml"):
@@ -164,6 +174,7 @@ async def test_an_index_changed_meanwhile_is_a_conflict(bucket: Bucket) -> None:
     assert bucket.read(PREFIX)["index.yaml"] == b"theirs"
 
 
+@pytest.mark.real
 async def test_two_publishers_at_once_leave_one_whole_catalog(bucket: Bucket) -> None:
     """Both are complete or refused; what lies there is one's catalog, never a mixture."""
     await publish(400)
@@ -180,6 +191,7 @@ async def test_two_publishers_at_once_leave_one_whole_catalog(bucket: Bucket) ->
     assert bucket.read(PREFIX) in candidates
 
 
+@pytest.mark.real
 async def test_what_changed_before_the_lease_was_taken_is_seen_under_it(bucket: Bucket) -> None:
     """Another publisher finishes between our first look and our lease: ours goes on top, whole."""
     await publish(400)
@@ -197,6 +209,7 @@ async def test_what_changed_before_the_lease_was_taken_is_seen_under_it(bucket: 
     assert bucket.read(PREFIX) == ours
 
 
+@pytest.mark.real
 async def test_a_publisher_at_work_keeps_others_out_until_its_lease_ends(bucket: Bucket) -> None:
     bucket.put(LEASE, b"somebody")
     with pytest.raises(PublishConflict, match=r"its claim ends at \d\d:\d\d:\d\d UTC"):
@@ -206,6 +219,7 @@ async def test_a_publisher_at_work_keeps_others_out_until_its_lease_ends(bucket:
     assert LEASE not in bucket.objects
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("minutes", [-130, 130])
 async def test_a_claim_is_judged_by_the_buckets_clock_alone(bucket: Bucket, minutes: int) -> None:
     """A host two hours ahead of the bucket, or behind it: a live claim is live, a dead one dead."""
@@ -215,9 +229,10 @@ async def test_a_claim_is_judged_by_the_buckets_clock_alone(bucket: Bucket, minu
         await publish(1)
     assert 55 < refused.value.free_in <= 62
     bucket.clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes, seconds=62)
-    assert (await publish(1))[0] == 3
+    assert (await publish(1))[0] == 4
 
 
+@pytest.mark.real
 async def test_a_claim_that_was_never_given_back_makes_every_generation_anew(
     bucket: Bucket,
 ) -> None:
@@ -227,12 +242,13 @@ async def test_a_claim_that_was_never_given_back_makes_every_generation_anew(
     before = {name: stored.generation for name, stored in bucket.objects.items()}
     bodies = bucket.read(PREFIX)
     bucket.put(LEASE, b'{"holder": "a:1", "seconds": 0}')
-    assert await publish(3) == (0, 3, 4)
+    assert await publish(3) == (0, 4, 8)
     for name in set(bucket.objects):
         assert bucket.objects[name].generation != before[name]
         assert bucket.objects[name].body == bodies[name.removeprefix(PREFIX)]
 
 
+@pytest.mark.real
 async def test_another_sources_bucket_is_refused(bucket: Bucket) -> None:
     """And two Festers may share a bucket below different prefixes."""
 
@@ -244,8 +260,8 @@ async def test_another_sources_bucket_is_refused(bucket: Bucket) -> None:
 
     one, other = exporter(), GcsExporter("gs://shop/catalogs/other")
     files = render_catalog(catalog(3))
-    assert (await one.publish(files, fence=fence("a", "s", 5))).written == 3
-    assert (await other.publish(files, fence=fence("b", "t", 1))).written == 3
+    assert (await one.publish(files, fence=fence("a", "s", 5))).written == 4
+    assert (await other.publish(files, fence=fence("b", "t", 1))).written == 4
     newer = render_catalog(catalog(4))
     with pytest.raises(DestinationTaken, match=r"belongs to a.*--take-over"):
         await one.publish(newer, fence=fence("b", "t", 9))
@@ -268,6 +284,7 @@ async def test_another_sources_bucket_is_refused(bucket: Bucket) -> None:
     await other.close()
 
 
+@pytest.mark.real
 async def test_a_publisher_whose_lease_was_taken_over_stops_before_the_index(
     bucket: Bucket,
 ) -> None:
@@ -278,6 +295,7 @@ async def test_a_publisher_whose_lease_was_taken_over_stops_before_the_index(
     assert bucket.objects[LEASE].body == b"theirs"
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("kind", [503, 429, "reset", "lost"])
 async def test_a_fault_that_passes_is_retried(bucket: Bucket, kind: int | str) -> None:
     """ "lost": the work is done but the answer is lost, so the retry meets 412, or 404."""
@@ -294,6 +312,7 @@ async def test_a_fault_that_passes_is_retried(bucket: Bucket, kind: int | str) -
     assert set(bucket.read(PREFIX)) == FILES
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("kind", [503, "reset", "stall"])
 async def test_a_fault_that_stays_ends_within_the_patience(bucket: Bucket, kind: int | str) -> None:
     bucket.faults = [Fault(".", kind, times=10**6)]
@@ -301,6 +320,7 @@ async def test_a_fault_that_stays_ends_within_the_patience(bucket: Bucket, kind:
         await publish(1, exporter(patience=0.3))
 
 
+@pytest.mark.real
 async def test_a_crash_between_the_stages_leaves_the_old_catalog_whole(bucket: Bucket) -> None:
     """The connection dies at each stage of growth and of shrinking; readers find all that is named.
 
@@ -321,6 +341,7 @@ async def test_a_crash_between_the_stages_leaves_the_old_catalog_whole(bucket: B
     assert set().union(*missing) == set()
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("kind", "said"),
     [(403, r"bucket shop.*roles/storage\.objectUser"), (401, "credentials"), (400, "400")],
@@ -331,6 +352,7 @@ async def test_a_refusal_says_what_is_needed(bucket: Bucket, kind: int, said: st
         await publish(1)
 
 
+@pytest.mark.real
 async def test_a_bucket_that_is_not_there_is_named(bucket: Bucket) -> None:
     with pytest.raises(PublishError, match="bucket nowhere does not exist"):
         await GcsExporter("gs://nowhere").publish(render_catalog(catalog(1)))
@@ -363,6 +385,7 @@ def test_a_url_that_is_no_bucket_is_refused(url: str) -> None:
         GcsExporter(url)
 
 
+@pytest.mark.real
 async def test_a_bucket_without_a_prefix_works_too(bucket: Bucket) -> None:
     made = GcsExporter("gs://shop")
     index = Artifact("index.yaml", b"a: 1\n", "application/yaml", Stage.INDEX)

@@ -17,6 +17,8 @@ from bridge.exporters.gcs import GcsExporter
 from bridge.exporters.render import render_catalog
 from tests.exporters.catalogs import catalog
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

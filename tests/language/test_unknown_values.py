@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.language.expressions import compile_expression
 from bridge.language.names import Shape
-from bridge.language.unknown_values import Facts, UnknownValue
+from bridge.language.unknown_values import KnownValues, UnknownValue
 from bridge.model.entities import Json
 
 NAMES = ("a", "b", "c")
@@ -36,7 +36,7 @@ class Anything:
 def run(source: str, facts: dict[str, Json]) -> Json:
     expression, faults = compile_expression(source, Anything())
     assert faults == []
-    return expression.run({"f": Facts("f", facts)})
+    return expression.run({"f": KnownValues("f", facts)})
 
 
 atoms = st.sampled_from([f"f.{name}" for name in NAMES])

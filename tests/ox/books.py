@@ -11,7 +11,7 @@ from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, FactDefinition, FactSchema, FactType, Reading, Standing
 from bridge.model.memory import Memory
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence
-from bridge.ox.facts.collecting import Collecting
+from bridge.ox.facts.collecting import FactService
 from bridge.store import FactHistory, open_store
 from tests.ox.subjects import NOW, component
 
@@ -66,11 +66,11 @@ def reading(name: str, schema: FactSchema = SHAPE, at: object = NOW, **values: J
 
 
 @asynccontextmanager
-async def book(folder: Path, *names: str, interval: float = 1.0) -> AsyncIterator[Collecting]:
+async def book(folder: Path, *names: str, interval: float = 1.0) -> AsyncIterator[FactService]:
     """A book that knows these components and takes pushes by `SHAPE` and `SPEED`."""
     store = await open_store(f"sqlite:///{folder}/facts.db")
     history = store.facts(FactHistory(interval=interval))
-    made = Collecting("here", (), history, lambda: NOW, takes=(SHAPE, SPEED))
+    made = FactService("here", (), history, lambda: NOW, pushable=(SHAPE, SPEED))
     await made.after_pass(catalog(*names), Memory(), {})
     try:
         yield made
@@ -82,7 +82,7 @@ async def book(folder: Path, *names: str, interval: float = 1.0) -> AsyncIterato
 class Checks:
     """A `CheckBook`: each check passes where its one boolean fact is true."""
 
-    facts: Collecting
+    facts: FactService
     defined: Sequence[Check] = field(default_factory=list)
 
     def checks(self) -> Sequence[Check]:

@@ -25,7 +25,7 @@ from bridge.model.facts import (
 )
 from bridge.model.memory import KnownProject, Memory
 from bridge.model.scrape import Observation, Project
-from bridge.ox.facts.collecting import Collecting, due
+from bridge.ox.facts.collecting import FactService, due
 from bridge.ox.facts.manifest import ManifestCollector
 from bridge.ox.facts.subjects import matches, subjects_of
 from bridge.store import FactHistory, SqlFactStore, open_store
@@ -97,8 +97,8 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlFactStore]:
     await whole.close()
 
 
-def collecting(store: SqlFactStore, clock: Clock, *collectors: Any, **options: Any) -> Collecting:
-    return Collecting("here", collectors, store, clock, **options)
+def collecting(store: SqlFactStore, clock: Clock, *collectors: Any, **options: Any) -> FactService:
+    return FactService("here", collectors, store, clock, **options)
 
 
 async def test_a_failing_collector_leaves_the_others_and_says_why(store: SqlFactStore) -> None:
@@ -122,7 +122,7 @@ async def test_a_failing_collector_leaves_the_others_and_says_why(store: SqlFact
 async def test_one_that_hangs_is_given_up_and_what_it_said_is_kept(store: SqlFactStore) -> None:
     clock, never = Clock(), asyncio.Event()
     hanging = Collector(clock, say=lambda s: never if s.ref.name == "b" else 7)
-    step = collecting(store, clock, hanging, patience=0.05)
+    step = collecting(store, clock, hanging, round_timeout=0.05)
     await step.after_pass(catalog("a", "b"), Memory(), {})
     assert told(step.board.latest[ref("a")]["mine"], "size") == 7
     assert "did not end within" in fact(step.board.latest[ref("b")]["mine"], "size").reason
@@ -134,7 +134,9 @@ async def test_one_that_hangs_keeps_nobody_from_hearing_what_the_others_said(
     clock, never = Clock(), asyncio.Event()
     heard: asyncio.Queue[FactBoard] = asyncio.Queue()
     hanging = Collector(clock, replace(SCHEMA, id="hanging"), say=lambda s: never)
-    step = collecting(store, clock, hanging, Collector(clock), heard=heard.put, meanwhile=0.01)
+    step = collecting(
+        store, clock, hanging, Collector(clock), on_change=heard.put, notify_every=0.01
+    )
     work = asyncio.create_task(step.after_pass(catalog("a"), Memory(), {}))
     board = await heard.get()
     assert board.latest[ref("a")].keys() == {"mine"}
@@ -156,29 +158,34 @@ async def test_a_time_out_of_a_collectors_own_is_not_taken_for_ours(store: SqlFa
 async def test_one_that_gives_readings_without_end_is_stopped_and_others_have_their_turn(
     store: SqlFactStore,
 ) -> None:
-    clock = Clock()
+    clock, other_asked, flood_begun = Clock(), asyncio.Event(), asyncio.Event()
 
     class Flooding(Collector):
         async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
             self.asked.append([])
-            while True:  # it never waits for anything
+            await other_asked.wait()
+            flood_begun.set()
+            while True:  # from here on it never waits for anything
                 self.asked[-1].append("again")
                 yield Reading(ref("nobody"), "flooding", "1.0.0", NOW, ())
 
     flooding = Flooding(clock, replace(SCHEMA, id="flooding"))
     seen: list[int] = []
 
-    def say(_: Subject) -> int:
-        seen.append(len(flooding.asked[-1]))
-        return 1
+    class Other(Collector):
+        async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
+            other_asked.set()
+            await flood_begun.wait()
+            seen.append(len(flooding.asked[-1]))
+            async for reading in super().collect(subjects):
+                yield reading
 
-    other = Collector(clock, say=say)
-    step = collecting(store, clock, flooding, other)
+    step = collecting(store, clock, flooding, Other(clock))
     async with asyncio.timeout(30):
         await step.after_pass(catalog("a"), Memory(), {})
     assert told(step.board.latest[ref("a")]["mine"], "size") == 1
     assert "without end" in fact(step.board.latest[ref("a")]["flooding"], "size").reason
-    assert seen < [len(flooding.asked[-1])]
+    assert seen[0] < len(flooding.asked[-1])
 
 
 async def test_who_makes_one_pass_asks_about_everybody_batch_by_batch(store: SqlFactStore) -> None:
@@ -187,8 +194,9 @@ async def test_who_makes_one_pass_asks_about_everybody_batch_by_batch(store: Sql
     collector = Collector(clock, replace(SCHEMA, batch=2))
     silent = Collector(clock, replace(SCHEMA, id="silent"), say=partial(_said, _elsewhere()))
     step = collecting(store, clock, collector, silent)
-    step.recorded = recorded.append
-    await step.after_pass(catalog("c", "b", "a"), Memory(), {}, whole=True)
+    await step.after_pass(
+        catalog("c", "b", "a"), Memory(), {}, all_batches=True, on_record=recorded.append
+    )
     assert collector.asked == [["a", "b"], ["c"]]
     assert silent.asked == [["a", "b", "c"]]  # nobody is asked twice, whatever is said
     assert recorded == [2, 1]
@@ -199,8 +207,8 @@ async def test_when_the_time_is_over_who_was_not_asked_about_stays_as_it_was(
 ) -> None:
     clock, never = Clock(), asyncio.Event()
     hanging = Collector(clock, replace(SCHEMA, batch=1), say=lambda s: never)
-    step = collecting(store, clock, hanging, patience=0.05)
-    await step.after_pass(catalog("a", "b"), Memory(), {}, whole=True)
+    step = collecting(store, clock, hanging, round_timeout=0.05)
+    await step.after_pass(catalog("a", "b"), Memory(), {}, all_batches=True)
     assert hanging.asked == [["a"]]
     assert step.board.latest.keys() == {ref("a")}
 
@@ -327,7 +335,7 @@ async def test_a_replica_shows_what_another_one_recorded(store: SqlFactStore) ->
     async def hear(board: FactBoard) -> None:
         heard.append(board)
 
-    other = collecting(store, clock, Collector(clock), heard=hear)
+    other = collecting(store, clock, Collector(clock), on_change=hear)
     await other.catch_up()
     assert other.board.latest == {}
     await leader.after_pass(catalog("a"), Memory(), {})
@@ -347,7 +355,7 @@ async def test_an_entity_that_is_gone_is_shown_no_more_and_whoever_listens_hears
     async def hear(board: FactBoard) -> None:
         heard.append(sorted(each.name for each in board.latest))
 
-    step = collecting(store, clock, Collector(clock), heard=hear)
+    step = collecting(store, clock, Collector(clock), on_change=hear)
     await step.after_pass(catalog("a", "b"), Memory(), {})
     await step.after_pass(catalog("a"), Memory(), {})
     assert heard == [["a", "b"], ["a"]]

@@ -50,7 +50,7 @@ async def following(folder: Path, days: int, *, each_week: int = 2) -> AsyncIter
     keeper = Scorekeeper(
         "here", RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder)), store.scores(), clock
     )
-    keeper.catalog = Catalog((*FLEET, OTHERS))
+    keeper.take_catalog(Catalog((*FLEET, OTHERS)))
     for day in range(0, days + 1):
         clock.now = NOW + timedelta(days=day)
         done = day // 7 * each_week

@@ -18,7 +18,7 @@ from bridge.ox.facts.project_page import (
     unknown_fields,
 )
 from bridge.sandbox.complexity import LIMIT_AUTHENTICATED, score
-from bridge.sandbox.plan import Planner
+from bridge.sandbox.plan import QueryPlanner
 from tests.ox.subjects import NOW
 
 FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
@@ -91,7 +91,7 @@ def test_without_any_of_its_parts_it_is_still_a_query(left_out: str) -> None:
 
 def cost(query: str, projects: int, paths: list[str]) -> int:
     variables = page_variables(range(1, projects + 1), paths, query, NOW)
-    return score(Planner().prepare(query, variables, None))
+    return score(QueryPlanner().prepare(query, variables, None))
 
 
 def test_the_page_is_well_below_what_gitlab_allows() -> None:

@@ -58,7 +58,7 @@ async def test_its_figures_are_those_of_the_day_it_is_in_force(tmp_path: Path, s
     file = RubricFile(tmp_path / "rubric.yaml", [SCHEMA], small(tmp_path))
     store = await open_store("sqlite://")
     keeper = Scorekeeper("here", file, store.scores(), lambda: NOW + timedelta(minutes=5))
-    keeper.catalog = catalog
+    keeper.take_catalog(catalog)
     await keeper.evaluate(latest)
     before = keeper.board
     (tmp_path / "rubric.next.yaml").write_text(CHANGED, "utf-8")

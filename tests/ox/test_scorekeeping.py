@@ -12,10 +12,10 @@ import pytest
 
 from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Ref
-from bridge.model.scores import CheckState, Rubric, Scoreboard, Waiver
+from bridge.model.scores import CheckState, Waiver
 from bridge.ox.scores.publishing import with_score_annotations
 from bridge.ox.scores.rubric_file import RubricFile
-from bridge.ox.scores.scorekeeping import Scorekeeper
+from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
 from bridge.ports import CheckBook, Scores
 from bridge.store import SqlStore, open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small
@@ -46,9 +46,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def keeper(store: SqlStore, folder: Path, clock: Clock) -> Scorekeeper:
+def keeper(
+    store: SqlStore, folder: Path, clock: Clock, waivers: WaiverSource = no_waivers
+) -> Scorekeeper:
     file = RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder))
-    return Scorekeeper(SOURCE, file, store.scores(), clock)
+    return Scorekeeper(SOURCE, file, store.scores(), clock, waivers)
 
 
 async def test_nothing_is_scored_before_a_catalog_is_known(
@@ -66,19 +68,11 @@ async def test_a_board_is_shown_survives_and_its_changes_are_told(
 ) -> None:
     scores = keeper(store, tmp_path, clock)
     book: CheckBook = scores
-    heard: list[Scoreboard] = []
-
-    async def hear(board: Scoreboard, rubric: Rubric) -> None:
-        assert rubric.version == board.rubric
-        heard.append(board)
-
-    scores.heard = hear
-    scores.catalog = Catalog((API,))
+    scores.take_catalog(Catalog((API,)))
     assert book.results(API.ref) == ()
     await scores.evaluate(POOR)
     assert [check.id for check in book.checks()] == ["readme", "protected", "approvals"]
     assert [result.state.value for result in book.results(API.ref)][:2] == ["fail", "pass"]
-    assert heard == [scores.board]
     clock.now += timedelta(days=1)
     await scores.evaluate({API.ref: reading(API, {"readme": True, "protected": True}, at=clock())})
     assert scores.board is not None
@@ -99,7 +93,7 @@ async def test_a_label_waives_what_fails_and_hides_nothing_that_passes(
 ) -> None:
     """Waivers from elsewhere are asked for anew each time that is scored."""
     scores = keeper(store, tmp_path, clock)
-    scores.catalog = Catalog((API,))
+    scores.take_catalog(Catalog((API,)))
     given = {
         API.ref: [Waiver(check, "the label", NOW.date(), "issue") for check in ("readme", "owner")]
     }
@@ -107,7 +101,8 @@ async def test_a_label_waives_what_fails_and_hides_nothing_that_passes(
     async def labels() -> dict[Ref, list[Waiver]]:
         return given
 
-    scores.given = labels
+    scores = keeper(store, tmp_path, clock, labels)
+    scores.take_catalog(Catalog((API,)))
     for facts, state in ((POOR, CheckState.WAIVED), (GOOD, CheckState.PASS)):
         await scores.evaluate(facts)
         assert scores.results(API.ref)[0].state is state
@@ -126,7 +121,7 @@ async def test_a_replica_takes_over_the_board_that_another_saved(
         await looks.put(seconds)
 
     work = asyncio.create_task(follower.follow(sleep))
-    leader.catalog = Catalog((API,))
+    leader.take_catalog(Catalog((API,)))
     await leader.evaluate(GOOD)
     for _ in range(4):
         assert await looks.get() > 0
@@ -140,7 +135,7 @@ async def test_a_store_that_fails_keeps_the_board_that_was_shown(
     store: SqlStore, tmp_path: Path, clock: Clock
 ) -> None:
     scores = keeper(store, tmp_path, clock)
-    scores.catalog = Catalog((API,))
+    scores.take_catalog(Catalog((API,)))
     await scores.evaluate(GOOD)
     before = scores.board
     await store.close()
@@ -153,7 +148,7 @@ async def test_the_next_evaluation_takes_a_changed_rubric(
     store: SqlStore, tmp_path: Path, clock: Clock
 ) -> None:
     scores = keeper(store, tmp_path, clock)
-    scores.catalog = Catalog((API,))
+    scores.take_catalog(Catalog((API,)))
     await scores.evaluate(POOR)
     (tmp_path / "rubric.yaml").write_text(SMALL.replace("weight: 2", "weight: 7"), "utf-8")
     clock.now += timedelta(minutes=1)
@@ -168,7 +163,7 @@ async def test_a_changed_rubric_scores_at_once_and_a_broken_one_changes_nothing(
 ) -> None:
     scores = keeper(store, tmp_path, clock)
     await scores.look_at_rubric()  # nothing is scored before the first pass
-    scores.catalog = Catalog((API,))
+    scores.take_catalog(Catalog((API,)))
     await scores.evaluate(POOR)
     before = scores.board
     await scores.look_at_rubric()
@@ -184,7 +179,7 @@ async def test_a_changed_rubric_scores_at_once_and_a_broken_one_changes_nothing(
     assert scores.board.scores[API.ref].value == 30
     assert await store.scores().latest_scores(SOURCE) == scores.board
     assert scores.problems == ()
-    scores.catalog = None  # another replica leads: it scores
+    scores.take_catalog(None)  # another replica leads: it scores
     (tmp_path / "rubric.yaml").write_text(SMALL, "utf-8")
     await scores.look_at_rubric()
     assert scores.board.scores[API.ref].value == 30
@@ -195,7 +190,7 @@ async def test_scores_are_published_as_annotations_and_a_link(
 ) -> None:
     scores = keeper(store, tmp_path, clock)
     dark = service("dark", tier=4)
-    scores.catalog = Catalog((API, dark))
+    scores.take_catalog(Catalog((API, dark)))
     assert with_score_annotations(API, None) is API
     await scores.evaluate(POOR)
     shown = partial(with_score_annotations, board=scores.board, url="https://fester.example.com/")

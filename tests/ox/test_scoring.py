@@ -15,7 +15,7 @@ from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import CheckState, Score, Waiver
 from bridge.ox.scores.rubric import LoadedRubric
-from bridge.ox.scores.scoreboard import Earlier, evaluate
+from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from tests.ox.rubrics import HOUR, NOW, SMALL, reading, service, shipped, small
 
 ALL_GOOD = {"readme": True, "protected": True, "approvals": 2}
@@ -396,7 +396,7 @@ def test_law_what_is_taken_over_from_an_earlier_evaluation_is_as_if_made_anew(
 ) -> None:
     entities = {number: service(f"s{number}", tier=number) for number in range(1, 4)}
     readings: dict[Ref, dict[str, Reading]] = {}
-    earlier, now = Earlier(), NOW
+    earlier, now = EarlierScores(), NOW
     for hours, seen, waived in happened:
         now += timedelta(hours=hours)
         if seen is not None:
@@ -419,7 +419,7 @@ def test_of_many_services_only_those_are_judged_of_whom_something_changed() -> N
     entities = [service(f"s{number}", tier=1) for number in range(50)]
     good: dict[str, int | None] = dict.fromkeys(FACTS, 1)
     readings = {entity.ref: readings_of(entity, good) for entity in entities}
-    earlier = Earlier()
+    earlier = EarlierScores()
     before = evaluate(RUBRIC, entities, readings, NOW, earlier=earlier)
     changed = {**readings, entities[7].ref: readings_of(entities[7], {**good, FACTS[0]: 0})}
     later = NOW + timedelta(minutes=1)

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
-from bridge.model.remediation import CaseStatus, Outcome, Place
+from bridge.model.remediation import ActionOutcome, CaseStatus, IssuePlace
 from bridge.model.scrape import Project
 from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.snyk import Snyk, SnykCollector
@@ -199,9 +199,9 @@ PATHS = ("shop/a", "shop/b", "shop/c", "shop/d")
 
 async def registered(
     shop: Shop, store: SqlStore, *paths: str, apply: bool = True
-) -> list[tuple[str, Outcome]]:
+) -> list[tuple[str, ActionOutcome]]:
     snyk = Snyk(ORG, TOKEN, base=shop.url)
-    places = [Place(n, path, path, "", "", "main") for n, path in enumerate(paths, start=1)]
+    places = [IssuePlace(n, path, path, "", "", "main") for n, path in enumerate(paths, start=1)]
     cases = await store.remediation.cases("corp")
     made = Registration(snyk, "i1", store.remediation, "corp")
     records = await made.run(places, cases, lambda _: apply, NOW, room=2)
@@ -213,13 +213,13 @@ async def test_missing_projects_are_planned_then_imported_once(shop: Shop, store
     """Those that Snyk lists are left out, and what was asked for once is not asked for again."""
     shop.tools.projects = {"s1": "shop/a:x"}
     plan = await registered(shop, store, *PATHS, apply=False)
-    assert plan == [("shop/b", Outcome.PLANNED), ("shop/c", Outcome.PLANNED)]
+    assert plan == [("shop/b", ActionOutcome.PLANNED), ("shop/c", ActionOutcome.PLANNED)]
     assert shop.tools.imports == []
     assert await registered(shop, store, *PATHS) == [
-        ("shop/b", Outcome.DONE),
-        ("shop/c", Outcome.DONE),
+        ("shop/b", ActionOutcome.DONE),
+        ("shop/c", ActionOutcome.DONE),
     ]
-    assert await registered(shop, store, *PATHS) == [("shop/d", Outcome.DONE)]
+    assert await registered(shop, store, *PATHS) == [("shop/d", ActionOutcome.DONE)]
     assert await registered(shop, store, *PATHS) == []
     assert shop.tools.imports == [{"id": n, "branch": "main"} for n in (2, 3, 4)]
 
@@ -232,14 +232,14 @@ async def test_nothing_is_imported_when_snyk_cannot_be_listed(shop: Shop, store:
 
 async def test_a_refused_import_is_tried_again_in_another_run(shop: Shop, store: SqlStore) -> None:
     shop.tools.answers = [200, 422]
-    assert await registered(shop, store, "shop/b") == [("shop/b", Outcome.FAILED)]
-    assert await registered(shop, store, "shop/b") == [("shop/b", Outcome.DONE)]
+    assert await registered(shop, store, "shop/b") == [("shop/b", ActionOutcome.FAILED)]
+    assert await registered(shop, store, "shop/b") == [("shop/b", ActionOutcome.DONE)]
 
 
 async def test_an_imports_outcome_is_asked_for_and_remembered(shop: Shop, store: SqlStore) -> None:
     """By Snyk's own list, else by the job's account; pending ones are asked after again."""
     room = [await registered(shop, store, *PATHS) for _ in range(2)]
-    assert [outcome for run in room for _, outcome in run] == [Outcome.DONE] * 4
+    assert [outcome for run in room for _, outcome in run] == [ActionOutcome.DONE] * 4
     shop.tools.projects = {"s1": "shop/a:x"}
     shop.tools.jobs = {
         "job-2": {
@@ -249,9 +249,9 @@ async def test_an_imports_outcome_is_asked_for_and_remembered(shop: Shop, store:
         "job-3": {"status": "complete", "logs": [{"projects": []}]},
     }
     assert await registered(shop, store, *PATHS) == [
-        ("shop/a", Outcome.NOTED),
-        ("shop/b", Outcome.NOTED),
-        ("shop/c", Outcome.NOTED),
+        ("shop/a", ActionOutcome.NOTED),
+        ("shop/b", ActionOutcome.NOTED),
+        ("shop/c", ActionOutcome.NOTED),
     ]
     cases = (await store.remediation.load("corp")).cases.values()
     assert {case.key.project_id: (case.status, case.reason) for case in cases} == {
@@ -266,6 +266,6 @@ async def test_an_imports_outcome_is_asked_for_and_remembered(shop: Shop, store:
     shop.tools.answers = [200, 500]
     assert await registered(shop, store, *PATHS) == []
     shop.tools.jobs["job-4"] = {"status": "failed"}
-    assert await registered(shop, store, *PATHS) == [("shop/d", Outcome.NOTED)]
+    assert await registered(shop, store, *PATHS) == [("shop/d", ActionOutcome.NOTED)]
     assert await registered(shop, store, *PATHS) == []
     assert len(shop.tools.imports) == 4

@@ -15,8 +15,8 @@ from sqlalchemy import text
 
 from bridge.errors import ConfigurationError
 from bridge.exporters.filesystem import FolderExporter
-from bridge.exporters.render import Renderer
-from bridge.model.destinations import Found, Mark
+from bridge.exporters.render import ShardRenderer
+from bridge.model.destinations import DestinationContent, Mark
 from bridge.model.entities import Draft, Json
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.runs import Outcome
@@ -93,7 +93,7 @@ class Site:
                 ListScraper(records, name=source),
                 ComponentTranslator(),
                 BackstageProcessor(rules()),
-                Renderer(),
+                ShardRenderer(),
                 [FolderExporter(folder or self.folder)],
                 store,
                 lambda: self.now,
@@ -368,19 +368,19 @@ OURS = Mark("a", "x", 5)
 @pytest.mark.parametrize(
     ("found", "new", "refused", "adopts", "claims"),
     [
-        (Found(), True, False, False, False),
-        (Found(OURS, b"# Written by Fester"), False, False, False, False),
-        (Found(OURS, b"# Written by Fester"), True, False, True, False),
-        (Found(replace(OURS, fence=6), b""), False, False, True, True),
-        (Found(replace(OURS, store="y"), b""), True, False, True, True),
-        (Found(replace(OURS, store="y"), b""), False, True, False, False),
-        (Found(replace(OURS, source="b"), b""), True, True, False, False),
-        (Found(None, b"# Written by Fester"), False, False, True, True),
-        (Found(None, b"by hand"), False, True, False, False),
+        (DestinationContent(), True, False, False, False),
+        (DestinationContent(OURS, b"# Written by Fester"), False, False, False, False),
+        (DestinationContent(OURS, b"# Written by Fester"), True, False, True, False),
+        (DestinationContent(replace(OURS, fence=6), b""), False, False, True, True),
+        (DestinationContent(replace(OURS, store="y"), b""), True, False, True, True),
+        (DestinationContent(replace(OURS, store="y"), b""), False, True, False, False),
+        (DestinationContent(replace(OURS, source="b"), b""), True, True, False, False),
+        (DestinationContent(None, b"# Written by Fester"), False, False, True, True),
+        (DestinationContent(None, b"by hand"), False, True, False, False),
     ],
 )
 def test_how_a_destination_stands(
-    found: Found, new: bool, refused: bool, adopts: bool, claims: bool
+    found: DestinationContent, new: bool, refused: bool, adopts: bool, claims: bool
 ) -> None:
     stand = standing(found, OURS, new=new, take_over=False, name="out")
     assert (bool(stand.refusal), stand.adopt, stand.claim) == (refused, adopts, claims)

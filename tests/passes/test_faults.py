@@ -17,6 +17,8 @@ from bridge.sandbox.faults import ONLY_ON, Fault, FaultPlan, FaultRule, Target
 from bridge.store import open_store
 from tests.passes.town import Town, Weather, town
 
+pytestmark = pytest.mark.real
+
 PLACES: dict[str, tuple[Target, ...]] = {
     "listing": ("rest-enumeration",),
     "reading": ("graphql", "rest"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -16,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule, Target
 from bridge.store import open_store
 from tests.passes.town import GOOD, Town, Weather, nothing, town
+
+pytestmark = pytest.mark.real
 
 NUMBERS = st.integers(1, 20).map(lambda n: n * 7)
 SOME = st.sets(NUMBERS, max_size=5)

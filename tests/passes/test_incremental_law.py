@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.exporters.render import Renderer, render_catalog
+from bridge.exporters.render import ShardRenderer, render_catalog
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory
 from bridge.model.problems import Problem
@@ -61,7 +61,7 @@ def stages(gitlab: Gitlab, store: Store) -> Stages:
         gitlab,
         MAPPINGS,
         BackstageProcessor(RULES),
-        Renderer(),
+        ShardRenderer(),
         [RecordingExporter()],
         store,
         lambda: NOON,

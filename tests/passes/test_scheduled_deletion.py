@@ -12,6 +12,8 @@ from bridge.store import SqlStore, open_store
 from tests.fakes import fresh
 from tests.passes.town import Published, manifest, town
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:

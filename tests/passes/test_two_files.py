@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bridge.passes.pipeline import Pass
 from tests.fakes import fresh
 from tests.passes.town import Town, manifest, town
@@ -17,6 +19,7 @@ async def named(it: Town, done: Pass) -> list[tuple[str, str]]:
     return [(each.project, each.file) for each in problems if each.rule == RULE]
 
 
+@pytest.mark.real
 async def test_projects_with_both_files_are_named_until_one_of_them_is_gone(tmp_path: Path) -> None:
     async with opened(fresh(tmp_path)) as store, town(tmp_path / "out", store) as it:
         theirs = {"catalog-info.yaml": "kind: Component"}

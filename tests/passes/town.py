@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bridge.exporters.filesystem import FolderExporter
-from bridge.exporters.render import Renderer
+from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
@@ -285,7 +285,7 @@ class Town:
             scraper,
             MAPPINGS,
             BackstageProcessor(RULES),
-            Renderer(),
+            ShardRenderer(),
             (FolderExporter(self.folder),),
             self.store,
             self.time.moment,

@@ -16,7 +16,7 @@ from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import Mappings, load_mappings
-from bridge.processors.mapping.scope import Scope
+from bridge.processors.mapping.scope import MappingNames
 
 PROJECT = Project(7, "shop/cart", "https://gitlab.example.com/shop/cart", "main")
 SCHEMA = {
@@ -55,7 +55,7 @@ def spec(folder: Path, leaves: str, manifest: str) -> Any:
 
 
 def evaluate(source: str, **names: Any) -> Any:
-    scope = Scope(None, dict.fromkeys(names))
+    scope = MappingNames(None, dict.fromkeys(names))
     expression, faults = compile_expression(source, scope)
     assert not faults, faults
     return expression.run({"manifest": {}, "project": {}, "file": {}, **names})

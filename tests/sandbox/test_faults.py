@@ -21,6 +21,7 @@ def always(fault: Fault, **limits: object) -> FaultPlan:
     return FaultPlan((FaultRule(fault, **limits),))  # type: ignore[arg-type]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("fault", "status", "content_type"),
     [
@@ -41,6 +42,7 @@ async def test_plain_refusals(lab: Lab, fault: Fault, status: int, content_type:
     assert [request.fault for request in lab.sandbox.requests] == [fault, None]
 
 
+@pytest.mark.real
 async def test_rate_limit_headers(lab: Lab, clock: HandClock) -> None:
     """`Retry-After` comes as seconds or as a date; application limits hide behind fine headers."""
     rules = (FaultRule(Fault.RATE_LIMITED),)
@@ -57,6 +59,7 @@ async def test_rate_limit_headers(lab: Lab, clock: HandClock) -> None:
     assert int(response.headers["RateLimit-Remaining"]) > 0
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.TRUNCATED])
 async def test_broken_connections(lab: Lab, fault: Fault) -> None:
     """A reset or half a body is an error of the client, never a shorter answer."""
@@ -66,6 +69,7 @@ async def test_broken_connections(lab: Lab, fault: Fault) -> None:
         await lab.post(PROJECTS)
 
 
+@pytest.mark.real
 async def test_a_hang_ends_when_the_server_stops(world: World) -> None:
     """No real time passes for it."""
     sandbox = SandboxGitLab(world, token="t", faults=always(Fault.HANG))
@@ -78,6 +82,7 @@ async def test_a_hang_ends_when_the_server_stops(world: World) -> None:
             await asking
 
 
+@pytest.mark.real
 async def test_partial_answers_lose_projects_and_say_so(lab: Lab) -> None:
     """An even id goes whole, an odd one only loses its repository; both with an error."""
     for number in range(1, 5):
@@ -93,12 +98,14 @@ async def test_partial_answers_lose_projects_and_say_so(lab: Lab) -> None:
     assert messages == {"Timeout on Project.repository", "Timeout on ProjectConnection.nodes"}
 
 
+@pytest.mark.real
 async def test_no_data_at_all(lab: Lab) -> None:
     """Errors with 200 and no `data`."""
     lab.sandbox.use_faults(always(Fault.NO_DATA))
     assert "data" not in await lab.ask(PROJECTS)
 
 
+@pytest.mark.real
 async def test_lost_pages(lab: Lab) -> None:
     """A lost page still links on; one cut short looks like the end."""
     lab.world.add_project("a/b")
@@ -110,6 +117,7 @@ async def test_lost_pages(lab: Lab) -> None:
     assert "next" not in (await lab.get(ENUMERATION)).links
 
 
+@pytest.mark.real
 async def test_a_limit_of_requests(world: World, clock: HandClock) -> None:
     """Above the limit comes 429 until the minute is over."""
     sandbox = SandboxGitLab(world, token="t", rate_limit=2)

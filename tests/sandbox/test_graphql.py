@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bridge.sandbox.plan import Planner
+from bridge.sandbox.plan import QueryPlanner
 from bridge.sandbox.world import World, lfs_file, symlink
 from tests.sandbox.conftest import Lab
 
@@ -30,6 +30,7 @@ def gid(number: int) -> str:
     return f"gid://gitlab/Project/{number}"
 
 
+@pytest.mark.real
 async def test_files_of_every_unpleasant_kind(lab: Lab) -> None:
     """Binaries have no text, LFS gives its pointer, a link its target; what is missing no node."""
     project = lab.world.add_project(
@@ -54,6 +55,7 @@ async def test_files_of_every_unpleasant_kind(lab: Lab) -> None:
     assert (link["mode"], link["rawTextBlob"]) == ("120000", "qm.yaml")
 
 
+@pytest.mark.real
 async def test_repository_states_differ(lab: Lab) -> None:
     """Forbidden is null; empty is there but without nodes or root."""
     lab.world.add_project("a/forbidden", repository="forbidden")
@@ -64,6 +66,7 @@ async def test_repository_states_differ(lab: Lab) -> None:
     assert empty["repository"] == {"rootRef": None, "empty": True, "qm": {"nodes": []}}
 
 
+@pytest.mark.real
 async def test_hidden_rows_vanish_after_the_limit(lab: Lab) -> None:
     """A page may be short, even empty, and still have a next one."""
     for number in range(1, 7):
@@ -84,6 +87,7 @@ async def test_hidden_rows_vanish_after_the_limit(lab: Lab) -> None:
     assert found == ["a/p1", "a/p2", "a/p5"]
 
 
+@pytest.mark.real
 async def test_page_size_is_clamped_in_silence(lab: Lab) -> None:
     """Five hundred asked, a hundred given, no complaint."""
     for number in range(101):
@@ -94,6 +98,7 @@ async def test_page_size_is_clamped_in_silence(lab: Lab) -> None:
     assert "errors" not in body
 
 
+@pytest.mark.real
 async def test_one_poisoned_project_fails_the_page(lab: Lab) -> None:
     """Pages without it are fine, so a crawler can find it by halving."""
     lab.world.add_project("a/good")
@@ -103,6 +108,7 @@ async def test_one_poisoned_project_fails_the_page(lab: Lab) -> None:
     assert "errors" not in await lab.ask(MANIFESTS, ids=[gid(1)], paths=["qm.yaml"])
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -117,6 +123,7 @@ async def test_misspelt_names_are_refused(lab: Lab, query: str, message: str) ->
     assert "data" not in body
 
 
+@pytest.mark.real
 async def test_complexity_is_what_the_reference_says(lab: Lab) -> None:
     """Manifest and all facts at a hundred a page come to about 106; asking the price costs 3."""
     query = ALL_FACTS.rstrip().removesuffix("}") + " queryComplexity { score limit } }"
@@ -125,6 +132,7 @@ async def test_complexity_is_what_the_reference_says(lab: Lab) -> None:
     assert 103 <= body["data"]["queryComplexity"]["score"] - 3 <= 109
 
 
+@pytest.mark.real
 async def test_too_complex_a_query_gives_no_data(lab: Lab) -> None:
     """The answer is 200 with errors only."""
     paths = ",".join(f'"{n}"' for n in range(99))
@@ -134,6 +142,7 @@ async def test_too_complex_a_query_gives_no_data(lab: Lab) -> None:
     assert body["errors"][0]["message"].endswith("which exceeds max complexity of 250")
 
 
+@pytest.mark.real
 async def test_query_text_and_depth_are_limited(lab: Lab) -> None:
     """Ten thousand characters, twenty levels."""
     status, body = await lab.post("{ currentUser { id } }" + " " * 10_000)
@@ -146,6 +155,7 @@ async def test_query_text_and_depth_are_limited(lab: Lab) -> None:
     assert message == "Query has depth of 23, which exceeds max depth of 20"
 
 
+@pytest.mark.real
 async def test_full_paths_are_limited_to_fifty(lab: Lab) -> None:
     """More are an error on the field."""
     paths = [f"a/p{n}" for n in range(51)]
@@ -154,6 +164,7 @@ async def test_full_paths_are_limited_to_fifty(lab: Lab) -> None:
     assert "more than 50" in body["errors"][0]["message"]
 
 
+@pytest.mark.real
 async def test_groups_leave_out_subgroups_unless_asked(lab: Lab) -> None:
     """The default of `includeSubgroups` is false, of `includeArchived` true."""
     lab.world.add_project("a/one")
@@ -170,6 +181,7 @@ async def test_groups_leave_out_subgroups_unless_asked(lab: Lab) -> None:
     assert await paths("(includeSubgroups:true,includeArchived:false)") == {"one", "two"}
 
 
+@pytest.mark.real
 async def test_strangers_see_public_projects_only(lab: Lab) -> None:
     """Without a token the limit is lower and private projects are not there."""
     lab.world.add_project("a/private")
@@ -184,6 +196,7 @@ async def test_strangers_see_public_projects_only(lab: Lab) -> None:
     assert body["data"]["queryComplexity"]["limit"] == 200
 
 
+@pytest.mark.real
 async def test_aliases_fragments_and_directives(lab: Lab) -> None:
     """The planner follows fragments, merges fields, and obeys @include."""
     lab.world.add_project("a/b")
@@ -198,6 +211,7 @@ async def test_aliases_fragments_and_directives(lab: Lab) -> None:
     assert body["data"]["project"] == {**expected, "x": "b", "name": "B"}
 
 
+@pytest.mark.real
 async def test_introspection_works(lab: Lab) -> None:
     """Tools that look at the schema find GitLab's type names."""
     body = await lab.ask('{ __type(name: "Project") { name } }')
@@ -206,12 +220,13 @@ async def test_introspection_works(lab: Lab) -> None:
 
 def test_a_repeated_query_is_parsed_once() -> None:
     """The plan is the same object the second time."""
-    planner = Planner()
+    planner = QueryPlanner()
     variables = {"ids": [gid(1)], "paths": ["x"]}
     first = planner.prepare(MANIFESTS, variables, None)
     assert planner.prepare(MANIFESTS, variables, None).fields is first.fields
 
 
+@pytest.mark.real
 async def test_moves_during_a_crawl_keep_the_id(lab: Lab, world: World) -> None:
     """Renamed and transferred, a project answers under its id with the new path; deleted, not."""
     project = world.add_project("a/b", files={"qm.yaml": "x"})

@@ -31,6 +31,7 @@ async def say(desk: Lab, method: str, path: str, **body: Any) -> tuple[int, Any]
         return answer.status, None if answer.status == 204 else await answer.json()
 
 
+@pytest.mark.real
 async def test_an_issue_lives(desk: Lab) -> None:
     """Created, found by its label and author, edited, closed, opened again."""
     desk.world.add_project("a/b", facts=ProjectFacts(open_issues=2))
@@ -66,6 +67,7 @@ async def test_an_issue_lives(desk: Lab) -> None:
     assert (await desk.get("/projects/1/issues/99")).status == 404
 
 
+@pytest.mark.real
 async def test_texts_are_obeyed(desk: Lab) -> None:
     """Quick actions work and mentions tell people, except inside code."""
     desk.world.add_project("a/b")
@@ -78,6 +80,7 @@ async def test_texts_are_obeyed(desk: Lab) -> None:
     assert "/close" not in made["description"]
 
 
+@pytest.mark.real
 async def test_refusals(desk: Lab, world: World) -> None:
     """Blank and long titles, switched-off issues, archived projects."""
     world.add_project("a/b")
@@ -94,6 +97,7 @@ async def test_refusals(desk: Lab, world: World) -> None:
     assert (await say(desk, "POST", "/projects/9/issues", title="x"))[0] == 404
 
 
+@pytest.mark.real
 async def test_a_reading_token_does_not_write(lab: Lab) -> None:
     """The scope is named, as GitLab names it."""
     lab.world.add_project("a/b")
@@ -101,6 +105,7 @@ async def test_a_reading_token_does_not_write(lab: Lab) -> None:
     assert (status, body["error"]) == (403, "insufficient_scope")
 
 
+@pytest.mark.real
 async def test_a_lost_answer_leaves_what_was_written(desk: Lab) -> None:
     """The client sees a reset; the issue is there."""
     desk.world.add_project("a/b")
@@ -110,6 +115,7 @@ async def test_a_lost_answer_leaves_what_was_written(desk: Lab) -> None:
     assert [thing.title for thing in desk.world.issues] == ["x"]
 
 
+@pytest.mark.real
 async def test_a_listing_can_come_back_empty(desk: Lab) -> None:
     """With 200 and no rows, as if there were none."""
     desk.world.add_project("a/b")
@@ -141,6 +147,7 @@ async def test_people_act_on_their_own(world: World) -> None:
     assert world.issues.find(1, 1) is None
 
 
+@pytest.mark.real
 async def test_a_merge_request_lives(desk: Lab) -> None:
     """A branch with files, one open request of it, and no overwriting."""
     desk.world.add_project("a/b", files={"README.md": "hello"})
@@ -172,6 +179,7 @@ async def test_a_merge_request_lives(desk: Lab) -> None:
     assert (await desk.get("/projects/1/repository/branches/ox%2Fx")).status == 404
 
 
+@pytest.mark.real
 async def test_people_are_found(desk: Lab) -> None:
     """By name, and among a project's members."""
     desk.world.add_project("a/b")

@@ -11,6 +11,8 @@ from yarl import URL
 from bridge.sandbox.world import ProjectFacts, ProtectedBranch
 from tests.sandbox.conftest import TOKEN, HandClock, Lab
 
+pytestmark = pytest.mark.real
+
 
 async def test_keyset_pages_end_with_an_empty_one(lab: Lab) -> None:
     """Each page links to the next; the last is empty and links nowhere."""

@@ -21,6 +21,7 @@ CODE = """query($paths: [String!]!, $ref: String, $type: RefType) { projects { n
     nodes { name } pageInfo { hasNextPage } } } } } } }"""
 
 
+@pytest.mark.real
 async def test_a_project_scheduled_for_deletion_stays_under_another_name(lab: Lab) -> None:
     world = lab.world
     cart = world.add_project("shop/cart")
@@ -41,6 +42,7 @@ async def test_a_project_scheduled_for_deletion_stays_under_another_name(lab: La
     assert (cart.path, cart.name) == ("shop/cart", "Cart")
 
 
+@pytest.mark.real
 async def test_an_archived_group_archives_what_is_below_it_and_moves_no_date(lab: Lab) -> None:
     project = lab.world.add_project("shop/old/api")
     before = (project.updated_at, project.last_activity_at)
@@ -71,6 +73,7 @@ def test_a_renamed_file_is_listed_by_its_new_path_alone(world: World) -> None:
     assert (commit["added"], commit["modified"], commit["removed"]) == (["old/qm.yaml"], [], [])
 
 
+@pytest.mark.real
 async def test_directories_and_submodules_are_nodes_and_no_files(lab: Lab) -> None:
     files: dict[str, str | SandboxFile] = {
         "docs/a.md": "x",
@@ -89,6 +92,7 @@ async def test_directories_and_submodules_are_nodes_and_no_files(lab: Lab) -> No
     assert blobs["pageInfo"]["hasNextPage"]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("ref", "kind", "text"),
     [
@@ -115,6 +119,7 @@ async def test_a_tag_hides_the_branch_of_its_name(
         assert repository["tree"]["lastCommit"] is None
 
 
+@pytest.mark.real
 async def test_the_last_commit_costs_ten(lab: Lab) -> None:
     """tree(ref) {lastCommit {sha}} costs 13: with the project and its repository 15, at one."""
     query = """{ project(fullPath: "a/b") { repository {
@@ -125,6 +130,7 @@ async def test_the_last_commit_costs_ten(lab: Lab) -> None:
     assert score - (plain - 1) == 13
 
 
+@pytest.mark.real
 async def test_a_query_too_heavy_is_a_503_with_gitlabs_own_words(lab: Lab) -> None:
     lab.sandbox.use_faults(FaultPlan((FaultRule(Fault.TOO_HEAVY),)))
     status, body = await lab.post("{ currentUser { id } }")
@@ -132,6 +138,7 @@ async def test_a_query_too_heavy_is_a_503_with_gitlabs_own_words(lab: Lab) -> No
     assert body["errors"][0]["message"].startswith("Request timed out")
 
 
+@pytest.mark.real
 async def test_an_application_limit_tells_only_when_to_come_again(world: World) -> None:
     limits = [replace(limit, requests=1) for limit in DEFAULTS]
     sandbox = SandboxGitLab(world, token=TOKEN, limits=limits)
@@ -152,6 +159,7 @@ def test_a_limits_window_ends() -> None:
     assert counter.exceeded("GET", "/api/v4/projects", 60.0) == 0
 
 
+@pytest.mark.real
 async def test_a_gitlab_16_3_names_a_few_of_the_fields_that_it_does_not_know(world: World) -> None:
     sandbox = SandboxGitLab(world, token=TOKEN, lacks=UNKNOWN_TO_16_3)
     query = "{ projects { nodes { id isForked updatedAt openMergeRequestsCount } } }"

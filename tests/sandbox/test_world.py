@@ -81,6 +81,7 @@ def test_generated_worlds_repeat(clock: HandClock) -> None:
     assert files(1) == files(1) != files(2)
 
 
+@pytest.mark.real
 async def test_hooks_repeat_and_sign(world: World) -> None:
     """Each event arrives twice with one `Idempotency-Key`, signed over id, time and body."""
     received: list[tuple[dict[str, str], bytes]] = []

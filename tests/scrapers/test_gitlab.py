@@ -28,6 +28,8 @@ from tests.scrapers.crawling import (
     crawl_at,
 )
 
+pytestmark = pytest.mark.real
+
 
 async def test_every_kind_of_project_is_read_and_told_truthfully() -> None:
     time = Time()

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from bridge.model.scrape import Observation, ProjectRead, ProjectSkipped, ScrapeRequest
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.schema import UNKNOWN_TO_16_3
 from bridge.sandbox.world import ProjectFacts, Release, SandboxFile, World, submodule
 from bridge.scrapers import GitLabOptions, GitLabScraper
 from tests.scrapers.crawling import FILES, TOKEN, Crawled, Time, a_world, crawl, crawl_at
+
+pytestmark = pytest.mark.real
 
 
 def seen(crawled: Crawled, project_id: int) -> Observation:

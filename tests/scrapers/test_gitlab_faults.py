@@ -10,6 +10,8 @@ from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from tests.scrapers.crawling import FILES, Time, a_world, assert_nothing_is_lost, crawl, crawl_at
 
+pytestmark = pytest.mark.real
+
 CALM = {Fault.UNAUTHORIZED, Fault.FORBIDDEN}
 MENDING = sorted(set(Fault) - CALM)
 

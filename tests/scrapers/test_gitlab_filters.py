@@ -31,6 +31,7 @@ def a_world(time: Time) -> World:
 ALL = {"shop/cart", "shop/pay/card", "bank/core", "bank/fork", "tools/lint", "tools/theirs"}
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("options", "read"),
     [
@@ -63,6 +64,7 @@ async def test_filters_leave_out_what_they_say(options: dict[str, Any], read: se
         assert crawled.gaps == []
 
 
+@pytest.mark.real
 async def test_who_is_no_member_any_more_is_told_apart_from_a_gap() -> None:
     """Of a project that a hook names: it is seen by its id, and not among the member's own."""
     time = Time()
@@ -78,6 +80,7 @@ async def test_who_is_no_member_any_more_is_told_apart_from_a_gap() -> None:
     assert crawled.gone == {999}
 
 
+@pytest.mark.real
 async def test_a_group_in_the_url_is_one_more_of_the_groups() -> None:
     time = Time()
     crawled = await crawl(a_world(time), time, group="shop/pay", groups=("tools",))
@@ -96,6 +99,7 @@ def with_branches(time: Time) -> World:
 BRANCHES = (("shop/**", "release"), ("tools/*", "main"))
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("page_size", [1, 50])
 @pytest.mark.parametrize("kind", ["full", "changes", "selected", "also"])
 async def test_projects_are_read_from_the_branch_that_the_settings_name(
@@ -125,6 +129,7 @@ async def test_projects_are_read_from_the_branch_that_the_settings_name(
     }
 
 
+@pytest.mark.real
 async def test_a_branch_that_is_not_there_is_a_gap_and_no_absence() -> None:
     time = Time()
     world = with_branches(time)
@@ -135,6 +140,7 @@ async def test_a_branch_that_is_not_there_is_a_gap_and_no_absence() -> None:
     assert "gitlab.branches" in first.reason
 
 
+@pytest.mark.real
 async def test_a_file_that_only_the_default_branch_has_is_not_there() -> None:
     time = Time()
     world = a_world(time)

@@ -16,6 +16,8 @@ from bridge.sandbox.world import World
 from bridge.scrapers.gitlab.deletion import marked_for_deletion
 from tests.scrapers.crawling import FILES, TOKEN, Time, a_world, crawl, crawl_at
 
+pytestmark = pytest.mark.real
+
 DEAD = "scheduled for deletion in GitLab"
 MANIFEST = {"qm.yaml": "version: 1"}
 

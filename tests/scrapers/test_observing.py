@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.model.scrape import Observation, ProjectRead
 from bridge.scrapers.gitlab.observing import ALL, FIELDS, looked_up, observe
-from bridge.scrapers.gitlab.pages import Page, read_page
+from bridge.scrapers.gitlab.pages import ProjectsPage, read_page
 from bridge.scrapers.gitlab.queries import LOOKED_FOR, PRESENT, ROOT
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -46,13 +46,13 @@ def node(number: int = 1, present: Any = None, names: Any = None, **changes: Any
     }
 
 
-def page(*nodes: Any, errors: Any = None) -> Page:
+def page(*nodes: Any, errors: Any = None) -> ProjectsPage:
     body: dict[str, Any] = {"data": {"projects": {"nodes": list(nodes)}}}
     asked = list(range(1, len(nodes) + 1))
     return read_page(body if errors is None else {**body, "errors": errors}, asked, (), NOW)
 
 
-def observation(found: Page, index: int = 0) -> Observation:
+def observation(found: ProjectsPage, index: int = 0) -> Observation:
     record = found.seen[index].record
     assert isinstance(record, ProjectRead)
     assert record.observation is not None

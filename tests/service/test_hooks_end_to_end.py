@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from aiohttp import ClientSession
 
 from bridge.api.webhooks import PATH
@@ -26,6 +27,8 @@ from tests.service.site import (
     settings,
     until,
 )
+
+pytestmark = pytest.mark.real
 
 
 def crawled(gitlab: SandboxGitLab) -> list[tuple[int, ...]]:

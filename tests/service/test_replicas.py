@@ -7,6 +7,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from bridge.api.webhooks import PATH
 from bridge.sandbox.hooks import Hooks
 from bridge.store import open_store
@@ -24,6 +26,8 @@ from tests.service.site import (
     settings,
     until,
 )
+
+pytestmark = pytest.mark.real
 
 
 async def test_a_replica_takes_over_from_one_that_is_killed(url: str, tmp_path: Path) -> None:

@@ -26,7 +26,10 @@ def server() -> Iterator[str]:
     running.__exit__(None, None, None)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+_STARTED_ONCE = pytest.mark.real("PostgreSQL is started once for all")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=_STARTED_ONCE)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store's URL, of each kind."""
     if request.param == "sqlite":

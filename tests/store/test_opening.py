@@ -60,6 +60,7 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> No
     assert notes.read_text() == "milk, eggs, " * 100
 
 
+@pytest.mark.real
 async def test_an_unreachable_server_is_named_without_its_password(unused_tcp_port: int) -> None:
     """The error says that nobody answers, and masks the password."""
     pytest.importorskip("asyncpg")
@@ -69,6 +70,7 @@ async def test_an_unreachable_server_is_named_without_its_password(unused_tcp_po
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.real
 async def test_an_unknown_database_is_named(server: str) -> None:
     """PostgreSQL's own words come with what to check."""
     with pytest.raises(StoreError, match=r'database "nowhere" does not exist.*database exists'):
@@ -115,6 +117,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.real
 async def test_two_processes_may_start_at_once(url: str) -> None:
     """Both find a whole store, whoever of them made it."""
     processes = [

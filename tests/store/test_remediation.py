@@ -13,13 +13,13 @@ from bridge.model.entities import Ref
 from bridge.model.remediation import (
     Action,
     ActionKind,
+    ActionOutcome,
     ActionRecord,
     Case,
     CaseStatus,
     Course,
-    Draft,
+    IssueDraft,
     IssueKey,
-    Outcome,
     Pause,
     RemediationRun,
     RemediationState,
@@ -63,9 +63,9 @@ async def test_one_case_is_put_and_dropped(url: str) -> None:
 
 
 async def test_runs_are_kept_and_the_oldest_forgotten(url: str) -> None:
-    draft = Draft("title", "\0 text \u202e", "digest")
+    draft = IssueDraft("title", "\0 text \u202e", "digest")
     action = Action(ActionKind.OPEN, KEY, "a/b", "owner fails", ("owner",), CASE, draft, True)
-    record = ActionRecord(action, Outcome.FAILED, "502", "https://x")
+    record = ActionRecord(action, ActionOutcome.FAILED, "502", "https://x")
     run = RemediationRun(NOW, (record,), (Pause("ci", 9, 10),), 4, "", "429")
     async with opened(url) as store:
         for number in range(RUNS_KEPT + 3):

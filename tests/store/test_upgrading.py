@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from bridge.exporters.render import Renderer
+from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap
 from bridge.passes.pipeline import PassOptions, Stages
@@ -59,7 +59,7 @@ async def test_what_an_older_fester_published_stands_until_it_is_read(tmp_path: 
             ListScraper(gaps),
             load_mappings(),
             BackstageProcessor(mappings_and_rules(None)[1]),
-            Renderer(),
+            ShardRenderer(),
             [exporter],
             store,
             lambda: NOON,

@@ -24,6 +24,8 @@ from tests.store.saving import save
 from tests.store.test_survival import known, outcome_of
 from tests.survival.mortal import SOME, Mortal
 
+pytestmark = pytest.mark.real
+
 # Sizes of catalogs that follow each other: shards split, change, merge, and go a publish later.
 SIZES = (90, 250, 251, 90, 90)
 POINTS = ["entities/", "index", "/catalog.json", "DELETE.*entities", "lease"]

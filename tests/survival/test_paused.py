@@ -18,6 +18,8 @@ from tests.exporters.catalogs import catalog
 from tests.exporters.gcs_server import Bucket, serving
 from tests.service.site import until
 
+pytestmark = pytest.mark.real
+
 URL, PREFIX = "gs://shop/main", "main/"
 ROOT = Path(__file__).parents[2]
 PUBLISHER = f"""

@@ -19,6 +19,8 @@ from tests.service.process import serve
 from tests.service.site import TOKEN, a_gitlab, a_world, manifest, published
 from tests.survival.mortal import Mortal
 
+pytestmark = pytest.mark.real
+
 DATE = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d"
 
 

@@ -105,6 +105,7 @@ def test_a_broken_package_is_named(installed: Path) -> None:
     assert "moon_extension:Missing" in result.output
 
 
+@pytest.mark.real
 async def test_the_gitlab_scraper_conforms() -> None:
     """Every project of the sample is accounted for; archived ones are not asked for."""
     world = sample_organization(lambda: datetime(2026, 1, 1, tzinfo=UTC))

@@ -85,7 +85,10 @@ def unread(parts: Wired) -> dict[str, str]:
 
 async def a_pass(parts: Wired) -> Pass:
     done = await Passes(parts.stages).run(PassOptions())
-    await parts.afterwards(done)
+    known = await done.known()
+    await parts.after_pass.facts_and_scores(
+        known.catalog, known.memory, done.observations, all_batches=True
+    )
     return done
 
 

@@ -6,23 +6,29 @@ from datetime import UTC, datetime
 
 from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
 from bridge.model.memory import KnownProject, Memory
-from bridge.model.remediation import Place
+from bridge.model.remediation import IssuePlace
 from bridge.model.scores import CheckResult, CheckState, Score, Scoreboard
 from bridge.model.scrape import Project
+from bridge.ox.remediation.assignment import Grounds, places_of, proposals
 from bridge.ox.remediation.closed_projects import closed_projects
 from bridge.ox.remediation.planning import Policy
 from bridge.settings import RemediationSettings
-from bridge.wiring.remediation import Known, places_of, policy_of, proposals
+from bridge.wiring.remediation import terms_of
 from tests.ox.rubrics import shipped
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-SETTINGS = RemediationSettings.model_validate(
-    {
-        "merge_requests": ["codeowners", "runbook"],
-        "owners": {"crew": {"mention": "@corp/crew"}},
-        "confidential": True,
-        "groups": {"shop": {"apply": True, "per_run": 5, "confidential": False}, "shop/old": {}},
-    }
+TERMS = terms_of(
+    RemediationSettings.model_validate(
+        {
+            "merge_requests": ["codeowners", "runbook"],
+            "owners": {"crew": {"mention": "@corp/crew"}},
+            "confidential": True,
+            "groups": {
+                "shop": {"apply": True, "per_run": 5, "confidential": False},
+                "shop/old": {},
+            },
+        }
+    )
 )
 
 
@@ -37,12 +43,14 @@ def failing(name: str) -> Score:
 def test_a_shared_repository_is_nobodys_alone() -> None:
     """Two services in one project: no code owners are guessed, and each runbook has its name."""
     scores = {one.entity: one for one in map(failing, ("alone", "left", "right"))}
-    known = Known(Scoreboard(NOW, "r", scores), shipped().rubric, Catalog(()), Memory())
+    grounds = Grounds(Scoreboard(NOW, "r", scores), shipped().rubric, Catalog(()), Memory())
     places = {
-        ref: Place(1 if ref.name == "alone" else 2, "corp/x", "", "group:default/crew", "", "main")
+        ref: IssuePlace(
+            1 if ref.name == "alone" else 2, "corp/x", "", "group:default/crew", "", "main"
+        )
         for ref in scores
     }
-    made = [(each.key.entity.name, each.file) for each in proposals(SETTINGS, known, places)]
+    made = [(each.key.entity.name, each.file) for each in proposals(TERMS, grounds, places)]
     assert made == [
         ("alone", "CODEOWNERS"),
         ("alone", "docs/runbook.md"),
@@ -68,9 +76,9 @@ def test_nothing_is_proposed_to_projects_that_take_nothing() -> None:
         4: "the project is scheduled for deletion",
         5: "the project is scheduled for deletion",
     }
-    settings = RemediationSettings.model_validate({"merge_requests": ["manifest"]})
-    known = Known(Scoreboard(NOW, "r", {}), shipped().rubric, Catalog(()), memory)
-    assert [each.project for each in proposals(settings, known, {})] == ["corp/live"]
+    terms = terms_of(RemediationSettings.model_validate({"merge_requests": ["manifest"]}))
+    grounds = Grounds(Scoreboard(NOW, "r", {}), shipped().rubric, Catalog(()), memory)
+    assert [each.project for each in proposals(terms, grounds, {})] == ["corp/live"]
     body = {"kind": "Component", "metadata": {"name": "old"}}
     entity = CatalogEntity(Ref.of(body), body, (Origin(2, "corp/old", "qm.yaml", "a", "m"),))
     assert [place.project for place in places_of(Catalog((entity,)), memory).values()] == [
@@ -82,7 +90,7 @@ def test_the_longest_group_that_fits_counts() -> None:
     """Its own word where it has one, else the section's; a plan of the command line stays one."""
 
     def policy(project: str, apply: bool | None = None) -> Policy:
-        return policy_of(SETTINGS, Place(1, project, ""), apply)
+        return TERMS.policy(IssuePlace(1, project, ""), apply)
 
     assert policy("Shop/api") == Policy("shop", True, 3, 5, False)
     assert policy("shop/old/api") == Policy("shop/old", False, 3, 20, True)

@@ -36,7 +36,14 @@ from bridge.catalog.jsontext import dumped
 from bridge.catalog.lists import Numbered, after, listed, page_after
 from bridge.catalog.locations import located
 from bridge.catalog.predicates import checked, filter_from, matching
-from bridge.catalog.queries import MOST_TEXT_FIELDS, Page, Question, answered, every, question_from
+from bridge.catalog.queries import (
+    MOST_TEXT_FIELDS,
+    EntityQuery,
+    QueryPage,
+    answered,
+    every,
+    question_from,
+)
 from bridge.errors import BadQuestion
 from bridge.model.access import Scope
 from bridge.model.entities import Json
@@ -126,7 +133,7 @@ async def entities(request: web.Request, index: Index) -> web.StreamResponse:
     """`GET /entities`: the older list, whole or in pages by number."""
     asked = Parameters(request, "filter", "fields", "order", "limit", "offset", "after")
     query, fields = checked(filter_from(asked.texts("filter"))), asked.fields()
-    question = Question(query, directed(asked.texts("order")))
+    question = EntityQuery(query, directed(asked.texts("order")))
     limit, offset, later = (
         asked.count("limit"),
         asked.count("offset"),
@@ -169,7 +176,7 @@ async def by_query(request: web.Request, index: Index) -> web.StreamResponse:
         page = answered(index, question_from(cursor), limit=limit)
         return await _paged(request, index, page, fields)
     searched = [each for text in asked.texts("fullTextFilterFields") for each in text.split(",")]
-    question = Question(
+    question = EntityQuery(
         query=filter_from(asked.texts("filter")),
         orders=orders_from(asked.texts("orderField")),
         term=asked.text("fullTextFilterTerm") or "",
@@ -205,7 +212,7 @@ async def by_predicate(request: web.Request, index: Index) -> web.StreamResponse
     return await _paged(request, index, page, fields)
 
 
-def _question_in(body: dict[str, Any]) -> Question:
+def _question_in(body: dict[str, Any]) -> EntityQuery:
     search = body.get("fullTextFilter") or {}
     term = search.get("term", "")
     if not isinstance(term, str):
@@ -215,7 +222,7 @@ def _question_in(body: dict[str, Any]) -> Question:
             "request/body/totalItems must be equal to one of the allowed values: include, exclude"
         )
     searched = texts_in(search, "fields", most=MOST_TEXT_FIELDS, place="fullTextFilter/")
-    return Question(
+    return EntityQuery(
         query=body.get("query"),
         orders=ordered_by(body.get("orderBy")),
         term=term,
@@ -225,7 +232,7 @@ def _question_in(body: dict[str, Any]) -> Question:
 
 
 async def _paged(
-    request: web.Request, index: Index, page: Page, fields: tuple[str, ...]
+    request: web.Request, index: Index, page: QueryPage, fields: tuple[str, ...]
 ) -> web.StreamResponse:
     tail = b',"totalItems":%d,"pageInfo":%b}' % (page.total, dumped(page.cursors))
     around = (b'{"items":', tail)

@@ -19,7 +19,7 @@ from bridge.ports import FactBook
 PREFIX: Final = "/api/ox"
 
 
-class Facts:
+class FactRoutes:
     """The handlers. What a retriever hands over is made once for each board."""
 
     def __init__(self, book: FactBook) -> None:

@@ -21,7 +21,7 @@ class NoFacts:
     async def between(
         self, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
     ) -> Sequence[Reading]:
-        """None."""
+        """No reading."""
         return ()
 
     async def push(self, body: Json) -> int:
@@ -33,9 +33,9 @@ class NoChecks:
     """A `CheckBook` without checks."""
 
     def checks(self) -> Sequence[Check]:
-        """None."""
+        """No check."""
         return ()
 
     def results(self, entity: Ref) -> Sequence[CheckResult]:
-        """None."""
+        """No result."""
         return ()

@@ -11,10 +11,10 @@ from bridge.api.answers import error_response
 from bridge.model.entities import Json, Ref
 from bridge.model.remediation import (
     ActionKind,
+    ActionOutcome,
     ActionRecord,
     Case,
     IssueKey,
-    Outcome,
     RemediationRun,
 )
 
@@ -42,15 +42,15 @@ class NoRemediation:
     """Where there is none."""
 
     async def cases(self) -> Mapping[IssueKey, Case]:
-        """None."""
+        """No issue of ours."""
         return {}
 
     async def latest_run(self) -> RemediationRun | None:
-        """None."""
+        """No run was made."""
         return None
 
     async def digests(self) -> Sequence[Json]:
-        """None."""
+        """No digest."""
         return []
 
 
@@ -134,7 +134,7 @@ def _left_to_do(records: Iterable[ActionRecord]) -> list[dict[str, Json]]:
     for record in records:
         tree = record.as_json()
         status = "deferred" if record.action.kind is ActionKind.DEFER else tree["outcome"]
-        if status in (Outcome.DONE.value, Outcome.NOTED.value):
+        if status in (ActionOutcome.DONE.value, ActionOutcome.NOTED.value):
             continue
         reason = f"{tree['reason']} ({record.detail})" if record.detail else tree["reason"]
         kept = ("project_id", "entity", "kind", "check", "project", "action", "checks")

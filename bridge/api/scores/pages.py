@@ -16,6 +16,7 @@ from bridge.api.scores import score_query
 from bridge.api.scores.plots import Point, plot
 from bridge.api.scores.trees import changed
 from bridge.api.sheets import sheet
+from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.scores import (
     ORGANIZATION,
@@ -62,7 +63,7 @@ def _shown(page: Shown) -> Handler:
             return render(request, "scores_missing.html", sought="", status=503)
         try:
             return await page(request, scores, board)
-        except score_query.BadQuestion as refusal:
+        except BadQuestion as refusal:
             return render(request, "scores_missing.html", sought=str(refusal), status=404)
 
     return handle
@@ -72,7 +73,7 @@ async def _entity(request: web.Request, scores: Scores, board: Scoreboard) -> we
     ref = score_query.entity(request.match_info["ref"])
     score, rubric = board.scores.get(ref), scores.rubric
     if score is None:
-        raise score_query.BadQuestion(f"{ref} has no score")
+        raise BadQuestion(f"{ref} has no score")
     start, end, days = _span(request)
     trend = await scores.trend(ref, start, end)
     points = [Point(each.day, each.value if each.sufficient else None) for each in trend]
@@ -117,7 +118,7 @@ async def _organization(
 ) -> web.StreamResponse:
     rollup = board.rollup("organization", ORGANIZATION)
     if rollup is None:
-        raise score_query.BadQuestion("there are no services yet")
+        raise BadQuestion("there are no services yet")
     return await _rollup_page(request, scores, board, rollup)
 
 
@@ -140,7 +141,7 @@ async def _group(request: web.Request, scores: Scores, board: Scoreboard) -> web
     kind, name = score_query.rollup_kind(request.match_info["kind"]), request.match_info["name"]
     rollup = board.rollup(kind, name)
     if rollup is None:
-        raise score_query.BadQuestion(f"there is no {kind} {name[:80]} with a service")
+        raise BadQuestion(f"there is no {kind} {name[:80]} with a service")
     return await _rollup_page(request, scores, board, rollup)
 
 

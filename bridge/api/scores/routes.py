@@ -22,6 +22,7 @@ from bridge.api.scores.trees import (
     summary_json,
     trend_json,
 )
+from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.runs import problem_json
 from bridge.model.scores import Scoreboard
@@ -56,7 +57,7 @@ def _asked(handler: WithBoard) -> Handler:
             return error_response(request, 503, "ServiceUnavailableError", message)
         try:
             return await handler(request, scores, board)
-        except score_query.BadQuestion as refusal:
+        except BadQuestion as refusal:
             return error_response(request, 400, "InputError", str(refusal))
 
     return handle

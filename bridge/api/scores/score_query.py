@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.scores import ROLLUPS, CheckState, Score, Scoreboard
 
@@ -21,21 +22,17 @@ FILTERS: Final = (
 ORDERS: Final = ("name", "score", "-score", "coverage")
 
 
-class BadQuestion(ValueError):
-    """A request cannot be understood; the message says what is expected."""
-
-
 @dataclass(frozen=True, slots=True)
-class Page:
+class Paging:
     """Which items of a list."""
 
     limit: int
     offset: int
 
 
-def page(query: Mapping[str, str]) -> Page:
+def page(query: Mapping[str, str]) -> Paging:
     """`limit` and `offset`. Raises `BadQuestion`."""
-    return Page(_count(query, "limit", 100, MOST, 1), _count(query, "offset", 0, 10_000_000, 0))
+    return Paging(_count(query, "limit", 100, MOST, 1), _count(query, "offset", 0, 10_000_000, 0))
 
 
 def _count(query: Mapping[str, str], key: str, default: int, most: int, least: int) -> int:

@@ -22,7 +22,7 @@ MOST_PROBLEMS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """Something to report; `key` is the same for two findings that say the same."""
 
     key: str
@@ -44,7 +44,7 @@ def _name(path: Path) -> str:
     return text.removeprefix(".") or "the manifest"
 
 
-def unknown_key(path: Path, shape: Shape, *, refused: bool = False) -> Finding:
+def unknown_key(path: Path, shape: Shape, *, refused: bool = False) -> Violation:
     """A key that `shape` does not name; `refused` when the schema forbids it."""
     key = str(path[-1])
     close = nearest(key, shape.properties)
@@ -53,12 +53,12 @@ def unknown_key(path: Path, shape: Shape, *, refused: bool = False) -> Finding:
     message = f"unknown key `{clean(key)}`{where}{hint}"
     if refused:
         end = "" if close else ": delete it"
-        return Finding(f"unknown {path}", path, message + end, at_key=True)
+        return Violation(f"unknown {path}", path, message + end, at_key=True)
     end = " It is ignored" if close else " is ignored: delete it, or ask for it to be understood"
-    return Finding(f"unknown {path}", path, message + end, "unknown-key", at_key=True)
+    return Violation(f"unknown {path}", path, message + end, "unknown-key", at_key=True)
 
 
-def findings(error: ValidationError, before: Path) -> Iterator[Finding]:
+def findings(error: ValidationError, before: Path) -> Iterator[Violation]:
     """One error of jsonschema's as findings; `before` leads to where its own path begins."""
     path = (*before, *error.relative_path)
     given: Any = error.instance
@@ -79,9 +79,9 @@ def findings(error: ValidationError, before: Path) -> Iterator[Finding]:
         else:
             message = f"{_name(path)} {_must_be(_listed(error.validator_value), given)}"
             message += _as_object(path, error)
-        yield Finding(f"type {path}", path, message)
+        yield Violation(f"type {path}", path, message)
     else:
-        yield Finding(f"{error.validator} {path}", path, f"{_name(path)} {_broken(error)}")
+        yield Violation(f"{error.validator} {path}", path, f"{_name(path)} {_broken(error)}")
 
 
 def _as_object(path: Path, error: ValidationError) -> str:
@@ -112,7 +112,7 @@ def _patterned(key: str, error: ValidationError) -> bool:
     return any(compiled(each).search(key) for each in schema.get("patternProperties", ()))
 
 
-def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
+def _missing(error: ValidationError, path: Path) -> Iterator[Violation]:
     # jsonschema gives an error a missing key, each without its name: name them all, the caller
     # keeps one of each.
     properties, given, required = _properties(error), error.instance, error.validator_value
@@ -126,7 +126,7 @@ def _missing(error: ValidationError, path: Path) -> Iterator[Finding]:
         close = nearest(name, strangers)
         if close:
             message += f" — is `{clean(close[0])}` meant to be `{name}`?"
-        yield Finding(f"required {(*path, name)}", path, message, at_key=True)
+        yield Violation(f"required {(*path, name)}", path, message, at_key=True)
 
 
 def _about(schema: Any) -> str:
@@ -140,7 +140,7 @@ def _about(schema: Any) -> str:
     return f": {about}" if about else ""
 
 
-def _best_branch(error: ValidationError, path: Path) -> Iterator[Finding]:
+def _best_branch(error: ValidationError, path: Path) -> Iterator[Violation]:
     """What is wrong with the branch that was probably meant."""
     branches: dict[Any, list[ValidationError]] = {}
     for below in error.context or ():
@@ -154,11 +154,11 @@ def _best_branch(error: ValidationError, path: Path) -> Iterator[Finding]:
             for kind in _listed(below.validator_value)
         )
         message = f"{_name(path)} {_must_be(list(kinds), error.instance)}"
-        yield Finding(f"type {path}", path, message)
+        yield Violation(f"type {path}", path, message)
     elif len(fitting) > 1 and all(_only_required(found) for found in fitting):
         names = [f"`{name}`" for found in fitting for name in _listed(found[0].validator_value)]
         message = f"{_name(path)} needs one of {', '.join(dict.fromkeys(names))}"
-        yield Finding(f"{error.validator} {path}", path, message, at_key=True)
+        yield Violation(f"{error.validator} {path}", path, message, at_key=True)
     else:
         for below in min(fitting, key=len):
             yield from findings(below, path)

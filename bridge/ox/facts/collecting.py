@@ -30,31 +30,38 @@ from bridge.secret.masks import masked
 log = structlog.get_logger()
 
 RETRY: Final = 24  # what is unknown is asked again after a part of the cadence
-PATIENCE: Final = 1800.0  # seconds that a collector may take for one round
+ROUND_TIMEOUT: Final = 1800.0  # seconds that a collector may take for one round
 PRUNE: Final = 86_400.0
 LOOK: Final = 30.0  # seconds between two looks at what other replicas recorded
-MEANWHILE: Final = 30.0  # seconds after which new facts are told although a collector still works
+NOTIFY_EVERY: Final = 30.0  # seconds until news are told although a collector still works
 _RECORDED_AT_ONCE: Final = 500
 _SHOWN: Final = 300  # characters of somebody else's error
 _FLOOD: Final = 1_000  # readings that nobody asked for, beside one or two of each entity
 _TURN: Final = 50  # readings after which others have their turn
 
-Heard = Callable[[FactBoard], Awaitable[None]]
+OnChange = Callable[[FactBoard], Awaitable[None]]
+OnRecord = Callable[[int], None]
 
 
-async def nobody(board: FactBoard) -> None:
-    """Whoever hears of new facts, when nobody does."""
+async def ignore(board: FactBoard) -> None:
+    """What hears of new facts where nobody wants to."""
+
+
+def uncounted(readings: int) -> None:
+    """What hears of recorded readings where nobody counts them."""
 
 
 class _Flood(Exception):
     """A collector gives more than anybody can have asked for."""
 
 
-class Collecting:
+class FactService:
     """Holds the board of facts, and brings it up to date after every pass.
 
-    `heard` is told of the board after a round and after facts were pushed; `takes` are schemas of
-    facts that no collector brings, but whoever pushes them. Call `load` once before anything else.
+    `on_change` is told of the board after a round and after facts were pushed; `pushable` are
+    schemas of facts that no collector brings, but whoever pushes them. A collector has
+    `round_timeout` seconds; news are told every `notify_every` seconds while one still works.
+    Call `load` once before anything else.
     """
 
     def __init__(
@@ -64,25 +71,25 @@ class Collecting:
         store: FactStore,
         clock: Callable[[], datetime],
         *,
-        takes: Sequence[FactSchema] = (),
-        heard: Heard = nobody,
-        patience: float = PATIENCE,
-        meanwhile: float = MEANWHILE,
+        pushable: Sequence[FactSchema] = (),
+        on_change: OnChange = ignore,
+        round_timeout: float = ROUND_TIMEOUT,
+        notify_every: float = NOTIFY_EVERY,
     ) -> None:
         self._source = source
         self._collectors = tuple(collectors)
         self._store = store
         self._clock = clock
-        self._patience = patience
-        self._meanwhile = meanwhile
-        self._takes = tuple(takes)
+        self._round_timeout = round_timeout
+        self._notify_every = notify_every
+        self._pushable = tuple(pushable)
+        self._on_change = on_change
+        self._on_record: OnRecord = uncounted
         self._entities: frozenset[Ref] = frozenset()
         self._pruned: datetime | None = None
         self._newest: datetime | None = None  # of the readings that are shown
         self.rounds: dict[str, CollectorRound] = {}
-        self.heard = heard
-        self.recorded: Callable[[int], None] = lambda readings: None  # hears of each bunch
-        schemas = (*(collector.schema for collector in collectors), *takes)
+        schemas = (*(collector.schema for collector in collectors), *pushable)
         self.board = FactBoard(schemas)
 
     async def load(self) -> None:
@@ -113,7 +120,7 @@ class Collecting:
         newest = await self._store.facts_seen_at(self._source)
         if newest is not None and (self._newest is None or newest > self._newest):
             await self.load()
-            await self.heard(self.board)
+            await self._on_change(self.board)
 
     async def after_pass(
         self,
@@ -121,18 +128,21 @@ class Collecting:
         memory: Memory,
         observations: Mapping[int, Observation],
         *,
-        whole: bool = False,
+        all_batches: bool = False,
+        on_record: OnRecord = uncounted,
     ) -> None:
         """Ask every collector about the entities that are due. Raises `StoreError`.
 
-        A collector is asked about one batch; with `whole`, about one after the other until nobody
-        is due or its time is over, for who makes one pass and then ends.
+        A collector is asked about one batch; with `all_batches`, about one after the other until
+        nobody is due or its time is over, for who makes one pass and then ends. `on_record` hears
+        how many readings each bunch had that was recorded.
         """
+        self._on_record = on_record
         subjects = await asyncio.to_thread(subjects_of, catalog, memory, observations)
         self._entities = frozenset(subject.ref for subject in subjects)
         self._forget_others()
         rounds = [
-            asyncio.create_task(self._round(collector, subjects, whole=whole))
+            asyncio.create_task(self._round(collector, subjects, all_batches=all_batches))
             for collector in self._collectors
         ]
         try:
@@ -150,14 +160,14 @@ class Collecting:
         """Wait for all rounds; whoever listens hears at their end, and of news in between."""
         told, waiting = self.board, set(rounds)
         while waiting:
-            _, waiting = await asyncio.wait(waiting, timeout=self._meanwhile)
+            _, waiting = await asyncio.wait(waiting, timeout=self._notify_every)
             if waiting and self.board is not told:
                 told = self.board
                 try:
-                    await self.heard(told)
+                    await self._on_change(told)
                 except StoreError as error:  # the end of the rounds tries again
                     log.error("New facts wait", action="facts_wait", error=str(error))
-        await self.heard(self.board)
+        await self._on_change(self.board)
 
     async def record(self, readings: Sequence[Reading]) -> None:
         """Keep and show readings, whoever made them. Raises `StoreError`."""
@@ -166,16 +176,18 @@ class Collecting:
             newest = max(reading.seen_at for reading in readings)
             self._newest = newest if self._newest is None else max(newest, self._newest)
             self._show(readings)
-            self.recorded(len(readings))
+            self._on_record(len(readings))
 
     async def push(self, body: Json) -> int:
         """Record what somebody pushed; gives how many readings that was.
 
         Raises `FactsRefused` with every problem, and then records none; or `StoreError`.
         """
-        readings = await asyncio.to_thread(pushed, body, self._takes, self._entities, self._clock())
+        readings = await asyncio.to_thread(
+            pushed, body, self._pushable, self._entities, self._clock()
+        )
         await self.record(readings)
-        await self.heard(self.board)
+        await self._on_change(self.board)
         return len(readings)
 
     async def between(
@@ -185,15 +197,15 @@ class Collecting:
         return await self._store.facts_between(self._source, entity, retrievers, start, end)
 
     async def _round(
-        self, collector: FactCollector, subjects: Sequence[Subject], *, whole: bool
+        self, collector: FactCollector, subjects: Sequence[Subject], *, all_batches: bool
     ) -> None:
         """One collector's work after one pass."""
         schema, loop = collector.schema, asyncio.get_running_loop()
         asked = await asyncio.to_thread(due, schema, subjects, self.board.latest, self._clock())
         batch = schema.batch or len(asked)
-        until = loop.time() + self._patience
+        until = loop.time() + self._round_timeout
         done = failed = 0
-        for start in range(0, len(asked) if whole else min(batch, len(asked)), batch or 1):
+        for start in range(0, len(asked) if all_batches else min(batch, len(asked)), batch or 1):
             if loop.time() >= until:
                 log.warning(
                     "There was no time to ask about every entity",
@@ -223,7 +235,7 @@ class Collecting:
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and bound.expired():
-                failure = f"the collector did not end within {self._patience:.0f} s"
+                failure = f"the collector did not end within {self._round_timeout:.0f} s"
                 log.error("A collector hangs", action="collector_hangs", collector=schema.id)
             else:
                 failure = masked(f"the collector failed: {type(error).__name__}: {error}")[:_SHOWN]

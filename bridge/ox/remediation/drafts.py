@@ -15,7 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
-from bridge.model.remediation import CHECKLIST, Draft, IssueKey, Place
+from bridge.model.remediation import CHECKLIST, IssueDraft, IssueKey, IssuePlace
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence
 from bridge.ox.remediation.marker import digest_of, marked
 from bridge.ox.remediation.wording import obeyed_by_nobody, plain, quoted, titled
@@ -48,7 +48,7 @@ class Drafts:
     waive_label: str = "ox::waived"
     snooze_days: int = 30
 
-    def render(self, key: IssueKey, place: Place, members: Sequence[Member]) -> Draft:
+    def render(self, key: IssueKey, place: IssuePlace, members: Sequence[Member]) -> IssueDraft:
         """An issue's title and description. What a stranger wrote stands in code spans only.
 
         The digest speaks of what is asked for, not of the values seen: an issue is not edited
@@ -79,7 +79,7 @@ class Drafts:
             *(_lasting(check) for check, _ in members),
         )
         line = " ".join(title.lstrip("# ").split())[:TITLE_MOST] or "Ox"
-        return Draft(line, marked(key, digest, obeyed_by_nobody(text), line), digest)
+        return IssueDraft(line, marked(key, digest, obeyed_by_nobody(text), line), digest)
 
 
 def load_drafts(
@@ -161,10 +161,10 @@ def _lasting(check: Check) -> str:
     return "\0".join([check.id, check.title, check.description, check.how_to_fix, *links])
 
 
-def _example(name: str) -> tuple[IssueKey, Place, list[Member]]:
+def _example(name: str) -> tuple[IssueKey, IssuePlace, list[Member]]:
     check = Check("owner", "Has an owner", "Ownership", 6, frozenset({1}), "true", ("a.b",))
     ref = Ref("component", "default", "example")
     seen = Evidence("a.b", False, datetime(2026, 1, 1, tzinfo=UTC), "qm.yaml")
     result = CheckResult(ref, "owner", CheckState.FAIL, 6, True, "nobody", (seen,))
     key = IssueKey(1, ref, CHECKLIST if name == LIST else "owner")
-    return key, Place(1, "a/b", "Example"), [(check, result)]
+    return key, IssuePlace(1, "a/b", "Example"), [(check, result)]

@@ -19,9 +19,9 @@ from bridge.model.remediation import (
     Case,
     CaseStatus,
     Course,
-    Draft,
+    IssueDraft,
     IssueKey,
-    Place,
+    IssuePlace,
     Streak,
 )
 from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard
@@ -29,7 +29,7 @@ from bridge.ox.remediation.reconcile_issues import IssueIndex, SnoozePolicy, ado
 from bridge.ox.remediation.streaks import asks
 
 Member = tuple[Check, CheckResult | None]
-Render = Callable[[IssueKey, Place, Sequence[Member]], Draft]
+Render = Callable[[IssueKey, IssuePlace, Sequence[Member]], IssueDraft]
 
 
 FAILS = ("fails", "fail")
@@ -62,12 +62,12 @@ class Situation:
 
     board: Scoreboard
     checks: Mapping[str, Check]
-    places: Mapping[Ref, Place]
+    places: Mapping[Ref, IssuePlace]
     streaks: Mapping[Ref, Mapping[str, Streak]]
     cases: Mapping[IssueKey, Case]
     issue_index: IssueIndex
     render: Render
-    policy: Callable[[Place], Policy]
+    policy: Callable[[IssuePlace], Policy]
     now: datetime
     habits: SnoozePolicy = field(default_factory=SnoozePolicy)
     per_run: int = 20
@@ -196,7 +196,7 @@ class _Planner:
     def _issue(
         self,
         key: IssueKey,
-        place: Place,
+        place: IssuePlace,
         score: Score,
         results: Mapping[str, CheckResult],
         checks: Sequence[str],
@@ -254,7 +254,7 @@ class _Planner:
     def _wish(
         self,
         key: IssueKey,
-        place: Place,
+        place: IssuePlace,
         score: Score,
         results: Mapping[str, CheckResult],
         *,
@@ -282,7 +282,7 @@ class _Planner:
     def _keep_true(
         self,
         case: Case,
-        place: Place,
+        place: IssuePlace,
         results: Mapping[str, CheckResult],
         failing: Sequence[str],
         streaks: Mapping[str, Streak],
@@ -352,7 +352,7 @@ class _Planner:
     def _close(self, case: Case, reason: str) -> None:
         place = self.s.places.get(case.key.entity)
         if place is None or place.project_id != case.key.project_id:
-            place = Place(case.key.project_id, f"project {case.key.project_id}", "")
+            place = IssuePlace(case.key.project_id, f"project {case.key.project_id}", "")
         wanted = replace(
             case,
             status=CaseStatus.FIXED,
@@ -364,11 +364,16 @@ class _Planner:
         )
         self.upkeep.append(self._action(ActionKind.CLOSE, wanted, place, reason))
 
-    def _note(self, kind: ActionKind, case: Case, place: Place, reason: str) -> None:
+    def _note(self, kind: ActionKind, case: Case, place: IssuePlace, reason: str) -> None:
         self.upkeep.append(self._action(kind, case, place, reason))
 
     def _action(
-        self, kind: ActionKind, case: Case, place: Place, reason: str, draft: Draft | None = None
+        self,
+        kind: ActionKind,
+        case: Case,
+        place: IssuePlace,
+        reason: str,
+        draft: IssueDraft | None = None,
     ) -> Action:
         applies = self.s.policy(place).applies
         return Action(kind, case.key, place.project, reason, case.checks, case, draft, applies)

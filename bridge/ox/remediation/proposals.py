@@ -20,7 +20,7 @@ from bridge.model.remediation import (
     Case,
     CaseStatus,
     IssueKey,
-    Place,
+    IssuePlace,
     Proposal,
     SeenMergeRequest,
 )
@@ -74,7 +74,7 @@ def manifest_proposal(project: Project) -> Proposal:
     )
 
 
-def codeowners_proposal(ref: Ref, place: Place, handle: str) -> Proposal | None:
+def codeowners_proposal(ref: Ref, place: IssuePlace, handle: str) -> Proposal | None:
     """CODEOWNERS with the team's name in GitLab; None when `handle` is no such name."""
     if not _HANDLE.fullmatch(handle):
         return None
@@ -96,7 +96,7 @@ def codeowners_proposal(ref: Ref, place: Place, handle: str) -> Proposal | None:
     )
 
 
-def runbook_proposal(ref: Ref, place: Place, *, alone: bool = True) -> Proposal:
+def runbook_proposal(ref: Ref, place: IssuePlace, *, alone: bool = True) -> Proposal:
     """A runbook's skeleton: questions that only the team can answer.
 
     In a project of several services (not `alone`) its file is named after the service.

@@ -12,12 +12,12 @@ from bridge.model.entities import Ref
 from bridge.model.remediation import (
     Action,
     ActionKind,
+    ActionOutcome,
     ActionRecord,
     Case,
     CaseStatus,
     IssueKey,
-    Outcome,
-    Place,
+    IssuePlace,
 )
 from bridge.ox.facts.json_api import Unanswered
 from bridge.ox.facts.snyk import Snyk
@@ -40,9 +40,9 @@ class Registration:
 
     async def run(
         self,
-        places: Iterable[Place],
+        places: Iterable[IssuePlace],
         cases: Mapping[IssueKey, Case],
-        applies: Callable[[Place], bool],
+        applies: Callable[[IssuePlace], bool],
         now: datetime,
         room: int,
     ) -> list[ActionRecord]:
@@ -77,7 +77,7 @@ class Registration:
         self,
         cases: Mapping[IssueKey, Case],
         listed: Collection[str],
-        places: Mapping[int, Place],
+        places: Mapping[int, IssuePlace],
         now: datetime,
     ) -> list[ActionRecord]:
         """What became of imports that were asked for: from Snyk's list, else from its job."""
@@ -101,7 +101,7 @@ class Registration:
             known = replace(case, status=status, since=now, intent="", reason=said)
             await self.store.put_case(self.source, known)
             action = Action(ActionKind.SETTLE, case.key, project, said, (), known, None, True)
-            records.append(ActionRecord(action, Outcome.NOTED, url=case.url))
+            records.append(ActionRecord(action, ActionOutcome.NOTED, url=case.url))
         return records
 
     async def _job(self, case: Case) -> tuple[CaseStatus, str]:
@@ -119,12 +119,14 @@ class Registration:
         said = "Snyk found nothing in it to watch" if job.complete else "Snyk's import failed"
         return CaseStatus.SNOOZED, f"{said}; it is not asked for again"
 
-    async def _one(self, key: IssueKey, place: Place, applies: bool, now: datetime) -> ActionRecord:
+    async def _one(
+        self, key: IssueKey, place: IssuePlace, applies: bool, now: datetime
+    ) -> ActionRecord:
         reason = "the model knows the project, and Snyk does not"
         case = Case(key, CaseStatus.OPENING, now, intent="register", reason=reason)
         action = Action(ActionKind.REGISTER, key, place.project, reason, case=case, applies=applies)
         if not applies:
-            return ActionRecord(action, Outcome.PLANNED)
+            return ActionRecord(action, ActionOutcome.PLANNED)
         await self.store.put_case(self.source, case)
         try:
             job = await self.snyk.import_project(
@@ -133,7 +135,7 @@ class Registration:
         except Unanswered as error:
             if error.status:  # it said no; without an answer nobody knows, so it stays noted
                 await self.store.drop_case(self.source, key)
-            return ActionRecord(action, Outcome.FAILED, str(error))
+            return ActionRecord(action, ActionOutcome.FAILED, str(error))
         done = replace(case, status=CaseStatus.OPENED, intent="", url=job)
         await self.store.put_case(self.source, done)
-        return ActionRecord(replace(action, case=done), Outcome.DONE, url=job)
+        return ActionRecord(replace(action, case=done), ActionOutcome.DONE, url=job)

@@ -16,15 +16,15 @@ from bridge.model.entities import Ref
 from bridge.model.remediation import (
     Action,
     ActionKind,
+    ActionOutcome,
     ActionRecord,
     Case,
     CaseStatus,
-    Draft,
     IssueChange,
+    IssueDraft,
     IssueKey,
+    IssuePlace,
     NewIssue,
-    Outcome,
-    Place,
     Proposal,
     RemediationRun,
     RemediationState,
@@ -72,7 +72,7 @@ class LeaseStore(Protocol):
 class Rules:
     """What the settings say about issues."""
 
-    policy: Callable[[Place], Policy]
+    policy: Callable[[IssuePlace], Policy]
     drafts: Drafts
     habits: SnoozePolicy = field(default_factory=SnoozePolicy)
     breaker: Breaker = field(default_factory=Breaker)
@@ -92,7 +92,7 @@ class Task:
 
     board: Scoreboard
     checks: Mapping[str, Check]
-    places: Mapping[Ref, Place]
+    places: Mapping[Ref, IssuePlace]
     accepted: Collection[str] = ()
     baseline: bool = False
     proposals: Sequence[Proposal] = ()
@@ -126,7 +126,7 @@ class Remediator:
             await self.turns.release(lease, self.holder)
         await self.store.record_run(self.source, _without_texts(run))
         for record in run.records:
-            if record.outcome is Outcome.FAILED:
+            if record.outcome is ActionOutcome.FAILED:
                 log.warning(
                     "A remediation could not be carried out",
                     action="remediation_failed",
@@ -182,7 +182,9 @@ class Remediator:
         cases = {**planned.cases, **proposing.cases}
         await self.store.save(self.source, before, RemediationState(observed.streaks, cases))
         hands = _Executor(self, issue_index, lease, cases, task)
-        records = [ActionRecord(_placed(action, task.places), Outcome.NOTED) for action in noticed]
+        records = [
+            ActionRecord(_placed(action, task.places), ActionOutcome.NOTED) for action in noticed
+        ]
         for action in (*planned.actions, *proposing.actions):
             records.append(await hands.carry_out(action))
         if self.registration is not None and not hands.stopped:
@@ -197,7 +199,9 @@ class Remediator:
         baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
         return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
 
-    def _taken(self, actions: Sequence[Action], places: Mapping[Ref, Place]) -> Counter[object]:
+    def _taken(
+        self, actions: Sequence[Action], places: Mapping[Ref, IssuePlace]
+    ) -> Counter[object]:
         """How many are opened in this run: in earnest or as a plan, and by group."""
         opened = [a for a in actions if a.kind in (ActionKind.OPEN, ActionKind.REOPEN)]
         taken: Counter[object] = Counter(action.applies for action in opened)
@@ -230,7 +234,7 @@ class Remediator:
         after = followed(cases, seen, now)
         actions = []
         for action in proposed(proposals, after, seen, now):
-            policy = self.rules.policy(Place(action.key.project_id, action.project, ""))
+            policy = self.rules.policy(IssuePlace(action.key.project_id, action.project, ""))
             allowed = replace(action, applies=policy.applies)
             most = min(self.rules.per_run, policy.per_run)
             full = taken[policy.applies] >= self.rules.per_run or taken[policy] >= policy.per_run
@@ -283,7 +287,7 @@ def _called_for(task: Task, observed: Observed) -> list[Proposal]:
     ]
 
 
-def _placed(action: Action, places: Mapping[Ref, Place]) -> Action:
+def _placed(action: Action, places: Mapping[Ref, IssuePlace]) -> Action:
     place = places.get(action.key.entity)
     return replace(action, project=place.project) if place is not None else action
 
@@ -311,20 +315,22 @@ class _Executor:
     async def carry_out(self, action: Action) -> ActionRecord:
         """One action; whatever goes wrong with it is in the record and stops no other."""
         if not action.kind.writes or action.case is None:
-            return ActionRecord(action, Outcome.NOTED, url=action.case.url if action.case else "")
+            return ActionRecord(
+                action, ActionOutcome.NOTED, url=action.case.url if action.case else ""
+            )
         if not action.applies:
-            return ActionRecord(action, Outcome.PLANNED, url=action.case.url)
+            return ActionRecord(action, ActionOutcome.PLANNED, url=action.case.url)
         if not self.stopped and not await self.r.turns.renew(
             self.lease, self.r.holder, LEASE_SECONDS, self.r.clock()
         ):
             self.stopped = "another replica took over"
         if self.stopped:
-            return ActionRecord(action, Outcome.PLANNED, self.stopped, action.case.url)
+            return ActionRecord(action, ActionOutcome.PLANNED, self.stopped, action.case.url)
         try:
             closed = await self._closed(action.key.project_id)
         except TrackerError as error:
             self.stopped = str(error) if isinstance(error, TrackerStopped) else ""
-            return ActionRecord(action, Outcome.FAILED, str(error), action.case.url)
+            return ActionRecord(action, ActionOutcome.FAILED, str(error), action.case.url)
         if closed:
             return await self._left(action, action.case, closed)
         return await self._write(action, action.case)
@@ -340,7 +346,7 @@ class _Executor:
         if action.kind in (ActionKind.OPEN, ActionKind.MERGE_REQUEST):
             left = _refused(wanted, reason, self.r.clock())
             await self.r.store.put_case(self.r.source, left)
-        return ActionRecord(action, Outcome.SKIPPED, reason, wanted.url)
+        return ActionRecord(action, ActionOutcome.SKIPPED, reason, wanted.url)
 
     async def _write(self, action: Action, wanted: Case) -> ActionRecord:
         store, source, now = self.r.store, self.r.source, self.r.clock()
@@ -357,24 +363,24 @@ class _Executor:
         try:
             seen, detail = await self._request(action, wanted)
         except TrackerUnsure as error:
-            return ActionRecord(action, Outcome.FAILED, f"{error}", wanted.url)
+            return ActionRecord(action, ActionOutcome.FAILED, f"{error}", wanted.url)
         except TrackerRefused as error:
             if action.kind not in (ActionKind.OPEN, ActionKind.MERGE_REQUEST):
                 await store.put_case(source, before or wanted)
-                return ActionRecord(action, Outcome.FAILED, str(error), wanted.url)
+                return ActionRecord(action, ActionOutcome.FAILED, str(error), wanted.url)
             # Asked again later, not in each run: it would eat up the cap of those who can.
             await store.put_case(source, _refused(wanted, str(error), now))
-            return ActionRecord(action, Outcome.SKIPPED, str(error))
+            return ActionRecord(action, ActionOutcome.SKIPPED, str(error))
         except TrackerStopped as error:
             self.stopped = str(error)
             if before is not None:
                 await store.put_case(source, before)
             else:
                 await store.drop_case(source, action.key)
-            return ActionRecord(action, Outcome.FAILED, str(error), wanted.url)
+            return ActionRecord(action, ActionOutcome.FAILED, str(error), wanted.url)
         done = _done(action.kind, wanted, seen, now)
         await store.put_case(source, done)
-        return ActionRecord(replace(action, case=done), Outcome.DONE, detail, done.url)
+        return ActionRecord(replace(action, case=done), ActionOutcome.DONE, detail, done.url)
 
     async def _request(self, action: Action, wanted: Case) -> tuple[Seen | None, str]:
         """The one request to GitLab, and what there is to say about it."""
@@ -400,7 +406,7 @@ class _Executor:
         change = IssueChange(project_id, wanted.iid, title, text, state)
         return await self.r.tracker.change(change), ""
 
-    def _new(self, action: Action, draft: Draft) -> NewIssue:
+    def _new(self, action: Action, draft: IssueDraft) -> NewIssue:
         rules, place = self.r.rules, self.places[action.key.entity]
         contact = rules.drafts.contacts.get(place.owner, Contact())
         return NewIssue(

@@ -97,7 +97,7 @@ def load_rubric(path: Path, schemas: Sequence[FactSchema]) -> LoadedRubric:
     """
     expected = "a rubric file holds one map that starts with `rubric: <title>`"
     source, tree, content = Source.opened(path, RULE, expected)
-    reading = _Reading(tree, source, FactNames(schemas))
+    reading = _RubricReader(tree, source, FactNames(schemas))
     loaded = reading.rubric(hashlib.sha256(content.encode()).hexdigest()[:16], schemas)
     if source.problems:
         raise ConfigurationError(source.problems)
@@ -105,7 +105,7 @@ def load_rubric(path: Path, schemas: Sequence[FactSchema]) -> LoadedRubric:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _RubricReader:
     """A rubric file's tree on its way to a `LoadedRubric`."""
 
     tree: dict[str, Json]

@@ -47,7 +47,7 @@ class _Judged:
 
 
 @dataclass(slots=True)
-class Earlier:
+class EarlierScores:
     """What an evaluation may take over from the one before: what would come out the same."""
 
     by: LoadedRubric | None = None
@@ -61,7 +61,7 @@ def evaluate(
     now: datetime,
     given: Mapping[Ref, Sequence[Waiver]] = NONE,
     *,
-    earlier: Earlier | None = None,
+    earlier: EarlierScores | None = None,
 ) -> Scoreboard:
     """The board at `now`. `readings` are the latest, by entity and retriever; `given` are waivers
     from elsewhere than the rubric and the manifests.

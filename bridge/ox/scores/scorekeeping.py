@@ -31,20 +31,15 @@ from bridge.model.scores import (
 from bridge.ox.scores.changes import flips, score_change
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_trial import try_rubric
-from bridge.ox.scores.scoreboard import Earlier, evaluate
+from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from bridge.ports import ScoreStore
 
 log = structlog.get_logger()
 
 LOOK: Final = 5.0  # seconds between two looks for a board that another replica saved
 
-Heard = Callable[[Scoreboard, Rubric], Awaitable[None]]
-Given = Callable[[], Awaitable[Mapping[Ref, Sequence[Waiver]]]]
+WaiverSource = Callable[[], Awaitable[Mapping[Ref, Sequence[Waiver]]]]
 Latest = Mapping[Ref, Mapping[str, Reading]]
-
-
-async def nobody(board: Scoreboard, rubric: Rubric) -> None:
-    """Whoever hears of a new board, when nobody does."""
 
 
 async def no_waivers() -> Mapping[Ref, Sequence[Waiver]]:
@@ -53,9 +48,9 @@ async def no_waivers() -> Mapping[Ref, Sequence[Waiver]]:
 
 
 class Scorekeeper:
-    """Holds the latest board; evaluates one at a time. `heard` is told of each board made here.
+    """Holds the latest board; evaluates one at a time.
 
-    `given` is asked for the waivers that hold besides those of the rubric and the manifests.
+    `waivers` is asked for those that hold besides those of the rubric and the manifests.
     """
 
     def __init__(
@@ -64,21 +59,21 @@ class Scorekeeper:
         rubric: RubricFile,
         store: ScoreStore,
         clock: Callable[[], datetime],
+        waivers: WaiverSource = no_waivers,
     ) -> None:
         self._source = source
         self._file = rubric
         self._store = store
         self._clock = clock
         self._evaluating = asyncio.Lock()
-        self._earlier = Earlier()
+        self._earlier = EarlierScores()
         self._board: Scoreboard | None = None
         self._facts: Latest = {}
         self._trying = asyncio.Lock()
         self._trial: tuple[tuple[str, Scoreboard | None], RubricTrial] | None = None
         self.flips: Counter[tuple[str, str]] = Counter()
-        self.catalog: Catalog | None = None  # of the last pass; None where none are made
-        self.heard: Heard = nobody
-        self.given: Given = no_waivers
+        self._waivers = waivers
+        self._catalog: Catalog | None = None  # of the last pass; None where none are made
 
     @property
     def board(self) -> Scoreboard | None:
@@ -129,6 +124,10 @@ class Scorekeeper:
         if self._board is not None and self._board.rubric != loaded.rubric.version:
             await self.evaluate(self._facts)
 
+    def take_catalog(self, catalog: Catalog | None) -> None:
+        """What is scored from now on: the last pass's; None where another replica makes them."""
+        self._catalog = catalog
+
     async def evaluate(self, latest: Latest) -> None:
         """Make, save and show the board of the catalog that was last told, if there is one.
 
@@ -136,11 +135,11 @@ class Scorekeeper:
         """
         async with self._evaluating:
             self._facts = latest
-            catalog = self.catalog
+            catalog = self._catalog
             if catalog is None:
                 return
             loaded = await asyncio.to_thread(self._file.current)
-            given = await self.given()
+            given = await self._waivers()
             board = await asyncio.to_thread(
                 evaluate,
                 loaded,
@@ -160,7 +159,6 @@ class Scorekeeper:
                 services=len(board.scores),
                 rubric=board.rubric,
             )
-            await self.heard(board, loaded.rubric)
 
     async def proposed(
         self, entities: Sequence[CatalogEntity], latest: Latest
@@ -175,7 +173,7 @@ class Scorekeeper:
         async with self._trying:  # of many who ask at once one works it out
             key = (loaded.rubric.version, self._board)
             if self._trial is None or self._trial[0] != key:
-                given, now = await self.given(), self._clock()
+                given, now = await self._waivers(), self._clock()
                 trial = await asyncio.to_thread(
                     try_rubric,
                     self._file.good,

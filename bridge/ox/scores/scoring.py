@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bridge.language.filters import EvaluationError
-from bridge.language.unknown_values import Facts, UnknownValue
+from bridge.language.unknown_values import KnownValues, UnknownValue
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric, Score, Waiver
@@ -63,7 +63,7 @@ def sight(
                 known[fact.name] = fact.value
             else:
                 unseen[name] = state
-        env[retriever] = Facts(retriever, known)
+        env[retriever] = KnownValues(retriever, known)
     return CheckContext(entity, tier, env, evidence, unseen)
 
 

@@ -27,16 +27,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.processors.mapping.examples import ExampleResult, run_examples
-from bridge.processors.mapping.explaining import ExplainedEntity, Explanation, Field
+from bridge.processors.mapping.explaining import ExplainedEntity, Field, MappingExplanation
 from bridge.processors.mapping.loading import Mapping, load_files, notes, shipped_folder
 from bridge.processors.mapping.translation import Mappings
 
 __all__ = [
     "ExampleResult",
     "ExplainedEntity",
-    "Explanation",
     "Field",
     "Mapping",
+    "MappingExplanation",
     "Mappings",
     "load_mappings",
     "run_examples",

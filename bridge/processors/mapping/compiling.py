@@ -11,7 +11,7 @@ from bridge.language.names import Shape
 from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json
 from bridge.processors.mapping.lint import refused_literals
-from bridge.processors.mapping.scope import Scope
+from bridge.processors.mapping.scope import MappingNames
 from bridge.processors.mapping.templates import (
     Constant,
     Element,
@@ -42,17 +42,17 @@ class EntityTemplate:
 
 
 @dataclass(slots=True)
-class Compiler(Source):
+class MappingCompiler(Source):
     """Compiles one mapping file; every mistake goes to `problems` and compiling goes on."""
 
-    def leaf(self, text: Json, path: Path, scope: Scope) -> Leaf:
+    def leaf(self, text: Json, path: Path, scope: MappingNames) -> Leaf:
         """A `${{ … }}` text as a leaf; reports anything else."""
         if is_expression(text):
             return Leaf(self.expression(text, path, scope), self.place(path), _refers(path))
         self.problem(f"expected an expression `${{{{ … }}}}` and found {kind_of(text)}", path)
         return Leaf(Expression(null), self.place(path))
 
-    def said(self, text: Json, path: Path, scope: Scope) -> Leaf | Constant:
+    def said(self, text: Json, path: Path, scope: MappingNames) -> Leaf | Constant:
         """A text that may hold expressions, for messages."""
         if is_expression(text):
             return self.leaf(text, path, scope)
@@ -60,7 +60,7 @@ class Compiler(Source):
             self.problem(f"expected a text and found {kind_of(text)}", path)
         return Constant(text, self.place(path))
 
-    def node(self, value: Json, path: Path, scope: Scope) -> Node:
+    def node(self, value: Json, path: Path, scope: MappingNames) -> Node:
         """A template's tree."""
         if is_expression(value):
             return self.leaf(value, path, scope)
@@ -77,7 +77,7 @@ class Compiler(Source):
             return ListNode(tuple(items))
         return Constant(value, self.place(path))
 
-    def _map(self, value: dict[str, Json], path: Path, scope: Scope) -> Node:
+    def _map(self, value: dict[str, Json], path: Path, scope: MappingNames) -> Node:
         entries = []
         spread = None
         for key, item in value.items():
@@ -91,7 +91,7 @@ class Compiler(Source):
             entries.append((key, self.node(item, (*path, key), scope)))
         return MapNode(tuple(entries), spread)
 
-    def element(self, value: Json, path: Path, scope: Scope) -> Element:
+    def element(self, value: Json, path: Path, scope: MappingNames) -> Element:
         """An item of a list, with its `forEach`, `as` and `when` if it has them."""
         if not isinstance(value, dict):
             return Element(self.node(value, path, scope))
@@ -120,7 +120,7 @@ class Compiler(Source):
             body = Constant(None, "")
         return Element(body, when, each, alias)
 
-    def named(self, name: Json, shape: Shape, path: Path, scope: Scope) -> Scope:
+    def named(self, name: Json, shape: Shape, path: Path, scope: MappingNames) -> MappingNames:
         """The scope with one more name; reports a name that is none or is taken."""
         if not isinstance(name, str) or not name.isidentifier():
             self.problem("a name is one word of letters, digits and `_`", path)
@@ -129,7 +129,7 @@ class Compiler(Source):
             self.problem(f"`{name}` already names something else here; take another", path)
         return replace(scope, names={**scope.names, name: shape})
 
-    def entity(self, value: Json, path: Path, scope: Scope) -> EntityTemplate | None:
+    def entity(self, value: Json, path: Path, scope: MappingNames) -> EntityTemplate | None:
         """One entity's template; None when it lacks what every entity has."""
         if not isinstance(value, dict):
             return None

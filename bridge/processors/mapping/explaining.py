@@ -37,21 +37,21 @@ class ExplainedEntity:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class MappingExplanation:
     """What a manifest became and why."""
 
     translation: Translation
     entities: tuple[ExplainedEntity, ...] = ()
 
 
-def explanation(translation: Translation, work: Work) -> Explanation:
+def explanation(translation: Translation, work: Work) -> MappingExplanation:
     """The explanation of work that was done while telling."""
     entities = []
     for made in work.made:
         body = plain(made.body)
         fields = tuple(_fields(work, made.document, made.body, ""))
         entities.append(ExplainedEntity(Ref.of(body), body, fields))
-    return Explanation(translation, tuple(entities))
+    return MappingExplanation(translation, tuple(entities))
 
 
 def _fields(work: Work, document: int, value: Json, path: str) -> Iterator[Field]:

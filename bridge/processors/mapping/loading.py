@@ -16,9 +16,9 @@ from bridge.language.own_schemas import faults
 from bridge.language.schema.validator import Schema
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
-from bridge.processors.mapping.compiling import Compiler, EntityTemplate
+from bridge.processors.mapping.compiling import EntityTemplate, MappingCompiler
 from bridge.processors.mapping.lint import in_subfolders, lookalikes, rivals
-from bridge.processors.mapping.scope import Scope
+from bridge.processors.mapping.scope import MappingNames
 from bridge.processors.mapping.splitting import Split
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 
@@ -132,7 +132,7 @@ def _twice(mappings: list[Mapping]) -> list[Problem]:
 def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping | None:
     expected = "a mapping file holds one map that starts with `mapping: <id>`"
     try:
-        compiler, tree, source = Compiler.opened(path, "mapping-invalid", expected)
+        compiler, tree, source = MappingCompiler.opened(path, "mapping-invalid", expected)
     except ConfigurationError as error:
         problems += error.problems
         return None
@@ -149,7 +149,7 @@ class _File:
     data: dict[str, Json]
     path: Path
     folders: list[Path]
-    compiler: Compiler
+    compiler: MappingCompiler
     schema_bytes: bytes = b""
 
     def mapping(self, source: str) -> Mapping | None:
@@ -158,7 +158,7 @@ class _File:
         name, title = self._text("mapping"), self._text("title")
         files = self._files()
         schema_path, schema = self._schema()
-        scope, anything = Scope(schema), Scope(None)
+        scope, anything = MappingNames(schema), MappingNames(None)
         when = None
         if "when" in self.data:
             when = self.compiler.leaf(self.data["when"], ("when",), scope)
@@ -249,14 +249,14 @@ class _File:
                 message = f"`{'.'.join(keys)}` is not in the manifest's schema{hint}"
                 self.compiler.problem(message, (*path, where))
 
-    def _foreign(self, scope: Scope) -> tuple[tuple[Leaf, str], ...]:
+    def _foreign(self, scope: MappingNames) -> tuple[tuple[Leaf, str], ...]:
         return tuple(
             (self.compiler.leaf(item["when"], ("foreign", at, "when"), scope), item["reason"])
             for at, item in enumerate(self._list("foreign"))
             if isinstance(item, dict) and {"when", "reason"} <= item.keys()
         )
 
-    def _lets(self, scope: Scope) -> tuple[tuple[tuple[str, Leaf], ...], Scope]:
+    def _lets(self, scope: MappingNames) -> tuple[tuple[tuple[str, Leaf], ...], MappingNames]:
         lets = self.data.get("let", {})
         found = []
         for name, value in lets.items() if isinstance(lets, dict) else ():
@@ -265,14 +265,14 @@ class _File:
             found.append((name, leaf))
         return tuple(found), scope
 
-    def _entities(self, scope: Scope) -> tuple[EntityTemplate, ...]:
+    def _entities(self, scope: MappingNames) -> tuple[EntityTemplate, ...]:
         found = (
             self.compiler.entity(value, ("entities", at), scope)
             for at, value in enumerate(self._list("entities"))
         )
         return tuple(entity for entity in found if entity is not None)
 
-    def _warnings(self, scope: Scope) -> tuple[Element, ...]:
+    def _warnings(self, scope: MappingNames) -> tuple[Element, ...]:
         return tuple(
             self.compiler.element(value, ("warnings", at), scope)
             for at, value in enumerate(self._list("warnings"))

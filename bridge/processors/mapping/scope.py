@@ -24,7 +24,7 @@ ROOTS: Final = ("manifest", "project", "file")
 
 
 @dataclass(slots=True)
-class Scope:
+class MappingNames:
     """The names that stand for something at one place of a mapping file.
 
     `schema` is what manifests look like; None leaves paths in the manifest unchecked.

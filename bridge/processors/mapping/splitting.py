@@ -18,14 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from bridge.language.text import Document, Path, Positions
+from bridge.language.text import Path, Positions, YamlDocument
 from bridge.language.text_positions import Moved
 from bridge.model.entities import Json
 
 PART_LIMIT: Final = 100  # parts of one file
 
 # Where shared keys stand: a document, and the path of the map that holds them.
-Source: TypeAlias = tuple[Document, Path]
+Source: TypeAlias = tuple[YamlDocument, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Part:
     `inherited` are the paths in it that came from elsewhere.
     """
 
-    document: Document
+    document: YamlDocument
     key: str
     written: str
     inherited: frozenset[Path] = frozenset()
@@ -67,7 +67,7 @@ def shared(splits: Sequence[Split]) -> frozenset[str]:
     return frozenset(key for each in splits for key in each.inherit)
 
 
-def lends_only(document: Document, splits: Sequence[Split]) -> bool:
+def lends_only(document: YamlDocument, splits: Sequence[Split]) -> bool:
     """Whether a document holds shared keys and nothing that they are for."""
     tree = document.tree
     return (
@@ -77,7 +77,9 @@ def lends_only(document: Document, splits: Sequence[Split]) -> bool:
     )
 
 
-def is_whole(document: Document, splits: Sequence[Split], lenders: Sequence[Document]) -> bool:
+def is_whole(
+    document: YamlDocument, splits: Sequence[Split], lenders: Sequence[YamlDocument]
+) -> bool:
     """Whether a document is one manifest as it stands, with nothing to inherit."""
     tree = document.tree
     if not isinstance(tree, dict):
@@ -87,7 +89,7 @@ def is_whole(document: Document, splits: Sequence[Split], lenders: Sequence[Docu
     return len(found) < 2 and not found & lists and not lenders and not shared(splits) & tree.keys()
 
 
-def envelope(document: Document, splits: Sequence[Split]) -> Json:
+def envelope(document: YamlDocument, splits: Sequence[Split]) -> Json:
     """What a document says outside its parts: checked once, before anything is inherited."""
     tree: dict[str, Json] = document.tree
     outside = {key: value for key, value in tree.items() if key not in heads(splits)}
@@ -100,7 +102,7 @@ def envelope(document: Document, splits: Sequence[Split]) -> Json:
 
 
 def parts(
-    document: Document, splits: Sequence[Split], lenders: Sequence[Document]
+    document: YamlDocument, splits: Sequence[Split], lenders: Sequence[YamlDocument]
 ) -> Iterator[Part]:
     """The manifests of a document, in its order."""
     tree: dict[str, Json] = document.tree
@@ -118,7 +120,7 @@ def parts(
 
 
 def _part(
-    document: Document,
+    document: YamlDocument,
     split: Split,
     place: Path,
     rest: Mapping[str, Json],
@@ -139,10 +141,10 @@ def _part(
     positions = Moved(document.positions.values, document.positions.keys, moves)
     written = split.key if len(place) == 1 else f"{split.list}[{place[1]}]"
     inherited = frozenset(moves.keys() - {(split.key,)})
-    return Part(Document(tree, positions), split.key, written, inherited)
+    return Part(YamlDocument(tree, positions), split.key, written, inherited)
 
 
-def _has(document: Document, above: Path, key: str) -> bool:
+def _has(document: YamlDocument, above: Path, key: str) -> bool:
     found = _at(document.tree, above)
     return isinstance(found, dict) and key in found
 

@@ -38,7 +38,7 @@ class Traced:
 
 
 @dataclass(slots=True)
-class State:
+class Evaluation:
     """One evaluation: the names' values, and how much has been produced so far.
 
     `referred` gathers (reference, where the manifest writes it), and `unusable` (field of `spec`,
@@ -127,7 +127,7 @@ def _at(data: Json, path: Path) -> Json:
 class Node(Protocol):
     """Anything in a template."""
 
-    def build(self, state: State) -> Json:
+    def build(self, state: Evaluation) -> Json:
         """The value for this manifest, None for "leave it out". Raises EvaluationError."""
 
 
@@ -138,7 +138,7 @@ class Constant:
     value: Json
     place: str
 
-    def build(self, state: State) -> Json:
+    def build(self, state: Evaluation) -> Json:
         """The same value every time."""
         return Traced(self.value, self.place, ()) if state.telling else self.value
 
@@ -154,20 +154,20 @@ class Leaf:
     place: str
     refers: str = ""
 
-    def raw(self, state: State) -> Json:
+    def raw(self, state: Evaluation) -> Json:
         """The expression's value as it is; for `when`, `forEach` and `let`."""
         try:
             return self.expression.run(state.env)
         except EvaluationError as error:
             raise self.placed(error, state) from None
 
-    def placed(self, error: EvaluationError, state: State) -> EvaluationError:
+    def placed(self, error: EvaluationError, state: Evaluation) -> EvaluationError:
         """The error, knowing this leaf and the manifest's paths that it reads."""
         error.place = error.place or self.place
         error.sources = error.sources or state.sources(self.expression)
         return error
 
-    def build(self, state: State) -> Json:
+    def build(self, state: Evaluation) -> Json:
         """The expression's value, counted: a scalar or a list of scalars."""
         try:
             value = state.count(self.expression.run(state.env))
@@ -179,7 +179,7 @@ class Leaf:
             return Traced(value, self.place, state.sources(self.expression))
         return value
 
-    def _note(self, value: Json, state: State) -> None:
+    def _note(self, value: Json, state: Evaluation) -> None:
         """Remember where a reference comes from, or that none could be made."""
         sources = state.sources(self.expression)
         given = {path: _at(state.env["manifest"], path) for path in sources}
@@ -205,7 +205,7 @@ class MapNode:
     entries: tuple[tuple[str, Node], ...]
     spread: Leaf | None = None
 
-    def build(self, state: State) -> Json:
+    def build(self, state: Evaluation) -> Json:
         """The map without the keys whose values are null; None when none is left."""
         result = {}
         for key, node in self.entries:
@@ -218,7 +218,7 @@ class MapNode:
         return result or None
 
 
-def _spread(leaf: Leaf, state: State) -> Iterator[tuple[str, Json]]:
+def _spread(leaf: Leaf, state: Evaluation) -> Iterator[tuple[str, Json]]:
     """The keys and values of a map of the manifest, each counted. Raises EvaluationError."""
     try:
         found = leaf.expression.run(state.env)
@@ -248,7 +248,7 @@ class Element:
     each: Leaf | None = None
     alias: str = "item"
 
-    def expand(self, state: State) -> Iterator[Json]:
+    def expand(self, state: Evaluation) -> Iterator[Json]:
         """The values it makes; while one is looked at, `state` still has its `as` name."""
         if self.each is None:
             value = self.build(state)
@@ -264,7 +264,7 @@ class Element:
         state.env.pop(self.alias, None)
         state.items.pop(self.alias, None)
 
-    def _items(self, each: Leaf, state: State) -> list[Json]:
+    def _items(self, each: Leaf, state: Evaluation) -> list[Json]:
         items = each.raw(state)
         if items is None:
             return []
@@ -276,7 +276,7 @@ class Element:
             raise each.placed(error, state)
         return items
 
-    def build(self, state: State) -> Json:
+    def build(self, state: Evaluation) -> Json:
         """The body, or None when `when` says no."""
         if self.when is not None and not self.when.raw(state):
             return None
@@ -289,7 +289,7 @@ class ListNode:
 
     elements: tuple[Element, ...]
 
-    def build(self, state: State) -> Json:
+    def build(self, state: Evaluation) -> Json:
         """The list without null items; None when none is left."""
         result: list[Json] = []
         for element in self.elements:

@@ -15,7 +15,7 @@ from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.problems import Problem
 from bridge.model.scrape import ManifestFile, Project
-from bridge.processors.mapping.explaining import Explanation, explanation
+from bridge.processors.mapping.explaining import MappingExplanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import plain
 from bridge.processors.mapping.work import Foreign, Quarantine, Work
@@ -101,7 +101,7 @@ class Mappings:
                 work.made.clear()
         return self._translation(work, verdict, reason), work
 
-    def explain(self, project: Project, file: ManifestFile) -> Explanation:
+    def explain(self, project: Project, file: ManifestFile) -> MappingExplanation:
         """Translate, and say for every field of every entity where it comes from."""
         translation, work = self.work(project, file, telling=True)
         return explanation(translation, work)

@@ -10,7 +10,7 @@ from typing import Final
 from bridge.errors import NotUnderstood
 from bridge.language import text
 from bridge.language.filters import EvaluationError, as_text, kind_of
-from bridge.language.text import Document, Position, Positions
+from bridge.language.text import Position, Positions, YamlDocument
 from bridge.language.text_faults import shown
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
@@ -27,7 +27,7 @@ from bridge.processors.mapping.splitting import (
     lends_only,
     parts,
 )
-from bridge.processors.mapping.templates import Leaf, Path, State, Traced, plain
+from bridge.processors.mapping.templates import Evaluation, Leaf, Path, Traced, plain
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 ENTITY_LIMIT: Final = 500
@@ -78,7 +78,7 @@ class Work:
     file: ManifestFile
     mappings: tuple[Mapping, ...]
     telling: bool = False
-    documents: tuple[Document, ...] = ()
+    documents: tuple[YamlDocument, ...] = ()
     read: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
     used: dict[str, None] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class Work:
         chosen: list[tuple[int, Mapping]] = []
         reasons: list[str] = []
         for number in numbers:
-            state = State(self._env(self.documents[number].tree), {})
+            state = Evaluation(self._env(self.documents[number].tree), {})
             try:
                 mapping = self._wanting(state)
                 reason = None if mapping else self._reason(state)
@@ -207,7 +207,7 @@ class Work:
             self.documents = (*before, replace(self.documents[number], tree=tree), *after)
         return secrets
 
-    def _parts(self, number: int, mapping: Mapping, lenders: list[Document]) -> list[int]:
+    def _parts(self, number: int, mapping: Mapping, lenders: list[YamlDocument]) -> list[int]:
         """The numbers of a document's parts; none when what they share is wrong."""
         document = self.documents[number]
         found = [
@@ -244,20 +244,20 @@ class Work:
         fault = self.documents[number].fault
         return Position(fault.line, fault.column) if fault else self.top(number)
 
-    def _wanting(self, state: State) -> Mapping | None:
+    def _wanting(self, state: Evaluation) -> Mapping | None:
         for mapping in self.mappings:
             if mapping.when is None or mapping.when.raw(state):
                 return mapping
         return None
 
-    def _reason(self, state: State) -> str | None:
+    def _reason(self, state: Evaluation) -> str | None:
         for mapping in self.mappings:
             for when, reason in mapping.foreign:
                 if when.raw(state):
                     return reason
         return None
 
-    def _unfit(self, number: int, state: State) -> Problem:
+    def _unfit(self, number: int, state: Evaluation) -> Problem:
         data = state.env["manifest"]
         if not isinstance(data, dict):
             message = f"expected keys and values (`key: value`) and found {kind_of(data)}"
@@ -286,7 +286,7 @@ class Work:
             self._broke(number, *quarantine.problems)
             del self.made[before:]
 
-    def _within(self, state: State, number: int) -> None:
+    def _within(self, state: Evaluation, number: int) -> None:
         """Count what a manifest has made; raises Quarantine when its file makes too much."""
         self.leaves += state.leaves
         self.characters += state.characters
@@ -312,7 +312,7 @@ class Work:
             found.append(replace(warning, severity=Severity.WARNING))
         return found
 
-    def _commented(self, document: Document) -> list[Problem]:
+    def _commented(self, document: YamlDocument) -> list[Problem]:
         """Warnings about `channel: #x`, where YAML sees a comment and no value."""
         lines = (self.file.text or "").splitlines()
         found = []
@@ -331,7 +331,7 @@ class Work:
         return found
 
     def _make(self, number: int, mapping: Mapping) -> None:
-        state = State(
+        state = Evaluation(
             self._env(self.documents[number].tree),
             {name: leaf.expression for name, leaf in mapping.lets},
             self.telling,
@@ -351,7 +351,7 @@ class Work:
         self._within(state, number)
 
     def _keep(
-        self, number: int, mapping: Mapping, entity: EntityTemplate, state: State, body: Json
+        self, number: int, mapping: Mapping, entity: EntityTemplate, state: Evaluation, body: Json
     ) -> None:
         paths = state.sources(entity.name.expression) if isinstance(entity.name, Leaf) else ()
         position = self.spot(number, paths)
@@ -373,7 +373,7 @@ class Work:
         if not any(other.body == body for other in self.made):
             self.made.append(Made(body, position, number, places))
 
-    def _unusable(self, number: int, entity: EntityTemplate, state: State) -> None:
+    def _unusable(self, number: int, entity: EntityTemplate, state: Evaluation) -> None:
         """Report texts that no reference could be made of; raises Quarantine for a needed one."""
         fields = SPEC_FIELDS.get(entity.kind.lower(), {})
         for name, path in state.unusable:

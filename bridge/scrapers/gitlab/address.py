@@ -23,7 +23,7 @@ _BYTES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class SourceAddress:
     """A GitLab's `base`, path included and without a slash at its end, and a group's path or ""."""
 
     base: str
@@ -35,20 +35,20 @@ class Address:
         return f"{self.base}/{self.group}" if self.group else self.base
 
 
-def read_address(text: str, base: str = "") -> Address:
+def read_address(text: str, base: str = "") -> SourceAddress:
     """Understand a URL; `base` is GitLab's own, "" where it has no path.
 
     Raises `ConfigurationError`, which does not repeat a URL that may hold a token.
     """
     origin, path = _parts(text)
     if not base:
-        return Address(origin, path)
+        return SourceAddress(origin, path)
     own_origin, own_path = _parts(base)
     whole = "/".join(filter(None, (own_origin, own_path)))
     under = f"{origin}/{path}/"
     if not under.startswith(f"{whole}/"):
         raise _not_a_url(f"it does not lie under the address in `gitlab.url`, {whole}")
-    return Address(whole, under.removeprefix(f"{whole}/").strip("/"))
+    return SourceAddress(whole, under.removeprefix(f"{whole}/").strip("/"))
 
 
 async def find_base(text: str, *, trust: ssl.SSLContext | None = None) -> str:

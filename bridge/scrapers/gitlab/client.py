@@ -32,7 +32,7 @@ _SLOW_RETRIES = 1  # a timeout costs its whole time: asking a second time is eno
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitLabAnswer:
     """A good answer: its JSON and headers."""
 
     body: Any
@@ -86,7 +86,7 @@ class GitLabClient:
         """Whether it asks without a token."""
         return self._secret is None
 
-    async def get(self, path: str, params: Mapping[str, str]) -> Answer:
+    async def get(self, path: str, params: Mapping[str, str]) -> GitLabAnswer:
         """GET `path` (percent-encoded) under /api/v4.
 
         Raises `Trouble`, or `SourceRefused` for 401 and 403.
@@ -120,7 +120,7 @@ class GitLabClient:
 
     async def _asked(
         self, lane: str, method: str, url: URL, *, patient: bool, body: Any = None
-    ) -> Answer:
+    ) -> GitLabAnswer:
         tally = TALLY.get(_NO_TALLY)
         attempt = 0
         waited = 0.0
@@ -157,7 +157,7 @@ class GitLabClient:
             return min(_SLOW_RETRIES, self._options.max_retries)
         return 0
 
-    async def _once(self, lane: str, method: str, url: URL, body: Any) -> Answer:
+    async def _once(self, lane: str, method: str, url: URL, body: Any) -> GitLabAnswer:
         status = 0
         headers: Mapping[str, str] = {}
         self.requests += 1
@@ -173,7 +173,7 @@ class GitLabClient:
         self._judge(status, headers, answer.body)
         self._welcome = True
         try:
-            return Answer(answer.json(), headers)
+            return GitLabAnswer(answer.json(), headers)
         except NotJson:
             raise Trouble(
                 Cause.BUSY, "the answer is not JSON; is this the address of a GitLab?"

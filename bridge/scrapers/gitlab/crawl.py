@@ -26,7 +26,7 @@ from bridge.scrapers.gitlab.enumerate import Enumeration
 from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
-from bridge.scrapers.gitlab.pages import Listed, Page, Seen, files_there, read_page
+from bridge.scrapers.gitlab.pages import Listed, ProjectsPage, SeenProject, files_there, read_page
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
@@ -235,7 +235,7 @@ class Crawl:
             self._failed(1, reason)
         await self._give_up([project_id], reason)
 
-    async def _ask(self, ids: Sequence[int]) -> Page:
+    async def _ask(self, ids: Sequence[int]) -> ProjectsPage:
         without = self._facts_left_out
         try:
             return await self._ask_once(ids, without=without)
@@ -253,7 +253,9 @@ class Crawl:
             # What Ox wants to know of one project must not cost its manifest.
             return await self._ask_once(ids, without=self._facts_left_out or trouble.reason)
 
-    async def _ask_once(self, ids: Sequence[int], *, text: bool = True, without: str = "") -> Page:
+    async def _ask_once(
+        self, ids: Sequence[int], *, text: bool = True, without: str = ""
+    ) -> ProjectsPage:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
         branch = self._branch.get(ids[0], "")
 
@@ -283,7 +285,7 @@ class Crawl:
         page = read_page(answer, ids, self._request.files, branch=branch)
         return replace(page, seen=tuple(self._unobserved(seen, without) for seen in page.seen))
 
-    async def _looked_further(self, page: Page) -> Page:
+    async def _looked_further(self, page: ProjectsPage) -> ProjectsPage:
         """The page, with the files looked for that it could not tell of; mostly there are none."""
         there: dict[int, Collection[str]] = {}
         wanted = [seen for seen in page.seen if seen.look_for]
@@ -291,7 +293,7 @@ class Crawl:
             there |= await self._files_there(wanted[start : start + _FURTHER])
         return replace(page, seen=tuple(_looked_up(seen, there) for seen in page.seen))
 
-    async def _files_there(self, wanted: Sequence[Seen]) -> Mapping[int, Collection[str]]:
+    async def _files_there(self, wanted: Sequence[SeenProject]) -> Mapping[int, Collection[str]]:
         """Which of the paths they look for these projects have; none is told of a failure."""
         paths = sorted({p for seen in wanted for ps in seen.look_for.values() for p in ps})
         variables = {
@@ -305,13 +307,13 @@ class Crawl:
         except Trouble:
             return {}  # the facts stay unknown
 
-    def _unobserved(self, seen: Seen, why: str) -> Seen:
+    def _unobserved(self, seen: SeenProject, why: str) -> SeenProject:
         if not isinstance(seen.record, ProjectRead):
             return seen
         told = not_observed(seen.project.id, self._now(), why)
         return replace(seen, record=replace(seen.record, observation=told))
 
-    async def _give_page(self, page: Page) -> None:
+    async def _give_page(self, page: ProjectsPage) -> None:
         for seen in page.seen:
             record = await self._record(seen)
             if record is not None:
@@ -320,7 +322,7 @@ class Crawl:
             path = self._listed.get(project_id, "")
             await self._give(await self._by_id.left_out(project_id, path))
 
-    async def _record(self, seen: Seen) -> Record | None:
+    async def _record(self, seen: SeenProject) -> Record | None:
         """What is told of a project; None when it must be read again, from another branch."""
         self._read_any = True
         project = seen.project
@@ -333,7 +335,7 @@ class Crawl:
             return await self._by_id.unless_forked(seen.record)
         return self._of_its_branch(seen)
 
-    def _of_its_branch(self, seen: Seen) -> Record | None:
+    def _of_its_branch(self, seen: SeenProject) -> Record | None:
         project = seen.project
         wanted, read = self._options.branch_of(project.path), self._branch.get(project.id)
         if wanted == (read or "") or not isinstance(seen.record, ProjectRead):
@@ -357,7 +359,7 @@ class Crawl:
         self._pacing.failed(asked)
 
 
-def _looked_up(seen: Seen, there: Mapping[int, Collection[str]]) -> Seen:
+def _looked_up(seen: SeenProject, there: Mapping[int, Collection[str]]) -> SeenProject:
     """A project with its observation completed by what it has of the paths asked for."""
     record, found = seen.record, there.get(seen.project.id)
     told = record.observation if isinstance(record, ProjectRead) else None

@@ -24,7 +24,7 @@ _SHOWN_ERROR = 200  # characters of somebody else's message
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenProject:
     """A project of a page: read, or a gap that asking again would not mend.
 
     `forked` is None when GitLab did not tell it. `look_for` are the paths that are still to be
@@ -46,13 +46,13 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ProjectsPage:
     """What one answer tells of the projects asked for.
 
     `missing` were asked for and are not in the answer. `unsure` are in it, but not whole: why.
     """
 
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenProject, ...] = ()
     missing: tuple[int, ...] = ()
     unsure: Mapping[int, str] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ def read_page(
     *,
     branch: str = "",
     lacks: Collection[str] = (),
-) -> Page:
+) -> ProjectsPage:
     """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all.
 
     With `seen_at` it was asked for Ox's facts too, and each project read has its observation.
@@ -83,7 +83,7 @@ def read_page(
     nodes = _nodes(answer, "projects")
     answer, facts = _without_fact_errors(answer)
     errors, named, everywhere = _errors_by_node(answer)
-    seen: list[Seen] = []
+    seen: list[SeenProject] = []
     unsure: dict[int, str] = {}
     wanted = set(asked)
     for index, node in enumerate(nodes):
@@ -110,7 +110,7 @@ def read_page(
     if errors:  # a node may be null because of them: that is no evidence of absence
         unsure |= dict.fromkeys(missing, f"GitLab's answer has an error: {errors[0]}")
         missing = []
-    return Page(tuple(seen), tuple(missing), unsure)
+    return ProjectsPage(tuple(seen), tuple(missing), unsure)
 
 
 def group_page(answer: Any) -> GroupPage | None:
@@ -271,7 +271,9 @@ def _errors_by_node(answer: Mapping[str, Any]) -> tuple[list[str], dict[int, str
     return _messages(answer), named, everywhere
 
 
-def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str], branch: str) -> Seen:
+def _read_node(
+    node: Mapping[str, Any], project_id: int, files: Sequence[str], branch: str
+) -> SeenProject:
     forked = node.get("isForked")
     forked = forked if isinstance(forked, bool) else None
     project = _facts(node, project_id)
@@ -279,21 +281,21 @@ def _read_node(node: Mapping[str, Any], project_id: int, files: Sequence[str], b
         raise Unclear("it tells nothing of the repository")
     repository = node["repository"]
     if repository is None:
-        return Seen(project, Gap(NO_CODE, project_id, project.path), forked)
+        return SeenProject(project, Gap(NO_CODE, project_id, project.path), forked)
     if not isinstance(repository, dict) or not isinstance(repository.get("empty"), bool):
         raise Unclear("the repository's state is missing")
     if repository["empty"]:
-        return Seen(project, ProjectRead(project), forked)
+        return SeenProject(project, ProjectRead(project), forked)
     if not project.default_branch:
         reason = "the repository is not empty, but GitLab names no default branch"
-        return Seen(project, Gap(reason, project_id, project.path), forked)
+        return SeenProject(project, Gap(reason, project_id, project.path), forked)
     if branch:
         if not _has_tip(repository):
-            return Seen(project, Gap(_no_branch(branch), project_id, project.path), forked)
+            return SeenProject(project, Gap(_no_branch(branch), project_id, project.path), forked)
         # Links to what was read lead to where it was read.
         project = replace(project, default_branch=branch)
     found = (wanted_file(repository, alias(n), name) for n, name in enumerate(files))
-    return Seen(
+    return SeenProject(
         project, ProjectRead(project, tuple(file for file in found if file is not None)), forked
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bridge.model.entities import Ref
-from bridge.model.remediation import Place
+from bridge.model.remediation import IssuePlace
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Score, Scoreboard
 from bridge.ox.remediation.drafts import Contact, Drafts, load_drafts
 
@@ -34,8 +34,8 @@ def service(number: int) -> Ref:
     return Ref("component", "default", f"service-{number}")
 
 
-def place(number: int) -> Place:
-    return Place(number, f"corp/service-{number}", f"Service {number}", "group:default/team")
+def place(number: int) -> IssuePlace:
+    return IssuePlace(number, f"corp/service-{number}", f"Service {number}", "group:default/team")
 
 
 def drafts(**contacts: Contact) -> Drafts:

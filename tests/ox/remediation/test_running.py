@@ -11,10 +11,10 @@ from ruamel.yaml import YAML
 
 from bridge.model.entities import Ref
 from bridge.model.remediation import (
+    ActionOutcome,
     CaseStatus,
     IssueKey,
-    Outcome,
-    Place,
+    IssuePlace,
     Proposal,
     RemediationRun,
 )
@@ -122,7 +122,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         await store.close()
 
 
-def outcomes(run: RemediationRun) -> list[tuple[str, Outcome]]:
+def outcomes(run: RemediationRun) -> list[tuple[str, ActionOutcome]]:
     return [(record.action.kind.value, record.outcome) for record in run.records]
 
 
@@ -131,7 +131,7 @@ async def test_an_issue_comes_and_goes(site: Site) -> None:
     site.policy = Policy("", True, confidential=True)
     await site.day(1)
     run = await site.day(1)
-    assert outcomes(run) == [("open", Outcome.DONE)]
+    assert outcomes(run) == [("open", ActionOutcome.DONE)]
     (thing,) = site.world.issues
     assert (thing.title, thing.labels, thing.confidential) == (
         "Service 1: Has owner",
@@ -145,7 +145,7 @@ async def test_an_issue_comes_and_goes(site: Site) -> None:
     assert kept is not None
     assert [record.as_json() for record in kept.records] == [r.as_json() for r in run.records]
     await site.day()
-    assert outcomes(await site.day()) == [("close", Outcome.DONE)]
+    assert outcomes(await site.day()) == [("close", ActionOutcome.DONE)]
     assert thing.state == "closed"
     assert await site.case(1) is CaseStatus.FIXED
 
@@ -153,7 +153,7 @@ async def test_an_issue_comes_and_goes(site: Site) -> None:
 async def test_plan_only_writes_nothing_to_gitlab(site: Site) -> None:
     site.policy = Policy()
     await site.day(1)
-    assert outcomes(await site.day(1)) == [("open", Outcome.PLANNED)]
+    assert outcomes(await site.day(1)) == [("open", ActionOutcome.PLANNED)]
     assert list(site.world.issues) == []
     assert all(request.method == "GET" for request in site.sandbox.requests)
 
@@ -163,12 +163,12 @@ async def test_switched_off_issues_are_skipped_and_stop_nobody(site: Site) -> No
     site.world.projects[0].issues_enabled = False
     await site.day(1, 2)
     run = await site.day(1, 2)
-    assert outcomes(run) == [("open", Outcome.SKIPPED), ("open", Outcome.DONE)]
+    assert outcomes(run) == [("open", ActionOutcome.SKIPPED), ("open", ActionOutcome.DONE)]
     assert "403" in run.records[0].detail
     assert outcomes(await site.day(1, 2)) == []
     site.world.projects[0].issues_enabled = True
     later = [outcomes(await site.day(1, 2)) for _ in range(7)]
-    assert [("open", Outcome.DONE)] in later
+    assert [("open", ActionOutcome.DONE)] in later
 
 
 async def test_one_archived_project_stops_no_other(site: Site) -> None:
@@ -179,11 +179,11 @@ async def test_one_archived_project_stops_no_other(site: Site) -> None:
     await site.day(2)
     run = await site.day(2)
     assert run.listing_failure == ""
-    assert outcomes(run) == [("close", Outcome.SKIPPED), ("open", Outcome.DONE)]
+    assert outcomes(run) == [("close", ActionOutcome.SKIPPED), ("open", ActionOutcome.DONE)]
     assert run.records[0].detail == "the project is archived, so nothing is written there"
     site.world.archive(1, False)
     run = await site.day(2)
-    assert outcomes(run) == [("close", Outcome.DONE)]
+    assert outcomes(run) == [("close", ActionOutcome.DONE)]
 
 
 async def test_nothing_is_written_to_a_project_that_is_to_be_deleted(site: Site) -> None:
@@ -192,7 +192,7 @@ async def test_nothing_is_written_to_a_project_that_is_to_be_deleted(site: Site)
     site.sandbox.forget_requests()
     await site.day(1, 2)
     run = await site.day(1, 2)
-    assert outcomes(run) == [("open", Outcome.SKIPPED), ("open", Outcome.DONE)]
+    assert outcomes(run) == [("open", ActionOutcome.SKIPPED), ("open", ActionOutcome.DONE)]
     assert "scheduled for deletion" in run.records[0].detail
     assert not [
         request
@@ -202,7 +202,7 @@ async def test_nothing_is_written_to_a_project_that_is_to_be_deleted(site: Site)
     assert outcomes(await site.day(1, 2)) == []
     runbook = proposals()[1]
     run = await site.day(1, 2, proposals=(replace(runbook, check=""),))
-    skipped = [r for r in run.records if r.outcome is Outcome.SKIPPED]
+    skipped = [r for r in run.records if r.outcome is ActionOutcome.SKIPPED]
     assert [r.action.kind.value for r in skipped] == ["merge-request"]
 
 
@@ -217,12 +217,12 @@ async def test_a_rotated_tokens_new_user_takes_over(site: Site, revoked: bool) -
         site.world.people.remove(before, site.world.issues)
     site.issues = GitLabIssues(site.url, "second", label="ox")
     await site.day(1, 2)
-    assert outcomes(await site.day(1, 2)) == [("open", Outcome.DONE)]
+    assert outcomes(await site.day(1, 2)) == [("open", ActionOutcome.DONE)]
     await site.day(2)
     run = await site.day(2)
-    assert (outcomes(run), run.listing_failure) == ([("close", Outcome.DONE)], "")
+    assert (outcomes(run), run.listing_failure) == ([("close", ActionOutcome.DONE)], "")
     await site.day(1, 2)
-    assert outcomes(await site.day(1, 2)) == [("reopen", Outcome.DONE)]
+    assert outcomes(await site.day(1, 2)) == [("reopen", ActionOutcome.DONE)]
     assert len(list(site.world.issues)) == 2
     await site.issues.close()
 
@@ -240,7 +240,7 @@ async def test_what_people_did_to_an_issue_stays(site: Site) -> None:
     site.world.issues.label(1, 1, "urgent", "team::shore")
     site.failing = ("readme", "ci", "slo")
     await site.day(1)
-    assert outcomes(await site.day(1)) == [("edit", Outcome.DONE)]
+    assert outcomes(await site.day(1)) == [("edit", ActionOutcome.DONE)]
     assert entry in thing.description
     assert "Kim is at it." in thing.description
     assert "- [ ] **Has slo**" in thing.description
@@ -253,21 +253,21 @@ async def test_a_429_leaves_the_rest_to_the_next_run(site: Site) -> None:
     site.sandbox.use_faults(FaultPlan((rule,), retry_after=3600))
     run = await site.day(1, 2, 3)
     assert [outcome for _, outcome in outcomes(run)] == [
-        Outcome.DONE,
-        Outcome.FAILED,
-        Outcome.PLANNED,
+        ActionOutcome.DONE,
+        ActionOutcome.FAILED,
+        ActionOutcome.PLANNED,
     ]
     assert "429" in run.stopped
     run = await site.day(1, 2, 3)
-    assert outcomes(run) == [("open", Outcome.DONE)] * 2
+    assert outcomes(run) == [("open", ActionOutcome.DONE)] * 2
 
 
 async def test_a_lost_answer_is_found_by_its_marker(site: Site) -> None:
     await site.day(1)
     site.sandbox.use_faults(FaultPlan((FaultRule(Fault.LOST_ANSWER, first_n=1),)))
-    assert outcomes(await site.day(1)) == [("open", Outcome.FAILED)]
+    assert outcomes(await site.day(1)) == [("open", ActionOutcome.FAILED)]
     assert await site.case(1) is CaseStatus.OPENING
-    assert outcomes(await site.day(1)) == [("adopt", Outcome.NOTED)]
+    assert outcomes(await site.day(1)) == [("adopt", ActionOutcome.NOTED)]
     assert len(list(site.world.issues)) == 1
     assert await site.case(1) is CaseStatus.OPENED
 
@@ -278,11 +278,11 @@ async def test_a_lost_close_is_ours(site: Site) -> None:
     await site.day(1)
     await site.day()
     site.sandbox.use_faults(FaultPlan((FaultRule(Fault.LOST_ANSWER, first_n=1),)))
-    assert outcomes(await site.day()) == [("close", Outcome.FAILED)]
+    assert outcomes(await site.day()) == [("close", ActionOutcome.FAILED)]
     await site.day()
     assert await site.case(1) is CaseStatus.FIXED
     await site.day(1)
-    assert outcomes(await site.day(1)) == [("reopen", Outcome.DONE)]
+    assert outcomes(await site.day(1)) == [("reopen", ActionOutcome.DONE)]
 
 
 async def test_only_one_replica_acts(site: Site) -> None:
@@ -324,7 +324,7 @@ async def test_a_lost_lease_stops_before_the_next_write(site: Site) -> None:
 
 
 def proposals() -> tuple[Proposal, ...]:
-    where = Place(1, "corp/service-1", "Service `1`", "group:default/team", "", "main")
+    where = IssuePlace(1, "corp/service-1", "Service `1`", "group:default/team", "", "main")
     owners = codeowners_proposal(service(1), where, "@corp/team")
     assert owners is not None
     project = Project(2, "corp/service-2", default_branch="main", description='x": {a: *b}\n# no')
@@ -339,7 +339,7 @@ def free(given: tuple[Proposal, ...]) -> tuple[Proposal, ...]:
 async def test_merge_requests_are_made_once(site: Site) -> None:
     """A branch, a file and a draft each; then never again, whatever people do."""
     run = await site.day(proposals=free(proposals()))
-    assert outcomes(run) == [("merge-request", Outcome.DONE)] * 3
+    assert outcomes(run) == [("merge-request", ActionOutcome.DONE)] * 3
     made = list(site.world.merge_requests)
     assert [thing.title for thing in made] == [
         "Draft: Name the code owners of Service 1",
@@ -377,7 +377,7 @@ async def test_a_merge_request_waits_as_an_issue_does(site: Site) -> None:
     owners = replace(proposals()[0], check="owner")
     assert outcomes(await site.day(1, proposals=(owners,))) == []
     run = await site.day(1, proposals=(owners,))
-    assert ("merge-request", Outcome.DONE) in outcomes(run)
+    assert ("merge-request", ActionOutcome.DONE) in outcomes(run)
     fresh = replace(owners, check="never-heard-of")
     assert outcomes(await site.day(1, proposals=(replace(fresh, branch="ox/x"),))) == []
 
@@ -386,9 +386,9 @@ async def test_merge_requests_keep_to_a_groups_cap(site: Site) -> None:
     site.policy = Policy("corp", True, per_run=1)
     run = await site.day(proposals=free(proposals()))
     assert outcomes(run) == [
-        ("merge-request", Outcome.DONE),
-        ("defer", Outcome.NOTED),
-        ("defer", Outcome.NOTED),
+        ("merge-request", ActionOutcome.DONE),
+        ("defer", ActionOutcome.NOTED),
+        ("defer", ActionOutcome.NOTED),
     ]
     assert "put off: 1 are opened in this run already" in run.records[1].action.reason
 
@@ -399,8 +399,11 @@ async def test_a_lost_answer_makes_no_second_merge_request(site: Site, lost: int
     rule = FaultRule(Fault.LOST_ANSWER, "rest-write", skip=lost, first_n=1)
     site.sandbox.use_faults(FaultPlan((rule,)))
     only = free(proposals()[:1])
-    assert outcomes(await site.day(proposals=only)) == [("merge-request", Outcome.FAILED)]
-    assert outcomes(await site.day(proposals=only))[0][1] in (Outcome.DONE, Outcome.NOTED)
+    assert outcomes(await site.day(proposals=only)) == [("merge-request", ActionOutcome.FAILED)]
+    assert outcomes(await site.day(proposals=only))[0][1] in (
+        ActionOutcome.DONE,
+        ActionOutcome.NOTED,
+    )
     assert len(list(site.world.merge_requests)) == 1
 
 
@@ -413,7 +416,7 @@ async def test_merge_requests_that_cannot_be_listed_are_not_made(site: Site) -> 
 async def test_a_file_that_is_there_is_not_overwritten(site: Site) -> None:
     site.world.commit_file(1, "CODEOWNERS", "* @somebody")
     run = await site.day(proposals=free(proposals()[:1]))
-    assert outcomes(run) == [("merge-request", Outcome.SKIPPED)]
+    assert outcomes(run) == [("merge-request", ActionOutcome.SKIPPED)]
     assert "file with this name already exists" in run.records[0].detail
 
 

@@ -18,13 +18,13 @@ import pytest
 from bridge.model.entities import Ref
 from bridge.model.remediation import (
     CHECKLIST,
+    ActionOutcome,
     Case,
     CaseStatus,
     IssueChange,
     IssueKey,
     Listing,
     NewIssue,
-    Outcome,
     SeenIssue,
 )
 from bridge.model.scores import CheckState, Scoreboard
@@ -333,7 +333,7 @@ class Replica:
             self.tale.failed_listings += bool(run.listing_failure)
             self.tale.paused.update(pause.check for pause in run.pauses)
             self.tale.skipped.update(
-                record.detail for record in run.records if record.outcome is Outcome.SKIPPED
+                record.detail for record in run.records if record.outcome is ActionOutcome.SKIPPED
             )
 
     async def stop(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Ref
-from bridge.model.remediation import CHECKLIST, IssueKey, Place
+from bridge.model.remediation import CHECKLIST, IssueKey, IssuePlace
 from bridge.model.scores import CheckState, Evidence
 from bridge.ox.remediation.drafts import FILES, Contact, load_drafts
 from bridge.ox.remediation.wording import TITLE_LIMIT, plain, quoted, titled
@@ -28,7 +28,7 @@ def filed(title: str, reason: str, value: object) -> tuple[Thing, Tracker]:
     """An issue of ours with strangers' texts everywhere, as GitLab keeps it."""
     seen = result(service(1), "ci", CheckState.FAIL, NOW, reason)
     seen = replace(seen, evidence=(Evidence(reason, value, NOW, title),))
-    place = Place(1, title, title, reason)
+    place = IssuePlace(1, title, title, reason)
     draft = DRAFTS.render(IssueKey(1, service(1), CHECKLIST), place, [(CHECKS["ci"], seen)])
     tracker = Tracker(lambda: NOW, 1)
     return tracker.create(1, draft.title, BOT, description=draft.text), tracker
@@ -81,7 +81,7 @@ def test_lengths_are_bounded() -> None:
 def test_the_owners_mention_is_the_settings_word() -> None:
     made = drafts(team=Contact("kim", "@corp/team")).render(
         IssueKey(1, service(1), "owner"),
-        Place(1, "a/b", "B", "group:default/team"),
+        IssuePlace(1, "a/b", "B", "group:default/team"),
         [(CHECKS["owner"], result(service(1), "owner", CheckState.FAIL, NOW))],
     )
     assert "\n@corp/team\n" in made.text
@@ -93,7 +93,7 @@ def test_a_template_of_ones_own_replaces_the_shipped_one(tmp_path: Path) -> None
         "{{ service_title }} again\n\nFix {{ check.title }}\n/close\n"
     )
     made = load_drafts([tmp_path, TEMPLATES]).render(
-        IssueKey(1, service(1), "owner"), Place(1, "a/b", "B"), [(CHECKS["owner"], None)]
+        IssueKey(1, service(1), "owner"), IssuePlace(1, "a/b", "B"), [(CHECKS["owner"], None)]
     )
     assert made.title == "B again"
     assert "\n/close" not in made.text
@@ -129,5 +129,5 @@ def test_every_problem_of_all_templates_comes_at_once(tmp_path: Path) -> None:
 
 def test_an_odd_reference_is_quoted_too() -> None:
     key = IssueKey(1, Ref("component", "default", "x`/close"), "owner")
-    made = DRAFTS.render(key, Place(1, "a/b", ""), [(CHECKS["owner"], None)])
+    made = DRAFTS.render(key, IssuePlace(1, "a/b", ""), [(CHECKS["owner"], None)])
     assert "`x'/clos" in made.text

@@ -1,0 +1,90 @@
+"""What follows a pass, in its order: facts, then scores, then remediation, then notices."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.model.entities import Catalog
+from bridge.model.initiatives import Progress
+from bridge.model.memory import Memory
+from bridge.model.scrape import Observation
+from bridge.ox.facts.collecting import FactService, OnRecord, uncounted
+from bridge.ox.remediation.assignment import Assignment, Grounds
+from bridge.ox.remediation.posting import Digesting
+from bridge.ox.scores.initiatives import Initiatives, promised
+from bridge.ox.scores.scorekeeping import Scorekeeper
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class AfterPass:
+    """The steps after a pass was published and saved; none of them changes what it published.
+
+    With `collects`, collectors are asked, and `facts` tell `scores` of all that is new (also of
+    what is pushed later). `remediation` and `notices` are None where they are not wished for.
+    """
+
+    facts: FactService
+    scores: Scorekeeper
+    collects: bool = True
+    remediation: Assignment | None = None
+    notices: Digesting | None = None
+    goals: Initiatives | None = None
+
+    async def run(
+        self, catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
+    ) -> None:
+        """Every step. One that fails is logged, and the next goes on with what is there."""
+        await _tried(lambda: self.facts_and_scores(catalog, memory, observations))
+        await _tried(lambda: self.remediate(catalog, memory))
+        await _tried(self.notify)
+
+    async def facts_and_scores(
+        self,
+        catalog: Catalog,
+        memory: Memory,
+        observations: Mapping[int, Observation],
+        *,
+        all_batches: bool = False,
+        on_record: OnRecord = uncounted,
+    ) -> None:
+        """Ask the collectors about whoever is due, and score. Raises `StoreError`.
+
+        With `all_batches` about everybody who is due, for who makes one pass and then ends.
+        `on_record` hears how many readings each bunch had.
+        """
+        self.scores.take_catalog(catalog)
+        if self.collects:
+            await self.facts.after_pass(
+                catalog, memory, observations, all_batches=all_batches, on_record=on_record
+            )
+        else:
+            await self.scores.evaluate(self.facts.board.latest)
+
+    async def remediate(self, catalog: Catalog, memory: Memory) -> None:
+        """Plan, and carry out what may be. Raises `StoreError`."""
+        board = self.scores.board
+        if self.remediation is not None and board is not None:
+            waited = promised(await self._progress())
+            grounds = Grounds(board, self.scores.rubric, catalog, memory, waited)
+            await self.remediation.run(grounds)
+
+    async def notify(self) -> None:
+        """Make the week's digests, and send those that were not sent. Raises `StoreError`."""
+        board = self.scores.board
+        if self.notices is not None and board is not None:
+            await self.notices.run(board, self.facts.board.latest, await self._progress())
+
+    async def _progress(self) -> Sequence[Progress]:
+        return await self.goals.progress() if self.goals is not None else ()
+
+
+async def _tried(step: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await step()
+    except Exception:
+        log.exception("A step after a pass failed", action="after_pass_failed")

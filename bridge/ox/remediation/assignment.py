@@ -1,0 +1,201 @@
+"""What work is assigned: from scores, the catalog and the projects to issues and merge requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from bridge.model.entities import Catalog, CatalogEntity, Ref
+from bridge.model.memory import Memory
+from bridge.model.remediation import IssuePlace, Proposal, RemediationRun
+from bridge.model.scores import CheckState, Rubric, Scoreboard
+from bridge.ox.remediation.closed_projects import closed_projects
+from bridge.ox.remediation.drafts import Contact
+from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.proposals import (
+    codeowners_proposal,
+    manifest_proposal,
+    runbook_proposal,
+)
+from bridge.ox.remediation.running import Remediator, Task
+
+if TYPE_CHECKING:
+    from bridge.ox.remediation.gitlab import GitLabIssues
+
+# Projects without a manifest that are offered one in a run; the caps hold besides.
+OFFERED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What work is assigned from: the board, its rubric, the catalog and the projects.
+
+    `promised` is what initiatives wait for, as (service, check).
+    """
+
+    board: Scoreboard
+    rubric: Rubric
+    catalog: Catalog
+    memory: Memory
+    promised: frozenset[tuple[Ref, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPolicy:
+    """What holds for a group's projects instead of what holds for all; None: the same."""
+
+    apply: bool | None = None
+    per_service: int | None = None
+    per_run: int | None = None
+    confidential: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What may be done, and where. `groups` are by path, `contacts` by the owner's reference.
+
+    `merge_requests` names the kinds that are proposed: manifest, codeowners, runbook.
+    """
+
+    overall: Policy = field(default_factory=Policy)
+    groups: Mapping[str, GroupPolicy] = field(default_factory=dict)
+    baseline: bool = False
+    merge_requests: Collection[str] = ()
+    contacts: Mapping[str, Contact] = field(default_factory=dict)
+
+    def policy(self, place: IssuePlace, apply: bool | None = None) -> Policy:
+        """What holds for a project: the longest group path that it lies under, else for all.
+
+        `apply` (from the command line) replaces what holds for all; a group's own word stays.
+        """
+        path = place.project.lower()
+        found = [name for name in self.groups if path.startswith(f"{name.lower().strip('/')}/")]
+        overall = self.overall if apply is None else replace(self.overall, applies=apply)
+        if not found:
+            return overall
+        name = max(found, key=len)
+        group = self.groups[name]
+        return Policy(
+            name,
+            (overall.applies if group.apply is None else group.apply) and apply is not False,
+            overall.per_service if group.per_service is None else group.per_service,
+            overall.per_run if group.per_run is None else group.per_run,
+            overall.confidential if group.confidential is None else group.confidential,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Remediation of one GitLab; close it when done."""
+
+    terms: Terms
+    remediator: Remediator
+    issues: GitLabIssues
+
+    async def run(
+        self,
+        grounds: Grounds,
+        *,
+        apply: bool | None = None,
+        baseline: bool = False,
+        accepted: Collection[str] = (),
+    ) -> RemediationRun | None:
+        """Plan, and carry out what the terms (or `apply`) allow.
+
+        None when another replica is at it. Raises `StoreError`.
+        """
+        places = await asyncio.to_thread(places_of, grounds.catalog, grounds.memory)
+        task = Task(
+            grounds.board,
+            {check.id: check for check in grounds.rubric.checks},
+            places,
+            accepted=accepted,
+            baseline=baseline or self.terms.baseline,
+            proposals=list(proposals(self.terms, grounds, places)),
+            closed=closed_projects(grounds.memory),
+            promised=grounds.promised,
+        )
+        rules = replace(self.remediator.rules, policy=lambda place: self.terms.policy(place, apply))
+        return await replace(self.remediator, rules=rules).run(task)
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self.issues.close()
+        if self.remediator.registration is not None:
+            await self.remediator.registration.snyk.api.close()
+
+
+def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, IssuePlace]:
+    """Where each entity's issues go: the project of its first origin."""
+    found: dict[Ref, IssuePlace] = {}
+    for entity in catalog.entities:
+        if not entity.origins:
+            continue
+        origin = entity.origins[0]
+        known = memory.projects.get(origin.project_id)
+        found[entity.ref] = IssuePlace(
+            origin.project_id,
+            known.project.path if known else origin.project,
+            str(entity.body["metadata"].get("title") or entity.ref.name),
+            _owner(entity),
+            known.project.web_url if known else "",
+            known.project.default_branch if known else "",
+        )
+    return found
+
+
+def _owner(entity: CatalogEntity) -> str:
+    spec = entity.body.get("spec")
+    owner = spec.get("owner") if isinstance(spec, Mapping) else None
+    if not isinstance(owner, str):
+        return ""
+    try:
+        return str(Ref.parse(owner, kind="group", namespace=entity.ref.namespace))
+    except ValueError:
+        return ""
+
+
+def proposals(
+    terms: Terms, grounds: Grounds, places: Mapping[Ref, IssuePlace]
+) -> Iterator[Proposal]:
+    """The merge requests that the terms ask for and the scores call for."""
+    wanted, board = terms.merge_requests, grounds.board
+    if "manifest" in wanted:
+        yield from _manifests(grounds.memory, closed_projects(grounds.memory))
+    services = Counter(places[ref].project_id for ref in board.scores if ref in places)
+    for ref in sorted(board.scores):
+        place = places.get(ref)
+        if place is None or not place.default_branch:
+            continue
+        failing = _failing(board, ref)
+        contact = terms.contacts.get(place.owner)
+        alone = services[place.project_id] == 1
+        # Who owns which part of a shared repository is nothing that can be told from outside.
+        codeowners = "codeowners" in wanted and "codeowners" in failing and alone
+        if codeowners and contact is not None:
+            made = codeowners_proposal(ref, place, contact.mention)
+            if made is not None:
+                yield made
+        if "runbook" in wanted and "runbook" in failing:
+            yield runbook_proposal(ref, place, alone=alone)
+
+
+def _failing(board: Scoreboard, ref: Ref) -> set[str]:
+    results = board.scores[ref].results
+    return {result.check for result in results if result.state is CheckState.FAIL}
+
+
+def _manifests(memory: Memory, closed: Collection[int]) -> Iterator[Proposal]:
+    """One for each project that was read whole, has a default branch, and has no manifest."""
+    described = {project_id for project_id, _ in memory.manifests}
+    offered = 0
+    for project_id, known in sorted(memory.projects.items()):
+        project = known.project
+        read = not (known.gap_since or known.left_out)
+        bare = project_id not in described and read and project_id not in closed
+        if bare and project.default_branch and offered < OFFERED:
+            offered += 1
+            yield manifest_proposal(project)
