@@ -28,7 +28,7 @@ COMMANDS = {
     ),
     "deploy": (
         "bridge.cli.deploy:deploy",
-        "Print a file to start from: kubernetes, systemd, compose, alerts or backstage.",
+        "Print a file to start from: kubernetes, systemd, compose, alerts, backstage and more.",
     ),
     "doctor": (
         "bridge.cli.doctor:doctor",

@@ -19,7 +19,6 @@ from bridge.store import open_store
 from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
 
-pytestmark = pytest.mark.real
 SCHEMA = ManifestCollector(utc_now).schema
 
 
@@ -71,6 +70,7 @@ async def test_what_a_collector_last_gave(
     assert result.exit_code == code, result.output
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("token", ["sandbox-token", "a-wrong-one"])
 async def test_whether_tools_take_their_token(token: str) -> None:
     async with tools_running(SandboxTools()) as url:

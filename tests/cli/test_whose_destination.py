@@ -10,8 +10,6 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 
-pytestmark = pytest.mark.real
-
 TOWN = [f"s{number}" for number in range(1, 8)]
 
 

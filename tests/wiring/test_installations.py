@@ -38,7 +38,6 @@ from tests.exporters.gcs_server import Bucket
 from tests.exporters.gcs_server import serving as cloud_storage
 from tests.neighbours.relay import PrivateCA
 
-pytestmark = pytest.mark.real
 TOKEN = "glpat-first-of-two"
 MANIFEST = "version: 1\nservice: {name: quay, owner: {team: crew}}\n"
 
@@ -176,6 +175,7 @@ async def spoken_to(parts: Wired, settings: Settings) -> dict[str, str]:
     }
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("way", ["ca_file", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
 async def test_one_setting_or_variable_names_the_ca_for_everything(
     everybody: Everybody, way: str, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +197,7 @@ async def test_one_setting_or_variable_names_the_ca_for_everything(
     assert "POST /api/catalog/refresh" in everybody.company.asked
 
 
+@pytest.mark.real
 async def test_without_it_each_says_that_the_certificate_is_not_trusted(
     everybody: Everybody,
 ) -> None:
@@ -212,6 +213,7 @@ async def test_without_it_each_says_that_the_certificate_is_not_trusted(
     assert everybody.company.asked == []
 
 
+@pytest.mark.real
 async def test_doctor_says_of_the_certificate_what_a_pass_would(everybody: Everybody) -> None:
     """It looks at GitLab and at the bucket with the same trust."""
     arguments = ("doctor", "--from", everybody.settings["from"], "--to", "gs://shop/catalog")
@@ -226,6 +228,7 @@ async def test_doctor_says_of_the_certificate_what_a_pass_would(everybody: Every
         assert "ok   destination: gs://shop/catalog can be used" in fine.output
 
 
+@pytest.mark.real
 async def test_a_bucket_over_tls_is_refused_without_the_ca(everybody: Everybody) -> None:
     exporter = GcsExporter("gs://shop/catalog", patience=0.5)
     with pytest.raises(Exception, match="not trusted here"):
@@ -240,6 +243,7 @@ async def under_a_path() -> AsyncIterator[tuple[SandboxGitLab, str]]:
         yield sandbox, url
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("told", [True, False])
 @pytest.mark.parametrize("group", ["/shop", ""])
 async def test_a_gitlab_under_a_path_is_crawled_asked_for_facts_and_given_issues(
@@ -275,6 +279,7 @@ async def test_a_gitlab_under_a_path_is_crawled_asked_for_facts_and_given_issues
         assert all(path.startswith("/intra/gitlab/api/") for path in kinds), kinds
 
 
+@pytest.mark.real
 async def test_doctor_finds_a_gitlab_under_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +311,7 @@ def test_a_source_that_does_not_lie_under_gitlabs_address_is_refused(tmp_path: P
         load_settings({}, config=config, environment={})
 
 
+@pytest.mark.real
 async def test_a_token_that_is_rotated_while_it_runs_is_used_at_once(tmp_path: Path) -> None:
     """For the crawl, for facts and for issues; none of them is made anew."""
     file = tmp_path / "token"
