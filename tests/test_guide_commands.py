@@ -258,6 +258,7 @@ def test_the_manifests_shown_become_entities() -> None:
     assert seen >= 7
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("manifest", ["good", "bad", "hidden"])
 def test_the_job_for_service_owners_runs_as_it_is_pasted(manifest: str, tmp_path: Path) -> None:
     """Its script, line by line, as GitLab's runner does; pip installs this very checkout."""
