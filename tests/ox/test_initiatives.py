@@ -132,6 +132,7 @@ async def test_a_broken_file_keeps_the_last_good_one_and_says_so(tmp_path: Path)
         assert goals.problems == ()
 
 
+@pytest.mark.real
 async def test_the_pages_and_the_data(tmp_path: Path) -> None:
     async with following(tmp_path, 21) as goals:
         app = make_app(Live(), clock=goals.clock, scored=goals.scores, initiatives=goals)
