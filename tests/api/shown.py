@@ -10,7 +10,7 @@ from bridge.api.live import Live
 from bridge.catalog.reader import Reader
 from bridge.exporters.render import shards
 from bridge.model.memory import Memory, PassRecord
-from bridge.model.runs import Artifact
+from bridge.model.runs import Artifact, Outcome
 from bridge.model.statements import StoredFile
 from bridge.passes.view import Known
 
@@ -33,4 +33,6 @@ def show(
     index = Reader(shards, live.public_url).read(record.catalog)
     gaps = [each for each in memory.projects.values() if each.gap_since]
     live.take(record.report, files=files, index=index, horizon=memory.horizon, gaps=gaps, now=now)
-    live.fetch, live.known = fetch, known
+    if record.report.outcome is not Outcome.FAILED:  # which publishes nothing
+        live.fetch = fetch
+    live.known = known
