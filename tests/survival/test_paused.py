@@ -54,7 +54,7 @@ async def publish(size: int, **changed: str) -> None:
         ("name=.*entities/all", (250, 90), 90, (91,)),
         ("name=.*entities/", (250,), 250, (250,)),  # with more shards to write
         ("name=.*index", (250, 90, 89), 250, (91,)),
-        ("name=.*catalog.json", (250,), 90, (250,)),  # written when there are other shards
+        ("name=.*provenance/", (250,), 90, (250,)),
         # The other one takes the shards into use again that the stopped one is about to remove.
         ("DELETE.*entities", (250, 90), 90, (250,)),
     ],
