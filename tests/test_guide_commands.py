@@ -153,6 +153,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(program, cwd=folder, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(f"{url}/readyz")
+            _wait_for(f"{url}/api/ox/scores")  # until then nobody knows whose facts may be pushed
             yield url
         finally:
             process.terminate()
