@@ -22,8 +22,6 @@ from tests.api.test_remediation import Book
 from tests.ox.rubrics import reading
 from tests.ox.test_collecting import Clock
 
-pytestmark = pytest.mark.real
-
 
 def samples(families: list[Metric]) -> dict[tuple[str, ...], float]:
     """Values by name and labels, in the order that they were declared."""
@@ -110,6 +108,7 @@ async def test_a_store_that_is_away_is_asked_once_a_minute_and_fails_nothing(
         assert book.asked == 2
 
 
+@pytest.mark.real
 async def test_they_are_served_and_a_fester_without_ox_serves_the_others(tmp_path: Path) -> None:
     async with watched(tmp_path) as made:
         app = make_app(

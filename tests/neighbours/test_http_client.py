@@ -14,8 +14,6 @@ from aiohttp import web
 from bridge.neighbours.http_client import Failure, HttpClient, NoAnswer, NotJson
 from bridge.secret.live import Secret
 
-pytestmark = pytest.mark.real
-
 
 @dataclass
 class Neighbour:
@@ -78,6 +76,7 @@ async def client(neighbour: Neighbour) -> AsyncIterator[HttpClient]:
     await made.close()
 
 
+@pytest.mark.real
 async def test_a_request_carries_the_token_and_the_answer_comes_whole(
     neighbour: Neighbour, client: HttpClient
 ) -> None:
@@ -90,6 +89,7 @@ async def test_a_request_carries_the_token_and_the_answer_comes_whole(
     assert "the-token" not in repr(client)
 
 
+@pytest.mark.real
 async def test_redirects_are_shown_and_not_followed_and_other_hosts_never_asked(
     neighbour: Neighbour, client: HttpClient
 ) -> None:
@@ -100,6 +100,7 @@ async def test_redirects_are_shown_and_not_followed_and_other_hosts_never_asked(
             await client.send("GET", elsewhere)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("path", "failure"),
     [
@@ -119,12 +120,14 @@ async def test_what_never_ends_or_is_too_long_has_a_bound(
     await client.close()
 
 
+@pytest.mark.real
 async def test_what_is_no_json_says_so(client: HttpClient) -> None:
     for path in ("/text", "/deep"):
         with pytest.raises(NotJson):
             (await client.send("GET", path)).json()
 
 
+@pytest.mark.real
 async def test_a_refused_token_is_looked_for_anew_once(
     neighbour: Neighbour, tmp_path: Path
 ) -> None:
@@ -150,6 +153,7 @@ async def test_nobody_there_is_said_in_words() -> None:
     await client.close()
 
 
+@pytest.mark.real
 async def test_the_proxy_of_the_environment_is_used_and_its_login_sent(
     neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +177,7 @@ async def test_the_proxy_of_the_environment_is_used_and_its_login_sent(
     await direct.close()
 
 
+@pytest.mark.real
 async def test_a_netrc_puts_nothing_beside_our_token(
     neighbour: Neighbour, client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

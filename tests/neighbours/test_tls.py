@@ -16,8 +16,6 @@ from bridge.neighbours.http_client import HttpClient, NoAnswer
 from bridge.neighbours.tls import VARIABLES, trust
 from tests.neighbours.relay import PrivateCA
 
-pytestmark = pytest.mark.real
-
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +66,7 @@ async def both(url: str, context: ssl.SSLContext | None = None) -> tuple[str, st
     return await by_aiohttp(url, context), await asyncio.to_thread(by_python_gitlab, url, context)
 
 
+@pytest.mark.real
 async def test_a_private_ca_is_refused_in_the_same_words_until_it_is_named(
     https: tuple[str, Path],
 ) -> None:
@@ -79,6 +78,7 @@ async def test_a_private_ca_is_refused_in_the_same_words_until_it_is_named(
     assert await both(url, trust(ca)) == ("200", "200")
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", VARIABLES)
 async def test_each_variable_holds_for_every_library(
     https: tuple[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +88,7 @@ async def test_each_variable_holds_for_every_library(
     assert await both(url) == ("200", "200")
 
 
+@pytest.mark.real
 async def test_a_name_that_the_certificate_does_not_bear_is_refused(
     https: tuple[str, Path],
 ) -> None:

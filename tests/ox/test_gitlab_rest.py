@@ -11,10 +11,10 @@ from bridge.sandbox.world import ApprovalRule, ProtectedBranch
 from tests.ox.gitlab_bench import bench, one
 from tests.ox.subjects import NOW, fact, told
 
-pytestmark = pytest.mark.real
 GUARDS = ("default_branch_protected", "force_push_allowed", "code_owner_approval_required")
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("branches", "guards"),
     [
@@ -39,6 +39,7 @@ async def test_patterns_guard_as_well_as_names(
     assert tuple(told(reading, name) for name in GUARDS) == guards
 
 
+@pytest.mark.real
 async def test_the_strictest_rule_for_the_default_branch_counts() -> None:
     rules = (
         ApprovalRule("all", 1),
@@ -50,6 +51,7 @@ async def test_the_strictest_rule_for_the_default_branch_counts() -> None:
         assert told(await it.only(), "approvals_required") == 2
 
 
+@pytest.mark.real
 async def test_settings_that_the_token_may_not_see_are_unknown_and_never_unprotected() -> None:
     async with bench(one(settings_hidden=True)) as it:
         reading = await it.only()
@@ -57,6 +59,7 @@ async def test_settings_that_the_token_may_not_see_are_unknown_and_never_unprote
     assert "role is too low" in fact(reading, "force_push_allowed").reason
 
 
+@pytest.mark.real
 async def test_one_project_that_fails_costs_only_itself() -> None:
     world = one(protected_branches=(ProtectedBranch("main"),))
     world.add_project("shop/poisoned", poisoned=True)
@@ -69,6 +72,7 @@ async def test_one_project_that_fails_costs_only_itself() -> None:
     assert told(readings["shop/someday"], GUARDS[0]) == "not_applicable"
 
 
+@pytest.mark.real
 async def test_too_many_requests_wait_as_long_as_gitlab_says_and_then_read_on() -> None:
     for form in ("seconds", "date"):
         limited = FaultPlan((FaultRule(Fault.RATE_LIMITED),), retry_after=7, retry_after_as=form)
@@ -79,6 +83,7 @@ async def test_too_many_requests_wait_as_long_as_gitlab_says_and_then_read_on() 
         assert it.waits == [7.0]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.BAD_GATEWAY, Fault.TRUNCATED, Fault.HANG])
 async def test_whatever_happens_on_the_wire_is_unknown_with_a_reason(fault: Fault) -> None:
     async with bench(one(), faults=FaultPlan((FaultRule(fault),))) as it:
@@ -87,6 +92,7 @@ async def test_whatever_happens_on_the_wire_is_unknown_with_a_reason(fault: Faul
     assert all("GitLab" in fact(reading, name).reason for name in GUARDS)
 
 
+@pytest.mark.real
 async def test_a_refused_token_ends_it_and_is_not_shown() -> None:
     async with bench(one(), token="wrong-token") as it:
         with pytest.raises(SourceRefused, match="GITLAB_TOKEN") as caught:
@@ -94,6 +100,7 @@ async def test_a_refused_token_ends_it_and_is_not_shown() -> None:
         assert "wrong-token" not in repr(it.collector) + str(caught.value)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("link", "there"),
     [

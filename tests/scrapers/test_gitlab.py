@@ -28,9 +28,8 @@ from tests.scrapers.crawling import (
     crawl_at,
 )
 
-pytestmark = pytest.mark.real
 
-
+@pytest.mark.real
 async def test_every_kind_of_project_is_read_and_told_truthfully() -> None:
     time = Time()
     world = a_world(time)
@@ -62,6 +61,7 @@ async def test_the_scraper_is_the_ports_scraper_and_shows_no_token() -> None:
     await scraper.close()
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("files", [FILES, FILES[:1], tuple(f"{n}.yaml" for n in range(9))])
 @pytest.mark.parametrize("riding", [False, True])
 async def test_the_estimated_price_is_never_below_the_servers_own(
@@ -83,6 +83,7 @@ async def test_the_estimated_price_is_never_below_the_servers_own(
             assert score <= price <= 1.5 * score
 
 
+@pytest.mark.real
 async def test_a_group_is_read_with_its_subgroups_and_nothing_else() -> None:
     time = Time()
     world = a_world(time)
@@ -94,6 +95,7 @@ async def test_a_group_is_read_with_its_subgroups_and_nothing_else() -> None:
     assert list(crawled.skipped.values()) == ["archived (`gitlab.archived` is off)"]
 
 
+@pytest.mark.real
 async def test_a_poisoned_project_in_a_group_costs_only_itself() -> None:
     time = Time()
     world = a_world(time)
@@ -103,6 +105,7 @@ async def test_a_poisoned_project_in_a_group_costs_only_itself() -> None:
     assert len(crawled.read) == 30
 
 
+@pytest.mark.real
 async def test_filters_leave_out_with_a_reason() -> None:
     time = Time()
     world = a_world(time, 4)
@@ -120,6 +123,7 @@ async def test_filters_leave_out_with_a_reason() -> None:
     assert old.id in (await crawl(world, time, archived=True)).read
 
 
+@pytest.mark.real
 async def test_one_poisoned_project_is_found_and_all_others_are_read() -> None:
     time = Time()
     world = a_world(time)
@@ -132,6 +136,7 @@ async def test_one_poisoned_project_is_found_and_all_others_are_read() -> None:
     assert len(crawled.gaps) == 2
 
 
+@pytest.mark.real
 async def test_a_project_deleted_between_listing_and_reading_is_gone_by_its_404() -> None:
     time = Time()
     world = a_world(time, 30)
@@ -151,6 +156,7 @@ async def test_a_project_deleted_between_listing_and_reading_is_gone_by_its_404(
     assert all(not isinstance(r, Gap) or r.path == "odd/forbidden" for r in records)
 
 
+@pytest.mark.real
 async def test_only_some_are_read_wherever_they_are_now() -> None:
     time = Time()
     world = a_world(time)
@@ -163,6 +169,7 @@ async def test_only_some_are_read_wherever_they_are_now() -> None:
     assert crawled.records[-1] == ScrapeEnd(Coverage.SELECTED, crawled.requests)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("group", ["", "bank"])
 async def test_changes_are_found_in_a_handful_of_requests(group: str) -> None:
     time = Time()
@@ -179,6 +186,7 @@ async def test_changes_are_found_in_a_handful_of_requests(group: str) -> None:
     assert changed.skipped == {28: "archived (`gitlab.archived` is off)"}
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("minutes", [3, 50])
 async def test_a_change_within_the_overlap_of_lazy_timestamps_is_found(minutes: int) -> None:
     """GitLab moves neither date for a second push within five minutes, one of two in an hour."""
@@ -192,6 +200,7 @@ async def test_a_change_within_the_overlap_of_lazy_timestamps_is_found(minutes: 
     assert changed.read[7].files[0].text == "version: 2\n"
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("token", ["wrong", None])
 async def test_a_refused_token_stops_at_once_and_says_what_to_check(
     token: str | None, caplog: pytest.LogCaptureFixture
@@ -211,6 +220,7 @@ async def test_a_refused_token_stops_at_once_and_says_what_to_check(
     assert "wrong" not in str(caught.value) + caplog.text
 
 
+@pytest.mark.real
 async def test_a_token_that_expires_in_the_middle_stops_the_crawl() -> None:
     time = Time()
     rule = FaultRule(Fault.UNAUTHORIZED, "graphql", skip=2)
@@ -218,6 +228,7 @@ async def test_a_token_that_expires_in_the_middle_stops_the_crawl() -> None:
         await crawl(a_world(time), time, faults=FaultPlan((rule,)))
 
 
+@pytest.mark.real
 async def test_a_server_that_is_not_there_is_an_error_naming_the_address() -> None:
     time = Time()
     sandbox = SandboxGitLab(World(time.moment), token=TOKEN)
@@ -227,18 +238,21 @@ async def test_a_server_that_is_not_there_is_an_error_naming_the_address() -> No
         await crawl_at(url, time)
 
 
+@pytest.mark.real
 async def test_a_group_that_is_not_there_is_an_error() -> None:
     time = Time()
     with pytest.raises(SourceError, match="no group 'nowhere/at-all'"):
         await crawl(a_world(time, 2), time, group="nowhere/at-all")
 
 
+@pytest.mark.real
 async def test_a_gitlab_that_lists_nothing_is_not_taken_for_one_where_all_was_deleted() -> None:
     time = Time()
     crawled = await crawl(World(time.moment), time)
     assert [gap.project_id for gap in crawled.gaps] == [None]
 
 
+@pytest.mark.real
 async def test_a_group_that_lists_nothing_is_not_taken_for_one_where_all_was_deleted() -> None:
     time = Time()
     world = World(time.moment)
@@ -250,6 +264,7 @@ async def test_a_group_that_lists_nothing_is_not_taken_for_one_where_all_was_del
     ]
 
 
+@pytest.mark.real
 async def test_a_crawl_that_nobody_listens_to_any_more_ends() -> None:
     time = Time()
     async with running(SandboxGitLab(a_world(time), token=TOKEN)) as url:
@@ -260,6 +275,7 @@ async def test_a_crawl_that_nobody_listens_to_any_more_ends() -> None:
         await scraper.close()
 
 
+@pytest.mark.real
 async def test_the_rate_limit_is_obeyed_before_gitlab_says_429() -> None:
     time = Time()
     world = a_world(time)
@@ -271,6 +287,7 @@ async def test_the_rate_limit_is_obeyed_before_gitlab_says_429() -> None:
     assert len(sandbox.requests) == crawled.requests
 
 
+@pytest.mark.real
 async def test_progress_is_told() -> None:
     time = Time()
     heard: list[tuple[int, int]] = []
@@ -282,6 +299,7 @@ async def test_progress_is_told() -> None:
     assert heard[-1] == (11, 11)
 
 
+@pytest.mark.real
 async def test_a_full_sweep_stays_within_its_budget_of_requests() -> None:
     time = Time()
     world = World(time.moment)

@@ -16,12 +16,11 @@ from bridge.sandbox.world import World
 from bridge.scrapers.gitlab.deletion import marked_for_deletion
 from tests.scrapers.crawling import FILES, TOKEN, Time, a_world, crawl, crawl_at
 
-pytestmark = pytest.mark.real
-
 DEAD = "scheduled for deletion in GitLab"
 MANIFEST = {"qm.yaml": "version: 1"}
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("group", ["", "shop"])
 async def test_a_project_scheduled_for_deletion_is_left_out_and_comes_back(group: str) -> None:
     """Itself or by a group above it, archived or not; its successor at its old path is read."""
@@ -65,6 +64,7 @@ def test_what_tells_that_a_project_is_scheduled_for_deletion(
     assert marked_for_deletion(node, path, 7) is marked
 
 
+@pytest.mark.real
 async def test_a_project_below_an_archived_group_is_archived() -> None:
     time = Time()
     world = World(time.moment)
@@ -74,6 +74,7 @@ async def test_a_project_below_an_archived_group_is_archived() -> None:
     assert found.skipped == {project.id: "archived (`gitlab.archived` is off)"}
 
 
+@pytest.mark.real
 async def test_a_repository_that_is_switched_off_is_no_gap() -> None:
     """Nobody is shown its code; where only this token is not, nothing may be concluded."""
     time = Time()
@@ -86,6 +87,7 @@ async def test_a_repository_that_is_switched_off_is_no_gap() -> None:
     assert "no permission" in found.gaps[0].reason
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(
     "text", ["name: Größe\n".encode("latin-1"), "name: 決済\n".encode("shift-jis")]
 )
@@ -100,6 +102,7 @@ async def test_a_text_that_gitlab_guessed_is_refused(text: bytes) -> None:
     assert file.refused.startswith("not UTF-8")
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("text", ["name: Größe 決済\n", "\ufeffname: x\n"])
 async def test_a_text_in_utf_8_is_read(text: str) -> None:
     time = Time()
@@ -109,6 +112,7 @@ async def test_a_text_in_utf_8_is_read(text: str) -> None:
     assert found.read[project.id].files[0].text == text
 
 
+@pytest.mark.real
 async def test_a_tag_does_not_hide_the_branch_of_its_name() -> None:
     time = Time()
     world = World(time.moment)
@@ -123,6 +127,7 @@ async def test_a_tag_does_not_hide_the_branch_of_its_name() -> None:
     assert found.read[project.id].files[0].text == "version: 3"
 
 
+@pytest.mark.real
 async def test_a_tag_of_the_name_is_not_the_branch_that_the_settings_want() -> None:
     time = Time()
     world = World(time.moment)
@@ -132,6 +137,7 @@ async def test_a_tag_of_the_name_is_not_the_branch_that_the_settings_want() -> N
     assert isinstance(found.of(project.id), Gap)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("group", ["", "shop"])
 async def test_what_is_too_heavy_for_gitlab_is_halved_and_not_repeated(group: str) -> None:
     time = Time()
@@ -149,6 +155,7 @@ async def test_what_is_too_heavy_for_gitlab_is_halved_and_not_repeated(group: st
     assert all(gap.path == "odd/forbidden" for gap in found.gaps)
 
 
+@pytest.mark.real
 async def test_a_group_too_heavy_to_list_is_listed_in_smaller_pages() -> None:
     time = Time()
     world = a_world(time, 40)
@@ -158,6 +165,7 @@ async def test_a_group_too_heavy_to_list_is_listed_in_smaller_pages() -> None:
     assert not found.gaps
 
 
+@pytest.mark.real
 async def test_an_application_limit_is_waited_out() -> None:
     """Its 429 is JSON without a word of any limit, and its window is longer than others'."""
     time = Time()
@@ -173,6 +181,7 @@ async def test_an_application_limit_is_waited_out() -> None:
     assert time.now - begun >= 300
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("lacks", [frozenset(), UNKNOWN_TO_16_3])
 @pytest.mark.parametrize("group", ["", "shop"])
 async def test_forks_are_left_out_whatever_gitlab_tells_of_them(
@@ -191,6 +200,7 @@ async def test_forks_are_left_out_whatever_gitlab_tells_of_them(
     assert found.skipped == hinted.skipped == {fork.id: "a fork (`gitlab.forks` is off)"}
 
 
+@pytest.mark.real
 async def test_a_fork_of_a_hidden_project_is_a_fork() -> None:
     """REST names the original only to those who may read that one, too."""
     time = Time()

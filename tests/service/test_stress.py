@@ -41,9 +41,8 @@ from tests.service.site import (
     until,
 )
 
-pytestmark = pytest.mark.real
 
-
+@pytest.mark.real
 async def test_a_network_that_swallows_packets_ends_the_lead_and_no_wait_lasts(
     server: str, tmp_path: Path
 ) -> None:
@@ -79,6 +78,7 @@ async def heals(lead: Leadership) -> bool:
         return False
 
 
+@pytest.mark.real
 async def test_a_leader_whose_destination_is_held_tries_again_as_soon_as_it_may_be_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +117,7 @@ class Breaks:
         raise ZeroDivisionError("hunter2")
 
 
+@pytest.mark.real
 async def test_a_pass_that_breaks_is_an_outcome_and_the_service_goes_on(tmp_path: Path) -> None:
     world = a_world()
     with capture_logs() as logs:  # as text, an exception's locals take minutes
@@ -183,6 +184,7 @@ main()
 """
 
 
+@pytest.mark.real
 async def test_a_thread_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
     async with a_gitlab(a_world()) as (_, gitlab):
         process = await asyncio.create_subprocess_exec(

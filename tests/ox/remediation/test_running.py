@@ -37,8 +37,6 @@ from bridge.store import SqlStore, open_store
 from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
 from tests.sandbox.conftest import HandClock
 
-pytestmark = pytest.mark.real
-
 SERVICES = (1, 2, 3)
 
 
@@ -126,6 +124,7 @@ def outcomes(run: RemediationRun) -> list[tuple[str, ActionOutcome]]:
     return [(record.action.kind.value, record.outcome) for record in run.records]
 
 
+@pytest.mark.real
 async def test_an_issue_comes_and_goes(site: Site) -> None:
     """With its label, assignee and mention; the run's account is in the store."""
     site.policy = Policy("", True, confidential=True)
@@ -150,6 +149,7 @@ async def test_an_issue_comes_and_goes(site: Site) -> None:
     assert await site.case(1) is CaseStatus.FIXED
 
 
+@pytest.mark.real
 async def test_plan_only_writes_nothing_to_gitlab(site: Site) -> None:
     site.policy = Policy()
     await site.day(1)
@@ -158,6 +158,7 @@ async def test_plan_only_writes_nothing_to_gitlab(site: Site) -> None:
     assert all(request.method == "GET" for request in site.sandbox.requests)
 
 
+@pytest.mark.real
 async def test_switched_off_issues_are_skipped_and_stop_nobody(site: Site) -> None:
     """Recorded, left alone for a week, and then asked again."""
     site.world.projects[0].issues_enabled = False
@@ -171,6 +172,7 @@ async def test_switched_off_issues_are_skipped_and_stop_nobody(site: Site) -> No
     assert [("open", ActionOutcome.DONE)] in later
 
 
+@pytest.mark.real
 async def test_one_archived_project_stops_no_other(site: Site) -> None:
     """Its issue stays as it is, with the reason; all others are opened and closed as ever."""
     await site.day(1)
@@ -186,6 +188,7 @@ async def test_one_archived_project_stops_no_other(site: Site) -> None:
     assert outcomes(run) == [("close", ActionOutcome.DONE)]
 
 
+@pytest.mark.real
 async def test_nothing_is_written_to_a_project_that_is_to_be_deleted(site: Site) -> None:
     """Neither an issue nor a merge request; it is asked again after a week, not in each run."""
     site.world.rename(1, "service-1-deletion_scheduled-1")
@@ -206,6 +209,7 @@ async def test_nothing_is_written_to_a_project_that_is_to_be_deleted(site: Site)
     assert [r.action.kind.value for r in skipped] == ["merge-request"]
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("revoked", [False, True], ids=["kept", "deleted"])
 async def test_a_rotated_tokens_new_user_takes_over(site: Site, revoked: bool) -> None:
     """Nothing stops, nothing is made twice, and its predecessor's issues are closed."""
@@ -227,6 +231,7 @@ async def test_a_rotated_tokens_new_user_takes_over(site: Site, revoked: bool) -
     await site.issues.close()
 
 
+@pytest.mark.real
 async def test_what_people_did_to_an_issue_stays(site: Site) -> None:
     """Ticks, text between our lines, labels and the title, when the list changes."""
     site.failing = ("readme", "ci")
@@ -247,6 +252,7 @@ async def test_what_people_did_to_an_issue_stays(site: Site) -> None:
     assert (thing.title, thing.labels) == ("Please look at this", ["ox", "urgent", "team::shore"])
 
 
+@pytest.mark.real
 async def test_a_429_leaves_the_rest_to_the_next_run(site: Site) -> None:
     await site.day(1, 2, 3)
     rule = FaultRule(Fault.RATE_LIMITED, "rest-write", skip=1, first_n=1)
@@ -262,6 +268,7 @@ async def test_a_429_leaves_the_rest_to_the_next_run(site: Site) -> None:
     assert outcomes(run) == [("open", ActionOutcome.DONE)] * 2
 
 
+@pytest.mark.real
 async def test_a_lost_answer_is_found_by_its_marker(site: Site) -> None:
     await site.day(1)
     site.sandbox.use_faults(FaultPlan((FaultRule(Fault.LOST_ANSWER, first_n=1),)))
@@ -272,6 +279,7 @@ async def test_a_lost_answer_is_found_by_its_marker(site: Site) -> None:
     assert await site.case(1) is CaseStatus.OPENED
 
 
+@pytest.mark.real
 async def test_a_lost_close_is_ours(site: Site) -> None:
     """What we closed without hearing of it is no person's word: it opens again when it fails."""
     await site.day(1)
@@ -285,6 +293,7 @@ async def test_a_lost_close_is_ours(site: Site) -> None:
     assert outcomes(await site.day(1)) == [("reopen", ActionOutcome.DONE)]
 
 
+@pytest.mark.real
 async def test_only_one_replica_acts(site: Site) -> None:
     """While another one holds the lease there is no run."""
     lease = f"remediation:{digest_of('corp')}"
@@ -294,6 +303,7 @@ async def test_only_one_replica_acts(site: Site) -> None:
     assert await site.remediator.run(Task(board(site.clock.now, []), {}, {})) is not None
 
 
+@pytest.mark.real
 async def test_a_lost_lease_stops_before_the_next_write(site: Site) -> None:
     """A process that slept while another took over writes nothing any more."""
     await site.day(1)
@@ -336,6 +346,7 @@ def free(given: tuple[Proposal, ...]) -> tuple[Proposal, ...]:
     return tuple(replace(each, check="") for each in given)
 
 
+@pytest.mark.real
 async def test_merge_requests_are_made_once(site: Site) -> None:
     """A branch, a file and a draft each; then never again, whatever people do."""
     run = await site.day(proposals=free(proposals()))
@@ -372,6 +383,7 @@ async def test_merge_requests_are_made_once(site: Site) -> None:
     }
 
 
+@pytest.mark.real
 async def test_a_merge_request_waits_as_an_issue_does(site: Site) -> None:
     """Two fresh fails; not for what failed from the start, nor where a check is in doubt."""
     owners = replace(proposals()[0], check="owner")
@@ -382,6 +394,7 @@ async def test_a_merge_request_waits_as_an_issue_does(site: Site) -> None:
     assert outcomes(await site.day(1, proposals=(replace(fresh, branch="ox/x"),))) == []
 
 
+@pytest.mark.real
 async def test_merge_requests_keep_to_a_groups_cap(site: Site) -> None:
     site.policy = Policy("corp", True, per_run=1)
     run = await site.day(proposals=free(proposals()))
@@ -393,6 +406,7 @@ async def test_merge_requests_keep_to_a_groups_cap(site: Site) -> None:
     assert "put off: 1 are opened in this run already" in run.records[1].action.reason
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("lost", [0, 1])
 async def test_a_lost_answer_makes_no_second_merge_request(site: Site, lost: int) -> None:
     """Lost after the commit, or after the merge request: what is there is taken up."""
@@ -407,12 +421,14 @@ async def test_a_lost_answer_makes_no_second_merge_request(site: Site, lost: int
     assert len(list(site.world.merge_requests)) == 1
 
 
+@pytest.mark.real
 async def test_merge_requests_that_cannot_be_listed_are_not_made(site: Site) -> None:
     site.sandbox.use_faults(FaultPlan((FaultRule(Fault.UNAVAILABLE, "rest-list", skip=1),)))
     assert outcomes(await site.day(proposals=free(proposals()))) == []
     assert list(site.world.merge_requests) == []
 
 
+@pytest.mark.real
 async def test_a_file_that_is_there_is_not_overwritten(site: Site) -> None:
     site.world.commit_file(1, "CODEOWNERS", "* @somebody")
     run = await site.day(proposals=free(proposals()[:1]))
