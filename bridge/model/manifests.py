@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-import orjson
 
 from bridge.model.entities import Draft, Json
+from bridge.model.json_text import tree_of
 from bridge.model.problems import Problem
 from bridge.model.scrape import Project
-
-# To orjson, an integer beyond 64 bits is a float.
-_LONG_NUMBER: Final = re.compile(r"\d{19}")
 
 
 class Verdict(StrEnum):
@@ -52,11 +46,7 @@ class Translation:
     def documents(self) -> Sequence[Json]:
         """The parsed manifest, one tree a document, for those who want more than entities."""
         trees: list[Json]
-        try:
-            exact = json.loads if _LONG_NUMBER.search(self.data) else orjson.loads
-            trees = exact(self.data or "[]")
-        except orjson.JSONDecodeError:  # a lone surrogate
-            trees = json.loads(self.data)
+        trees = tree_of(self.data or "[]")
         return trees
 
 

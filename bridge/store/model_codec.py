@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-import orjson
-
 from bridge.caching.interning import shared
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
+from bridge.model.json_text import tree_of
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Stage
@@ -30,12 +28,9 @@ def dumped(tree: Json) -> str:
 def loaded(text: str) -> Any:
     """The tree of `dumped`. Raises `Undecodable`."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:  # a lone surrogate, or a number of more than 64 bits
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise codec.Undecodable(f"expected JSON ({error})") from error
+        return tree_of(text)
+    except (ValueError, RecursionError) as error:
+        raise codec.Undecodable(f"expected JSON ({error})") from error
 
 
 def digest_of(text: str) -> str:

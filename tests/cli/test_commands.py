@@ -216,6 +216,7 @@ def test_what_must_be_fixed_exits_with_2_and_says_how(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.real("it waits between its tries")
 def test_a_gitlab_that_is_not_there_fails_with_1_and_publishes_nothing(home: Path) -> None:
     (home / "fester.yaml").write_text("gitlab: {timeout: 1s}\n")
     result = fester("run", "--from", "http://127.0.0.1:9", "--to", "out")

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.model.entities import Draft
-from bridge.model.manifests import Translation, Verdict
+from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import KnownProject
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
-from bridge.store import codec
+from bridge.store import codec, model_codec
 from tests.store import nouns
 
 few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -92,3 +92,16 @@ def test_damaged_bytes_are_said_to_be_so() -> None:
     """Not an error of zlib's."""
     with pytest.raises(codec.Undecodable):
         codec.unpack(b"nonsense")
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, 10**30, 1.5, -7])
+def test_a_number_comes_back_as_that_number_whatever_its_size(number: float) -> None:
+    """In a manifest's data and in an entity's body: a float of it would be published as another."""
+    translation = Translation(Verdict.VALID, "f", data=as_data([{"n": number}]))
+    written = codec.encode_translation(translation)
+    for found in (
+        codec.decode_translation(written).documents,
+        model_codec.loaded(model_codec.dumped([{"n": number}])),
+    ):
+        assert found == [{"n": number}]
+        assert type(found[0]["n"]) is type(number)
