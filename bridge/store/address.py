@@ -18,8 +18,8 @@ from bridge.errors import ConfigurationError, StoreError
 from bridge.model.problems import Problem
 
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
-_POSTGRESQL = ("postgresql", "postgres", "postgresql+asyncpg")
-_CONNECT_SECONDS = 15.0
+_FORMER = "postgresql+asyncpg"  # an older Fester's driver: people have it in their URLs
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg", _FORMER)
 _MAGIC = b"SQLite format 3\0"
 _SECRET_KEYS = ("password", "passfile", "sslpassword", "sslkey")
 
@@ -49,6 +49,11 @@ def read_address(text: str) -> StoreAddress:
         raise _not_a_store(f"{url.drivername!r} is not a kind of store that Fester knows")
     masked = url.update_query_dict({key: "***" for key in _SECRET_KEYS if key in url.query})
     return StoreAddress(url, masked.render_as_string(hide_password=True), url.drivername in _SQLITE)
+
+
+def names_former_driver(address: StoreAddress) -> bool:
+    """Whether the URL names a driver that is not the one in use."""
+    return address.url.drivername == _FORMER
 
 
 def without_making(text: str) -> str:
@@ -149,55 +154,16 @@ def _begin(connection: Connection) -> None:
 
 def _postgresql(address: StoreAddress, patience: float, longest: float) -> AsyncEngine:
     try:
-        # An optional dependency, and without types.
-        import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415
+        from bridge.store.postgresql import connector  # noqa: PLC0415 — its driver is an extra
     except ImportError:
         raise StoreError(
             f"the store {address.shown} needs the driver for PostgreSQL; "
             "type: pip install 'fester[postgresql]'"
         ) from None
-    # asyncpg reads the URL itself, so that libpq's parameters (sslmode, sslrootcert, several
-    # hosts) mean what PostgreSQL's manual says.
-    dsn = address.url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-    async def connect() -> Any:
-        try:
-            return await asyncpg.connect(
-                dsn,
-                timeout=min(_CONNECT_SECONDS, patience),
-                command_timeout=longest,
-                server_settings=_server_settings(patience),
-            )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            password = address.url.password
-            if password:
-                reason = reason.replace(str(password), "***")
-            raise StoreError(
-                f"cannot connect to the store {address.shown}: {reason}; check that PostgreSQL "
-                "runs there, that the database exists and that user and password are right"
-            ) from None  # the cause may quote the URL with its password
-
     return create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=connect,
+        "postgresql+psycopg://",
+        async_creator=connector(address.url, address.shown, patience, longest),
         hide_parameters=True,
         pool_pre_ping=True,
         pool_timeout=patience,
     )
-
-
-def _server_settings(patience: float) -> dict[str, str]:
-    """How soon the server gives up on us: one that is paused or cut off must not keep its locks.
-
-    https://www.postgresql.org/docs/current/runtime-config-connection.html (TCP settings), and
-    runtime-config-client.html (idle_in_transaction_session_timeout).
-    """
-    seconds = max(1, int(patience))
-    return {
-        "tcp_keepalives_idle": str(seconds),
-        "tcp_keepalives_interval": str(max(1, seconds // 3)),
-        "tcp_keepalives_count": "3",
-        "tcp_user_timeout": str(seconds * 2000),
-        "idle_in_transaction_session_timeout": str(seconds * 2000),
-    }

@@ -60,6 +60,7 @@ class SqlLease:
             free = leases.c.expires <= moment
             values = {"name": name, "holder": holder, "expires": expires, "fence": 1}
             statement = insert_into(connection, leases).values(values)
+            statement = statement.execution_options(preserve_rowcount=True)
             statement = statement.on_conflict_do_update(
                 index_elements=[leases.c.name],
                 set_={

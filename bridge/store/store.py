@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import structlog
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -23,6 +24,7 @@ from bridge.store import rows, schema
 from bridge.store.address import (
     StoreAddress,
     make_engine,
+    names_former_driver,
     read_address,
     reader_of,
     refuse_other_files,
@@ -39,6 +41,8 @@ from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import parts_of, source_id_of, source_name
 from bridge.store.tables import MODEL, manifests, passes, projects, sources
+
+log = structlog.get_logger()
 
 _PATIENCE = 15.0  # seconds to wait for another process's transaction
 _PAUSE = 0.05
@@ -58,6 +62,12 @@ async def open_store(
     `ConfigurationError` for a URL of no known kind, `StoreError` for whatever else is wrong.
     """
     address = read_address(url)
+    if names_former_driver(address):
+        log.warning(
+            "The store's URL names a driver that Fester no longer uses; write postgresql://",
+            action="store_driver_ignored",
+            store=address.shown,
+        )
     with explained(address, "open the tables"):
         await asyncio.to_thread(refuse_other_files, address)
     # Steps over large tables may take long; whatever comes after them may not.

@@ -17,7 +17,7 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     try:
-        import_module("asyncpg")
+        import_module("psycopg")
         running = cluster()
         url = running.__enter__()
     except (NoPostgresql, ImportError) as reason:
@@ -36,15 +36,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/store.db"
     server: str = request.getfixturevalue("server")
     name = f"fester{next(_numbers)}"
-    asyncio.run(_create_database(server, name))
+    # psycopg is imported late: without it, the tests of PostgreSQL are skipped.
+    with import_module("psycopg").connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
     return f"{server}/{name}"
-
-
-async def _create_database(server: str, name: str) -> None:
-    connection = await import_module("asyncpg").connect(f"{server}/postgres")
-    # FILE_COPY without a template of data is the quickest where fsync is off.
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
 
 
 @pytest.fixture(autouse=True)

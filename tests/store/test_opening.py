@@ -13,6 +13,7 @@ import pytest
 
 from bridge.errors import ConfigurationError, StoreError
 from bridge.store import open_store, schema
+from bridge.store import store as module
 from bridge.store.address import read_address
 
 
@@ -63,7 +64,7 @@ async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> No
 @pytest.mark.real
 async def test_an_unreachable_server_is_named_without_its_password(unused_tcp_port: int) -> None:
     """The error says that nobody answers, and masks the password."""
-    pytest.importorskip("asyncpg")
+    pytest.importorskip("psycopg")
     url = f"postgresql://me:hunter2@127.0.0.1:{unused_tcp_port}/fester"
     with pytest.raises(StoreError, match=r"me:\*\*\*@127.*check that PostgreSQL") as caught:
         await open_store(url)
@@ -81,9 +82,42 @@ async def test_a_missing_driver_comes_with_the_command_to_type(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """PostgreSQL is an extra."""
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "bridge.store.postgresql", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreError, match=r"pip install 'fester\[postgresql\]'"):
         await open_store("postgresql://me@127.0.0.1/fester")
+
+
+@pytest.mark.real
+async def test_a_url_with_the_former_driver_opens_and_is_told(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has asyncpg in the URL needs not change it at once."""
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        module.log, "warning", lambda text, **more: told.append({"text": text, **more})
+    )
+    url = f"{server}/postgres"
+    await (await open_store(url)).close()
+    assert told == []
+    await (await open_store(url.replace("postgresql:", "postgresql+asyncpg:"))).close()
+    assert [each["action"] for each in told] == ["store_driver_ignored"]
+    assert "write postgresql://" in str(told[0]["text"])
+    assert "hunter2" not in str(told)
+
+
+@pytest.mark.real
+async def test_what_the_url_says_of_the_connection_counts(server: str) -> None:
+    """Its parameters are libpq's: options come after ours, an unknown name is told."""
+    url = f"{server}/postgres?options=-c%20idle_in_transaction_session_timeout%3D7777"
+    store = await open_store(url)
+    async with store._reading("look") as connection:
+        seen = await connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout")
+        assert seen.scalar_one() == "7777ms"
+    await store.close()
+    with pytest.raises(StoreError, match='invalid connection option "sslrotcert"') as caught:
+        await open_store(f"{server}/postgres?sslrotcert=x")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_address_hides_its_secrets() -> None:
@@ -105,6 +139,7 @@ async def test_sqlite_lets_readers_read_while_one_writes(tmp_path: Path) -> None
 _PROCESS = """
 import asyncio, sys
 from bridge.store import open_store, schema
+from bridge.store import store as module
 
 async def main():
     sys.stdin.readline()

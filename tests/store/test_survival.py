@@ -224,7 +224,7 @@ async def test_of_many_rivals_one_gets_the_lease(url: str) -> None:
 async def test_the_steps_give_the_tables(url: str, store: SqlStore) -> None:
     """Migrations and `tables.py` agree."""
     engine = create_async_engine(
-        url.replace("sqlite:", "sqlite+aiosqlite:").replace("postgresql:", "postgresql+asyncpg:")
+        url.replace("sqlite:", "sqlite+aiosqlite:").replace("postgresql:", "postgresql+psycopg:")
     )
 
     def differences(connection: Connection) -> list[object]:
