@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -9,12 +10,25 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bridge.secret.masks import IN_FORCE
+from tests.laws import examples
 
 pytest_plugins = ("tests.starting",)
 
 # How long a machine takes is nothing that a law says.
-settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "laws",
+    deadline=None,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("laws")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays until the end: the collector need not look through it each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from bridge.api.app import make_app
 from bridge.api.description import description
 from bridge.api.live import Live
+from tests.laws import examples
 
 DESCRIBED = description()
 LONGEST_LINE = 8000  # what aiohttp reads as a request's first line, about
@@ -110,7 +111,7 @@ def _scored(url: str) -> bool:
 @pytest.mark.real
 @SCHEMA.parametrize()
 @settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     derandomize=True,
     database=None,

@@ -15,6 +15,7 @@ from bridge.catalog.reader import Reader
 from bridge.exporters.render import shards
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from tests.backstage.village import village
+from tests.laws import examples
 
 PUBLIC = "https://fester.example.com"
 
@@ -176,7 +177,7 @@ def edited(bodies: list[Body], changes: list[tuple[int, str, str]]) -> list[Body
     return [body for at, body in enumerate(found) if at not in dropped]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(edits, min_size=1, max_size=4))
 def test_pass_by_pass_gives_what_a_fresh_start_gives(passes: list[list[Any]]) -> None:
     """Law: an index that was mended is the index that would have been made."""

@@ -212,6 +212,7 @@ def test_its_token_is_not_in_its_repr() -> None:
     assert "secret-token" not in repr(refresher("http://127.0.0.1:9"))
 
 
+@pytest.mark.real("it waits between tries")
 def test_run_tells_and_a_dry_run_says_what_it_would_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge.errors import PublishError
 from bridge.exporters.plan import Plan, make_plan
 from bridge.model.runs import Artifact, Stage
+from tests.laws import examples
 
 SHARDS = [f"entities/{bits}.yaml" for bits in ("all", "0", "1", "00", "01", "10", "110")]
 
@@ -42,7 +43,7 @@ def test_without_an_index_nobody_holds_an_old_one() -> None:
     assert found.remove == ("entities/1.yaml",)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.sets(st.sampled_from(SHARDS)), min_size=2, max_size=6), st.data())
 def test_no_reader_of_this_index_or_the_last_misses_a_file(
     catalogs: list[set[str]], data: st.DataObject
@@ -65,7 +66,7 @@ def test_no_reader_of_this_index_or_the_last_misses_a_file(
     assert held["README"] == held["entities/notes.yaml"] == b"theirs"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sets(st.sampled_from(SHARDS)))
 def test_three_publishes_of_the_same_leave_nothing_else(names: set[str]) -> None:
     """Law: what is stale does go, and then a publish is idle."""

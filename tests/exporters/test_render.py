@@ -14,6 +14,7 @@ from bridge.exporters.render import SHARD_LIMIT, render_catalog
 from bridge.model.entities import Catalog
 from bridge.model.runs import Artifact, Stage
 from tests.exporters.catalogs import catalog, entity
+from tests.laws import examples
 
 
 def by_path(artifacts: tuple[Artifact, ...]) -> dict[str, bytes]:
@@ -39,7 +40,7 @@ def test_every_entity_is_in_one_shard_that_the_index_names(count: int) -> None:
     assert all(size <= SHARD_LIMIT for size in sizes)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 400), st.integers(0, 2**32))
 def test_the_same_catalog_in_any_order_gives_the_same_bytes(count: int, seed: int) -> None:
     ordered = catalog(count)
@@ -57,7 +58,7 @@ def test_a_changed_entity_changes_one_shard() -> None:
     assert changed == {shard, twin}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, 600), st.integers(0, 10**6))
 def test_a_new_entity_moves_no_others_than_those_of_a_shard_that_splits(
     count: int, number: int

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from bridge.exporters.render import render_catalog
 from bridge.exporters.yaml_text import document
 from tests.exporters.catalogs import catalog
+from tests.laws import examples
 
 # What structure is made of in YAML, in every mixture.
 hostile = st.text(alphabet="-:#?&*!|>%@`'\"{}[],.~=<$ \t\n\r\x85\u2028ae01\\", max_size=25)
@@ -21,7 +22,7 @@ def load(text: str, *, pure: bool) -> Any:
     return YAML(typ="safe", pure=pure).load(text)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(hostile, hostile)
 def test_no_text_ends_its_scalar(key: str, value: str) -> None:
     """Law: injection is impossible. One line a value, ASCII structure, the same tree back."""
@@ -39,7 +40,7 @@ def test_a_key_longer_than_yaml_s_simple_keys_comes_back(key: str, pure: bool) -
     assert load(document(tree), pure=pure) == tree
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_comes_back_as_that_number(number: float) -> None:
     for pure in (True, False):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bridge.exporters.yaml_text import document
+from tests.laws import examples
 
 # Texts that some YAML reader takes for something else, or that end a scalar when left plain.
 TRICKY = [
@@ -46,7 +47,7 @@ def test_a_text_comes_back_as_that_text(value: str, pure: bool) -> None:
     assert load(document(tree), pure=pure) == tree
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(trees)
 def test_reading_undoes_rendering(tree: Any) -> None:
     """Law: whatever the tree, a YAML reader gets the same tree back."""
@@ -55,7 +56,7 @@ def test_reading_undoes_rendering(tree: Any) -> None:
     assert load(text, pure=False) == tree
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.dictionaries(keys, trees, max_size=5), st.randoms())
 def test_the_order_of_keys_does_not_matter(tree: dict[str, Any], random: Any) -> None:
     shuffled = list(tree.items())

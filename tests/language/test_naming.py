@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.language import naming
+from tests.laws import examples
 
 NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?\Z")
 TAG = re.compile(r"[a-z0-9:+#]+(?:-[a-z0-9:+#]+)*\Z")
@@ -40,7 +41,7 @@ def test_two_long_names_that_differ_at_the_end_stay_apart() -> None:
     assert len(one) == len(two) == 63
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(max_size=120))
 def test_whatever_is_written_names_and_tags_and_labels_obey_the_rules(text: str) -> None:
     """Law: each gives None or a text that Backstage's rule accepts, and slug is stable."""

@@ -15,6 +15,7 @@ from bridge.language import text as reading
 from bridge.language.text import DEFAULT_LIMITS, Limits, Position, Positions
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
+from tests.laws import examples
 
 
 def read(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Json, ...]:
@@ -265,7 +266,7 @@ YAML_LIKE = st.text(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=60), YAML_LIKE))
 @example("%YAML 1.2\n%YAML 1.2\n---\n")
 @example("%TAG ! x\n%TAG ! x\n---\n")
@@ -278,7 +279,7 @@ def test_any_text_is_read_or_refused_with_a_place(text: str | bytes) -> None:
     outcome(text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, len(ORDINARY)), st.integers(0, 8), YAML_LIKE)
 def test_a_damaged_manifest_is_read_or_refused_with_a_place(at: int, cut: int, new: str) -> None:
     outcome(ORDINARY[:at] + new + ORDINARY[at + cut :])
@@ -300,7 +301,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(TREES, st.sampled_from([None, 2]))
 def test_what_json_writes_reads_as_the_same_tree(tree: Any, indent: int | None) -> None:
     """Law: read ∘ json.dumps is the identity for trees within the limits."""
@@ -325,7 +326,7 @@ def test_a_text_of_which_nothing_can_be_read_is_refused_as_a_whole(text: str) ->
         reading.read_each(text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(YAML_LIKE, min_size=2, max_size=4))
 def test_reading_each_reads_what_reading_all_reads(parts: list[str]) -> None:
     """Law: where the whole can be read, both ways give the same."""

@@ -16,6 +16,7 @@ from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.scores import CheckState, Score, Waiver
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
+from tests.laws import examples
 from tests.ox.rubrics import HOUR, NOW, SMALL, reading, service, shipped, small
 
 ALL_GOOD = {"readme": True, "protected": True, "approvals": 2}
@@ -389,7 +390,7 @@ happenings = st.lists(
 
 
 @example([(0, (1, 1), None), (49, None, None), (-30, None, None)])  # stale, and fresh again
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(happenings)
 def test_law_what_is_taken_over_from_an_earlier_evaluation_is_as_if_made_anew(
     happened: list[tuple[int, Json, Json]],

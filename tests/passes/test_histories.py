@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule, Target
 from bridge.store import open_store
+from tests.laws import examples
 from tests.passes.town import GOOD, Town, Weather, nothing, town
 
 pytestmark = pytest.mark.real
@@ -169,7 +170,7 @@ def test_no_history_loses_what_stands_or_keeps_what_is_gone() -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=25,
+            max_examples=examples(25),
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),

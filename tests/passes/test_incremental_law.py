@@ -33,6 +33,7 @@ from bridge.scrapers.blobs import blob_id
 from bridge.store import SqlStore, open_store
 from tests import whole
 from tests.fakes import NOON, RecordingExporter, fresh, project
+from tests.laws import examples
 from tests.passes.test_runner import Gitlab
 
 SOURCE = "https://gitlab.test"
@@ -124,7 +125,7 @@ async def counted_again(memory: Memory, catalog: Catalog) -> dict[str, int]:
     return {name: n for name, n in sorted({**figures, **counted(memory)}.items()) if n}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.dictionaries(numbers, texts), steps)
 def test_passes_in_a_row_give_what_one_pass_from_nothing_gives(
     start: dict[int, str | None], changes: list[tuple[int, str, str | None]]

@@ -28,6 +28,7 @@ from bridge.passes.reconcile import (
     translated_manifests,
 )
 from tests.fakes import WordTranslator, project, read
+from tests.laws import examples
 
 FULL = ScrapeEnd(Coverage.FULL)
 
@@ -181,7 +182,7 @@ def test_an_unchanged_project_keeps_its_row_so_that_nothing_is_written_for_it() 
 outcomes = st.sampled_from(["read", "gap", "lost"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.lists(outcomes, min_size=4, max_size=4), max_size=4), st.randoms())
 def test_no_sequence_of_failures_ever_deletes(
     passes: Sequence[Sequence[str]], random: object

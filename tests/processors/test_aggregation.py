@@ -21,6 +21,7 @@ from bridge.processors.mapping.loading import shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.provenance import KEPT_SINCE, STALE
+from tests.laws import examples
 from tests.whole import aggregate
 
 
@@ -299,7 +300,7 @@ def organizations(draw: st.DrawFn) -> list[TranslatedManifest]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(organizations(), st.integers())
 def test_the_order_of_arrival_does_not_matter(
     organization: list[TranslatedManifest], seed: int
@@ -318,7 +319,7 @@ def test_the_order_of_arrival_does_not_matter(
     assert speaking <= seen | told
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(AGES, min_size=1, max_size=4), st.lists(st.integers(1, 9), max_size=4))
 def test_a_later_claim_never_takes_a_name(ages: list[str], later: list[int]) -> None:
     """A law: whoever holds a name keeps it, however many claim it after_pass."""

@@ -17,6 +17,7 @@ from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import Mappings, load_mappings
 from bridge.processors.mapping.scope import MappingNames
+from tests.laws import examples
 
 PROJECT = Project(7, "shop/cart", "https://gitlab.example.com/shop/cart", "main")
 SCHEMA = {
@@ -327,7 +328,7 @@ def anything_goes(tmp_path_factory: pytest.TempPathFactory) -> Mappings:
     return toy(tmp_path_factory.mktemp("open"), ENTITY + leaves, {"type": "object"})
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(tree=TREES)
 def test_whatever_a_manifest_holds_translating_does_not_raise(
     anything_goes: Mappings, tree: Any

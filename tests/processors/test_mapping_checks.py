@@ -12,6 +12,7 @@ from bridge.model.manifests import Verdict
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import load_mappings, run_examples, shipped_folder
+from bridge.processors.mapping.loading import load_files
 
 SCHEMA = {
     "type": "object",
@@ -181,6 +182,29 @@ def test_an_example_says_why_nothing_is_made_and_what_backstage_refuses(tmp_path
     write(tmp_path, GOOD)
     (result,) = (each for each in run_examples(load_mappings(tmp_path)) if each.mapping == "toy")
     assert "Backstage refuses the Component: spec must be an object" in result.difference
+
+
+def test_a_mapping_is_kept_while_its_file_and_its_schema_stay_the_same(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    schema = tmp_path / "toy.schema.json"
+
+    def toy() -> object:
+        return next(each for each in load_files(tmp_path) if each.id == "toy")
+
+    first = toy()
+    assert toy() is first
+    (tmp_path / "toy.yaml").write_text(GOOD.replace("a toy", "another toy"))
+    second = toy()
+    assert second is not first
+    assert second != first
+    schema.write_text(json.dumps({**SCHEMA, "title": "Toys"}))
+    assert toy() is not second
+    schema.write_text(json.dumps({**SCHEMA, "properties": {"name": {"type": "string"}}}))
+    with pytest.raises(ConfigurationError, match=r"`manifest\.tools` is not in the manifest's"):
+        toy()
+    schema.unlink()
+    with pytest.raises(ConfigurationError, match=r"no file `toy\.schema\.json`"):
+        toy()
 
 
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from bridge.model.statements import Statement
 from bridge.processors.mapping.loading import shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import Identity, KindRules, MergeRules, Rule, merge
+from tests.laws import examples
 
 SHIPPED = shipped_folder() / "merge.yaml"
 
@@ -183,7 +184,7 @@ def test_nothing_that_is_given_is_changed() -> None:
     assert voices[0].body["spec"] == {"owner": "a", "x": {"y": 1}}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=9))
 def test_majority_is_what_most_projects_say(owners: list[str]) -> None:
     """A law: no other value has more projects behind it, and a tie is the lowest project's."""

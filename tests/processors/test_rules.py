@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.processors.rules import broken_rules, neutralise, neutralised
+from tests.laws import examples
 
 
 def component(**changes: Any) -> dict[str, Any]:
@@ -284,7 +285,7 @@ def placeholders(value: Any) -> bool:
     return isinstance(value, list) and any(map(placeholders, value))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.dictionaries(st.sampled_from(["kind", "metadata", "spec", "apiVersion"]), JSON))
 def test_no_placeholder_survives_and_no_tree_makes_the_rules_fail(body: dict[str, Any]) -> None:
     """A law: whatever a tree holds, it comes out without placeholders, and rules never raise."""

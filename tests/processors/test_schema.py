@@ -18,6 +18,7 @@ from bridge.language.text import Positions, read
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
 from bridge.processors.mapping import shipped_folder
+from tests.laws import examples
 
 DOCUMENT: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -259,7 +260,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(VALUES)
 def test_errors_are_found_exactly_when_the_schema_is_broken(data: Any) -> None:
     """Law: a document has errors if, and only if, plain jsonschema finds it invalid."""

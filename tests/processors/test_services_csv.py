@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.model.manifests import TranslatedManifest
 from bridge.processors.services_csv import COLUMNS
+from tests.laws import examples
 from tests.processors.test_aggregation import component, entity, made, manifest, named
 from tests.whole import services_csv
 
@@ -96,7 +97,7 @@ def test_a_lone_surrogate_does_not_stop_the_list() -> None:
     assert line["title"] == "a?b"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @example("\x1b@")
 @given(st.text(min_size=1, max_size=20))
 def test_every_title_comes_back_as_it_was_or_defused(title: str) -> None:

@@ -23,6 +23,7 @@ from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from tests import whole
+from tests.laws import examples
 
 PROJECT = Project(7, "shop/cart", "https://gitlab.example.com/shop/cart", "main")
 RULES = load_merge_rules(shipped_folder() / "merge.yaml")
@@ -222,7 +223,7 @@ KEYS = {
 SOME = st.fixed_dictionaries({}, optional=KEYS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(shared=SOME, own=st.lists(SOME, min_size=1, max_size=4), data=st.data())
 def test_inheriting_is_the_same_as_writing_it_out_in_any_order(
     shipped: Mappings, shared: dict[str, Any], own: list[dict[str, Any]], data: st.DataObject

@@ -22,6 +22,7 @@ from bridge.model.scrape import (
 from bridge.scrapers import DirectoryScraper, GitLabScraper, source
 from bridge.scrapers.blobs import SIZE_LIMIT
 from bridge.scrapers.directory import project_id, remote_of
+from tests.laws import examples
 
 WANTED = ("qm.yaml", "opslevel.yml")
 
@@ -157,7 +158,7 @@ def test_a_remote_that_is_no_gitlab_names_nothing(url: str) -> None:
     assert remote_of(f'[remote "origin"]\n\turl = {url}\n') == ("", "")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.text(max_size=60))
 def test_no_config_of_a_stranger_breaks_the_walk(config: str) -> None:
     web, path = remote_of('[remote "origin"]\n' + config)

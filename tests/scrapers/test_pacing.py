@@ -14,6 +14,7 @@ from bridge.processors.mapping import load_mappings
 from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.throttle import Throttle
+from tests.laws import examples
 
 NOW = 1_800_000_000.0
 
@@ -51,7 +52,7 @@ def test_parts_of_a_failed_page_do_not_shrink_the_page_any_further() -> None:
     assert pacing.size == 50
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 100)), max_size=80))
 def test_the_page_stays_within_its_bounds(events: list[tuple[bool, int]]) -> None:
     pacing = Pacing(50, 80)
@@ -98,7 +99,7 @@ def test_it_is_hopeless_only_after_failures_with_no_success_between() -> None:
     assert pacing.hopeless
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(), min_size=2, unique=True))
 def test_halves_are_smaller_and_lose_nothing(ids: list[int]) -> None:
     first, second = halves(ids)

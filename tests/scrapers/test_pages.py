@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bridge.model.scrape import Gap, ProjectRead
 from bridge.scrapers.gitlab.pages import group_page, listed, read_page
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
+from tests.laws import examples
 
 FILES = ("qm.yaml", "opslevel.yml")
 
@@ -170,7 +171,7 @@ json_tree = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(json_tree, json_tree)
 def test_whatever_is_answered_every_project_asked_for_is_accounted_for(
     anything: Any, inside: Any

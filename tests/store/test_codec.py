@@ -17,9 +17,12 @@ from bridge.model.memory import KnownProject
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
 from bridge.store import codec, model_codec
+from tests.laws import examples
 from tests.store import nouns
 
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def decode_project(text: str) -> KnownProject:

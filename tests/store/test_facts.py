@@ -134,8 +134,9 @@ async def test_what_is_old_is_thinned_and_what_is_older_forgotten(url: str) -> N
     days = 1000
     async with opened(url, keep=730 * 86_400) as (_, store):
         await store.record_facts(SOURCE, [reading(START, 0, name="gone")])
-        for day in range(days):
-            await store.record_facts(SOURCE, [reading(START + day * DAY, day)])
+        daily = [reading(START + day * DAY, day) for day in range(days)]
+        for start in range(0, days, 50):
+            await store.record_facts(SOURCE, daily[start : start + 50])
         now = START + days * DAY
         await store.prune_facts(SOURCE, now)
         kept = await between(store, START, now)

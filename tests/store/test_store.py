@@ -24,6 +24,7 @@ from bridge.ports import Store
 from bridge.store import SqlStore, open_store
 from bridge.store import model as model_module
 from bridge.store.tables import VERSION_TABLE, metadata
+from tests.laws import examples
 from tests.store import nouns
 from tests.store.saving import save
 
@@ -97,7 +98,7 @@ async def test_all_survives_a_restart(url: str) -> None:
 
 
 @settings(
-    max_examples=6,
+    max_examples=examples(6),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -27,12 +27,13 @@ from bridge.model.scrape import Project
 from bridge.store import SqlStore, codec, model_codec, open_store
 from bridge.store import model as history
 from bridge.store.tables import VERSION_TABLE, metadata
+from tests.laws import examples
 from tests.store import nouns
 from tests.store.saving import save
 
 SOURCE = "https://gitlab.example.com"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-few = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def known(count: int, generation: str = "g1") -> Memory:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
+
+from cachetools import LRUCache
 
 import bridge
 from bridge.errors import ConfigurationError
@@ -67,6 +69,11 @@ class Mapping:
     examples: tuple[Example, ...] = ()
     condition: str = ""
     notes: tuple[Problem, ...] = ()
+
+
+# Mappings are reloaded often; most of their files stay the same. By the file and its folders.
+_Key: TypeAlias = tuple[Path, tuple[Path, ...]]
+_kept: LRUCache[_Key, Mapping] = LRUCache(maxsize=64)
 
 
 @lru_cache(maxsize=64)
@@ -130,6 +137,39 @@ def _twice(mappings: list[Mapping]) -> list[Problem]:
 
 
 def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping | None:
+    key = (path, tuple(folders))
+    kept = _kept.get(key)
+    if kept is not None and _stands(kept, folders):
+        return kept
+    mapping = _read(path, folders, problems)
+    if mapping is not None:
+        _kept[key] = mapping
+    return mapping
+
+
+def _stands(mapping: Mapping, folders: Sequence[Path]) -> bool:
+    """Whether a mapping's file, and its schema, are as they were when it was loaded."""
+    schema = _beside(mapping.schema_path.name, folders)
+    if schema != mapping.schema_path:
+        return False
+    try:
+        source = mapping.path.read_text("utf-8")
+        return _digest(source, schema.read_bytes()) == mapping.digest
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _beside(name: str, folders: Sequence[Path]) -> Path | None:
+    """The schema of that name: the last folder that has one says which."""
+    found = (folder / name for folder in reversed(folders) if (folder / name).is_file())
+    return next(found, None) if name and "/" not in name else None
+
+
+def _digest(source: str, schema: bytes) -> str:
+    return hashlib.blake2b(source.encode() + schema, digest_size=16).hexdigest()
+
+
+def _read(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping | None:
     expected = "a mapping file holds one map that starts with `mapping: <id>`"
     try:
         compiler, tree, source = MappingCompiler.opened(path, "mapping-invalid", expected)
@@ -175,7 +215,6 @@ class _File:
             lookalikes(self.compiler, self.data.get(key), (key,))
         if schema is None or self.compiler.problems:
             return None
-        digest = hashlib.blake2b(source.encode() + self.schema_bytes, digest_size=16)
         return Mapping(
             id=name,
             title=title,
@@ -183,7 +222,7 @@ class _File:
             path=self.path,
             schema_path=schema_path,
             schema=schema,
-            digest=digest.hexdigest(),
+            digest=_digest(source, self.schema_bytes),
             uses=frozenset(scope.project_used | anything.project_used),
             entities=entities,
             many=self.data.get("documents") == "many",
@@ -211,21 +250,20 @@ class _File:
 
     def _schema(self) -> tuple[Path, Schema | None]:
         name = self._text("schema")
-        for folder in reversed(self.folders):
-            path = folder / name
-            if name and "/" not in name and path.is_file():
-                try:
-                    self.schema_bytes = path.read_bytes()
-                    return path, _schema(path, self.schema_bytes)
-                except ConfigurationError as error:
-                    self.compiler.problems += error.problems
-                except OSError as error:
-                    self.compiler.problem(f"`{name}` cannot be read: {error}", ("schema",))
-                return path, None
-        if name:
-            message = f"there is no file `{name}` beside the mapping"
-            self.compiler.problem(message, ("schema",))
-        return self.path, None
+        path = _beside(name, self.folders)
+        if path is None:
+            if name:
+                message = f"there is no file `{name}` beside the mapping"
+                self.compiler.problem(message, ("schema",))
+            return self.path, None
+        try:
+            self.schema_bytes = path.read_bytes()
+            return path, _schema(path, self.schema_bytes)
+        except ConfigurationError as error:
+            self.compiler.problems += error.problems
+        except OSError as error:
+            self.compiler.problem(f"`{name}` cannot be read: {error}", ("schema",))
+        return path, None
 
     def _splits(self, schema: Schema | None) -> tuple[Split, ...]:
         found = []
