@@ -25,6 +25,7 @@ from bridge.model.entities import Body, CatalogEntity, Json, Ref, Shard
 from bridge.model.facts import CollectorRound, FactBoard, FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation
 from bridge.model.memory import KnownProject, Memory, PassRecord, SourceState
+from bridge.model.notices import Delivery, DeliveryState, Notice, NoticeMemory, NoticeTally
 from bridge.model.problems import Problem
 from bridge.model.remediation import (
     Case,
@@ -681,3 +682,68 @@ class Scores(Protocol):
         self, entities: Sequence[Ref], start: date, end: date
     ) -> Sequence[ScoreChange]:
         """What changed between the ends of two days, in the order asked."""
+
+
+class NoticeStore(Protocol):
+    """Keeps what teams were told and are to be told. Every method raises `StoreError`."""
+
+    async def memory(self, source: str) -> NoticeMemory | None:
+        """What was seen up to the last look; None before the first."""
+
+    async def note(self, source: str, memory: NoticeMemory, deliveries: Sequence[Delivery]) -> None:
+        """In one transaction what was seen, and what is to be told of it.
+
+        An occasion that a channel has had is not noted again.
+        """
+
+    async def open(self, source: str) -> Sequence[Delivery]:
+        """Those that wait or are being sent, the oldest first."""
+
+    async def last_sent(self, source: str) -> Mapping[tuple[str, str], datetime]:
+        """When each team was last sent something, by channel and team."""
+
+    async def claim(
+        self, source: str, deliveries: Sequence[Delivery], batch: str, at: datetime
+    ) -> bool:
+        """Write the intent to send these as one message; False when somebody else was faster.
+
+        They must still be as they were given: in that state, since then.
+        """
+
+    async def settle(
+        self, source: str, batch: str, state: DeliveryState, at: datetime, *, refused: bool = False
+    ) -> None:
+        """What became of a message."""
+
+    async def drop(self, source: str, deliveries: Sequence[Delivery], at: datetime) -> None:
+        """These are over before they were sent."""
+
+    async def latest(self, source: str, limit: int) -> Sequence[Delivery]:
+        """The newest ones."""
+
+    async def tallies(self, source: str) -> Sequence[NoticeTally]:
+        """How many there are, by channel and state."""
+
+    async def prune(self, source: str, before: datetime) -> None:
+        """Forget what was settled before then."""
+
+
+class NoticeChannel(Protocol):
+    """A way to tell a team something. Not an entry point."""
+
+    @property
+    def name(self) -> str:
+        """A short name, for the store and the metrics."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a message that is sent twice under one batch arrives once."""
+
+    def reaches(self, team: str) -> bool:
+        """Whether it leads to that team."""
+
+    async def send(self, team: str, notices: Sequence[Notice], batch: str) -> DeliveryState:
+        """SENT, WAITING when the receiver surely did not take it, else UNSURE; never raises."""
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice."""

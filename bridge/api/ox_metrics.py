@@ -16,6 +16,7 @@ from bridge.api.remediation import RemediationBook
 from bridge.errors import StoreError
 from bridge.model.collector_health import CollectorHealth, collectors_health
 from bridge.model.facts import FactBoard
+from bridge.model.notices import DeliveryState, NoticeTally
 from bridge.model.remediation import ActionKind, ActionOutcome, ActionRecord, Case, RemediationRun
 from bridge.model.scores import ORGANIZATION, Scoreboard
 from bridge.ports import FactBook, Scores
@@ -89,10 +90,11 @@ class OxMetrics:
         if asked is None or not 0 <= (now - asked).total_seconds() < FRESH:
             try:
                 run, cases = await self.book.latest_run(), await self.book.cases()
+                told = await self.book.notice_tallies()
             except StoreError as error:
                 log.warning("Remediation is not counted", action="uncounted", error=str(error))
             else:
-                known = _remediation(run, cases.values(), now)
+                known = [*_remediation(run, cases.values(), now), *_notices(told, now)]
             self._remedies = (now, known)
         return known
 
@@ -164,6 +166,25 @@ def _remediation(run: RemediationRun | None, cases: Iterable[Case], now: datetim
             GaugeMetricFamily(f"fester_ox_{name}", "of the last run", n)
             for name, n in numbers.items()
         ),
+    ]
+
+
+def _notices(told: Iterable[NoticeTally], now: datetime) -> list[Metric]:
+    """Notices by channel and state; how often one was refused, and since when one waits."""
+    every = list(told)
+    states = {(each.channel, each.state.value): each.count for each in every}
+    refused: Counter[str] = Counter()
+    for each in every:
+        refused[each.channel] += each.tries
+    waiting = {
+        each.channel: (now - each.oldest).total_seconds()
+        for each in every
+        if each.state is DeliveryState.WAITING
+    }
+    return [
+        _counted("notices", "of the last 90 days, by state", ("channel", "state"), states),
+        _counted("notices_refused", "times that a receiver refused one", ("channel",), refused),
+        _counted("notices_waiting_seconds", "since the oldest waits", ("channel",), waiting),
     ]
 
 

@@ -36,10 +36,14 @@ class Failure(Enum):
 
 
 class NoAnswer(FesterError):
-    """A request without an answer; the message is a sentence part that names no secret."""
+    """A request without an answer; the message is a sentence part that names no secret.
 
-    def __init__(self, failure: Failure, reason: str) -> None:
+    `sent` is False when the request surely did not reach anybody.
+    """
+
+    def __init__(self, failure: Failure, reason: str, *, sent: bool = True) -> None:
         self.failure = failure
+        self.sent = sent
         super().__init__(reason)
 
 
@@ -133,9 +137,11 @@ class HttpClient:
             reason = f"no answer within {self._timeout:g} s"
             raise NoAnswer(Failure.SLOW, reason) from None
         except aiohttp.ClientConnectorCertificateError as error:
-            raise NoAnswer(Failure.UNTRUSTED, untrusted(error.certificate_error)) from None
+            reason = untrusted(error.certificate_error)
+            raise NoAnswer(Failure.UNTRUSTED, reason, sent=False) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswer(Failure.UNREACHABLE, unreachable(error)) from None
+            unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL)
+            raise NoAnswer(Failure.UNREACHABLE, unreachable(error), sent=not unsent) from None
 
     async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

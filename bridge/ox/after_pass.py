@@ -12,6 +12,8 @@ from bridge.model.initiatives import Progress
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
 from bridge.ox.facts.collecting import FactService, OnRecord, uncounted
+from bridge.ox.notices.notifying import Notifier
+from bridge.ox.notices.occasions import Sightings
 from bridge.ox.remediation.assignment import Assignment, Grounds
 from bridge.ox.remediation.posting import Digesting
 from bridge.ox.scores.initiatives import Initiatives, promised
@@ -25,14 +27,15 @@ class AfterPass:
     """The steps after a pass was published and saved; none of them changes what it published.
 
     With `collects`, collectors are asked, and `facts` tell `scores` of all that is new (also of
-    what is pushed later). `remediation` and `notices` are None where they are not wished for.
+    what is pushed later). `remediation`, `digests` and `notices` are None where nobody wants them.
     """
 
     facts: FactService
     scores: Scorekeeper
     collects: bool = True
     remediation: Assignment | None = None
-    notices: Digesting | None = None
+    digests: Digesting | None = None
+    notices: Notifier | None = None
     goals: Initiatives | None = None
 
     async def run(
@@ -42,6 +45,7 @@ class AfterPass:
         await _tried(lambda: self.facts_and_scores(catalog, memory, observations))
         await _tried(lambda: self.remediate(catalog, memory))
         await _tried(self.notify)
+        await _tried(self.make_digests)
 
     async def facts_and_scores(
         self,
@@ -74,10 +78,18 @@ class AfterPass:
             await self.remediation.run(grounds)
 
     async def notify(self) -> None:
-        """Make the week's digests, and send those that were not sent. Raises `StoreError`."""
+        """Note what is news for teams, and send what waits. Raises `StoreError`."""
         board = self.scores.board
         if self.notices is not None and board is not None:
-            await self.notices.run(board, self.facts.board.latest, await self._progress())
+            progress = await self._progress()
+            seen = Sightings(board, self.scores.rubric, self.facts.board.latest, progress)
+            await self.notices.run(seen)
+
+    async def make_digests(self) -> None:
+        """Make the week's digests, and send those that were not sent. Raises `StoreError`."""
+        board = self.scores.board
+        if self.digests is not None and board is not None:
+            await self.digests.run(board, self.facts.board.latest, await self._progress())
 
     async def _progress(self) -> Sequence[Progress]:
         return await self.goals.progress() if self.goals is not None else ()

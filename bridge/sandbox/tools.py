@@ -22,6 +22,8 @@ class SnykIssue:
     severity: str
     created_at: datetime
     ignored: bool = False
+    key: str = "SNYK-1"
+    title: str = "Something bad"
 
 
 @dataclass
@@ -86,6 +88,8 @@ class SandboxTools:
                 "id": str(number),
                 "type": "issue",
                 "attributes": {
+                    "key": issue.key,
+                    "title": issue.title,
                     "effective_severity_level": issue.severity,
                     "created_at": issue.created_at.isoformat().replace("+00:00", "Z"),
                     "status": "open",

@@ -8,6 +8,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -195,7 +196,7 @@ class RemediationSettings(_SettingsSection):
     merge_requests: TextList = Field((), description="of manifest, codeowners, runbook")
     digest: bool = Field(False, description="make a digest a team every week")
     webhooks: dict[str, TeamWebhook] = Field(
-        {}, description="by team: the variable that holds the address its digest goes to"
+        {}, description="by team: the variable that holds its webhook's address"
     )
 
     @field_validator("merge_requests")
@@ -211,6 +212,38 @@ class RemediationSettings(_SettingsSection):
     def _one_label(cls, value: str) -> str:
         if "," in value:
             raise ValueError("a label must not hold a comma")
+        return value
+
+
+class NoticesSettings(_SettingsSection):
+    """What teams hear of at once; the digests' webhooks take it."""
+
+    send: bool = Field(False, description="tell teams what is news for them")
+    backstage: bool = Field(False, description="also as notifications in Backstage")
+    quiet: str = Field(
+        "",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$",
+        description="hours in which nobody is written to, such as 20:00-07:00",
+    )
+    timezone: str = Field("UTC", max_length=60, description="whose hours, such as Europe/Berlin")
+    apart: Annotated[Duration, Field(ge=0, le=86_400)] = Field(
+        3_600.0, description="time between two messages to a team at least"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected a time zone such as Europe/Berlin or UTC") from None
+        return value
+
+    @field_validator("quiet")
+    @classmethod
+    def _not_all_day(cls, value: str) -> str:
+        if value and value[:5] == value[6:]:
+            raise ValueError("that is all day: nobody would ever hear of anything")
         return value
 
 
@@ -370,6 +403,7 @@ class Settings(_SettingsSection):
     ox: OxSettings = OxSettings()
     relations: RelationsSettings = RelationsSettings()
     remediation: RemediationSettings = RemediationSettings()
+    notices: NoticesSettings = NoticesSettings()
     snyk: SnykSettings = SnykSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")

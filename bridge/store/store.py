@@ -37,6 +37,7 @@ from bridge.store.hints import Hints
 from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
+from bridge.store.notices import SqlNotices
 from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import parts_of, source_id_of, source_name
@@ -140,6 +141,7 @@ class SqlStore:
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
+        self.notices = SqlNotices(self._writing, self._reading)
 
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""

@@ -331,5 +331,29 @@ digests = Table(
     Column("sent", Text, nullable=False),  # the teams, as a JSON list
 )
 
+# What teams are told, by each channel: the intent is written before it is sent.
+notices = Table(
+    "fester_notices",
+    metadata,
+    _source_column(key=True),
+    Column("key", String(32), primary_key=True),  # digest of the occasion
+    Column("channel", String(20), primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("made", BigInteger, nullable=False),  # microseconds since 1970, UTC
+    Column("at", BigInteger, nullable=False),  # the same, of its state
+    Column("batch", String(32), nullable=False),  # the message that it went with
+    Column("tries", Integer, nullable=False),  # how often it was refused
+    Column("body", Text, nullable=False),  # JSON
+    Index("fester_notices_by_state", "source_id", "state"),
+)
+
+notice_memory = Table(
+    "fester_notice_memory",
+    metadata,
+    _source_column(key=True),
+    Column("body", LargeBinary, nullable=False),  # packed JSON
+)
+
 # What is known of a source and was made of it; passes need no more.
 MODEL = (projects, manifests, statements, entities, targets, names, stale, problems, files, passes)

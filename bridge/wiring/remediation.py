@@ -1,4 +1,4 @@
-"""Remediation from settings: the tracker, the drafts, the terms, the weekly digests."""
+"""Remediation from settings: the tracker, the drafts, the terms; notices and weekly digests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from pathlib import Path
 
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Json, Ref
+from bridge.model.notices import Delivery, NoticeTally
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, RemediationRun
 from bridge.ox.after_pass import AfterPass
+from bridge.ox.notices.channels import BackstageChannel, WebhookChannel
+from bridge.ox.notices.notifying import Notifier
+from bridge.ox.notices.quiet_hours import QuietHours
 from bridge.ox.remediation.assignment import Assignment, GroupPolicy, Terms
 from bridge.ox.remediation.drafts import Contact, load_drafts
 from bridge.ox.remediation.planning import Policy
@@ -21,7 +25,7 @@ from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules
 from bridge.ox.remediation.streaks import Breaker
-from bridge.ports import Scraper
+from bridge.ports import NoticeChannel, Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import this_process
@@ -145,22 +149,74 @@ class Book:
         """The latest run's account. Raises `StoreError`."""
         return await self.store.remediation.latest_run(self.source)
 
+    async def notices(self, limit: int) -> list[Delivery]:
+        """The newest notices. Raises `StoreError`."""
+        return await self.store.notices.latest(self.source, limit)
+
+    async def notice_tallies(self) -> list[NoticeTally]:
+        """How many there are, by channel and state. Raises `StoreError`."""
+        return await self.store.notices.tallies(self.source)
+
     async def digests(self) -> list[Json]:
         """The latest week's digests. Raises `StoreError`."""
         return await self.store.digests.latest(self.source)
+
+
+def webhooks(settings: Settings) -> tuple[Webhook | None, dict[str, Webhook]]:
+    """Where what is for a team goes: by team, and of all others."""
+    address, trusted = secret(settings, "digest_webhook"), trust_of(settings)
+    other = Webhook(address, trust=trusted) if address is not None else None
+    teams = {
+        owner_ref(team): Webhook(team_webhook(settings, team), trust=trusted)
+        for team in settings.team_webhooks
+    }
+    return other, teams
+
+
+def notifying(settings: Settings, source: str, store: SqlStore) -> Notifier | None:
+    """What tells teams of news, where the settings ask for it and something leads to a team.
+
+    Raises `ConfigurationError` where there is no way to anybody.
+    """
+    wanted, token = settings.notices, secret(settings, "backstage_token")
+    if not wanted.send:
+        return None
+    other, teams = webhooks(settings)
+    channels: list[NoticeChannel] = []
+    if other is not None or teams:
+        channels.append(WebhookChannel(teams, other, settings.public_url))
+    if wanted.backstage:
+        if token is None or not settings.backstage.url:
+            message = "`notices.backstage` needs `backstage.url` and FESTER_BACKSTAGE_TOKEN"
+            raise ConfigurationError([Problem(message, "setting-missing")])
+        channels.append(
+            BackstageChannel(
+                settings.backstage.url, token, url=settings.public_url, trust=trust_of(settings)
+            )
+        )
+    if not channels:
+        message = (
+            "`notices.send` is on, and nothing leads to a team: set FESTER_DIGEST_WEBHOOK, name "
+            "teams in `remediation.webhooks`, or set `notices.backstage`"
+        )
+        raise ConfigurationError([Problem(message, "setting-missing")])
+    return Notifier(
+        source,
+        store.notices,
+        channels,
+        utc_now,
+        QuietHours.of(wanted.quiet, wanted.timezone),
+        timedelta(seconds=wanted.apart),
+        Breaker(settings.remediation.breaker),
+    )
 
 
 def digesting(settings: Settings, source: str, store: SqlStore) -> Digesting | None:
     """The weekly digests, where the settings ask for them."""
     if not settings.remediation.digest:
         return None
-    address, trusted = secret(settings, "digest_webhook"), trust_of(settings)
-    webhook = Webhook(address, trust=trusted) if address is not None else None
-    teams = {
-        owner_ref(team): Webhook(team_webhook(settings, team), trust=trusted)
-        for team in settings.team_webhooks
-    }
-    return Digesting(source, store.scores(), store.digests, webhook, utc_now, teams)
+    other, teams = webhooks(settings)
+    return Digesting(source, store.scores(), store.digests, other, utc_now, teams)
 
 
 @asynccontextmanager
@@ -170,15 +226,23 @@ async def remedied(parts: Wired, settings: Settings) -> AsyncIterator[AfterPass]
     Raises `ConfigurationError` with the problems of the templates.
     """
     made = assignment(settings, parts.stages.scraper, parts.store)
-    weekly = digesting(settings, parts.source, parts.store)
+    try:
+        telling = notifying(settings, parts.source, parts.store)
+    except ConfigurationError:
+        if made is not None:
+            await made.close()
+        raise
     goals = initiatives_of(settings, parts.scores)
     try:
         yield replace(
             parts.after_pass,
             remediation=made if settings.remediation.plan else None,
-            notices=weekly,
+            digests=digesting(settings, parts.source, parts.store),
+            notices=telling,
             goals=goals,
         )
     finally:
         if made is not None:
             await made.close()
+        if telling is not None:
+            await telling.close()

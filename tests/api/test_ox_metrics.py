@@ -61,10 +61,14 @@ async def test_each_is_counted(tmp_path: Path) -> None:
         ("remediation_paused_checks",): 1,
         ("remediation_stopped",): 1,
         ("remediation_unlisted",): 0,
+        ("notices", "webhook", "sent"): 7,
+        ("notices", "webhook", "waiting"): 1,
+        ("notices_refused", "webhook"): 3,
     }
     assert {key: found.get(key) for key in expected} == expected
     assert 0 < found["coverage_ratio",] < 1
     assert found["scores_age_seconds",] > 0
+    assert found["notices_waiting_seconds", "webhook"] > 0
 
 
 async def test_it_counts_anew_what_has_changed_and_only_that(tmp_path: Path) -> None:

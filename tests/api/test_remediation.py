@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.model.entities import Json, Ref
+from bridge.model.notices import Delivery, DeliveryState, Notice, NoticeKind, NoticeTally
 from bridge.model.remediation import (
     Action,
     ActionKind,
@@ -45,6 +46,18 @@ class Book:
 
     async def latest_run(self) -> RemediationRun | None:
         return self.run
+
+    async def notices(self, limit: int) -> Sequence[Delivery]:
+        notice = Notice(
+            "k", NoticeKind.GATE, "group:default/a", "it broke", str(API), "owner", "/x"
+        )
+        return [Delivery(notice, "webhook", NOW, NOW, tries=2)][:limit]
+
+    async def notice_tallies(self) -> Sequence[NoticeTally]:
+        return [
+            NoticeTally("webhook", DeliveryState.SENT, 7, 1, NOW),
+            NoticeTally("webhook", DeliveryState.WAITING, 1, 2, NOW),
+        ]
 
     async def digests(self) -> Sequence[Json]:
         return [{"team": "group:default/a"}]
@@ -123,3 +136,27 @@ async def test_where_there_is_none_the_lists_are_empty() -> None:
     assert (await asked(None, "/api/ox/remediations"))[1]["items"] == []
     assert (await asked(None, "/api/ox/digests"))[1] == {"items": []}
     assert (await asked(book(), "/api/ox/digests"))[1]["items"] == [{"team": "group:default/a"}]
+
+
+async def test_notices_are_listed_with_how_far_each_is() -> None:
+    status, body = await asked(book(), "/api/ox/notices?limit=1")
+    assert (status, body["items"]) == (
+        200,
+        [
+            {
+                "kind": "gate",
+                "team": "group:default/a",
+                "entity": str(API),
+                "check": "owner",
+                "text": "it broke",
+                "link": "/x",
+                "channel": "webhook",
+                "state": "waiting",
+                "made": NOW.isoformat(),
+                "at": NOW.isoformat(),
+                "refused": 2,
+            }
+        ],
+    )
+    assert (await asked(book(), "/api/ox/notices?limit=0"))[0] == 400
+    assert (await asked(None, "/api/ox/notices"))[1] == {"items": []}

@@ -1,5 +1,6 @@
-// A real tech-insights-backend that takes its facts from Fester, and beside it a plugin `asker` that
-// asks tech-insights by the official client, with Backstage's own discovery and its own token.
+// A real tech-insights-backend that takes its facts from Fester, with notifications and people who sign
+// in; and beside it a plugin `asker` that asks tech-insights by the official client, with Backstage's
+// own discovery and its own token.
 const { createBackend } = require('@backstage/backend-defaults');
 const { coreServices, createBackendPlugin } = require('@backstage/backend-plugin-api');
 const { TechInsightsClient } = require('@backstage-community/plugin-tech-insights-common/client');
@@ -37,6 +38,9 @@ const asker = createBackendPlugin({
 
 const backend = createBackend();
 backend.add(require('@backstage/plugin-catalog-backend'));
+backend.add(require('@backstage/plugin-auth-backend'));
+backend.add(require('@backstage/plugin-auth-backend-module-guest-provider'));
+backend.add(require('@backstage/plugin-notifications-backend'));
 backend.add(require('@backstage-community/plugin-tech-insights-backend'));
 backend.add(require('@backstage-community/plugin-tech-insights-backend-module-jsonfc'));
 backend.add(require('./fester-facts.cjs'));

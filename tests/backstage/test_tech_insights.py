@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,11 +21,15 @@ from ruamel.yaml import YAML
 
 from bridge.api.facts.checked_facts import CHECKED
 from bridge.cli.backstage_checks import backstage_checks
+from bridge.model.notices import DeliveryState, Notice, NoticeKind
+from bridge.ox.notices.channels import BackstageChannel
+from bridge.secret.live import Secret
 from bridge.wiring.ox import rubric
 from tests.backstage import insights, server
 from tests.backstage.insights import Insights
 from tests.backstage.installation import HERE, Installation
 from tests.backstage.server import Backstage
+from tests.backstage.test_tokens import user_token
 
 pytestmark = [pytest.mark.backstage, pytest.mark.real]
 
@@ -122,6 +128,23 @@ def pair(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
             yield made
 
 
+def people_file(folder: Path) -> Path:
+    """The guest, and a team that they belong to."""
+    path = folder / "people.yaml"
+    path.write_text(
+        "apiVersion: backstage.io/v1alpha1\n"
+        "kind: Group\n"
+        "metadata: {name: owners}\n"
+        "spec: {type: team, children: []}\n"
+        "---\n"
+        "apiVersion: backstage.io/v1alpha1\n"
+        "kind: User\n"
+        "metadata: {name: guest, namespace: development}\n"
+        "spec: {memberOf: ['group:default/owners']}\n"
+    )
+    return path
+
+
 def app_config(ours: Insights) -> Any:
     """Our lines of an app-config: where Fester is, how often to pull, the checks, the discovery."""
 
@@ -131,6 +154,8 @@ def app_config(ours: Insights) -> Any:
         whole: dict[str, Any] = YAML(typ="safe").load(text)
         printed: dict[str, Any] = YAML(typ="safe").load(backstage_checks(RUBRIC))
         whole["fester"] = {"url": ours.url}
+        people = {"type": "file", "target": str(people_file(ours.folder))}
+        whole["catalog"]["locations"] = [{**people, "rules": [{"allow": ["Group", "User"]}]}]
         whole |= printed
         # The test says itself when they are pulled.
         cadences = {name: {"cadence": "0 0 1 1 *"} for name in RETRIEVERS}
@@ -330,6 +355,43 @@ def test_backstages_discovery_and_its_own_token_lead_to_us(pair: Pair) -> None:
     path = "/api/tech-insights/checks"
     assert ask(pair.ours.guarded + path)[0] == 401
     assert ask(pair.ours.guarded + path, token=pair.backstage.token)[0] == 401
+
+
+def test_the_owner_sees_a_notice_and_sees_it_once(pair: Pair) -> None:
+    """In the same backend; also when it was sent twice, as after a process that died."""
+    notice = Notice("k", NoticeKind.GATE, "group:default/owners", "a gate broke", ENTITY, "", "/s")
+    backstage = pair.backstage
+    token = user_token(backstage)
+    path = f"{backstage.url}/api/notifications/notifications"
+
+    async def told() -> list[DeliveryState]:
+        fester = "https://fester.example"
+        channel = BackstageChannel(backstage.url, Secret(backstage.token), url=fester)
+        nobody = replace(notice, team="group:default/nobody")
+        wrong = BackstageChannel(backstage.url, Secret("not-the-token"))
+        try:
+            return [
+                await channel.send(notice.team, [notice], "batch-1"),
+                await channel.send(notice.team, [notice], "batch-1"),
+                await channel.send(notice.team, [notice, notice], "batch-2"),
+                await channel.send(nobody.team, [nobody], "batch-3"),
+                await wrong.send(notice.team, [notice], "batch-4"),
+            ]
+        finally:
+            await channel.close()
+            await wrong.close()
+
+    backstage.eventually(lambda: backstage.entity("user:development/guest"), "the guest is there")
+    sent, waiting = DeliveryState.SENT, DeliveryState.WAITING
+    assert asyncio.run(told()) == [sent, sent, sent, DeliveryState.NOBODY, waiting]
+    status, body = ask(path, token=token)
+    assert status == 200
+    shown = {each["payload"]["title"]: each["payload"] for each in body["notifications"]}
+    assert body["totalCount"] == 2
+    assert shown.keys() == {"a gate broke", "2 notices of Fester"}
+    assert shown["a gate broke"]["severity"] == "high"
+    assert shown["a gate broke"]["link"] == "https://fester.example/s"
+    assert shown["2 notices of Fester"]["description"] == "a gate broke\na gate broke"
 
 
 def test_the_guide_shows_the_modules_text() -> None:

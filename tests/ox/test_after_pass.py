@@ -68,8 +68,8 @@ def after_pass(
         await scores.evaluate(board.latest)
 
     facts = FactService(SOURCE, [Collector(steps)], store.facts(), lambda: NOW, on_change=score)
-    notices = Digesting(SOURCE, store.scores(), store.digests, None, lambda: NOW)
-    return AfterPass(facts, scores, notices=notices)
+    digests = Digesting(SOURCE, store.scores(), store.digests, None, lambda: NOW)
+    return AfterPass(facts, scores, digests=digests)
 
 
 async def test_facts_then_scores_then_notices(store: SqlStore, tmp_path: Path) -> None:

@@ -64,11 +64,11 @@ async def test_registered_or_not(shop: Shop) -> None:
     shop.tools.projects = {"s1": "shop/API:package.json", "s2": "shop/other(main):pom.xml"}
     found = await shop.snyk("shop/api", "shop/other", "shop/nothing", "shop/ap")
     assert [told(one, "registered") for one in found] == [True, True, False, False]
-    assert all_told(found[2]) == [False, NA, NA]
+    assert all_told(found[2]) == [False, NA, NA, NA]
     (without,) = await readings(
         SnykCollector(Snyk(ORG, TOKEN, base=shop.url), lambda: NOW), [subject()]
     )
-    assert all_told(without) == [NA, NA, NA]
+    assert all_told(without) == [NA, NA, NA, NA]
 
 
 async def test_issues_by_severity_and_age(shop: Shop) -> None:
@@ -85,6 +85,29 @@ async def test_issues_by_severity_and_age(shop: Shop) -> None:
     (found,) = await shop.snyk("shop/api")
     assert told(found, "critical_older_than_30_days") == 2
     assert told(found, "issues_by_severity") == {"critical": 3, "high": 0, "medium": 0, "low": 230}
+
+
+async def test_criticals_are_named_by_their_keys(shop: Shop) -> None:
+    """Once for all Snyk projects of a repository, the newest fifty, with a title of one line."""
+    old = NOW - timedelta(days=31)
+    shop.tools.projects = {"s1": "shop/api:package.json", "s2": "shop/api:Dockerfile"}
+    shop.tools.issues = [
+        SnykIssue("s2", "critical", NOW, key="A", title="x\n" * 200),
+        SnykIssue("s1", "critical", old, key="A"),
+        SnykIssue("s1", "high", NOW, key="H"),
+        *(SnykIssue("s1", "critical", NOW, key=f"K{n}") for n in range(49)),
+        SnykIssue("s1", "critical", old - timedelta(days=1), key="OLDEST"),
+    ]
+    (found,) = await shop.snyk("shop/api")
+    listed = told(found, "critical_issues")
+    assert len(listed) == 50
+    assert listed["A"] == {"title": "Something bad", "since": old.isoformat()}
+    assert "OLDEST" not in listed
+    assert "H" not in listed
+    shop.tools.issues = shop.tools.issues[:1]
+    (found,) = await shop.snyk("shop/api")
+    (issue,) = told(found, "critical_issues").values()
+    assert (len(issue["title"]), "\n" in issue["title"]) == (120, False)
 
 
 async def test_many_projects_are_one_listing(shop: Shop) -> None:
@@ -110,7 +133,7 @@ async def test_what_cannot_be_listed_is_unknown(
     """Never "not registered"."""
     shop.tools.answers = answers
     (found,) = await shop.snyk("shop/api", token=token, org=org)
-    assert all_told(found) == [UNKNOWN] * 3
+    assert all_told(found) == [UNKNOWN] * 4
     assert reason in fact(found, "registered").reason
     assert token not in fact(found, "registered").reason
 
@@ -126,7 +149,7 @@ async def test_a_failed_second_question_leaves_the_first_answer(shop: Shop) -> N
     shop.tools.projects = {"s1": "shop/api:x"}
     shop.tools.answers = [200, 500]
     (found,) = await shop.snyk("shop/api")
-    assert all_told(found) == [True, UNKNOWN, UNKNOWN]
+    assert all_told(found) == [True, UNKNOWN, UNKNOWN, UNKNOWN]
 
 
 async def test_the_token_follows_no_link_to_another_host(shop: Shop) -> None:

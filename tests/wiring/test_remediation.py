@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
+import pytest
+from pydantic import ValidationError
+
+from bridge.errors import ConfigurationError
+from bridge.model.entities import Catalog, CatalogEntity, Json, Origin, Ref
 from bridge.model.memory import KnownProject, Memory
 from bridge.model.remediation import IssuePlace
 from bridge.model.scores import CheckResult, CheckState, Score, Scoreboard
@@ -12,8 +16,10 @@ from bridge.model.scrape import Project
 from bridge.ox.remediation.assignment import Grounds, places_of, proposals
 from bridge.ox.remediation.closed_projects import closed_projects
 from bridge.ox.remediation.planning import Policy
-from bridge.settings import RemediationSettings
-from bridge.wiring.remediation import terms_of
+from bridge.settings import RemediationSettings, Settings
+from bridge.settings.sections import NoticesSettings
+from bridge.store import open_store
+from bridge.wiring.remediation import notifying, terms_of
 from tests.ox.rubrics import shipped
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -97,3 +103,63 @@ def test_the_longest_group_that_fits_counts() -> None:
     assert policy("shopping/api") == Policy("", False, 3, 20, True)
     assert policy("shop/api", apply=False).applies is False
     assert policy("elsewhere/api", apply=True).applies is True
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ({"notices": {"send": True}}, "nothing leads to a team"),
+        (
+            {"notices": {"send": True, "backstage": True}, "digest_webhook": "https://h.example/x"},
+            "needs `backstage.url`",
+        ),
+    ],
+)
+async def test_notices_that_lead_nowhere_are_refused(tree: dict[str, Json], said: str) -> None:
+    store = await open_store("sqlite://")
+    with pytest.raises(ConfigurationError, match=said):
+        notifying(Settings.model_validate(tree), "x", store)
+    await store.close()
+
+
+async def test_notices_go_where_the_settings_say() -> None:
+    store = await open_store("sqlite://")
+    tree: dict[str, Json] = {
+        "notices": {"send": True, "backstage": True, "quiet": "20:00-07:00", "apart": 7200},
+        "team_webhooks": {"crew": "https://hooks.example/secret"},
+        "backstage": {"url": "https://backstage.example"},
+        "backstage_token": "a-static-token",
+    }
+    assert notifying(Settings.model_validate(tree | {"notices": {}}), "x", store) is None
+    made = notifying(Settings.model_validate(tree), "x", store)
+    assert made is not None
+    webhook, backstage = made.channels
+    assert (webhook.reaches("group:default/crew"), webhook.reaches("group:default/x")) == (
+        True,
+        False,
+    )
+    assert (webhook.name, backstage.name, backstage.reaches("group:default/x")) == (
+        "webhook",
+        "backstage",
+        True,
+    )
+    assert made.apart == timedelta(hours=2)
+    assert made.quiet is not None
+    assert made.quiet.hold(datetime(2026, 3, 1, 21, tzinfo=UTC))
+    await made.close()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("quiet", "20-7", "pattern"),
+        ("quiet", "25:00-07:00", "pattern"),
+        ("quiet", "20:00-20:00", "all day"),
+        ("timezone", "../../etc/passwd", "expected a time zone"),
+        ("timezone", "Europe/Nowhere", "expected a time zone"),
+    ],
+)
+def test_hours_that_are_none_are_refused(key: str, value: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        NoticesSettings.model_validate({key: value})

@@ -1,4 +1,4 @@
-"""`/api/ox/remediations` and `/api/ox/digests`: reading only; `fester remediate` is what acts."""
+"""`/api/ox/remediations`, `/api/ox/notices`, `/api/ox/digests`: reading only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bridge.api.answers import error_response
 from bridge.model.entities import Json, Ref
+from bridge.model.notices import Delivery, NoticeTally
 from bridge.model.remediation import (
     ActionKind,
     ActionOutcome,
@@ -34,6 +35,12 @@ class RemediationBook(Protocol):
     async def latest_run(self) -> RemediationRun | None:
         """The latest run's account."""
 
+    async def notices(self, limit: int) -> Sequence[Delivery]:
+        """The newest notices."""
+
+    async def notice_tallies(self) -> Sequence[NoticeTally]:
+        """How many there are, by channel and state."""
+
     async def digests(self) -> Sequence[Json]:
         """The latest week's digests."""
 
@@ -48,6 +55,14 @@ class NoRemediation:
     async def latest_run(self) -> RemediationRun | None:
         """No run was made."""
         return None
+
+    async def notices(self, limit: int) -> Sequence[Delivery]:
+        """No notice."""
+        return []
+
+    async def notice_tallies(self) -> Sequence[NoticeTally]:
+        """No notice."""
+        return []
 
     async def digests(self) -> Sequence[Json]:
         """No digest."""
@@ -64,6 +79,7 @@ class Remediation:
         """All of them."""
         return [
             web.get("/api/ox/remediations", self._remediations),
+            web.get("/api/ox/notices", self._notices),
             web.get("/api/ox/digests", self._digests),
         ]
 
@@ -104,6 +120,14 @@ class Remediation:
             "items": found[offset : offset + limit],
         }
         return web.json_response(body)
+
+    async def _notices(self, request: web.Request) -> web.StreamResponse:
+        limit = _count(request.query, "limit", MOST, least=1)
+        if limit is None or limit > MOST:
+            message = f"`limit` is a number from 1 to {MOST}"
+            return error_response(request, 400, "InputError", message)
+        found = await self._book.notices(limit)
+        return web.json_response({"items": [each.as_json() for each in found]})
 
     async def _digests(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"items": list(await self._book.digests())})

@@ -27,14 +27,17 @@ from bridge.secret.live import Secret
 BASE: Final = "https://api.snyk.io"
 VERSION: Final = "2024-10-15"
 BY_SEVERITY: Final = "issues_by_severity"
+CRITICALS: Final = "critical_issues"
 SEVERITIES: Final = ("critical", "high", "medium", "low")
 OLD: Final = timedelta(days=30)
 SIDE_BY_SIDE: Final = 4
+LISTED: Final = 50  # critical issues that a fact names, the newest first
+_TITLE: Final = 120
 _NAME: Final = re.compile(r"(?P<path>[^:()]+?)(\((?P<branch>[^)]*)\))?(:.*)?")
 
 SNYK: Final = FactSchema(
     id="snyk",
-    version="1.0.0",
+    version="1.1.0",
     title="What Snyk knows of the project",
     description="Whether the project is imported, and its open issues by severity and age.",
     facts=(
@@ -45,11 +48,26 @@ SNYK: Final = FactSchema(
             "Open critical vulnerabilities that are older than 30 days",
         ),
         FactDefinition(BY_SEVERITY, FactType.OBJECT, "How many open issues of each severity"),
+        FactDefinition(
+            CRITICALS,
+            FactType.OBJECT,
+            "Open critical vulnerabilities by their keys in Snyk: title, and since when",
+        ),
     ),
     cadence=DAY,
     entity_filter={"kind": "component"},
 )
-_HANGS_ON_IT: Final = ("critical_older_than_30_days", BY_SEVERITY)
+_HANGS_ON_IT: Final = ("critical_older_than_30_days", BY_SEVERITY, CRITICALS)
+
+
+@dataclass(frozen=True, slots=True)
+class SnykIssue:
+    """An open issue. `key` is Snyk's own, which is the same for every project that has it."""
+
+    key: str
+    title: str
+    severity: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +107,8 @@ class Snyk:
                 found[name["path"].strip().lower()].append(str(row["id"]))
         return found
 
-    async def open_issues(self, project: str) -> list[tuple[str, datetime]]:
-        """Severity and date of creation of a project's open issues. Raises `Unanswered`."""
+    async def open_issues(self, project: str) -> list[SnykIssue]:
+        """A project's open issues that nobody ignores. Raises `Unanswered`."""
         query = {
             "version": VERSION,
             "limit": "100",
@@ -109,7 +127,9 @@ class Snyk:
                 raise Unanswered("Snyk gave an issue without a date") from None
             if since.tzinfo is None:
                 raise Unanswered("Snyk gave an issue whose date has no time zone")
-            issues.append((severity, since))
+            key = str(at(row, "attributes", "key") or row.get("id") or "")[:100]
+            title = " ".join(str(at(row, "attributes", "title") or "").split())[:_TITLE]
+            issues.append(SnykIssue(key, title, severity, since))
         return issues
 
     async def import_project(self, integration: str, project_id: int, branch: str) -> str:
@@ -196,7 +216,21 @@ class SnykCollector:
             notes.unknown(str(error), *_HANGS_ON_IT)
             return notes.reading()
         limit = notes.seen_at - OLD
-        old = sum(severity == "critical" and since < limit for severity, since in issues)
-        counts = {name: sum(severity == name for severity, _ in issues) for name in SEVERITIES}
-        notes.all_known({"critical_older_than_30_days": old, BY_SEVERITY: counts})
+        critical = [issue for issue in issues if issue.severity == "critical"]
+        old = sum(issue.since < limit for issue in critical)
+        counts = {name: sum(issue.severity == name for issue in issues) for name in SEVERITIES}
+        notes.known("critical_older_than_30_days", old)
+        notes.all_known({BY_SEVERITY: counts, CRITICALS: _listed(critical)})
         return notes.reading()
+
+
+def _listed(critical: Sequence[SnykIssue]) -> dict[str, Any]:
+    """The newest critical issues by key; of several with one key the oldest counts."""
+    oldest: dict[str, SnykIssue] = {}
+    for issue in sorted(critical, key=lambda each: each.since):
+        oldest.setdefault(issue.key, issue)
+    newest = sorted(oldest.values(), key=lambda each: (each.since, each.key), reverse=True)
+    return {
+        issue.key: {"title": issue.title, "since": issue.since.isoformat()}
+        for issue in newest[:LISTED]
+    }

@@ -13,7 +13,7 @@ from bridge.model.facts import Reading, Standing
 from bridge.model.initiatives import Progress
 from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
 from bridge.ox.facts.snyk import BY_SEVERITY, SEVERITIES, SNYK
-from bridge.ox.remediation.wording import plain
+from bridge.ox.remediation.wording import slack_text
 
 NO_FACTS: Final[Mapping[Ref, Mapping[str, Reading]]] = MappingProxyType({})
 WINS: Final = 3
@@ -228,7 +228,7 @@ def _moved(score: Score, before: ScoreDay | None) -> Moved | None:
 def slack_message(digest: TeamDigest) -> dict[str, Json]:
     """The digest for a Slack-compatible webhook: text for notifications, and blocks."""
     score = "too little is known" if digest.score is None else f"{digest.score:.0f}"
-    head = f"{_said(digest.team)}, {digest.week}: score {score}, {digest.services} services"
+    head = f"{slack_text(digest.team)}, {digest.week}: score {score}, {digest.services} services"
     lines = [f"*{head}*"]
     for title, moved in (("Better", digest.better), ("Worse", digest.worse)):
         if moved:
@@ -237,7 +237,7 @@ def slack_message(digest: TeamDigest) -> dict[str, Json]:
     if digest.wins:
         lines.append("*What would bring most*")
         lines += [
-            f"• {_said(win.check)} of {_said(win.entity)}: {win.points:+.1f} points"
+            f"• {slack_text(win.check)} of {slack_text(win.entity)}: {win.points:+.1f} points"
             + (" (a gate)" if win.gate else "")
             for win in digest.wins
         ]
@@ -255,7 +255,7 @@ def slack_message(digest: TeamDigest) -> dict[str, Json]:
 
 def _goal_line(goal: GoalLine) -> str:
     risk = ", at risk" if goal.at_risk else ""
-    return f"• {_said(goal.title)}: {goal.open} open, due {goal.due.isoformat()}{risk}"
+    return f"• {slack_text(goal.title)}: {goal.open} open, due {goal.due.isoformat()}{risk}"
 
 
 def _snyk_line(found: Vulnerabilities) -> str:
@@ -265,14 +265,8 @@ def _snyk_line(found: Vulnerabilities) -> str:
 
 
 def _moved_line(moved: Moved) -> str:
-    why = f" ({', '.join(_said(check) for check in moved.checks[:5])})" if moved.checks else ""
-    return f"• {_said(moved.entity)} {moved.points:+.1f}{why}"
-
-
-def _said(text: object) -> str:
-    """Text that Slack does not read as a mention, a link or markup."""
-    line = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"{char}\u200b" if char in "*_~`@" else char for char in line)
+    why = f" ({', '.join(slack_text(check) for check in moved.checks[:5])})" if moved.checks else ""
+    return f"• {slack_text(moved.entity)} {moved.points:+.1f}{why}"
 
 
 def _moved_json(moved: Moved) -> dict[str, Json]:

@@ -1,4 +1,8 @@
-"""Digests on their way to a webhook. A receiver that fails holds nothing up and is asked again."""
+"""Messages on their way to a webhook, and the weekly digests.
+
+A receiver that fails holds nothing up and is asked again; of what may have arrived nothing is sent
+twice.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ import structlog
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
 from bridge.model.initiatives import Progress
+from bridge.model.notices import DeliveryState
 from bridge.model.scores import Scoreboard
 from bridge.neighbours.http_client import HttpClient, NoAnswer
 from bridge.ox.remediation.digest import (
@@ -48,30 +53,37 @@ class Webhook:
         return "Webhook('***')"
 
     async def post(self, messages: Sequence[dict[str, Json]]) -> list[bool]:
-        """Whether each was taken; never raises."""
-        taken: list[bool] = []
-        http = HttpClient(self._url(), timeout=TIMEOUT, limit=BYTES, trust=self._trust)
-        try:
-            failures = 0
-            for message in messages:
-                done = failures < PATIENCE and await self._one(http, message)
-                failures = 0 if done else failures + 1
-                taken.append(done)
-        finally:
-            await http.close()
-        return taken
+        """Whether each was taken, or may have been; never raises."""
+        done: list[bool] = []
+        failures = 0
+        for message in messages:
+            state = await self.send(message) if failures < PATIENCE else DeliveryState.WAITING
+            failures = 0 if state is DeliveryState.SENT else failures + 1
+            done.append(state is not DeliveryState.WAITING)
+        return done
 
-    async def _one(self, http: HttpClient, message: dict[str, Json]) -> bool:
+    async def send(self, message: dict[str, Json]) -> DeliveryState:
+        """SENT, WAITING when it surely was not taken, else UNSURE; never raises."""
+        http = HttpClient(self._url(), timeout=TIMEOUT, limit=BYTES, trust=self._trust)
         try:
             answer = await http.send("POST", http.base, body=message)
         except NoAnswer as error:
             said = str(error)
+            state = DeliveryState.UNSURE if error.sent else DeliveryState.WAITING
         else:
-            if answer.status < 300:
-                return True
-            said = f"it answered {answer.status}"
-        log.warning("A digest was not taken", action="digest_failed", reason=said)
-        return False
+            said, state = f"it answered {answer.status}", fate(answer.status)
+        finally:
+            await http.close()
+        if state is not DeliveryState.SENT:
+            log.warning("A message was not taken", action="message_failed", reason=said)
+        return state
+
+
+def fate(status: int) -> DeliveryState:
+    """What a receiver's status says: of a gateway's nobody knows what is behind it."""
+    if status < 300:
+        return DeliveryState.SENT
+    return DeliveryState.UNSURE if status in (502, 504) else DeliveryState.WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,8 @@ class Digesting:
                 waiting.setdefault(webhook, []).append(digest)
         done = list(sent or ())
         for webhook, theirs in waiting.items():
+            # The intent first: who dies here has sent at most what is noted, and nothing twice.
+            await self.store.mark_sent(self.source, week, done + [each.team for each in theirs])
             taken = await webhook.post([slack_message(digest) for digest in theirs])
             done += [digest.team for digest, yes in zip(theirs, taken, strict=True) if yes]
             await self.store.mark_sent(self.source, week, done)

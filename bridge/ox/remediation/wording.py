@@ -43,6 +43,12 @@ def titled(text: object, limit: int = TITLE_LIMIT) -> str:
     return _apart(kept).lstrip("/ ")
 
 
+def slack_text(text: object, limit: int = SPAN_LIMIT) -> str:
+    """Text that Slack does not read as a mention, a link or markup."""
+    line = plain(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"{char}{_APART}" if char in "*_~`@" else char for char in line)
+
+
 def obeyed_by_nobody(text: str) -> str:
     """A whole description, bounded, in which no line is a quick action."""
     cut = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n\n(cut here)"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge.model.entities import Ref
 from bridge.model.remediation import IssuePlace
-from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Score, Scoreboard
+from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rollup, Score, Scoreboard
 from bridge.ox.remediation.drafts import Contact, Drafts, load_drafts
 
 TEMPLATES = Path(__file__).parents[3] / "mappings" / "remediation"
@@ -54,5 +54,14 @@ def score(ref: Ref, results: Sequence[CheckResult], at: datetime, tier: int = 2)
     return Score(ref, 50.0, 1.0, True, "bronze", tier, 80.0, (), tuple(results), "r", at)
 
 
-def board(at: datetime, scores: Iterable[Score]) -> Scoreboard:
-    return Scoreboard(at, "r", {one.entity: one for one in scores})
+def board(at: datetime, scores: Iterable[Score], teams: int = 0) -> Scoreboard:
+    """A board; with `teams`, its services belong to so many in turn."""
+    found = {one.entity: one for one in scores}
+    members: dict[int, list[Ref]] = {}
+    for ref in found if teams else ():
+        members.setdefault(int(ref.name.rpartition("-")[2]) % teams, []).append(ref)
+    rollups = [
+        Rollup("team", f"group:default/team-{n}", 50.0, 1.0, len(of), 0, 0, {}, tuple(of))
+        for n, of in sorted(members.items())
+    ]
+    return Scoreboard(at, "r", found, tuple(rollups))

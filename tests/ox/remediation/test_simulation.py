@@ -1,4 +1,7 @@
-"""300 services over 60 days on the sandbox GitLab, with everything that goes wrong in between."""
+"""300 services over 60 days on the sandbox GitLab, with everything that goes wrong in between.
+
+Ten teams hear of what is theirs: gates that broke, critical vulnerabilities, an initiative.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import asyncio
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +19,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bridge.model.entities import Ref
+from bridge.model.facts import Fact, Reading
+from bridge.model.initiatives import Initiative, Progress, open_service
+from bridge.model.notices import Delivery, DeliveryState, Notice
 from bridge.model.remediation import (
     CHECKLIST,
     ActionOutcome,
@@ -28,16 +34,24 @@ from bridge.model.remediation import (
     SeenIssue,
 )
 from bridge.model.scores import CheckState, Scoreboard
+from bridge.ox.facts.snyk import CRITICALS, SNYK
+from bridge.ox.notices.channels import WebhookChannel
+from bridge.ox.notices.notifying import Notifier
+from bridge.ox.notices.occasions import Sightings
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.marker import key_hash, read_marker
 from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.posting import Webhook
 from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.ox.scores.initiatives import concerned, promised
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.tracker import BOT, Happened, SandboxUser
 from bridge.sandbox.world import World
 from bridge.store import SqlStore, open_store
+from tests.ox.notices.receiver import receiving
+from tests.ox.notices.sightings import RUBRIC
 from tests.ox.remediation.fleets import CHECKS, GATES, board, drafts, place, result, score, service
 from tests.sandbox.conftest import HandClock
 
@@ -60,6 +74,11 @@ DOOMED, DOOMED_ON = 298, 22  # scheduled for deletion: renamed, still shown, tak
 CLOSED = (ARCHIVED, DOOMED)
 ROTATED = {17: False, 29: True}  # another token, so another user; True: the old one is deleted
 
+
+# When the process that tells teams dies: False just before it sends, True just after.
+UNTOLD = {9: False, 15: True, 26: False, 34: True}
+TEAMS = 10
+GOAL_DUE = 30
 
 NOTE = "Seen by the team."
 
@@ -96,6 +115,22 @@ class Mortal:
         return seen
 
 
+class MortalChannel(WebhookChannel):
+    """A webhook whose process can die between the intent and what becomes of it."""
+
+    def __init__(self, inner: Webhook, dies: bool | None = None) -> None:
+        super().__init__({}, inner)
+        self.dies = dies
+
+    async def send(self, team: str, notices: Sequence[Notice], batch: str) -> DeliveryState:
+        if self.dies is False:
+            raise Crash
+        state = await super().send(team, notices, batch)
+        if self.dies:
+            raise Crash
+        return state
+
+
 @dataclass
 class Fleet:
     """The truth about every service and check, and what the collectors say of it."""
@@ -109,6 +144,9 @@ class Fleet:
     baseline: set[tuple[int, str]] = field(default_factory=set)
     ever_passed: set[tuple[int, str]] = field(default_factory=set)
     left_out: set[int] = field(default_factory=set)
+    fate: random.Random = field(default_factory=lambda: random.Random(31))  # of what Snyk says
+    criticals: dict[tuple[int, str], datetime] = field(default_factory=dict)
+    came: dict[str, int] = field(default_factory=dict)
 
     def start(self) -> None:
         for number in range(1, SERVICES + 1):
@@ -129,6 +167,12 @@ class Fleet:
                 self.passing[pair] = False
             elif not self.passing[pair] and self.dice.random() < (0.15 if calm else 0.03):
                 self.passing[pair] = True
+        for pair in [pair for pair in self.criticals if self.fate.random() < 0.02]:
+            del self.criticals[pair]
+        for _ in range(2 if day < CALM else 0):
+            key = f"CVE-{len(self.came)}"
+            self.came[key] = day
+            self.criticals[self.fate.randint(1, SERVICES - 60), key] = self.clock.now
         if day >= BREAK:
             for number in BROKEN:
                 self.passing[number, "owner"] = self.passing[number, "readme"] = False
@@ -152,7 +196,25 @@ class Fleet:
                 continue
             scores.append(score(ref, results, now, tier=number % 4 + 1))
         self.told.append(said)
-        return board(now, scores)
+        return board(now, scores, teams=TEAMS)
+
+    def facts(self, day: int) -> dict[Ref, dict[str, Reading]]:
+        """What Snyk says, where and when it answers."""
+        found: dict[Ref, dict[str, Reading]] = {}
+        now = self.clock.now
+        for number in range(1, SERVICES + 1):
+            if day in COLLECTOR_DOWN or (day < CALM and self.fate.random() < 0.1):
+                continue
+            listed = {
+                key: {"title": key, "since": since.isoformat()}
+                for (owner, key), since in self.criticals.items()
+                if owner == number
+            }
+            fact = Fact(CRITICALS, listed, now, "https://snyk.example")
+            found[service(number)] = {
+                SNYK.id: Reading(service(number), SNYK.id, SNYK.version, now, (fact,))
+            }
+        return found
 
     def _state(self, day: int, number: int, check: str, fresh: bool) -> CheckState:
         if not fresh or (day in COLLECTOR_DOWN and check == "ci"):
@@ -225,6 +287,9 @@ class Story:
     paused: Counter[str] = field(default_factory=Counter)
     deleted: dict[tuple[int, int], datetime] = field(default_factory=dict)
     cases: Mapping[IssueKey, Case] = field(default_factory=dict)
+    untold: int = 0
+    told: list[tuple[datetime, str]] = field(default_factory=list)
+    notices: Sequence[Delivery] = ()
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +301,7 @@ def story() -> Story:
 
 
 async def tell(folder: Path) -> Story:
-    clock, dice = HandClock(), random.Random(20)
+    clock, dice = HandClock(), random.Random(21)
     world = World(clock)
     for number in range(1, SERVICES + 1):
         world.add_project(f"corp/service-{number}", id=number)
@@ -247,12 +312,17 @@ async def tell(folder: Path) -> Story:
     sandbox = SandboxGitLab(world, scopes=("api",))
     places = {service(number): place(number) for number in range(1, SERVICES + 1)}
     replicas: list[Replica] = []
-    async with running(sandbox) as url:
+    async with running(sandbox) as url, receiving() as receiver:
         for day in range(DAYS):
             if day:
                 fleet.live(day)
             sandbox.use_faults(trouble(dice, day))
-            today = Task(fleet.board(day), CHECKS, places)
+            made = fleet.board(day)
+            goals = [progress(made, clock.now)]
+            today = Task(made, CHECKS, places, promised=promised(goals))
+            sightings = Sightings(made, RUBRIC, fleet.facts(day), goals)
+            receiver.statuses = [[], [500], [], [0], [502], []][day % 6] if day < CALM else []
+            before = len(receiver.lines())
             if day in (ARCHIVED_ON, DOOMED_ON):
                 close(tale, day)
             if day in ROTATED:
@@ -261,18 +331,33 @@ async def tell(folder: Path) -> Story:
                 rotate(tale, sandbox, revoked=ROTATED[day])
             if not replicas or day % RESTART == 0 or any(one.died for one in replicas):
                 await asyncio.gather(*(one.stop() for one in replicas))
-                there = (url, sandbox.token, folder)
+                there = (folder, Where(url, sandbox.token, receiver.url))
                 replicas = [await Replica.start(tale, name, *there) for name in ("one", "two")]
             lives = 4 if day in CRASHES else -1
             await asyncio.gather(*(one.work(today, lives) for one in replicas))
+            alive = [one for one in replicas if not one.died]
+            await asyncio.gather(*(one.tell(sightings, UNTOLD.get(day)) for one in alive))
+            tale.told += [(clock.now, line) for line in receiver.lines()[before:]]
             clock.advance(hours=12)
             if day < CALM:
                 annoy(tale, dice, day)
             clock.advance(hours=12)
             tale.days.append(clock.now)
+        tale.notices = await replicas[0].store.notices.latest("corp", 10_000)
         tale.cases = (await replicas[0].store.remediation.load("corp")).cases
         await asyncio.gather(*(one.stop() for one in replicas))
     return tale
+
+
+def progress(made: Scoreboard, now: datetime) -> Progress:
+    """An initiative that everybody has a README within the first month."""
+    day = now.date()
+    start = datetime(2026, 3, 1, tzinfo=UTC).date()
+    due = start + timedelta(days=GOAL_DUE)
+    goal = Initiative("readmes", "READMEs", "group:default/team-1", ("readme",), start, due)
+    states = {r: {x.check: x.state for x in s.results} for r, s in made.scores.items()}
+    left = [open_service(ref, goal.checks, states[ref]) for ref in concerned(goal, made, 3)]
+    return Progress(goal, day, day, len(left), tuple(each for each in left if each))
 
 
 def close(tale: Story, day: int) -> None:
@@ -295,6 +380,15 @@ def rotate(tale: Story, sandbox: SandboxGitLab, *, revoked: bool) -> None:
         tale.world.people.remove(before, tale.world.issues)
 
 
+@dataclass(frozen=True)
+class Where:
+    """Whom a replica talks to."""
+
+    gitlab: str
+    token: str
+    webhook: str
+
+
 @dataclass
 class Replica:
     """One of the processes; it is restarted every few days, and when it died."""
@@ -304,18 +398,19 @@ class Replica:
     store: SqlStore
     issues: GitLabIssues
     rules: Rules
+    webhook: Webhook
     died: bool = False
 
     @classmethod
-    async def start(cls, tale: Story, name: str, url: str, token: str, folder: Path) -> Replica:
+    async def start(cls, tale: Story, name: str, folder: Path, where: Where) -> Replica:
         rules = Rules(
             policy=lambda place: Policy("", True, PER_SERVICE, PER_RUN),
             drafts=drafts(),
             habits=SnoozePolicy(SNOOZE),
         )
         store = await open_store(f"sqlite:///{folder}/store.db")
-        issues = GitLabIssues(url, token, label="ox", threads=1)
-        return cls(tale, name, store, issues, rules)
+        issues = GitLabIssues(where.gitlab, where.token, label="ox", threads=1)
+        return cls(tale, name, store, issues, rules, Webhook(where.webhook))
 
     async def work(self, task: Task, lives: int) -> None:
         tracker = Mortal(self.issues, lives)
@@ -335,6 +430,15 @@ class Replica:
             self.tale.skipped.update(
                 record.detail for record in run.records if record.outcome is ActionOutcome.SKIPPED
             )
+
+    async def tell(self, sightings: Sightings, dies: bool | None) -> None:
+        channel = MortalChannel(self.webhook, dies)
+        clock = self.tale.world.clock
+        try:
+            await Notifier("corp", self.store.notices, [channel], clock).run(sightings)
+        except Crash:
+            self.tale.untold += 1
+            self.died = True
 
     async def stop(self) -> None:
         await self.issues.close()
@@ -370,6 +474,64 @@ def test_what_was_to_go_wrong_did(story: Story) -> None:
     assert len(story.bots) == 3
     assert all(made_by[bot] >= 5 for bot in story.bots)
     assert all(any(t.project_id == n for t in story.world.issues) for n in CLOSED)
+
+
+def about(tale: Story, words: str) -> dict[tuple[str, ...], list[datetime]]:
+    """When notices with these words came, by what they are about."""
+    found: dict[tuple[str, ...], list[datetime]] = defaultdict(list)
+    for at, line in tale.told:
+        if matched := re.search(words, line):
+            found[matched.groups()].append(at)
+    return found
+
+
+def test_no_notice_comes_twice(story: Story) -> None:
+    """After kills between intent and write, lost answers, refusals, restarts, two replicas."""
+    assert story.untold >= len(UNTOLD)
+    new = about(story, r"a new critical vulnerability: (CVE-\d+)")
+    late = about(story, r"critical for more than 30 days: (CVE-\d+)")
+    goal = about(story, r"READMEs is due on .*open: (component:\S+)")
+    assert min(len(new), len(late), len(goal)) >= 5
+    for found in (new, late):
+        assert {key: at for key, at in found.items() if len(at) > 1} == {}
+    assert sum(map(len, goal.values())) <= TEAMS
+
+
+def test_a_gate_is_told_again_only_after_it_passed_and_a_week_was_over(story: Story) -> None:
+    broke = about(story, r"service-(\d+): a gate broke: Has (\w+)")
+    assert len(broke) >= 20
+    again = 0
+    for (number, check), days in broke.items():
+        for earlier, later in pairwise(days):
+            assert later - earlier >= timedelta(days=7)
+            states = [
+                said.get((service(int(number)), check))
+                for at, said in zip(story.days, story.fleet.told, strict=True)
+                if earlier < at <= later
+            ]
+            assert CheckState.PASS in states
+            again += 1
+    assert again
+
+
+def test_owners_hear_of_every_new_critical(story: Story) -> None:
+    """But of those that nobody knows whether they arrived; these are kept as such."""
+    new = about(story, r"a new critical vulnerability: (CVE-\d+)")
+    kept = Counter(each.state for each in story.notices)
+    unsure = [each for each in story.notices if each.state is DeliveryState.UNSURE]
+    assert 0 < len(unsure) < 60
+    assert kept.keys() <= {DeliveryState.SENT, DeliveryState.UNSURE, DeliveryState.OVER}
+    doubtful = " ".join(each.notice.text for each in unsure)
+    alive = {key for _, key in story.fleet.criticals}
+    seen = [k for k, day in story.fleet.came.items() if 1 <= day < CALM - 5 and k in alive]
+    assert len(seen) >= 10
+    assert [k for k in seen if (k,) not in new and f"{k} " not in doubtful] == []
+
+
+def test_a_check_that_fails_everywhere_is_told_to_nobody(story: Story) -> None:
+    first, last = story.days[CHECK_WRONG[0]], story.days[CHECK_WRONG[-1]]
+    wrong = about(story, r"(service-\d+): a gate broke: Has protected")
+    assert not [at for days in wrong.values() for at in days if first <= at < last]
 
 
 def test_closed_projects_are_left_alone_and_stop_nobody(story: Story) -> None:

@@ -1,0 +1,1 @@
+"""What teams hear of, once: found in scores, facts and initiatives, stored, then sent."""
