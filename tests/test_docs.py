@@ -62,6 +62,14 @@ def test_the_remediation_settings_shown_are_all_known(tmp_path: Path) -> None:
     assert shown.model_copy(update={"groups": {}, "owners": {}}) == usual
 
 
+def test_the_notices_settings_shown_are_all_known(tmp_path: Path) -> None:
+    path = tmp_path / "fester.yaml"
+    path.write_text(block("remediation", "yaml", "notices:"), "utf-8")
+    shown = load_settings({}, config=path, environment={}).notices
+    assert shown.model_fields_set == set(type(shown).model_fields)
+    assert (shown.quiet, shown.apart) == ("20:00-07:00", 3_600)
+
+
 def test_the_facts_that_may_be_pushed_are_described_as_shown(tmp_path: Path) -> None:
     (tmp_path / "facts.yaml").write_text(block("facts", "yaml", "facts.yaml"), "utf-8")
     (schema,) = load_schemas(tmp_path / "facts.yaml")

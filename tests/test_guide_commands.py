@@ -54,6 +54,7 @@ ELSEWHERE = {
     ("operate", "owners:"): "test_the_groups_from_elsewhere_shown_load",
     ("operate", "access:"): "tests/test_docs.py, which sees to it that it does not load",
     ("remediation", "remediation:"): "tests/test_docs.py",
+    ("remediation", "notices:"): "tests/test_docs.py",
     ("scores", "rubric:"): "tests/test_docs.py",
     ("scores", "owners-known:"): "tests/test_docs.py",
     ("manifest", "# yaml-language-server"): "tests/test_docs.py",
