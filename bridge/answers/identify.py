@@ -6,7 +6,6 @@ match gives are matches: nobody guesses between them.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
+from bridge.language.names import nearest
 from bridge.model.entities import Ref
 
 LONGEST: Final = 500  # characters of a question; no name, path or address that we know is longer
@@ -238,7 +238,7 @@ def _near(text: str, known: Knowledge) -> tuple[str, ...]:
         return ()
     names = [value for value in key.values if value is not None]
     holding = [each for each in names if name in each.lower()][:_NEAR]
-    near = dict.fromkeys((*holding, *difflib.get_close_matches(name, names, _NEAR, 0.7)))
+    near = dict.fromkeys((*holding, *nearest(name, names, _NEAR, 0.7)))
     mask = known.index.equal("metadata.name", (each.lower() for each in list(near)[:_NEAR]))
     return tuple(sorted((ref_of(entity) for entity in known.picked(mask)), key=_order))[:_NEAR]
 

@@ -20,10 +20,10 @@ from aiohttp.typedefs import Middleware
 from yarl import URL
 
 from bridge.api.answers import error_response
+from bridge.api.interfaces import Gatekeeper
 from bridge.api.root import own_path
 from bridge.errors import KeysUnavailable, TokenRefused
 from bridge.model.access import Principal, Scope
-from bridge.ports import Gatekeeper
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OnPrepare = Callable[[web.Request, web.StreamResponse], Awaitable[None]]

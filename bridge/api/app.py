@@ -34,6 +34,7 @@ from bridge.api.facts.tech_insights import TechInsights
 from bridge.api.hardening import harden
 from bridge.api.hooks import Wanted
 from bridge.api.incident.slack import PATH as SLACK_PATH
+from bridge.api.interfaces import CheckBook, FactBook, Scores
 from bridge.api.keys import CLOCK, FACTS, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
 from bridge.api.live import Live, Served
 from bridge.api.mcp_server import PATH as MCP_PATH
@@ -51,7 +52,6 @@ from bridge.model.entities import Json
 from bridge.model.hints import Hint
 from bridge.passes.explain import explain
 from bridge.passes.view import Known
-from bridge.ports import CheckBook, FactBook, Scores
 
 log = structlog.get_logger()
 

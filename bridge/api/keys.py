@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from bridge.api.interfaces import FactBook, Scores
 from bridge.api.live import Live
 from bridge.model.entities import Json, Ref
-from bridge.ports import FactBook, Scores
 
 # The rules that an entity breaks, as sentences; any JSON object goes in.
 Validate: TypeAlias = Callable[[Json], Sequence[str]]

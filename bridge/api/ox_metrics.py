@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from bridge.api.interfaces import FactBook, Scores
 from bridge.api.remediation import RemediationBook
 from bridge.errors import StoreError
 from bridge.model.collector_health import CollectorHealth, collectors_health
@@ -19,7 +20,6 @@ from bridge.model.facts import FactBoard
 from bridge.model.notices import DeliveryState, NoticeTally
 from bridge.model.remediation import ActionKind, ActionOutcome, ActionRecord, Case, RemediationRun
 from bridge.model.scores import ORGANIZATION, Scoreboard
-from bridge.ports import FactBook, Scores
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ _MOST: Final = 16_384  # trees that are remembered; a repeated one is soon met a
 _known: dict[bytes, Json] = {}
 
 
-def shared(tree: Json) -> Json:
+def interned(tree: Json) -> Json:
     """The tree, or one that was met before and is equal to it in every way, order and types too."""
     try:
         text = orjson.dumps(tree)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bridge.cli.after_pass import facts_and_scores, scored
-from bridge.cli.serve import ending_in_time, serving, until_told_to_stop
+from bridge.cli.serve import accounted, ending_in_time, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
 from bridge.passes.pipeline import PassOptions
@@ -23,6 +23,7 @@ from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.serving import serving
 
 # The same address each time, so that a second demo finds its catalog unchanged.
 SANDBOX_PORT = 8929
@@ -110,7 +111,10 @@ async def _once(to: Path) -> tuple[Report, str, str]:
 async def _serve(port: int, to: Path, told: Callable[[], None]) -> None:
     async with _sandbox() as url:
         settings = _settings(url, port, to)
-        async with wired(settings) as parts, serving(parts, settings, PassOptions()) as address:
+        async with (
+            wired(settings) as parts,
+            serving(parts, settings, PassOptions(), accounted(None)) as address,
+        ):
             click.echo(f"the sandbox GitLab answers at {url}")
             click.echo(f"serving {address} (Ctrl-C ends it)")
             await until_told_to_stop()

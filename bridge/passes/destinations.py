@@ -24,8 +24,9 @@ from bridge.passes.adoption import (
     with_published,
 )
 from bridge.passes.intake import difference
+from bridge.passes.interfaces import EntityMaker, Renderer, Store
 from bridge.passes.ledger import Ledger
-from bridge.ports import Destination, EntityMaker, Exporter, Renderer, Store
+from bridge.ports import Destination, Exporter
 
 log = structlog.get_logger()
 

@@ -6,11 +6,11 @@ project by its path, id or URL.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from bridge.language.names import nearest
 from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
@@ -323,8 +323,7 @@ def _suggestions(question: _Question, memory: Memory, record: PassRecord) -> tup
         names.setdefault(entity.ref.name, str(entity.ref))
     for known in memory.projects.values():
         names.setdefault(_slug(known.project.name), known.project.path)
-    near = difflib.get_close_matches(_slug(question.name)[:80], names, n=5, cutoff=0.6)
-    return tuple(names[name] for name in near)
+    return tuple(names[name] for name in nearest(_slug(question.name), names, 5))
 
 
 def _slug(text: str) -> str:

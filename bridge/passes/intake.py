@@ -30,6 +30,7 @@ from bridge.model.statements import (
     about_manifest,
     about_project,
 )
+from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.observed import Observations
 from bridge.passes.reconcile import (
@@ -39,7 +40,7 @@ from bridge.passes.reconcile import (
     problems_of,
     translated_manifest,
 )
-from bridge.ports import EntityMaker, Translator
+from bridge.ports import Translator
 
 BATCH = 100  # records that are taken in at once
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from bridge.errors import StoreConflict
 from bridge.model.memory import SourceState
 from bridge.model.statements import StoredFile
-from bridge.ports import ModelStore, Store
+from bridge.passes.interfaces import ModelStore, Store
 
 
 @dataclass(slots=True, eq=False)

@@ -21,8 +21,8 @@ from bridge.model.statements import (
     about_links,
     entity_digest,
 )
+from bridge.passes.interfaces import EntityMaker, Renderer
 from bridge.passes.ledger import Ledger
-from bridge.ports import EntityMaker, Renderer
 
 AT_ONCE: Final = 500  # references that are merged at once
 MOST_LISTED: Final = 5_000  # changed entities that are worth a list

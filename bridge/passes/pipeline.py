@@ -30,22 +30,14 @@ from bridge.model.statements import (
 )
 from bridge.passes.destinations import Settled
 from bridge.passes.intake import BATCH, Intake, difference
+from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store
 from bridge.passes.ledger import Ledger
 from bridge.passes.merge import Guard, Merging
 from bridge.passes.publish import RETRY_SECONDS, Destinations, Rendered, Shown, listed, render
 from bridge.passes.reconcile import moved, translated_manifests
 from bridge.passes.spool import Spool
 from bridge.passes.view import Known
-from bridge.ports import (
-    EntityList,
-    EntityMaker,
-    Exporter,
-    Processor,
-    Renderer,
-    Scraper,
-    Store,
-    Translator,
-)
+from bridge.ports import Exporter, Processor, Scraper, Translator
 
 __all__ = ["Guard", "Listener", "Pass", "PassOptions", "Stages", "conclude", "restate", "scrape"]
 

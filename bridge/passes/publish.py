@@ -19,10 +19,11 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.statements import Statement, StoredFile
 from bridge.passes.adoption import as_manifests
+from bridge.passes.interfaces import EntityList, Renderer
 from bridge.passes.layout import Layout, changed_layout
 from bridge.passes.ledger import Ledger
 from bridge.passes.spool import Spool
-from bridge.ports import Amending, EntityList, Exporter, Renderer
+from bridge.ports import Amending, Exporter
 
 RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not say when
 

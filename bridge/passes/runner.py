@@ -24,6 +24,7 @@ from bridge.model.scrape import Observation, ScrapeRequest
 from bridge.model.statements import Changes
 from bridge.passes.destinations import Publisher, Settled, settle
 from bridge.passes.intake import Intake, Overtaken
+from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import (
     Conclusion,
@@ -41,7 +42,6 @@ from bridge.passes.pipeline import (
 from bridge.passes.publish import Destinations
 from bridge.passes.reconcile import gaps_to_retry
 from bridge.passes.view import Known, View
-from bridge.ports import EntityMaker
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ _MOST_TRIES = 6
 
 
 @dataclass(slots=True)
-class Inbox:
+class HintQueue:
     """Hints that wait. `settle` is how many seconds they are collected before a pass."""
 
     settle: float = 0.2

@@ -10,26 +10,13 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
 from bridge.errors import LeadLost, StoreError
+from bridge.ports import Lease
 
 log = structlog.get_logger()
-
-
-class Lease(Protocol):
-    """What a store's lease can do; `bridge.store.lease` has it."""
-
-    async def acquire(self, name: str, holder: str, ttl_seconds: float) -> bool:
-        """Take it if it is free, expired or the holder's already."""
-
-    async def renew(self, name: str, holder: str, ttl_seconds: float) -> bool:
-        """Hold it longer; False when it is lost."""
-
-    async def release(self, name: str, holder: str) -> bool:
-        """Give it back."""
 
 
 def this_process() -> str:

@@ -16,7 +16,7 @@ from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
-from bridge.service.hint_queue import Inbox
+from bridge.service.hint_queue import HintQueue
 from bridge.service.leadership import Leadership
 from bridge.service.pulse import Pulse
 from bridge.service.schedule import Audience, Audiences, Schedule, ended
@@ -56,7 +56,7 @@ class Service:
     account: Callable[[Pass], None] = lambda done: None
     role: Callable[[str], None] = lambda name: None  # hears "leader" or "follower"
     audience: Audience | Audiences = field(default_factory=lambda: Audience(()))
-    inbox: Inbox = field(default_factory=Inbox)
+    hint_queue: HintQueue = field(default_factory=HintQueue)
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pulse: Pulse = field(default_factory=Pulse)
@@ -107,7 +107,7 @@ class Service:
         self._shown = saved
 
     async def _follow(self) -> None:
-        async with _running(self.inbox.answer(self._hand_over)):
+        async with _running(self.hint_queue.answer(self._hand_over)):
             while True:
                 self.pulse.beat("follow", _HANGS)
                 try:
@@ -132,7 +132,7 @@ class Service:
             _running(self.leadership.keep()) as keeping,
             _running(self.audience.run()) as telling,
             _running(schedule.run()) as scheduling,
-            _running(self.inbox.answer(self._hinted_pass)) as answering,
+            _running(self.hint_queue.answer(self._hinted_pass)) as answering,
             _running(self._collect()) as collecting,
         ):
             # Each runs until it is cancelled; one that ended all the same is begun anew.
@@ -147,7 +147,7 @@ class Service:
     async def stop(self) -> None:
         """Let another replica lead, with the hints that wait here; after `run` was cancelled."""
         with suppress(StoreError):
-            await self.hints.leave(self.source, self.inbox.take())
+            await self.hints.leave(self.source, self.hint_queue.take())
             await self.leadership.give_back()
 
     async def _collect(self) -> None:
@@ -156,7 +156,7 @@ class Service:
             self.pulse.beat("collect", _HANGS)
             self._left.clear()
             try:
-                self.inbox.put(await self.hints.take(self.source))
+                self.hint_queue.put(await self.hints.take(self.source))
             except StoreError as error:
                 log.error("The store does not answer", action="hints_failed", error=str(error))
             with suppress(TimeoutError):

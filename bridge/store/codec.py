@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields
 from sys import intern
 from typing import TypeVar
 
-from bridge.caching.interning import shared
+from bridge.caching.interning import interned
 from bridge.model.entities import Draft, Json
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
@@ -214,7 +214,7 @@ def problem_of(tree: Json) -> Problem:
 
 def _draft(tree: Json) -> Draft:
     values = _object(tree)
-    body = shared(_get(values, "body", dict))
+    body = interned(_get(values, "body", dict))
     places = tuple(_place(each) for each in _get(values, "places", list, []))
     return Draft(body, _get(values, "line", int, 1), _get(values, "column", int, 1), places)
 

@@ -16,7 +16,7 @@ from bridge.store.upsert import replace_into
 
 
 class SqlDigests:
-    """A `bridge.ports.DigestStore`; get one from `SqlStore.digests`."""
+    """A `bridge.ox.interfaces.DigestStore`; get one from `SqlStore.digests`."""
 
     def __init__(self, writing: Open, reading: Open) -> None:
         self._writing = writing

@@ -67,7 +67,7 @@ class _Change:
 
 
 class SqlFactStore:
-    """A `bridge.ports.FactStore`; made by `SqlStore.facts`."""
+    """A `bridge.ox.interfaces.FactStore`; made by `SqlStore.facts`."""
 
     def __init__(self, writing: Connect, reading: Connect, history: FactHistory) -> None:
         self._writing = writing

@@ -79,7 +79,7 @@ def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterable[list[Item]]:
 
 
 class SqlModel:
-    """A `bridge.ports.ModelStore` in SQLite or PostgreSQL; `SqlStore.model`."""
+    """A `bridge.passes.interfaces.ModelStore` in SQLite or PostgreSQL; `SqlStore.model`."""
 
     def __init__(self, writing: Connect, reading: Connect, clock: Callable[[], datetime]) -> None:
         self._writing = writing

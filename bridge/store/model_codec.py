@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-from bridge.caching.interning import shared
+from bridge.caching.interning import interned
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
 from bridge.model.json_text import tree_of
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
@@ -108,7 +108,7 @@ def entity(ref: str, text: str) -> CatalogEntity:
         origins = tuple(
             Origin(*(each.get(name, "") for name in _ORIGIN)) for each in tree["origins"]
         )
-        return CatalogEntity(ref_of(ref), shared(tree["body"]), origins)
+        return CatalogEntity(ref_of(ref), interned(tree["body"]), origins)
     except (KeyError, TypeError) as error:
         raise codec.Undecodable(f"expected an entity ({error})") from error
 

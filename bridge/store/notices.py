@@ -39,7 +39,7 @@ class _Taken(Exception):
 
 
 class SqlNotices:
-    """A `bridge.ports.NoticeStore`; get one from `SqlStore.notices`."""
+    """A `bridge.ox.interfaces.NoticeStore`; get one from `SqlStore.notices`."""
 
     def __init__(self, writing: Open, reading: Open) -> None:
         self._writing = writing

@@ -32,7 +32,7 @@ _RUN = TypeAdapter(RemediationRun)
 
 
 class SqlRemediation:
-    """A `bridge.ports.RemediationStore`; get one from `SqlStore.remediation`."""
+    """A `bridge.ox.interfaces.RemediationStore`; get one from `SqlStore.remediation`."""
 
     def __init__(self, writing: Open, reading: Open) -> None:
         self._writing = writing

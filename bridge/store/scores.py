@@ -45,7 +45,7 @@ class ScoreHistory:
 
 
 class SqlScoreStore:
-    """A `bridge.ports.ScoreStore`; made by `SqlStore.scores`."""
+    """A `bridge.ox.interfaces.ScoreStore`; made by `SqlStore.scores`."""
 
     def __init__(self, writing: Connect, reading: Connect, history: ScoreHistory) -> None:
         self._writing = writing

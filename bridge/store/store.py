@@ -120,7 +120,7 @@ async def _set_wal(engine: AsyncEngine, patience: float) -> None:
 
 
 class SqlStore:
-    """A `bridge.ports.Store` in SQLite or PostgreSQL; made by `open_store`."""
+    """A `bridge.passes.interfaces.Store` in SQLite or PostgreSQL; made by `open_store`."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class SqlStore:
         return await self._marks.current(source)
 
     async def next_mark(self, source: str, passes: int, above: int = 0) -> Mark:
-        """The mark of the next publish; see `bridge.ports.Store`."""
+        """The mark of the next publish; see `bridge.passes.interfaces.Store`."""
         return await self._marks.draw(source, passes, above)
 
     async def sources(self) -> list[str]:

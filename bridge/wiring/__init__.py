@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bridge.api.feed import Feed
+from bridge.api.interfaces import Gatekeeper
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
 from bridge.exporters import destination
@@ -23,7 +24,7 @@ from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.pipeline import Guard, Listener, Stages
-from bridge.ports import Exporter, Gatekeeper, Processor, Scraper
+from bridge.ports import Exporter, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules

@@ -14,6 +14,7 @@ from bridge.model.notices import Delivery, NoticeTally
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, RemediationRun
 from bridge.ox.after_pass import AfterPass
+from bridge.ox.interfaces import NoticeChannel
 from bridge.ox.notices.channels import BackstageChannel, WebhookChannel
 from bridge.ox.notices.notifying import Notifier
 from bridge.ox.notices.quiet_hours import QuietHours
@@ -25,7 +26,7 @@ from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules
 from bridge.ox.remediation.streaks import Breaker
-from bridge.ports import NoticeChannel, Scraper
+from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import this_process

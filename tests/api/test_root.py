@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 
 from bridge.api.root import own_path, rooted
-from bridge.cli.serve import serving
 from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
@@ -22,6 +21,7 @@ from bridge.sandbox.world import World
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.serving import serving
 
 ROOT = "/tools/fester"
 TOKEN = "glpat-only-for-tests"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.caching import interning
-from bridge.caching.interning import shared
+from bridge.caching.interning import interned
 from bridge.model.entities import Json
 
 trees: st.SearchStrategy[Json] = st.recursive(
@@ -21,8 +21,8 @@ trees: st.SearchStrategy[Json] = st.recursive(
 
 def test_an_equal_tree_is_the_one_that_was_met_first() -> None:
     first = {"kind": "Group", "metadata": {"name": "cashiers"}}
-    assert shared(first) is first
-    assert shared({"kind": "Group", "metadata": {"name": "cashiers"}}) is first
+    assert interned(first) is first
+    assert interned({"kind": "Group", "metadata": {"name": "cashiers"}}) is first
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_an_equal_tree_is_the_one_that_was_met_first() -> None:
 )
 def test_what_would_render_differently_is_not_shared(one: Json, other: Json) -> None:
     """To Python `1` and `True` are equal; to a reader of the catalog they are not."""
-    shared(one)
-    assert shared(other) is other
+    interned(one)
+    assert interned(other) is other
 
 
 @given(trees)
 def test_whatever_is_shared_says_the_same(tree: Json) -> None:
     """Lone surrogates and huge numbers included."""
-    assert json.dumps(shared(tree)) == json.dumps(tree)
+    assert json.dumps(interned(tree)) == json.dumps(tree)
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,5 +50,5 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interning, "_MOST", 10)
     monkeypatch.setattr(interning, "_known", {})
     for number in range(35):
-        shared({"number": number})
+        interned({"number": number})
     assert len(interning._known) <= 10

@@ -11,15 +11,14 @@ from bridge.access.static_tokens import StaticTokens
 from bridge.cli import main
 from bridge.cli.serve import (
     MOST_FILES,
-    access_of,
     allow_connections,
-    is_loopback,
     is_wildcard,
     refuse_open_address,
 )
 from bridge.errors import ConfigurationError
 from bridge.settings import Settings
 from bridge.wiring import own_url
+from bridge.wiring.serving import access_of, is_loopback
 
 ACCESS = {"tokens": [{"name": "ci", "sha256": "0" * 64}]}
 

@@ -11,13 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.cli.serve import serving
 from bridge.passes.pipeline import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.serving import serving
 
 pytestmark = pytest.mark.real
 TOKEN = "glpat-" + "x" * 20

@@ -15,7 +15,6 @@ from click.testing import CliRunner
 
 from bridge.api.live import nothing_known
 from bridge.cli import main
-from bridge.cli.serve import serving, settled
 from bridge.model.memory import Horizon
 from bridge.model.runs import Outcome, Report
 from bridge.passes.pipeline import Pass, PassOptions
@@ -24,6 +23,7 @@ from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.serving import freeze_gc_after_sweep, serving
 
 TOKEN = "glpat-" + "x" * 20
 
@@ -87,7 +87,9 @@ async def test_only_after_a_full_sweep_is_memory_looked_through(kind: str, froze
     """What stays is then left out of every later search for garbage, which would stop requests."""
     gc.unfreeze()
     try:
-        await settled(Pass(Report(Outcome.COMPLETE, 0.0, kind=kind), Horizon(), nothing_known))
+        await freeze_gc_after_sweep(
+            Pass(Report(Outcome.COMPLETE, 0.0, kind=kind), Horizon(), nothing_known)
+        )
         assert (gc.get_freeze_count() > 0) is frozen
     finally:
         gc.unfreeze()

@@ -19,7 +19,6 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from bridge.cli.serve import serving
 from bridge.passes.pipeline import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
@@ -27,6 +26,7 @@ from bridge.secret.masks import IN_FORCE
 from bridge.settings import load_settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.serving import serving
 
 # It would be another text in a URL, in HTML, in JSON and in a pattern.
 TOKEN = "glpat-x/y+z=1&2<3>'\"%41"

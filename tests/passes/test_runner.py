@@ -26,10 +26,10 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
 )
+from bridge.passes.interfaces import Store
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.reconcile import gaps_to_retry
 from bridge.passes.runner import Passes, why_sweep
-from bridge.ports import Store
 from bridge.store import open_store
 from tests.fakes import (
     NOON,

@@ -19,9 +19,9 @@ from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
+from bridge.passes.interfaces import Store
 from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
-from bridge.ports import Store
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules

@@ -116,7 +116,7 @@ def test_what_ox_wants_rides_on_the_same_page() -> None:
     """A token's page stays a full one; without a token it is smaller, or carries manifests only."""
     files = load_mappings(None).files
     limit, less = queries.COMPLEXITY_LIMIT, queries.ANONYMOUS_COMPLEXITY_LIMIT
-    assert queries.largest_page(files, limit=limit, forks=True, riding=True) == 100
+    assert queries.largest_page(files, limit=limit, forks=True, with_facts=True) == 100
     assert queries.facts_fit(files, limit=less, page=50)
     assert not queries.facts_fit(files, limit=less, page=100)
     assert not queries.facts_fit((*files, *(f"{n}.yaml" for n in range(9))), limit=limit, page=50)

@@ -39,14 +39,14 @@ def every_query(lacks: frozenset[str] = frozenset()) -> list[str]:
                 branch=branch,
                 text=text,
                 forks=forks,
-                riding=riding,
+                with_facts=with_facts,
                 membership=branch,
                 lacks=lacks,
             )
             for branch in flags
             for text in flags
             for forks in flags
-            for riding in flags
+            for with_facts in flags
         ),
     ]
 

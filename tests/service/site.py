@@ -17,7 +17,6 @@ from aiohttp import web
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.api.webhooks import PATH
-from bridge.cli.serve import a_service, webhooks
 from bridge.model.runs import Report
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
@@ -28,6 +27,7 @@ from bridge.service.replica import Service
 from bridge.service.schedule import ended
 from bridge.settings import Settings
 from bridge.wiring import wired
+from bridge.wiring.serving import a_service, webhooks
 
 TOKEN = "sandbox-token"
 SECRET = "hook-secret"

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bridge.errors import SourceError
 from bridge.model.hints import SOMETHING, Hint, hinted_groups, hinted_projects
-from bridge.service.hint_queue import Inbox
+from bridge.service.hint_queue import HintQueue
 from bridge.service.schedule import ended
 
 A, B = Hint(1), Hint(2)
@@ -25,10 +25,12 @@ class Clock:
 
 
 async def answered(
-    inbox: Inbox, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]], done: asyncio.Event
+    hint_queue: HintQueue,
+    act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]],
+    done: asyncio.Event,
 ) -> None:
     """Answer until `act` has said that it is done."""
-    task = asyncio.create_task(inbox.answer(act))
+    task = asyncio.create_task(hint_queue.answer(act))
     async with asyncio.timeout(10):
         await done.wait()
     await ended(task)
@@ -37,16 +39,16 @@ async def answered(
 async def test_many_hints_become_one_pass() -> None:
     done = asyncio.Event()
     clock, seen = Clock(), list[frozenset[Hint]]()
-    inbox = Inbox(settle=0.2, sleep=clock.sleep)
+    hint_queue = HintQueue(settle=0.2, sleep=clock.sleep)
 
     async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
         done.set()
         return frozenset()
 
-    inbox.put([A])
-    inbox.put([A, B])
-    await answered(inbox, act, done)
+    hint_queue.put([A])
+    hint_queue.put([A, B])
+    await answered(hint_queue, act, done)
     assert seen == [{A, B}]
     assert clock.slept == [0.2]
 
@@ -54,24 +56,24 @@ async def test_many_hints_become_one_pass() -> None:
 async def test_a_hint_that_comes_while_a_pass_runs_gets_the_next_one() -> None:
     done = asyncio.Event()
     seen: list[frozenset[Hint]] = []
-    inbox = Inbox(settle=0)
+    hint_queue = HintQueue(settle=0)
 
     async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
         if len(seen) == 1:
-            inbox.put([A])  # the same project once more: it changed after it was read
+            hint_queue.put([A])  # the same project once more: it changed after it was read
         else:
             done.set()
         return frozenset()
 
-    inbox.put([A])
-    await answered(inbox, act, done)
+    hint_queue.put([A])
+    await answered(hint_queue, act, done)
     assert seen == [{A}, {A}]
 
 
 async def test_what_failed_is_tried_again_ever_more_rarely_and_not_for_ever() -> None:
     clock, seen = Clock(), list[frozenset[Hint]]()
-    inbox, done = Inbox(settle=0, sleep=clock.sleep), asyncio.Event()
+    hint_queue, done = HintQueue(settle=0, sleep=clock.sleep), asyncio.Event()
 
     async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
@@ -79,13 +81,13 @@ async def test_what_failed_is_tried_again_ever_more_rarely_and_not_for_ever() ->
             done.set()
             return frozenset()
         if len(seen) == 7:
-            inbox.put([B])
+            hint_queue.put([B])
         if len(seen) == 1:
             raise SourceError("GitLab is down")
         return hints
 
-    inbox.put([A])
-    await answered(inbox, act, done)
+    hint_queue.put([A])
+    await answered(hint_queue, act, done)
     assert seen == [{A}] * 7 + [{B}]
     assert [pause for pause in clock.slept if pause] == [5, 10, 20, 40, 80, 160]
 
@@ -99,38 +101,38 @@ async def test_what_failed_holds_up_nothing_else() -> None:
     async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         seen.append(hints)
         if hints == {A}:
-            inbox.put([B])
+            hint_queue.put([B])
             return hints
         done.set()
         return frozenset()
 
-    inbox = Inbox(settle=0, sleep=sleep)
-    inbox.put([A])
-    await answered(inbox, act, done)
+    hint_queue = HintQueue(settle=0, sleep=sleep)
+    hint_queue.put([A])
+    await answered(hint_queue, act, done)
     assert seen == [{A}, {B}]
-    assert inbox.take() == {A}  # left for whoever takes over
+    assert hint_queue.take() == {A}  # left for whoever takes over
 
 
 async def test_hints_of_a_pass_that_is_stopped_stay() -> None:
     begun = asyncio.Event()
-    inbox = Inbox(settle=0)
+    hint_queue = HintQueue(settle=0)
 
     async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
         begun.set()
         await asyncio.Event().wait()
         return frozenset()
 
-    inbox.put([A])
-    task = asyncio.create_task(inbox.answer(act))
+    hint_queue.put([A])
+    task = asyncio.create_task(hint_queue.answer(act))
     await begun.wait()
     await ended(task)
-    assert inbox.take() == {A}
+    assert hint_queue.take() == {A}
 
 
 def test_too_many_hints_become_the_question_what_changed() -> None:
-    inbox = Inbox()
-    inbox.put(Hint(number) for number in range(1, 20_002))
-    assert inbox.take() == {SOMETHING}
+    hint_queue = HintQueue()
+    hint_queue.put(Hint(number) for number in range(1, 20_002))
+    assert hint_queue.take() == {SOMETHING}
 
 
 def test_a_group_means_its_projects_as_they_are_known() -> None:

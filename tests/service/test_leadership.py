@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 
 import pytest
@@ -40,13 +41,17 @@ class OneLease:
     hangs: bool = False
     renewals: list[float] = field(default_factory=list)
 
-    async def acquire(self, name: str, holder: str, ttl_seconds: float) -> bool:
+    async def acquire(
+        self, name: str, holder: str, ttl_seconds: float, now: datetime | None = None
+    ) -> bool:
         if self.holder not in ("", holder) and self.expires > self.clock():
             return False
         self.holder, self.expires = holder, self.clock() + ttl_seconds
         return True
 
-    async def renew(self, name: str, holder: str, ttl_seconds: float) -> bool:
+    async def renew(
+        self, name: str, holder: str, ttl_seconds: float, now: datetime | None = None
+    ) -> bool:
         if self.hangs:
             await asyncio.Event().wait()
         if self.away():

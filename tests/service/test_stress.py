@@ -23,7 +23,7 @@ from bridge.model.hints import Hint
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
 from bridge.model.statements import Statement
-from bridge.ports import EntityMaker
+from bridge.passes.interfaces import EntityMaker
 from bridge.sandbox.world import World
 from bridge.service.leadership import Leadership
 from bridge.store import open_store
@@ -156,7 +156,7 @@ async def breaks_and_goes_on(world: World, tmp_path: Path) -> None:
                 async with session.get(f"{base}/{path}") as answer:
                     assert (answer.status, (await answer.json())["status"]) == (503, "hangs")
         passes.stages = whole
-        replica.service.inbox.put([Hint(2)])
+        replica.service.hint_queue.put([Hint(2)])
         await replica.until(lambda: "pushed" in replica.names)
 
 
@@ -176,9 +176,10 @@ def test_who_ended_in_time_is_not_ended_once_more() -> None:
 HANGS = """
 import time
 import bridge.cli.serve as serve
+import bridge.wiring.serving as serving
 from bridge.cli import main
 from bridge.processors.backstage import BackstageProcessor
-serve.GRACE, serve.STOP = 0.2, 1.0
+serving.GRACE, serve.STOP = 0.2, 1.0
 BackstageProcessor.merge = lambda *_: (open("hangs", "w").close(), time.sleep(600))
 main()
 """

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from bridge.errors import StoreError
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
-from bridge.ports import FactStore
+from bridge.ox.interfaces import FactStore
 from bridge.store import FactHistory, SqlFactStore, SqlStore, open_store
 from bridge.store.tables import fact_history, facts
 

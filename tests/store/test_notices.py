@@ -18,7 +18,7 @@ from bridge.model.notices import (
     NoticeKind,
     NoticeMemory,
 )
-from bridge.ports import NoticeStore
+from bridge.ox.interfaces import NoticeStore
 from tests.store.test_store import SOURCE, opened
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123, tzinfo=UTC)

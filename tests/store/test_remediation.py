@@ -25,7 +25,7 @@ from bridge.model.remediation import (
     RemediationState,
     Streak,
 )
-from bridge.ports import RemediationStore
+from bridge.ox.interfaces import RemediationStore
 from bridge.store.remediation import RUNS_KEPT
 from tests.store.test_store import SOURCE, opened
 

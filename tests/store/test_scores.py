@@ -25,7 +25,7 @@ from bridge.model.scores import (
     Scoreboard,
     Waiver,
 )
-from bridge.ports import ScoreStore
+from bridge.ox.interfaces import ScoreStore
 from bridge.store import ScoreHistory, SqlScoreStore, open_store
 from bridge.store.tables import score_days
 

@@ -20,7 +20,7 @@ from bridge.model.manifests import Translation, Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
-from bridge.ports import Store
+from bridge.passes.interfaces import Store
 from bridge.store import SqlStore, open_store
 from bridge.store import model as model_module
 from bridge.store.tables import VERSION_TABLE, metadata

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from bridge.api.interfaces import FactBook, Scores
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import (
     CollectorRound,
@@ -21,7 +22,6 @@ from bridge.model.facts import (
     Reading,
 )
 from bridge.model.scores import Rubric, Score, Scoreboard
-from bridge.ports import FactBook, Scores
 
 CHECKED: Final = "fester_checks"
 _CADENCE: Final = 86_400.0

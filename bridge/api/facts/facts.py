@@ -11,10 +11,10 @@ from aiohttp import web
 
 from bridge.api.answers import error_response
 from bridge.api.facts.tech_insights import definitions_json, entity_json, stamp
+from bridge.api.interfaces import FactBook
 from bridge.api.live import Served
 from bridge.errors import FactsRefused
 from bridge.model.facts import FactBoard
-from bridge.ports import FactBook
 
 PREFIX: Final = "/api/ox"
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, timedelta
 from aiohttp import web
 
 from bridge.api.access import Handler
+from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, REMEDIED, SCORES
 from bridge.api.pages import render
 from bridge.api.scores import score_query
@@ -28,7 +29,6 @@ from bridge.model.scores import (
     Scoreboard,
     ScoreChange,
 )
-from bridge.ports import Scores
 
 SHOWN = 300  # rows of a sheet
 COMPARED = 500  # services whose changes a page tells; the API tells them of more

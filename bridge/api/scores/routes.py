@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bridge.api.access import Handler
 from bridge.api.answers import error_response
+from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, SCORES
 from bridge.api.scores import score_query
 from bridge.api.scores.trees import (
@@ -26,7 +27,6 @@ from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.runs import problem_json
 from bridge.model.scores import Scoreboard
-from bridge.ports import Scores
 
 WithBoard = Callable[[web.Request, Scores, Scoreboard], Awaitable[web.StreamResponse]]
 

@@ -24,7 +24,8 @@ from bridge.ox.facts.conform import conform
 from bridge.ox.facts.pushing import pushed
 from bridge.ox.facts.readings import unknown_reading
 from bridge.ox.facts.subjects import matches, subjects_of
-from bridge.ports import FactCollector, FactStore
+from bridge.ox.interfaces import FactStore
+from bridge.ports import FactCollector
 from bridge.secret.masks import masked
 
 log = structlog.get_logger()

@@ -23,7 +23,7 @@ from bridge.ox.facts import guards
 from bridge.ox.facts.gitlab_answers import Busy, Unread
 from bridge.ox.facts.licences import Licence, Licences
 from bridge.ox.facts.page_asking import PageAsking
-from bridge.ox.facts.project_page import PAGE, PATHS, Told
+from bridge.ox.facts.project_page import PAGE, PATHS, PageAnswer
 from bridge.ox.facts.project_riders import RIDER_FACTS, read_riders
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST
@@ -49,10 +49,10 @@ Got = TypeVar("Got")
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class KnownOfRound:
     """What is known of one round: what pages told, why there are none, and licences."""
 
-    told: Mapping[int, Told]
+    told: Mapping[int, PageAnswer]
     closed: str
     licences: Licences
 
@@ -105,7 +105,7 @@ class GitLabRestCollector:
         await asyncio.to_thread(self._connect)
         wanted = [subject for subject in subjects if subject.project is not None]
         asking = PageAsking(self._lacks)
-        told: dict[int, Told] = {}
+        told: dict[int, PageAnswer] = {}
         if not wanted:
             return
         first, *others = pages_of(wanted)
@@ -114,7 +114,7 @@ class GitLabRestCollector:
         async for found in self._spread(others, partial(self._page, asking)):
             told |= found
         self._lacks = asking.lacks
-        known = Round(told, asking.closed, Licences(self._base))
+        known = KnownOfRound(told, asking.closed, Licences(self._base))
         async for reading in self._spread(wanted, partial(self._read, known)):
             yield reading
 
@@ -161,11 +161,11 @@ class GitLabRestCollector:
 
     async def _page(
         self, asking: PageAsking, client: Client, page: tuple[Sequence[int], Sequence[str]]
-    ) -> Mapping[int, Told]:
+    ) -> Mapping[int, PageAnswer]:
         found = await self._patiently(asking.ask, client, *page, self._clock())
         return found or {}
 
-    async def _read(self, known: Round, client: Client, subject: Subject) -> Reading:
+    async def _read(self, known: KnownOfRound, client: Client, subject: Subject) -> Reading:
         reading = await self._patiently(read, client, subject, self._clock(), known)
         if reading is not None:
             return reading
@@ -209,7 +209,7 @@ def pages_of(subjects: Sequence[Subject], size: int = PAGE) -> list[tuple[list[i
     return pages
 
 
-def read(client: Client, subject: Subject, now: datetime, known: Round) -> Reading:
+def read(client: Client, subject: Subject, now: datetime, known: KnownOfRound) -> Reading:
     """The facts of one entity; blocking. Raises `Busy` or `SourceRefused` and nothing else."""
     project = subject.project
     assert project is not None
@@ -235,12 +235,12 @@ def read(client: Client, subject: Subject, now: datetime, known: Round) -> Readi
     return notes.reading()
 
 
-def _branch_of(project: Project, told: Told | None) -> str:
+def _branch_of(project: Project, told: PageAnswer | None) -> str:
     repository = told.node.get("repository") if told is not None else None
     return str((repository or {}).get("rootRef") or project.default_branch)
 
 
-def _rules_of(told: Told | None) -> list[Any] | None:
+def _rules_of(told: PageAnswer | None) -> list[Any] | None:
     """A project's branch rules; None where an empty list may mean that they are not shown."""
     if told is None:
         return None
@@ -311,7 +311,11 @@ def _own_file(url: str, project: Project) -> str | None:
 
 
 def _runbook(
-    notes: ReadingBuilder, client: Client, subject: Subject, project: Project, told: Told | None
+    notes: ReadingBuilder,
+    client: Client,
+    subject: Subject,
+    project: Project,
+    told: PageAnswer | None,
 ) -> None:
     """A file of the project is looked at; another site's page is taken as it is linked."""
     name, reason = "runbook_present", ""
@@ -330,7 +334,7 @@ def _runbook(
         notes.known(name, False)
 
 
-def _size(client: Client, project: Project, path: str, told: Told | None) -> int:
+def _size(client: Client, project: Project, path: str, told: PageAnswer | None) -> int:
     """A file's bytes, 0 without it. Raises `Unread` as `Client.size`, `Busy` or `SourceRefused`."""
     repository = told.node.get("repository") if told is not None else None
     if told is None or repository is None or path not in told.paths:

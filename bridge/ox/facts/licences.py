@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bridge.model.scrape import Project
 from bridge.ox.facts.gitlab_answers import Unread
-from bridge.ox.facts.project_page import Told
+from bridge.ox.facts.project_page import PageAnswer
 
 if TYPE_CHECKING:
     from bridge.ox.facts.gitlab_client import Client
@@ -42,7 +42,7 @@ class Licences:
         self._by_group = urlsplit(base).hostname == _SHARED
         self._known: dict[str, Licence] = {}
 
-    def of(self, client: Client, project: Project, told: Told | None) -> Licence:
+    def of(self, client: Client, project: Project, told: PageAnswer | None) -> Licence:
         """A project's licence: from its page, else asked for once a GitLab, or once a group there.
 
         Raises `Busy` or `SourceRefused`.
@@ -61,7 +61,7 @@ class Licences:
         return self._known[root]
 
 
-def _weights(told: Told | None) -> bool | None:
+def _weights(told: PageAnswer | None) -> bool | None:
     """Whether a feature of Premium is there that has nothing to do with roles."""
     features: Any = None
     if told is not None:
@@ -70,7 +70,7 @@ def _weights(told: Told | None) -> bool | None:
     return weights if isinstance(weights, bool) else None
 
 
-def _asked(client: Client, project: Project, told: Told | None) -> Licence:
+def _asked(client: Client, project: Project, told: PageAnswer | None) -> Licence:
     """By REST: a project has the key exactly when approvals are licensed, whatever the role."""
     try:
         if "approvals_before_merge" in client.one(f"/projects/{project.id}"):

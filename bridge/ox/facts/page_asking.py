@@ -17,7 +17,7 @@ from bridge.ox.facts.gitlab_answers import Unread
 from bridge.ox.facts.project_page import (
     OPTIONAL,
     RULES_OF,
-    Told,
+    PageAnswer,
     page_query,
     page_variables,
     rules_query,
@@ -46,12 +46,12 @@ class PageAsking:
 
     def ask(
         self, client: Client, ids: Sequence[int], paths: Sequence[str], now: datetime
-    ) -> dict[int, Told]:
+    ) -> dict[int, PageAnswer]:
         """What GitLab tells of these projects; blocking.
 
         Those that are missing could not be told. Raises `Busy` or `SourceRefused`.
         """
-        found: dict[int, Told] = {}
+        found: dict[int, PageAnswer] = {}
         waiting = deque([list(ids)])
         for _ in range(BUDGET):
             if self.closed or not waiting:
@@ -89,7 +89,7 @@ class PageAsking:
             self.lacks |= unknown
         raise Unread("GitLab refused the query in every form")
 
-    def _whole(self, client: Client, told: Told) -> Told:
+    def _whole(self, client: Client, told: PageAnswer) -> PageAnswer:
         """With all branch rules; without any where they cannot be read whole."""
         node = dict(told.node)
         rules = node.get("branchRules")

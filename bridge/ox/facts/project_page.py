@@ -48,7 +48,7 @@ OPTIONAL: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PageAnswer:
     """What a page told of one project. `node` is GraphQL's; `failed` are its fields' errors.
 
     `paths` are the files that were asked for. `enterprise` says whether the code of paid features
@@ -110,17 +110,17 @@ def page_variables(
 
 def told_of(
     body: Mapping[str, Any], lacks: frozenset[str], paths: Sequence[str]
-) -> dict[int, Told]:
+) -> dict[int, PageAnswer]:
     """What an answer tells, by project. A project that is null or left out is not in it."""
     data = body.get("data") or {}
     enterprise = (data.get("metadata") or {}).get("enterprise")
     failed = _failures(body.get("errors") or ())
-    found: dict[int, Told] = {}
+    found: dict[int, PageAnswer] = {}
     for index, node in enumerate((data.get("projects") or {}).get("nodes") or ()):
         number = _number(node)
         if number:
             errors = failed.get(index, {})
-            found[number] = Told(node, errors, lacks, frozenset(paths), enterprise)
+            found[number] = PageAnswer(node, errors, lacks, frozenset(paths), enterprise)
     return found
 
 

@@ -38,7 +38,7 @@ _SEVERITY: Final = {
 
 
 class WebhookChannel:
-    """A `bridge.ports.NoticeChannel`: `teams` have webhooks of their own, `other` takes the rest.
+    """A `bridge.ox.interfaces.NoticeChannel`: `teams` have webhooks of their own, `other` takes the rest.
 
     Links lead below `url`, Fester's own address; without one there are none.
     """
@@ -102,7 +102,7 @@ def _address(url: str, notice: Notice) -> str:
 
 
 class BackstageChannel:
-    """A `bridge.ports.NoticeChannel`: whoever Backstage knows in the team sees it there."""
+    """A `bridge.ox.interfaces.NoticeChannel`: whoever Backstage knows in the team sees it there."""
 
     name: Final = "backstage"
     repeatable: Final = True

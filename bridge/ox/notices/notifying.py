@@ -17,11 +17,11 @@ from typing import Final
 import structlog
 
 from bridge.model.notices import Delivery, DeliveryState, NoticeMemory
+from bridge.ox.interfaces import NoticeChannel, NoticeStore
 from bridge.ox.notices.occasions import Sightings, mended, occasions
 from bridge.ox.notices.quiet_hours import QuietHours
 from bridge.ox.remediation.marker import digest_of
 from bridge.ox.remediation.streaks import Breaker
-from bridge.ports import NoticeChannel, NoticeStore
 
 log = structlog.get_logger()
 

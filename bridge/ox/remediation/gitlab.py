@@ -32,7 +32,7 @@ from bridge.secret.live import Secret
 
 
 class GitLabIssues:
-    """A `bridge.ports.IssueTracker`. `group` limits the listing to one group ("": everything).
+    """A `bridge.ox.interfaces.IssueTracker`. `group` limits the listing to one group ("": all).
 
     `bots` are user names of ours besides the token's own, such as that of a token before it.
     """

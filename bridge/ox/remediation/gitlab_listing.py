@@ -53,7 +53,7 @@ class IssueListing:
         self._ids: set[int] = set()
 
     async def read(self, known: Collection[Place], unsure: Collection[int]) -> Listing:
-        """As `bridge.ports.IssueTracker.listing`."""
+        """As `bridge.ox.interfaces.IssueTracker.listing`."""
         try:
             rows = await self._clients.run(self._listed)
         except TrackerError as error:

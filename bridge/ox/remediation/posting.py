@@ -21,6 +21,7 @@ from bridge.model.initiatives import Progress
 from bridge.model.notices import DeliveryState
 from bridge.model.scores import Scoreboard
 from bridge.neighbours.http_client import HttpClient, NoAnswer
+from bridge.ox.interfaces import DigestStore, ScoreStore
 from bridge.ox.remediation.digest import (
     NO_FACTS,
     TeamDigest,
@@ -29,7 +30,6 @@ from bridge.ox.remediation.digest import (
     week_ago,
     week_of,
 )
-from bridge.ports import DigestStore, ScoreStore
 from bridge.secret.live import Secret
 from bridge.secret.values import web_address
 

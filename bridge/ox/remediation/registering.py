@@ -21,7 +21,7 @@ from bridge.model.remediation import (
 )
 from bridge.ox.facts.json_api import Unanswered
 from bridge.ox.facts.snyk import Snyk
-from bridge.ports import RemediationStore
+from bridge.ox.interfaces import RemediationStore
 
 log = structlog.get_logger()
 

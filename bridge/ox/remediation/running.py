@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 
@@ -32,6 +31,7 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.model.scores import Check, Scoreboard
+from bridge.ox.interfaces import IssueTracker, MergeRequests, RemediationStore
 from bridge.ox.remediation.drafts import Contact, Drafts
 from bridge.ox.remediation.marker import digest_of, replaced, title_is_ours
 from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
@@ -45,7 +45,7 @@ from bridge.ox.remediation.reconcile_issues import (
 )
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.streaks import Breaker, Observed, asks, observe
-from bridge.ports import IssueTracker, MergeRequests, RemediationStore
+from bridge.ports import Lease
 
 log = structlog.get_logger()
 
@@ -53,19 +53,6 @@ Seen = SeenIssue | SeenMergeRequest
 _MAKING = (ActionKind.OPEN, ActionKind.REOPEN, ActionKind.MERGE_REQUEST)
 REFUSED = timedelta(days=7)  # until a project that refused is asked again
 LEASE_SECONDS = 600.0  # seconds that a lease lasts without being renewed
-
-
-class LeaseStore(Protocol):
-    """Leases: of several replicas one has its turn."""
-
-    async def acquire(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
-        """Take the lease if it is free."""
-
-    async def renew(self, name: str, holder: str, ttl_seconds: float, now: datetime) -> bool:
-        """Hold it longer; False when it is lost."""
-
-    async def release(self, name: str, holder: str) -> bool:
-        """Give it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,7 @@ class Remediator:
 
     source: str
     store: RemediationStore
-    turns: LeaseStore
+    leases: Lease
     tracker: IssueTracker
     rules: Rules
     holder: str
@@ -118,12 +105,12 @@ class Remediator:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
         # A source may be longer than a lease's name.
         lease = f"remediation:{digest_of(self.source)}"
-        if not await self.turns.acquire(lease, self.holder, LEASE_SECONDS, self.clock()):
+        if not await self.leases.acquire(lease, self.holder, LEASE_SECONDS, self.clock()):
             return None
         try:
             run = await self._run(task, lease)
         finally:
-            await self.turns.release(lease, self.holder)
+            await self.leases.release(lease, self.holder)
         await self.store.record_run(self.source, _without_texts(run))
         for record in run.records:
             if record.outcome is ActionOutcome.FAILED:
@@ -320,7 +307,7 @@ class _Executor:
             )
         if not action.applies:
             return ActionRecord(action, ActionOutcome.PLANNED, url=action.case.url)
-        if not self.stopped and not await self.r.turns.renew(
+        if not self.stopped and not await self.r.leases.renew(
             self.lease, self.r.holder, LEASE_SECONDS, self.r.clock()
         ):
             self.stopped = "another replica took over"

@@ -10,7 +10,7 @@ from bridge.model.facts import Reading
 from bridge.model.rubric_trials import RubricTrial, trial_of
 from bridge.model.scores import Waiver
 from bridge.ox.scores.rubric import LoadedRubric
-from bridge.ox.scores.scoreboard import NONE, evaluate
+from bridge.ox.scores.scoreboard import NO_WAIVERS, evaluate
 
 
 def try_rubric(
@@ -20,7 +20,7 @@ def try_rubric(
     entities: Iterable[CatalogEntity],
     readings: Mapping[Ref, Mapping[str, Reading]],
     now: datetime,
-    given: Mapping[Ref, Sequence[Waiver]] = NONE,
+    given: Mapping[Ref, Sequence[Waiver]] = NO_WAIVERS,
 ) -> RubricTrial:
     """What `other` would move against the rubric in `force`; the arguments are `evaluate`'s.
 

@@ -17,7 +17,7 @@ from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoring import fresh_until, judge, scored, sight
 from bridge.ox.scores.waivers import Waivers, waiver_notes, waiver_strangers
 
-NONE: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})
+NO_WAIVERS: Final[Mapping[Ref, Sequence[Waiver]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def evaluate(
     entities: Iterable[CatalogEntity],
     readings: Mapping[Ref, Mapping[str, Reading]],
     now: datetime,
-    given: Mapping[Ref, Sequence[Waiver]] = NONE,
+    given: Mapping[Ref, Sequence[Waiver]] = NO_WAIVERS,
     *,
     earlier: EarlierScores | None = None,
 ) -> Scoreboard:

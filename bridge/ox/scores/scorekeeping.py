@@ -28,11 +28,11 @@ from bridge.model.scores import (
     ScoreDay,
     Waiver,
 )
+from bridge.ox.interfaces import ScoreStore
 from bridge.ox.scores.changes import flips, score_change
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_trial import try_rubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
-from bridge.ports import ScoreStore
 
 log = structlog.get_logger()
 

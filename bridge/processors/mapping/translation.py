@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from bridge.caching.interning import shared
+from bridge.caching.interning import interned
 from bridge.language.text import Position
 from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict, as_data
@@ -123,4 +123,4 @@ class Mappings:
 def _drafts(work: Work) -> Iterator[Draft]:
     for made in work.made:
         body = plain(made.body) if work.telling else made.body
-        yield Draft(shared(body), made.position.line, made.position.column, made.places)
+        yield Draft(interned(body), made.position.line, made.position.column, made.places)

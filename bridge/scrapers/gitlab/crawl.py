@@ -58,9 +58,9 @@ class Crawl:
             self._facts_left_out = (
                 "with so many manifest names it would make GitLab's pages smaller"
             )
-        riding = not self._facts_left_out
+        with_facts = not self._facts_left_out
         largest = queries.largest_page(
-            request.files, limit=limit, branch=branch, forks=True, riding=riding
+            request.files, limit=limit, branch=branch, forks=True, with_facts=with_facts
         )
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
@@ -265,7 +265,7 @@ class Crawl:
                 branch=bool(branch),
                 text=text,
                 forks=self._ask_forks,
-                riding=not without,
+                with_facts=not without,
                 membership=self._options.membership,
                 lacks=lacks,
             )

@@ -99,7 +99,7 @@ def read_projects(
     branch: bool = False,
     text: bool = True,
     forks: bool = False,
-    riding: bool = False,
+    with_facts: bool = False,
     membership: bool = False,
     lacks: Collection[str] = (),
 ) -> str:
@@ -107,7 +107,7 @@ def read_projects(
 
     GitLab answers a branch that is not there as it does a branch without the files: so its last
     commit is asked for too, which tells them apart. Without `text` the query asks only for oid,
-    size and mode. `forks` asks for `isForked` too, `riding` for what Ox wants to know of a
+    size and mode. `forks` asks for `isForked` too, `with_facts` for what Ox wants to know of a
     project. `membership` leaves out projects that the user is no member of. `lacks` are fields
     that this GitLab does not know, "Type.field".
     """
@@ -119,8 +119,8 @@ def read_projects(
         for n, name in enumerate(files)
     ]
     facts = _known([*_FACTS, *(["isForked"] if forks else [])], lacks)
-    if riding:
-        facts += _riding(lacks)
+    if with_facts:
+        facts += _facts_of_ox(lacks)
         inside += [_PRESENT, _ROOT]
     if branch:
         inside.append(f"{TIP}: tree({at}) {{ lastCommit {{ sha }} }}")
@@ -136,7 +136,7 @@ def _known(names: Iterable[str], lacks: Collection[str]) -> list[str]:
     return [name for name in names if f"Project.{name}" not in lacks]
 
 
-def _riding(lacks: Collection[str]) -> list[str]:
+def _facts_of_ox(lacks: Collection[str]) -> list[str]:
     upcoming = "" if "Release.upcomingRelease" in lacks else " upcomingRelease"
     nested = {
         "pipeline": "{ status }",
@@ -147,7 +147,7 @@ def _riding(lacks: Collection[str]) -> list[str]:
 
 
 def complexity(
-    files: int, page: int, *, branch: bool = False, forks: bool = False, riding: bool = False
+    files: int, page: int, *, branch: bool = False, forks: bool = False, with_facts: bool = False
 ) -> int:
     """What GitLab charges at most for `read_projects` with so many files and projects."""
     blob = 1 + len(_BLOB_FACTS.split()) + 1 + 2  # `nodes`, plain facts, lfsOid's and text's Gitaly
@@ -155,7 +155,7 @@ def complexity(
     # rootRef and empty call Gitaly; so does the tip of a branch, if one is asked for.
     repository = 1 + 2 + 2 + files * blobs + (_TIP_COST if branch else 0)
     project = 1 + len(_FACTS) + forks + repository
-    if riding:
+    if with_facts:
         present = int((5 + len(_PATHS)) * (1 + len(_PATHS) / 100))
         # A pipeline and its status; languages call Gitaly; releases are sorted.
         project += len(PLAIN_FACTS) + 2 + 4 + 6 + _ROOT_COST + present
@@ -168,18 +168,19 @@ def largest_page(
     limit: int,
     branch: bool = False,
     forks: bool = False,
-    riding: bool = False,
+    with_facts: bool = False,
 ) -> int:
     """The most projects that one request may ask for.
 
     Raises `ConfigurationError` when the mappings want more files than one request can hold.
     """
-    query = read_projects(files, branch=branch, forks=forks, riding=riding)
+    query = read_projects(files, branch=branch, forks=forks, with_facts=with_facts)
     fits = len(query) <= TEXT_LIMIT
     for page in range(LARGEST_PAGE, 0, -1):
         if (
             fits
-            and complexity(len(files), page, branch=branch, forks=forks, riding=riding) <= limit
+            and complexity(len(files), page, branch=branch, forks=forks, with_facts=with_facts)
+            <= limit
         ):
             return page
     raise ConfigurationError(
@@ -195,8 +196,8 @@ def largest_page(
 
 def facts_fit(files: Sequence[str], *, limit: int, page: int, branch: bool = False) -> bool:
     """Whether Ox's facts fit beside the manifests without making a page of `page` smaller."""
-    query = read_projects(files, branch=branch, forks=True, riding=True)
-    charge = complexity(len(files), page, branch=branch, forks=True, riding=True)
+    query = read_projects(files, branch=branch, forks=True, with_facts=True)
+    charge = complexity(len(files), page, branch=branch, forks=True, with_facts=True)
     return len(query) <= TEXT_LIMIT and charge <= limit
 
 

@@ -327,7 +327,7 @@ async def test_a_lost_lease_stops_before_the_next_write(site: Site) -> None:
         score(service(1), [result(service(1), c, CheckState.FAIL, now) for c in CHECKS], now)
     ]
     task = Task(board(now, failing), CHECKS, {service(1): place(1)})
-    run = await replace(site.remediator, turns=Lost(site.store)).run(task)
+    run = await replace(site.remediator, leases=Lost(site.store)).run(task)
     assert run is not None
     assert run.stopped == "another replica took over"
     assert list(site.world.issues) == []

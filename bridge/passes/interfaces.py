@@ -1,0 +1,306 @@
+"""What a pass needs of others: who makes entities and files of statements, and what keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from bridge.model.destinations import Mark
+from bridge.model.entities import Body, CatalogEntity, Ref, Shard
+from bridge.model.manifests import TranslatedManifest
+from bridge.model.memory import KnownProject, Memory, PassRecord, SourceState
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Report
+from bridge.model.statements import (
+    Concluded,
+    Linked,
+    Merged,
+    Statement,
+    StoredEntity,
+    StoredFile,
+    Taken,
+)
+
+
+class EntityMaker(Protocol):
+    """Makes entities of what manifests say, one at a time. Pure; not an entry point."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that the entities depend on besides the manifests."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether what one manifest says depends on what others describe."""
+
+    def described(self, manifest: TranslatedManifest) -> Sequence[Any]:
+        """What a manifest describes that others may depend on."""
+
+    def learned(self, described: Sequence[Any]) -> EntityMaker:
+        """The same maker, where all of this is described."""
+
+    def statements(
+        self, manifest: TranslatedManifest
+    ) -> tuple[Sequence[Statement], Sequence[Problem]]:
+        """What a manifest says of entities, and what is wrong with it."""
+
+    def merge(
+        self, statements: Sequence[Statement]
+    ) -> tuple[CatalogEntity | None, Sequence[Problem]]:
+        """The entity of all that is said of one reference (at least one statement), if any."""
+
+    def targets(self, body: Body) -> frozenset[Ref]:
+        """What an entity refers to."""
+
+    def names(self, entity: CatalogEntity) -> frozenset[tuple[int, Ref]]:
+        """The names that an entity goes by besides its own, each with its rank (0 counts first)."""
+
+    def spelt(self, ref: Ref) -> Ref:
+        """A reference in the one spelling of all those that are taken for the same."""
+
+    def link(
+        self,
+        entity: CatalogEntity,
+        missing: Collection[Ref],
+        names: Mapping[tuple[int, Ref], Collection[Ref]],
+    ) -> Linked:
+        """An entity with its references put right by the names that others go by.
+
+        `missing` are those to nothing, `names` has who goes by them, in whatever spelling.
+        """
+
+    def published(self, linked: Linked) -> CatalogEntity:
+        """What is published of an entity of which some references lead nowhere."""
+
+    def needs(self, linked: Linked, ref: Ref) -> bool:
+        """Whether an entity depends on `ref` so that one is made where nobody describes it."""
+
+    def derive(
+        self,
+        ref: Ref,
+        needing: Sequence[CatalogEntity],
+        statements: Mapping[str, Sequence[Statement]],
+    ) -> CatalogEntity | None:
+        """The entity that others (at least one) depend on and nobody describes, if one is made.
+
+        `statements` has what is said of those that need it.
+        """
+
+    def likely(self, target: Ref, others: Collection[str]) -> tuple[str, ...]:
+        """Which of some references may have been meant by one that points at nothing."""
+
+    def dangling(
+        self,
+        linked: Linked,
+        nearest: Mapping[Ref, Sequence[str]],
+        statements: Sequence[Statement],
+    ) -> Sequence[Problem]:
+        """What to say of the references to nothing that an entity has."""
+
+
+class EntityList(Protocol):
+    """A file with a line for each entity of a kind, made line by line. Not an entry point."""
+
+    @property
+    def path(self) -> str:
+        """Where it is published."""
+
+    @property
+    def content_type(self) -> str:
+        """Its media type."""
+
+    @property
+    def kind(self) -> str:
+        """The kind in lower case."""
+
+    @property
+    def head(self) -> bytes:
+        """What stands before all lines."""
+
+    def line(self, statements: Sequence[Statement]) -> bytes:
+        """The line of the entity that these statements (at least one) are about."""
+
+
+class Renderer(Protocol):
+    """Lays entities out in files. Pure; not an entry point.
+
+    A place is `depth` bits as text. A shard holds all entities whose places begin with its bits:
+    at most `limit` of them, else it splits by the next bit.
+    """
+
+    @property
+    def limit(self) -> int:
+        """How many entities a shard may hold."""
+
+    @property
+    def depth(self) -> int:
+        """How many bits a place has."""
+
+    def place(self, ref: Ref) -> str:
+        """Where an entity belongs."""
+
+    def shard(self, bits: str, entities: Sequence[CatalogEntity]) -> tuple[Artifact, ...]:
+        """The files of one shard; its entities are sorted by reference."""
+
+    def bits(self, path: str) -> str | None:
+        """The shard that a file belongs to; None for other files."""
+
+    def index(self, shards: Sequence[str]) -> tuple[Artifact, ...]:
+        """The files that lead to these shards, sorted."""
+
+    def location(self, bits: str) -> Shard:
+        """A shard as the index names it, without its references."""
+
+
+class ModelStore(Protocol):
+    """Keeps what is known of a source, what is said of each entity, and what was made of it.
+
+    Methods that change it take the edition that they build on and give the next one; they raise
+    `StoreConflict` when another process made one meanwhile. Every method raises `StoreError`.
+    """
+
+    async def state(self, source: str) -> SourceState:
+        """How far the source is known."""
+
+    async def known(self, source: str, ids: Collection[int]) -> Memory:
+        """What is known of some projects."""
+
+    async def marks(
+        self, source: str, ids: Collection[int]
+    ) -> Mapping[int, tuple[KnownProject, Mapping[str, str]]]:
+        """Of some projects what is known, with the fingerprints of their files."""
+
+    def project_ids(self, source: str) -> AsyncIterator[list[int]]:
+        """The ids of all projects that are known, many at a time."""
+
+    async def gaps(self, source: str) -> list[KnownProject]:
+        """The projects that cannot be read as things stand."""
+
+    async def in_groups(self, source: str, groups: Collection[str]) -> frozenset[int]:
+        """The ids of the projects below groups, named by their paths in lower case."""
+
+    async def take(self, source: str, edition: int, taken: Taken, lane: str) -> int:
+        """Write what changed; what is to be merged for it is noted in `lane`."""
+
+    async def begin_restating(self, source: str, edition: int) -> int:
+        """Begin to work out anew what all manifests say; `take` then gets all of them."""
+
+    async def begin_merging(self, source: str, edition: int, rules: str, *, long: bool) -> int:
+        """Make what is noted in the lane of long passes ready; of other rules, everything."""
+
+    async def todo(self, source: str, stage: str, limit: int | None = None) -> list[str]:
+        """What is noted in a stage: merge, gone, check, render."""
+
+    async def speaking_of(
+        self, source: str, refs: Collection[str]
+    ) -> Mapping[str, list[Statement]]:
+        """All that is said of some references, each in the order of `Statement.place`."""
+
+    async def entities(self, source: str, refs: Collection[str]) -> Mapping[str, StoredEntity]:
+        """Some entities, as far as they are there."""
+
+    async def merged(self, source: str, edition: int, done: Merged) -> int:
+        """Write what merging gave; what is to be checked and rendered for it is noted."""
+
+    async def remove(
+        self, source: str, edition: int, refs: Sequence[str], figures: Mapping[str, int]
+    ) -> int:
+        """Remove entities; what is to be checked and rendered for it is noted."""
+
+    async def missing(self, source: str, refs: Collection[str]) -> Mapping[str, set[str]]:
+        """What some entities refer to, as they were merged, and is not there."""
+
+    async def pointing_at(self, source: str, ref: str) -> list[str]:
+        """The entities that refer to something, in whatever spelling they were merged with."""
+
+    async def named(
+        self, source: str, names: Collection[str]
+    ) -> Mapping[tuple[int, str], Sequence[str]]:
+        """The entities that go by some names, by rank and name."""
+
+    async def neighbours(self, source: str, ref: str, count: int) -> list[str]:
+        """The entities of a kind whose references begin or end most like one."""
+
+    async def checked(
+        self,
+        source: str,
+        edition: int,
+        refs: Sequence[str],
+        linked: Sequence[StoredEntity],
+        found: Mapping[str, Sequence[Problem]],
+    ) -> int:
+        """Write what is wrong with the references of entities, and those that were put right."""
+
+    async def note_all_places(self, source: str, edition: int) -> int:
+        """Note that everything is to be rendered."""
+
+    async def count_under(self, source: str, place: str) -> int:
+        """How many entities have a place that begins so."""
+
+    async def under(self, source: str, place: str) -> list[CatalogEntity]:
+        """The entities whose place begins so, sorted by reference."""
+
+    async def files(self, source: str) -> Mapping[str, StoredFile]:
+        """The published files without their bodies, by path."""
+
+    async def file(self, source: str, path: str) -> tuple[Artifact, str] | None:
+        """A published file, and its digest."""
+
+    async def conclude(self, source: str, edition: int, done: Concluded) -> int:
+        """End a pass: its files are the published ones."""
+
+    async def problems_about(
+        self, source: str, about: Collection[str]
+    ) -> Mapping[str, Sequence[Problem]]:
+        """What is wrong with some things, by what it is about."""
+
+    async def problems(self, source: str) -> list[Problem]:
+        """All that is wrong as things stand."""
+
+    async def digests(self, source: str) -> Mapping[str, str]:
+        """The digest of every entity, by reference."""
+
+    def catalog(self, source: str) -> AsyncIterator[list[CatalogEntity]]:
+        """Every entity, many at a time, in any order."""
+
+    def said_of_kind(self, source: str, kind: str) -> AsyncIterator[list[Statement]]:
+        """All that is said of each entity of a kind, by reference."""
+
+
+class Store(Protocol):
+    """Keeps what must survive a restart. Not an entry point: SQLite or PostgreSQL by URL."""
+
+    @property
+    def model(self) -> ModelStore:
+        """What is known, part by part."""
+
+    async def load(self, source: str) -> Memory:
+        """All that is known of a source; empty when it was never seen. Raises `StoreError`."""
+
+    async def passes_saved(self, source: str) -> int:
+        """How many passes of a source were saved: `Horizon.passes` of what `load` would give."""
+
+    async def latest(self, source: str) -> PassRecord | None:
+        """The last saved pass of a source, with the catalog and the problems as they stand."""
+
+    async def passes(self, source: str, limit: int) -> list[Report]:
+        """The reports of the latest passes as they were saved, newest first."""
+
+    async def report(self, source: str) -> Report | None:
+        """The report of the last saved pass, with the problems as they stand."""
+
+    def scratch(self, source: str) -> AbstractAsyncContextManager[Store]:
+        """A copy of what is known of a source, to try something on; gone at the end."""
+
+    async def mark(self, source: str) -> Mark | None:
+        """Whose what this store publishes of a source is; None when it never published any."""
+
+    async def next_mark(self, source: str, passes: int, above: int = 0) -> Mark:
+        """The mark of the next publish; its fence number is larger than any before, and `above`.
+
+        Raises `StoreConflict` when `passes` is not how many passes of the source were saved.
+        """
+
+    async def close(self) -> None:
+        """Release connections; safe to call twice."""

@@ -1,0 +1,264 @@
+"""What `serve` runs: the HTTP side, this replica's passes, and what follows and watches them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import TypeAlias
+
+from aiohttp import web
+from yarl import URL
+
+from bridge.api.access import Access
+from bridge.api.app import app_runner, make_app
+from bridge.api.feed import Feed
+from bridge.api.hooks import Wanted
+from bridge.api.incident import SlackCommand
+from bridge.api.interfaces import Gatekeeper
+from bridge.api.live import Live
+from bridge.api.webhooks import Webhooks
+from bridge.errors import ConfigurationError
+from bridge.exporters.backstage_refresh import Refresher
+from bridge.model.problems import Problem
+from bridge.model.runs import Outcome
+from bridge.model.scrape import Coverage
+from bridge.passes.pipeline import Pass, PassOptions, Stages
+from bridge.passes.runner import Passes
+from bridge.ports import Measured, Scraper
+from bridge.processors.validation import entity_faults
+from bridge.scrapers import GitLabScraper
+from bridge.service.leadership import Leadership, lease_name
+from bridge.service.replica import Service
+from bridge.service.schedule import Audience, Audiences, ended
+from bridge.service.token_watch import TokenWatch
+from bridge.settings import Settings, signing_key
+from bridge.wiring import Wired, feed, gitlab_options, own_url, remapped
+from bridge.wiring.clock import utc_now
+from bridge.wiring.neighbours import secret
+from bridge.wiring.ox import initiatives_of
+from bridge.wiring.remediation import Book, remedied
+from bridge.wiring.schemas import schema_names, schema_of
+
+GRACE = 6.0  # seconds that a pass has to end its publish when the process is told to stop
+
+Account: TypeAlias = Callable[[Pass], None]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def access_of(settings: Settings, gatekeeper: Gatekeeper | None) -> Access:
+    """Who may ask; on loopback, where nobody needs a token, only by a name that is ours."""
+    public, origins = frozenset(settings.access.public), frozenset(settings.access.origins)
+    names = None
+    if gatekeeper is None and is_loopback(settings.host):
+        names = frozenset(filter(None, (URL(settings.public_url).host,)))
+    return Access(gatekeeper, public, origins, names)
+
+
+@asynccontextmanager
+async def serving(
+    parts: Wired, settings: Settings, wish: PassOptions, account: Account = lambda done: None
+) -> AsyncIterator[str]:
+    """The HTTP server and this replica's passes, running; yields the base URL.
+
+    `account` hears of every pass that is made here.
+    """
+    live = Live(
+        schemas={
+            **{f"{name}.json": schema_of(name).encode() for name in schema_names()},
+            **{m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
+        },
+        source=parts.stages.scraper.name,
+    )
+    async with remedied(parts, settings) as after_pass:
+        parts = replace(parts, after_pass=after_pass)
+        async with _served(parts, settings, wish, live, account) as url:
+            yield url
+
+
+@asynccontextmanager
+async def _served(
+    parts: Wired, settings: Settings, wish: PassOptions, live: Live, account: Account
+) -> AsyncIterator[str]:
+    keeper = feed(settings, parts.stages)
+    service = a_service(parts, settings, wish, live, account, keeper=keeper)
+    live.hints_waiting = lambda: service.hint_queue.waiting
+    hooks = webhooks(settings, service)
+    await parts.facts.load()
+    await parts.scores.load()
+    await service.refuse_others()
+    await service.catch_up()  # serve the last pass until the first new one ends
+    app = make_app(
+        live,
+        clock=utc_now,
+        webhooks=hooks,
+        validate=entity_faults,
+        access=access_of(settings, parts.gatekeeper),
+        facts=parts.facts,
+        checks=parts.scores,
+        scored=parts.scores,
+        remediation=Book(parts.stages.scraper.name, parts.store),
+        initiatives=initiatives_of(settings, parts.scores),
+        slack=SlackCommand(secret(settings, "slack_signing_secret")),
+        root=URL(settings.public_url).path.rstrip("/"),
+    )
+    runner = app_runner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        port = await _start(site, runner, settings)
+        own = own_url(settings, port)
+        live.public_url = keeper.reader.public_url = settings.public_url or own
+        work = asyncio.create_task(service.run())
+        facts = asyncio.create_task(parts.facts.follow())
+        following = asyncio.create_task(parts.scores.follow())
+        watching = asyncio.create_task(watch_token(parts.stages.scraper, live))
+        try:
+            yield f"{own}/"
+        finally:
+            await ended(watching)
+            await ended(following)
+            await ended(facts)
+            await ended(work)
+            await service.stop()
+    finally:
+        await runner.cleanup()
+
+
+async def watch_token(scraper: Scraper, live: Live) -> None:
+    """Keep `live` told when the token of a GitLab ends, as long as this runs."""
+
+    def told(end: datetime | None) -> None:
+        live.token_end = end
+
+    if isinstance(scraper, GitLabScraper):
+        await TokenWatch(scraper.token_end, told, utc_now).run()
+
+
+def a_service(
+    parts: Wired,
+    settings: Settings,
+    wish: PassOptions,
+    live: Live,
+    account: Account = lambda done: None,
+    *,
+    keeper: Feed | None = None,
+) -> Service:
+    """The passes of one replica, shown in `live`; `account` hears of each that is made here.
+
+    `keeper` keeps the read API's index; one that the settings describe if there is none.
+    """
+    kept = keeper or feed(settings, parts.stages)
+    source = parts.stages.scraper.name
+    leadership = Leadership(parts.store.lease, lease_name(source), settings.lease)
+
+    passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
+
+    if isinstance(parts.stages.scraper, Measured):
+        scraper = parts.stages.scraper
+        live.traffic = lambda: scraper.traffic
+
+    async def show(done: Pass) -> None:
+        failed = done.report.outcome is Outcome.FAILED
+        live.take(
+            (await passes.with_problems(done)).report,
+            files=done.files,
+            # The API serves what the files hold, scores and all.
+            index=live.index if failed else await kept.index(done.files, done.changes),
+            horizon=done.horizon,
+            gaps=await passes.gaps(),
+            now=utc_now(),
+        )
+
+    def counted(done: Pass) -> None:
+        live.passes[done.report.kind, done.report.outcome.value] += 1
+        account(done)
+
+    live.known = passes.known
+    live.fetch = partial(parts.store.model.file, source)
+
+    def role(name: str) -> None:
+        live.role = name
+        if name != "leader":
+            parts.scores.take_catalog(None)  # who leads now scores what is newer
+
+    async def after_pass(done: Pass) -> None:
+        known = await done.known()
+        await parts.after_pass.run(known.catalog, known.memory, done.observations)
+
+    told = [partial(tell, parts.refresher, live)] if parts.refresher else []
+    listeners = (after_pass, *parts.listeners)
+
+    async def refreshed(stages: Stages) -> Stages:
+        return await asyncio.to_thread(remapped, settings, stages)
+
+    service = Service(
+        passes,
+        leadership,
+        parts.store.hints,
+        wish,
+        settings.every,
+        show,
+        counted,
+        role,
+        Audiences((Audience(told), Audience(listeners))),  # Backstage waits for no facts
+        refreshed=refreshed,
+    )
+    live.hanging = service.pulse.hanging
+    return service
+
+
+async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
+    """Tell Backstage what a pass changed; what it does not hear is a warning beside that pass."""
+    live.refreshes = refresher.counts
+    # What this process was the first to tell, an earlier one may have written and not told.
+    problem = await refresher.tell(done.digests)
+    if problem is not None:
+        live.note(problem)
+
+
+def webhooks(settings: Settings, service: Service) -> Webhooks:
+    """The door for GitLab's hooks: what they hint at is kept in the store."""
+    branch_of = gitlab_options(settings).branch_of
+    token, key = secret(settings, "webhook_token"), secret(settings, "webhook_signing_key")
+    return Webhooks(
+        service.accept,
+        lambda: Wanted(frozenset(service.passes.stages.translator.files), branch_of),
+        secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
+    )
+
+
+async def _start(site: web.TCPSite, runner: web.AppRunner, settings: Settings) -> int:
+    try:
+        await site.start()
+    except OSError as error:
+        message = (
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "choose another --port, or stop what listens there"
+        )
+        raise ConfigurationError([Problem(message, "cannot-listen")]) from None
+    return int(runner.addresses[0][1])
+
+
+async def freeze_gc_after_sweep(done: Pass) -> None:
+    """After a full sweep: what now stays in memory is not looked through for garbage again.
+
+    With 10,000 services that takes a second or two, in which no request is answered, whenever
+    Python thinks that it is time for it; so it is done once in hours.
+    """
+    if done.report.kind == Coverage.FULL.value:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
