@@ -38,7 +38,7 @@ _SEVERITY: Final = {
 
 
 class WebhookChannel:
-    """A `bridge.ox.interfaces.NoticeChannel`: `teams` have webhooks of their own, `other` takes the rest.
+    """A `bridge.ox.interfaces.NoticeChannel`: `teams` have webhooks, `other` takes the rest.
 
     Links lead below `url`, Fester's own address; without one there are none.
     """
