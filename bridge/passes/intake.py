@@ -312,15 +312,16 @@ def said(
 
 
 def counted(memory: Memory) -> Counter[str]:
-    """The figures of a part of what is known."""
+    """The figures of a part of what is known. Groups, below zero, are no projects."""
     figures: Counter[str] = Counter()
     # Archived projects that are left out do not count: a full sweep may not list them, and a
     # listing of what changed does.
     figures["projects.seen"] = sum(
-        not (each.left_out and each.project.archived) for each in memory.projects.values()
+        number >= 0 and not (each.left_out and each.project.archived)
+        for number, each in memory.projects.items()
     )
     figures["projects.unreadable"] = sum(bool(e.gap_since) for e in memory.projects.values())
-    figures["projects.with_manifest"] = len({key[0] for key in memory.manifests})
+    figures["projects.with_manifest"] = len({key[0] for key in memory.manifests if key[0] >= 0})
     for verdict in Verdict:
         figures[f"manifests.{verdict.value}"] = 0
     for each in memory.manifests.values():

@@ -357,9 +357,33 @@ def spoken(path: str, name: str | None, world: World) -> str:
     return " / ".join([*names, name or parts[-1]])
 
 
+def _parent(group: SandboxGroup, _: Mapping[str, Any], reading: Reading) -> SandboxGroup | None:
+    return reading.world.group(group.path.rpartition("/")[0])
+
+
+def _all_groups(_: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
+    return plain_page(reading.world.groups, dict(arguments))
+
+
+def _below(group: SandboxGroup, arguments: Mapping[str, Any], reading: Reading) -> Page:
+    inside = f"{group.path.lower()}/"
+    found = [each for each in reading.world.groups if each.path.lower().startswith(inside)]
+    return plain_page(found, dict(arguments))
+
+
+def _group_members(
+    group: SandboxGroup, arguments: Mapping[str, Any], reading: Reading
+) -> Page | None:
+    members = reading.world.members
+    if group.path in members.hidden or not reading.authenticated:
+        return None
+    return plain_page(members.of(group.path, arguments["relations"]), dict(arguments))
+
+
 QUERY: Rows = {
     "currentUser": lambda _, __, r: r if r.authenticated else None,
     "group": lambda _, arguments, r: r.world.group(arguments["fullPath"]),
+    "groups": _all_groups,
     "metadata": lambda _, __, r: r if r.authenticated else None,
     "project": _project,
     "projects": _projects,
@@ -430,6 +454,26 @@ RESOLVERS: dict[str, Rows] = {
         "description": _constant(""),
         "projects": _group_projects,
         "webUrl": _group_url,
+        "parent": _parent,
+        "descendantGroups": _below,
+        "groupMembers": _group_members,
+    },
+    "GroupConnection": PAGE,
+    "GroupMemberConnection": PAGE,
+    "GroupMember": {
+        "id": _value(lambda m: f"gid://gitlab/GroupMember/{m.id}"),
+        "accessLevel": _value(lambda m: m.role),
+        "group": lambda m, _, r: r.world.group(m.group),
+        "user": _value(lambda m: m.user),
+    },
+    "AccessLevel": {"integerValue": _value(int)},
+    "UserCore": {
+        "id": _value(lambda user: f"gid://gitlab/User/{user.id}"),
+        "username": _value(lambda user: user.username),
+        "name": _value(lambda user: user.name),
+        "publicEmail": _value(lambda user: user.email or None),
+        "state": _value(lambda user: user.state),
+        "bot": _value(lambda user: user.bot),
     },
     "ProjectConnection": {**PAGE, "nodes": _nodes, "edges": _edges},
     "ProjectEdge": {"cursor": _value(lambda e: e.cursor), "node": _value(lambda e: e.node)},

@@ -6,7 +6,7 @@ from typing import Final
 
 from graphql import GraphQLSchema, build_schema
 
-from bridge.sandbox import guards_schema
+from bridge.sandbox import guards_schema, people
 
 SDL: Final = """
 scalar Time
@@ -152,22 +152,26 @@ type RepositoryBlob {
 }
 """
 
-SCHEMA: Final[GraphQLSchema] = build_schema(SDL + guards_schema.SDL)
+SCHEMA: Final[GraphQLSchema] = build_schema(SDL + guards_schema.SDL + people.SDL)
 
 # Fields behind a resolver class: they cost by their arguments instead of a flat one.
-RESOLVED: Final = guards_schema.RESOLVED | frozenset(
-    {
-        "Query.projects",
-        "Query.project",
-        "Query.group",
-        "Query.metadata",
-        "Group.projects",
-        "Project.pipeline",
-        "Project.pipelines",
-        "Project.releases",
-        "Repository.blobs",
-        "Repository.tree",
-    }
+RESOLVED: Final = (
+    guards_schema.RESOLVED
+    | people.RESOLVED
+    | frozenset(
+        {
+            "Query.projects",
+            "Query.project",
+            "Query.group",
+            "Query.metadata",
+            "Group.projects",
+            "Project.pipeline",
+            "Project.pipelines",
+            "Project.releases",
+            "Repository.blobs",
+            "Repository.tree",
+        }
+    )
 )
 GITALY: Final = frozenset(
     {

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal
 
+from bridge.sandbox.members import Members
 from bridge.sandbox.tracker import People, Tracker
 
 Clock = Callable[[], datetime]
@@ -221,6 +222,7 @@ class World:
         self.clock = clock
         self.listeners: list[Callable[[Happening], None]] = []
         self.people = People()
+        self.members = Members()
         self.issues = Tracker(clock, first_id=10_000)
         self.merge_requests = Tracker(clock, first_id=50_000)
         self._projects: dict[int, SandboxProject] = {}

@@ -116,6 +116,7 @@ class GitLabSettings(_SettingsSection):
 
     archived: bool = Field(False, description="read archived projects too")
     forks: bool = Field(True, description="read forks too")
+    people: bool = Field(False, description="read groups and their members, as teams and users")
     membership: bool = Field(False, description="only projects that the token's user is member of")
     exclude: TextList = Field((), description="globs of project paths to leave out")
     url: str = Field(

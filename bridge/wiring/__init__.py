@@ -92,6 +92,7 @@ def gitlab_options(settings: Settings) -> GitLabOptions:
     return GitLabOptions(
         archived=gitlab.archived,
         forks=gitlab.forks,
+        people=gitlab.people,
         membership=gitlab.membership,
         exclude=gitlab.exclude,
         topics=gitlab.topics,

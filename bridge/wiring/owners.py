@@ -39,7 +39,7 @@ def owner_rules(settings: Settings) -> OwnerRules:
             table[key] = Ref.parse(meant)
     if problems:
         raise ConfigurationError(problems)
-    return OwnerRules(known or (), table, invent=settings.owners.invent)
+    return OwnerRules(known or (), table, settings.gitlab.people, settings.owners.invent)
 
 
 def _key(name: str) -> str | None:

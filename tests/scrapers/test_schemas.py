@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLObjectType, GraphQLSchema, build_schema, extend_schema, parse, validate
 
 from bridge.sandbox.schema import SCHEMA, UNKNOWN_TO_16_3
-from bridge.scrapers.gitlab import queries
+from bridge.scrapers.gitlab import people, queries
 from bridge.scrapers.gitlab.dialect import OPTIONAL, Dialect, not_told
 
 FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
@@ -17,6 +17,19 @@ BLOBS = """
 extend type Tree { blobs(after: String, before: String, first: Int, last: Int): BlobConnection! }
 type BlobConnection { nodes: [Blob] pageInfo: PageInfo! }
 type Blob { flatPath: String! id: ID! lfsOid: String mode: String name: String! path: String! }
+"""
+
+
+# By the same part the schema of 16.3 lacks members (app/graphql/types/group_member_type.rb).
+MEMBERS = """
+enum GroupMemberRelation { DESCENDANTS DIRECT INHERITED SHARED_FROM_GROUPS }
+type GroupMember { accessLevel: AccessLevel group: Group id: ID! user: UserCore }
+type GroupMemberConnection { nodes: [GroupMember] pageInfo: PageInfo! }
+extend type Group {
+  groupMembers(
+    after: String, first: Int, relations: [GroupMemberRelation!]
+  ): GroupMemberConnection
+}
 """
 
 
@@ -58,6 +71,12 @@ def test_gitlab_understands_every_query(version: str, lacks: frozenset[str]) -> 
     known = schema(version)
     for query in every_query(lacks):
         assert validate(known, parse(query)) == [], query
+
+
+@pytest.mark.parametrize("query", [people.ALL_GROUPS, people.SUBGROUPS, people.ONE_GROUP])
+def test_the_oldest_gitlab_understands_what_is_asked_of_people(query: str) -> None:
+    known = extend_schema(schema("16.3"), parse(MEMBERS), assume_valid=True)
+    assert validate(known, parse(query)) == []
 
 
 def test_what_the_oldest_one_does_not_know_can_be_left_out() -> None:

@@ -28,7 +28,8 @@ def _subject(
     if not entity.origins:
         return Subject(entity, catalog=refs)
     origin = entity.origins[0]
-    known = memory.projects.get(origin.project_id)
+    # Below zero are groups, which have no repository to be asked about.
+    known = memory.projects.get(origin.project_id) if origin.project_id >= 0 else None
     return Subject(
         entity,
         project=known.project if known else None,

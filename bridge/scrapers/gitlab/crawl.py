@@ -27,6 +27,7 @@ from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.pages import Listed, ProjectsPage, SeenProject, files_there, read_page
+from bridge.scrapers.gitlab.people import GROUP_FILE, People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
@@ -50,6 +51,17 @@ class Crawl:
         on_progress: Callable[[int, int], None],
         now: Callable[[], datetime],
     ) -> None:
+        self._selected = bool(request.only)
+        # Groups are no repositories: they have ids below zero, and a file that none has.
+        files = tuple(name for name in request.files if name != GROUP_FILE)
+        self._groups_again = [-number for number in (*request.only, *request.also) if number < 0]
+        request = replace(
+            request,
+            files=files,
+            only=tuple(number for number in request.only if number > 0),
+            also=tuple(number for number in request.also if number > 0),
+        )
+        self._everybody = options.people and request.since is None and not self._selected
         limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
         # Why Ox's facts do not ride along; "" while they do. Manifests come first.
         self._facts_left_out = ""
@@ -94,6 +106,7 @@ class Crawl:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._enumerate())
+                tasks.create_task(self._people())
                 for _ in range(self._options.concurrency):
                     tasks.create_task(self._reader())
         except* SourceError as group:
@@ -104,8 +117,16 @@ class Crawl:
         if failure is not None:
             raise failure
 
+    async def _people(self) -> None:
+        """Groups and their members: all of them in a full sweep, else those in a gap."""
+        people = People(self._client, self._options, self.records.put)
+        if self._everybody:
+            await people.everything()
+        elif self._options.people:
+            await people.again(self._groups_again)
+
     async def _enumerate(self) -> None:
-        if self._request.only:
+        if self._selected:
             for project_id in dict.fromkeys(self._request.only):
                 self._listed[project_id] = ""
                 await self._waiting.put(project_id)

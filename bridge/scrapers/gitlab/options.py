@@ -16,10 +16,11 @@ class GitLabOptions:
     `exclude` are globs of project paths, matched whatever the case (`*` matches `/` too).
     `topics`: only projects with one of them. `groups`: only projects in one of them or below; none
     means all. `branches` are (glob, branch): the first glob that fits a project's path names the
-    branch that its files are read from.
+    branch that its files are read from. `people`: groups and their members are read, too.
     """
 
     archived: bool = False
+    people: bool = False
     forks: bool = True
     membership: bool = False
     exclude: tuple[str, ...] = ()
