@@ -357,23 +357,23 @@ def spoken(path: str, name: str | None, world: World) -> str:
     return " / ".join([*names, name or parts[-1]])
 
 
-def _parent(group: SandboxGroup, _: Mapping[str, Any], reading: Reading) -> SandboxGroup | None:
+def _parent(group: SandboxGroup, _: Mapping[str, Any], reading: QueryRun) -> SandboxGroup | None:
     return reading.world.group(group.path.rpartition("/")[0])
 
 
-def _all_groups(_: Any, arguments: Mapping[str, Any], reading: Reading) -> Page:
+def _all_groups(_: Any, arguments: Mapping[str, Any], reading: QueryRun) -> ConnectionPage:
     return plain_page(reading.world.groups, dict(arguments))
 
 
-def _below(group: SandboxGroup, arguments: Mapping[str, Any], reading: Reading) -> Page:
+def _below(group: SandboxGroup, arguments: Mapping[str, Any], reading: QueryRun) -> ConnectionPage:
     inside = f"{group.path.lower()}/"
     found = [each for each in reading.world.groups if each.path.lower().startswith(inside)]
     return plain_page(found, dict(arguments))
 
 
 def _group_members(
-    group: SandboxGroup, arguments: Mapping[str, Any], reading: Reading
-) -> Page | None:
+    group: SandboxGroup, arguments: Mapping[str, Any], reading: QueryRun
+) -> ConnectionPage | None:
     members = reading.world.members
     if group.path in members.hidden or not reading.authenticated:
         return None

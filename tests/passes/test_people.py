@@ -28,6 +28,8 @@ from bridge.wiring import gitlab_options, wired
 from bridge.wiring.clock import utc_now
 from tests.scrapers.crawling import TOKEN, Time
 
+pytestmark = pytest.mark.real
+
 GROUP = "group:default/shop-payments"
 
 

@@ -48,6 +48,7 @@ def groups(crawled: Crawled) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+@pytest.mark.real
 async def test_a_group_comes_with_its_direct_and_invited_members_and_its_parent(
     time: Time,
 ) -> None:
@@ -73,6 +74,7 @@ async def test_a_group_comes_with_its_direct_and_invited_members_and_its_parent(
     assert (members["ci_bot"]["bot"], members["dan"]["state"]) == (True, "blocked")
 
 
+@pytest.mark.real
 async def test_only_what_is_asked_for_and_no_repository_is_asked_for_a_groups_file(
     time: Time,
 ) -> None:
@@ -85,6 +87,7 @@ async def test_only_what_is_asked_for_and_no_repository_is_asked_for_a_groups_fi
             assert GROUP_FILE not in {file.path for file in record.files}
 
 
+@pytest.mark.real
 async def test_a_long_list_of_members_and_of_groups_is_read_page_by_page(time: Time) -> None:
     world = World(time.moment)
     for number in range(2 * PAGE + 3):
@@ -100,6 +103,7 @@ async def test_a_long_list_of_members_and_of_groups_is_read_page_by_page(time: T
     assert len(names) == 4 * MEMBERS + 50
 
 
+@pytest.mark.real
 async def test_members_that_are_not_shown_are_a_gap_and_no_empty_team(time: Time) -> None:
     world = a_world(time)
     world.members.hidden.add("shop")
@@ -113,6 +117,7 @@ async def test_members_that_are_not_shown_are_a_gap_and_no_empty_team(time: Time
 
 @pytest.mark.parametrize("skip", range(6))
 @pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.NO_DATA, Fault.TOO_HEAVY])
+@pytest.mark.real
 async def test_whatever_page_fails_every_group_is_told_of_or_lies_in_a_gap(
     time: Time, fault: Fault, skip: int
 ) -> None:
@@ -130,6 +135,7 @@ async def test_whatever_page_fails_every_group_is_told_of_or_lies_in_a_gap(
         assert len(shop["members"]) == 3 * MEMBERS + 1  # all of them, or a gap
 
 
+@pytest.mark.real
 async def test_a_group_in_a_gap_is_asked_for_again_and_one_that_is_gone_is_told(
     time: Time,
 ) -> None:
