@@ -121,7 +121,7 @@ class Reconciliation:
             del self.manifests[project.id, gone]
             self.problems.append(
                 Problem(
-                    "the file is no longer on the default branch; what it described is removed",
+                    f"{_NO_FILE if project.id >= 0 else _FEWER}; what it described is removed",
                     "manifest-removed",
                     Severity.INFO,
                     project=project.path,
@@ -171,7 +171,7 @@ class Reconciliation:
         if self.enumeration_lost:
             self._mark_unreadable(project_id, "the list of projects could not be read whole")
         else:
-            self._forget(project_id, _UNLISTED)
+            self._forget(project_id, _UNLISTED if project_id >= 0 else _UNLISTED_GROUP)
 
     def _mark_unreadable(
         self, project_id: int, reason: str, path: str = "", tried: str = ""
@@ -349,6 +349,12 @@ _UNLISTED = (
     "it is no longer in GitLab's complete list of projects: it was deleted, or this token is no "
     "longer shown it"
 )
+_UNLISTED_GROUP = (
+    "it is no longer among the groups that are read: it was deleted, this token is no longer shown "
+    "it, or the settings ask for no people"
+)
+_NO_FILE = "the file is no longer on the default branch"
+_FEWER = "the group has fewer members than before"  # a group has several files if it has many
 _NEVER_READ = "nothing was known of it yet"
 _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
 _MOST_RETRIES = 100  # projects in a gap that one pass tries again

@@ -14,6 +14,7 @@ from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Draft, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
+from bridge.processors import group_names
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.teams import Team, TeamMatch, Teams, team_of
 
@@ -27,7 +28,8 @@ def described(manifest: TranslatedManifest) -> tuple[Team, ...]:
     drafts = manifest.translation.drafts
     named = set(_owners(drafts))
     found = (team_of(draft.body) for draft in drafts)
-    return tuple(team for team in found if team is not None and team.ref not in named)
+    teams = (team for team in found if team is not None and team.ref not in named)
+    return tuple(group_names.dated(team, manifest) for team in teams)
 
 
 def _owners(drafts: Sequence[Draft]) -> dict[Ref, str]:
@@ -63,13 +65,13 @@ def settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
 
     One that needs nothing is the very same object.
     """
+    manifest, collided = group_names.without_collision(manifest, teams)
     drafts = manifest.translation.drafts
     owners = _owners(drafts)
     found = {ref: teams.find(ref) for ref in owners}
     lost = {ref: each for ref, each in found.items() if len(each.refs) != 1 and teams.judges(ref)}
-    problems = tuple(
-        _problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD]
-    )
+    told = (_problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD])
+    problems = (*collided, *told)
     right = tuple(each for draft in drafts for each in _draft(draft, found, teams))
     if len(right) == len(drafts) and all(a is b for a, b in zip(right, drafts, strict=True)):
         return manifest, problems

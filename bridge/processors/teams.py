@@ -7,7 +7,7 @@ A manifest names its owner as people do: by a reference, by the path of a GitLab
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -29,13 +29,17 @@ _MOST_SEARCHES: Final = 500  # owners for which a nearest team is looked up at a
 class Team:
     """A Group or User that may own something. `names` are folded; `type` is its `spec.type`.
 
-    `elsewhere`: another source puts it into Backstage, so we publish none of that name.
+    `elsewhere`: another source puts it into Backstage, so we publish none of that name. `path` is
+    that of the GitLab group which the crawl read, "" for any other team; `age` sorts such groups by
+    how long they have had the name.
     """
 
     ref: Ref
     names: tuple[str, ...] = ()
     type: str = "team"
     elsewhere: bool = False
+    path: str = ""
+    age: tuple[str, int] = ("", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,16 @@ class TeamMatch:
 class Teams:
     """All teams that are known in one pass. `strict`: a name that is none of them is a mistake."""
 
-    def __init__(self, teams: Iterable[Team], rules: OwnerRules) -> None:
+    def __init__(self, teams: Sequence[Team], rules: OwnerRules) -> None:
+        read = sorted((each for each in teams if each.path), key=lambda each: each.age)
         self.by_ref: dict[Ref, Team] = {}
-        for team in (*rules.known, *teams):
+        for team in (*rules.known, *read, *(each for each in teams if not each.path)):
             self.by_ref.setdefault(team.ref, team)
+        self._beaten: dict[str, Team] = {
+            each.path: self.by_ref[each.ref]
+            for each in read
+            if self.by_ref[each.ref].path not in ("", each.path)
+        }
         groups = [team for team in self.by_ref.values() if team.ref.kind == "group"]
         self._by_name: dict[str, list[Ref]] = {}
         for team in groups:
@@ -86,6 +96,10 @@ class Teams:
     def judges(self, ref: Ref) -> bool:
         """Whether it can be said of an owner that it is unknown."""
         return self.strict and (ref.kind == "group" or self._people_known)
+
+    def holder(self, path: str) -> Team | None:
+        """The team that has the name which a GitLab group would have, if it is another group."""
+        return self._beaten.get(path)
 
     def find(self, ref: Ref) -> TeamMatch:
         """Who is meant: as the table has it, by the reference itself, or by another name."""
@@ -135,6 +149,8 @@ def _texts(body: Body) -> Iterator[str]:
     for key, value in annotations.items():
         if key == GROUP_PATH or str(key).endswith(_PATH_ENDING):
             yield _text(value)
+            # As people write it: a long name is cut, and its hash is that of the whole text.
+            yield f"@{_text(value)}"
 
 
 def _text(value: Json) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,15 @@ class Members:
     def invite_group(self, group: str, guest: str) -> None:
         """Share `group` with another one, whose direct members are then members of it, too."""
         self._invited.setdefault(group, []).append(guest)
+
+    def moved(self, old: str, new: str) -> None:
+        """A group has another path: its memberships and invitations go with it."""
+        self._direct[new] = [replace(each, group=new) for each in self._direct.pop(old, [])]
+        self._invited[new] = self._invited.pop(old, [])
+        for guests in self._invited.values():
+            guests[:] = [new if each == old else each for each in guests]
+        if old in self.hidden:
+            self.hidden = {*self.hidden - {old}, new}
 
     def of(self, group: str, relations: Collection[str]) -> list[Membership]:
         """The members by these relations; as in GitLab, each user once, by the highest role."""

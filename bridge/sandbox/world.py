@@ -387,6 +387,7 @@ class World:
             del self._groups[each.path.lower()]
             moved = new + each.path[len(group.path) :]
             self._groups[moved.lower()] = replace(each, path=moved)
+            self.members.moved(each.path, moved)
         for project in self.in_group(path, subgroups=True):
             del self._by_path[project.path.lower()]
             project.path = new + project.path[len(group.path) :]

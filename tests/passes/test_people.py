@@ -199,3 +199,41 @@ async def test_none_of_ours_is_published_for_what_another_provider_publishes(
         assert done.report.entities == {"Component": 3, "Group": 1, "User": 1}
         assert bodies(done)["component:default/good"]["spec"]["owner"] == GROUP
         assert rules(done, "dangling-ref") == []
+
+
+LONG = "-".join(["a-division-of-a-division"] * 3)
+
+
+async def test_two_paths_that_become_one_name_are_never_one_team(tmp_path: Path) -> None:
+    async with shop(tmp_path) as it:
+        it.world.add_group("shop-payments", "Other")
+        it.world.add_group("shop-payments/below")
+        it.world.members.add("shop-payments", "other")
+        it.world.members.add("shop-payments", "ann")
+        it.world.add_project(f"{LONG}/one/x", files={"qm.yaml": manifest("x", f"@{LONG}/one")})
+        it.world.add_group(f"{LONG}/two")
+        done = await it.make()
+        found = bodies(done)
+        assert found[GROUP]["metadata"]["title"] == "Payments"
+        assert "user:default/other" not in found
+        assert GROUP in found["user:default/ann"]["spec"]["memberOf"]
+        assert "parent" not in found["group:default/shop-payments-below"]["spec"]
+        (problem,) = [p for p in done.record.report.problems if p.rule == "claim-lost"]
+        assert (problem.project, problem.ref) == ("shop-payments", GROUP)
+        assert "shop/payments and shop-payments both become" in problem.message
+        # Names over 63 characters stay apart by a hash, and are found by the path.
+        owner = found["component:default/x"]["spec"]["owner"]
+        long = {ref: body for ref, body in found.items() if ref.startswith("group:default/a-div")}
+        paths = {
+            body["metadata"]["annotations"]["fester.dev/gitlab-group"] for body in long.values()
+        }
+        assert paths == {LONG, f"{LONG}/one", f"{LONG}/two"}
+        assert all(len(body["metadata"]["name"]) <= 63 for body in long.values())
+        assert long[owner]["metadata"]["annotations"]["fester.dev/gitlab-group"] == f"{LONG}/one"
+        # Whose it is stays so, whichever comes first; where it goes, the other one has the name.
+        assert bodies(await it.make()) == found
+        it.world.rename_group("shop/payments", "pay")
+        after = bodies(await it.make())
+        assert after[GROUP]["metadata"]["title"] == "Other"
+        assert after["user:default/other"]["spec"]["memberOf"] == [GROUP]
+        assert after["group:default/shop-payments-below"]["spec"]["parent"] == GROUP

@@ -104,6 +104,19 @@ async def test_a_long_list_of_members_and_of_groups_is_read_page_by_page(time: T
 
 
 @pytest.mark.real
+async def test_a_group_that_is_scheduled_for_deletion_is_left_out_with_a_reason(
+    time: Time,
+) -> None:
+    world = a_world(time)
+    world.add_group("shop/payments/cards")
+    world.schedule_group_deletion("shop/payments")
+    crawled = await crawl(world, time, request=EVERYTHING, people=True)
+    assert set(groups(crawled)) == {"shop", "ops"}
+    skipped = [number for number, reason in crawled.skipped.items() if "deletion" in reason]
+    assert len([number for number in skipped if number < 0]) == 2
+
+
+@pytest.mark.real
 async def test_members_that_are_not_shown_are_a_gap_and_no_empty_team(time: Time) -> None:
     world = a_world(time)
     world.members.hidden.add("shop")

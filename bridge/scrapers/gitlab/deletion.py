@@ -28,3 +28,8 @@ def marked_for_deletion(node: Mapping[str, Any], path: str, project_id: int) -> 
         return node["markedForDeletionOn"] is not None
     suffix = _SUFFIX.search(last)
     return suffix is not None and int(suffix[1]) == project_id
+
+
+def group_marked_for_deletion(path: str) -> bool:
+    """Whether a group's path says that it, or one above it, is scheduled for deletion."""
+    return any(_SUFFIX.search(segment) for segment in path.split("/"))

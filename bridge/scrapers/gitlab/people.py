@@ -18,8 +18,17 @@ from typing import Any, Final
 
 from bridge.errors import SourceRefused
 from bridge.model.entities import Json
-from bridge.model.scrape import Gap, ManifestFile, Project, ProjectGone, ProjectRead, Record
+from bridge.model.scrape import (
+    Gap,
+    ManifestFile,
+    Project,
+    ProjectGone,
+    ProjectRead,
+    ProjectSkipped,
+    Record,
+)
 from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.deletion import group_marked_for_deletion
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
@@ -163,6 +172,11 @@ class People:
         if path in self._seen:
             return
         self._seen.add(path)
+        if group_marked_for_deletion(path):
+            await self._emit(
+                ProjectSkipped(Project(-group_id, path), "scheduled for deletion in GitLab")
+            )
+            return
         if failed:
             await self._emit(Gap(f"GitLab answered with an error: {failed}", -group_id, path))
             return

@@ -1,0 +1,90 @@
+"""Groups of GitLab whose paths become one name: two teams, of which one can have it.
+
+`a-b` and `a/b` are both `a-b` in Backstage. Merged they would be one team with the members of both,
+so the group that was there first has the name, and all that the other one's manifest gives is left
+out, with a problem that names both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from bridge.language.text_faults import clean
+from bridge.model.entities import Draft
+from bridge.model.manifests import TranslatedManifest
+from bridge.model.problems import Problem, Severity
+from bridge.processors.teams import GROUP_PATH, Team, Teams, team_of
+
+_UNKNOWN_AGE: Final = "\U0010ffff"  # sorts after every date
+
+
+def dated(team: Team, manifest: TranslatedManifest) -> Team:
+    """A team with the path and the age of the GitLab group that it is made of, if it is.
+
+    Only the crawl gives manifests of groups, under numbers below zero: no manifest that somebody
+    writes can take a group's name. The older claim comes first, then the group made first.
+    """
+    path = _path(team, manifest) if manifest.project.id < 0 else ""
+    age = manifest.held_since or _UNKNOWN_AGE, -manifest.project.id
+    return replace(team, path=path, age=age) if path else team
+
+
+def without_collision(
+    manifest: TranslatedManifest, teams: Teams
+) -> tuple[TranslatedManifest, tuple[Problem, ...]]:
+    """A group's manifest that says nothing where another group has its name, and why.
+
+    A group below such a one has no parent, rather than one that merely has the same name. Any
+    other manifest is the very same object.
+    """
+    path = manifest.project.path
+    if manifest.project.id >= 0:
+        return manifest, ()
+    holder = teams.holder(path)
+    if holder is not None:
+        return _with(manifest, ()), (_problem(manifest, holder),)
+    if teams.holder(path.rpartition("/")[0]) is None:
+        return manifest, ()
+    drafts = manifest.translation.drafts
+    return _with(manifest, tuple(_without_parent(draft) for draft in drafts)), ()
+
+
+def _with(manifest: TranslatedManifest, drafts: tuple[Draft, ...]) -> TranslatedManifest:
+    return replace(manifest, translation=replace(manifest.translation, drafts=drafts))
+
+
+def _path(team: Team, manifest: TranslatedManifest) -> str:
+    """The group's path as its Group entity tells it; a mapping may merge groups by telling none."""
+    for draft in manifest.translation.drafts:
+        made = team_of(draft.body)
+        if made is not None and made.ref == team.ref and team.ref.kind == "group":
+            annotations = draft.body["metadata"].get("annotations")
+            return str(annotations.get(GROUP_PATH) or "") if isinstance(annotations, dict) else ""
+    return ""
+
+
+def _without_parent(draft: Draft) -> Draft:
+    spec = draft.body.get("spec")
+    if not isinstance(spec, Mapping) or "parent" not in spec:
+        return draft
+    rest = {key: value for key, value in spec.items() if key != "parent"}
+    return replace(draft, body={**draft.body, "spec": rest})
+
+
+def _problem(manifest: TranslatedManifest, holder: Team) -> Problem:
+    ours, theirs = clean(manifest.project.path), clean(holder.path)
+    message = (
+        f"the groups {theirs} and {ours} both become {holder.ref}; {theirs} was there first, so "
+        f"{ours} and who is a member of it alone are left out: rename one of them, or give one "
+        "another name in a mapping of your own (gitlab-org.yaml)"
+    )
+    return Problem(
+        message,
+        "claim-lost",
+        Severity.ERROR,
+        project=manifest.project.path,
+        file=manifest.file,
+        ref=str(holder.ref),
+    )
