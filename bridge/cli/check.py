@@ -17,6 +17,7 @@ from bridge.errors import ConfigurationError
 from bridge.model.manifests import Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import problem_json
+from bridge.model.scrape import in_repositories
 from bridge.processors.mapping import Mappings, load_mappings
 from bridge.processors.rules import refused
 
@@ -42,14 +43,15 @@ def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Pat
     Exit code 0: all fine (warnings allowed). 1: something to fix. 2: a path or mapping is wrong.
     """
     loaded = load_mappings(mappings)
+    files = in_repositories(loaded.files)
     checked = 0
     problems: list[Problem] = []
-    for path, name in find_manifests(paths, loaded.files):
+    for path, name in find_manifests(paths, files):
         checked += 1
-        problems.extend(_not_read(path, loaded.files))
+        problems.extend(_not_read(path, files))
         problems.extend(_check_one(loaded, path, name))
     if not checked:
-        message = f"no manifest found; looked for {', '.join(loaded.files)}"
+        message = f"no manifest found; looked for {', '.join(files)}"
         where = ", ".join(map(str, paths))
         raise ConfigurationError([Problem(message, "nothing-to-check", file=where)])
     {"text": _as_text, "json": _as_json, "gitlab": _as_gitlab}[format_](problems, checked)

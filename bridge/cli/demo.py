@@ -83,6 +83,7 @@ def _settings(url: str, port: int, to: Path) -> Settings:
             "store": _store(to),
             "port": port,
             "every": 30,
+            "gitlab": {"people": True},
             "token": SecretStr(SANDBOX_TOKEN),
         }
     )

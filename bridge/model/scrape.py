@@ -5,11 +5,11 @@ A gap is a value and is carried to the end: what could not be read may not be de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from bridge.model.entities import Json
@@ -144,6 +144,15 @@ class ScrapeEnd:
 
 
 Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | ScrapeEnd
+
+
+# The manifest of a GitLab group, which the crawl makes. In a repository it is somebody's forgery.
+GROUP_FILE: Final = "gitlab:group"
+
+
+def in_repositories(files: Sequence[str]) -> tuple[str, ...]:
+    """Those names of manifests that are looked for in repositories."""
+    return tuple(name for name in files if name != GROUP_FILE)
 
 
 @dataclass(frozen=True, slots=True)

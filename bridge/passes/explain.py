@@ -141,7 +141,8 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
     ]
     theirs.sort(key=lambda each: len(each.origins))  # its own come before what it shares
     found = list({each.ref: each for each in (*(each for _, each in named), *theirs)}.values())
-    own = [each for each in found if len(each.origins) <= 1 or each not in theirs]
+    asked_for = {each.ref for _, each in named}
+    own = [e for e in found if e.ref in asked_for or len(e.origins) <= 1 or e not in theirs]
     candidates = list(_candidates(question, memory, exactly))
     facts = [
         *(_otherwise(question, how, each) for how, each in named if how != "name"),

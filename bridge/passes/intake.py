@@ -324,6 +324,6 @@ def counted(memory: Memory) -> Counter[str]:
     figures["projects.with_manifest"] = len({key[0] for key in memory.manifests if key[0] >= 0})
     for verdict in Verdict:
         figures[f"manifests.{verdict.value}"] = 0
-    for each in memory.manifests.values():
-        figures[f"manifests.{each.current.verdict.value}"] += 1
+    for (number, _), each in memory.manifests.items():
+        figures[f"manifests.{each.current.verdict.value}"] += number >= 0
     return figures

@@ -172,7 +172,8 @@ service:
 """,
 }
 
-# Claims that contradict the healthy services, and a dependency on what does not exist.
+# Claims that contradict the healthy services, a dependency on what does not exist, and a slip of
+# the pen in an owner's name.
 CONFLICTS: Final = {
     # The same component name as booking/checkout/booking-api.
     "kestrel/attic/booking-api-v2": """\
@@ -197,7 +198,7 @@ service:
   tier: tier_4
   product: passenger
   system: tracking
-  owner: {team: lighthouse, channel: "#lighthouse"}
+  owner: {team: lighthuose, channel: "#lighthouse"}
   description: Tells passengers on which side to look
   dependencies: [vessel-tracker, whale-oracle]
 """,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-from bridge.sandbox import company
+from bridge.sandbox import company, crews
 from bridge.sandbox.company import SERVICES, SampleService
 from bridge.sandbox.world import (
     CI_CONFIG,
@@ -53,6 +53,7 @@ def sample_organization(clock: Clock) -> World:
     _together(world)
     _troubles(world)
     _oddities(world)
+    crews.man(world)
     return world
 
 
@@ -82,7 +83,7 @@ def _service_files(number: int, service: SampleService) -> dict[str, SandboxFile
         ".gitlab-ci.yml": PIPELINE,
     }
     if number % 4:
-        files["CODEOWNERS"] = f"* @kestrel/{service.team}\n"
+        files["CODEOWNERS"] = f"* @{service.team}\n"
     if number % 3:
         files["LICENSE"] = LICENSE
     if service.tier == 1:

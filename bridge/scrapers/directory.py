@@ -27,6 +27,7 @@ from bridge.model.scrape import (
     Record,
     ScrapeEnd,
     ScrapeRequest,
+    in_repositories,
 )
 from bridge.scrapers.blobs import SIZE_LIMIT, blob_id, decode, refusal
 
@@ -65,7 +66,7 @@ class DirectoryScraper:
 
         Raises `SourceError` when the folder itself cannot be read.
         """
-        found = _FolderWalk(self._root, request.files)
+        found = _FolderWalk(self._root, in_repositories(request.files))
         records = found.records()
         asked, missing = set(request.only), set(request.only)
         count = 0

@@ -151,6 +151,7 @@ def _contradictions(
     access, backstage = settings.access, settings.backstage
     wishes = {
         ("backstage", "refresh"): backstage.refresh,
+        ("owners", "backstage"): settings.owners.backstage,
         ("access", "backstage_users"): access.backstage_users,
         ("access", "backstage_plugins"): bool(access.backstage_plugins),
     }
@@ -167,12 +168,17 @@ def _contradictions(
     variable = SECRETS["backstage_token"]
     # One that is there and cannot be used is a problem already.
     given_at_all = environment.get(variable) or environment.get(f"{variable}{FILE}")
-    if backstage.refresh and "backstage_token" in used and not given_at_all:
-        yield _placed(
-            f"`backstage.refresh` needs a token in {variable}: one of "
-            "`backend.auth.externalAccess` in Backstage's app-config.yaml",
-            places.get(("backstage", "refresh"), ""),
-        )
+    asking = {
+        ("backstage", "refresh"): backstage.refresh,
+        ("owners", "backstage"): settings.owners.backstage,
+    }
+    for path, wished in asking.items():
+        if wished and "backstage_token" in used and not given_at_all:
+            yield _placed(
+                f"`{'.'.join(path)}` needs a token in {variable}: one of "
+                "`backend.auth.externalAccess` in Backstage's app-config.yaml",
+                places.get(path, ""),
+            )
 
 
 def _flag(key: str) -> str:

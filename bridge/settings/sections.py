@@ -274,6 +274,9 @@ class OwnersSettings(_SettingsSection):
     known_file: Path | None = Field(
         None, description="a text with a reference a line, or YAML or JSON with entities"
     )
+    backstage: bool = Field(
+        False, description="groups and users that the catalog of `backstage.url` has from others"
+    )
     table: dict[str, str] = Field({}, description="names in manifests, and the owners they mean")
     invent: bool | None = Field(
         None, description="make a Group of every owner's name; by default where no teams are known"

@@ -42,6 +42,7 @@ from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import parts_of, source_id_of, source_name
 from bridge.store.tables import MODEL, manifests, passes, projects, sources
+from bridge.store.teams_elsewhere import TeamsElsewhere
 
 log = structlog.get_logger()
 
@@ -142,6 +143,7 @@ class SqlStore:
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
+        self.teams_elsewhere = TeamsElsewhere(self._writing, self._reading)
 
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""

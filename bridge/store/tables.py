@@ -49,6 +49,7 @@ sources = Table(
     Column("edition", BigInteger, nullable=False, server_default="0"),  # of every write
     Column("figures", Text, nullable=False, server_default="{}"),  # JSON: counts of what is known
     Column("rules", String(40), nullable=False, server_default=""),  # what statements are made by
+    Column("teams_elsewhere", Text, nullable=False, server_default=""),  # JSON, of Backstage
 )
 
 projects = Table(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ from pathlib import Path
 from bridge.api.feed import Feed
 from bridge.api.interfaces import Gatekeeper
 from bridge.catalog.reader import Reader
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, FesterError
 from bridge.exporters import destination
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import ShardRenderer, location_of
@@ -30,12 +31,13 @@ from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.processors.teams import OwnerRules
+from bridge.processors.teams import OwnerRules, Team
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.settings import Settings
 from bridge.store import open_store
 from bridge.store.store import SqlStore
+from bridge.wiring.backstage_teams import BackstageTeams
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
 from bridge.wiring.location import located
@@ -58,6 +60,7 @@ class Wired:
     `after_pass` are the steps that follow one; `facts` and `scores` are its parts, and what they
     knew before a restart is there once they were told to `load`. `listeners` hear of every pass
     that `serve` makes besides, after it was published and saved.
+    `elsewhere` are the teams that Backstage has from others, asked before each pass.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
     changed, None when it is not to be told.
     """
@@ -66,6 +69,7 @@ class Wired:
     mappings: Mappings
     store: SqlStore
     after_pass: AfterPass
+    elsewhere: BackstageTeams
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
     refresher: Refresher | None = None
@@ -187,14 +191,24 @@ def scope(settings: Settings, mappings: Mappings) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def remapped(settings: Settings, stages: Stages) -> Stages:
+async def renewed(settings: Settings, parts: Wired, stages: Stages) -> Stages:
+    """The stages with the mapping files, and the teams from elsewhere, as they are now.
+
+    Raises `StoreError`.
+    """
+    await parts.elsewhere.renew(parts.store, parts.source)
+    made = await asyncio.to_thread(remapped, settings, stages, parts.elsewhere.teams)
+    return replace(made, problems=(*made.problems, *parts.elsewhere.problems))
+
+
+def remapped(settings: Settings, stages: Stages, elsewhere: Sequence[Team] = ()) -> Stages:
     """The stages with the mapping files as they are now; reads them, so it blocks.
 
     Broken files never replace good ones: the stages then keep theirs and say so in every report.
     """
     try:
         mappings, rules = mappings_and_rules(settings.mappings)
-        owners = owner_rules(settings)
+        owners = owner_rules(settings, elsewhere)
     except ConfigurationError as error:
         kept = Problem(
             f"the mapping files in {settings.mappings} cannot be used as they are now, so the ones "
@@ -265,7 +279,12 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     owners = collected(problems, lambda: owner_rules(settings))
     reading = collected(problems, lambda: scraper(settings))
     writing = collected(problems, lambda: exporters(settings))
-    asked = collected(problems, lambda: collectors(settings, reading)) if reading else None
+    elsewhere = BackstageTeams(settings, utc_now)
+    asked = (
+        collected(problems, lambda: collectors(settings, reading, elsewhere.refs))
+        if reading
+        else None
+    )
     takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
     whole = asked is not None and takes is not None  # else its problems would come twice
     expected = collected(problems, lambda: rubric(settings.mappings)) if whole else None
@@ -283,6 +302,12 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     mappings, rules = loaded
     processing = processors()
     store = await open_store(settings.store)
+    try:
+        await elsewhere.renew(store, reading.name)
+    except FesterError:
+        await store.close()
+        raise
+    owners = replace(owners, known=(*owners.known, *elsewhere.teams))
     scores = scores_of(settings, reading.name, store, expected)
     shown = WithScores(settings, scores)
     stages = Stages(
@@ -297,7 +322,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         processors=processing,
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, mappings),
-        problems=mappings.notes,
+        problems=(*mappings.notes, *elsewhere.problems),
         shown=shown,
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
@@ -320,6 +345,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
                 mappings,
                 store,
                 after_pass,
+                elsewhere,
                 gatekeeper=gate,
                 refresher=refresher(settings),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
@@ -19,10 +19,11 @@ _MOST_BYTES = 4_000_000
 _STRUCTURED = (".yaml", ".yml", ".json")  # entities, or a list; any other file is read by lines
 
 
-def owner_rules(settings: Settings) -> OwnerRules:
+def owner_rules(settings: Settings, elsewhere: Sequence[Team] = ()) -> OwnerRules:
     """How owners are resolved; reads the file of known teams, so it blocks.
 
-    Raises `ConfigurationError` with every problem of the file and of the table.
+    `elsewhere` are teams that are known besides those of the settings. Raises
+    `ConfigurationError` with every problem of the file and of the table.
     """
     problems: list[Problem] = []
     known = collected(problems, lambda: _known_teams(settings))
@@ -39,7 +40,8 @@ def owner_rules(settings: Settings) -> OwnerRules:
             table[key] = Ref.parse(meant)
     if problems:
         raise ConfigurationError(problems)
-    return OwnerRules(known or (), table, settings.gitlab.people, settings.owners.invent)
+    teams = (*(known or ()), *elsewhere)
+    return OwnerRules(teams, table, settings.gitlab.people, settings.owners.invent)
 
 
 def _key(name: str) -> str | None:

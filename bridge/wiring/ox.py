@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
@@ -60,9 +60,15 @@ def rubric_schemas(folder: Path | None) -> tuple[FactSchema, ...]:
     return schemas_for_rubrics([*brought, *pushed_schemas(folder)])
 
 
-def collectors(settings: Settings, reading: Scraper) -> tuple[FactCollector, ...]:
-    """Ours, as far as the source has what they ask for, and every extension's."""
-    made: list[FactCollector] = [ManifestCollector(utc_now, known_owners(settings))]
+def collectors(
+    settings: Settings, reading: Scraper, elsewhere: Callable[[], frozenset[Ref]] = frozenset
+) -> tuple[FactCollector, ...]:
+    """Ours, as far as the source has what they ask for, and every extension's.
+
+    `elsewhere` gives the owners that are known besides those of the settings.
+    """
+    known = known_owners(settings)
+    made: list[FactCollector] = [ManifestCollector(utc_now, lambda: known | elsewhere())]
     if isinstance(reading, GitLabScraper):
         rest = GitLabRestCollector(
             reading.base,

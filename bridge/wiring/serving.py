@@ -38,7 +38,7 @@ from bridge.service.replica import Service
 from bridge.service.schedule import Audience, Audiences, ended
 from bridge.service.token_watch import TokenWatch
 from bridge.settings import Settings, signing_key
-from bridge.wiring import Wired, feed, gitlab_options, own_url, remapped
+from bridge.wiring import Wired, feed, gitlab_options, own_url, renewed
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
@@ -202,7 +202,7 @@ def a_service(
     listeners = (after_pass, *parts.listeners)
 
     async def refreshed(stages: Stages) -> Stages:
-        return await asyncio.to_thread(remapped, settings, stages)
+        return await renewed(settings, parts, stages)
 
     service = Service(
         passes,

@@ -83,6 +83,6 @@ async def test_an_assistant_asks_over_stdio(tmp_path: Path) -> None:
     )
     async with Client(stdio_client(server)) as client:
         incident = told(await client.call_tool("incident", {"about": "vessel-tracker"}))
-        assert incident["incident"]["owner"]["title"] == "crows-nest"
+        assert incident["incident"]["owner"]["title"] == "Crows Nest"
         score = told(await client.call_tool("score", {"name": "vessel-tracker"}))
         assert score["score"]["level"]

@@ -25,7 +25,7 @@ from tests.fakes import NOON
 
 # What is asked, by what it is found, and what the answer holds.
 QUESTIONS = [
-    ("vessel-tracker", "name", "crows-nest (#crows-nest)"),  # whose is it?
+    ("vessel-tracker", "name", "Crows Nest (#crows-nest)"),  # whose is it?
     ("vessel-tracker", "name", "On call  https://oncall.kestrel.example/crows-nest"),
     ("vessel-tracker", "name", "When vessel-tracker is down (runbook)"),
     ("vessel-tracker", "name", "eta-predictor (tier 2, crows-nest)"),  # who is hit?

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError, SourceError
 from bridge.model.scrape import (
+    GROUP_FILE,
     Coverage,
     Gap,
     ProjectGone,
@@ -24,7 +25,7 @@ from bridge.scrapers.blobs import SIZE_LIMIT
 from bridge.scrapers.directory import project_id, remote_of
 from tests.laws import examples
 
-WANTED = ("qm.yaml", "opslevel.yml")
+WANTED = ("qm.yaml", "opslevel.yml", GROUP_FILE)
 
 
 async def scraped(root: Path, only: tuple[int, ...] = ()) -> list[Record]:
@@ -179,3 +180,12 @@ def test_any_other_source_is_refused_without_repeating_secrets(text: str) -> Non
     with pytest.raises(ConfigurationError, match=r"https://gitlab\.example\.com|GITLAB_TOKEN") as e:
         source(text)
     assert "s3cret" not in str(e.value)
+
+
+async def test_a_file_of_the_name_that_the_crawl_gives_a_groups_manifest_is_not_read(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "shop" / "qm.yaml")
+    write(tmp_path / "shop" / GROUP_FILE, '{"group": {"path": "admins"}}')
+    (read,) = reads(await scraped(tmp_path)).values()
+    assert [file.path for file in read.files] == ["qm.yaml"]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
+from bridge.model.scrape import in_repositories
 from bridge.processors.mapping import load_mappings
 from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.pacing import Pacing, halves
@@ -108,13 +109,13 @@ def test_halves_are_smaller_and_lose_nothing(ids: list[int]) -> None:
 
 
 def test_the_shipped_files_fit_a_full_page_for_whomever_asks() -> None:
-    files = load_mappings(None).files
+    files = in_repositories(load_mappings(None).files)
     assert queries.largest_page(files, limit=queries.ANONYMOUS_COMPLEXITY_LIMIT) == 100
 
 
 def test_what_ox_wants_rides_on_the_same_page() -> None:
     """A token's page stays a full one; without a token it is smaller, or carries manifests only."""
-    files = load_mappings(None).files
+    files = in_repositories(load_mappings(None).files)
     limit, less = queries.COMPLEXITY_LIMIT, queries.ANONYMOUS_COMPLEXITY_LIMIT
     assert queries.largest_page(files, limit=limit, forks=True, with_facts=True) == 100
     assert queries.facts_fit(files, limit=less, page=50)

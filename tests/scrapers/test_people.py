@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bridge.model.scrape import Gap, ProjectGone, ProjectRead, ScrapeRequest
+from bridge.model.scrape import GROUP_FILE, Gap, ProjectGone, ProjectRead, ScrapeRequest
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.graphql import GraphQLService
 from bridge.sandbox.world import World
-from bridge.scrapers.gitlab.people import ALL_GROUPS, GROUP_FILE, MEMBERS, PAGE, SUBGROUPS
+from bridge.scrapers.gitlab.people import ALL_GROUPS, MEMBERS, PAGE, SUBGROUPS
 from tests.scrapers.crawling import FILES, TOKEN, Crawled, Time, crawl, crawl_at
 
 EVERYTHING = ScrapeRequest((*FILES, GROUP_FILE))
@@ -79,6 +79,7 @@ async def test_only_what_is_asked_for_and_no_repository_is_asked_for_a_groups_fi
     time: Time,
 ) -> None:
     world = a_world(time)
+    world.add_project("shop/forger", files={GROUP_FILE: '{"group": {"path": "admins"}}'})
     assert groups(await crawl(world, time, request=EVERYTHING)) == {}
     one = await crawl(world, time, request=EVERYTHING, people=True, groups=("shop",))
     assert set(groups(one)) == {"shop", "shop/payments"}

@@ -36,7 +36,9 @@ class ManifestCollector:
     `known` are groups and users that somebody else puts into Backstage.
     """
 
-    def __init__(self, clock: Callable[[], datetime], known: frozenset[Ref] = frozenset()) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], known: Callable[[], frozenset[Ref]] = frozenset
+    ) -> None:
         self._clock = clock
         self._known = known
 
@@ -47,9 +49,9 @@ class ManifestCollector:
 
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
         """A reading for every subject."""
-        now = self._clock()
+        now, known = self._clock(), self._known()
         for subject in subjects:
-            yield read(subject, now, self._known)
+            yield read(subject, now, known)
 
     async def close(self) -> None:
         """Nothing is held open."""

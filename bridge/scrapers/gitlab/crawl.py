@@ -17,6 +17,7 @@ from bridge.model.scrape import (
     ProjectSkipped,
     Record,
     ScrapeRequest,
+    in_repositories,
 )
 from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.by_id import MOST, ById
@@ -27,7 +28,7 @@ from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.pages import Listed, ProjectsPage, SeenProject, files_there, read_page
-from bridge.scrapers.gitlab.people import GROUP_FILE, People
+from bridge.scrapers.gitlab.people import People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
@@ -52,12 +53,11 @@ class Crawl:
         now: Callable[[], datetime],
     ) -> None:
         self._selected = bool(request.only)
-        # Groups are no repositories: they have ids below zero, and a file that none has.
-        files = tuple(name for name in request.files if name != GROUP_FILE)
+        # Groups are no repositories: they have ids below zero.
         self._groups_again = [-number for number in (*request.only, *request.also) if number < 0]
         request = replace(
             request,
-            files=files,
+            files=in_repositories(request.files),
             only=tuple(number for number in request.only if number > 0),
             also=tuple(number for number in request.also if number > 0),
         )

@@ -19,6 +19,7 @@ from typing import Any, Final
 from bridge.errors import SourceRefused
 from bridge.model.entities import Json
 from bridge.model.scrape import (
+    GROUP_FILE,
     Gap,
     ManifestFile,
     Project,
@@ -32,7 +33,6 @@ from bridge.scrapers.gitlab.deletion import group_marked_for_deletion
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
-GROUP_FILE: Final = "gitlab:group"
 PAGE: Final = 40  # groups a request, to start with: complexity 100 of 250
 MEMBERS: Final = 100  # members of a group that come with its page; more are asked for
 _OF_ONE_FILE: Final = 400  # members a manifest tells of, which may make 500 entities
