@@ -14,6 +14,7 @@ from bridge.model.rubric_trials import RubricTrial
 from bridge.model.scores import (
     Check,
     CheckResult,
+    Rollup,
     RollupDay,
     Rubric,
     Scoreboard,
@@ -96,6 +97,9 @@ class Scores(Protocol):
         self, kind: str, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """As `ScoreStore.rollup_trend`."""
+
+    async def rollups_on(self, kind: str, day: date) -> Mapping[str, Rollup]:
+        """As `ScoreStore.rollups_on`."""
 
     async def changes(
         self, entities: Sequence[Ref], start: date, end: date

@@ -74,7 +74,7 @@ class Case:
 
     `checks` are those it lists. `held` are the checks that a person closed while they failed and
     that have not passed since: they alone never open it again. `until` ends a snooze,
-    `waived_until` the waiver of a label that is on it now.
+    `waived_until` the waiver of a label that is on it now, and `waived_by` who put it there.
     `kept` says that a person opened it again although it passes: then it is not closed. `intent`
     names a write whose outcome is not known ("open", "edit", "close", "reopen").
     """
@@ -89,6 +89,7 @@ class Case:
     held: tuple[str, ...] = ()
     until: datetime | None = None
     waived_until: datetime | None = None
+    waived_by: str = ""
     kept: bool = False
     intent: str = ""
     reason: str = ""

@@ -69,6 +69,7 @@ class Waiver:
     expires: date
     by: str = ""  # "rubric", "manifest" or "issue": where it was given
     entity: str = ""  # in the rubric: a reference or a glob of references
+    person: str = ""  # the user name of who gave it by a label, where GitLab tells
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from bridge.model.remediation import (
     SeenIssue,
     SeenMergeRequest,
 )
-from bridge.model.scores import RollupDay, Rubric, Scoreboard, ScoreDay
+from bridge.model.scores import Rollup, RollupDay, Rubric, Scoreboard, ScoreDay
 
 
 class FactStore(Protocol):
@@ -69,6 +69,9 @@ class ScoreStore(Protocol):
         self, source: str, kind: str, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """The same of a roll-up."""
+
+    async def rollups_on(self, source: str, kind: str, day: date) -> Mapping[str, Rollup]:
+        """How roll-ups of a kind stood at the end of a day, by name."""
 
     async def scores_on(
         self, source: str, entities: Sequence[Ref], day: date
@@ -144,6 +147,12 @@ class IssueTracker(Protocol):
 
     async def closed(self, project_id: int) -> str:
         """Why nothing may be written in a project now; "" when it may. Raises `TrackerError`."""
+
+    async def labelled_by(self, project_id: int, iid: int, label: str) -> str:
+        """Who put a label on an issue last, as a user name; "" when GitLab does not say.
+
+        Raises `TrackerError`.
+        """
 
     async def open(self, issue: NewIssue) -> SeenIssue:
         """Make an issue."""

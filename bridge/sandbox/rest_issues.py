@@ -46,6 +46,7 @@ class IssueRoutes(Rest):
             web.put(f"{issues}/{{iid}}", self.edit_issue),
             web.get(f"{issues}/{{iid}}/notes", self.list_notes),
             web.post(f"{issues}/{{iid}}/notes", self.add_note),
+            web.get(f"{issues}/{{iid}}/resource_label_events", self.label_events),
             web.get(f"{api}/users", self.users),
             web.get(f"{api}/projects/{{id}}/members/all", self.members),
         ]
@@ -123,6 +124,27 @@ class IssueRoutes(Rest):
         except Unacceptable as error:
             return web.json_response({"message": error.message}, status=400)
         return web.json_response(self._json(request, thing, project))
+
+    async def label_events(self, request: web.Request) -> web.Response:
+        """Who put which label on an issue, or took it off, oldest first."""
+        try:
+            _, thing = self._issue(request)
+        except RequestRefused as refused:
+            return refused.answer
+        rows = [
+            {
+                "id": number,
+                "user": {"username": each.by.username, "name": each.by.name},
+                "created_at": stamp(each.at),
+                "resource_type": "Issue",
+                "resource_id": thing.id,
+                "label": {"name": each.label},
+                "action": "add" if each.added else "remove",
+            }
+            for number, each in enumerate(self.world.issues.labelled, 1)
+            if each.thing is thing
+        ]
+        return self._offset(request, rows)
 
     async def list_notes(self, request: web.Request) -> web.Response:
         """What was said under an issue, newest first."""

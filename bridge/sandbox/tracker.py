@@ -72,6 +72,17 @@ class Thing:
     target_branch: str = ""
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A label that somebody put on something, or took off."""
+
+    thing: Thing
+    label: str
+    added: bool
+    by: SandboxUser
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     """One thing that somebody did: created, closed, reopened, merged, edited, labelled, commented.
@@ -131,6 +142,7 @@ class Tracker:
         self.clock = clock
         self.events: list[Happened] = []
         self.told: list[tuple[str, Thing]] = []  # who was mentioned where
+        self.labelled: list[Labelled] = []
         self._first_id = first_id
         self._ids = first_id
         self._notes = 0
@@ -214,12 +226,15 @@ class Tracker:
         """Add labels; of a scope (`scope::value`) the newest stays."""
         thing = self._known(project_id, iid)
         thing.labels = _scoped(thing.labels, labels)
+        self.labelled += [Labelled(thing, label, True, by, self.clock()) for label in labels]
         self._happened("labelled", by, thing)
 
     def unlabel(self, project_id: int, iid: int, *labels: str, by: SandboxUser = SOMEBODY) -> None:
         """Take labels off."""
         thing = self._known(project_id, iid)
+        gone = [label for label in thing.labels if label in labels]
         thing.labels = [label for label in thing.labels if label not in labels]
+        self.labelled += [Labelled(thing, label, False, by, self.clock()) for label in gone]
         self._happened("labelled", by, thing)
 
     def comment(self, project_id: int, iid: int, body: str, by: SandboxUser = SOMEBODY) -> Note:

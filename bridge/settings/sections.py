@@ -331,8 +331,8 @@ class AccessSettings(_SettingsSection):
         ("catalog", "tech-insights"), description="plugin ids that Fester answers for"
     )
     public: Annotated[
-        tuple[Literal["catalog", "metrics", "schemas"], ...], BeforeValidator(_as_list)
-    ] = Field((), description="what needs no token: catalog, metrics, schemas")
+        tuple[Literal["catalog", "metrics", "schemas", "badges"], ...], BeforeValidator(_as_list)
+    ] = Field((), description="what needs no token: catalog, metrics, schemas, badges")
     origins: Annotated[tuple[Origin, ...], BeforeValidator(_as_list)] = Field(
         (), description="other origins whose pages may ask"
     )

@@ -134,6 +134,25 @@ class SqlScoreStore:
             rows = await _between(connection, rollup_days, mine, start, end)
         return [score_rows.rollup_day(row, kind, name) for row in rows]
 
+    async def rollups_on(self, source: str, kind: str, day: date) -> Mapping[str, Rollup]:
+        """How roll-ups of a kind stood at the end of a day, by name. Raises `StoreError`."""
+        async with self._reading(f"load the {kind}s of {day.isoformat()}") as connection:
+            mine = and_(
+                rollup_days.c.source_id == await source_id_of(connection, source),
+                rollup_days.c.kind == kind,
+            )
+            last = (
+                select(rollup_days.c.name, func.max(rollup_days.c.day).label("day"))
+                .where(mine, rollup_days.c.day <= day.toordinal())
+                .group_by(rollup_days.c.name)
+                .subquery()
+            )
+            same = and_(rollup_days.c.name == last.c.name, rollup_days.c.day == last.c.day)
+            wanted = select(rollup_days).join(last, same).where(mine, rollup_days.c.gone == 0)
+            rows = (await connection.execute(wanted)).all()
+        days = [score_rows.rollup_day(row, kind, row.name) for row in rows]
+        return {each.rollup.name: each.rollup for each in days}
+
     async def scores_on(
         self, source: str, entities: Sequence[Ref], day: date
     ) -> Mapping[Ref, ScoreDay]:

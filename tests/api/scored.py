@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.ox.scores.rubric_file import RubricFile
-from bridge.ox.scores.scorekeeping import Scorekeeper
+from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
 from bridge.store import SqlStore, open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small
 
@@ -35,8 +35,8 @@ async def close_store(keeper: Scorekeeper) -> None:
 
 
 @asynccontextmanager
-async def scored(folder: Path) -> AsyncIterator[Scorekeeper]:
-    """Three weeks in which the api gets a README on the tenth day."""
+async def scored(folder: Path, waivers: WaiverSource = no_waivers) -> AsyncIterator[Scorekeeper]:
+    """Three weeks in which the api gets a README on the tenth day; `waivers` as by labels."""
     now = NOW
     store = await open_store("sqlite://")
 
@@ -45,7 +45,8 @@ async def scored(folder: Path) -> AsyncIterator[Scorekeeper]:
 
     text = SMALL.replace("fix: Write one.", f"fix: 'Write `README.md` {EVIL}'")
     file = RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder, text))
-    keeper = Scorekeeper("https://gitlab.example.com", file, store.scores(), clock)
+    history = store.scores()
+    keeper = Scorekeeper("https://gitlab.example.com", file, history, clock, waivers)
     STORES[id(keeper)] = store
     keeper.take_catalog(Catalog((API, WEB, DARK, SHOP)))
     for day in range(21):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bridge.api.scores import pages, rubric_trial
+from bridge.api.scores import badge, movers, pages, rubric_trial, waivers
 from bridge.api.scores import routes as answers
 
 
 def routes() -> list[web.RouteDef]:
     """The routes of both."""
-    return [*rubric_trial.routes(), *answers.routes(), *pages.routes()]
+    more = (*waivers.routes(), *movers.routes(), *badge.routes())
+    return [*rubric_trial.routes(), *answers.routes(), *pages.routes(), *more]

@@ -30,6 +30,8 @@ from bridge.ox.remediation.gitlab_listing import NOT_SHOWN, IssueListing, asked,
 from bridge.ox.remediation.wording import obeyed_by_nobody
 from bridge.secret.live import Secret
 
+_NAME = 255  # characters of a user name
+
 
 class GitLabIssues:
     """A `bridge.ox.interfaces.IssueTracker`. `group` limits the listing to one group ("": all).
@@ -109,6 +111,20 @@ class GitLabIssues:
             if status_of(error) == 404:
                 return NOT_SHOWN
             raise
+
+    async def labelled_by(self, project_id: int, iid: int, label: str) -> str:
+        """Who put a label on an issue last. Raises `TrackerError`."""
+
+        def look(client: gitlab.Gitlab) -> str:
+            project = client.projects.get(project_id, lazy=True)
+            events = every(project.issues.get(iid, lazy=True).resourcelabelevents, {})
+            named = [e for e in events if (e.get("label") or {}).get("name") == label]
+            last = max(named, key=lambda each: int(each.get("id") or 0), default=None)
+            if last is None or last.get("action") != "add":
+                return ""
+            return str((last.get("user") or {}).get("username") or "")[:_NAME]
+
+        return await self._clients.run(look)
 
     async def open(self, issue: NewIssue) -> SeenIssue:
         """Make an issue. Raises `TrackerError`."""

@@ -43,7 +43,7 @@ def labelled(cases: Iterable[Case], label: str, now: datetime) -> dict[Ref, list
         checks = case.checks if case.key.check == CHECKLIST else (case.key.check,)
         reason = f"the label {label} on {case.url or 'its issue'}"
         day = until.astimezone(UTC).date()
-        given = [Waiver(check, reason, day, "issue") for check in checks]
+        given = [Waiver(c, reason, day, "issue", person=case.waived_by) for c in checks]
         found.setdefault(case.key.entity, []).extend(given)
     return found
 
@@ -149,7 +149,8 @@ def _compared(
         known = replace(known, status=CaseStatus.OPENED, intent="", since=now)
         return _compared(known, seen, habits, now)[0], ActionKind.ADOPT
     waived_until = _waiver_end(known, seen, habits, now)
-    known = replace(known, waived_until=waived_until)
+    by = known.waived_by if waived_until is not None else ""
+    known = replace(known, waived_until=waived_until, waived_by=by)
     waived = waived_until is not None and waived_until > now
     if waived_until is not None and waived and not _done_with(known, seen):
         return _waived(known, seen, waived_until, now), ActionKind.WAIVE

@@ -52,6 +52,7 @@ log = structlog.get_logger()
 Seen = SeenIssue | SeenMergeRequest
 _MAKING = (ActionKind.OPEN, ActionKind.REOPEN, ActionKind.MERGE_REQUEST)
 REFUSED = timedelta(days=7)  # until a project that refused is asked again
+ASKED = 20  # labels whose giver is asked for in a run
 LEASE_SECONDS = 600.0  # seconds that a lease lasts without being renewed
 
 
@@ -143,6 +144,7 @@ class Remediator:
         listing = scrutinised(issues.values(), listing)
         issue_index, doubt = IssueIndex(listing), suspicion(listing)
         cases, noticed = (issues, []) if doubt else notice(issues, issue_index, rules.habits, now)
+        cases = await self._waiving(cases)
         situation = Situation(
             board=task.board,
             checks=task.checks,
@@ -185,6 +187,19 @@ class Remediator:
             )
         baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
         return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
+
+    async def _waiving(self, cases: Mapping[IssueKey, Case]) -> dict[IssueKey, Case]:
+        """The cases with who waived them; of whom GitLab does not tell now is asked again."""
+        nameless = [c for c in cases.values() if c.waived_until and not c.waived_by]
+        named: dict[IssueKey, Case] = {}
+        label = self.rules.habits.waive_label
+        for case in nameless[:ASKED]:
+            try:
+                by = await self.tracker.labelled_by(case.key.project_id, case.iid, label)
+            except TrackerError:
+                continue  # it is a name for reviewers, and no reason to stop
+            named[case.key] = replace(case, waived_by=by)
+        return {**cases, **named}
 
     def _taken(
         self, actions: Sequence[Action], places: Mapping[Ref, IssuePlace]

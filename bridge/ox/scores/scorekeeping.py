@@ -21,6 +21,7 @@ from bridge.model.rubric_trials import RubricTrial
 from bridge.model.scores import (
     Check,
     CheckResult,
+    Rollup,
     RollupDay,
     Rubric,
     Scoreboard,
@@ -195,6 +196,10 @@ class Scorekeeper:
     ) -> Sequence[RollupDay]:
         """The same of a roll-up. Raises `StoreError`."""
         return await self._store.rollup_trend(self._source, kind, name, start, end)
+
+    async def rollups_on(self, kind: str, day: date) -> Mapping[str, Rollup]:
+        """How roll-ups of a kind stood at the end of a day, by name. Raises `StoreError`."""
+        return await self._store.rollups_on(self._source, kind, day)
 
     async def standing(self, entities: Sequence[Ref], day: date) -> Mapping[Ref, ScoreDay]:
         """How entities stood at the end of a day, those that had a score. Raises `StoreError`."""

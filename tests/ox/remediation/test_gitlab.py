@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import TrackerRefused, TrackerStopped, TrackerUnsure
+from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.model.remediation import IssueChange, NewIssue
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
-from bridge.sandbox.tracker import BOT
+from bridge.sandbox.tracker import BOT, SandboxUser
 from bridge.sandbox.world import World
 from bridge.secret.live import Secret
 
@@ -254,3 +254,18 @@ async def test_a_token_that_may_only_read_stops_the_run(desk: Desk) -> None:
         assert TOKEN not in repr(issues)
         await issues.close()
         await wrong.close()
+
+
+async def test_who_put_a_label_on_an_issue_is_told(desk: Desk) -> None:
+    """Last, and only as long as it is on it."""
+    made = await desk.issues.open(new())
+    issues = desk.world.issues
+    where = (made.project_id, made.iid)
+    assert await desk.issues.labelled_by(*where, "ox::waived") == ""
+    for name in ("anna", "kim"):
+        issues.label(*where, "ox::waived", "other", by=SandboxUser(90, name, name))
+    assert await desk.issues.labelled_by(*where, "ox::waived") == "kim"
+    issues.unlabel(*where, "ox::waived")
+    assert await desk.issues.labelled_by(*where, "ox::waived") == ""
+    with pytest.raises(TrackerError):
+        await desk.issues.labelled_by(made.project_id, 99_999, "ox::waived")

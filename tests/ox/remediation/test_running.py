@@ -29,9 +29,11 @@ from bridge.ox.remediation.proposals import (
     manifest_proposal,
     runbook_proposal,
 )
+from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.remediation.running import Remediator, Rules, Task
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.sandbox.tracker import SandboxUser
 from bridge.sandbox.world import World
 from bridge.store import SqlStore, open_store
 from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
@@ -439,3 +441,24 @@ async def test_a_file_that_is_there_is_not_overwritten(site: Site) -> None:
 def test_a_team_without_a_name_in_gitlab_owns_no_code() -> None:
     for handle in ("", "team", "@team\n* @evil", "@"):
         assert codeowners_proposal(Ref("component", "default", "x"), place(1), handle) is None
+
+
+@pytest.mark.real
+async def test_who_waived_by_a_label_is_remembered_and_forgotten_with_it(site: Site) -> None:
+    """Asked for once; the name stands beside the waiver that scoring is given."""
+    await site.day(1)
+    await site.day(1)
+    kim = SandboxUser(77, "kim", "Kim")
+    site.world.issues.label(1, 1, "ox::waived", by=kim)
+
+    async def waived_by() -> str:
+        await site.day(1)
+        cases = await site.store.remediation.cases("corp")
+        given = labelled(cases.values(), "ox::waived", site.clock.now)
+        return ",".join(waiver.person for each in given.values() for waiver in each)
+
+    assert await waived_by() == "kim"
+    site.world.issues.label(1, 1, "ox::waived", by=SandboxUser(78, "anna", "Anna"))
+    assert await waived_by() == "kim", "asked for once"
+    site.world.issues.unlabel(1, 1, "ox::waived")
+    assert await waived_by() == ""

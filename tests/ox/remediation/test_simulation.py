@@ -102,6 +102,9 @@ class Mortal:
     async def closed(self, project_id: int) -> str:
         return await self.inner.closed(project_id)
 
+    async def labelled_by(self, project_id: int, iid: int, label: str) -> str:
+        return await self.inner.labelled_by(project_id, iid, label)
+
     async def open(self, issue: NewIssue) -> SeenIssue:
         return self._survived(await self.inner.open(issue))
 

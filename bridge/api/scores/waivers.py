@@ -1,0 +1,115 @@
+"""Waivers for those who review them: `/api/ox/waivers` for machines, `/waivers` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from typing import Final
+
+from aiohttp import web
+
+from bridge.api.answers import error_response
+from bridge.api.keys import CLOCK, SCORES
+from bridge.api.pages import render
+from bridge.api.scores import score_query
+from bridge.api.sheets import sheet
+from bridge.errors import BadQuestion
+from bridge.model.entities import Json
+from bridge.model.scores import CheckResult, CheckState, Rubric, Scoreboard, Waiver
+
+ROWS: Final = 300
+SOON: Final = timedelta(days=14)
+_SCORELESS: Final = "nothing was scored yet; the first scores follow the first pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A waiver that holds for an entity, and the team that is spared by it."""
+
+    result: CheckResult
+    waiver: Waiver
+    title: str
+    team: str
+    soon: bool
+
+    def as_json(self) -> dict[str, Json]:
+        """The waiver with documented keys."""
+        return {
+            "entityRef": str(self.result.entity),
+            "team": self.team,
+            "check": self.result.check,
+            "title": self.title,
+            "gate": self.result.gate,
+            "reason": self.waiver.reason,
+            "by": self.waiver.by,
+            "person": self.waiver.person,
+            "expires": self.waiver.expires.isoformat(),
+            "soon": self.soon,
+        }
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes."""
+    return [web.get("/api/ox/waivers", _listed), web.get("/waivers", _page)]
+
+
+def waivers(board: Scoreboard, rubric: Rubric, today: date) -> list[Given]:
+    """Every waiver that holds, those that end first before all others."""
+    teams = {r: each.name for each in board.rollups if each.kind == "team" for r in each.members}
+    found = []
+    for ref, score in board.scores.items():
+        for result in score.results:
+            waiver = result.waiver
+            if result.state is not CheckState.WAIVED or waiver is None:
+                continue
+            check = rubric.check(result.check)
+            title = check.title if check is not None else result.check
+            soon = waiver.expires <= today + SOON
+            found.append(Given(result, waiver, title, teams.get(ref, ""), soon))
+    return sorted(found, key=lambda g: (g.waiver.expires, g.result.entity, g.result.check))
+
+
+def _asked(request: web.Request) -> list[Given] | None:
+    """The waivers that a request asks for; None when nothing was scored yet."""
+    scores = request.app.get(SCORES)
+    board = scores.board if scores is not None else None
+    if scores is None or board is None:
+        return None
+    found = waivers(board, scores.rubric, request.app[CLOCK]().astimezone(UTC).date())
+    return [each for each in found if _wanted(each, request.query)]
+
+
+def _wanted(given: Given, query: Mapping[str, str]) -> bool:
+    text = query.get("q", "")[:200].lower()
+    if query.get("soon") == "true" and not given.soon:
+        return False
+    said = (given.team, given.result.entity, given.result.check, given.waiver.person)
+    return not text or any(text in str(each).lower() for each in said)
+
+
+async def _listed(request: web.Request) -> web.StreamResponse:
+    found = _asked(request)
+    if found is None:
+        return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
+    try:
+        page = score_query.page(request.query)
+    except BadQuestion as refusal:
+        return error_response(request, 400, "InputError", str(refusal))
+    items = [each.as_json() for each in found[page.offset : page.offset + page.limit]]
+    return web.json_response({"items": items, "totalItems": len(found)})
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    found, scores = _asked(request), request.app.get(SCORES)
+    board = scores.board if scores is not None else None
+    if found is None or board is None:
+        return render(request, "scores_missing.html", sought="", status=503)
+    return render(
+        request,
+        "waivers.html",
+        sheet=sheet(request, found, ROWS),
+        soon=sum(each.soon for each in found),
+        q=request.query.get("q", "")[:200],
+        problems=[each for each in board.problems if each.rule.startswith("waiver-")],
+    )

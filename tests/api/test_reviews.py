@@ -1,0 +1,164 @@
+"""Waivers for reviewers, movement, and badges, over a real socket."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+
+from bridge.access.gate import open_gate
+from bridge.access.static_tokens import StaticToken
+from bridge.api.access import Access
+from bridge.api.app import make_app
+from bridge.api.live import Live
+from bridge.api.scores.badge import said, svg
+from bridge.model.access import Scope
+from bridge.model.entities import Ref
+from bridge.model.scores import Score, Waiver
+from bridge.ox.scores.scorekeeping import Scorekeeper
+from tests.api.scored import API, EVIL, TODAY, WEB, scored
+
+pytestmark = pytest.mark.real
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[[web.Application], Awaitable[Client]]
+FIRST = (TODAY + timedelta(days=14)).date()
+LATER = FIRST + timedelta(days=1)
+GIVEN = {
+    API.ref: [Waiver("protected", f"the label on {EVIL}", LATER, "issue", person="kim")],
+    WEB.ref: [Waiver("readme", "soon gone", FIRST, "issue")],
+}
+
+
+async def given() -> Mapping[Ref, Sequence[Waiver]]:
+    return GIVEN
+
+
+@pytest.fixture
+async def keeper(tmp_path: Path) -> AsyncIterator[Scorekeeper]:
+    async with scored(tmp_path, given) as keeper:
+        yield keeper
+
+
+@pytest.fixture
+async def client(keeper: Scorekeeper, aiohttp_client: MakeClient) -> Client:
+    return await aiohttp_client(make_app(Live(), clock=lambda: TODAY, scored=keeper))
+
+
+async def test_waivers_are_listed_with_who_and_until_when(client: Client) -> None:
+    async def found(query: str = "") -> list[tuple[str, str, str, bool]]:
+        body = await (await client.get(f"/api/ox/waivers{query}")).json()
+        return [(i["check"], i["person"], i["expires"], i["soon"]) for i in body["items"]]
+
+    web_, api = ("readme", "", str(FIRST), True), ("protected", "kim", str(LATER), False)
+    assert await found() == [web_, api]
+    assert await found("?soon=true") == [web_]
+    assert await found("?q=KIM") == [api]
+    assert await found("?q=component:default/web") == [web_]
+    assert await found("?limit=1&offset=1") == [api]
+    assert (await client.get("/api/ox/waivers?limit=0")).status == 400
+    text = await (await client.get("/waivers")).text()
+    assert "kim, by a label" in text
+    assert "somebody, by a label" in text
+    assert EVIL not in text
+    assert "2 hold now" in text
+    assert "1 end within two weeks" in text
+    text = await (await client.get("/waivers?q=nobody")).text()
+    assert "<p>None.</p>" in text
+
+
+async def test_movement_is_that_of_the_score_whatever_the_rank(client: Client) -> None:
+    body = await (await client.get("/api/ox/movers/team?days=30")).json()
+    assert (body["kind"], body["since"], body["totalItems"]) == ("team", "2026-02-19", 2)
+    red = body["items"][0]
+    assert red["before"] is None, "there were no scores a month ago"
+    assert red["points"] is None
+    assert (await client.get("/api/ox/movers/team?days=31")).status == 400
+    assert (await client.get("/api/ox/movers/nothing")).status == 400
+    assert (await client.get("/movers/nothing")).status == 404
+    assert "not known" in await (await client.get("/movers/team")).text()
+
+
+async def test_who_gained_most_stands_first(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    """Thirty days after the first week: the README of the tenth day is a gain of its team."""
+    later = TODAY + timedelta(days=15)
+    client = await aiohttp_client(make_app(Live(), clock=lambda: later, scored=keeper))
+    body = await (await client.get("/api/ox/movers/team")).json()
+    red = body["items"][0]
+    assert [each["name"] for each in body["items"]] == ["group:default/red", "user:default/jane"]
+    before = await keeper.rollups_on("team", (later - timedelta(days=30)).date())
+    then = before["group:default/red"].value
+    board = keeper.board
+    assert board is not None
+    now = board.rollup("team", "red")
+    assert now is not None
+    assert now.value is not None
+    assert then is not None
+    assert red["points"] == round(now.value - then, 1) > 0
+    assert (red["services"], red["servicesBefore"]) == (2, 2)
+    text = await (await client.get("/movers/team")).text()
+    assert f"{now.value - then:+.1f}" in text
+
+
+async def test_a_badge_is_a_picture_that_may_be_kept_for_a_while(client: Client) -> None:
+    answer = await client.get("/badges/api.svg")
+    assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+    assert answer.headers["Cache-Control"] == "max-age=300"
+    tree = ET.fromstring(await answer.text())
+    assert tree.attrib["aria-label"].startswith("Ox score: ")
+    again = await client.get(
+        "/badges/component:default/api.svg", headers={"If-None-Match": answer.headers["ETag"]}
+    )
+    assert (again.status, await again.read()) == (304, b"")
+    assert (await client.get("/badges/nobody.svg")).status == 404
+    assert (await client.get("/badges/a/b/c.svg")).status == 400
+    dark = await (await client.get("/badges/dark.svg")).text()
+    assert "insufficient data" in dark
+
+
+async def test_a_badge_is_shown_to_whom_scores_are(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    token = "0123456789abcdef0123456789abcdef"
+    known = StaticToken("t", hashlib.sha256(token.encode()).hexdigest(), frozenset({Scope.READ}))
+    async with open_gate([known], None, lambda: TODAY.astimezone(UTC)) as gate:
+        closed = await aiohttp_client(make_app(Live(), access=Access(gate), scored=keeper))
+        assert (await closed.get("/badges/api.svg")).status == 401
+        headers = {"Authorization": f"Bearer {token}"}
+        assert (await closed.get("/badges/api.svg", headers=headers)).status == 200
+        opened = Access(gate, public=frozenset({"badges"}))
+        open_ = await aiohttp_client(make_app(Live(), access=opened, scored=keeper))
+        assert (await open_.get("/badges/api.svg")).status == 200
+        assert (await open_.get("/api/ox/scores")).status == 401
+
+
+def test_what_a_badge_says() -> None:
+    score = Score(API.ref, 84.4, 1.0, True, "<gold>", 1, 90.0, (), (), "r", TODAY)
+    poor, bad = said(score), said(replace(score, gates_failed=("owner",)))
+    assert (poor[0], bad[0]) == ("84 <gold>", "84 <gold>, a gate fails")
+    good = said(replace(score, value=95.0))
+    assert len({poor[1], bad[1], good[1], said(replace(score, value=None))[1]}) == 4
+    drawn = svg("Ox score", "<b>" * 40, "#000")
+    assert "<b>" not in drawn
+    assert ET.fromstring(drawn).tag.endswith("svg")
+
+
+async def test_before_the_first_scores_there_is_an_answer(aiohttp_client: MakeClient) -> None:
+    client = await aiohttp_client(make_app(Live()))
+    for path, status in {
+        "/api/ox/waivers": 503,
+        "/waivers": 503,
+        "/api/ox/movers/team": 503,
+        "/movers/team": 503,
+        "/badges/api.svg": 404,
+    }.items():
+        assert (await client.get(path)).status == status, path
