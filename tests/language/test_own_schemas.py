@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bridge.language.own_schemas import NAMES, own_schema, schema_text
+from bridge.language.own_schemas import NAMES, own_schema
 from bridge.language.schema.validator import Schema
 from bridge.language.text import read
-from bridge.ox.scores import rubric
 from bridge.processors.mapping import shipped_folder
 from bridge.settings import settings_schema
 from bridge.wiring.schemas import schema_names, schema_of
@@ -43,24 +40,6 @@ def test_every_name_gives_a_schema_that_loads(tmp_path: Path) -> None:
     for name in schema_names():
         (tmp_path / f"{name}.json").write_text(schema_of(name), "utf-8")
         assert Schema.load(tmp_path / f"{name}.json")
-
-
-@pytest.mark.parametrize(
-    ("name", "path", "keys"),
-    [
-        ("rubric", (), rubric.KEYS),
-        ("rubric", ("checks", "additionalProperties"), rubric.CHECK_KEYS),
-        ("rubric", ("waivers", "items"), rubric.WAIVER_KEYS),
-        ("rubric", ("examples", "items"), rubric.EXAMPLE_KEYS),
-    ],
-)
-def test_a_schema_names_the_keys_that_the_reader_knows(
-    name: str, path: tuple[str, ...], keys: tuple[str, ...]
-) -> None:
-    node: Any = json.loads(schema_text(name))
-    for step in path:
-        node = node[step] if step in node else node["properties"][step]
-    assert set(node["properties"]) == set(keys)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.errors import ConfigurationError
+from bridge.language.text import read
 from bridge.ox.scores.rubric_examples import run_rubric_examples
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.waivers import waiver_notes
@@ -81,19 +86,25 @@ def refused(folder: Path, text: str) -> list[str]:
          "`{gold: 90, silver: 75, bronze: 0}`"),
         ("category: docs", "category: dosc", "rubric.yaml:8:15: `dosc` is not a category; did you "
          "mean `docs`?"),
-        ("    fix:", "    fixx:", "rubric.yaml:12:5: a check has no key `fixx`; did you mean "
-         "`fix`?"),
-        ("gate: [1, 2]", "gate: [1, 5]", "rubric.yaml:18:15: expected a tier (1, 2, 3 or 4) and "
-         "found 5"),
-        ("tiers: [1, 2, 3]", "tiers: some", "rubric.yaml:24:12: expected `all` or a list of tiers "
-         "like [1, 2] and found 'some'"),
-        ("weight: 2", "weight: heavy", "rubric.yaml:9:13: expected a number and found 'heavy'"),
-        ("weight: 2", "weight: 0", "rubric.yaml:9:13: a weight is more than 0"),
-        ("4: 50}", "5: 50}", "rubric.yaml:2:35: expected a tier (1, 2, 3 or 4) and found '5'"),
+        ("    fix:", "    fixx:", "rubric.yaml:12:5: unknown key `fixx` in checks.readme: "
+         "did you mean `fix`?"),
+        ("gate: [1, 2]", "gate: [1, 5]", "rubric.yaml:18:15: checks.protected.gate[1] must be a "
+         "tier: 1, 2, 3 or 4, not 5"),
+        ("tiers: [1, 2, 3]", "tiers: some", "rubric.yaml:24:12: checks.approvals.tiers must be "
+         "`all` or a list of tiers like [1, 2], not \"some\""),
+        ("weight: 2", "weight: heavy", "rubric.yaml:9:13: checks.readme.weight must be a number "
+         "above 0, not \"heavy\""),
+        ("weight: 2", "weight: 0", "rubric.yaml:9:13: checks.readme.weight must be a number above "
+         "0, not 0"),
+        ("4: 50}", "5: 50}", "rubric.yaml:2:32: unknown key `5` in targets: delete it"),
+        ("starting: 0", "starting: 101", "rubric.yaml:3:42: levels.starting must be a number from "
+         "0 to 100, not 101"),
+        ("4: 50}", "5: 50}", "rubric.yaml:2:1: targets.4 is missing"),
         ("starting: 0", "starting: 10", "rubric.yaml:3:1: `levels` needs one that holds from 0"),
-        ("${{ repo.readme }}", "repo.readme", "rubric.yaml:11:11: expected an expression like "
-         "`${{ gitlab.readme }}` and found 'repo.readme'"),
-        ("rubric: Small", "rubric:", "rubric.yaml:1:8: a rubric needs `rubric: <text>`"),
+        ("${{ repo.readme }}", "repo.readme", "rubric.yaml:11:11: checks.readme.pass must be an "
+         "expression like ${{ gitlab.readme }}, not \"repo.readme\""),
+        ("rubric: Small", "rubric:", "rubric.yaml:1:8: rubric must be text, but nothing is there: "
+         "text that begins with # needs quotes"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_placed_and_the_nearest_right_name_is_told(
@@ -113,12 +124,75 @@ examples:
 """
     assert refused(tmp_path, SMALL + more) == [
         "rubric.yaml:28:13: `readmee` is not a check; did you mean `readme`?",
-        "rubric.yaml:29:68: expected a date like 2026-12-31 and found 'soon'",
-        "rubric.yaml:30:5: a waiver needs `reason: <text>`",
+        'rubric.yaml:29:68: waivers[1].expires must be a date like 2027-03-31, not "soon"',
+        "rubric.yaml:30:5: waivers[2].reason is missing: Why",
         "rubric.yaml:32:14: `repo.readmes` is not a fact; did you mean `readme`?",
         "rubric.yaml:32:44: `protectd` is not a check; did you mean `protected`?",
         "rubric.yaml:32:68: `golden` is not a level; did you mean `gold`?",
     ]
+
+
+def test_a_day_that_no_calendar_has_is_told(tmp_path: Path) -> None:
+    waiver = "{check: readme, entity: 'component:*', reason: Later, expires: 2026-02-31}"
+    assert refused(tmp_path, f"{SMALL}waivers:\n  - {waiver}\n") == [
+        "rubric.yaml:28:68: `2026-02-31` is no day of the calendar"
+    ]
+
+
+def test_nothing_of_another_shape_raises_and_each_is_told(tmp_path: Path) -> None:
+    text = """\
+rubric: [x]
+checks: [1]
+levels: 3
+targets: {1: x, 2: 60, 3: 50, 4: 40}
+categories: {a: b}
+waivers: 3
+examples: [1, {facts: 2, tier: 9, score: 101}]
+untiered: []
+minimum_coverage: 1.5
+"""
+    assert [said.partition(": ")[2] for said in refused(tmp_path, text)] == [
+        "rubric must be text, not a list",
+        "checks must be an object, not a list",
+        "levels must be an object, not the number 3",
+        'targets.1 must be a number from 0 to 100, not "x"',
+        "waivers must be a list or nothing, not the number 3",
+        "examples[0] must be an object, not the number 1",
+        "examples[1].facts must be an object, not the number 2",
+        "examples[1].tier must be a tier: 1, 2, 3 or 4, not 9",
+        "examples[1].score must be a number from 0 to 100, or insufficient, not 101",
+        "untiered must be a tier: 1, 2, 3 or 4, not an empty list",
+        'minimum_coverage must be a number from 0 to 1, not "1.5"',
+    ]
+
+
+@pytest.mark.parametrize("odd", ["3", "x", "[]", "[[1]]", "{}", "{x: {y: 1}}", ""])
+def test_no_value_of_any_key_is_too_odd(tmp_path: Path, odd: str) -> None:
+    more = """\
+minimum_coverage: 0.5
+untiered: 3
+waivers: [{check: readme, entity: 'component:*', reason: Later, expires: 2026-12-31}]
+examples: [{tier: 4, facts: {repo.readme: true}, states: {readme: pass}, score: 3.5, level: gold}]
+"""
+    whole = SMALL + more
+    (tree,), _ = read(whole)
+    for path in paths(tree):
+        changed = json.loads(json.dumps(tree))
+        below = changed
+        for step in path[:-1]:
+            below = below[step]
+        (value,), _ = read(odd or "null")
+        below[path[-1]] = value
+        with suppress(ConfigurationError):
+            small(tmp_path, json.dumps(changed))
+
+
+def paths(tree: Any) -> Iterator[tuple[Any, ...]]:
+    steps = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for step, value in steps:
+        yield (step,)
+        if isinstance(value, dict | list):
+            yield from ((step, *more) for more in paths(value))
 
 
 def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
