@@ -51,6 +51,7 @@ ELSEWHERE = {
     ("facts", "load_tests:"): "tests/test_docs.py",
     ("facts", "snyk:"): "test_the_rest_of_the_settings_shown_load",
     ("operate", "from: https://"): "tests/test_docs.py",
+    ("operate", "# fester.yaml"): "test_the_rest_of_the_settings_shown_load",
     ("operate", "owners:"): "test_the_groups_from_elsewhere_shown_load",
     ("operate", "access:"): "tests/test_docs.py, which sees to it that it does not load",
     ("remediation", "remediation:"): "tests/test_docs.py",
@@ -240,6 +241,12 @@ def test_the_rest_of_the_settings_shown_load(tmp_path: Path) -> None:
     shown = load_settings({}, config=tmp_path / "fester.yaml", environment={})
     assert shown.access.configured
     assert shown.access.origins == (shown.backstage.url,)
+    (tmp_path / "fester.yaml").write_text(block("operate", "yaml", "# fester.yaml"), "utf-8")
+    shown = load_settings(
+        {}, config=tmp_path / "fester.yaml", environment={"GITLAB_TOKEN_LAB": "lab-token"}
+    )
+    assert [each.name for each in shown.further] == ["lab"]
+    assert shown.source_tokens["lab"].get_secret_value() == "lab-token"
 
 
 @pytest.mark.real

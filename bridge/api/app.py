@@ -92,7 +92,7 @@ def make_app(
     "/fester" behind a proxy): every link begins with it, and requests may come with it or, from a
     proxy that takes it off, without.
     """
-    webhooks = webhooks or Webhooks(put=_drop, wanted=lambda: Wanted(frozenset()))
+    webhooks = webhooks or Webhooks(put=_drop, wanted=lambda source: Wanted(frozenset()))
     access, patience = access or Access(), patience or Patience()
     app = web.Application(
         middlewares=[
@@ -127,6 +127,7 @@ def make_app(
         web.get("/readyz", _readyz),
         web.get("/metrics", metrics.expose),
         web.post(WEBHOOK_PATH, webhooks.receive),
+        web.post(f"{WEBHOOK_PATH}/{{source}}", webhooks.receive),
         web.get("/openapi.json", describe),
         *catalog.routes(),
         *scores.routes(),
@@ -344,6 +345,8 @@ async def _readyz(request: web.Request) -> web.StreamResponse:
     body: dict[str, Json] = {"status": status, "since": since, "role": live.role}
     if hanging:
         body["hanging"] = hanging
+    if live.several:
+        body["sources"] = {name or "first": each.as_json() for name, each in live.sources.items()}
     report = live.report
     if report is not None:
         body["last_pass"] = {

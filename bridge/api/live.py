@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.catalog.index import Index
+from bridge.model.entities import Json
 from bridge.model.memory import Horizon, KnownProject
+from bridge.model.numbers import mark_in, mark_of
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Traffic
@@ -39,6 +41,35 @@ async def nothing_known() -> Known:
 
 
 @dataclass(slots=True)
+class SourceHealth:
+    """How one source stands: what its last pass here gave, and how far it is known.
+
+    `name` is its address. `outcome` is "" until this process made a pass over it.
+    """
+
+    name: str
+    traffic: Callable[[], Traffic] = Traffic
+    outcome: str = ""
+    failure: str = ""
+    kind: str = ""
+    started_at: str = ""
+    listed_at: str = ""
+    complete_at: str = ""
+    gaps: int = 0
+
+    def as_json(self) -> dict[str, Json]:
+        """What `/readyz` tells of it."""
+        return {
+            "url": self.name,
+            "last_pass": self.outcome or None,
+            "failure": self.failure,
+            "known_until": self.listed_at or None,
+            "complete_at": self.complete_at or None,
+            "unreadable_projects": self.gaps,
+        }
+
+
+@dataclass(slots=True)
 class Live:
     """The state that handlers read. One writer (the schedule), many readers, one event loop.
 
@@ -54,8 +85,8 @@ class Live:
     gaps: tuple[str, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None
-    token_end: datetime | None = None  # when the token for the source ends, as far as it is known
-    traffic: Callable[[], Traffic] = Traffic
+    token_ends: dict[str, datetime | None] = field(default_factory=dict)  # by source, where known
+    sources: Mapping[str, SourceHealth] = field(default_factory=dict)
     hints_waiting: Callable[[], int] = int
     passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
     hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds
@@ -80,12 +111,41 @@ class Live:
     ) -> None:
         """Serve a pass. A failed one updates the report; the files stay as they were."""
         self.report = report
+        self._take_health(report, horizon, gaps)
         if report.outcome is Outcome.FAILED:
             return
-        complete = horizon.complete_at
+        complete = horizon.whole_at
         self.files, self.index, self.served_since = files, index, now
         self.gaps = tuple(each.gap_since for each in gaps)
         self.last_complete = datetime.fromisoformat(complete) if complete else None
+
+    def _take_health(self, report: Report, horizon: Horizon, gaps: Sequence[KnownProject]) -> None:
+        if report.source in self.sources:
+            health = self.sources[report.source]
+            health.outcome, health.failure = report.outcome.value, report.failure
+            health.kind, health.started_at = report.kind, report.started_at
+        for name, health in self.sources.items():
+            own = horizon.of(name)
+            health.listed_at, health.complete_at = own.listed_at, own.complete_at
+            health.gaps = sum(mark_in(each.project.id) == mark_of(name) for each in gaps)
+
+    @property
+    def several(self) -> bool:
+        """Whether there are more sources than one."""
+        return len(self.sources) > 1
+
+    @property
+    def token_end(self) -> datetime | None:
+        """When the first of the tokens ends, as far as that is known."""
+        return min((end for end in self.token_ends.values() if end is not None), default=None)
+
+    def traffic(self) -> Traffic:
+        """What was asked of all sources so far."""
+        found = [each.traffic() for each in self.sources.values()]
+        outcomes: Counter[str] = Counter()
+        for each in found:
+            outcomes.update(each.outcomes)
+        return Traffic(outcomes, sum(each.waited for each in found))
 
     def note(self, problem: Problem) -> None:
         """Add what came up after the pass to its account."""

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
 from bridge.api.ox_metrics import OxMetrics
+from bridge.model.runs import Outcome
 
 OX_METRICS: Final = web.AppKey("ox_metrics", OxMetrics)
 
@@ -49,10 +50,41 @@ class LiveCollector(Collector):
             "seconds that requests were held back by GitLab's limits and between tries",
             value=traffic.waited,
         )
+        if live.several:
+            yield from self._sources()
         since = live.gaps
         yield GaugeMetricFamily("fester_gaps", "projects that cannot be read", len(since))
         oldest = self._now - datetime.fromisoformat(min(since)).timestamp() if since else 0.0
         yield GaugeMetricFamily("fester_oldest_gap_seconds", "age of the oldest of them", oldest)
+
+    def _sources(self) -> Iterator[Metric]:
+        """How each of several sources stands; the first is called "first"."""
+        sources = {name or "first": each for name, each in self._live.sources.items()}
+        unread = GaugeMetricFamily(
+            "fester_source_unread", "1 when the last pass over it failed", labels=["source"]
+        )
+        behind = GaugeMetricFamily(
+            "fester_source_known_age_seconds",
+            "seconds since the last pass that saw all that had changed there",
+            labels=["source"],
+        )
+        gaps = GaugeMetricFamily(
+            "fester_source_gaps", "projects of it that cannot be read", labels=["source"]
+        )
+        requests = CounterMetricFamily(
+            "fester_source_requests",
+            "requests sent to it by HTTP status, or no answer",
+            labels=["source", "outcome"],
+        )
+        for name, each in sources.items():
+            unread.add_metric([name], int(each.outcome == Outcome.FAILED.value))
+            gaps.add_metric([name], each.gaps)
+            if each.listed_at:
+                known = datetime.fromisoformat(each.listed_at).timestamp()
+                behind.add_metric([name], self._now - known)
+            for status, count in sorted(each.traffic().outcomes.items()):
+                requests.add_metric([name, status], count)
+        yield from (unread, behind, gaps, requests)
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, each with its help text."""

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,6 +22,7 @@ from bridge.api.keys import CLOCK
 from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.model.hints import Hint
+from bridge.model.numbers import FIRST
 
 log = structlog.get_logger()
 
@@ -46,14 +47,16 @@ class Webhooks:
     """Takes hooks in and hands their hints to `put`, which raises `StoreError` if it cannot.
 
     `token` is GitLab's secret token, `signing_key` the bytes of its signing key; without either
-    nothing is taken. `secrets`, if given, gives both as they are now. `counts` has how many
-    deliveries were accepted, ignored, duplicate, refused, unkept.
+    nothing is taken. `sources` are the names of the GitLabs that may send any, each to an address
+    of its own; `wanted` says of each what matters there. `secrets`, if given, gives both as they
+    are now. `counts` has how many deliveries were accepted, ignored, duplicate, refused, unkept.
     """
 
     put: Callable[[Iterable[Hint]], Awaitable[None]]
-    wanted: Callable[[], Wanted]
+    wanted: Callable[[str], Wanted]
     token: str = ""
     signing_key: bytes = b""
+    sources: Collection[str] = (FIRST,)
     secrets: Callable[[], tuple[str, bytes]] | None = None
     counts: Counter[str] = field(default_factory=Counter)
     _seen: TTLCache[str, bool] = field(
@@ -63,20 +66,24 @@ class Webhooks:
     @needs(Scope.PUBLIC)  # GitLab shows its own secret
     async def receive(self, request: web.Request) -> web.Response:
         """Answer one delivery; nothing of it is worked on here."""
+        source = request.match_info.get("source", FIRST)
         try:
             body, key = await self._checked(request)
+            if source not in self.sources:
+                raise DeliveryRefused(404, "no source in `from` has this name")
         except DeliveryRefused as refused:
             self.counts["refused"] += 1
             log.warning("A webhook was refused", action="hook_refused", reason=str(refused))
             return web.json_response(
                 {"status": "refused", "reason": str(refused)}, status=refused.status
             )
+        key = key and f"{source} {key}"
         if key and key in self._seen:
             return self._answer("duplicate")
-        found = _understood(body, self.wanted())
+        found = _understood(body, self.wanted(source))
         if not found.ignored:
             try:
-                await self.put(found.hints)
+                await self.put(filter(None, (hint.sent_by(source) for hint in found.hints)))
             except StoreError as error:
                 # Not remembered as seen: when GitLab delivers it again, it is news.
                 self.counts["unkept"] += 1

@@ -10,13 +10,14 @@ from bridge.errors import ConfigurationError, FesterError
 from bridge.model.collector_health import CollectorHealth, collectors_health
 from bridge.model.entities import Ref
 from bridge.model.facts import FactBoard, FactSchema, Reading
+from bridge.model.numbers import FIRST
 from bridge.ox.facts.json_api import Unanswered
 from bridge.scrapers.gitlab.inspection import Finding
 from bridge.settings import Settings
 from bridge.store import open_store, without_making
 from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
-from bridge.wiring.location import located
+from bridge.wiring.location import located_each
 from bridge.wiring.ox import collectors, pagerduty_of, snyk_of
 
 STALE_AFTER: Final = 2  # cadences
@@ -44,19 +45,21 @@ async def collector_findings(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _known(settings: Settings) -> tuple[tuple[FactSchema, ...], Latest]:
     """What the collectors that are set up gave last."""
-    reading = scraper(await located(settings))
+    each = await located_each(settings)
+    readings = {name: scraper(own) for name, own in each.items()}
     try:
-        asked = collectors(settings, reading)
+        asked = collectors(each, readings)
         schemas = tuple(collector.schema for collector in asked)
         for collector in asked:
             await collector.close()
         store = await open_store(without_making(settings.store))
         try:
-            return schemas, await store.facts().latest_facts(reading.name)
+            return schemas, await store.facts().latest_facts(readings[FIRST].name)
         finally:
             await store.close()
     finally:
-        await reading.close()
+        for reading in readings.values():
+            await reading.close()
 
 
 def _finding(health: CollectorHealth, now: datetime) -> Finding:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from bridge.settings import Settings
 from bridge.store import missing_file_refused, open_store, without_making
 from bridge.wiring import gitlab_options, mappings_and_rules
 from bridge.wiring.clock import utc_now
-from bridge.wiring.location import located
+from bridge.wiring.location import located_each
 from bridge.wiring.neighbours import secret, trust_of
 
 
@@ -66,8 +67,9 @@ async def _examine(settings: Settings, console: Console) -> bool:
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     if settings.source.lower().startswith(("http://", "https://")):
-        async for finding in _gitlab(await located(settings)):
-            yield finding
+        for name, own in (await located_each(settings)).items():
+            async for finding in _gitlab(own):
+                yield replace(finding, what=f"{name}: {finding.what}") if name else finding
     else:
         yield _folder(Path(settings.source))
     yield _mappings(settings)

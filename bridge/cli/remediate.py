@@ -70,7 +70,7 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
     async with wired(settings) as parts:
         source = parts.stages.scraper.name
-        made = needed(assignment(settings, parts.stages.scraper, parts.store))
+        made = needed(assignment(parts))
         try:
             board = await parts.store.scores().latest_scores(source)
             latest = await parts.store.latest(source)

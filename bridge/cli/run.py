@@ -77,9 +77,11 @@ async def _one_pass(
     """The pass's account, which `told` hears before facts are collected."""
     async with wired(settings) as parts:
         passes = Passes(parts.stages, settings.full_every)
-        wish = await passes.next_pass(wish) if incremental else wish
+        wishes = [replace(wish, source=name) for name in parts.stages.sources]
+        if incremental:
+            wishes = [await passes.next_pass(each) for each in wishes]
         with progress_of_pass() as progress:
-            done = await passes.run(replace(wish, progress=progress))
+            done = await passes.run_all([replace(each, progress=progress) for each in wishes])
         done = await passes.with_problems(done)
         account = await _told(parts.refresher, done, wish.dry_run)
         told(account)

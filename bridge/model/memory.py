@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from bridge.model.entities import Catalog
 from bridge.model.manifests import Translation
+from bridge.model.numbers import FIRST
 from bridge.model.runs import Report
 from bridge.model.scrape import Project
 
@@ -59,7 +60,8 @@ class Horizon:
     known, or lies in a gap of its project. `complete_at` is when the last pass began after which
     nothing was missing or withheld. `swept_at` is the same of the last full sweep, and
     `scope` names what that sweep asked for. `passes` counts the passes that were saved: who saves
-    must know the last one.
+    must know the last one. `others` are the horizons of further sources, by name; their passes are
+    counted in the first one's.
     """
 
     listed_at: str = ""
@@ -67,6 +69,28 @@ class Horizon:
     scope: str = ""
     complete_at: str = ""
     passes: int = 0
+    others: Mapping[str, Horizon] = field(default_factory=dict)
+
+    def of(self, source: str) -> Horizon:
+        """The horizon of one source; of one that is new, that nothing is known."""
+        return self if source == FIRST else self.others.get(source, Horizon())
+
+    def moved(self, source: str, own: Horizon, sources: Iterable[str]) -> Horizon:
+        """This horizon with that of one source replaced; of no others than `sources` is it kept."""
+        others = {name: self.others.get(name, Horizon()) for name in sources if name != FIRST}
+        if source == FIRST:
+            return replace(own, passes=self.passes, others=others)
+        return replace(self, others=others | {source: replace(own, passes=0, others={})})
+
+    @property
+    def swept_by_all_at(self) -> str:
+        """The oldest `swept_at` of all sources; "" where one was never swept."""
+        return min([self.swept_at, *(each.swept_at for each in self.others.values())])
+
+    @property
+    def whole_at(self) -> str:
+        """Since when nothing was missing of any source: the oldest `complete_at`; "" never."""
+        return min([self.complete_at, *(each.complete_at for each in self.others.values())])
 
 
 @dataclass(frozen=True, slots=True)

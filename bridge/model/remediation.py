@@ -8,6 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from bridge.model.entities import Json, Ref
+from bridge.model.numbers import mark_in, own_id
 
 # The check of the one issue that lists everything which is no gate; no check's id is like this.
 CHECKLIST = "*"
@@ -111,7 +112,7 @@ def _key_json(key: IssueKey) -> dict[str, Json]:
     other = "merge-request" if key.check.startswith("mr:") else "registration"
     kind = "checklist" if key.check == CHECKLIST else "gate" if key.is_issue else other
     return {
-        "project_id": key.project_id,
+        "project_id": own_id(key.project_id),
         "entity": str(key.entity),
         "kind": kind,
         "check": key.check,
@@ -151,7 +152,8 @@ class Listing:
 
     `deleted` are issues of ours that GitLab says are no more (404), by project and iid;
     `doubtful` are projects of which something known could not be read, and why; `unseen` are
-    those of them that GitLab does not show at all.
+    those of them that GitLab does not show at all. `failures` are the sources whose whole list
+    failed, by their marks, where there are several.
     """
 
     issues: tuple[SeenIssue, ...] = ()
@@ -159,6 +161,11 @@ class Listing:
     deleted: frozenset[tuple[int, int]] = frozenset()
     doubtful: Mapping[int, str] = field(default_factory=dict)
     unseen: frozenset[int] = frozenset()
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+    def doubt(self, project_id: int) -> str:
+        """Why what is listed of a project cannot be trusted; "" when it can."""
+        return self.doubtful.get(project_id, "") or self.failures.get(mark_in(project_id), "")
 
 
 @dataclass(frozen=True, slots=True)

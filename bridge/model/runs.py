@@ -81,12 +81,14 @@ class Report:
     failure: str = ""
     kind: str = "full"  # a `Coverage`: what the pass set out to see
     this_pass: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""  # of several sources the name of the one that was read; "" the first, or all
 
     def as_json(self) -> dict[str, Json]:
         """The report as a JSON tree with the documented keys."""
         return {
             "outcome": self.outcome.value,
             "kind": self.kind,
+            "source": self.source,
             "seconds": round(self.seconds, 3),
             "started_at": self.started_at,
             "failure": self.failure,

@@ -14,6 +14,7 @@ from bridge.language.names import nearest
 from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
+from bridge.model.numbers import own_id
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
 
@@ -89,7 +90,7 @@ class _Question:
         project = known.project
         if self.url and self.url == project.web_url.lower():
             return True
-        return bool(self.path) and self.path in (project.path.lower(), str(project.id))
+        return bool(self.path) and self.path in (project.path.lower(), str(own_id(project.id)))
 
     def names_project(self, known: KnownProject) -> bool:
         """Whether it is this project's path, id or URL, or its name alone."""
@@ -302,7 +303,7 @@ def _unseen(memory: Memory, record: PassRecord, source: str) -> Iterator[str]:
     """Why nothing may be known of something, in the order in which it is worth looking."""
     of_it = f" in {source}" if source else ""
     yield f"No entity, title, alias, manifest or project{of_it} that Fester has seen is called so."
-    swept = memory.horizon.swept_at
+    swept = memory.horizon.swept_by_all_at
     if swept:
         yield f"The last full sweep began {swept}."
     else:

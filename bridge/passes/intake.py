@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge.model.manifests import Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
+from bridge.model.numbers import FIRST, mark_in, mark_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import (
     Coverage,
@@ -55,7 +56,8 @@ class Intake:
 
     `elsewhere` are the projects that passes beside this one settled while it read. A pass that
     `yields` has to read them again (`Overtaken`); another one passes over them. `settled` hears
-    which projects were written.
+    which projects were written. `source` is the one that is read, of all `sources`: what it does
+    not show says nothing of the others' projects.
     """
 
     ledger: Ledger
@@ -68,6 +70,8 @@ class Intake:
     horizon: Horizon
     observes: bool = True
     yields: bool = False
+    source: str = FIRST
+    sources: Collection[str] = (FIRST,)
     elsewhere: set[int] = field(default_factory=set)
     settled: Callable[[set[int]], None] = lambda ids: None
     seen: set[int] = field(default_factory=set)
@@ -119,12 +123,23 @@ class Intake:
                 for number in part
                 if number not in self.seen and number not in self.elsewhere
             ]
-            for start in range(0, len(unseen), BATCH):
-                ids = set(unseen[start : start + BATCH])
-                known = await self.ledger.model.known(self.ledger.source, ids)
-                taking = self._reconciliation(known, ids)
+            mine, standing = mark_of(self.source), {mark_of(name) for name in self.sources}
+            await self._settle_unseen([each for each in unseen if mark_in(each) == mine])
+            if self.source == FIRST:
+                left = [each for each in unseen if mark_in(each) not in standing]
+                await self._settle_unseen(left, "its GitLab is no longer one of the sources")
+
+    async def _settle_unseen(self, unseen: Sequence[int], why: str = "") -> None:
+        """Settle projects that were not seen; with `why`, those of a source that is none now."""
+        for start in range(0, len(unseen), BATCH):
+            ids = set(unseen[start : start + BATCH])
+            known = await self.ledger.model.known(self.ledger.source, ids)
+            taking = self._reconciliation(known, ids)
+            if why:
+                taking.leave_out(ids, why)
+            else:
                 taking.settle_unseen(ids)
-                await self._write(known, taking, ids)
+            await self._write(known, taking, ids)
 
     async def _settle(self, records: Sequence[Record], ids: set[int]) -> None:
         model, source = self.ledger.model, self.ledger.source

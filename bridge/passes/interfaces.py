@@ -186,8 +186,13 @@ class ModelStore(Protocol):
     async def begin_restating(self, source: str, edition: int) -> int:
         """Begin to work out anew what all manifests say; `take` then gets all of them."""
 
-    async def begin_merging(self, source: str, edition: int, rules: str, *, long: bool) -> int:
-        """Make what is noted in the lane of long passes ready; of other rules, everything."""
+    async def begin_merging(
+        self, source: str, edition: int, rules: str, lanes: Collection[str]
+    ) -> int:
+        """Make what is noted in some lanes of long passes ready; of other rules, everything."""
+
+    async def lanes(self, source: str) -> frozenset[str]:
+        """The lanes and stages in which something is noted."""
 
     async def todo(self, source: str, stage: str, limit: int | None = None) -> list[str]:
         """What is noted in a stage: merge, gone, check, render."""

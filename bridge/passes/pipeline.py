@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import CatalogEntity
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
+from bridge.model.numbers import FIRST, LANE, lane_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Report
 from bridge.model.scrape import Coverage, Observation, Project, ScrapeRequest
@@ -56,10 +57,19 @@ def as_it_is(entity: CatalogEntity) -> CatalogEntity:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A further source of the same catalog, and the fingerprint of what a full sweep asks it."""
+
+    scraper: Scraper
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """Everything that a pass is made of.
 
-    `shown` makes of a merged entity what is published of it. Where it may give something else
+    `further` are more sources by name, whose projects go by numbers of their own. `shown` makes of
+    a merged entity what is published of it. Where it may give something else
     for the same entity later, scheduled passes call `renew` and render everything.
     """
 
@@ -79,13 +89,26 @@ class Stages:
     shown: Shown = as_it_is
     renew: Callable[[], None] | None = None
     observes: bool = True  # whether anybody wants to know what else a project's page told
+    further: Mapping[str, Reading] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all sources, the first one's first."""
+        return (FIRST, *self.further)
+
+    def reading(self, source: str) -> Stages:
+        """The same stages, for a pass that reads one of the sources."""
+        if source == FIRST:
+            return self
+        one = self.further[source]
+        return replace(self, scraper=one.scraper, scope=one.scope)
 
 
 @dataclass(frozen=True, slots=True)
 class PassOptions:
     """How one pass is to go.
 
-    `take_over` makes destinations ours that are another's.
+    `take_over` makes destinations ours that are another's. `source` names the one that is read.
     `request` None asks for everything. `progress` hears (stage, done): "project" with the number
     of projects read so far, then "process", "publish", "remember".
     """
@@ -94,6 +117,7 @@ class PassOptions:
     accept_removals: bool = False
     take_over: bool = False
     request: ScrapeRequest | None = None
+    source: str = FIRST
     progress: Callable[[str, int], None] = lambda stage, done: None
 
     @property
@@ -221,6 +245,7 @@ def failed(work: Conclusion, error: SourceError) -> Report:
         started_at=iso(work.started),
         failure=str(error),
         kind=work.wish.kind,
+        source=work.wish.source,
         **figures_of(work.ledger.state),
     )
 
@@ -267,7 +292,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
         ]
         if work.settled.unsettled:
             retry_in = min(retry_in or RETRY_SECONDS, RETRY_SECONDS)
-        empty = _empty(source, intake)
+        empty = _empty(stages.scraper.name, intake)
         unpublished = bool(stages.exporters) and not receipts
         await ledger.refresh()
         complete = intake.complete and not (
@@ -303,9 +328,8 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     stages, wish, ledger, epoch = work.stages, work.wish, work.ledger, work.intake.epoch
     model, source, rules = ledger.model, ledger.source, work.stages.maker.fingerprint
     long = not wish.small
-    await ledger.write(
-        epoch, lambda edition: model.begin_merging(source, edition, rules, long=long)
-    )
+    lanes = await _lanes(work) if long else ()
+    await ledger.write(epoch, lambda edition: model.begin_merging(source, edition, rules, lanes))
     before = sum(ledger.state.counts("entities").values())
     merging = Merging(ledger, stages.maker, stages.renderer, epoch, before)
     await merging.merge()
@@ -317,6 +341,20 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
         stages.renew()
         await ledger.write(epoch, lambda edition: model.note_all_places(source, edition))
     return merging, withheld
+
+
+async def _lanes(work: Conclusion) -> Collection[str]:
+    """Where this pass's own scrape noted what is to be merged.
+
+    What a source left that is none any more is merged with the first one's.
+    """
+    own = lane_of(work.wish.source)
+    if work.wish.source != FIRST:
+        return (own,)
+    standing = {lane_of(name) for name in work.stages.sources}
+    noted = await work.ledger.model.lanes(work.ledger.source)
+    left = {each for each in noted if each.startswith(LANE) and each not in standing}
+    return (own, *sorted(left))
 
 
 def _changes(merging: Merging, intake: Intake) -> Changes:
@@ -363,10 +401,12 @@ async def _nothing(edition: int) -> int:
 def _horizon(work: Conclusion, *, complete: bool) -> Horizon:
     intake, now = work.intake, iso(work.started)
     latest = work.ledger.state.horizon
-    horizon = replace(latest, passes=latest.passes + 1)
+    own = latest.of(work.wish.source)
     if intake.end is not None and not intake.lost:
-        horizon = moved(horizon, intake.end.coverage, now, work.stages.scope)
-    return replace(horizon, complete_at=now) if complete else horizon
+        own = moved(own, intake.end.coverage, now, work.stages.scope)
+    own = replace(own, complete_at=now) if complete else own
+    horizon = latest.moved(work.wish.source, own, work.stages.sources)
+    return replace(horizon, passes=latest.passes + 1)
 
 
 def _report(
@@ -383,6 +423,7 @@ def _report(
         published=tuple(receipts),  # type: ignore[arg-type]
         started_at=iso(work.started),
         kind=intake.end.coverage.value if intake.end else "",
+        source=work.wish.source,
         this_pass={"seen": len(intake.seen), "unreadable": len(intake.unreadable)},
     )
 

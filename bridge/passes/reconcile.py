@@ -90,6 +90,11 @@ class Reconciliation:
         for project_id in sorted(ids):
             self._settle_unseen(project_id)
 
+    def leave_out(self, ids: Collection[int], reason: str) -> None:
+        """Forget projects that are not to be read any more."""
+        for project_id in sorted(ids):
+            self._forget(project_id, reason)
+
     @property
     def settled(self) -> set[int]:
         """The projects that this scrape tells of: all it saw, but for those in a gap of which

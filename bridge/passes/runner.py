@@ -8,7 +8,7 @@ passes over these projects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ import structlog
 
 from bridge.errors import SourceError
 from bridge.model.memory import Horizon, KnownProject
+from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Observation, ScrapeRequest
 from bridge.model.statements import Changes
@@ -41,6 +42,7 @@ from bridge.passes.pipeline import (
 )
 from bridge.passes.publish import Destinations
 from bridge.passes.reconcile import gaps_to_retry
+from bridge.passes.together import together
 from bridge.passes.view import Known, View
 
 log = structlog.get_logger()
@@ -72,7 +74,7 @@ class Passes:
         self._view = View(self._ledger)
         self._destinations = Destinations()
 
-    def failed(self, failure: str, kind: str) -> Pass:
+    def failed(self, failure: str, kind: str, source: str = FIRST) -> Pass:
         """A pass that broke: it published nothing, and what was known last still stands."""
         report = Report(
             Outcome.FAILED,
@@ -80,6 +82,7 @@ class Passes:
             started_at=iso(self.stages.clock()),
             failure=failure,
             kind=kind,
+            source=source,
             **figures_of(self._ledger.state),
         )
         return Pass(report, self._ledger.state.horizon, self.known, Changes())
@@ -129,14 +132,15 @@ class Passes:
         """The projects that cannot be read as things stand."""
         return await self._ledger.model.gaps(self._ledger.source)
 
-    async def in_groups(self, groups: Collection[str]) -> frozenset[int]:
-        """The projects that are known to lie in groups, by paths in lower case."""
+    async def in_groups(self, groups: Collection[str], source: str = FIRST) -> frozenset[int]:
+        """The projects of a source that are known to lie in groups, by paths in lower case."""
         if not groups:
             return frozenset()
-        return await self._ledger.model.in_groups(self._ledger.source, groups)
+        found = await self._ledger.model.in_groups(self._ledger.source, groups)
+        return frozenset(number for number in found if mark_in(number) == mark_of(source))
 
     async def run(self, wish: PassOptions) -> Pass:
-        """One pass, on top of the ones before.
+        """One pass over one source, on top of the ones before.
 
         A source that cannot be read at all, or destinations that all refuse, give
         `Outcome.FAILED` with the reason in `report.failure`; what was published before stands.
@@ -144,7 +148,26 @@ class Passes:
         `StoreConflict` when somebody else saved a pass meanwhile, `LeadLost` when another leads.
         """
         if wish.dry_run and not self.trial:
-            return await self._tried(wish)
+            return await self._tried([wish])
+        return await self._made(wish)
+
+    async def run_all(self, wishes: Sequence[PassOptions]) -> Pass:
+        """A pass over each of several sources, side by side, told as one. Raises as `run`.
+
+        What one of them does not give holds up no other.
+        """
+        if len(wishes) == 1:
+            return await self.run(wishes[0])
+        if wishes[0].dry_run and not self.trial:
+            return await self._tried(wishes)
+        found = await asyncio.gather(*map(self._made, _counted(wishes)), return_exceptions=True)
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        names = [self.stages.reading(wish.source).scraper.name for wish in wishes]
+        return together([(n, p) for n, p in zip(names, found, strict=True) if isinstance(p, Pass)])
+
+    async def _made(self, wish: PassOptions) -> Pass:
         for tries_left in reversed(range(_TRIES)):
             try:
                 return await self._run(wish, yields=wish.small and tries_left > 0)
@@ -155,23 +178,26 @@ class Passes:
     async def next_pass(self, wish: PassOptions) -> PassOptions:
         """What the pass that is due now is to ask for: what changed, or everything."""
         await self.ready(wish)
-        horizon = await self.horizon()
-        now = self.stages.clock()
-        files = self.stages.translator.files
-        why = why_sweep(horizon, self.stages.scope, now, self.full_every)
+        stages = self.stages.reading(wish.source)
+        horizon = (await self.horizon()).of(wish.source)
+        now = stages.clock()
+        files = stages.translator.files
+        why = why_sweep(horizon, stages.scope, now, self.full_every)
         if why:
-            log.info("A full sweep is due", action="sweep_due", why=why)
+            log.info("A full sweep is due", action="sweep_due", why=why, source=stages.scraper.name)
             return replace(wish, request=ScrapeRequest(files))
         since = datetime.fromisoformat(horizon.listed_at)
-        again = gaps_to_retry(await self.gaps(), now)
+        mark = mark_of(wish.source)
+        gaps = [each for each in await self.gaps() if mark_in(each.project.id) == mark]
+        again = gaps_to_retry(gaps, now)
         return replace(wish, request=ScrapeRequest(files, since=since, also=again))
 
-    async def _tried(self, wish: PassOptions) -> Pass:
+    async def _tried(self, wishes: Sequence[PassOptions]) -> Pass:
         """A pass on a copy of what is known, which is gone afterwards."""
         async with self.stages.store.scratch(self._ledger.source) as store:
             stages = replace(self.stages, store=store)
             trial = Passes(stages, self.full_every, self.grace, trial=True)
-            done = await trial.run(wish)
+            done = await trial.run_all(wishes)
             known = await trial.known()
             standing = await store.model.problems(self._ledger.source)
 
@@ -181,7 +207,7 @@ class Passes:
         return replace(done, known=as_tried, standing=standing)
 
     async def _run(self, wish: PassOptions, *, yields: bool) -> Pass:
-        stages, ledger = self.stages, self._ledger
+        stages, ledger = self.stages.reading(wish.source), self._ledger
         started, begun = stages.clock(), perf_counter()
         async with AsyncExitStack() as stack:
             async with ledger.lock:
@@ -244,11 +270,13 @@ class Passes:
             stages.maker,
             now,
             stages.scope,
-            "merge" if wish.small else "sweep",
+            "merge" if wish.small else lane_of(wish.source),
             ledger.epoch,
-            ledger.state.horizon,
+            ledger.state.horizon.of(wish.source),
             stages.observes,
             yields,
+            wish.source,
+            stages.sources,
         )
 
         def settled(ids: set[int]) -> None:
@@ -287,6 +315,21 @@ class Passes:
             await asyncio.wait([task], timeout=self.grace)
             task.cancel()
             raise
+
+
+def _counted(wishes: Sequence[PassOptions]) -> Iterator[PassOptions]:
+    """The same, whose progress counts the projects of all of them."""
+    seen = [0] * len(wishes)
+
+    def heard(n: int, tell: Callable[[str, int], None]) -> Callable[[str, int], None]:
+        def progress(stage: str, done: int) -> None:
+            seen[n] = done if stage == "project" else seen[n]
+            tell(stage, sum(seen) if stage == "project" else done)
+
+        return progress
+
+    for n, wish in enumerate(wishes):
+        yield replace(wish, progress=heard(n, wish.progress))
 
 
 def why_sweep(horizon: Horizon, scope: str, now: datetime, full_every: float) -> str:

@@ -20,9 +20,13 @@ _MOST_TRIES = 6
 
 @dataclass(slots=True)
 class HintQueue:
-    """Hints that wait. `settle` is how many seconds they are collected before a pass."""
+    """Hints that wait. `settle` is how many seconds they are collected before a pass.
+
+    `something` is what stands for too many.
+    """
 
     settle: float = 0.2
+    something: Hint = SOMETHING
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _waiting: set[Hint] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,7 +42,7 @@ class HintQueue:
         """Take hints in; never waits."""
         self._waiting.update(hints)
         if len(self._waiting) > _MOST:
-            self._waiting = {SOMETHING}
+            self._waiting = {self.something}
         if self._waiting:
             self._news.set()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
 
 from bridge.errors import FesterError, LeadLost, StoreConflict, StoreError
-from bridge.model.hints import SOMETHING, Hint, hinted_groups, hinted_projects
+from bridge.model.hints import Hint, by_source, hinted_groups, hinted_projects, something
+from bridge.model.numbers import FIRST
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.pipeline import Pass, PassOptions, Stages
@@ -41,6 +43,20 @@ class HintStore(Protocol):
 
 
 @dataclass(slots=True)
+class Post:
+    """One source's place in a replica: its hints wait here, and its passes are made from here."""
+
+    source: str
+    hint_queue: HintQueue
+    schedule: Schedule | None = None
+
+    @property
+    def part(self) -> str:
+        """What its passes are called where something hangs."""
+        return f"pass of {self.source}" if self.source else "pass"
+
+
+@dataclass(slots=True)
 class Service:
     """Runs a replica until cancelled.
 
@@ -60,10 +76,23 @@ class Service:
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pulse: Pulse = field(default_factory=Pulse)
+    posts: Mapping[str, Post] = field(init=False)  # by source: none of them waits for another
     _left: asyncio.Event = field(default_factory=asyncio.Event)
-    _schedule: Schedule | None = None
     _shown: int = -1
     _showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        settle = self.hint_queue.settle
+        self.posts = {FIRST: Post(FIRST, self.hint_queue)} | {
+            name: Post(name, HintQueue(settle, something(name)))
+            for name in self.passes.stages.further
+        }
+
+    @property
+    def hints_waiting(self) -> int:
+        """How many hints wait for a pass."""
+        return sum(post.hint_queue.waiting for post in self.posts.values())
 
     @property
     def source(self) -> str:
@@ -107,7 +136,9 @@ class Service:
         self._shown = saved
 
     async def _follow(self) -> None:
-        async with _running(self.hint_queue.answer(self._hand_over)):
+        async with AsyncExitStack() as stack:
+            for post in self.posts.values():
+                await stack.enter_async_context(_running(post.hint_queue.answer(self._hand_over)))
             while True:
                 self.pulse.beat("follow", _HANGS)
                 try:
@@ -126,28 +157,32 @@ class Service:
 
     async def _lead(self) -> None:
         self.role("leader")
-        schedule = self._schedule = Schedule(self._due_pass, self.every)
         # What began last is ended first: the lease is kept until every pass has ended.
-        async with (
-            _running(self.leadership.keep()) as keeping,
-            _running(self.audience.run()) as telling,
-            _running(schedule.run()) as scheduling,
-            _running(self.hint_queue.answer(self._hinted_pass)) as answering,
-            _running(self._collect()) as collecting,
-        ):
+        async with AsyncExitStack() as stack:
+            work = [self.leadership.keep(), self.audience.run()]
+            for post in self.posts.values():
+                post.schedule = Schedule(partial(self._due_pass, post), self.every)
+                work += [
+                    post.schedule.run(),
+                    post.hint_queue.answer(partial(self._hinted_pass, post)),
+                ]
             # Each runs until it is cancelled; one that ended all the same is begun anew.
-            parts = [keeping, telling, scheduling, answering, collecting]
+            parts = [
+                await stack.enter_async_context(_running(each)) for each in (*work, self._collect())
+            ]
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             if not self.leadership.leads:
                 self.role("follower")
-        self._schedule = None
         self.pulse.rest("collect")
-        self.pulse.rest("pass")
+        for post in self.posts.values():
+            post.schedule = None
+            self.pulse.rest(post.part)
 
     async def stop(self) -> None:
         """Let another replica lead, with the hints that wait here; after `run` was cancelled."""
         with suppress(StoreError):
-            await self.hints.leave(self.source, self.hint_queue.take())
+            for post in self.posts.values():
+                await self.hints.leave(self.source, post.hint_queue.take())
             await self.leadership.give_back()
 
     async def _collect(self) -> None:
@@ -156,33 +191,36 @@ class Service:
             self.pulse.beat("collect", _HANGS)
             self._left.clear()
             try:
-                self.hint_queue.put(await self.hints.take(self.source))
+                found = by_source(await self.hints.take(self.source), self.posts)
+                for name, hints in found.items():
+                    self.posts[name].hint_queue.put(hints)
             except StoreError as error:
                 log.error("The store does not answer", action="hints_failed", error=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await self._left.wait()
 
-    async def _due_pass(self) -> float | None:
-        return (await self._made(self._due(), "full")).retry_in
+    async def _due_pass(self, post: Post) -> float | None:
+        return (await self._made(self._due(post), "full", post)).retry_in
 
-    async def _due(self) -> Pass:
+    async def _due(self, post: Post) -> Pass:
         if self.refreshed is not None:
-            self.passes.stages = await self.refreshed(self.passes.stages)
-        return await self.passes.run(await self.passes.next_pass(self._watched(self.wish)))
+            async with self._renewing:
+                self.passes.stages = await self.refreshed(self.passes.stages)
+        return await self.passes.run(await self.passes.next_pass(self._watched(post)))
 
-    def _watched(self, wish: PassOptions) -> PassOptions:
+    def _watched(self, post: Post) -> PassOptions:
         """Options of a pass that shows with each step that it has not come to a stop."""
 
         def heard(stage: str, done: int) -> None:
-            self.pulse.beat("pass", _PASS_HANGS)
-            wish.progress(stage, done)
+            self.pulse.beat(post.part, _PASS_HANGS)
+            self.wish.progress(stage, done)
 
-        return replace(wish, progress=heard)
+        return replace(self.wish, progress=heard, source=post.source)
 
-    async def _made(self, work: Awaitable[Pass], kind: str) -> Pass:
+    async def _made(self, work: Awaitable[Pass], kind: str, post: Post) -> Pass:
         """A pass, told to everybody. One that breaks is a failed one, and its error raised on."""
-        self.pulse.beat("pass", _PASS_HANGS)
+        self.pulse.beat(post.part, _PASS_HANGS)
         try:
             done = await work
         except (LeadLost, StoreConflict):
@@ -197,24 +235,25 @@ class Service:
                     "extension: its log says where"
                 )
             )
-            await self._tell(self.passes.failed(failure, kind))
+            await self._tell(self.passes.failed(failure, kind, post.source))
             raise
         finally:
-            self.pulse.rest("pass")
+            self.pulse.rest(post.part)
         await self._tell(done)
         return done
 
-    async def _hinted_pass(self, hints: frozenset[Hint]) -> frozenset[Hint]:
+    async def _hinted_pass(self, post: Post, hints: frozenset[Hint]) -> frozenset[Hint]:
         """Read what hints speak of; gives the hints that could not be followed."""
-        if SOMETHING in hints and self._schedule is not None:
-            self._schedule.poke()
-        ids = hinted_projects(hints, await self.passes.in_groups(hinted_groups(hints)))
+        if something(post.source) in hints and post.schedule is not None:
+            post.schedule.poke()
+        grouped = await self.passes.in_groups(hinted_groups(hints), post.source)
+        ids = hinted_projects(hints, grouped)
         if not ids:
             return frozenset()
         files = self.passes.stages.translator.files
         request = ScrapeRequest(files, only=tuple(sorted(ids)))
-        wish = self._watched(replace(self.wish, request=request))
-        done = await self._made(self.passes.run(wish), "selected")
+        wish = replace(self._watched(post), request=request)
+        done = await self._made(self.passes.run(wish), "selected", post)
         if done.report.outcome is Outcome.FAILED or done.retry_in is not None:
             return hints
         seen = ((number, done.observations.get(number)) for number in ids)

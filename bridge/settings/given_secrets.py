@@ -18,6 +18,7 @@ from bridge.secret.values import header_value, read_secret, shared_secret, web_a
 from bridge.settings.sections import signing_key
 
 TEAM_WEBHOOK: Final = "FESTER_DIGEST_WEBHOOK_"
+OF_SOURCE: Final = "GITLAB_TOKEN_"  # and the name of a further source
 FILE: Final = "_FILE"
 STORE: Final = "FESTER_STORE"
 # The fields that hold secrets, and the variables that they come from.
@@ -114,7 +115,8 @@ def given(
 
 def mask_everything(environment: Mapping[str, str], urls: Collection[object]) -> None:
     """From now on no secret of this environment is shown, used or not, well formed or not."""
-    names = [n for n in environment if n in SECRETS.values() or n.startswith(TEAM_WEBHOOK)]
+    by_name = (TEAM_WEBHOOK, OF_SOURCE)
+    names = [n for n in environment if n in SECRETS.values() or n.startswith(by_name)]
     texts = [environment[n] for n in names if not n.endswith(FILE)]
     for name in (*SECRETS.values(), *names):
         path = environment.get(name if name.endswith(FILE) else f"{name}{FILE}")

@@ -22,6 +22,7 @@ from bridge.model.problems import Problem
 from bridge.secret.values import shared_secret
 from bridge.settings.given_secrets import (
     FILE,
+    OF_SOURCE,
     SECRETS,
     TEAM_WEBHOOK,
     Given,
@@ -29,13 +30,13 @@ from bridge.settings.given_secrets import (
     mask_everything,
     normal_of,
 )
-from bridge.settings.sections import WRITTEN, Settings
+from bridge.settings.sections import WRITTEN, Settings, SourceSettings
 
 CONFIG_NAME = "fester.yaml"
 PREFIX = "FESTER_"
 _COMMENT = re.compile(r":\s+(#[^\s#]\S*)")
 # Fields that stand in no file and in no variable of their own name.
-NOT_WRITTEN = (*SECRETS, "team_webhooks", "secret_files")
+NOT_WRITTEN = (*SECRETS, "team_webhooks", "source_tokens", "secret_files", "further")
 _CONFIG_LIMIT = 1_000_000  # bytes
 
 
@@ -59,12 +60,14 @@ def load_settings(
     problems: list[Problem] = []
     tree, places = _read_file(config, problems)
     _note_secrets(tree, places, problems)
+    if tree.pop("further", None) is not None:
+        problems.append(_unknown("further", "further", places.get(("further",), "")))
     _store_from_file(environment, tree, places, problems)
     _overlay(tree, _from_variables(environment, places, problems), places)
     for key, value in flags.items():
         if value not in (None, (), ""):
             _overlay(tree, {key: value}, places, place=f"--{key.replace('_', '-')}")
-    mask_everything(environment, [tree.get("store"), tree.get("from")])
+    mask_everything(environment, [tree.get("store"), *_urls(tree.get("from"))])
     secrets = _secrets(environment, used, problems)
     try:
         settings = Settings.model_validate(
@@ -86,11 +89,33 @@ def load_settings(
     teams = (
         _team_webhooks(settings, environment, places, problems) if "team_webhooks" in used else {}
     )
+    tokens = _source_tokens(settings, environment, problems) if "token" in used else {}
     if problems:
         raise ConfigurationError(problems)
     files = {name: secret.file for name, secret in (secrets | teams).items() if secret.file}
+    files |= {f"{OF_SOURCE}{name}": each.file for name, each in tokens.items() if each.file}
     webhooks = {team: SecretStr(secret.value) for team, secret in teams.items()}
-    return settings.model_copy(update={"team_webhooks": webhooks, "secret_files": files})
+    further = {name: SecretStr(each.value) for name, each in tokens.items()}
+    return settings.model_copy(
+        update={"team_webhooks": webhooks, "source_tokens": further, "secret_files": files}
+    )
+
+
+def _urls(written: object) -> list[object]:
+    """The URLs in `from`, as far as it is what it should be."""
+    items = written if isinstance(written, list) else [written]
+    return [each.get("url") if isinstance(each, dict) else each for each in items]
+
+
+def _source_tokens(
+    settings: Settings, environment: Mapping[str, str], problems: list[Problem]
+) -> dict[str, Given]:
+    """The token of each further source, by its name; without one it is asked as anybody."""
+    found = {
+        each.name: given(f"{OF_SOURCE}{each.suffix}", environment, problems, normal_of("token"))
+        for each in settings.further
+    }
+    return {name: token for name, token in found.items() if token is not None}
 
 
 def _secrets(
@@ -260,7 +285,10 @@ def _note_comments(
 def _note_secrets(
     tree: dict[str, Any], places: Mapping[tuple[str, ...], str], problems: list[Problem]
 ) -> None:
-    wherever = {"team_webhooks": f"{TEAM_WEBHOOK}… and name it in `remediation.webhooks`"}
+    wherever = {
+        "team_webhooks": f"{TEAM_WEBHOOK}… and name it in `remediation.webhooks`",
+        "source_tokens": f"{OF_SOURCE}…",
+    }
     for key, variable in (SECRETS | wherever | {"secret_files": "…_FILE"}).items():
         if key in tree:
             del tree[key]
@@ -318,8 +346,10 @@ def _field_of(model: type[BaseModel], key: str) -> Any:
 
 
 def _names(path: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
-    keys = iter(path)
+    # Of a list in `from`, the keys are those of its items.
+    of_list = path[:1] == ("from",)
+    model: type[BaseModel] = SourceSettings if of_list else Settings
+    keys = iter(path[of_list:])
     for key in keys:
         found = _field_of(model, key)
         below = getattr(found, "annotation", None)
@@ -352,6 +382,7 @@ def _placed(message: str, place: str) -> Problem:
 
 def _problem(item: Any, places: Mapping[tuple[str, ...], str]) -> Problem:
     path = tuple(str(part) for part in item["loc"] if isinstance(part, str))
+    path = ("from", *path[1:]) if path[:1] == ("further",) else path or ("from",)
     shown = ".".join(path)
     place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), "")
     if item["type"] == "extra_forbidden":

@@ -10,6 +10,8 @@ from bridge.settings.sections import Settings
 def settings_schema() -> dict[str, Json]:
     """What `fester.yaml` may hold. Secrets are not in it: they never stand in a file."""
     schema = Settings.model_json_schema(by_alias=True, mode="validation")
+    written = schema["properties"]
+    written["from"] = _sources(written["from"], written["further"])
     for key in NOT_WRITTEN:
         schema["properties"].pop(key, None)
     _as_written(schema)
@@ -19,6 +21,13 @@ def settings_schema() -> dict[str, Json]:
         "title": "fester.yaml",
         "description": "Fester's settings; every key may be left out.",
     }
+
+
+def _sources(one: dict[str, Json], further: dict[str, Json]) -> dict[str, Json]:
+    """`from`: a text, or a list of it and of further sources."""
+    text = {key: one.pop(key) for key in ("type", "default")}
+    items = {"prefixItems": [{"type": "string"}], "items": further["items"]}
+    return {**one, "anyOf": [text, {"type": "array", "minItems": 1, **items}]}
 
 
 def _as_written(node: Json) -> None:

@@ -7,7 +7,8 @@ import json
 import re
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -21,12 +22,25 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
+from bridge.model.numbers import mark_of
+
+MOST_SOURCES: Final = 50
 # What people wrote is validated with this context.
 WRITTEN = "written"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+
+
+def _host_of(url: str) -> str:
+    """The host and port of a URL, in lower case; "" for what is none."""
+    try:
+        parts = urlsplit(url.strip())
+        return parts.netloc.rpartition("@")[2].lower() if parts.scheme.startswith("http") else ""
+    except ValueError:
+        return ""
 
 
 def signing_key(text: str) -> bytes:
@@ -98,6 +112,13 @@ def _own_variable(value: str) -> str:
     return value
 
 
+def _no_file(value: str) -> str:
+    """A source's name; GITLAB_TOKEN_FILE is a variable already."""
+    if value == "file" or value.endswith("-file"):
+        raise ValueError("a name that ends in `file` makes a variable that names a file")
+    return value
+
+
 TeamWebhook = Annotated[
     str,
     StringConstraints(pattern=r"^FESTER_DIGEST_WEBHOOK_[A-Z0-9_]{1,100}$"),
@@ -134,6 +155,34 @@ class GitLabSettings(_SettingsSection):
         50, ge=1, le=100, description="projects a GraphQL request, to start with"
     )
     timeout: Annotated[Duration, Field(gt=0)] = Field(40.0, description="bound of one request")
+
+
+class SourceSettings(_SettingsSection):
+    """A further GitLab whose projects are in the same catalog."""
+
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
+        AfterValidator(_no_file),
+    ] = Field(description="what Fester knows it by, whatever its address; kept for ever")
+    url: str = Field(
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/]", description="its URL, or that of a group"
+    )
+    gitlab: GitLabSettings = Field(
+        GitLabSettings(), description="what is different there; all else is as in `gitlab`"
+    )
+
+    @model_validator(mode="after")
+    def _under_its_own_address(self) -> SourceSettings:
+        own = self.gitlab.url.rstrip("/")
+        if own and not f"{self.url}/".startswith(f"{own}/"):
+            raise ValueError(f"`gitlab.url` is {own}, and `url` does not lie under it")
+        return self
+
+    @property
+    def suffix(self) -> str:
+        """How the names of its variables end."""
+        return self.name.upper().replace("-", "_")
 
 
 class OxSettings(_SettingsSection):
@@ -373,7 +422,10 @@ class RelationsSettings(_SettingsSection):
 class Settings(_SettingsSection):
     """Everything that can be configured."""
 
-    source: str = Field("", alias="from", description="a GitLab URL, or a folder of checkouts")
+    source: str = Field(
+        "", alias="from", description="a GitLab URL, or a folder of checkouts; or a list of GitLabs"
+    )
+    further: tuple[SourceSettings, ...] = Field((), description="the rest of the list in `from`")
     to: TextList = Field((), description="folders or gs://bucket/prefix")
     mappings: Path | None = Field(None, description="a folder that overrides shipped mappings")
     store: str = Field("sqlite:///fester.db", description="sqlite:///FILE or postgresql://…")
@@ -433,9 +485,64 @@ class Settings(_SettingsSection):
     slack_signing_secret: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_SLACK_SIGNING_SECRET"
     )
+    source_tokens: dict[str, SecretStr] = Field(
+        {}, exclude=True, description="from GITLAB_TOKEN_NAME, by the names of further sources"
+    )
     secret_files: dict[str, Path] = Field(
         {}, exclude=True, description="where secrets that came from files are read anew, by field"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several_sources(cls, tree: Any) -> Any:
+        """A list in `from`: the first item is the source, the others are further ones."""
+        if not isinstance(tree, dict) or not isinstance(tree.get("from"), list | tuple):
+            return tree
+        first, *others = tree["from"] or ("",)
+        return {**tree, "from": first, "further": others}
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _a_text(cls, value: object) -> object:
+        if isinstance(value, dict):
+            raise ValueError(
+                "the first item is a URL alone, whose token is in GITLAB_TOKEN; those after it "
+                "have a name"
+            )
+        return value
+
+    @field_validator("further", mode="before")
+    @classmethod
+    def _with_names(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and any(isinstance(each, str) for each in value):
+            raise ValueError(
+                "every item after the first has a name and a url, such as {name: lab, url: "
+                "https://gitlab.lab.example.com}; its token is in GITLAB_TOKEN_LAB"
+            )
+        return value
+
+    @field_validator("further")
+    @classmethod
+    def _each_source_once(cls, value: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [each.name for each in value]
+        if len(set(names)) < len(names) or len({mark_of(each) for each in names}) < len(names):
+            raise ValueError("two sources have one name; give each its own")
+        if len(value) > MOST_SOURCES:
+            raise ValueError(f"at most {MOST_SOURCES} sources stand beside the first")
+        return value
+
+    @model_validator(mode="after")
+    def _gitlabs_apart(self) -> Settings:
+        hosts = [self.gitlab.url or _host_of(self.source)]
+        hosts += [each.gitlab.url or _host_of(each.url) for each in self.further]
+        if self.further and not hosts[0]:
+            raise ValueError("of several sources each is a GitLab; a folder stands alone in `from`")
+        if len(set(hosts)) < len(hosts):
+            raise ValueError(
+                "two items of `from` are one GitLab; name it once, with its groups in "
+                "`gitlab.groups`"
+            )
+        return self
 
     @field_validator("public_url")
     @classmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from sys import intern
 from typing import TypeVar
 
@@ -107,13 +107,26 @@ def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
 
 def encode_horizon(horizon: Horizon) -> str:
     """JSON text; the count of passes is a column of its own."""
-    return to_json({name: getattr(horizon, name) for name in _HORIZON_FIELDS})
+    tree: dict[str, Json] = {name: getattr(horizon, name) for name in _HORIZON_FIELDS}
+    if horizon.others:
+        tree["others"] = {
+            source: {name: getattr(each, name) for name in _HORIZON_FIELDS}
+            for source, each in sorted(horizon.others.items())
+        }
+    return to_json(tree)
 
 
 def decode_horizon(text: str, passes: int) -> Horizon:
     """What was encoded, with the count from its column. Raises `Undecodable`."""
-    values = {name: _get(_object(_parse(text)), name, str, "") for name in _HORIZON_FIELDS}
-    return Horizon(**values, passes=passes)
+    tree = _object(_parse(text))
+    others = {name: _own(_object(each)) for name, each in _get(tree, "others", dict, {}).items()}
+    return replace(_own(tree), passes=passes, others=others)
+
+
+def _own(tree: dict[str, Json]) -> Horizon:
+    """A horizon without those of others."""
+    listed, swept, scope, complete = (_get(tree, name, str, "") for name in _HORIZON_FIELDS)
+    return Horizon(listed, swept, scope, complete)
 
 
 def encode_report(report: Report) -> str:
@@ -135,6 +148,7 @@ def encode_report(report: Report) -> str:
             "started_at": report.started_at,
             "failure": report.failure,
             "kind": report.kind,
+            **({"source": report.source} if report.source else {}),
         }
     )
 
@@ -154,6 +168,7 @@ def decode_report(text: str) -> Report:
         started_at=_get(tree, "started_at", str, ""),
         failure=_get(tree, "failure", str, ""),
         kind=_get(tree, "kind", str, "full"),
+        source=_get(tree, "source", str, ""),
         this_pass=_counts(tree.get("this_pass", {})),
     )
 
@@ -275,4 +290,5 @@ _PROJECT_FIELDS = _rules(Project)
 _PROBLEM_FIELDS = _rules(Problem)
 _RECEIPT_FIELDS = _rules(Receipt)
 _REASONS = ("gap_reason", "gap_tried", "left_out")
+# In the order of `Horizon`.
 _HORIZON_FIELDS = ("listed_at", "swept_at", "scope", "complete_at")

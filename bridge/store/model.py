@@ -207,15 +207,25 @@ class SqlModel:
             )
         return edition + 1
 
-    async def begin_merging(self, source: str, edition: int, rules: str, *, long: bool) -> int:
-        """Make what long passes noted ready for merging; of other `rules`, everything."""
+    async def lanes(self, source: str) -> frozenset[str]:
+        """The lanes and stages in which something is noted."""
+        async with self._of(source, "look at the work on") as (connection, source_id):
+            wanted = select(stale.c.stage).where(stale.c.source_id == source_id).distinct()
+            return frozenset((await connection.execute(wanted)).scalars())
+
+    async def begin_merging(
+        self, source: str, edition: int, rules: str, lanes: Collection[str]
+    ) -> int:
+        """Make what is noted in `lanes` ready for merging; of other `rules`, everything."""
         state = await self.state(source)
-        if state.rules == rules and not (long and await self.todo(source, "sweep", 1)):
+        noted = [lane for lane in lanes if await self.todo(source, lane, 1)]
+        if state.rules == rules and not noted:
             return edition
         async with self._changing(source, edition, {}) as (connection, source_id):
-            swept = stale.c.source_id == source_id, stale.c.stage == "sweep"
-            if long:
-                await _note_from(connection, source_id, "merge", select(stale.c.item).where(*swept))
+            swept = stale.c.source_id == source_id, stale.c.stage.in_(noted)
+            if noted:
+                items = select(stale.c.item).where(*swept).distinct()
+                await _note_from(connection, source_id, "merge", items)
                 await connection.execute(delete(stale).where(*swept))
             if state.rules != rules:
                 for table, column, stage in (

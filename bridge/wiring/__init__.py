@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import ShardRenderer, location_of
 from bridge.model.access import Scope
 from bridge.model.facts import FactBoard
+from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from bridge.passes.pipeline import Guard, Listener, Stages
+from bridge.passes.pipeline import Guard, Listener, Reading, Stages
 from bridge.ports import Exporter, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
@@ -33,14 +34,16 @@ from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
 from bridge.processors.teams import OwnerRules, Team
 from bridge.scrapers import source
+from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.scrapers.numbered import Numbered
 from bridge.settings import Settings
 from bridge.store import open_store
 from bridge.store.store import SqlStore
 from bridge.wiring.backstage_teams import BackstageTeams
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
-from bridge.wiring.location import located
+from bridge.wiring.location import located_each
 from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.owners import owner_rules
 from bridge.wiring.ox import (
@@ -51,6 +54,7 @@ from bridge.wiring.ox import (
     rubric,
     scores_of,
 )
+from bridge.wiring.sources import each_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Wired:
     that `serve` makes besides, after it was published and saved.
     `elsewhere` are the teams that Backstage has from others, asked before each pass.
     `gatekeeper` judges tokens, None when nobody has to show one; `refresher` tells Backstage what
-    changed, None when it is not to be told.
+    changed, None when it is not to be told. `sources` has the settings and the scraper of each
+    source, by name, as if it were the only one.
     """
 
     stages: Stages
@@ -73,6 +78,7 @@ class Wired:
     listeners: tuple[Listener, ...] = ()
     gatekeeper: Gatekeeper | None = None
     refresher: Refresher | None = None
+    sources: Mapping[str, tuple[Settings, Scraper]] = field(default_factory=dict)
 
     @property
     def facts(self) -> FactService:
@@ -187,7 +193,10 @@ def scope(settings: Settings, mappings: Mappings) -> str:
     """Names what a full sweep asks for: the filters, and the mappings down to their text."""
     chosen = settings.gitlab.model_dump(exclude={"concurrency", "page_size", "timeout"})
     digests = sorted((mapping.id, mapping.digest, mapping.files) for mapping in mappings.all)
-    text = json.dumps([settings.source, chosen, mappings.files, digests], sort_keys=True)
+    asked = [settings.source, chosen, mappings.files, digests]
+    # A sweep of the first source settles what a source leaves behind that is none any more.
+    asked += [[each.name for each in settings.further]] if settings.further else []
+    text = json.dumps(asked, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
@@ -220,7 +229,19 @@ def remapped(settings: Settings, stages: Stages, elsewhere: Sequence[Team] = ())
     maker = _maker(settings, rules, owners)
     if found == stages.scope and maker == stages.maker:
         return replace(stages, problems=mappings.notes)
-    return replace(stages, translator=mappings, maker=maker, scope=found, problems=mappings.notes)
+    further = {
+        name: replace(stages.further[name], scope=scope(one, mappings))
+        for name, one in each_source(settings).items()
+        if name != FIRST
+    }
+    return replace(
+        stages,
+        translator=mappings,
+        maker=maker,
+        scope=found,
+        further=further,
+        problems=mappings.notes,
+    )
 
 
 def _maker(settings: Settings, rules: MergeRules, owners: OwnerRules) -> BackstageProcessor:
@@ -267,22 +288,49 @@ async def _gatekeeper(settings: Settings) -> AsyncIterator[Gatekeeper | None]:
         yield gate
 
 
+async def refuse_other_first(
+    settings: Settings, each: Mapping[str, Settings], store: SqlStore
+) -> None:
+    """Raise `ConfigurationError` where the store knows the catalog by another one of the list."""
+    if not settings.further:
+        return
+    known = await store.sources()
+    name = read_address(settings.source, settings.gitlab.url).name
+    others = [
+        read_address(own.source, own.gitlab.url).name for key, own in each.items() if key != FIRST
+    ]
+    for other in others:
+        if name not in known and other in known:
+            message = (
+                f"the store knows its catalog by {other}, and the first source in `from` is "
+                f"{name}: put {other} first, so that what is known of it stays"
+            )
+            raise ConfigurationError([Problem(message, "first-source")])
+
+
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Everything open for passes; closed again at the end. Yields `Wired`.
 
     Raises `ConfigurationError` with the problems of mappings and destinations together.
     """
-    settings = await located(settings)
+    each = await located_each(settings)
+    settings = each[FIRST].model_copy(update={"further": settings.further})
     problems: list[Problem] = []
     loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
     owners = collected(problems, lambda: owner_rules(settings))
     reading = collected(problems, lambda: scraper(settings))
+    further = {
+        name: read
+        for name, own in each.items()
+        if name != FIRST and (read := collected(problems, lambda own=own: scraper(own)))  # type: ignore[misc]
+    }
     writing = collected(problems, lambda: exporters(settings))
     elsewhere = BackstageTeams(settings, utc_now)
+    readings = {FIRST: reading, **further} if reading else {}
     asked = (
-        collected(problems, lambda: collectors(settings, reading, elsewhere.refs))
-        if reading
+        collected(problems, lambda: collectors(each, readings, elsewhere.refs))
+        if readings
         else None
     )
     takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
@@ -326,6 +374,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         shown=shown,
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
+        further={
+            name: Reading(Numbered(read, name), scope(each[name], mappings))
+            for name, read in further.items()
+        },
     )
 
     async def score(board: FactBoard) -> None:
@@ -336,6 +388,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     )
     after_pass = AfterPass(facts, scores, settings.ox.collect)
     try:
+        await refuse_other_first(settings, each, store)
         if settings.ox.publish:
             await scores.load()  # else one pass would publish the entities without their scores
             shown.renew()
@@ -348,11 +401,13 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
                 elsewhere,
                 gatekeeper=gate,
                 refresher=refresher(settings),
+                sources={name: (each[name], read) for name, read in readings.items()},
             )
     finally:
         for collector in asked:
             await collector.close()
-        await reading.close()
+        for read in readings.values():
+            await read.close()
         for exporter in writing:
             await exporter.close()
         await store.close()

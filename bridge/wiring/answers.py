@@ -26,7 +26,7 @@ async def _knowledge(
 ) -> Knowledge:
     memory = memory or await store.load(source)
     board = await store.scores().latest_scores(source)
-    complete, started = memory.horizon.complete_at, record.report.started_at
+    complete, started = memory.horizon.whole_at, record.report.started_at
     return Knowledge(
         Reader().read(record.catalog),
         await store.facts().latest_facts(source),

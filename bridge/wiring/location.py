@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from bridge.scrapers.gitlab.address import find_base, read_address
 from bridge.settings import Settings
 from bridge.wiring.neighbours import trust_of
+from bridge.wiring.sources import each_source
 
 
 async def located(settings: Settings) -> Settings:
@@ -20,3 +23,10 @@ async def located(settings: Settings) -> Settings:
     base = await find_base(settings.source, trust=trust_of(settings))
     found = settings.gitlab.model_copy(update={"url": base})
     return settings.model_copy(update={"gitlab": found}) if base else settings
+
+
+async def located_each(settings: Settings) -> dict[str, Settings]:
+    """The settings of every source, by name, as `located` gives them; side by side."""
+    each = each_source(settings)
+    found = await asyncio.gather(*map(located, each.values()))
+    return dict(zip(each, found, strict=True))

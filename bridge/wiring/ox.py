@@ -9,8 +9,10 @@ from bridge.errors import ConfigurationError
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import FactSchema
 from bridge.model.initiatives import Initiative
+from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
+from bridge.ox.facts.by_source import BySource
 from bridge.ox.facts.collecting import FactService, OnChange
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
@@ -61,24 +63,25 @@ def rubric_schemas(folder: Path | None) -> tuple[FactSchema, ...]:
 
 
 def collectors(
-    settings: Settings, reading: Scraper, elsewhere: Callable[[], frozenset[Ref]] = frozenset
+    each: Mapping[str, Settings],
+    readings: Mapping[str, Scraper],
+    elsewhere: Callable[[], frozenset[Ref]] = frozenset,
 ) -> tuple[FactCollector, ...]:
-    """Ours, as far as the source has what they ask for, and every extension's.
+    """Ours, as far as the sources have what they ask for, and every extension's.
 
-    `elsewhere` gives the owners that are known besides those of the settings.
+    `each` has the settings of every source and `readings` its scraper, by name. `elsewhere` gives
+    the owners that are known besides those of the settings.
     """
+    settings = each[FIRST]
     known = known_owners(settings)
     made: list[FactCollector] = [ManifestCollector(utc_now, lambda: known | elsewhere())]
-    if isinstance(reading, GitLabScraper):
-        rest = GitLabRestCollector(
-            reading.base,
-            secret(settings, "token"),
-            clock=utc_now,
-            concurrency=settings.ox.concurrency,
-            timeout=settings.ox.timeout,
-            trust=trust_of(settings),
-        )
-        made += [GitLabCollector(), rest]
+    asked = {
+        name: _rest(each[name], reading)
+        for name, reading in readings.items()
+        if isinstance(reading, GitLabScraper)
+    }
+    if asked:
+        made += [GitLabCollector(), asked[FIRST] if len(asked) == 1 else BySource(asked)]
     made += _tools(settings)
     made += [factory() for factory in extensions("fester.collectors")]
     ids = [collector.schema.id for collector in made]
@@ -87,6 +90,17 @@ def collectors(
         message = f"two collectors call themselves {twice[0]!r}; uninstall one of them"
         raise ConfigurationError([Problem(message, "collector-collision")])
     return tuple(made)
+
+
+def _rest(settings: Settings, reading: GitLabScraper) -> GitLabRestCollector:
+    return GitLabRestCollector(
+        reading.base,
+        secret(settings, "token"),
+        clock=utc_now,
+        concurrency=settings.ox.concurrency,
+        timeout=settings.ox.timeout,
+        trust=trust_of(settings),
+    )
 
 
 def pushed_schemas(

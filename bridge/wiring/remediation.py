@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Json, Ref
 from bridge.model.notices import Delivery, NoticeTally
+from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, RemediationRun
 from bridge.ox.after_pass import AfterPass
@@ -37,20 +39,22 @@ from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret, team_webhook, trust_of
 from bridge.wiring.ox import initiatives_of, snyk_of
 
+if TYPE_CHECKING:
+    from bridge.ox.remediation.by_source import IssuesBySource
+    from bridge.ox.remediation.gitlab import GitLabIssues
+
 TEMPLATES = "remediation"
 
 
-def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignment | None:
+def assignment(parts: Wired) -> Assignment | None:
     """Remediation as the settings want it; None where there is no GitLab or no token.
 
-    Raises `ConfigurationError` with every problem of the templates.
+    In a further source without a token nothing is written. Raises `ConfigurationError` with every
+    problem of the templates.
     """
-    token = secret(settings, "token")
-    if not isinstance(scraper, GitLabScraper) or token is None:
+    (settings, scraper), store = parts.sources[FIRST], parts.store
+    if not isinstance(scraper, GitLabScraper) or secret(settings, "token") is None:
         return None
-    # python-gitlab takes a quarter of a second and 17 MB: for those who write to a GitLab.
-    from bridge.ox.remediation.gitlab import GitLabIssues  # noqa: PLC0415
-
     wanted, terms = settings.remediation, terms_of(settings.remediation)
     days = max(1, round(wanted.snooze / 86_400))
     rules = Rules(
@@ -67,16 +71,7 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
         per_run=wanted.per_run,
         settle=timedelta(seconds=wanted.settle),
     )
-    # Of several groups there is no listing in one go: then everything that the token sees.
-    one = "" if settings.gitlab.groups else scraper.name.removeprefix(scraper.base).strip("/")
-    issues = GitLabIssues(
-        scraper.base,
-        token,
-        label=wanted.label,
-        group=one,
-        bots=wanted.bots,
-        trust=trust_of(settings),
-    )
+    issues = _tracker(parts.sources)
     snyk = snyk_of(settings) if settings.snyk.integration else None
     registration = None
     if snyk is not None:
@@ -94,6 +89,42 @@ def assignment(settings: Settings, scraper: Scraper, store: SqlStore) -> Assignm
         registration,
     )
     return Assignment(terms, remediator, issues)
+
+
+def _tracker(
+    sources: Mapping[str, tuple[Settings, Scraper]],
+) -> GitLabIssues | IssuesBySource:
+    """Where issues are made: in the GitLab of each source."""
+    found = {name: _issues(*source) for name, source in sources.items()}
+    trackers = {name: each for name, each in found.items() if each is not None}
+    if len(sources) == 1:
+        return trackers[FIRST]
+    # python-gitlab takes a quarter of a second and 17 MB: for those who write to a GitLab.
+    from bridge.ox.remediation.by_source import IssuesBySource  # noqa: PLC0415
+
+    without = {
+        name: f"there is no token for the source {name}" for name in found if name not in trackers
+    }
+    return IssuesBySource(trackers, without)
+
+
+def _issues(settings: Settings, scraper: Scraper) -> GitLabIssues | None:
+    """The issues of one GitLab; None without a token."""
+    from bridge.ox.remediation.gitlab import GitLabIssues  # noqa: PLC0415
+
+    token, wanted = secret(settings, "token"), settings.remediation
+    if not isinstance(scraper, GitLabScraper) or token is None:
+        return None
+    # Of several groups there is no listing in one go: then everything that the token sees.
+    one = "" if settings.gitlab.groups else scraper.name.removeprefix(scraper.base).strip("/")
+    return GitLabIssues(
+        scraper.base,
+        token,
+        label=wanted.label,
+        group=one,
+        bots=wanted.bots,
+        trust=trust_of(settings),
+    )
 
 
 def terms_of(settings: RemediationSettings) -> Terms:
@@ -226,7 +257,7 @@ async def remedied(parts: Wired, settings: Settings) -> AsyncIterator[AfterPass]
 
     Raises `ConfigurationError` with the problems of the templates.
     """
-    made = assignment(settings, parts.stages.scraper, parts.store)
+    made = assignment(parts)
     try:
         telling = notifying(settings, parts.source, parts.store)
     except ConfigurationError:

@@ -21,13 +21,14 @@ from bridge.api.feed import Feed
 from bridge.api.hooks import Wanted
 from bridge.api.incident import SlackCommand
 from bridge.api.interfaces import Gatekeeper
-from bridge.api.live import Live
+from bridge.api.live import Live, SourceHealth
 from bridge.api.webhooks import Webhooks
 from bridge.errors import ConfigurationError
 from bridge.exporters.backstage_refresh import Refresher
+from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
-from bridge.model.scrape import Coverage
+from bridge.model.scrape import Coverage, Traffic
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.ports import Measured, Scraper
@@ -44,6 +45,7 @@ from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
 from bridge.wiring.remediation import Book, remedied
 from bridge.wiring.schemas import schema_names, schema_of
+from bridge.wiring.sources import each_source
 
 GRACE = 6.0  # seconds that a pass has to end its publish when the process is told to stop
 
@@ -94,7 +96,7 @@ async def _served(
 ) -> AsyncIterator[str]:
     keeper = feed(settings, parts.stages)
     service = a_service(parts, settings, wish, live, account, keeper=keeper)
-    live.hints_waiting = lambda: service.hint_queue.waiting
+    live.hints_waiting = lambda: service.hints_waiting
     hooks = webhooks(settings, service)
     await parts.facts.load()
     await parts.scores.load()
@@ -124,11 +126,15 @@ async def _served(
         work = asyncio.create_task(service.run())
         facts = asyncio.create_task(parts.facts.follow())
         following = asyncio.create_task(parts.scores.follow())
-        watching = asyncio.create_task(watch_token(parts.stages.scraper, live))
+        watching = [
+            asyncio.create_task(watch_token(scraper, live, name))
+            for name, (_, scraper) in parts.sources.items()
+        ]
         try:
             yield f"{own}/"
         finally:
-            await ended(watching)
+            for each in watching:
+                await ended(each)
             await ended(following)
             await ended(facts)
             await ended(work)
@@ -137,11 +143,11 @@ async def _served(
         await runner.cleanup()
 
 
-async def watch_token(scraper: Scraper, live: Live) -> None:
+async def watch_token(scraper: Scraper, live: Live, source: str = FIRST) -> None:
     """Keep `live` told when the token of a GitLab ends, as long as this runs."""
 
     def told(end: datetime | None) -> None:
-        live.token_end = end
+        live.token_ends[source] = end
 
     if isinstance(scraper, GitLabScraper):
         await TokenWatch(scraper.token_end, told, utc_now).run()
@@ -166,9 +172,11 @@ def a_service(
 
     passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
 
-    if isinstance(parts.stages.scraper, Measured):
-        scraper = parts.stages.scraper
-        live.traffic = lambda: scraper.traffic
+    live.sources = {
+        name: SourceHealth(stages.scraper.name, _traffic_of(stages.scraper))
+        for name in parts.stages.sources
+        for stages in (parts.stages.reading(name),)
+    }
 
     async def show(done: Pass) -> None:
         failed = done.report.outcome is Outcome.FAILED
@@ -229,13 +237,20 @@ async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
         live.note(problem)
 
 
+def _traffic_of(scraper: Scraper) -> Callable[[], Traffic]:
+    return lambda: scraper.traffic if isinstance(scraper, Measured) else Traffic()
+
+
 def webhooks(settings: Settings, service: Service) -> Webhooks:
-    """The door for GitLab's hooks: what they hint at is kept in the store."""
-    branch_of = gitlab_options(settings).branch_of
+    """The door for the hooks of every GitLab: what they hint at is kept in the store."""
+    options = {name: gitlab_options(each) for name, each in each_source(settings).items()}
     token, key = secret(settings, "webhook_token"), secret(settings, "webhook_signing_key")
     return Webhooks(
         service.accept,
-        lambda: Wanted(frozenset(service.passes.stages.translator.files), branch_of),
+        lambda source: Wanted(
+            frozenset(service.passes.stages.translator.files), options[source].branch_of
+        ),
+        sources=tuple(options),
         secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
     )
 

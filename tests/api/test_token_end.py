@@ -20,7 +20,7 @@ MakeClient = Callable[[web.Application], Awaitable[TestClient[web.Request, web.A
 async def test_who_looks_sees_it_a_month_before(
     aiohttp_client: MakeClient, days: int | None, shown: bool
 ) -> None:
-    live = Live(token_end=NOON + timedelta(days=days) if days is not None else None)
+    live = Live(token_ends={"": NOON + timedelta(days=days) if days is not None else None})
     client = await aiohttp_client(make_app(live, clock=lambda: NOON))
     page = await (await client.get("/")).text()
     assert ("The GitLab token expire" in page) is shown

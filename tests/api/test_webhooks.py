@@ -38,7 +38,7 @@ class Door:
         self.hints: list[Hint] = []
         self.away = False
         self.webhooks = Webhooks(
-            self.keep, lambda: Wanted(frozenset({"qm.yaml"})), token, signing_key
+            self.keep, lambda source: Wanted(frozenset({"qm.yaml"})), token, signing_key
         )
 
     async def keep(self, hints: Iterable[Hint]) -> None:

@@ -72,7 +72,7 @@ class Insights:
             open_gate([], callers, utc_now) as gate,
         ):
             parts = self._parts
-            asked = collectors(self._settings(gitlab), parts.stages.scraper)
+            asked = collectors({"": self._settings(gitlab)}, {"": parts.stages.scraper})
             # Every change is kept, as Backstage keeps every reading.
             store = parts.store.facts(FactHistory(interval=1e-6))
             self._facts = FactService(parts.stages.scraper.name, asked, store, utc_now)

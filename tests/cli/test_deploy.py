@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from ruamel.yaml import YAML
 
 from bridge import __version__
-from bridge.api.live import Live
+from bridge.api.live import Live, SourceHealth
 from bridge.api.metrics import LiveCollector
 from bridge.cli.deploy import TEMPLATES, template
 from bridge.cli.program import main
@@ -192,7 +192,7 @@ async def everything_measured(folder: Path) -> str:
         seconds=1.0,
     )
     live = Live(report=report, last_complete=NOON)
-    live.traffic = lambda: Traffic(outcomes={"200": 1})
+    live.sources = {"": SourceHealth("here", lambda: Traffic(outcomes={"200": 1}))}
     live.passes["full", "complete"] += 1
     registry = CollectorRegistry()
     registry.register(LiveCollector(live, NOON.timestamp(), Counter(), await ox_measured(folder)))

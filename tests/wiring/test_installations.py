@@ -155,7 +155,7 @@ async def spoken_to(parts: Wired, settings: Settings) -> dict[str, str]:
         keys = str(error)
     except Exception as error:
         keys = "" if "does not list" in str(error) else str(error)
-    issues = needed(assignment(settings, parts.stages.scraper, parts.store))
+    issues = needed(assignment(parts))
     try:
         listing = await issues.issues.listing([])
     finally:
@@ -271,7 +271,7 @@ async def test_a_gitlab_under_a_path_is_crawled_asked_for_facts_and_given_issues
             quay = next(e for e in entities if e.ref.name == "quay")
             assert f"{url}/shop/quay" in str(quay.body)
             assert not {"gitlab", "gitlab_rest"} & unread(parts).keys()
-            issues = needed(assignment(settings, parts.stages.scraper, parts.store))
+            issues = needed(assignment(parts))
             listing = await issues.issues.listing([])
             await issues.close()
             assert listing.failure == ""
@@ -323,7 +323,7 @@ async def test_a_token_that_is_rotated_while_it_runs_is_used_at_once(tmp_path: P
             environment={"GITLAB_TOKEN_FILE": str(file)},
         )
         async with wired(settings) as parts:
-            issues = needed(assignment(settings, parts.stages.scraper, parts.store))
+            issues = needed(assignment(parts))
             for token in (TOKEN, "glpat-second-of-two"):
                 sandbox.token = token
                 file.write_text(f"{token}\n")

@@ -23,6 +23,7 @@ from bridge.ox.remediation.proposals import (
 from bridge.ox.remediation.running import Remediator, Task
 
 if TYPE_CHECKING:
+    from bridge.ox.remediation.by_source import IssuesBySource
     from bridge.ox.remediation.gitlab import GitLabIssues
 
 # Projects without a manifest that are offered one in a run; the caps hold besides.
@@ -93,7 +94,7 @@ class Assignment:
 
     terms: Terms
     remediator: Remediator
-    issues: GitLabIssues
+    issues: GitLabIssues | IssuesBySource
 
     async def run(
         self,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.model.entities import Ref
+from bridge.model.numbers import own_id
 from bridge.model.remediation import (
     CHECKLIST,
     Action,
@@ -190,7 +191,7 @@ class _Planner:
         return (
             self.s.doubt
             or self.s.closed.get(key.project_id, "")
-            or self.s.issue_index.listing.doubtful.get(key.project_id, "")
+            or self.s.issue_index.listing.doubt(key.project_id)
         )
 
     def _issue(
@@ -352,7 +353,7 @@ class _Planner:
     def _close(self, case: Case, reason: str) -> None:
         place = self.s.places.get(case.key.entity)
         if place is None or place.project_id != case.key.project_id:
-            place = IssuePlace(case.key.project_id, f"project {case.key.project_id}", "")
+            place = IssuePlace(case.key.project_id, f"project {own_id(case.key.project_id)}", "")
         wanted = replace(
             case,
             status=CaseStatus.FIXED,

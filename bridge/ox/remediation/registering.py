@@ -9,6 +9,7 @@ from datetime import datetime
 import structlog
 
 from bridge.model.entities import Ref
+from bridge.model.numbers import mark_in
 from bridge.model.remediation import (
     Action,
     ActionKind,
@@ -61,7 +62,12 @@ class Registration:
                 error=str(error),
             )
             return []
-        by_project = {place.project_id: place for place in places if place.default_branch}
+        # Snyk's integration is one with one GitLab: the first source.
+        by_project = {
+            place.project_id: place
+            for place in places
+            if place.default_branch and not mark_in(place.project_id)
+        }
         records = await self._followed(cases, listed, by_project, now)
         most = room + len(records)
         for number, place in sorted(by_project.items()):

@@ -13,6 +13,7 @@ from bridge.language.filters import EvaluationError, as_text, kind_of
 from bridge.language.text import Position, Positions, YamlDocument
 from bridge.language.text_faults import shown
 from bridge.model.entities import Json
+from bridge.model.numbers import own_id
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
@@ -438,7 +439,7 @@ def project_names(project: Project) -> dict[str, Json]:
     """What `project` stands for in expressions; what is not known is null."""
     return {
         # A checkout on a disk has no id of GitLab's, but a number of 53 bits in its place.
-        "id": project.id if project.web_url and project.id < 2**31 else None,
+        "id": own_id(project.id) if project.web_url and own_id(project.id) < 2**31 else None,
         "path": project.path,
         "name": project.name,
         "web_url": project.web_url or None,

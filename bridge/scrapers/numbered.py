@@ -1,0 +1,88 @@
+"""One of several sources: its projects go by the numbers that they have in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, cast
+
+from bridge.model.numbers import TooLarge, number_of, own_id
+from bridge.model.scrape import (
+    Gap,
+    ProjectGone,
+    ProjectRead,
+    ProjectSkipped,
+    Record,
+    ScrapeEnd,
+    ScrapeRequest,
+    Traffic,
+)
+from bridge.ports import Measured, Scraper
+
+
+class Numbered:
+    """A `bridge.ports.Scraper` over that of a further source; `source` is its name.
+
+    What has an id beyond all numbers is a gap in the list of projects: nothing that is known is
+    taken for gone.
+    """
+
+    def __init__(self, inner: Scraper, source: str) -> None:
+        self.inner = inner
+        self._source = source
+
+    def __repr__(self) -> str:
+        return f"Numbered({self.inner!r}, {self._source!r})"
+
+    @property
+    def name(self) -> str:
+        """The source's own name: its address."""
+        return self.inner.name
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was asked of the source so far."""
+        return self.inner.traffic if isinstance(self.inner, Measured) else Traffic()
+
+    async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+        """The records of the source, under the catalog's numbers."""
+        asked = replace(
+            request,
+            only=tuple(own_id(number) for number in request.only),
+            also=tuple(own_id(number) for number in request.also),
+        )
+        records = cast(Any, self.inner.scrape(asked))
+        async with aclosing(records):
+            async for record in records:
+                yield self._numbered(record)
+
+    def _numbered(self, record: Record) -> Record:
+        try:
+            if isinstance(record, ProjectRead):
+                return self._read(record)
+            if isinstance(record, ProjectSkipped):
+                project = record.project
+                number = number_of(self._source, project.id)
+                return replace(record, project=replace(project, id=number))
+            if isinstance(record, ProjectGone):
+                return replace(record, project_id=number_of(self._source, record.project_id))
+            if isinstance(record, Gap) and record.project_id is not None:
+                return replace(record, project_id=number_of(self._source, record.project_id))
+        except TooLarge as error:
+            return Gap(f"{self.name} has a project that cannot be taken in: {error}")
+        assert isinstance(record, Gap | ScrapeEnd)
+        return record
+
+    def _read(self, record: ProjectRead) -> ProjectRead:
+        number = number_of(self._source, record.project.id)
+        seen = record.observation
+        return replace(
+            record,
+            project=replace(record.project, id=number),
+            observation=replace(seen, project_id=number) if seen is not None else None,
+        )
+
+    async def close(self) -> None:
+        """Release the source's connections; safe to call twice."""
+        await self.inner.close()

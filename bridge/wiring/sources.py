@@ -1,0 +1,38 @@
+"""Several sources: each as if it were the only one, with settings of its own."""
+
+from __future__ import annotations
+
+from bridge.model.numbers import FIRST
+from bridge.settings import Settings
+from bridge.settings.given_secrets import OF_SOURCE
+from bridge.settings.sections import GitLabSettings, SourceSettings
+
+
+def each_source(settings: Settings) -> dict[str, Settings]:
+    """The settings of every source, by name, the first one's first."""
+    first = settings.model_copy(update={"further": ()})
+    return {FIRST: first} | {one.name: _of(settings, one) for one in settings.further}
+
+
+def _of(settings: Settings, one: SourceSettings) -> Settings:
+    files = {k: v for k, v in settings.secret_files.items() if k != "token"}
+    if (file := settings.secret_files.get(f"{OF_SOURCE}{one.name}")) is not None:
+        files["token"] = file
+    return settings.model_copy(
+        update={
+            "source": one.url,
+            "further": (),
+            "gitlab": _gitlab(settings.gitlab, one.gitlab),
+            "token": settings.source_tokens.get(one.name),
+            "secret_files": files,
+        }
+    )
+
+
+def _gitlab(common: GitLabSettings, own: GitLabSettings) -> GitLabSettings:
+    """What is written for one GitLab, over what is written for all.
+
+    Where a GitLab lies, and which of its groups are read, is said of each by itself.
+    """
+    written = {name: getattr(own, name) for name in own.model_fields_set}
+    return common.model_copy(update={"url": "", "groups": (), **written})

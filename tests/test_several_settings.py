@@ -1,0 +1,129 @@
+"""`from` as a list: what it may hold, whose token is whose, and what is said of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bridge.errors import ConfigurationError
+from bridge.secret.masks import masked
+from bridge.settings import Settings, load_settings, settings_schema
+from bridge.wiring.neighbours import secret
+from bridge.wiring.sources import each_source
+
+TWO = """\
+from:
+  - https://gitlab.example.com
+  - name: lab-2
+    url: https://gitlab.lab.example.com/research
+    gitlab: {groups: [tools], concurrency: 2}
+gitlab: {archived: true, exclude: ['**/old'], groups: [shop]}
+"""
+
+
+def loaded(folder: Path, text: str, **environment: str) -> Settings:
+    config = folder / "fester.yaml"
+    config.write_text(text)
+    return load_settings({}, config=config, environment=environment)
+
+
+def problems_of(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        loaded(folder, text)
+    return "\n".join(map(str, refused.value.problems))
+
+
+def test_each_source_has_settings_as_if_it_were_alone(tmp_path: Path) -> None:
+    """What is not written for a further one is as for all, but where it lies and its groups."""
+    (tmp_path / "lab").write_text("lab-token\n")
+    settings = loaded(
+        tmp_path, TWO, GITLAB_TOKEN="first-token", GITLAB_TOKEN_LAB_2_FILE=str(tmp_path / "lab")
+    )
+    assert settings.source == "https://gitlab.example.com"
+    first, lab = each_source(settings).values()
+    assert list(each_source(settings)) == ["", "lab-2"]
+    assert (lab.source, lab.gitlab.groups) == (
+        "https://gitlab.lab.example.com/research",
+        ("tools",),
+    )
+    assert (lab.gitlab.archived, lab.gitlab.exclude, lab.gitlab.concurrency) == (
+        True,
+        ("**/old",),
+        2,
+    )
+    assert (first.gitlab.groups, first.gitlab.concurrency, first.further) == (("shop",), 8, ())
+    tokens = [secret(each, "token") for each in (first, lab)]
+    assert [token and token() for token in tokens] == ["first-token", "lab-token"]
+    (tmp_path / "lab").write_text("rotated-token\n")
+    assert masked("lab-token first-token") == "*** ***"
+    assert "lab-token" not in repr(settings)
+
+
+def test_without_a_token_a_further_source_is_asked_as_anybody(tmp_path: Path) -> None:
+    """The first one's token is never shown to it."""
+    lab = each_source(loaded(tmp_path, TWO, GITLAB_TOKEN="first-token"))["lab-2"]
+    assert secret(lab, "token") is None
+
+
+def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, "from: [https://gitlab.example.com]\n")
+    assert (settings.source, settings.further) == ("https://gitlab.example.com", ())
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ("[{name: a, url: 'https://a'}]", "the first item is a URL alone"),
+        ("[https://a, https://b]", "every item after the first has a name and a url"),
+        ("[https://a, {url: 'https://b'}]", "`from.name`: field required"),
+        ("[https://a, {name: B, url: 'https://b'}]", "`from.name`: string should match"),
+        ("[https://a, {name: b, url: ./b}]", "`from.url`: string should match"),
+        ("[./a, {name: b, url: 'https://b'}]", "a folder stands alone"),
+        ("[https://a, {name: b, url: 'https://A/x'}]", "two items of `from` are one GitLab"),
+        (
+            "[https://a, {name: b, url: 'https://b'}, {name: b, url: 'https://c'}]",
+            "two sources have one name",
+        ),
+        ("[https://a, {name: my-file, url: 'https://b'}]", "a variable that names a file"),
+        ("[https://a, {nam: b, url: 'https://b'}]", "did you mean `name`?"),
+        (
+            "[https://a, {name: b, url: 'https://b/x', gitlab: {url: 'https://c'}}]",
+            "`url` does not lie under it",
+        ),
+        ("[https://a, {name: b, url: 'https://b', gitlab: {page_size: 0}}]", "page_size"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_told_with_its_line(
+    tmp_path: Path, items: str, said: str
+) -> None:
+    text = problems_of(tmp_path, f"from: {items}\n")
+    assert said in text
+    assert "fester.yaml:1:1" in text
+
+
+def test_what_stands_behind_the_list_cannot_be_written(tmp_path: Path) -> None:
+    assert "`further` is not a setting" in problems_of(tmp_path, "further: []\n")
+    assert "GITLAB_TOKEN_…" in problems_of(tmp_path, "source_tokens: {a: b}\n")
+    with pytest.raises(ConfigurationError, match="FESTER_FURTHER"):
+        load_settings({}, environment={"FESTER_FURTHER": "x"})
+
+
+def test_a_token_that_cannot_be_used_is_told_by_its_variable(tmp_path: Path) -> None:
+    config = tmp_path / "fester.yaml"
+    config.write_text(TWO)
+    with pytest.raises(ConfigurationError, match=r"GITLAB_TOKEN_LAB_2.*scope read_api") as refused:
+        load_settings({}, config=config, environment={"GITLAB_TOKEN_LAB_2": "glrt-abc"})
+    assert "glrt-abc" not in str(refused.value)
+
+
+def test_editors_know_the_list(tmp_path: Path) -> None:
+    """The schema takes what the settings take, and nothing of it that is not written in files."""
+    schema = settings_schema()
+    lab = {"name": "lab", "url": "https://b", "gitlab": {"groups": ["x"]}}
+    jsonschema.validate({"from": "https://a"}, schema)
+    jsonschema.validate({"from": ["https://a", lab]}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"from": ["https://a", {**lab, "token": "x"}]}, schema)
+    assert not {"further", "source_tokens"} & schema["properties"].keys()
