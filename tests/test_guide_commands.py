@@ -25,7 +25,7 @@ from bridge.language.expressions import compile_expression
 from bridge.language.filters import FILTERS
 from bridge.language.own_schemas import schema_text
 from bridge.model.scrape import ManifestFile, Project
-from bridge.processors.mapping import load_mappings, scope
+from bridge.processors.mapping import load_mappings, presets_folder, scope
 from bridge.settings import load_settings
 from bridge.wiring.owners import known_owners
 from tests.cli.test_doctor import gitlab_in_a_thread
@@ -61,6 +61,8 @@ ELSEWHERE = {
     ("manifest", "# yaml-language-server"): "tests/test_docs.py",
     ("manifest", "version: 1"): "test_the_manifests_shown_become_entities",
     ("manifest", "  "): "test_the_manifests_shown_become_entities",
+    ("mapping", "# mappings/presets.yaml"): "test_the_presets_shown_load",
+    ("mapping", "entities:\n  - copy:"): "tests/processors/test_presets.py, on catalog-info.yaml",
     ("mapping", "split:"): "tests/processors/test_splitting.py, on the same keys",
     ("manifest", "check-manifest:"): "test_the_job_for_service_owners_runs_as_it_is_pasted",
     ("manifest", "repos:"): "test_the_hook_for_service_owners_is_one",
@@ -328,6 +330,14 @@ def test_the_reference_names_every_key_and_every_name() -> None:
     assert set(re.findall(r"`(\w+)`", rows("key of a mapping")["examples"][0])) - {"fester"} <= {
         *keys["examples"]["items"]["properties"]
     }
+
+
+def test_the_presets_shown_load(tmp_path: Path) -> None:
+    (shown,) = [b.text for b in blocks() if b.text.startswith("# mappings/presets.yaml")]
+    (tmp_path / "presets.yaml").write_text(shown, "utf-8")
+    assert {"catalog-info.yaml", "compass.yml"} <= set(load_mappings(tmp_path).files)
+    listed = {path.stem for path in presets_folder().glob("*.yaml")}
+    assert set(rows("preset")) == listed
 
 
 @pytest.mark.parametrize("name", FILTERS)

@@ -12,6 +12,7 @@ import click
 from pydantic import SecretStr
 from rich.console import Console
 
+from bridge import sandbox
 from bridge.cli.after_pass import facts_and_scores, scored
 from bridge.cli.serve import accounted, ending_in_time, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
@@ -84,6 +85,7 @@ def _settings(url: str, port: int, to: Path) -> Settings:
             "port": port,
             "every": 30,
             "gitlab": {"people": True},
+            "mappings": Path(sandbox.__file__).parent / "mappings",
             "token": SecretStr(SANDBOX_TOKEN),
         }
     )
@@ -92,10 +94,10 @@ def _settings(url: str, port: int, to: Path) -> Settings:
 @asynccontextmanager
 async def _sandbox() -> AsyncIterator[str]:
     """The sandbox GitLab with the sample organization; yields its URL."""
-    sandbox = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
+    gitlab = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
     with socket.socket() as probe:
         taken = probe.connect_ex(("127.0.0.1", SANDBOX_PORT)) == 0
-    async with running(sandbox, port=0 if taken else SANDBOX_PORT) as url:
+    async with running(gitlab, port=0 if taken else SANDBOX_PORT) as url:
         yield url
 
 

@@ -1,4 +1,4 @@
-"""`fester mappings check|test`: for people who edit mapping files."""
+"""`fester mappings …`: for people who edit mapping files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from bridge.model.problems import Problem, Severity
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.rubric_examples import ExampleOutcome, run_rubric_examples
 from bridge.ox.scores.waivers import waiver_notes
-from bridge.processors.mapping import ExampleResult, Mappings, run_examples, shipped_folder
+from bridge.processors.mapping import (
+    ExampleResult,
+    Mappings,
+    load_mappings,
+    presets_folder,
+    run_examples,
+    shipped_folder,
+)
 from bridge.wiring import mappings_and_rules
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected
@@ -30,9 +37,9 @@ def mappings() -> None:
 
 
 def _all(folder: Path | None) -> tuple[Mappings, LoadedRubric]:
-    """The mappings and the rubric; the problems of both at once."""
+    """The mappings and the rubric; the problems of both at once. Without a folder all presets."""
     problems: list[Problem] = []
-    loaded = collected(problems, lambda: mappings_and_rules(folder))
+    loaded = collected(problems, lambda: mappings_and_rules(folder, everything=folder is None))
     expected = collected(problems, lambda: rubric(folder))
     if expected is not None:
         checks = [check.id for check in expected.rubric.checks]
@@ -65,6 +72,15 @@ def show_mappings(name: str | None) -> None:
         near = did_you_mean(name, names)
         message = f"`fester mappings show` lists the files: {name!r} is none{near}"
         raise ConfigurationError([Problem(message, "unknown-file")])
+
+
+@mappings.command("presets")
+def show_presets() -> None:
+    """List the shipped mappings that are used only if presets.yaml in your folder names them."""
+    shipped = presets_folder()
+    for mapping in load_mappings(everything=True).all:
+        if mapping.path.parent == shipped:
+            click.echo(f"{mapping.id:<16} {', '.join(mapping.files):<40} {mapping.title}")
 
 
 @mappings.command("check")

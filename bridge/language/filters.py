@@ -24,6 +24,8 @@
 | `unique` | `['a', 'b', 'a'] \\| unique` | `['a', 'b']` |
 | `join(x)` | `['a', 'b'] \\| join(', ')` | `a, b` |
 | `map_key(k, …)` | `tools \\| map_key('id', 'name')` | of each tool the id, or else the name |
+| `having(k, x)` | `tools \\| having('name', 'Grafana')` | the tools whose name is that |
+| `items` | `resources \\| items` | a map as a list: `[{'key': 'db', 'value': 2}]` |
 | `lookup(table, x)` | `'logs' \\| lookup({'logs': 'search'}, 'web')` | `search`; else `web` |
 
 Null goes through every filter as null, except `default`, `list` and `lookup`. The text filters
@@ -32,7 +34,7 @@ also take numbers and true/false.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -174,6 +176,27 @@ def _map_key(value: Json, *keys: Json) -> list[Json]:
     return [item for item in found if item is not None]
 
 
+def _entries(value: Json) -> list[Json]:
+    """A map as a list of maps with `key` and `value`."""
+    if not isinstance(value, dict):
+        raise EvaluationError(f"expected a map and found {kind_of(value)}")
+    if len(value) > LIST_LIMIT:
+        raise EvaluationError(f"a map of {len(value):,} keys; the limit is {LIST_LIMIT:,}")
+    return [{"key": key, "value": item} for key, item in value.items()]
+
+
+def _having(value: Json, key: Json, wanted: Json) -> list[Json]:
+    """The maps of a list whose key, such as `name` or `metadata.name`, has a value."""
+    steps = as_text(key).split(".")
+    return [item for item in _items(value) if wanted is not None and _at(item, steps) == wanted]
+
+
+def _at(value: Json, steps: Sequence[str]) -> Json:
+    for step in steps:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
 def _lookup(value: Json, table: Json, other: Json = None) -> Json:
     if not isinstance(table, Mapping):
         raise EvaluationError("lookup needs a table like {'from': 'to'}")
@@ -205,5 +228,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "unique": Filter(_unique, gives="same"),
     "join": Filter(_join, 1, 1),
     "map_key": Filter(_map_key, 1, 4),
+    "items": Filter(_entries),
+    "having": Filter(_having, 2, 2, gives="same"),
     "lookup": Filter(_lookup, 1, 2, takes_null=True),
 }

@@ -32,7 +32,7 @@ def merged(
     nothing that Backstage would take. Never raises for what a manifest says.
     """
     if is_claimed(statements[0].ref, rules):
-        return _claimed(statements)
+        return _claimed(statements, rules)
     return _shared(statements, rules)
 
 
@@ -127,17 +127,44 @@ def _ref_of(body: Body) -> str:
         return ""
 
 
-def _claimed(statements: Sequence[Statement]) -> tuple[CatalogEntity, list[Problem]]:
-    winner, *losers = sorted(statements, key=lambda each: each.age)
+def _claimed(
+    statements: Sequence[Statement], rules: MergeRules
+) -> tuple[CatalogEntity, list[Problem]]:
+    winner, *losers = _by_claim(statements, rules)
     body = with_source(winner.body, winner.manifest)
     if winner.manifest.kept_since:
         body = as_kept(body, winner.manifest, winner.manifest.kept_since)
     entity = CatalogEntity(winner.ref, body, (_origin(winner.manifest),))
-    return entity, [_lost(loser, winner) for loser in losers]
+    return entity, [_lost(loser, winner, rules) for loser in losers]
 
 
-def _lost(loser: Statement, winner: Statement) -> Problem:
+def _by_claim(statements: Sequence[Statement], rules: MergeRules) -> list[Statement]:
+    """The statements by whose claim is older; within one project, what yields comes last.
+
+    A project's claim is as old as the oldest of its manifests that make it.
+    """
+    oldest: dict[int, tuple[str, int, str, int]] = {}
+    for each in statements:
+        project = each.manifest.project.id
+        oldest[project] = min(oldest.get(project, each.age), each.age)
+    return sorted(
+        statements,
+        key=lambda each: (oldest[each.manifest.project.id], _yields(each, rules), each.age),
+    )
+
+
+def _yields(statement: Statement, rules: MergeRules) -> bool:
+    return statement.manifest.translation.mapping in rules.yields
+
+
+def _lost(loser: Statement, winner: Statement, rules: MergeRules) -> Problem:
     ref, theirs, ours = winner.ref, winner.manifest, loser.manifest
+    if theirs.project.id == ours.project.id and _yields(loser, rules) > _yields(winner, rules):
+        message = (
+            f"{ref} is described by {clean(theirs.file)} of this project, too, and that counts; "
+            f"what {clean(ours.file)} says of it is left out: delete it there"
+        )
+        return _at(ours, loser, message, rule="claim-yielded", ref=str(ref))
     names = _source_name(winner), _source_name(loser)
     collapsed = ""
     if all(names) and names[0] != names[1]:

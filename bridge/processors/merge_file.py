@@ -90,7 +90,8 @@ def _rules(tree: Mapping[str, Json]) -> MergeRules:
         )
         for name, each in tree.get("kinds", {}).items()
     }
-    return MergeRules(kinds, KindRules(identity, rule, common))
+    yields = frozenset(tree.get("yields", ()))
+    return MergeRules(kinds, KindRules(identity, rule, common), yields)
 
 
 def _map(value: Json) -> Mapping[str, Json]:

@@ -54,10 +54,14 @@ class KindRules:
 
 @dataclass(frozen=True, slots=True)
 class MergeRules:
-    """All of merge.yaml; `kinds` by kind in lower case, `other` for a kind that is not named."""
+    """All of merge.yaml; `kinds` by kind in lower case, `other` for a kind that is not named.
+
+    `yields` are the mappings that give way to others of the same project.
+    """
 
     kinds: Mapping[str, KindRules]
     other: KindRules
+    yields: frozenset[str] = frozenset()
 
     def of(self, kind: str) -> KindRules:
         """The rules for a kind in lower case."""

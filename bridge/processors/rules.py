@@ -110,6 +110,10 @@ SPEC_FIELDS: Final[Mapping[str, Mapping[str, SpecField]]] = {
     },
 }
 
+# Fields of `spec` that hold references, whatever the kind.
+REFERRING: Final = frozenset(
+    name for fields in SPEC_FIELDS.values() for name, each in fields.items() if each.ref is not None
+)
 
 # Since catalog-model 1.9 an API of this type has remotes in place of a definition.
 _MCP_SERVER: Final = "mcp-server"

@@ -94,6 +94,38 @@ spec: {type: clickhouse, lifecycle: production}
 """,
 }
 
+CATALOG_INFO: Final = {
+    "kestrel/platform/foundation/ship-bell": """\
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: ship-bell
+  description: Rings on every ship at once
+  tags: [rust]
+spec:
+  type: service
+  lifecycle: production
+  owner: shipwrights
+  system: foundation
+  providesApis: [bell-ropes]
+---
+apiVersion: backstage.io/v1alpha1
+kind: API
+metadata:
+  name: bell-ropes
+  description: Who may ring, and how often
+spec:
+  type: openapi
+  lifecycle: production
+  owner: shipwrights
+  system: foundation
+  definition: |
+    openapi: 3.1.0
+    info: {title: Bell ropes, version: 1.0.0}
+    paths: {/ring: {post: {responses: {'204': {description: It rang}}}}}
+""",
+}
+
 OPSLEVEL: Final = {
     "kestrel/harbour/terminals/parking-sensors": """\
 version: 1

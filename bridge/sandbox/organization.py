@@ -167,6 +167,8 @@ def _facts(number: int, language: str, now: datetime) -> ProjectFacts:
 def _other_formats(world: World) -> None:
     for path, text in company.DATADOG.items():
         world.add_project(path, files={"service.datadog.yaml": text, "README.md": README})
+    for path, text in company.CATALOG_INFO.items():
+        world.add_project(path, files={"catalog-info.yaml": text, "README.md": README})
     for path, text in company.OPSLEVEL.items():
         world.add_project(path, files={"opslevel.yml": text, "README.md": README})
 

@@ -169,10 +169,15 @@ def own_url(settings: Settings, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-def mappings_and_rules(folder: Path | None) -> tuple[Mappings, MergeRules]:
-    """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once."""
+def mappings_and_rules(
+    folder: Path | None, *, everything: bool = False
+) -> tuple[Mappings, MergeRules]:
+    """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once.
+
+    With `everything` every preset is among them.
+    """
     problems: list[Problem] = []
-    mappings = collected(problems, lambda: load_mappings(folder))
+    mappings = collected(problems, lambda: load_mappings(folder, everything=everything))
     rules = collected(problems, lambda: load_merge_rules(_merge_file(folder)))
     if problems or mappings is None or rules is None:
         raise ConfigurationError(problems)

@@ -333,7 +333,7 @@ def test_demo_once_ends_with_a_published_catalog_and_says_where(home: Path) -> N
     assert (home / "fester-demo" / "index.yaml").exists()
     missing = fester("explain", "--store", "sqlite:///fester-demo/.fester.db", "crown-jewels")
     assert "permission" in missing.output
-    assert "36 services scored" in result.output
+    assert "38 services scored" in result.output
     (shown,) = re.findall(r"fester (score --store .+)", result.output)
     assert "engine-room" in fester(*shown.split()).output
 

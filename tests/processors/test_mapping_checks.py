@@ -228,7 +228,7 @@ def test_a_users_file_replaces_the_shipped_one_of_its_name_and_the_rest_stays(
 ) -> None:
     write(tmp_path, GOOD, "qm-v1.yaml")
     ids = [mapping.id for mapping in load_mappings(tmp_path).all]
-    assert ids == ["datadog-v2", "gitlab-org", "opslevel-v1", "toy"]
+    assert ids == ["datadog-v2", "datadog-v3", "gitlab-org", "opslevel-v1", "toy"]
 
 
 def test_a_users_mapping_may_use_a_shipped_schema(tmp_path: Path) -> None:

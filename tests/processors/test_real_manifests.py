@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,22 @@ from bridge.model.manifests import TranslatedManifest, Verdict
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.backstage import BackstageProcessor
+from bridge.processors.mapping import load_mappings
 from bridge.processors.rules import broken_rules
 from bridge.wiring import mappings_and_rules
 from tests.whole import processed
 
 REAL = Path(__file__).parents[3] / "shared" / "real-manifests"
-NAMES = {"datadog": "service.datadog.yaml", "opslevel": "opslevel.yml", "qm": "qm.yaml"}
+NAMES = {
+    "compass": "compass.yml",
+    "cortex": "cortex.yaml",
+    "datadog": "service.datadog.yaml",
+    "opslevel": "opslevel.yml",
+    "port": "port.yml",
+    "qm": "qm.yaml",
+    "score": "score.yaml",
+}
+MAPPINGS = load_mappings(everything=True)
 FILES = [path for format_ in NAMES for path in sorted((REAL / format_).glob("*.yaml"))]
 
 pytestmark = pytest.mark.skipif(
@@ -28,8 +39,7 @@ def translated(path: Path, number: int = 1) -> TranslatedManifest:
     name = NAMES[path.parent.name]
     project = Project(number, f"real/{path.parent.name}-{path.stem}", "https://gitlab.test/real")
     file = ManifestFile(name, "0" * 40, len(text), text)
-    mappings, _ = mappings_and_rules(None)
-    return TranslatedManifest(project, name, file.oid, mappings.translate(project, file))
+    return TranslatedManifest(project, name, file.oid, MAPPINGS.translate(project, file))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -60,3 +70,17 @@ def test_together_they_make_a_catalog() -> None:
         "system:default/cart",
         "domain:default/retail-website",
     } <= refs
+
+
+def test_of_each_format_as_many_are_read_as_there_are() -> None:
+    """A file that is newly refused, or newly read, is looked at."""
+    verdicts = Counter((path.parent.name, translated(path).translation.verdict) for path in FILES)
+    assert verdicts == {
+        ("compass", Verdict.VALID): 5,
+        ("cortex", Verdict.VALID): 8,
+        ("datadog", Verdict.VALID): 13,
+        ("opslevel", Verdict.VALID): 7,
+        ("port", Verdict.VALID): 5,
+        ("qm", Verdict.IGNORED): 2,
+        ("score", Verdict.VALID): 7,
+    }

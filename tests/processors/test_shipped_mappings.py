@@ -118,7 +118,7 @@ def datadog(*names: str) -> str:
 @pytest.mark.parametrize(
     ("bad", "rule", "line"),
     [
-        ("apiVersion: v3\nkind: service\n", "version-unknown", 9),
+        ("schema-version: v1\n", "version-unknown", 9),
         ("schema-version: v2\ndd-service: 7\n", "manifest-invalid", 10),
         ("schema-version: v2\ndd-service: x\nteam: 'open\n", "yaml-syntax", 11),
         ("schema-version: v2\na: 1\na: 2\n", "yaml-duplicate-key", 11),
@@ -140,7 +140,7 @@ def test_one_bad_document_does_not_take_its_neighbours_down(
 
 
 def test_a_file_of_bad_documents_only_is_quarantined(shipped: Mappings) -> None:
-    text = "apiVersion: v3\nkind: service\n---\n'open\n"
+    text = "schema-version: v1\n---\n'open\n"
     seen = translate(shipped, "service.datadog.yaml", text)
     assert (seen.verdict, seen.drafts, seen.partial) == (Verdict.QUARANTINED, (), False)
     assert [problem.rule for problem in seen.problems] == ["yaml-syntax", "version-unknown"]

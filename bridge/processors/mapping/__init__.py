@@ -28,7 +28,13 @@ from pathlib import Path
 
 from bridge.processors.mapping.examples import ExampleResult, run_examples
 from bridge.processors.mapping.explaining import ExplainedEntity, Field, MappingExplanation
-from bridge.processors.mapping.loading import Mapping, load_files, notes, shipped_folder
+from bridge.processors.mapping.loading import (
+    Mapping,
+    load_files,
+    notes,
+    presets_folder,
+    shipped_folder,
+)
 from bridge.processors.mapping.translation import Mappings
 
 __all__ = [
@@ -39,15 +45,17 @@ __all__ = [
     "MappingExplanation",
     "Mappings",
     "load_mappings",
+    "presets_folder",
     "run_examples",
     "shipped_folder",
 ]
 
 
-def load_mappings(folder: Path | None = None) -> Mappings:
+def load_mappings(folder: Path | None = None, *, everything: bool = False) -> Mappings:
     """The shipped mappings; with `folder`, its files over them (the same file name replaces).
 
-    Raises ConfigurationError with every problem of every file, each with `file:line:col`.
+    Presets are among them if the folder asks for them, or with `everything`. Raises
+    ConfigurationError with every problem of every file, each with `file:line:col`.
     """
-    loaded = load_files(folder)
+    loaded = load_files(folder, everything=everything)
     return Mappings(loaded, notes(loaded, folder))

@@ -10,6 +10,7 @@ from bridge.language.filters import kind_of
 from bridge.language.names import Shape
 from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json
+from bridge.processors.mapping.copies import Copy
 from bridge.processors.mapping.lint import refused_literals
 from bridge.processors.mapping.scope import MappingNames
 from bridge.processors.mapping.templates import (
@@ -21,20 +22,18 @@ from bridge.processors.mapping.templates import (
     Node,
     Path,
 )
-from bridge.processors.rules import SPEC_FIELDS
+from bridge.processors.rules import REFERRING
 
 # The backend would fetch a URL for a map whose only key is one of these.
 PLACEHOLDERS: Final = frozenset({"$text", "$json", "$yaml", "$openapi", "$asyncapi", "$graphql"})
 
 
-_REFERRING: Final = frozenset(
-    name for fields in SPEC_FIELDS.values() for name, each in fields.items() if each.ref is not None
-)
-
-
 @dataclass(frozen=True, slots=True)
 class EntityTemplate:
-    """One entity of a mapping; `name` is its `metadata.name`, `kind` what the mapping writes."""
+    """One entity of a mapping; `name` is its `metadata.name`, `kind` what the mapping writes.
+
+    `kind` is "" for a copy, whose kind the manifest says.
+    """
 
     element: Element
     name: Node
@@ -133,11 +132,29 @@ class MappingCompiler(Source):
         """One entity's template; None when it lacks what every entity has."""
         if not isinstance(value, dict):
             return None
+        if "copy" in value:
+            return self._copy(value, path, scope)
         refused_literals(self, value, path)
         element = self.element(value, path, scope)
         if not {"apiVersion", "kind", "metadata"} <= value.keys():
             return None
         return EntityTemplate(element, _name_of(element.body), str(value["kind"]))
+
+    def _copy(
+        self, value: dict[str, Json], path: Path, scope: MappingNames
+    ) -> EntityTemplate | None:
+        """The template of an entity that stands in the manifest."""
+        text = value["copy"]
+        leaf = self.leaf(text, (*path, "copy"), scope)
+        if not (leaf.expression.pure and str(text).endswith("}}")):
+            message = "a copy is of one thing in the manifest, such as `${{ manifest }}`"
+            self.problem(message, (*path, "copy"))
+            return None
+        over = {key: item for key, item in value.items() if key != "copy"}
+        element = self.element(over, path, scope)
+        named = f"{str(text).removesuffix('}}').rstrip()}.metadata.name }}}}"
+        name = self.leaf(named, (*path, "copy"), scope)
+        return EntityTemplate(replace(element, body=Copy(leaf, element.body)), name, "")
 
 
 def _refers(path: Path) -> str:
@@ -146,7 +163,7 @@ def _refers(path: Path) -> str:
         case ("entities", int(), "spec", str(name), *rest):
             # `when` and `forEach` of a list's item are no references.
             words = {step for step in rest if isinstance(step, str)} - {"value"}
-            return name if name in _REFERRING and not words else ""
+            return name if name in REFERRING and not words else ""
     return ""
 
 

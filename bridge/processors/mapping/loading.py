@@ -18,6 +18,7 @@ from bridge.language.own_schemas import faults
 from bridge.language.schema.validator import Schema
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
+from bridge.processors.mapping import presets
 from bridge.processors.mapping.compiling import EntityTemplate, MappingCompiler
 from bridge.processors.mapping.lint import in_subfolders, lookalikes, rivals
 from bridge.processors.mapping.scope import MappingNames
@@ -26,7 +27,10 @@ from bridge.processors.mapping.templates import Constant, Element, Leaf
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
 NOT_MAPPINGS: Final = frozenset(
-    {"facts.yaml", "merge.yaml", "rubric.yaml", "rubric.next.yaml", "initiatives.yaml"}
+    {
+        *("facts.yaml", "merge.yaml", "rubric.yaml", "rubric.next.yaml", "initiatives.yaml"),
+        presets.FILE,
+    }
 )
 
 
@@ -89,30 +93,47 @@ def shipped_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "mappings"
 
 
-def load_files(folder: Path | None) -> tuple[Mapping, ...]:
+def load_files(folder: Path | None, *, everything: bool = False) -> tuple[Mapping, ...]:
     """The shipped mappings, with those of `folder` over them: a file of the same name wins.
 
-    Raises ConfigurationError with every problem of every file.
+    Presets are among them if the folder's presets.yaml names them, or with `everything`. Raises
+    ConfigurationError with every problem of every file.
     """
     shipped = shipped_folder()
     folders = [shipped] if folder is None or folder == shipped else [shipped, folder]
     if not folders[-1].is_dir():
         message = "is not a folder; name the folder that holds your mapping files"
         raise ConfigurationError([Problem(message, "mapping-invalid", file=str(folders[-1]))])
-    paths: dict[str, Path] = {}
+    problems: list[Problem] = []
+    paths = {path.name: path for path in _presets(folders[-1], everything, problems)}
     for each in folders:
         for path in [*each.glob("*.yaml"), *each.glob("*.yml")]:
             paths[path.name] = path
-    problems: list[Problem] = []
     mappings = []
     for name in sorted(paths.keys() - NOT_MAPPINGS):
-        loaded = _load(paths[name], folders, problems)
+        loaded = _load(paths[name], [presets_folder(), *folders], problems)
         if loaded is not None:
             mappings.append(loaded)
     problems += _twice(mappings)
     if problems:
         raise ConfigurationError(problems)
     return tuple(mappings)
+
+
+def presets_folder() -> Path:
+    """Where the shipped mappings lie that are used only if somebody asks for them."""
+    return shipped_folder() / "presets"
+
+
+def _presets(folder: Path, everything: bool, problems: list[Problem]) -> list[Path]:
+    known = presets.preset_files(presets_folder())
+    if everything:
+        return list(known.values())
+    try:
+        return presets.chosen_presets(folder / presets.FILE, known)
+    except ConfigurationError as error:
+        problems += error.problems
+        return []
 
 
 def notes(mappings: Sequence[Mapping], folder: Path | None) -> tuple[Problem, ...]:

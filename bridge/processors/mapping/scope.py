@@ -38,6 +38,8 @@ class MappingNames:
     def __post_init__(self) -> None:
         for root in ROOTS:
             self.names.setdefault(root, ((root, ()),))
+        # All documents of the file; what each looks like is for its own mapping to say.
+        self.names.setdefault("documents", None)
 
     def step(self, shape: Shape, key: str) -> Shape:
         """The shape of one part of a value: a map's key, or "*" for a list's item."""

@@ -94,7 +94,10 @@ class Work:
         numbers = self._read()
         chosen, reasons = self._choose(numbers)
         if not chosen and not self.broken:
-            raise Foreign(reasons[0])
+            raise Foreign(reasons[0][1])
+        for number, reason in reasons:
+            told = self.problem(f"ignored: {reason}", "document-ignored", self.top(number))
+            self._note([replace(told, severity=Severity.INFO)])
         self._alone(numbers, chosen)
         for number, mapping in self._apart(chosen):
             self.used[mapping.id] = None
@@ -148,12 +151,15 @@ class Work:
             "manifest": data,
             "project": project_names(self.project),
             "file": file_names(self.project, self.file),
+            "documents": [each.tree for each in self.documents[: self.read]],
         }
 
-    def _choose(self, numbers: list[int]) -> tuple[list[tuple[int, Mapping]], list[str]]:
+    def _choose(
+        self, numbers: list[int]
+    ) -> tuple[list[tuple[int, Mapping]], list[tuple[int, str]]]:
         """The mapping of each document, and why others are somebody else's."""
         chosen: list[tuple[int, Mapping]] = []
-        reasons: list[str] = []
+        reasons: list[tuple[int, str]] = []
         for number in numbers:
             state = Evaluation(self._env(self.documents[number].tree), {})
             try:
@@ -162,7 +168,7 @@ class Work:
                 if mapping is not None:
                     chosen.append((number, mapping))
                 elif reason is not None:
-                    reasons.append(reason)
+                    reasons.append((number, reason))
                 else:
                     self._broke(number, self._unfit(number, state))
             except EvaluationError as error:

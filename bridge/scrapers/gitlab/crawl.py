@@ -65,10 +65,10 @@ class Crawl:
         limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
         # Why Ox's facts do not ride along; "" while they do. Manifests come first.
         self._facts_left_out = ""
-        branch, page = bool(options.branches), options.page_size
+        branch, page = bool(options.branches), max(1, options.page_size // 2)
         if not queries.facts_fit(request.files, limit=limit, page=page, branch=branch):
             self._facts_left_out = (
-                "with so many manifest names it would make GitLab's pages smaller"
+                "with so many manifest names it would make GitLab's pages less than half as large"
             )
         with_facts = not self._facts_left_out
         largest = queries.largest_page(

@@ -195,7 +195,7 @@ def largest_page(
 
 
 def facts_fit(files: Sequence[str], *, limit: int, page: int, branch: bool = False) -> bool:
-    """Whether Ox's facts fit beside the manifests without making a page of `page` smaller."""
+    """Whether Ox's facts fit beside the manifests in a page of `page` projects."""
     query = read_projects(files, branch=branch, forks=True, with_facts=True)
     charge = complexity(len(files), page, branch=branch, forks=True, with_facts=True)
     return len(query) <= TEXT_LIMIT and charge <= limit
