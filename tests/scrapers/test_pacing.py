@@ -114,11 +114,11 @@ def test_the_shipped_files_fit_a_full_page_for_whomever_asks() -> None:
 
 
 def test_what_ox_wants_rides_on_the_same_page() -> None:
-    """A token's page stays a full one; without a token it is smaller, or carries manifests only."""
+    """A token's page holds more than the usual 50; without a token it is smaller."""
     files = in_repositories(load_mappings(None).files)
     limit, less = queries.COMPLEXITY_LIMIT, queries.ANONYMOUS_COMPLEXITY_LIMIT
-    assert queries.largest_page(files, limit=limit, forks=True, with_facts=True) == 100
-    assert queries.facts_fit(files, limit=less, page=50)
+    assert queries.largest_page(files, limit=limit, forks=True, with_facts=True) == 84
+    assert queries.facts_fit(files, limit=less, page=25)
     assert not queries.facts_fit(files, limit=less, page=100)
     assert not queries.facts_fit((*files, *(f"{n}.yaml" for n in range(9))), limit=limit, page=50)
 
