@@ -25,8 +25,8 @@ GENERATED = 120  # projects: enough for several shards
 class Town:
     """Backstage and the Festers that it reads.
 
-    `company` is the sample organization over HTTP, `young` begins with no manifest at all, and
-    `bucket` is a made-up organization that is published to a bucket.
+    `company` is the sample organization over HTTP, with its people; `young` begins with no
+    manifest at all, and `bucket` is a made-up organization that is published to a bucket.
     """
 
     backstage: Backstage
@@ -64,7 +64,7 @@ def town(
 ) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("backstage")
     with ExitStack() as stack:
-        company = _open(stack, Site(sample_organization(utc_now), folder, "fester"))
+        company = _open(stack, Site(sample_organization(utc_now), folder, "fester", people=True))
         young = _open(stack, Site(_no_manifest(), folder, "young"))
         with pytest.MonkeyPatch.context() as patch:
             # Google's clients read this when they are made, which is in the first pass.

@@ -43,6 +43,7 @@ class Site:
     folder: Path
     prefix: str
     to: tuple[str, ...] = ()
+    people: bool = False  # GitLab's groups and their members are read, too
     requests: list[tuple[str, int]] = field(default_factory=list)
     live: Live = field(default_factory=Live)
     host: str = ""
@@ -160,6 +161,7 @@ class Site:
                 "to": list(self.to),
                 "store": f"sqlite:///{self.folder}/{self.prefix}.db",
                 "location_prefix": self.prefix,
+                "gitlab": {"people": self.people},
                 "token": SecretStr("sandbox-token"),
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,13 @@ from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import SHARD_LIMIT
 from bridge.model.entities import Ref
 from bridge.model.runs import Outcome
+from bridge.neighbours.backstage_catalog import groups_and_users
+from bridge.neighbours.http_client import HttpClient
+from bridge.secret.live import Secret
+from bridge.settings import Settings
+from bridge.store import open_store
+from bridge.wiring.backstage_teams import BackstageTeams
+from bridge.wiring.clock import utc_now
 from tests.backstage.conftest import Town
 from tests.backstage.server import REFRESH_TOKEN, Backstage
 from tests.backstage.site import Site
@@ -117,6 +125,64 @@ def test_owners_systems_and_domains_are_related(backstage: Backstage, company: S
     }
 
 
+def test_a_teams_page_shows_its_members_and_where_it_belongs(town: Town) -> None:
+    """What the pages of groups and users are made from: relations in both directions, profiles."""
+    backstage, team = town.backstage, "group:default/lighthouse"
+    crew = {"jonas", "kaya", "lotte"}
+    members = {("hasMember", f"user:default/{name}") for name in crew}
+    found = backstage.eventually(lambda: related_to(backstage, team, members), "it has members")
+    # Neither a guest, nor a bot, nor who cannot sign in.
+    assert {ref for kind, ref in found if kind == "hasMember"} == {ref for _, ref in members}
+    assert ("ownerOf", "component:default/mobile-gateway") in found
+    for name in crew:
+        assert ("memberOf", team) in (related_to(backstage, f"user:default/{name}", set()) or ())
+    lotte = backstage.entity("user:default/lotte")
+    assert lotte is not None
+    assert lotte["spec"]["profile"] == {
+        "displayName": "Lotte of Lighthouse",
+        "email": "lotte@kestrel.example",
+    }
+    parent, child = "group:default/kestrel-booking", "group:default/kestrel-booking-checkout"
+    below = {("parentOf", child)}
+    assert backstage.eventually(lambda: related_to(backstage, parent, below), f"{child} is below")
+    assert ("childOf", parent) in (related_to(backstage, child, set()) or ())
+    # Dora is a member of two teams: of one directly, of the other by invitation.
+    both = {("memberOf", f"group:default/{name}") for name in ("gangway", "harbour-lights")}
+    assert related_to(backstage, "user:default/dora", both)
+    assert backstage.entity("user:default/walter") is None
+
+
+def test_what_fester_published_is_none_of_the_teams_that_backstage_has_from_others(
+    town: Town, tmp_path: Path
+) -> None:
+    """Backstage's own answer, by the query and with the token that Fester asks with."""
+    backstage = town.backstage
+    wait_for(backstage, "user:default/lotte")
+    settings = Settings.model_validate(
+        {
+            "backstage": {"url": backstage.url},
+            "backstage_token": REFRESH_TOKEN,
+            "owners": {"backstage": True},
+        }
+    )
+
+    async def asked() -> tuple[BackstageTeams, set[str]]:
+        http = HttpClient(backstage.url, secret=Secret(REFRESH_TOKEN))
+        told = await groups_and_users(http)
+        await http.close()
+        store = await open_store(f"sqlite:///{tmp_path}/s.db")
+        try:
+            teams = BackstageTeams(settings, utc_now)
+            await teams.renew(store, "shop")
+        finally:
+            await store.close()
+        return teams, {str(Ref.of(each)) for each in told}
+
+    teams, told = asyncio.run(asked())
+    assert told >= {"user:default/lotte", "group:default/lighthouse", "group:default/kestrel"}
+    assert (teams.refs(), teams.problems) == (frozenset(), ())
+
+
 def related_to(
     backstage: Backstage, ref: str, wanted: set[tuple[str, str]]
 ) -> set[tuple[str, str]] | None:
@@ -201,6 +267,11 @@ def test_dependencies_lead_somewhere_and_every_entity_to_its_manifest(
     pointing = 0
     for ref in published:
         annotations = held[ref]["metadata"]["annotations"]
+        if "fester.dev/gitlab-group" in annotations:  # it leads to the group's own page
+            assert "/groups/" in annotations["backstage.io/view-url"], ref
+            continue
+        if ref.startswith("user:"):  # a group's list of members is no file
+            continue
         assert "/-/blob/" in annotations["backstage.io/view-url"], ref
         assert "/-/edit/" in annotations["backstage.io/edit-url"], ref
         if "/-/blob/main/docs/" not in annotations["backstage.io/view-url"]:  # a document's own

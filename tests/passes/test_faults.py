@@ -58,6 +58,8 @@ def change(it: Town, first: int) -> None:
     it.remove_file(remove)
     it.known(hide).hidden = True
     it.known(forbid).repository = "forbidden"
+    it.world.members.add("shop", f"new-{first}")
+    it.world.members.remove("bank/core", "ann" if first == 1 else "dee")
 
 
 @pytest.mark.parametrize(("fault", "place", "rate"), list(cases()))
@@ -71,7 +73,7 @@ async def test_nothing_is_lost_and_nothing_lingers(
     )
     bad = Weather(plan, 0.05 if fault is Fault.HANG else 2.0)
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
-    async with town(tmp_path / "out", store) as it:
+    async with town(tmp_path / "out", store, people=True) as it:
         await it.converge()
         change(it, 1)
         it.time.now += 600.0

@@ -17,11 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule, Target
 from bridge.store import open_store
 from tests.laws import examples
-from tests.passes.town import GOOD, Town, Weather, nothing, town
+from tests.passes.town import GOOD, MEMBERS, Town, Weather, nothing, town
 
 pytestmark = pytest.mark.real
 
 NUMBERS = st.integers(1, 20).map(lambda n: n * 7)
+GROUPS, NAMES = st.sampled_from(sorted(MEMBERS)), st.sampled_from(["ann", "bob", "cy", "dee"])
 SOME = st.sets(NUMBERS, max_size=5)
 STAMPED = ("commit", "break", "remove", "rename", "transfer", "archive", "unarchive", "delete")
 UNSTAMPED = ("forbid", "allow", "poison", "heal", "hide", "show")
@@ -58,7 +59,9 @@ class Histories(RuleBasedStateMachine):
         folder = Path(self.stack.enter_context(TemporaryDirectory()))
         store = await open_store(f"sqlite:///{folder}/s.db")
         self.stack.push_async_callback(store.close)
-        return await self.stack.enter_async_context(town(folder / "out", store, projects=20))
+        return await self.stack.enter_async_context(
+            town(folder / "out", store, projects=20, people=True)
+        )
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
@@ -76,6 +79,19 @@ class Histories(RuleBasedStateMachine):
     def a_change(self, number: int, what: str) -> None:
         """Something happens to one project."""
         change(self.town, number, what)
+
+    @rule(group=GROUPS, name=NAMES, joins=st.booleans())
+    def somebody_joins_or_leaves(self, group: str, name: str, joins: bool) -> None:
+        """The members of a group change; GitLab tells nobody when."""
+        self.town.world.members.remove(group, name)
+        if joins:
+            self.town.world.members.add(group, name)
+
+    @rule(group=GROUPS, shown=st.booleans())
+    def members_are_shown_or_hidden(self, group: str, shown: bool) -> None:
+        """The token may see who is in a group, or no longer."""
+        hidden = self.town.world.members.hidden
+        hidden.discard(group) if shown else hidden.add(group)
 
     @rule(minutes=st.sampled_from([1, 4, 30, 70]))
     def time_goes_by(self, minutes: int) -> None:

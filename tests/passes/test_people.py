@@ -237,3 +237,22 @@ async def test_two_paths_that_become_one_name_are_never_one_team(tmp_path: Path)
         assert after[GROUP]["metadata"]["title"] == "Other"
         assert after["user:default/other"]["spec"]["memberOf"] == [GROUP]
         assert after["group:default/shop-payments-below"]["spec"]["parent"] == GROUP
+
+
+async def test_people_cost_a_request_for_forty_groups_and_nothing_between_sweeps(
+    tmp_path: Path,
+) -> None:
+    async with shop(tmp_path) as it:
+        for number in range(498):
+            it.world.add_group(f"group-{number}")
+            it.world.members.add(f"group-{number}", f"user-{number % 90}")
+        done = await it.make()
+        assert done.report.entities["Group"] == 500
+        asked = [each for each in it.sandbox.requests if each.kind == "graphql"]
+        assert len(asked) == 1 + 13  # one is of the three projects
+        again = await it.make()  # a sweep that finds nothing new asks for as much
+        assert again.report.gitlab_requests == done.report.gitlab_requests
+        it.sandbox.forget_requests()
+        await it.due()
+        (projects,) = [each for each in it.sandbox.requests if each.kind == "graphql"]
+        assert projects.project_ids == (1, 2, 3)

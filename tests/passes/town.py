@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import ShardRenderer
@@ -25,6 +26,7 @@ from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
+from bridge.processors.teams import OwnerRules
 from bridge.sandbox.app import CountedRequest, SandboxGitLab, running
 from bridge.sandbox.faults import FaultPlan
 from bridge.sandbox.world import SandboxProject, World
@@ -69,6 +71,8 @@ class Weather:
 
 
 GOOD = Weather()
+MEMBERS = {"shop": ("ann", "bob"), "bank": ("cy",), "bank/core": ("ann", "dee"), "empty": ()}
+Member: TypeAlias = tuple[str, str]  # a group's name, a user's
 Meanwhile = Callable[[int], None]
 
 
@@ -96,6 +100,7 @@ class Town:
     time: BoundedTime
     revision: int = 0
     group: str = ""
+    people: bool = False  # groups and their members are read, too
     # Projects whose latest change GitLab stamps nowhere: only a full sweep must see them.
     unstamped: set[int] = field(default_factory=set)
     passes: Passes = field(init=False)
@@ -155,6 +160,10 @@ class Town:
                 found[p.id] = Published(p.path, described[0])
         return found
 
+    def _belong(self) -> set[Member]:
+        """Who may not be removed from a team as things are, if they were published in it."""
+        return self.members() | self.members(hidden=True)
+
     def _listed(self, project: SandboxProject) -> bool:
         inside = not self.group or project.path.startswith(f"{self.group}/")
         left_out = self.world.is_archived(project) or self.world.is_marked_for_deletion(project)
@@ -163,6 +172,36 @@ class Town:
     def _unreadable(self, project: SandboxProject) -> bool:
         return project.repository == "forbidden" or project.poisoned
 
+    def members(self, *, hidden: bool = False) -> set[Member]:
+        """Who is a member of which group, or of the groups whose members are hidden; each group
+        itself stands as one with nobody."""
+        found: set[Member] = set()
+        for group in self.world.groups if self.people else ():
+            if (group.path in self.world.members.hidden) is hidden:
+                name = group.path.replace("/", "-")
+                found.add((name, ""))
+                direct = self.world.members.of(group.path, ("DIRECT",))
+                found |= {(name, each.user.username) for each in direct if each.user}
+        return found
+
+    def members_published(self) -> set[Member]:
+        """The same as the published files have it."""
+        found: set[Member] = set()
+        for entity in self._entities() if self.people else ():
+            name, spec = entity["entity"]["metadata"]["name"], entity["entity"]["spec"]
+            if entity["ref"].startswith("group:"):
+                found.add((name, ""))
+            elif entity["ref"].startswith("user:"):
+                found |= {(team.rpartition("/")[2], name) for team in spec["memberOf"]}
+        return found
+
+    def _entities(self) -> list[Any]:
+        if not (self.folder / "catalog.json").exists():
+            return []
+        paths = json.loads((self.folder / "catalog.json").read_text())["shards"]
+        parts = [json.loads((self.folder / path).read_text()) for path in paths]
+        return [each for part in parts for each in part["entities"]]
+
     def published(self) -> dict[int, Published]:
         """What the files in the folder say, which must agree with each other."""
         if not (self.folder / "catalog.json").exists():
@@ -170,10 +209,8 @@ class Town:
         index = (self.folder / "index.yaml").read_text()
         shards = [self.folder / name for name in re.findall(r"entities/\w+\.yaml", index)]
         text = "".join(shard.read_text() for shard in shards)
-        paths = json.loads((self.folder / "catalog.json").read_text())["shards"]
-        parts = [json.loads((self.folder / path).read_text()) for path in paths]
         found = {}
-        for entry in (each for part in parts for each in part["entities"]):
+        for entry in self._entities():
             name = entry["ref"].removeprefix("component:default/s")
             if name.isdigit():
                 (origin,) = entry["origins"]
@@ -195,16 +232,18 @@ class Town:
         the pass that hooks about the projects in `beside` ask for is made too.
         """
         before, standing, giving = self.published(), self.must_stand(), set(self.gives())
+        members, belong = self.members_published(), self._belong()
         hinted: list[asyncio.Task[Pass]] = []
 
         def hear(_: CountedRequest) -> None:
-            nonlocal standing, giving
+            nonlocal standing, giving, belong
             if beside and not hinted:
                 request = ScrapeRequest(MAPPINGS.files, only=tuple(sorted(beside)))
                 hinted.append(asyncio.create_task(self.passes.run(PassOptions(request=request))))
             meanwhile(len(self.sandbox.requests))
             standing &= self.must_stand()
             giving |= set(self.gives())
+            belong &= self._belong()
 
         self.sandbox.forget_requests()
         self.sandbox.use_faults(weather.faults)
@@ -223,6 +262,8 @@ class Town:
         after = self.published()
         lost = (set(before) - set(after)) & standing
         assert not lost, f"{sorted(lost)} stood all the while and were removed"
+        gone = (members - self.members_published()) & belong
+        assert not gone, f"{sorted(gone)} belonged to it all the while and were removed"
         made_up = set(after) - set(before) - giving
         assert not made_up, f"{sorted(made_up)} never were there"
         assert len(self.sandbox.requests) < MOST_REQUESTS
@@ -258,7 +299,10 @@ class Town:
     async def converge(self) -> None:
         """After a good full pass the published files are exactly what GitLab holds."""
         before, kept = self.published(), self.must_stand()
+        hidden = {team for team, _ in self.members(hidden=True)}
+        unseen = {each for each in self.members_published() if each[0] in hidden}
         await self.sweep()
+        assert self.members_published() == self.members() | unseen
         self.unstamped.clear()
         gives = self.gives()
         after = self.published()
@@ -276,7 +320,9 @@ class Town:
                 assert after.get(number) == given
 
     def _stages(self, timeout: float) -> Stages:
-        options = GitLabOptions(page_size=8, concurrency=4, timeout=timeout, max_retries=2)
+        options = GitLabOptions(
+            page_size=8, concurrency=4, timeout=timeout, max_retries=2, people=self.people
+        )
         url = f"{self.url}/{self.group}" if self.group else self.url
         scraper = GitLabScraper(
             url, TOKEN, options=options, clock=self.time.clock, sleep=self.time.sleep
@@ -284,7 +330,7 @@ class Town:
         return Stages(
             scraper,
             MAPPINGS,
-            BackstageProcessor(RULES),
+            BackstageProcessor(RULES, OwnerRules(people=self.people)),
             ShardRenderer(),
             (FolderExporter(self.folder),),
             self.store,
@@ -294,14 +340,23 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path, store: Store, projects: int = 30) -> AsyncIterator[Town]:
-    """A town of so many projects, most with a manifest, before its first pass."""
+async def town(
+    folder: Path, store: Store, projects: int = 30, *, people: bool = False
+) -> AsyncIterator[Town]:
+    """A town of so many projects, most with a manifest, before its first pass.
+
+    With `people` its groups have members, who are read, too.
+    """
     time = BoundedTime()
     world = World(time.moment)
     sandbox = SandboxGitLab(world, token=TOKEN)
     async with running(sandbox) as url:
-        made = Town(folder, store, url, sandbox, world, time)
+        made = Town(folder, store, url, sandbox, world, time, people=people)
         for number in range(1, projects + 1):
             made.add(number * 7, files=number % 4 != 0)
+        for group, names in MEMBERS.items() if people else ():
+            world.add_group(group)
+            for name in names:
+                world.members.add(group, name)
         time.now += 7200.0
         yield made
