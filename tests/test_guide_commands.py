@@ -58,6 +58,7 @@ ELSEWHERE = {
     ("remediation", "notices:"): "tests/test_docs.py",
     ("scores", "rubric:"): "tests/test_docs.py",
     ("scores", "owners-known:"): "tests/test_docs.py",
+    ("scores", "api-defined:"): "tests/ox/test_catalog_facts.py",
     ("manifest", "# yaml-language-server"): "tests/test_docs.py",
     ("manifest", "version: 1"): "test_the_manifests_shown_become_entities",
     ("manifest", "  "): "test_the_manifests_shown_become_entities",

@@ -86,12 +86,14 @@ class Draft:
     """One entity, or one manifest's contribution to a shared one, before aggregation.
 
     `places` are where the manifest writes what became a reference: (reference, line, column).
+    `document` is the number of the file's document that it was made from, counted from 0.
     """
 
     body: Body
     line: int = 1  # where the manifest speaks of it, 1-based
     column: int = 1
     places: tuple[tuple[str, int, int], ...] = ()
+    document: int = 0
 
 
 @dataclass(frozen=True, slots=True)

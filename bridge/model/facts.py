@@ -108,9 +108,10 @@ class Subject:
     """An entity to collect facts about, with all that the pass knows of it.
 
     `project` is the one whose manifest made the entity (the first origin), None if there is none.
-    `manifest` is that manifest's parsed tree. `observation` is None when the pass did not look at
-    the project (an incremental pass): then nothing new is known, which is not "unknown".
-    `catalog` holds the references of all entities.
+    `manifest` is the parsed document of it that the entity was made from. `observation` is None
+    when the pass did not look at the project (an incremental pass): then nothing new is known,
+    which is not "unknown". `catalog` holds the references of all entities; `named_by` is how many
+    of them name this one, by the key of their spec (`owner`, `system`, `providesApis` …).
     """
 
     entity: CatalogEntity
@@ -119,6 +120,7 @@ class Subject:
     manifest_file: str = ""
     observation: Observation | None = None
     catalog: frozenset[Ref] = frozenset()
+    named_by: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ref(self) -> Ref:

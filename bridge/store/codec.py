@@ -63,6 +63,7 @@ def encode_translation(translation: Translation) -> str:
                     "line": draft.line,
                     "column": draft.column,
                     **({"places": draft.places} if draft.places else {}),
+                    **({"document": draft.document} if draft.document else {}),
                 }
                 for draft in translation.drafts
             ],
@@ -231,7 +232,8 @@ def _draft(tree: Json) -> Draft:
     values = _object(tree)
     body = interned(_get(values, "body", dict))
     places = tuple(_place(each) for each in _get(values, "places", list, []))
-    return Draft(body, _get(values, "line", int, 1), _get(values, "column", int, 1), places)
+    line, column = _get(values, "line", int, 1), _get(values, "column", int, 1)
+    return Draft(body, line, column, places, _get(values, "document", int, 0))
 
 
 def _place(tree: Json) -> tuple[str, int, int]:

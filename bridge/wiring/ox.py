@@ -13,6 +13,7 @@ from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
 from bridge.ox.facts.by_source import BySource
+from bridge.ox.facts.catalog import CatalogCollector
 from bridge.ox.facts.collecting import FactService, OnChange
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
@@ -74,7 +75,14 @@ def collectors(
     """
     settings = each[FIRST]
     known = known_owners(settings)
-    made: list[FactCollector] = [ManifestCollector(utc_now, lambda: known | elsewhere())]
+
+    def every() -> frozenset[Ref]:
+        return known | elsewhere()
+
+    made: list[FactCollector] = [
+        ManifestCollector(utc_now, every),
+        CatalogCollector(utc_now, every),
+    ]
     asked = {
         name: _rest(each[name], reading)
         for name, reading in readings.items()

@@ -73,6 +73,28 @@ description, tags, runbook, dashboard and docs that is there
     """),
 )
 
+CATALOG: Final = FactSchema(
+    id="catalog",
+    version="1.0.0",
+    title="What the catalog says",
+    description="How whole systems, domains, APIs and groups are; read from the catalog.",
+    cadence=DAY,
+    entity_filter={"kind": ["system", "domain", "api", "group"]},
+    with_crawl=True,
+    facts=_facts("""
+        owner_known boolean The owner is a Group or User that is in the catalog
+        description_length integer Characters of the description
+        definition_given boolean The API has a definition
+        type_given boolean A type is given, and not `unspecified`
+        providers integer How many components provide the API
+        consumers integer How many components consume the API
+        parts integer How many entities belong to the system, or systems and domains to the domain
+        members integer How many people and groups belong to the group
+        owned integer How many entities the group owns
+        channel_given boolean A channel is named where the group is reached
+    """),
+)
+
 GITLAB: Final = FactSchema(
     id="gitlab",
     version="1.1.0",
@@ -145,4 +167,4 @@ there and not empty
     """),
 )
 
-OURS: Final = (MANIFEST, GITLAB, GITLAB_REST)
+OURS: Final = (MANIFEST, CATALOG, GITLAB, GITLAB_REST)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 from bridge.model.entities import Body, Catalog, CatalogEntity, Json, Ref
 from bridge.model.facts import Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
+
+# Keys of a spec that name others, and the kind that they mean where they say none.
+_NAMING: Final = {
+    "owner": "group",
+    "system": "system",
+    "domain": "domain",
+    "subdomainOf": "domain",
+    "providesApis": "api",
+    "consumesApis": "api",
+    "memberOf": "group",
+    "parent": "group",
+}
 
 
 def subjects_of(
@@ -16,7 +30,33 @@ def subjects_of(
 ) -> tuple[Subject, ...]:
     """Every entity of a pass, in the catalog's order."""
     refs = frozenset(entity.ref for entity in catalog.entities)
-    return tuple(_subject(entity, memory, observations, refs) for entity in catalog.entities)
+    named = named_by(catalog.entities)
+    return tuple(
+        replace(_subject(entity, memory, observations, refs), named_by=named.get(entity.ref, {}))
+        for entity in catalog.entities
+    )
+
+
+def named_by(entities: Iterable[CatalogEntity]) -> Mapping[Ref, Counter[str]]:
+    """How many entities name each one, by the key of their spec: `owner`, `providesApis` …"""
+    found: dict[Ref, Counter[str]] = defaultdict(Counter)
+    for entity in entities:
+        spec = entity.body.get("spec")
+        given = spec if isinstance(spec, Mapping) else {}
+        for key, kind in _NAMING.items():
+            texts = given.get(key)
+            every = texts if isinstance(texts, list | tuple) else [texts]
+            for ref in {_ref(text, kind, entity.ref.namespace) for text in every if text}:
+                if ref is not None:
+                    found[ref][key] += 1
+    return found
+
+
+def _ref(text: Json, kind: str, namespace: str) -> Ref | None:
+    try:
+        return Ref.parse(text, kind=kind, namespace=namespace) if isinstance(text, str) else None
+    except ValueError:
+        return None  # no reference: the entity rules report it
 
 
 def _subject(
@@ -33,20 +73,33 @@ def _subject(
     return Subject(
         entity,
         project=known.project if known else None,
-        manifest=_manifest(memory, origin.project_id, origin.file),
+        manifest=_manifest(memory, origin.project_id, origin.file, entity.ref),
         manifest_file=origin.file,
         observation=observations.get(origin.project_id),
         catalog=refs,
     )
 
 
-def _manifest(memory: Memory, project_id: int, file: str) -> Json:
-    """The first document of the manifest that stands; None when there is none any more."""
+def _manifest(memory: Memory, project_id: int, file: str, ref: Ref) -> Json:
+    """The document, of the manifest that stands, that an entity was made from.
+
+    The first one where none was; None when there is no such manifest any more.
+    """
     known = memory.manifests.get((project_id, file))
     if known is None:
         return None
-    documents = (known.good or known.current).documents
-    return documents[0] if documents else None
+    standing = known.good or known.current
+    documents = standing.documents
+    mine = (each.document for each in standing.drafts if _is_of(each.body, ref))
+    number = next(mine, 0)
+    return documents[number] if number < len(documents) else next(iter(documents), None)
+
+
+def _is_of(body: Body, ref: Ref) -> bool:
+    try:
+        return Ref.of(body) == ref
+    except ValueError:
+        return False
 
 
 def matches(entity_filter: Json, body: Body) -> bool:

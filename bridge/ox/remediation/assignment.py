@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Projects without a manifest that are offered one in a run; the caps hold besides.
 OFFERED: Final = 200
+# Many manifests make one of these together, so that no project is the one to write into.
+SHARED: Final = ("system", "domain", "group", "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,10 @@ class Assignment:
 
 
 def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, IssuePlace]:
-    """Where each entity's issues go: the project of its first origin."""
+    """Where each entity's issues go: the project of its first origin, if it is one's alone."""
     found: dict[Ref, IssuePlace] = {}
     for entity in catalog.entities:
-        if not entity.origins:
+        if not entity.origins or entity.ref.kind in SHARED:
             continue
         origin = entity.origins[0]
         known = memory.projects.get(origin.project_id)

@@ -2,7 +2,7 @@
 
 A roll-up is the plain mean over its services: a big team is not better for being big, and a
 critical service does not hide a poor one. Services without a sufficient score are counted beside
-it and are not in it.
+it and are not in it. What is no component is no service.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 from bridge.model.entities import Body, CatalogEntity, Json, Ref
 from bridge.model.scores import ORGANIZATION, Rollup, Score
 
+SERVICE: Final = "component"
 PRODUCT: Final = "fester.dev/product"
 _LONGEST: Final = 200  # characters of a product's name
 
@@ -24,6 +25,8 @@ def rollups(entities: Iterable[CatalogEntity], scores: Mapping[Ref, Score]) -> t
     found = {entity.ref: entity for entity in entities}
     members: dict[tuple[str, str], list[Ref]] = defaultdict(list)
     for ref in scores:
+        if ref.kind != SERVICE:
+            continue  # an API or a group is scored for itself
         for group in _groups(found[ref].body, found):
             members[group].append(ref)
     return tuple(

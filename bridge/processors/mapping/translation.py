@@ -23,7 +23,7 @@ from bridge.processors.mapping.work import Foreign, Quarantine, Work
 log = structlog.get_logger()
 
 # Part of every fingerprint: raise it when the same mapping gives something else.
-LANGUAGE: Final = "3"
+LANGUAGE: Final = "4"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +123,6 @@ class Mappings:
 def _drafts(work: Work) -> Iterator[Draft]:
     for made in work.made:
         body = plain(made.body) if work.telling else made.body
-        yield Draft(interned(body), made.position.line, made.position.column, made.places)
+        line, column = made.position.line, made.position.column
+        document = work.read_from(made.document)
+        yield Draft(interned(body), line, column, made.places, document)

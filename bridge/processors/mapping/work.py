@@ -82,6 +82,7 @@ class Work:
     documents: tuple[YamlDocument, ...] = ()
     read: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
+    origins: dict[int, int] = field(default_factory=dict)  # of parts, the document
     used: dict[str, None] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -108,6 +109,10 @@ class Work:
     def positions(self, document: int) -> Positions:
         """Where things stand in one document; nowhere in a text that could not be read."""
         return self.documents[document].positions if self.documents else Positions()
+
+    def read_from(self, number: int) -> int:
+        """The number of the read document that a manifest is, or is a part of."""
+        return self.origins.get(number, number)
 
     def top(self, document: int) -> Position:
         """Where a document begins."""
@@ -234,6 +239,7 @@ class Work:
                 self._broke(number, self.problem(message, "manifest-invalid", self.top(number)))
                 break
             self.parts[len(self.documents)] = part
+            self.origins[len(self.documents)] = number
             self.documents = (*self.documents, part.document)
         numbers = list(range(before, len(self.documents)))
         if not numbers and number not in self.broken:

@@ -1,0 +1,112 @@
+"""`catalog`: how whole systems, domains, APIs and groups are. Pure but for the clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import FactSchema, Reading, Subject
+from bridge.ox.facts.manifest import CHANNEL
+from bridge.ox.facts.readings import ReadingBuilder
+from bridge.ox.facts.schemas import CATALOG
+
+# How the text ends that the shipped mapping writes where an API has no definition.
+UNDEFINED: Final = "gives no definition of it."
+UNSPECIFIED: Final = "unspecified"
+# The facts that have a meaning for a kind, beside the description.
+_ABOUT: Final = {
+    "api": ("owner_known", "definition_given", "type_given", "providers", "consumers"),
+    "system": ("owner_known", "parts"),
+    "domain": ("owner_known", "parts"),
+    "group": ("type_given", "members", "owned", "channel_given"),
+}
+_PARTS: Final = {"system": ("system",), "domain": ("domain", "subdomainOf")}
+
+
+class CatalogCollector:
+    """Reads what the catalog holds of each entity; needs no network.
+
+    `known` tells groups and users that somebody else puts into Backstage.
+    """
+
+    def __init__(
+        self, clock: Callable[[], datetime], known: Callable[[], frozenset[Ref]] = frozenset
+    ) -> None:
+        self._clock = clock
+        self._known = known
+
+    @property
+    def schema(self) -> FactSchema:
+        """What it gives."""
+        return CATALOG
+
+    async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
+        """A reading for every subject."""
+        now, known = self._clock(), self._known()
+        for subject in subjects:
+            yield read(subject, now, known)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+def read(subject: Subject, now: datetime, known: frozenset[Ref] = frozenset()) -> Reading:
+    """The facts of one entity; what has no meaning for its kind is not applicable."""
+    kind = subject.ref.kind
+    notes = ReadingBuilder(CATALOG, subject.ref, now, "the catalog")
+    metadata, spec = (_mapping(subject.body.get(key)) for key in ("metadata", "spec"))
+    named = subject.named_by
+    values: dict[str, Json] = {
+        "owner_known": _owner_known(subject, spec, known),
+        "definition_given": _defined(spec),
+        "type_given": str(spec.get("type") or UNSPECIFIED) != UNSPECIFIED,
+        "providers": named.get("providesApis", 0),
+        "consumers": named.get("consumesApis", 0),
+        "parts": sum(named.get(key, 0) for key in _PARTS.get(kind, ())),
+        "members": _members(spec, named),
+        "owned": named.get("owner", 0),
+        "channel_given": bool(_mapping(metadata.get("annotations")).get(CHANNEL)),
+    }
+    about = _ABOUT.get(kind, ())
+    notes.known("description_length", len(str(metadata.get("description") or "").strip()))
+    for name, value in values.items():
+        if name in about:
+            notes.known(name, value)
+        else:
+            notes.not_applicable(f"it has no meaning for the kind {kind}", name)
+    return notes.reading()
+
+
+def _owner_known(subject: Subject, spec: Mapping[str, Any], known: frozenset[Ref]) -> bool:
+    try:
+        owner = Ref.parse(
+            str(spec.get("owner") or ""), kind="group", namespace=subject.ref.namespace
+        )
+    except ValueError:
+        return False
+    return owner.kind in ("group", "user") and (owner in subject.catalog or owner in known)
+
+
+def _defined(spec: Mapping[str, Any]) -> bool:
+    """A text that is no placeholder, a file that is published beside it, or remotes."""
+    definition = spec.get("definition")
+    if isinstance(definition, str):
+        text = definition.strip()
+        return bool(text) and not text.endswith(UNDEFINED)
+    return bool(definition) or bool(spec.get("remotes"))
+
+
+def _members(spec: Mapping[str, Any], named: Mapping[str, int]) -> int:
+    """Those that it names or that name it, whichever are more: both name the same ones."""
+    listed = sum(len(_list(spec.get(key))) for key in ("members", "children"))
+    return max(listed, named.get("memberOf", 0) + named.get("parent", 0))
+
+
+def _mapping(value: Json) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Json) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else []
