@@ -15,7 +15,10 @@ PACE_OVER: Final = 28  # days that tell how fast it goes
 
 @dataclass(frozen=True, slots=True)
 class Initiative:
-    """One goal. `tiers`, `systems` and `teams` narrow down whom it concerns; empty: everybody."""
+    """One goal. `tiers`, `systems` and `teams` narrow down whom it concerns; empty: everybody.
+
+    `where` is an expression that does the same, as it stands in the file.
+    """
 
     id: str
     title: str
@@ -27,6 +30,7 @@ class Initiative:
     tiers: frozenset[int] = frozenset()
     systems: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

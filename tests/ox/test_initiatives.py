@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.errors import ConfigurationError
-from bridge.model.entities import Catalog
+from bridge.model.entities import Catalog, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress
-from bridge.ox.scores.initiatives import Initiatives, load_initiatives, promised
+from bridge.model.scores import Rollup, Score, Scoreboard
+from bridge.ox.scores.initiatives import Initiatives, concerned, load_initiatives, promised
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import open_store
@@ -174,3 +175,61 @@ def test_the_pace_is_that_of_four_weeks() -> None:
     assert goal(due, 5, (28, 4), (0, 5)).expected is None
     assert not goal(due, 0, (28, 9)).at_risk
     assert not replace(goal(due, 5), today=due.date() + timedelta(days=1)).at_risk
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        ("tier <= 2 and team == 'group:default/red'", ["a", "b"]),
+        ("product == 'Checkout'", ["b"]),
+        ("score < 80", ["a"]),
+        ("level in ['gold', 'silver'] or name == 'c'", ["b", "c"]),
+        ("system", []),  # a text is not true
+        ("system == 'system:default/shop'", ["a"]),
+        ("name | split('-') == 3", []),
+    ],
+)
+def test_an_expression_says_whom_it_concerns(where: str, names: list[str]) -> None:
+    scores = {
+        Ref("component", "default", name): Score(
+            *(Ref("component", "default", name), value, 1.0, known, level, tier),
+            *(90.0, (), (), "r", NOW),
+        )
+        for name, value, known, level, tier in [
+            ("a", 70.0, True, "bronze", 1),
+            ("b", 95.0, True, "gold", 2),
+            ("c", 10.0, False, "", None),
+        ]
+    }
+    a, b, _ = scores
+    rollups = [
+        Rollup("team", "group:default/red", 1.0, 1.0, 2, 0, 0, {}, (a, b)),
+        Rollup("system", "system:default/shop", 1.0, 1.0, 1, 0, 0, {}, (a,)),
+        Rollup("product", "Checkout", 1.0, 1.0, 1, 0, 0, {}, (b,)),
+    ]
+    board = Scoreboard(NOW, "r", scores, tuple(rollups))
+    goal = Initiative(
+        "g", "G", "o", ("readme",), NOW.date(), NOW.date(), where=f"${{{{ {where} }}}}"
+    )
+    assert [ref.name for ref in concerned(goal, board, 3)] == names
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("tier <= 2", "expected one expression"),
+        ("${{ tier <= 2 }} and more", "expected one expression"),
+        ("${{ teir <= 2 }}", "did you mean `tier`"),
+        ("${{ tier == '2' }}", "`tier` is a number"),
+        ("${{ team.name == 'x' }}", "`team` has no parts"),
+        ("${{ tier <= }}", "cannot"),
+    ],
+)
+def test_what_is_wrong_with_an_expression_is_told_at_its_line(
+    tmp_path: Path, where: str, said: str
+) -> None:
+    path = tmp_path / "initiatives.yaml"
+    path.write_text(f'{FILE}  where: "{where}"\n', "utf-8")
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        load_initiatives(path, CHECKS)
+    assert [problem.line for problem in refused.value.problems] == [9]

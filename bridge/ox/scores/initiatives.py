@@ -4,7 +4,7 @@ owners-known:
   title: Every service has an owner
   owner: group:default/platform
   checks: [owner-known]
-  tiers: [1, 2]              # and `systems`, `teams`; left out: everybody
+  tiers: [1, 2]              # and `systems`, `teams`, `where`; left out: everybody
   starts: 2026-10-01
   due: 2026-12-31
 
@@ -24,6 +24,7 @@ from typing import Final
 import structlog
 
 from bridge.errors import ConfigurationError
+from bridge.language.expressions import PART
 from bridge.language.names import did_you_mean
 from bridge.language.own_schemas import faults
 from bridge.language.source import Source
@@ -31,6 +32,7 @@ from bridge.model.entities import Json, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress, open_service
 from bridge.model.problems import Problem
 from bridge.model.scores import CheckState, Scoreboard, ScoreDay
+from bridge.ox.scores.initiative_names import ServiceNames, chosen
 from bridge.ox.scores.scorekeeping import Scorekeeper
 
 log = structlog.get_logger()
@@ -80,7 +82,16 @@ def _initiative(
         frozenset(int(tier) for tier in body.get("tiers", ())),
         frozenset(_refs(source, body, name, "system")),
         frozenset(_refs(source, body, name, "team")),
+        _where(source, body.get("where", ""), (name, "where")),
     )
+
+
+def _where(source: Source, text: str, path: tuple[str | int, ...]) -> str:
+    if text and not PART.fullmatch(text.strip()):
+        source.problem("expected one expression, such as `${{ tier <= 2 }}`", path)
+    elif text:
+        source.expression(text.strip(), path, ServiceNames())
+    return text
 
 
 def _refs(source: Source, body: Mapping[str, Json], name: str, what: str) -> Iterator[str]:
@@ -117,6 +128,9 @@ def concerned(goal: Initiative, board: Scoreboard, untiered: int) -> list[Ref]:
             rollups = (each for each in board.rollups if each.kind == kind and each.name in names)
             members = {ref for each in rollups for ref in each.members}
             found = [ref for ref in found if ref in members]
+    if goal.where:
+        fitting = frozenset(chosen(goal.where, board))
+        found = [ref for ref in found if ref in fitting]
     return sorted(found)
 
 
