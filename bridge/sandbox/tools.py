@@ -32,6 +32,7 @@ class SandboxTools:
 
     token: str = "sandbox-token"  # noqa: S105 — opens nothing but the sandbox
     projects: dict[str, str] = field(default_factory=dict)  # id → name, "group/repo:file"
+    others: dict[str, dict[str, str]] = field(default_factory=dict)  # of more organizations
     issues: list[SnykIssue] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
     on_calls: list[dict[str, Any]] = field(default_factory=list)
@@ -65,7 +66,8 @@ class SandboxTools:
         scheme = "token " if "/org" in request.path else "Token token="
         if request.headers.get("Authorization") != f"{scheme}{self.token}":
             return web.json_response({"errors": [{"status": "401"}]}, status=401)
-        if "/org" in request.path and request.match_info.get("org") != ORG:
+        org = request.match_info.get("org", ORG)
+        if "/org" in request.path and org != ORG and org not in self.others:
             return web.json_response({"errors": [{"status": "404"}]}, status=404)
         if request.path.startswith("/rest/") and "version" not in request.query:
             return web.json_response({"errors": [{"status": "400"}]}, status=400)
@@ -75,9 +77,14 @@ class SandboxTools:
     async def _projects(self, request: web.Request) -> web.Response:
         rows = [
             {"id": number, "type": "project", "attributes": {"name": name, "origin": "gitlab"}}
-            for number, name in sorted(self.projects.items())
+            for number, name in sorted(self._of(request).items())
         ]
         return self._cursor(request, rows)
+
+    def _of(self, request: web.Request) -> dict[str, str]:
+        """The projects of the organization that is asked."""
+        org = request.match_info["org"]
+        return self.projects if org == ORG else self.others[org]
 
     async def _issues(self, request: web.Request) -> web.Response:
         asked = request.query
@@ -97,7 +104,7 @@ class SandboxTools:
                 },
             }
             for number, issue in enumerate(self.issues)
-            if issue.project == asked.get("scan_item.id")
+            if issue.project == asked.get("scan_item.id") and issue.project in self._of(request)
         ]
         return self._cursor(request, rows)
 

@@ -298,9 +298,10 @@ class NoticesSettings(_SettingsSection):
 
 
 class SnykSettings(_SettingsSection):
-    """Which organization of Snyk is read; off without SNYK_TOKEN."""
+    """Which organizations of Snyk are read; off without SNYK_TOKEN."""
 
     org: str = Field("", max_length=100, description="the organization's id")
+    others: TextList = Field((), description="ids of more organizations that are read, too")
     integration: str = Field(
         "", max_length=100, description="its integration with GitLab: registers missing projects"
     )

@@ -128,7 +128,8 @@ def snyk_of(settings: Settings) -> Snyk | None:
     if not settings.snyk.org:
         message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
         raise ConfigurationError([Problem(message, "setting-missing")])
-    return Snyk(settings.snyk.org, token, base=settings.snyk.url, trust=trust_of(settings))
+    wanted = settings.snyk
+    return Snyk(wanted.org, token, others=wanted.others, base=wanted.url, trust=trust_of(settings))
 
 
 def pagerduty_of(settings: Settings) -> PagerDuty | None:

@@ -17,11 +17,14 @@ from bridge.access.gate import open_gate
 from bridge.access.static_tokens import StaticToken
 from bridge.api.access import Access
 from bridge.api.app import make_app
+from bridge.api.facts.nothing import NoFacts
 from bridge.api.live import Live
 from bridge.api.scores.badge import said, svg
 from bridge.model.access import Scope
-from bridge.model.entities import Ref
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import Fact, FactBoard, Reading, Standing
 from bridge.model.scores import Score, Waiver
+from bridge.model.vulnerabilities import BY_AGE
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from tests.api.scored import API, EVIL, TODAY, WEB, scored
 
@@ -160,5 +163,50 @@ async def test_before_the_first_scores_there_is_an_answer(aiohttp_client: MakeCl
         "/api/ox/movers/team": 503,
         "/movers/team": 503,
         "/badges/api.svg": 404,
+        "/vulnerabilities": 503,
+        "/api/ox/vulnerabilities": 503,
+        "/api/ox/vulnerabilities.csv": 503,
     }.items():
         assert (await client.get(path)).status == status, path
+
+
+def snyk_board() -> FactBoard:
+    """Of the api's repository something is open, of the web's nothing could be read."""
+    counts: dict[str, Json] = {"critical": {"week": 2, "older": 1, "odd": 9}, "high": "no counts"}
+    known = Fact(BY_AGE, counts, TODAY, "snyk")
+    away = Fact(BY_AGE, None, TODAY, "snyk", Standing.UNKNOWN, "503")
+    latest = {
+        ref: {"snyk": Reading(ref, "snyk", "1.0.0", TODAY, (fact,))}
+        for ref, fact in {API.ref: known, WEB.ref: away}.items()
+    }
+    return FactBoard((), latest, TODAY)
+
+
+async def test_what_is_open_is_told_by_team_severity_and_age(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    book = NoFacts()
+    book.board = snyk_board()
+    client = await aiohttp_client(make_app(Live(), facts=book, scored=keeper))
+    (red,) = (await (await client.get("/api/ox/vulnerabilities")).json())["items"]
+    assert (red["team"], red["services"], red["unread"], red["unwatched"]) == (
+        "group:default/red",
+        1,
+        1,
+        0,
+    )
+    assert red["open"]["critical"] == {"week": 2, "month": 0, "quarter": 0, "older": 1}
+    assert red["open"]["high"] == {"week": 0, "month": 0, "quarter": 0, "older": 0}
+    answer = await client.get("/api/ox/vulnerabilities.csv")
+    assert answer.content_type == "text/csv"
+    head, critical, *rest = (await answer.text()).splitlines()
+    assert head == "team,severity,week,month,quarter,older,total,services,unread,unwatched"
+    assert critical == "group:default/red,critical,2,0,0,1,3,1,1,0"
+    assert len(rest) == 3
+    text = await (await client.get("/vulnerabilities")).text()
+    assert "1, 1 could not be read" in text
+
+
+async def test_where_snyk_is_not_asked_the_page_says_so(client: Client) -> None:
+    assert "Snyk is not set up" in await (await client.get("/vulnerabilities")).text()
+    assert (await (await client.get("/api/ox/vulnerabilities")).json()) == {"items": []}

@@ -13,6 +13,7 @@ from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
 from bridge.model.remediation import ActionOutcome, CaseStatus, IssuePlace
 from bridge.model.scrape import Project
+from bridge.ox.facts.json_api import Unanswered
 from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.snyk import Snyk, SnykCollector
 from bridge.ox.remediation.registering import Registration
@@ -32,9 +33,12 @@ class Shop:
     tools: SandboxTools
     url: str
 
-    async def snyk(self, *paths: str, token: str = TOKEN, org: str = ORG) -> list[Reading]:
+    async def snyk(
+        self, *paths: str, token: str = TOKEN, org: str = ORG, others: Sequence[str] = ()
+    ) -> list[Reading]:
         subjects = [subject(project=Project(n, path)) for n, path in enumerate(paths)]
-        return await readings(SnykCollector(Snyk(org, token, base=self.url), lambda: NOW), subjects)
+        snyk = Snyk(org, token, others=others, base=self.url)
+        return await readings(SnykCollector(snyk, lambda: NOW), subjects)
 
     async def pagerduty(self, *subjects: Subject, token: str = TOKEN) -> list[Reading]:
         collector = PagerDutyCollector(PagerDuty(token, base=self.url), lambda: NOW)
@@ -64,11 +68,11 @@ async def test_registered_or_not(shop: Shop) -> None:
     shop.tools.projects = {"s1": "shop/API:package.json", "s2": "shop/other(main):pom.xml"}
     found = await shop.snyk("shop/api", "shop/other", "shop/nothing", "shop/ap")
     assert [told(one, "registered") for one in found] == [True, True, False, False]
-    assert all_told(found[2]) == [False, NA, NA, NA]
+    assert all_told(found[2]) == [False, NA, NA, NA, NA]
     (without,) = await readings(
         SnykCollector(Snyk(ORG, TOKEN, base=shop.url), lambda: NOW), [subject()]
     )
-    assert all_told(without) == [NA, NA, NA, NA]
+    assert all_told(without) == [NA, NA, NA, NA, NA]
 
 
 async def test_issues_by_severity_and_age(shop: Shop) -> None:
@@ -85,6 +89,44 @@ async def test_issues_by_severity_and_age(shop: Shop) -> None:
     (found,) = await shop.snyk("shop/api")
     assert told(found, "critical_older_than_30_days") == 2
     assert told(found, "issues_by_severity") == {"critical": 3, "high": 0, "medium": 0, "low": 230}
+    ages = told(found, "issues_by_age")
+    assert ages["critical"] == {"week": 0, "month": 0, "quarter": 3, "older": 0}
+    assert ages["low"]["quarter"] == 230
+    assert ages["high"] == dict.fromkeys(ages["low"], 0)
+
+
+async def test_several_organizations_are_read_as_one(shop: Shop) -> None:
+    """Of one that cannot be listed nothing is concluded; what another has is known."""
+    shop.tools.projects = {"s1": "shop/api:x"}
+    shop.tools.others = {"two": {"s2": "shop/web:x", "s3": "shop/api:y"}}
+    shop.tools.issues = [
+        SnykIssue("s2", "critical", NOW - timedelta(days=8)),
+        SnykIssue("s3", "high", NOW - timedelta(days=91)),
+        SnykIssue("s1", "high", NOW),
+    ]
+    paths = ("shop/api", "shop/web", "shop/none")
+    found = await shop.snyk(*paths, others=["two", ORG])
+    assert [told(one, "registered") for one in found] == [True, True, False]
+    assert told(found[0], "issues_by_age")["high"] == {
+        "week": 1,
+        "month": 0,
+        "quarter": 0,
+        "older": 1,
+    }
+    assert told(found[1], "issues_by_age")["critical"]["month"] == 1
+    listings = [path for path in shop.tools.requests if "/projects" in path]
+    assert len(listings) == 2, "each once"
+    assert all("version=2026-03-25" in path for path in listings)
+    found = await shop.snyk(*paths, others=["gone"])
+    assert [told(one, "registered") for one in found] == [True, UNKNOWN, UNKNOWN]
+    reason = fact(found[1], "registered").reason
+    assert ("answered 404" in reason, "(organization gone)" in reason) == (True, True)
+    snyk = Snyk(ORG, TOKEN, others=["gone"], base=shop.url)
+    with pytest.raises(Unanswered):
+        await snyk.projects()
+    with pytest.raises(Unanswered):
+        await snyk.greet()
+    await snyk.api.close()
 
 
 async def test_criticals_are_named_by_their_keys(shop: Shop) -> None:
@@ -133,7 +175,7 @@ async def test_what_cannot_be_listed_is_unknown(
     """Never "not registered"."""
     shop.tools.answers = answers
     (found,) = await shop.snyk("shop/api", token=token, org=org)
-    assert all_told(found) == [UNKNOWN] * 4
+    assert all_told(found) == [UNKNOWN] * 5
     assert reason in fact(found, "registered").reason
     assert token not in fact(found, "registered").reason
 
@@ -149,7 +191,7 @@ async def test_a_failed_second_question_leaves_the_first_answer(shop: Shop) -> N
     shop.tools.projects = {"s1": "shop/api:x"}
     shop.tools.answers = [200, 500]
     (found,) = await shop.snyk("shop/api")
-    assert all_told(found) == [True, UNKNOWN, UNKNOWN, UNKNOWN]
+    assert all_told(found) == [True, *[UNKNOWN] * 4]
 
 
 async def test_the_token_follows_no_link_to_another_host(shop: Shop) -> None:

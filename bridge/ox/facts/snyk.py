@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,16 +19,16 @@ from urllib.parse import quote
 from yarl import URL
 
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
+from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, age_of
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
 from bridge.secret.live import Secret
 
 BASE: Final = "https://api.snyk.io"
-VERSION: Final = "2024-10-15"
+VERSION: Final = "2026-03-25"
 BY_SEVERITY: Final = "issues_by_severity"
 CRITICALS: Final = "critical_issues"
-SEVERITIES: Final = ("critical", "high", "medium", "low")
 OLD: Final = timedelta(days=30)
 SIDE_BY_SIDE: Final = 4
 LISTED: Final = 50  # critical issues that a fact names, the newest first
@@ -36,7 +36,7 @@ _TITLE: Final = 120
 _NAME: Final = re.compile(r"(?P<path>[^:()]+?)(\((?P<branch>[^)]*)\))?(:.*)?")
 
 SNYK: Final = FactSchema(
-    id="snyk",
+    id=RETRIEVER,
     version="1.1.0",
     title="What Snyk knows of the project",
     description="Whether the project is imported, and its open issues by severity and age.",
@@ -49,6 +49,11 @@ SNYK: Final = FactSchema(
         ),
         FactDefinition(BY_SEVERITY, FactType.OBJECT, "How many open issues of each severity"),
         FactDefinition(
+            BY_AGE,
+            FactType.OBJECT,
+            "Open issues of each severity by age: under a week, a month, a quarter, or older",
+        ),
+        FactDefinition(
             CRITICALS,
             FactType.OBJECT,
             "Open critical vulnerabilities by their keys in Snyk: title, and since when",
@@ -57,7 +62,7 @@ SNYK: Final = FactSchema(
     cadence=DAY,
     entity_filter={"kind": "component"},
 )
-_HANGS_ON_IT: Final = ("critical_older_than_30_days", BY_SEVERITY, CRITICALS)
+_HANGS_ON_IT: Final = ("critical_older_than_30_days", BY_SEVERITY, BY_AGE, CRITICALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,24 @@ class SnykIssue:
 
 
 @dataclass(frozen=True, slots=True)
+class SnykProject:
+    """A project as Snyk has it: in which organization, and its id."""
+
+    org: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnykListing:
+    """Snyk's projects by the path of the repository in GitLab; `failures` says by organization
+    why it could not be listed.
+    """
+
+    projects: Mapping[str, Sequence[SnykProject]]
+    failures: Mapping[str, Unanswered]
+
+
+@dataclass(frozen=True, slots=True)
 class ImportJob:
     """An import as Snyk tells of it: `imported` counts the files that it watches now."""
 
@@ -80,44 +103,62 @@ class ImportJob:
 
 
 class Snyk:
-    """Snyk's API as far as it is needed, for one organization."""
+    """Snyk's API as far as it is needed. Projects are imported into `org`, and read from all."""
 
     def __init__(
         self,
         org: str,
         token: str | Secret,
         *,
+        others: Sequence[str] = (),
         base: str = BASE,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self.org = quote(org, safe="")
+        self.orgs = tuple(dict.fromkeys(quote(each, safe="") for each in (org, *others)))
         self.api = JsonApi("Snyk", base, token, authorization="token {}", trust=trust)
 
     async def greet(self) -> None:
-        """See that the organization is there and the token opens it. Raises `Unanswered`."""
-        await self.api.get(f"/rest/orgs/{self.org}/projects", {"version": VERSION, "limit": "10"})
+        """See that the organizations are there and the token opens them. Raises `Unanswered`."""
+        for org in self.orgs:
+            await self.api.get(f"/rest/orgs/{org}/projects", {"version": VERSION, "limit": "10"})
 
-    async def projects(self) -> dict[str, list[str]]:
-        """Snyk's project ids by the path of the repository in GitLab. Raises `Unanswered`."""
-        found: dict[str, list[str]] = defaultdict(list)
+    async def projects(self) -> Mapping[str, Sequence[SnykProject]]:
+        """Of all organizations. Raises `Unanswered` when one could not be listed."""
+        listing = await self.listing()
+        for error in listing.failures.values():
+            raise error
+        return listing.projects
+
+    async def listing(self) -> SnykListing:
+        """What each organization has, as far as it can be listed."""
+        found: dict[str, list[SnykProject]] = defaultdict(list)
+        failures: dict[str, Unanswered] = {}
         query = {"version": VERSION, "limit": "100"}
-        for row in await self._all(f"/rest/orgs/{self.org}/projects", query):
-            name = _NAME.fullmatch(str(at(row, "attributes", "name") or ""))
-            if at(row, "attributes", "origin") == "gitlab" and name and row.get("id"):
-                found[name["path"].strip().lower()].append(str(row["id"]))
-        return found
+        for org in self.orgs:
+            try:
+                listed = await self._all(f"/rest/orgs/{org}/projects", query)
+            except Unanswered as error:
+                failures[org] = error
+                continue
+            for row in listed:
+                name = _NAME.fullmatch(str(at(row, "attributes", "name") or ""))
+                if at(row, "attributes", "origin") == "gitlab" and name and row.get("id"):
+                    mine = SnykProject(org, str(row["id"]))
+                    found[name["path"].strip().lower()].append(mine)
+        return SnykListing(found, failures)
 
-    async def open_issues(self, project: str) -> list[SnykIssue]:
+    async def open_issues(self, project: SnykProject) -> list[SnykIssue]:
         """A project's open issues that nobody ignores. Raises `Unanswered`."""
         query = {
             "version": VERSION,
             "limit": "100",
             "scan_item.type": "project",
-            "scan_item.id": project,
+            "scan_item.id": project.id,
             "status": "open",
         }
         issues = []
-        for row in await self._all(f"/rest/orgs/{self.org}/issues", query):
+        for row in await self._all(f"/rest/orgs/{project.org}/issues", query):
             if at(row, "attributes", "ignored") is True:
                 continue
             severity = str(at(row, "attributes", "effective_severity_level"))
@@ -179,15 +220,8 @@ class SnykCollector:
         return SNYK
 
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
-        """A reading a subject; when the listing fails, everything is unknown."""
-        try:
-            known = await self._snyk.projects()
-        except Unanswered as error:
-            for subject in subjects:
-                notes = self._notes(subject)
-                notes.unknown(str(error), *(fact.name for fact in SNYK.facts))
-                yield notes.reading()
-            return
+        """A reading a subject; what may be in an organization that cannot be listed is unknown."""
+        known = await self._snyk.listing()
         for start in range(0, len(subjects), SIDE_BY_SIDE):
             part = subjects[start : start + SIDE_BY_SIDE]
             for reading in await asyncio.gather(*(self._read(one, known) for one in part)):
@@ -200,18 +234,24 @@ class SnykCollector:
     def _notes(self, subject: Subject) -> ReadingBuilder:
         return ReadingBuilder(SNYK, subject.ref, self._clock(), str(self._snyk.api.base))
 
-    async def _read(self, subject: Subject, known: Mapping[str, Sequence[str]]) -> Reading:
+    async def _read(self, subject: Subject, known: SnykListing) -> Reading:
         notes = self._notes(subject)
         if subject.project is None:
             notes.not_applicable("no GitLab project", *(fact.name for fact in SNYK.facts))
             return notes.reading()
-        ids = known.get(subject.project.path.lower(), ())
-        notes.known("registered", bool(ids))
-        if not ids:
+        found = known.projects.get(subject.project.path.lower(), ())
+        if not found and known.failures:
+            why = "; ".join(
+                f"{error} (organization {org})" for org, error in known.failures.items()
+            )
+            notes.unknown(why, *(fact.name for fact in SNYK.facts))
+            return notes.reading()
+        notes.known("registered", bool(found))
+        if not found:
             notes.not_applicable("the project is not registered in Snyk", *_HANGS_ON_IT)
             return notes.reading()
         try:
-            issues = [issue for one in ids for issue in await self._snyk.open_issues(one)]
+            issues = [issue for one in found for issue in await self._snyk.open_issues(one)]
         except Unanswered as error:
             notes.unknown(str(error), *_HANGS_ON_IT)
             return notes.reading()
@@ -221,7 +261,14 @@ class SnykCollector:
         counts = {name: sum(issue.severity == name for issue in issues) for name in SEVERITIES}
         notes.known("critical_older_than_30_days", old)
         notes.all_known({BY_SEVERITY: counts, CRITICALS: _listed(critical)})
+        notes.known(BY_AGE, _by_age(issues, notes.seen_at))
         return notes.reading()
+
+
+def _by_age(issues: Sequence[SnykIssue], now: datetime) -> dict[str, dict[str, int]]:
+    """How many of each severity are of each age."""
+    counts = Counter((issue.severity, age_of(issue.since, now)) for issue in issues)
+    return {name: {age: counts[name, age] for age in AGES} for name in SEVERITIES}
 
 
 def _listed(critical: Sequence[SnykIssue]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading, Standing
 from bridge.model.initiatives import Progress
 from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
-from bridge.ox.facts.snyk import BY_SEVERITY, SEVERITIES, SNYK
+from bridge.model.vulnerabilities import SEVERITIES
+from bridge.ox.facts.snyk import BY_SEVERITY, SNYK
 from bridge.ox.remediation.wording import slack_text
 
 NO_FACTS: Final[Mapping[Ref, Mapping[str, Reading]]] = MappingProxyType({})

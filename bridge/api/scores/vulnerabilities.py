@@ -1,0 +1,140 @@
+"""Open vulnerabilities by team, severity and age: a page, JSON and CSV.
+
+`/vulnerabilities`, `/api/ox/vulnerabilities`, `/api/ox/vulnerabilities.csv`
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from bridge.api.answers import error_response
+from bridge.api.keys import FACTS, SCORES
+from bridge.api.pages import render
+from bridge.api.sheets import sheet
+from bridge.model.entities import Json, Ref
+from bridge.model.facts import Fact, FactBoard, Standing
+from bridge.model.scores import Scoreboard
+from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, counts_of
+
+ROWS: Final = 300
+NOBODY: Final = ""  # the team of services that nobody owns
+_SCORELESS: Final = "nothing was scored yet; the first scores follow the first pass"
+
+
+@dataclass(slots=True)
+class TeamReport:
+    """What is open in a team's services. `unread` could not be asked about, `unwatched` are not
+    registered. A repository of several services counts for each of them.
+    """
+
+    team: str
+    services: int = 0
+    unread: int = 0
+    unwatched: int = 0
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def total(self, severity: str) -> int:
+        """All of a severity."""
+        return sum(self.counts[severity].values())
+
+    def as_json(self) -> dict[str, Json]:
+        """The report with documented keys."""
+        found = {s: {age: self.counts[s][age] for age in AGES} for s in SEVERITIES}
+        return {
+            "team": self.team or None,
+            "services": self.services,
+            "unread": self.unread,
+            "unwatched": self.unwatched,
+            "open": found,
+        }
+
+
+def routes() -> list[web.RouteDef]:
+    """The routes."""
+    return [
+        web.get("/api/ox/vulnerabilities", _listed),
+        web.get("/api/ox/vulnerabilities.csv", _sheet),
+        web.get("/vulnerabilities", _page),
+    ]
+
+
+def report(board: Scoreboard, facts: FactBoard) -> list[TeamReport]:
+    """A report a team, those with most critical ones first."""
+    teams = {r: each.name for each in board.rollups if each.kind == "team" for r in each.members}
+    found: dict[str, TeamReport] = {}
+    for ref in board.scores:
+        fact = _fact(facts, ref)
+        if fact is None:
+            continue
+        name = teams.get(ref, NOBODY)
+        mine = found.setdefault(name, TeamReport(name))
+        if fact.standing is Standing.UNKNOWN:
+            mine.unread += 1
+        elif fact.standing is Standing.NOT_APPLICABLE:
+            mine.unwatched += 1
+        else:
+            mine.services += 1
+            for severity in SEVERITIES:
+                mine.counts[severity].update(counts_of(fact.value, severity))
+    return sorted(found.values(), key=lambda r: (*(-r.total(s) for s in SEVERITIES), r.team))
+
+
+def _fact(facts: FactBoard, ref: Ref) -> Fact | None:
+    reading = facts.latest.get(ref, {}).get(RETRIEVER)
+    every = reading.facts if reading is not None else ()
+    return next((fact for fact in every if fact.name == BY_AGE), None)
+
+
+def _reports(request: web.Request) -> list[TeamReport] | None:
+    """None when nothing was scored yet."""
+    scores = request.app.get(SCORES)
+    board = scores.board if scores is not None else None
+    return None if board is None else report(board, request.app[FACTS].board)
+
+
+async def _listed(request: web.Request) -> web.StreamResponse:
+    found = _reports(request)
+    if found is None:
+        return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
+    return web.json_response({"items": [each.as_json() for each in found]})
+
+
+async def _sheet(request: web.Request) -> web.StreamResponse:
+    found = _reports(request)
+    if found is None:
+        return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(["team", "severity", *AGES, "total", "services", "unread", "unwatched"])
+    writer.writerows(_rows(found))
+    headers = {"Content-Disposition": 'attachment; filename="vulnerabilities.csv"'}
+    return web.Response(text=text.getvalue(), content_type="text/csv", headers=headers)
+
+
+def _rows(found: list[TeamReport]) -> Iterator[list[str | int]]:
+    """A line a team and severity; a team's name is a reference, which no spreadsheet works out."""
+    for each in found:
+        beside = (each.services, each.unread, each.unwatched)
+        for severity in SEVERITIES:
+            ages = (each.counts[severity][age] for age in AGES)
+            yield [each.team, severity, *ages, each.total(severity), *beside]
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    found = _reports(request)
+    if found is None:
+        return render(request, "scores_missing.html", sought="", status=503)
+    return render(
+        request,
+        "vulnerabilities.html",
+        sheet=sheet(request, found, ROWS),
+        severities=SEVERITIES,
+        ages=list(AGES),
+    )
