@@ -15,7 +15,8 @@ from bridge.language.text_faults import clean
 from bridge.model.entities import Draft
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
-from bridge.processors.teams import GROUP_PATH, Team, Teams, team_of
+from bridge.model.suggested_owner import GROUP_PATH
+from bridge.processors.teams import Team, Teams, team_of
 
 _UNKNOWN_AGE: Final = "\U0010ffff"  # sorts after every date
 

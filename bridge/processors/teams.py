@@ -15,9 +15,9 @@ from typing import Final
 from bridge.language.names import nearest
 from bridge.language.naming import slug
 from bridge.model.entities import Body, Json, Ref
+from bridge.model.suggested_owner import GROUP_PATH
 from bridge.processors.aliases import ALIASES, SOURCE_NAME
 
-GROUP_PATH: Final = "fester.dev/gitlab-group"  # the path of the GitLab group that a team is
 _PATH_ENDING: Final = "/team-path"  # Backstage's own GitLab provider: `<host>/team-path`
 _TEAM_WORDS: Final = frozenset({"team", "squad", "group", "crew", "guild", "the"})
 _LIKENESS: Final = 0.7

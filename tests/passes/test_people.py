@@ -256,3 +256,24 @@ async def test_people_cost_a_request_for_forty_groups_and_nothing_between_sweeps
         await it.due()
         (projects,) = [each for each in it.sandbox.requests if each.kind == "graphql"]
         assert projects.project_ids == (1, 2, 3)
+
+
+async def test_who_names_no_owner_is_told_the_likely_one_and_the_catalog_is_not(
+    tmp_path: Path,
+) -> None:
+    async with shop(tmp_path) as it:
+        it.world.add_project("shop/payments/bare", files={"README.md": "Soon.\n"})
+        typo = manifest("typo", "shop-paymnets").replace("  owner", "  system: till\n  owner")
+        good = manifest("good", "@shop/payments").replace("  owner", "  system: till\n  owner")
+        it.world.commit_file(1, "qm.yaml", good)
+        it.world.commit_file(3, "qm.yaml", typo)
+        nobody = "version: 1\nservice:\n  name: nobodys\n"
+        it.world.add_project("shop/payments/nobodys", files={"qm.yaml": nobody})
+        done = await it.make()
+        memory, guess = done.known.memory, "may be group:default/shop-payments: it lies in"
+        for name in ("bare", "nobodys", "typo"):
+            told = explain(f"shop/payments/{name}", memory, done.record).facts
+            assert guess in " ".join(told), name
+        for asked in ("shop/payments/good", "shop/payments", "good"):
+            assert guess not in " ".join(explain(asked, memory, done.record).facts)
+        assert {ref for ref in bodies(done) if "nobodys" in ref or "bare" in ref} == set()

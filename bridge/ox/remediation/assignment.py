@@ -12,6 +12,7 @@ from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory
 from bridge.model.remediation import IssuePlace, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
+from bridge.model.suggested_owner import LikelyOwners
 from bridge.ox.remediation.closed_projects import closed_projects
 from bridge.ox.remediation.drafts import Contact
 from bridge.ox.remediation.planning import Policy
@@ -167,7 +168,7 @@ def proposals(
     """The merge requests that the terms ask for and the scores call for."""
     wanted, board = terms.merge_requests, grounds.board
     if "manifest" in wanted:
-        yield from _manifests(grounds.memory, closed_projects(grounds.memory))
+        yield from _manifests(grounds, closed_projects(grounds.memory))
     services = Counter(places[ref].project_id for ref in board.scores if ref in places)
     for ref in sorted(board.scores):
         place = places.get(ref)
@@ -191,8 +192,9 @@ def _failing(board: Scoreboard, ref: Ref) -> set[str]:
     return {result.check for result in results if result.state is CheckState.FAIL}
 
 
-def _manifests(memory: Memory, closed: Collection[int]) -> Iterator[Proposal]:
+def _manifests(grounds: Grounds, closed: Collection[int]) -> Iterator[Proposal]:
     """One for each project that was read whole, has a default branch, and has no manifest."""
+    memory, likely = grounds.memory, LikelyOwners(grounds.catalog.entities)
     described = {project_id for project_id, _ in memory.manifests}
     offered = 0
     for project_id, known in sorted(memory.projects.items()):
@@ -201,4 +203,4 @@ def _manifests(memory: Memory, closed: Collection[int]) -> Iterator[Proposal]:
         bare = project_id not in described and read and project_id not in closed
         if bare and project.default_branch and offered < OFFERED:
             offered += 1
-            yield manifest_proposal(project)
+            yield manifest_proposal(project, likely.of(project.path))

@@ -25,6 +25,7 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.model.scrape import Project
+from bridge.model.suggested_owner import SuggestedOwner
 from bridge.ox.remediation.wording import plain, quoted, titled
 
 KINDS: Final = ("manifest", "codeowners", "runbook")
@@ -38,9 +39,15 @@ _FOOT: Final = (
 )
 
 
-def manifest_proposal(project: Project) -> Proposal:
-    """A draft of `qm.yaml` from what GitLab knows of a project that has no manifest."""
-    group = project.path.rpartition("/")[0].rpartition("/")[2] or project.path
+def manifest_proposal(project: Project, owner: SuggestedOwner | None = None) -> Proposal:
+    """A draft of `qm.yaml` from what GitLab knows of a project that has no manifest.
+
+    `owner` is who may own it, if the catalog tells.
+    """
+    team = project.path.rpartition("/")[0].rpartition("/")[2] or project.path
+    why = "The group that the project lies in; change it if the team goes by another name."
+    if owner is not None:
+        team, why = owner.team, f"A guess: {plain(owner.reason, 300)}."
     lines = [
         "version: 1",
         "service:",
@@ -50,8 +57,8 @@ def manifest_proposal(project: Project) -> Proposal:
         lines.append(f"  description: {_yaml(plain(project.description, 300))}")
     lines += [
         "  owner:",
-        "    # The group that the project lies in; change it if the team goes by another name.",
-        f"    team: {_yaml(group)}",
+        f"    # {why}",
+        f"    team: {_yaml(team)}",
     ]
     if project.topics:
         lines.append(f"  tags: [{', '.join(_yaml(topic) for topic in project.topics[:20])}]")
