@@ -65,6 +65,7 @@ ELSEWHERE = {
     ("mapping", "# mappings/presets.yaml"): "test_the_presets_shown_load",
     ("mapping", "entities:\n  - copy:"): "tests/processors/test_presets.py, on catalog-info.yaml",
     ("mapping", "split:"): "tests/processors/test_splitting.py, on the same keys",
+    ("mapping", "reads:"): "tests/processors/test_reads.py",
     ("manifest", "check-manifest:"): "test_the_job_for_service_owners_runs_as_it_is_pasted",
     ("manifest", "repos:"): "test_the_hook_for_service_owners_is_one",
     ("mapping", "# team-service.yaml"): "test_every_command_runs",

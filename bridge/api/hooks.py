@@ -22,10 +22,15 @@ _LONGEST_PATH = 1024
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a push must touch to matter: files, on a project's branch ("" its default one)."""
+    """What a push must touch to matter: files, on a project's branch ("" its default one).
+
+    A file that ends in `/` stands for all that are removed below it. With `everything` any file
+    matters.
+    """
 
     files: frozenset[str]
     branch: Callable[[str], str] = lambda path: ""
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,14 @@ def understand(body: Json, wanted: Wanted) -> Understood:
     return Understood(ignored=f"{event[:40] or 'an event without a name'} changes no catalog")
 
 
+def pushed_project(body: Json) -> int | None:
+    """The project that a push is about; None for any other hook."""
+    if not isinstance(body, Mapping):
+        return None
+    event = _text(body, "event_name") or _text(body, "object_kind")
+    return _project_id(body) if event == "push" else None
+
+
 def _project(body: Mapping[str, Json]) -> Understood:
     number = _project_id(body)
     if number is None:
@@ -71,7 +84,7 @@ def _group(body: Mapping[str, Json]) -> Understood:
 def _push(body: Mapping[str, Json], wanted: Wanted) -> Understood:
     if not _on_the_branch([_text(body, "ref")], body, wanted):
         return Understood(ignored="a push to another branch")
-    if _proves_no_manifest_touched(body, wanted.files):
+    if not wanted.everything and _proves_no_manifest_touched(body, wanted.files):
         return Understood(ignored="a push that touches no manifest")
     return _project(body)
 
@@ -113,7 +126,11 @@ def _touches_none(commit: Json, files: frozenset[str]) -> bool:
     if not isinstance(commit, Mapping) or commit.get("added") != []:
         return False
     lists = (commit.get("modified"), commit.get("removed"))
-    return all(isinstance(each, list) and files.isdisjoint(_texts(each)) for each in lists)
+    if not all(isinstance(each, list) and files.isdisjoint(_texts(each)) for each in lists):
+        return False
+    removed = commit.get("removed")
+    folders = tuple(file for file in files if file.endswith("/"))
+    return not any(text.startswith(folders) for text in _texts(removed or [])) if folders else True
 
 
 def _texts(values: list[Json]) -> Iterator[str]:

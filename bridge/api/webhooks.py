@@ -9,7 +9,7 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,12 +17,12 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from bridge.api.access import needs
-from bridge.api.hooks import Understood, Wanted, understand
+from bridge.api.hooks import Understood, Wanted, pushed_project, understand
 from bridge.api.keys import CLOCK
 from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.model.hints import Hint
-from bridge.model.numbers import FIRST
+from bridge.model.numbers import FIRST, TooLarge, number_of
 
 log = structlog.get_logger()
 
@@ -42,6 +42,11 @@ class DeliveryRefused(Exception):
         super().__init__(reason)
 
 
+async def _nothing_further(project_id: int) -> frozenset[str]:
+    """The further paths that were read of a project, where none ever are."""
+    return frozenset()
+
+
 @dataclass(slots=True, repr=False)
 class Webhooks:
     """Takes hooks in and hands their hints to `put`, which raises `StoreError` if it cannot.
@@ -49,7 +54,9 @@ class Webhooks:
     `token` is GitLab's secret token, `signing_key` the bytes of its signing key; without either
     nothing is taken. `sources` are the names of the GitLabs that may send any, each to an address
     of its own; `wanted` says of each what matters there. `secrets`, if given, gives both as they
-    are now. `counts` has how many deliveries were accepted, ignored, duplicate, refused, unkept.
+    are now. `further` tells what is read of the project of a number besides its manifests; it may
+    raise `StoreError`. `counts` has how many deliveries were accepted, ignored, duplicate,
+    refused, unkept.
     """
 
     put: Callable[[Iterable[Hint]], Awaitable[None]]
@@ -58,6 +65,7 @@ class Webhooks:
     signing_key: bytes = b""
     sources: Collection[str] = (FIRST,)
     secrets: Callable[[], tuple[str, bytes]] | None = None
+    further: Callable[[int], Awaitable[frozenset[str]]] = _nothing_further
     counts: Counter[str] = field(default_factory=Counter)
     _seen: TTLCache[str, bool] = field(
         default_factory=lambda: TTLCache(_REMEMBERED, ttl=_MINUTES * 60)
@@ -80,7 +88,7 @@ class Webhooks:
         key = key and f"{source} {key}"
         if key and key in self._seen:
             return self._answer("duplicate")
-        found = _understood(body, self.wanted(source))
+        found = await self._understood(body, source)
         if not found.ignored:
             try:
                 await self.put(filter(None, (hint.sent_by(source) for hint in found.hints)))
@@ -95,6 +103,20 @@ class Webhooks:
         if found.ignored:
             return self._answer("ignored", reason=found.ignored)
         return self._answer("accepted")
+
+    async def _understood(self, body: bytes, source: str) -> Understood:
+        wanted = self.wanted(source)
+        try:
+            tree = json.loads(body)
+            pushed = pushed_project(tree)
+            if pushed is not None:
+                further = await self.further(number_of(source, pushed))
+                wanted = replace(wanted, files=wanted.files | further)
+            return understand(tree, wanted)
+        except (ValueError, RecursionError):
+            return Understood(ignored="the body is not JSON, or nested too deep")
+        except (StoreError, TooLarge):  # what a push touches cannot be compared with what was read
+            return understand(tree, replace(wanted, everything=True))
 
     def _answer(self, status: str, **more: str) -> web.Response:
         self.counts[status] += 1
@@ -145,13 +167,6 @@ class Webhooks:
             given = signature.encode("utf-8", "replace")
             found |= version == "v1" and hmac.compare_digest(given, right)
         return found
-
-
-def _understood(body: bytes, wanted: Wanted) -> Understood:
-    try:
-        return understand(json.loads(body), wanted)
-    except (ValueError, RecursionError):
-        return Understood(ignored="the body is not JSON, or nested too deep")
 
 
 async def _bounded(request: web.Request) -> bytes:

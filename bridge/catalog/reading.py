@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable
 from hashlib import sha1
 from typing import Final
+from urllib.parse import urljoin
 from uuid import uuid5
 
 from bridge.catalog.jsontext import dumped
 from bridge.catalog.locations import NAMESPACE, LocatedEntity
 from bridge.catalog.relations import Relation
+from bridge.model.definitions import definition_of
 from bridge.model.entities import DEFAULT_NAMESPACE, Json
 
 # Lists that Backstage sorts when it takes an entity in.
@@ -63,6 +65,10 @@ def entity_as_read(
     }
     if body.get("spec"):
         entity["spec"] = {key: _tidy(key, value) for key, value in body["spec"].items()}
+    if (path := definition_of(body)) is not None:
+        # Backstage reads the file; whoever asks here is told where it is.
+        where = urljoin(found.address, f"../{path}")
+        entity["spec"]["definition"] = f"The definition of this API is published at {where}"
     return _named(ref, entity)
 
 

@@ -18,6 +18,7 @@ from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_
 from bridge.exporters.plan import Plan, check_paths, make_plan
 from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS
+from bridge.model.definitions import FOLDER as DEFINITIONS
 from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.runs import Artifact, Receipt, Stage
 
@@ -149,7 +150,7 @@ class FolderExporter:
 
     def _plan(self, artifacts: Sequence[Artifact]) -> Plan:
         paths = {artifact.path for artifact in artifacts} | {INDEX, CATALOG}
-        for name in (SHARDS, PROVENANCE):
+        for name in (SHARDS, PROVENANCE, DEFINITIONS):
             if (self.folder / name).is_dir():
                 paths |= {f"{name}{entry.name}" for entry in (self.folder / name).iterdir()}
         existing = {path: digest for path in paths if (digest := self._digest(path)) is not None}
@@ -173,7 +174,7 @@ class FolderExporter:
         return file.read_bytes() if file is not None else None
 
     def _carry_out(self, plan: Plan) -> None:
-        for stage in (Stage.ENTITIES, Stage.INDEX, Stage.DATA):
+        for stage in (Stage.DEFINITIONS, Stage.ENTITIES, Stage.INDEX, Stage.DATA):
             written = plan.stage(stage)
             for artifact in written:
                 self._put(artifact.path, artifact.body)
@@ -201,7 +202,8 @@ class FolderExporter:
 
     def _folders(self, artifacts: Sequence[Artifact]) -> list[Path]:
         """Every folder from the destination down to these artifacts, the inner ones first."""
-        found = {self.folder, self.folder / SHARDS, self.folder / PROVENANCE}
+        folders = (SHARDS, PROVENANCE, DEFINITIONS)
+        found = {self.folder, *(self.folder / name for name in folders)}
         for artifact in artifacts:
             above = Path(artifact.path).parents
             found |= {self.folder / parent for parent in above}

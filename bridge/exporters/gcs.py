@@ -24,9 +24,10 @@ from bridge.errors import ConfigurationError, PublishConflict
 from bridge.exporters.gcs_claim import CLAIM, Claim, held
 from bridge.exporters.gcs_objects import Objects, SeenObject, digest
 from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_mark
-from bridge.exporters.plan import Plan, check_paths, is_safe, is_shard, make_plan
+from bridge.exporters.plan import Plan, check_paths, is_ours, is_safe, make_plan
 from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS, YAML_TYPE
+from bridge.model.definitions import FOLDER as DEFINITIONS
 from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
@@ -165,7 +166,7 @@ class GcsExporter:
 
     def _listing(self, artifacts: Sequence[Artifact]) -> dict[str, SeenObject]:
         """Every object in the folders that we write to, by path below the prefix."""
-        folders = {SHARDS, PROVENANCE, ""} | {
+        folders = {SHARDS, PROVENANCE, DEFINITIONS, ""} | {
             f"{head}/" for a in artifacts if (head := a.path.rpartition("/")[0])
         }
         found: dict[str, SeenObject] = {}
@@ -198,7 +199,7 @@ class GcsExporter:
             self._objects.put(path, body, kind, entry.generation)
 
         # The index first: until then a publisher that wakes up could still replace it.
-        paths = [path for path in seen if path in ours or is_shard(path)]
+        paths = [path for path in seen if path in ours or is_ours(path)]
         self._side_by_side(renew, [path for path in paths if path == INDEX])
         self._side_by_side(renew, [path for path in paths if path != INDEX])
 
@@ -208,6 +209,7 @@ class GcsExporter:
             generation = before.generation if before else 0
             self._objects.put(artifact.path, artifact.body, artifact.content_type, generation)
 
+        self._side_by_side(upload, plan.stage(Stage.DEFINITIONS))
         self._side_by_side(upload, plan.stage(Stage.ENTITIES))
         claim.check()  # the shards may have taken long; the index is for the holder alone
         self._side_by_side(upload, plan.stage(Stage.INDEX))

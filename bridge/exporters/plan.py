@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from bridge.errors import PublishError
 from bridge.exporters.render import PROVENANCE, SHARDS
+from bridge.model.definitions import is_definition
 from bridge.model.runs import Artifact, Receipt, Stage
 
 # A reader must find what the index names: entities, then the index, then what nobody names.
-_ORDER = {Stage.ENTITIES: 0, Stage.INDEX: 1, Stage.DATA: 2}
+_ORDER = {Stage.DEFINITIONS: 0, Stage.ENTITIES: 1, Stage.INDEX: 2, Stage.DATA: 3}
 # Backstage's bucket reader does not decode names, so they hold nothing that needs encoding.
 _PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _OURS = re.compile(rf"(?:{SHARDS}(?:all|[01]+)\.yaml|{PROVENANCE}(?:all|[01]+)\.json)")
@@ -62,7 +63,7 @@ def make_plan(
     keep = [a for a in ordered if existing.get(a.path) == digest(a.body)]
     kept = {artifact.path for artifact in keep}
     named = _named_by(previous_index)
-    stale = sorted(path for path in existing if is_shard(path) and path not in paths)
+    stale = sorted(path for path in existing if is_ours(path) and path not in paths)
     return Plan(
         write=tuple(artifact for artifact in ordered if artifact.path not in kept),
         keep=tuple(keep),
@@ -89,6 +90,11 @@ def check_paths(artifacts: Sequence[Artifact]) -> None:
 def is_shard(path: str) -> bool:
     """Whether a path is that of a shard, which is ours to remove."""
     return bool(_OURS.fullmatch(path))
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path is that of a shard or of what shards name, which is ours to remove."""
+    return is_shard(path) or is_definition(path)
 
 
 def is_safe(path: str) -> bool:

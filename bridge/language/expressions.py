@@ -6,6 +6,7 @@ but the closures made here, and only these nodes have one:
 | write | example |
 |---|---|
 | a path | `manifest.service.name`, `manifest['dd-team']`, `item.urls[0]` |
+| a file that was read | `files[doc.path].exists`, `files['mkdocs.yml'].text` |
 | a constant | `'text'`, `2`, `true`, `none`, `['a', 'b']` |
 | a filter of the closed list (`filters.py`) | `project.name | slug` |
 | a comparison | `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `not in` |
@@ -24,7 +25,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
@@ -40,6 +41,7 @@ Key: TypeAlias = str | int
 Reference: TypeAlias = tuple[str, tuple[Key, ...]]
 
 EXPRESSION_LIMIT: Final = 2_000
+FILES: Final = "files"  # the name of what was read besides: only its keys may be worked out
 # Text in quotes may hold "}}"; outside of quotes it ends the expression.
 PART: Final = re.compile(r"""\$\{\{((?:'[^']*'|"[^"]*"|[^'"}]|\}(?!\}))*)\}\}""")
 
@@ -181,6 +183,16 @@ def _path(name: str, keys: tuple[Key, ...]) -> Run:
     return run
 
 
+def _is_file(node: nodes.Node) -> TypeGuard[nodes.Getitem]:
+    """Whether a node is `files[…]` with something to be worked out in the brackets."""
+    return (
+        isinstance(node, nodes.Getitem)
+        and isinstance(node.node, nodes.Name)
+        and node.node.name == FILES
+        and not isinstance(node.arg, nodes.Const)
+    )
+
+
 @dataclass(slots=True)
 class _ExpressionCompiler:
     scope: Names
@@ -220,6 +232,8 @@ class _ExpressionCompiler:
         keys: list[Key] = []
         base: nodes.Node = node
         while isinstance(base, nodes.Getattr | nodes.Getitem):
+            if _is_file(base):
+                return self._file(base, keys)
             key = self._key(base)
             if key is None:
                 return null, None
@@ -242,6 +256,25 @@ class _ExpressionCompiler:
             return value
 
         return part, shape
+
+    def _file(self, node: nodes.Getitem, keys: list[Key]) -> tuple[Run, Shape]:
+        """A key of a file whose path is worked out."""
+        files, _ = self.visit(node.node)
+        path, _ = self.visit(node.arg)
+        shape = self.scope.names.get(FILES)
+        for key in ("*", *map(str, keys)):
+            shape = self.scope.step(shape, key)
+        if fault := self.scope.fault(shape):
+            self.fault(fault, str(keys[-1]) if keys else "")
+
+        def file(env: Env) -> Json:
+            name = path(env)
+            value = files(env).get(as_text(name)) if name is not None else None
+            for key in keys:
+                value = _get(value, key)
+            return value
+
+        return file, None
 
     def _key(self, node: nodes.Getattr | nodes.Getitem) -> Key | None:
         if isinstance(node, nodes.Getattr):

@@ -26,6 +26,9 @@
 | `map_key(k, …)` | `tools \\| map_key('id', 'name')` | of each tool the id, or else the name |
 | `having(k, x)` | `tools \\| having('name', 'Grafana')` | the tools whose name is that |
 | `items` | `resources \\| items` | a map as a list: `[{'key': 'db', 'value': 2}]` |
+| `within(folder)` | `'a.md' \\| within('docs')` | `docs/a.md`; null when it leads out |
+| `definition(type)` | `files['api.yaml'] \\| definition('openapi')` | its published path, or null |
+| `definition_fault(type)` | the same | why it is not published as one, or null |
 | `lookup(table, x)` | `'logs' \\| lookup({'logs': 'search'}, 'web')` | `search`; else `web` |
 
 Null goes through every filter as null, except `default`, `list` and `lookup`. The text filters
@@ -39,7 +42,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from bridge.language import naming
+from bridge.language import naming, paths
+from bridge.language.definitions import definition, definition_fault
 from bridge.model.entities import Json
 
 TEXT_LIMIT: Final = 4_096
@@ -170,6 +174,10 @@ def _join(value: Json, between: Json) -> str | None:
     return bounded(as_text(between).join(texts)) if texts else None
 
 
+def _within(path: Json, folder: Json) -> str | None:
+    return paths.within(as_text(folder) if folder else "", as_text(path))
+
+
 def _map_key(value: Json, *keys: Json) -> list[Json]:
     maps = (item for item in _items(value) if isinstance(item, dict))
     found = (next((each[key] for key in keys if each.get(key)), None) for each in maps)
@@ -216,6 +224,9 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "removeprefix": Filter(_removeprefix, 1, 1),
     "removesuffix": Filter(_removesuffix, 1, 1),
     "urlpath": Filter(_texts(naming.url_path)),
+    "within": Filter(_within, 1, 1),
+    "definition": Filter(definition, 0, 1),
+    "definition_fault": Filter(definition_fault, 0, 1),
     "lower": Filter(_texts(str.lower)),
     "upper": Filter(_texts(str.upper)),
     "trim": Filter(_texts(str.strip)),

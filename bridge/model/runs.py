@@ -13,7 +13,8 @@ from bridge.model.problems import Problem
 class Stage(StrEnum):
     """When an artifact is written: a reader of the index must find all that it names."""
 
-    ENTITIES = "entities"  # first
+    DEFINITIONS = "definitions"  # first: entities name them
+    ENTITIES = "entities"
     INDEX = "index"  # after every entity file is safe
     DATA = "data"  # beside the index; nothing refers to it by name
 

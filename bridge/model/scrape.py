@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from bridge.model.entities import Json
+from bridge.model.reads import FurtherReads, Reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class ManifestFile:
     """One wanted file of one project at its default branch.
 
     `text` is None when the file is there but cannot be used as text; `refused` then says why
-    ("an LFS pointer", "a symbolic link", "binary", "4.1 MB; the limit is 256 kB").
+    ("an LFS pointer", "a symbolic link", "binary", "4.1 MB; the limit is 256 kB"). It is None,
+    too, for a nested manifest whose text is `kept` in the store. `reads` is what was read besides.
     """
 
     path: str
@@ -57,6 +59,13 @@ class ManifestFile:
     size: int
     text: str | None
     refused: str = ""
+    reads: Reads = field(default_factory=Reads)
+    kept: bool = False
+
+    @property
+    def folder(self) -> str:
+        """The folder that it lies in, "" at the root."""
+        return self.path.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +87,17 @@ class Observation:
 class ProjectRead:
     """A project whose repository was read: a wanted file that is not in `files` is not there.
 
-    `observation` is what else its page told; None for a source that tells nothing else.
+    `observation` is what else its page told; None for a source that tells nothing else. `tip` is
+    the commit that was read, "" unknown. `reads` is what was read besides for what `reads_key`
+    names; None where nothing was to be.
     """
 
     project: Project
     files: tuple[ManifestFile, ...] = ()
     observation: Observation | None = None
+    tip: str = ""
+    reads: Reads | None = None
+    reads_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +174,12 @@ class ScrapeRequest:
     """What to read: `files` at each repository's root; all projects, or only some.
 
     `since` (aware) asks for what changed after it, and for the project ids in `also` whether they
-    changed or not; `only` asks for these project ids.
+    changed or not; `only` asks for these project ids. `further` tells what else to read of a
+    repository, and what is known of that; None asks for nothing else.
     """
 
     files: tuple[str, ...]
     since: datetime | None = None
     only: tuple[int, ...] = ()
     also: tuple[int, ...] = ()
+    further: FurtherReads | None = field(default=None, compare=False, repr=False)

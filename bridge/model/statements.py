@@ -184,6 +184,11 @@ def about_discovery(project_id: int) -> str:
     return f"discovery {project_id}"
 
 
+def about_reads(project_id: int) -> str:
+    """What is kept of what could not be read whole of a project besides its manifests."""
+    return f"reads {project_id}"
+
+
 def about_project(project_id: int) -> str:
     """What the problems of a project are kept under."""
     return f"project {project_id}"

@@ -30,7 +30,9 @@ from bridge.model.statements import (
     about_discovery,
     about_manifest,
     about_project,
+    about_reads,
 )
+from bridge.passes.further import cut_short, kept_of, lacks_texts, with_texts
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.observed import Observations
@@ -151,14 +153,58 @@ class Intake:
         known = await model.known(source, concerned & marks.keys())
         taking = self._reconciliation(known, concerned)
 
+        told = [await self._whole(record) for record in told]
+
         def take() -> None:
             for record in told:
                 taking.take(record)
 
         await asyncio.to_thread(take)
+        await self._keep_reads(records, told, taking)
         await self._write(known, taking, concerned)
         await self._tell_of_discovery(records)
         self.settled(ids)
+
+    async def _whole(self, record: Record) -> Record:
+        """The record with what it left in the store, for whoever translates it."""
+        if not isinstance(record, ProjectRead) or not (oids := lacks_texts(record)):
+            return record
+        reads, source = self.ledger.model.reads, self.ledger.source
+        return with_texts(record, await reads.texts(source, record.project.id, oids))
+
+    async def _keep_reads(
+        self, records: Sequence[Record], told: Sequence[Record], taking: Reconciliation
+    ) -> None:
+        """Keep what was read besides manifests; before what was made of it is written."""
+        read = {
+            each.project.id: each
+            for each in (*records, *told)
+            if isinstance(each, ProjectRead) and each.reads is not None
+        }
+        source, model = self.ledger.source, self.ledger.model
+        marks = await model.reads.marks(source, list(read)) if read else {}
+        new = [
+            each
+            for number, each in read.items()
+            if marks.get(number, ("", "")) != (each.tip, each.reads_key) or not each.tip
+        ]
+        if not new:
+            return
+        quiet = [each.project.id for each in new if each.project.id not in taking.projects]
+        known = (await model.known(source, quiet)).manifests if quiet else {}
+        by_project: dict[int, list[KnownManifest]] = {}
+        for (number, _), manifest in {**known, **taking.manifests}.items():
+            by_project.setdefault(number, []).append(manifest)
+        kept = [kept_of(each, by_project.get(each.project.id, ())) for each in new]
+        await self.ledger.write(self.epoch, lambda edition: model.reads.keep(source, edition, kept))
+        cut = {about_reads(each.project.id): cut_short(each) for each in new}
+        before = await model.problems_about(source, cut)
+        changed = {k: found for k, found in cut.items() if found != tuple(before.get(k, ()))}
+        if changed:
+            taken = Taken(problems=changed)
+            await self.ledger.write(
+                self.epoch, lambda edition: model.take(source, edition, taken, self.lane)
+            )
 
     async def _tell_of_discovery(self, records: Sequence[Record]) -> None:
         """Keep which projects Backstage's own discovery reads, too; of others it stands."""
@@ -291,6 +337,7 @@ def difference(before: Memory, now: Memory, maker: EntityMaker, *, whole: bool =
     for number in before.projects.keys() - now.projects.keys():
         problems[about_project(number)] = ()
         problems[about_discovery(number)] = ()
+        problems[about_reads(number)] = ()
     for project in projects:
         had = before.projects.get(project.project.id)
         if project.gap_since or (had is not None and had.gap_since):

@@ -11,6 +11,7 @@ from bridge.model.entities import Body, CatalogEntity, Ref, Shard
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.memory import KnownProject, Memory, PassRecord, SourceState
 from bridge.model.problems import Problem
+from bridge.model.reads import KeptReads, KnownReads
 from bridge.model.runs import Artifact, Report
 from bridge.model.statements import (
     Concluded,
@@ -153,12 +154,35 @@ class Renderer(Protocol):
         """A shard as the index names it, without its references."""
 
 
+class ReadStore(Protocol):
+    """Keeps what was read of repositories besides their manifests. Raises `StoreError`."""
+
+    async def known(self, source: str, ids: Sequence[int]) -> Mapping[int, KnownReads]:
+        """What was read of projects; those of which nothing was are left out."""
+
+    async def marks(self, source: str, ids: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+        """Of projects the commit that was read, and the key of what was wanted."""
+
+    async def texts(self, source: str, project_id: int, oids: Collection[str]) -> Mapping[str, str]:
+        """The texts of some blobs of a project, by object id, as far as they are there."""
+
+    async def text(self, source: str, oid: str) -> str | None:
+        """The text of a blob, of whatever project."""
+
+    async def keep(self, source: str, edition: int, kept: Sequence[KeptReads]) -> int:
+        """Keep what was read of some projects, in place of what was before; the next edition."""
+
+
 class ModelStore(Protocol):
     """Keeps what is known of a source, what is said of each entity, and what was made of it.
 
     Methods that change it take the edition that they build on and give the next one; they raise
     `StoreConflict` when another process made one meanwhile. Every method raises `StoreError`.
     """
+
+    @property
+    def reads(self) -> ReadStore:
+        """What was read of repositories besides their manifests."""
 
     async def state(self, source: str) -> SourceState:
         """How far the source is known."""
@@ -268,6 +292,9 @@ class ModelStore(Protocol):
 
     def catalog(self, source: str) -> AsyncIterator[list[CatalogEntity]]:
         """Every entity, many at a time, in any order."""
+
+    def of_kind(self, source: str, kind: str) -> AsyncIterator[list[CatalogEntity]]:
+        """The entities of a kind, many at a time, in no order that lasts."""
 
     def said_of_kind(self, source: str, kind: str) -> AsyncIterator[list[Statement]]:
         """All that is said of each entity of a kind, by reference."""

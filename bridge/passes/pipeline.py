@@ -30,11 +30,20 @@ from bridge.model.statements import (
     about_manifest,
 )
 from bridge.passes.destinations import Settled
+from bridge.passes.further import further
 from bridge.passes.intake import BATCH, Intake, difference
 from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store
 from bridge.passes.ledger import Ledger
 from bridge.passes.merge import Guard, Merging
-from bridge.passes.publish import RETRY_SECONDS, Destinations, Rendered, Shown, listed, render
+from bridge.passes.publish import (
+    RETRY_SECONDS,
+    Destinations,
+    Rendered,
+    Shown,
+    drop_definitions,
+    listed,
+    render,
+)
 from bridge.passes.reconcile import moved, translated_manifests
 from bridge.passes.spool import Spool
 from bridge.passes.view import Known
@@ -62,6 +71,7 @@ class Reading:
 
     scraper: Scraper
     scope: str = ""
+    nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ class Stages:
     shown: Shown = as_it_is
     renew: Callable[[], None] | None = None
     observes: bool = True  # whether anybody wants to know what else a project's page told
+    # Globs of project paths, and the patterns of further manifests in those.
+    nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
     further: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
@@ -101,7 +113,7 @@ class Stages:
         if source == FIRST:
             return self
         one = self.further[source]
-        return replace(self, scraper=one.scraper, scope=one.scope)
+        return replace(self, scraper=one.scraper, scope=one.scope, nested=one.nested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,9 @@ async def scrape(stages: Stages, wish: PassOptions, intake: Intake) -> None:
     Raises `SourceError` when nothing at all can be read, or the scrape broke off.
     """
     request = wish.request or ScrapeRequest(stages.translator.files)
+    ledger = intake.ledger
+    more = further(ledger.source, ledger.model.reads, stages.translator, stages.nested)
+    request = replace(request, further=more)
     seen = 0
     async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
         async for record in records:
@@ -273,6 +288,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
         if long and ledger.listed != before:
             for artifact in await listed(ledger, stages.lists, spool):
                 rendered.add(artifact, spool)
+            await drop_definitions(ledger, rendered)
             _add_extras(rendered, extra or [], spool)
         wish.progress("publish", 0)
         if not wish.dry_run:

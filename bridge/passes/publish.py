@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
 from bridge.errors import PublishError
+from bridge.model.definitions import blob_of, definition_of, is_definition, with_definition
 from bridge.model.destinations import Fence
 from bridge.model.entities import CatalogEntity
 from bridge.model.problems import Problem
@@ -26,6 +27,8 @@ from bridge.passes.spool import Spool
 from bridge.ports import Amending, Exporter
 
 RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not say when
+
+_NOT_AT_HAND: Final = "The definition of this API is read again with the next sweep of its project."
 
 Shown = Callable[[CatalogEntity], CatalogEntity]
 
@@ -80,6 +83,7 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
         )
     for bits in layout.changed:
         entities = await model.under(source, bits)
+        entities = [await _defined(ledger, rendered, spool, each) for each in entities]
         made = await asyncio.to_thread(_shard, renderer, shown, bits, entities)
         for artifact in made:
             rendered.add(artifact, spool, len(entities))
@@ -90,6 +94,36 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
     for artifact in renderer.index(now):
         rendered.add(artifact, spool)
     return rendered
+
+
+async def _defined(
+    ledger: Ledger, rendered: Rendered, spool: Spool, entity: CatalogEntity
+) -> CatalogEntity:
+    """An entity, with the definition that it names among the files that are to be published.
+
+    The text may be at hand no more, where a store was lost: then it says so in its place.
+    """
+    path = definition_of(entity.body)
+    if path is None or path in rendered.files:
+        return entity
+    oid, type_ = blob_of(path)
+    text = await ledger.model.reads.text(ledger.source, oid)
+    if text is None:
+        return replace(entity, body=with_definition(entity.body, _NOT_AT_HAND))
+    body = text.encode("utf-8", "backslashreplace")
+    rendered.add(Artifact(path, body, type_, Stage.DEFINITIONS), spool)
+    return entity
+
+
+async def drop_definitions(ledger: Ledger, rendered: Rendered) -> None:
+    """Take away the definitions that no API names any more. Raises `StoreError`."""
+    there = {path for path in rendered.files if is_definition(path)}
+    if not there:
+        return
+    async for part in ledger.model.of_kind(ledger.source, "api"):
+        there -= {path for each in part if (path := definition_of(each.body)) is not None}
+    for path in there:
+        rendered.drop(path)
 
 
 def _shard(

@@ -10,7 +10,7 @@ memory only on positive evidence:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -122,8 +122,9 @@ class Reconciliation:
         if known is None or replace(known, read_at=self.now) != fresh:
             self.projects[project.id] = fresh
         present = {file.path for file in record.files}
-        for gone in self._files.get(project.id, set()) - present:
-            del self.manifests[project.id, gone]
+        left = []
+        for gone in sorted(self._files.get(project.id, set()) - present):
+            left.append(self.manifests.pop((project.id, gone)))
             self.problems.append(
                 Problem(
                     f"{_NO_FILE if project.id >= 0 else _FEWER}; what it described is removed",
@@ -134,10 +135,13 @@ class Reconciliation:
                 )
             )
         for file in record.files:
-            self._take_file(project, file)
+            self._take_file(project, file, left)
         self._files[project.id] = present
 
-    def _take_file(self, project: Project, file: ManifestFile) -> None:
+    def _take_file(
+        self, project: Project, file: ManifestFile, left: Sequence[KnownManifest] = ()
+    ) -> None:
+        """Take in a manifest; one that moved here keeps the claim of where it `left`."""
         key = (project.id, file.path)
         known = self.manifests.get(key)
         fingerprint = self.translator.fingerprint(project, file)
@@ -145,7 +149,8 @@ class Reconciliation:
             return
         translation = self.translator.translate(project, file)
         self.translated += 1
-        self.manifests[key] = remember(known, project.id, file, translation, self.now)
+        made = remember(known, project.id, file, translation, self.now)
+        self.manifests[key] = moved_here(made, left) if known is None else made
 
     def _take_skipped(self, record: ProjectSkipped) -> None:
         project = record.project
@@ -246,6 +251,19 @@ def remember(
         held_since=held,
         broken_since=known.broken_since or now,
     )
+
+
+def moved_here(made: KnownManifest, left: Iterable[KnownManifest]) -> KnownManifest:
+    """A new manifest, with the claim of one that left its project and spoke of the same entity."""
+    names = {_name_of(draft) for draft in made.current.drafts[:1]} - {None}
+    ages = (
+        each.held_since
+        for each in left
+        for translation in (each.current, each.good)
+        if translation is not None and names & {_name_of(d) for d in translation.drafts[:1]}
+    )
+    oldest = min((age for age in ages if age), default="")
+    return replace(made, held_since=oldest) if oldest and made.held_since else made
 
 
 def _with_what_was_known(translation: Translation, known: KnownManifest | None) -> Translation:

@@ -20,6 +20,7 @@ import structlog
 from bridge.errors import SourceError
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
+from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Observation, ScrapeRequest
 from bridge.model.statements import Changes
@@ -131,6 +132,14 @@ class Passes:
     async def gaps(self) -> list[KnownProject]:
         """The projects that cannot be read as things stand."""
         return await self._ledger.model.gaps(self._ledger.source)
+
+    async def further_paths(self, project_id: int) -> frozenset[str]:
+        """What is read of a project besides its root's manifests; folders end in `/`."""
+        known = await self._ledger.model.reads.known(self._ledger.source, [project_id])
+        files = known[project_id].reads.files.values() if project_id in known else ()
+        return frozenset(
+            f"{file.path}/" if file.kind is ReadKind.FOLDER else file.path for file in files
+        )
 
     async def in_groups(self, groups: Collection[str], source: str = FIRST) -> frozenset[int]:
         """The projects of a source that are known to lie in groups, by paths in lower case."""

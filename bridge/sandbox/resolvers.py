@@ -258,10 +258,16 @@ def _files_at(
 
 @dataclass(frozen=True)
 class Tree:
-    """A directory: here always a repository's root, with all the files below it."""
+    """A directory of a repository, with all the files of that; `path` is "" for the root."""
 
     project: SandboxProject
     files: Mapping[str, SandboxFile]
+    path: str = ""
+
+    def inside(self) -> list[str]:
+        """The paths of the files below, from the directory itself."""
+        head = f"{self.path}/" if self.path else ""
+        return [path.removeprefix(head) for path in self.files if path.startswith(head)]
 
 
 def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: QueryRun) -> Tree | None:
@@ -275,14 +281,23 @@ def _tree(project: SandboxProject, arguments: Mapping[str, Any], _: QueryRun) ->
     if named == "HEAD" and project.repository == "empty":
         return None
     files = _files_at(project, named, kind) if project.repository == "ok" else None
-    return Tree(project, files or {})
+    return Tree(project, files or {}, (arguments.get("path") or "").strip("/"))
 
 
-def _root_blobs(tree: Tree, arguments: Mapping[str, Any], _: QueryRun) -> ConnectionPage:
-    """The files right at the root, as git sorts them; directories and submodules are not among."""
-    names = sorted(path for path, file in tree.files.items() if "/" not in path and file.is_file)
-    blobs = [Blob(tree.project, name, tree.files[name]) for name in names]
+def _tree_blobs(tree: Tree, arguments: Mapping[str, Any], _: QueryRun) -> ConnectionPage:
+    """The files right in the directory, as git sorts them; directories and submodules are not
+    among."""
+    head = f"{tree.path}/" if tree.path else ""
+    paths = sorted(head + name for name in tree.inside() if "/" not in name)
+    blobs = [Blob(tree.project, p, tree.files[p]) for p in paths if tree.files[p].is_file]
     return plain_page(blobs, dict(arguments))
+
+
+def _tree_trees(tree: Tree, arguments: Mapping[str, Any], _: QueryRun) -> ConnectionPage:
+    """The directories right in the directory."""
+    head = f"{tree.path}/" if tree.path else ""
+    names = sorted({name.partition("/")[0] for name in tree.inside() if "/" in name})
+    return plain_page([head + name for name in names], dict(arguments))
 
 
 def _last_commit(tree: Tree, *_: Any) -> str | None:
@@ -526,7 +541,14 @@ RESOLVERS: dict[str, Rows] = {
         "rootRef": _with_repository(lambda p: p.default_branch),
         "tree": _tree,
     },
-    "Tree": {"blobs": _root_blobs, "lastCommit": _last_commit},
+    "Tree": {"blobs": _tree_blobs, "lastCommit": _last_commit, "trees": _tree_trees},
+    "TreeEntryConnection": PAGE,
+    "TreeEntry": {
+        "flatPath": _value(lambda path: path),
+        "id": _value(lambda path: f"gid://gitlab/Tree/{path}"),
+        "name": _value(lambda path: path.rpartition("/")[2]),
+        "path": _value(lambda path: path),
+    },
     "BlobConnection": PAGE,
     "Blob": {
         "flatPath": _value(lambda b: b.path),

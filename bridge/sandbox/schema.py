@@ -131,7 +131,10 @@ type Repository {
 type Tree {
   blobs(after: String, before: String, first: Int, last: Int): BlobConnection!
   lastCommit: Commit
+  trees(after: String, before: String, first: Int, last: Int): TreeEntryConnection!
 }
+type TreeEntryConnection { nodes: [TreeEntry] pageInfo: PageInfo! }
+type TreeEntry { flatPath: String! id: ID! name: String! path: String! }
 type BlobConnection { nodes: [Blob] pageInfo: PageInfo! }
 type Blob { flatPath: String! id: ID! lfsOid: String mode: String name: String! path: String! }
 type Commit { id: ID! sha: String! }
@@ -182,6 +185,7 @@ GITALY: Final = frozenset(
         "Repository.rootRef",
         "Repository.tree",
         "Tree.blobs",
+        "Tree.trees",
     }
 )
 # Fields whose price is written beside them, whatever they take.

@@ -7,22 +7,25 @@ import hashlib
 SIZE_LIMIT = 256 * 1024  # bytes; the largest manifest seen in the wild has a tenth of it
 
 
-def refusal(size: int, *, symlink: bool = False, lfs: bool = False) -> str:
+READ_LIMIT = 1024 * 1024  # of what is read besides manifests: definitions of APIs are long
+
+
+def refusal(size: int, *, symlink: bool = False, lfs: bool = False, limit: int = SIZE_LIMIT) -> str:
     """Why a file is refused by what is known without its text; "" when it is not."""
     if symlink:
         return "a symbolic link"
     if lfs:
         return "an LFS pointer"
-    if size > SIZE_LIMIT:
-        return f"{_size(size)}; the limit is 256 kB"
+    if size > limit:
+        return f"{_size(size)}; the limit is {_size(limit)}"
     return ""
 
 
-def refusal_of_text(text: str) -> str:
+def refusal_of_text(text: str, limit: int = SIZE_LIMIT) -> str:
     """Why a text is refused; "" when it is not."""
     if "\0" in text:
         return "binary"
-    return refusal(len(text.encode("utf-8", "surrogatepass")))
+    return refusal(len(text.encode("utf-8", "surrogatepass")), limit=limit)
 
 
 def decode(raw: bytes) -> tuple[str | None, str]:

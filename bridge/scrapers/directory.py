@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.errors import SourceError
+from bridge.model.reads import FurtherReads
 from bridge.model.scrape import (
     Coverage,
     Gap,
@@ -30,6 +31,7 @@ from bridge.model.scrape import (
     in_repositories,
 )
 from bridge.scrapers.blobs import SIZE_LIMIT, blob_id, decode, refusal
+from bridge.scrapers.disk_reads import completed
 
 DEPTH_LIMIT = 6  # levels of folders below the one that was given
 FOLDER_LIMIT = 200_000  # folders looked at in one scrape
@@ -66,7 +68,7 @@ class DirectoryScraper:
 
         Raises `SourceError` when the folder itself cannot be read.
         """
-        found = _FolderWalk(self._root, in_repositories(request.files))
+        found = _FolderWalk(self._root, in_repositories(request.files), request.further)
         records = found.records()
         asked, missing = set(request.only), set(request.only)
         count = 0
@@ -130,8 +132,11 @@ def _host_and_path(url: str) -> tuple[str, str]:
 class _FolderWalk:
     """One walk through the folder; blocking, meant for a thread. `lost`: a folder was not read."""
 
-    def __init__(self, root: Path, files: tuple[str, ...]) -> None:
+    def __init__(
+        self, root: Path, files: tuple[str, ...], further: FurtherReads | None = None
+    ) -> None:
         self.lost = False
+        self._further = further
         self._root = root
         self._files = files
         self._folders = 0
@@ -195,7 +200,11 @@ class _FolderWalk:
                 return Gap(f"{name} cannot be read: {error.strerror}", identity, project.path)
             if file is not None:
                 files.append(file)
-        return ProjectRead(project, tuple(files))
+        try:
+            return completed(folder, ProjectRead(project, tuple(files)), self._further)
+        except OSError as error:
+            reason = f"its further files: {error.filename} cannot be read: {error.strerror}"
+            return Gap(reason, identity, project.path)
 
 
 def _names(folder: Path) -> dict[str, bool]:

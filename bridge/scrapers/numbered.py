@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast
 
 from bridge.model.numbers import TooLarge, number_of, own_id
+from bridge.model.reads import FurtherReads, KnownReads, Wanted
 from bridge.model.scrape import (
     Gap,
+    ManifestFile,
+    Project,
     ProjectGone,
     ProjectRead,
     ProjectSkipped,
@@ -19,6 +22,46 @@ from bridge.model.scrape import (
     Traffic,
 )
 from bridge.ports import Measured, Scraper
+
+
+class NumberedReads:
+    """What a further source asks about reading more, under its own ids."""
+
+    def __init__(self, inner: FurtherReads, source: str) -> None:
+        self._inner = inner
+        self._source = source
+
+    async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
+        """What was read of projects before."""
+        numbers = []
+        for each in ids:
+            with suppress(TooLarge):
+                numbers.append(number_of(self._source, each))
+        found = await self._inner.known(numbers)
+        return {own_id(number): known for number, known in found.items()}
+
+    async def texts(self, project_id: int, oids: Sequence[str]) -> Mapping[str, str]:
+        """The texts of blobs that were read of a project before."""
+        try:
+            return await self._inner.texts(number_of(self._source, project_id), oids)
+        except TooLarge:
+            return {}
+
+    def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
+        """Names what may be wanted of a project."""
+        return self._inner.key(project, files)
+
+    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
+        """The patterns of further manifests."""
+        return self._inner.nested(project, files)
+
+    def is_manifest(self, path: str) -> bool:
+        """Whether a file of this name is a manifest."""
+        return self._inner.is_manifest(path)
+
+    def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
+        """What these manifests want to be read besides."""
+        return self._inner.wanted(project, files)
 
 
 class Numbered:
@@ -51,6 +94,7 @@ class Numbered:
             request,
             only=tuple(own_id(number) for number in request.only),
             also=tuple(own_id(number) for number in request.also),
+            further=NumberedReads(request.further, self._source) if request.further else None,
         )
         records = cast(Any, self.inner.scrape(asked))
         async with aclosing(records):

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.language.paths import WILD_PARTS, is_pattern, usable, within
 from bridge.model.numbers import mark_of
 
 MOST_SOURCES: Final = 50
@@ -150,11 +151,29 @@ class GitLabSettings(_SettingsSection):
     branches: dict[str, Annotated[str, Field(min_length=1, max_length=255)]] = Field(
         {}, description="globs of project paths, and the branch that those are read from"
     )
+    nested: dict[str, TextList] = Field(
+        {}, description="globs of project paths, and patterns of further manifests in those"
+    )
+    find_definitions: bool = Field(
+        False, description="look for an API's definition under common names where none is named"
+    )
     concurrency: int = Field(8, ge=1, le=64, description="requests in flight")
     page_size: int = Field(
         50, ge=1, le=100, description="projects a GraphQL request, to start with"
     )
     timeout: Annotated[Duration, Field(gt=0)] = Field(40.0, description="bound of one request")
+
+    @field_validator("nested")
+    @classmethod
+    def _can_be_looked_for(cls, given: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for pattern in (each for patterns in given.values() for each in patterns):
+            if within("", pattern) != pattern or (is_pattern(pattern) and not usable(pattern)):
+                raise ValueError(
+                    f"{pattern!r} cannot be looked for: write a path from the repository's root, "
+                    f"in which up to {WILD_PARTS} parts may hold * or ?, each for one level of "
+                    "folders; ** is not understood"
+                )
+        return given
 
 
 class SourceSettings(_SettingsSection):

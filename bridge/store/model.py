@@ -35,8 +35,10 @@ from bridge.model.statements import (
 )
 from bridge.store import model_codec, rows
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
+from bridge.store.reads import SqlReads
 from bridge.store.sources import CHUNK, claim_source, parts_of, source_id_of
 from bridge.store.tables import (
+    blobs,
     entities,
     files,
     manifests,
@@ -44,6 +46,7 @@ from bridge.store.tables import (
     passes,
     problems,
     projects,
+    reads,
     sources,
     stale,
     statements,
@@ -86,6 +89,12 @@ class SqlModel:
         self._reading = reading
         self._clock = clock
         self._ids: dict[str, int] = {}
+        self._reads = SqlReads(self._of, self._changing)
+
+    @property
+    def reads(self) -> SqlReads:
+        """What was read of repositories besides their manifests."""
+        return self._reads
 
     # What is known of the source.
 
@@ -183,6 +192,7 @@ class SqlModel:
         async with self._changing(source, edition, taken.figures) as (connection, source_id):
             gone = [(number,) for number in taken.gone_projects]
             await _remove(connection, projects, source_id, gone)
+            await _forget_reads(connection, source_id, taken)
             await _remove(connection, manifests, source_id, taken.gone_manifests)
             for part in chunks(taken.projects):
                 made = await asyncio.to_thread(rows.project_rows, source_id, part)
@@ -547,6 +557,15 @@ class SqlModel:
             async for part in parts_of(connection, wanted):
                 yield await asyncio.to_thread(_entities, part)
 
+    async def of_kind(self, source: str, kind: str) -> AsyncIterator[list[CatalogEntity]]:
+        """The entities of a kind, many at a time, in no order that lasts."""
+        async with self._of(source, "load entities of") as (connection, source_id):
+            wanted = select(entities).where(
+                entities.c.source_id == source_id, entities.c.ref.between(f"{kind}:", f"{kind};")
+            )
+            async for part in parts_of(connection, wanted):
+                yield await asyncio.to_thread(_entities, part)
+
     async def said_of_kind(self, source: str, kind: str) -> AsyncIterator[list[Statement]]:
         """All that is said of each entity of a kind, one entity after the other, by reference."""
         column = statements.c.ref
@@ -626,6 +645,15 @@ async def _remove(
             for key in part
         ]
         await connection.execute(statement, bound)
+
+
+async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Taken) -> None:
+    """Projects that are gone or left out have nothing read of them any more."""
+    out = [each.project.id for each in taken.projects if each.left_out]
+    for part in chunks([*taken.gone_projects, *out]):
+        for table in (reads, blobs):
+            theirs = table.c.source_id == source_id, table.c.project_id.in_(part)
+            await connection.execute(delete(table).where(*theirs))
 
 
 async def _say(connection: AsyncConnection, source_id: int, taken: Taken, lane: str) -> None:

@@ -173,6 +173,28 @@ files = Table(
     Column("body", LargeBinary, nullable=False),  # compressed
 )
 
+# What was read of a repository besides its manifests: at which commit, and for what.
+reads = Table(
+    "fester_reads",
+    metadata,
+    _source_column(key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tip", String(64), nullable=False),  # a commit
+    Column("key", String(64), nullable=False),  # names what was wanted
+    Column("body", LargeBinary, nullable=False),  # packed JSON: a list of files
+)
+
+# The texts of it, by the ids that git gives them.
+blobs = Table(
+    "fester_blobs",
+    metadata,
+    _source_column(key=True),
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("oid", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # compressed
+    Index("fester_blobs_by_oid", "source_id", "oid"),
+)
+
 passes = Table(
     "fester_passes",
     metadata,
@@ -357,4 +379,17 @@ notice_memory = Table(
 )
 
 # What is known of a source and was made of it; passes need no more.
-MODEL = (projects, manifests, statements, entities, targets, names, stale, problems, files, passes)
+MODEL = (
+    projects,
+    manifests,
+    statements,
+    entities,
+    targets,
+    names,
+    stale,
+    problems,
+    files,
+    reads,
+    blobs,
+    passes,
+)

@@ -170,18 +170,29 @@ def own_url(settings: Settings, port: int) -> str:
 
 
 def mappings_and_rules(
-    folder: Path | None, *, everything: bool = False
+    folder: Path | None, *, everything: bool = False, find_definitions: bool = False
 ) -> tuple[Mappings, MergeRules]:
     """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once.
 
     With `everything` every preset is among them.
     """
     problems: list[Problem] = []
-    mappings = collected(problems, lambda: load_mappings(folder, everything=everything))
+    mappings = collected(
+        problems,
+        lambda: load_mappings(folder, everything=everything, find_definitions=find_definitions),
+    )
     rules = collected(problems, lambda: load_merge_rules(_merge_file(folder)))
     if problems or mappings is None or rules is None:
         raise ConfigurationError(problems)
     return mappings, rules
+
+
+def _nested(settings: Settings) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(settings.gitlab.nested.items())
+
+
+def _mappings_of(settings: Settings) -> tuple[Mappings, MergeRules]:
+    return mappings_and_rules(settings.mappings, find_definitions=settings.gitlab.find_definitions)
 
 
 def _merge_file(folder: Path | None) -> Path:
@@ -221,7 +232,7 @@ def remapped(settings: Settings, stages: Stages, elsewhere: Sequence[Team] = ())
     Broken files never replace good ones: the stages then keep theirs and say so in every report.
     """
     try:
-        mappings, rules = mappings_and_rules(settings.mappings)
+        mappings, rules = _mappings_of(settings)
         owners = owner_rules(settings, elsewhere)
     except ConfigurationError as error:
         kept = Problem(
@@ -322,7 +333,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     each = await located_each(settings)
     settings = each[FIRST].model_copy(update={"further": settings.further})
     problems: list[Problem] = []
-    loaded = collected(problems, lambda: mappings_and_rules(settings.mappings))
+    loaded = collected(problems, lambda: _mappings_of(settings))
     owners = collected(problems, lambda: owner_rules(settings))
     reading = collected(problems, lambda: scraper(settings))
     further = {
@@ -379,8 +390,9 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
         shown=shown,
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
+        nested=_nested(settings),
         further={
-            name: Reading(Numbered(read, name), scope(each[name], mappings))
+            name: Reading(Numbered(read, name), scope(each[name], mappings), _nested(each[name]))
             for name, read in further.items()
         },
     )

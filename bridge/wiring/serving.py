@@ -251,6 +251,7 @@ def webhooks(settings: Settings, service: Service) -> Webhooks:
             frozenset(service.passes.stages.translator.files), options[source].branch_of
         ),
         sources=tuple(options),
+        further=service.passes.further_paths,
         secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
     )
 

@@ -10,11 +10,17 @@ from graphql import GraphQLObjectType, GraphQLSchema, build_schema, extend_schem
 from bridge.sandbox.schema import SCHEMA, UNKNOWN_TO_16_3
 from bridge.scrapers.gitlab import people, queries
 from bridge.scrapers.gitlab.dialect import OPTIONAL, Dialect, not_told
+from bridge.scrapers.gitlab.further_queries import Asked, Question, read_further
 
 FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
-# Every GitLab since 12.0 lists a tree's blobs; the schemas at hand were reduced by this part.
+# Every GitLab since 12.0 lists a tree's blobs and trees; the schemas at hand were reduced by this.
 BLOBS = """
-extend type Tree { blobs(after: String, before: String, first: Int, last: Int): BlobConnection! }
+extend type Tree {
+  blobs(after: String, before: String, first: Int, last: Int): BlobConnection!
+  trees(after: String, before: String, first: Int, last: Int): TreeEntryConnection!
+}
+type TreeEntryConnection { nodes: [TreeEntry] pageInfo: PageInfo! }
+type TreeEntry { flatPath: String! id: ID! name: String! path: String! }
 type BlobConnection { nodes: [Blob] pageInfo: PageInfo! }
 type Blob { flatPath: String! id: ID! lfsOid: String mode: String name: String! path: String! }
 """
@@ -32,6 +38,16 @@ extend type Group {
 }
 """
 
+FURTHER = [
+    Question(
+        asked, ("docs/a.md", "b")[: 1 if asked is not Asked.BLOBS else 2], (1, 2), branch, after
+    )
+    for asked in Asked
+    for branch in ("", "release")
+    for after in ("", "x")
+    if asked in (Asked.FOLDERS, Asked.FILES) or not after
+]
+
 
 def schema(version: str) -> GraphQLSchema:
     file = FOLDER / f"{version}.graphql"
@@ -46,6 +62,8 @@ def every_query(lacks: frozenset[str] = frozenset()) -> list[str]:
     return [
         queries.FILES_THERE,
         queries.list_group(lacks),
+        read_further(FURTHER)[0],
+        queries.read_projects(("qm.yaml",), tip=True, with_facts=True, lacks=lacks),
         *(
             queries.read_projects(
                 ("qm.yaml", "opslevel.yml"),

@@ -11,12 +11,17 @@
 | `otherwise` | what the owner is told when no mapping's `when` is true |
 | `foreign` | `when` and `reason`: files of that name that are somebody else's and are ignored |
 | `let` | names for expressions, in order |
+| `nested` | the patterns of further manifests that a root's manifest names |
+| `reads` | `path` or `glob`, `text` (and `forEach`, `when`): what else is to be read |
 | `entities` | templates that read like the entities they make |
 | `warnings` | `when`, `rule`, `message`, `at` (and `forEach`): what the owner is to look at |
 | `examples` | `manifest` (or `manifests`), `project`, and the `entities` or `problems` expected |
 
 In expressions, `manifest` is the manifest, `project` has id, path, name, web_url, default_branch,
-description, visibility and topics, and `file` has path, name, url, edit_url and raw_url.
+description, visibility and topics, `file` has path, name, folder, url, edit_url and raw_url.
+`files[path]` is what was read at a path, seen from the manifest's folder: exists, folder, path,
+oid, size, text and refused; all of it is null for a path that was not looked for. Of a pattern,
+`found` has all that fits it. `settings` has find_definitions.
 
 `load_mappings()` gives `Mappings`, a `bridge.ports.Translator`. The language itself is told in
 `templates` (structure), and in `bridge.language`: `expressions` (leaves) and `filters`.
@@ -51,11 +56,14 @@ __all__ = [
 ]
 
 
-def load_mappings(folder: Path | None = None, *, everything: bool = False) -> Mappings:
+def load_mappings(
+    folder: Path | None = None, *, everything: bool = False, find_definitions: bool = False
+) -> Mappings:
     """The shipped mappings; with `folder`, its files over them (the same file name replaces).
 
-    Presets are among them if the folder asks for them, or with `everything`. Raises
+    Presets are among them if the folder asks for them, or with `everything`. With
+    `find_definitions`, mappings look for definitions under common names, too. Raises
     ConfigurationError with every problem of every file, each with `file:line:col`.
     """
     loaded = load_files(folder, everything=everything)
-    return Mappings(loaded, notes(loaded, folder))
+    return Mappings(loaded, notes(loaded, folder), find_definitions)

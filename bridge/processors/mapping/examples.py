@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import starmap
 from typing import Final
 
 from bridge.model.entities import Json
 from bridge.model.manifests import Translation
+from bridge.model.reads import ReadFile, ReadKind, Reads
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.loading import Example, Mapping
 from bridge.processors.mapping.translation import Mappings
@@ -52,9 +55,21 @@ def _run(mappings: Mappings, mapping: Mapping, example: Example) -> ExampleResul
     # JSON is YAML: an example goes the whole way that a file goes.
     text = "\n---\n".join(json.dumps(each, ensure_ascii=False) for each in example.manifests)
     path = example.file or mapping.files[0]
-    translation = mappings.translate(project, ManifestFile(path, "", len(text), text))
+    reads = Reads({each.path: each for each in starmap(_read, (example.reads or {}).items())})
+    file = ManifestFile(path, "", len(text), text, reads=reads)
+    translation = mappings.translate(project, file)
     difference = "\n".join(_differences(example, translation))
     return ExampleResult(example.title, mapping.id, example.place, not difference, difference)
+
+
+def _read(path: str, text: str | None) -> ReadFile:
+    """What an example has at a path: a text, nothing, or a folder where the path ends in `/`."""
+    if path.endswith("/"):
+        return ReadFile(path.rstrip("/"), ReadKind.FOLDER, "0" * 40)
+    if text is None:
+        return ReadFile(path, ReadKind.ABSENT)
+    oid = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return ReadFile(path, ReadKind.FILE, oid, len(text), text)
 
 
 def _differences(example: Example, translation: Translation) -> list[str]:

@@ -15,7 +15,9 @@ from cachetools import LRUCache
 import bridge
 from bridge.errors import ConfigurationError
 from bridge.language.own_schemas import faults
+from bridge.language.paths import WILD_PARTS, usable
 from bridge.language.schema.validator import Schema
+from bridge.language.source import is_expression
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
 from bridge.processors.mapping import presets
@@ -45,6 +47,7 @@ class Example:
     problems: tuple[str, ...] = ()
     project: Map[str, Json] | None = None
     file: str = ""
+    reads: Map[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Mapping:
     otherwise: Leaf | Constant | None = None
     foreign: tuple[tuple[Leaf, str], ...] = ()
     lets: tuple[tuple[str, Leaf], ...] = ()
+    reads: tuple[Element, ...] = ()
+    nested: Leaf | None = None
     warnings: tuple[Element, ...] = ()
     examples: tuple[Example, ...] = ()
     condition: str = ""
@@ -228,6 +233,10 @@ class _File:
             otherwise = self.compiler.said(self.data["otherwise"], ("otherwise",), anything)
         foreign = self._foreign(anything)
         lets, scope = self._lets(scope)
+        nested = None
+        if "nested" in self.data:
+            nested = self.compiler.leaf(self.data["nested"], ("nested",), scope)
+        reads = self._reads(scope)
         entities = self._entities(scope)
         warnings = self._warnings(scope)
         splits = self._splits(schema)
@@ -252,6 +261,8 @@ class _File:
             otherwise=otherwise,
             foreign=foreign,
             lets=lets,
+            reads=reads,
+            nested=nested,
             warnings=warnings,
             examples=examples,
             condition=str(self.data.get("when", "")),
@@ -331,6 +342,21 @@ class _File:
         )
         return tuple(entity for entity in found if entity is not None)
 
+    def _reads(self, scope: MappingNames) -> tuple[Element, ...]:
+        for at, value in enumerate(self._list("reads")):
+            glob = value.get("glob") if isinstance(value, dict) else None
+            if isinstance(glob, str) and not is_expression(glob) and not usable(glob):
+                message = (
+                    f"`{glob}` cannot be looked for: a pattern has one to {WILD_PARTS} parts with "
+                    "`*` or `?`, each for one level of folders, and no `**`"
+                )
+                self.compiler.problem(message, ("reads", at, "glob"))
+        return tuple(
+            self.compiler.element(value, ("reads", at), scope)
+            for at, value in enumerate(self._list("reads"))
+            if isinstance(value, dict)
+        )
+
     def _warnings(self, scope: MappingNames) -> tuple[Element, ...]:
         return tuple(
             self.compiler.element(value, ("warnings", at), scope)
@@ -349,6 +375,7 @@ class _File:
                 problems=tuple(str(part) for part in value.get("problems") or ()),
                 project=value.get("project"),
                 file=str(value.get("file", "")),
+                reads=value.get("reads"),
             )
             for at, value in enumerate(self._list("examples"))
             if isinstance(value, dict)

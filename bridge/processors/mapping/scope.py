@@ -19,8 +19,28 @@ PROJECT_KEYS: Final = (
     "visibility",
     "topics",
 )
-FILE_KEYS: Final = ("path", "name", "url", "edit_url", "raw_url")
-ROOTS: Final = ("manifest", "project", "file")
+FILE_KEYS: Final = ("path", "name", "folder", "url", "edit_url", "raw_url")
+READ_KEYS: Final = (
+    "path",
+    "exists",
+    "folder",
+    "oid",
+    "size",
+    "text",
+    "refused",
+    "nearest",
+    "found",
+)
+SETTINGS_KEYS: Final = ("find_definitions",)
+ROOTS: Final = ("manifest", "project", "file", "files", "settings")
+
+
+_KNOWN: Final = {
+    "project": PROJECT_KEYS,
+    "file": FILE_KEYS,
+    "files": READ_KEYS,
+    "settings": SETTINGS_KEYS,
+}
 
 
 @dataclass(slots=True)
@@ -88,7 +108,9 @@ class MappingNames:
     def _fault(self, root: str, keys: Keys) -> str | None:
         if root == "manifest":
             return self._manifest_fault(keys)
-        known = PROJECT_KEYS if root == "project" else FILE_KEYS
+        if root == "files":
+            keys = keys[1:]  # whatever path it is
+        known = _KNOWN[root]
         if not keys or keys == ("topics", "*") or keys[0] in known:
             return None
         hint = did_you_mean(keys[0], known) or f"; there are {', '.join(known)}"

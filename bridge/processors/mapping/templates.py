@@ -19,6 +19,7 @@ from typing import Final, Protocol, TypeAlias
 
 from bridge.language.expressions import Env, Expression
 from bridge.language.filters import LIST_LIMIT, EvaluationError, bounded, kind_of
+from bridge.model.definitions import Beside
 from bridge.model.entities import Json
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -173,6 +174,8 @@ class Leaf:
             value = state.count(self.expression.run(state.env))
         except EvaluationError as error:
             raise self.placed(error, state) from None
+        if isinstance(value, Beside):
+            value = value.placeholder
         if self.refers:
             self._note(value, state)
         if state.telling and value is not None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
 from bridge.caching.interning import interned
+from bridge.language.filters import EvaluationError
 from bridge.language.text import Position
 from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.problems import Problem
-from bridge.model.scrape import ManifestFile, Project
+from bridge.model.reads import Wanted
+from bridge.model.scrape import ManifestFile, Project, in_repositories
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import plain
 from bridge.processors.mapping.work import Foreign, Quarantine, Work
+
+Found = TypeVar("Found")
 
 log = structlog.get_logger()
 
@@ -35,6 +39,7 @@ class Mappings:
 
     all: tuple[Mapping, ...]
     notes: tuple[Problem, ...] = ()
+    find_definitions: bool = False
     _digests: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False)
 
     @property
@@ -51,10 +56,38 @@ class Mappings:
         """Names the blob, the mappings that want it, and the project's fields that they read."""
         digest, uses = self._digest(file)
         fields = [repr(getattr(project, key)) for key in uses]
-        parts = (LANGUAGE, digest, file.path, file.oid, file.refused, *fields)
+        parts = (LANGUAGE, digest, file.path, file.oid, file.refused, *fields, *self._read(file))
         return hashlib.blake2b(
             "\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16
         ).hexdigest()
+
+    def _read(self, file: ManifestFile) -> tuple[str, ...]:
+        """What a translation depends on besides the file itself."""
+        found = (str(self.find_definitions),) if self.find_definitions else ()
+        return (*found, file.reads.digest) if file.reads.digest else found
+
+    @property
+    def reads(self) -> str:
+        """Names what the mappings want to be read of a repository besides; "" for nothing."""
+        wanting = [each.digest for each in self.all if each.reads or each.nested]
+        return "+".join([*wanting, str(self.find_definitions)]) if wanting else ""
+
+    def is_manifest(self, path: str) -> bool:
+        """Whether a mapping wants files of this name."""
+        return path.rpartition("/")[2] in in_repositories(self.files)
+
+    def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
+        """The patterns of further manifests that a root's manifest names."""
+        work = self._at_work(project, file)
+        return _or_nothing(work.nested, ())
+
+    def wanted(self, project: Project, file: ManifestFile) -> Wanted:
+        """What a manifest wants to be read besides; nothing for one that cannot be used."""
+        return _or_nothing(self._at_work(project, file).wanted, Wanted())
+
+    def _at_work(self, project: Project, file: ManifestFile, *, telling: bool = False) -> Work:
+        settings = {"find_definitions": self.find_definitions}
+        return Work(project, file, self.wanting(file), telling, settings)
 
     def _digest(self, file: ManifestFile) -> tuple[str, tuple[str, ...]]:
         name = file.path.rpartition("/")[2]
@@ -75,7 +108,7 @@ class Mappings:
     ) -> tuple[Translation, Work]:
         """The translation and how it came about; with `telling`, values know their sources."""
         wanting = self.wanting(file)
-        work = Work(project, file, wanting, telling)
+        work = self._at_work(project, file, telling=telling)
         verdict, reason = Verdict.VALID, ""
         if not wanting:
             verdict, reason = Verdict.IGNORED, "no mapping wants a file of this name"
@@ -118,6 +151,17 @@ class Mappings:
             reason,
             partial=verdict is Verdict.VALID and bool(work.broken),
         )
+
+
+def _or_nothing(ask: Callable[[], Found], nothing: Found) -> Found:
+    """What a manifest wants; what is wrong with it is told when it is translated."""
+    try:
+        return ask()
+    except (Quarantine, Foreign, EvaluationError):
+        return nothing
+    except Exception:  # whatever a mapping does, the pass goes on
+        log.exception("A mapping broke", action="mapping_broke")
+        return nothing
 
 
 def _drafts(work: Work) -> Iterator[Draft]:

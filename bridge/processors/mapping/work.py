@@ -10,13 +10,16 @@ from typing import Final
 from bridge.errors import NotUnderstood
 from bridge.language import text
 from bridge.language.filters import EvaluationError, as_text, kind_of
+from bridge.language.paths import is_pattern, usable, within
 from bridge.language.text import Position, Positions, YamlDocument
 from bridge.language.text_faults import shown
 from bridge.model.entities import Json
 from bridge.model.numbers import own_id
 from bridge.model.problems import Problem, Severity
+from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
+from bridge.processors.mapping.files import NESTED_LIMIT, Files, wish
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
 from bridge.processors.mapping.splitting import (
@@ -79,6 +82,7 @@ class Work:
     file: ManifestFile
     mappings: tuple[Mapping, ...]
     telling: bool = False
+    settings: dict[str, Json] = field(default_factory=dict)
     documents: tuple[YamlDocument, ...] = ()
     read: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
@@ -105,6 +109,44 @@ class Work:
             self._use(number, mapping)
         if self.broken and not self.made:
             raise Quarantine
+
+    def wanted(self) -> Wanted:
+        """What else the file wants to be read; raises as `run` does."""
+        numbers = self._read()
+        chosen, _ = self._choose(numbers)
+        found = Wanted()
+        for number, mapping in self._apart(chosen):
+            if mapping.reads:
+                state = self._state(number, mapping)
+                for element in mapping.reads:
+                    for item in element.expand(state):
+                        found |= wish(item, element, self.file.folder)
+        return found
+
+    def nested(self) -> tuple[str, ...]:
+        """The patterns of further manifests that the file names; raises as `run` does."""
+        chosen, _ = self._choose(self._read())
+        found: dict[str, None] = {}
+        for number, mapping in chosen:
+            if mapping.nested is None:
+                continue
+            named = mapping.nested.raw(self._state(number, mapping))
+            for pattern in named if isinstance(named, list) else [named]:
+                path = within(self.file.folder, pattern) if isinstance(pattern, str) else None
+                if path is not None and (usable(path) or not is_pattern(path)):
+                    found[path] = None
+        return tuple(found)[:NESTED_LIMIT]
+
+    def _state(self, number: int, mapping: Mapping) -> Evaluation:
+        """The names of one document, `let` and all. Raises EvaluationError."""
+        state = Evaluation(
+            self._env(self.documents[number].tree),
+            {name: leaf.expression for name, leaf in mapping.lets},
+            self.telling,
+        )
+        for name, leaf in mapping.lets:
+            state.env[name] = leaf.raw(state)
+        return state
 
     def positions(self, document: int) -> Positions:
         """Where things stand in one document; nowhere in a text that could not be read."""
@@ -157,6 +199,8 @@ class Work:
             "project": project_names(self.project),
             "file": file_names(self.project, self.file),
             "documents": [each.tree for each in self.documents[: self.read]],
+            "files": Files(self.file.reads, self.file.folder),
+            "settings": self.settings,
         }
 
     def _choose(
@@ -344,14 +388,8 @@ class Work:
         return found
 
     def _make(self, number: int, mapping: Mapping) -> None:
-        state = Evaluation(
-            self._env(self.documents[number].tree),
-            {name: leaf.expression for name, leaf in mapping.lets},
-            self.telling,
-        )
         try:
-            for name, leaf in mapping.lets:
-                state.env[name] = leaf.raw(state)
+            state = self._state(number, mapping)
             for entity in mapping.entities:
                 for body in entity.element.expand(state):
                     self._keep(number, mapping, entity, state, body)
@@ -465,6 +503,7 @@ def project_names(project: Project) -> dict[str, Json]:
 def file_names(project: Project, file: ManifestFile) -> dict[str, Json]:
     """What `file` stands for; the URLs are null for a checkout without a remote."""
     names: dict[str, Json] = {"path": file.path, "name": file.path.rpartition("/")[2]}
+    names["folder"] = file.folder or None
     for key, verb in (("url", "blob"), ("edit_url", "edit"), ("raw_url", "raw")):
         names[key] = project.file_url(file.path, verb) or None
     return names

@@ -24,6 +24,7 @@ from bridge.scrapers.gitlab.by_id import MOST, ById
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
+from bridge.scrapers.gitlab.further import BATCH, FurtherReading
 from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
@@ -70,9 +71,18 @@ class Crawl:
             self._facts_left_out = (
                 "with so many manifest names it would make GitLab's pages less than half as large"
             )
+        # The last commit tells that nothing further is to be read: left out, it is asked again.
+        self._ask_tip = request.further is not None and queries.facts_fit(
+            request.files, limit=limit, page=page, branch=branch, tip=True
+        )
         with_facts = not self._facts_left_out
         largest = queries.largest_page(
-            request.files, limit=limit, branch=branch, forks=True, with_facts=with_facts
+            request.files,
+            limit=limit,
+            branch=branch,
+            forks=True,
+            with_facts=with_facts,
+            tip=self._ask_tip,
         )
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
@@ -97,6 +107,12 @@ class Crawl:
         self._exhausted = False
         self._done = 0
         self._read_any = False
+        self._further = (
+            FurtherReading(client, request.further, options.branch_of, limit)
+            if request.further is not None
+            else None
+        )
+        self._completing: list[ProjectRead] = []
         self._by_id = ById(client, options, len(request.only) or MOST + len(request.also))
         self._last_reason = ""
 
@@ -109,6 +125,7 @@ class Crawl:
                 tasks.create_task(self._people())
                 for _ in range(self._options.concurrency):
                     tasks.create_task(self._reader())
+            await self._complete(all_of_them=True)
         except* SourceError as group:
             failure = _first(group)
         except* Exception as group:
@@ -287,6 +304,7 @@ class Crawl:
                 text=text,
                 forks=self._ask_forks,
                 with_facts=not without,
+                tip=self._ask_tip and not without,
                 membership=self._options.membership,
                 lacks=lacks,
             )
@@ -337,11 +355,23 @@ class Crawl:
     async def _give_page(self, page: ProjectsPage) -> None:
         for seen in page.seen:
             record = await self._record(seen)
-            if record is not None:
+            if isinstance(record, ProjectRead) and self._further is not None:
+                self._completing.append(record)
+            elif record is not None:
                 await self._give(record)
+        await self._complete()
         for project_id in page.missing:
             path = self._listed.get(project_id, "")
             await self._give(await self._by_id.left_out(project_id, path))
+
+    async def _complete(self, *, all_of_them: bool = False) -> None:
+        """Read what else is wanted of the projects that wait for it, many at a time."""
+        while self._further is not None and (
+            len(self._completing) >= BATCH or (all_of_them and self._completing)
+        ):
+            part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
+            for record in await self._further.complete(part):
+                await self._give(record)
 
     async def _record(self, seen: SeenProject) -> Record | None:
         """What is told of a project; None when it must be read again, from another branch."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.model.reads import ReadFile, ReadKind
 from bridge.model.scrape import ManifestFile
-from bridge.scrapers.blobs import refusal, refusal_of_text
+from bridge.scrapers.blobs import READ_LIMIT, SIZE_LIMIT, refusal, refusal_of_text
 
 _FILE, _SYMLINK = "100", "120000"  # how the modes of a file begin, and that of a link
+_FOLDER = "40000"  # git itself writes it without a leading zero, and some releases with one
 _BOM = "\ufeff".encode()
 NOT_UTF_8 = "not UTF-8, of which GitLab gives only a guess"
 
@@ -54,14 +56,37 @@ def wanted_file(repository: Mapping[str, Any], key: str, name: str) -> ManifestF
     return ManifestFile(name, oid, size, None if refused else text, refused)
 
 
-def _refusal_of_answer(text: Any, size: int) -> str:
+def found_at(blob: Any) -> ReadFile:
+    """What a node of a list of blobs tells of its path; with its text if that was asked for.
+
+    Raises `Unclear`.
+    """
+    try:
+        path, mode, oid, size = blob["path"], blob["mode"], blob["oid"], int(blob["size"] or 0)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise Unclear("it tells only a part of a file") from None
+    if not (isinstance(path, str) and isinstance(mode, str) and isinstance(oid, str) and oid):
+        raise Unclear("it tells only a part of a file")
+    if not is_file(mode):
+        folder = mode.lstrip("0") == _FOLDER
+        return ReadFile(path, ReadKind.FOLDER if folder else ReadKind.ABSENT, oid)
+    lfs = bool(blob.get("lfsOid"))
+    refused = refusal(size, symlink=mode == _SYMLINK, lfs=lfs, limit=READ_LIMIT)
+    text = None
+    if not refused and "rawTextBlob" in blob:
+        refused = _refusal_of_answer(blob["rawTextBlob"], size, READ_LIMIT)
+        text = None if refused else blob["rawTextBlob"]
+    return ReadFile(path, ReadKind.FILE, oid, size, text, refused)
+
+
+def _refusal_of_answer(text: Any, size: int, limit: int = SIZE_LIMIT) -> str:
     """Why a file's text as GitLab gives it is refused; "" when it is what is in the file.
 
     GitLab guesses the encoding of what is not UTF-8: then the text has another length.
     """
     if not isinstance(text, str):
         return "binary"
-    refused = refusal_of_text(text)
+    refused = refusal_of_text(text, limit)
     length = len(text.encode("utf-8", "surrogatepass"))
     without_bom = length + len(_BOM) == size and not text.startswith("\ufeff")
     return refused or ("" if length == size or without_bom else NOT_UTF_8)

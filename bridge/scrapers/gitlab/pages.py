@@ -153,6 +153,19 @@ def files_there(answer: Any) -> dict[int, frozenset[str]]:
     return found
 
 
+def repositories(answer: Any, aliases: Sequence[str]) -> list[dict[int, Any]]:
+    """The repositories under each alias, by project. Raises `Trouble` when not all is told."""
+    _nothing_but_errors(answer)
+    if messages := _messages(answer):
+        raise Trouble(_cause(messages), f"GitLab answered with an error: {messages[0]}")
+    found = []
+    for each in aliases:
+        nodes = _nodes(answer, each)
+        there = {_id(node): node.get("repository") for node in nodes if isinstance(node, dict)}
+        found.append({number: value for number, value in there.items() if number is not None})
+    return found
+
+
 def listed(row: Any) -> Listed:
     """A project as REST lists it. Raises `Trouble` for what is no project."""
     if not isinstance(row, dict) or not isinstance(row.get("id"), int):
@@ -295,9 +308,17 @@ def _read_node(
         # Links to what was read lead to where it was read.
         project = replace(project, default_branch=branch)
     found = (wanted_file(repository, alias(n), name) for n, name in enumerate(files))
-    return SeenProject(
-        project, ProjectRead(project, tuple(file for file in found if file is not None)), forked
+    read = ProjectRead(
+        project, tuple(file for file in found if file is not None), tip=_tip_of(repository)
     )
+    return SeenProject(project, read, forked)
+
+
+def _tip_of(repository: Mapping[str, Any]) -> str:
+    """The last commit of what was read, if it was asked for and told."""
+    tree = repository.get(TIP)
+    commit = tree.get("lastCommit") if isinstance(tree, dict) else None
+    return _text(commit, "sha") if isinstance(commit, dict) else ""
 
 
 def _no_branch(branch: str) -> str:

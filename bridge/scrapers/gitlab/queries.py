@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
@@ -100,16 +101,18 @@ def read_projects(
     text: bool = True,
     forks: bool = False,
     with_facts: bool = False,
+    tip: bool = False,
     membership: bool = False,
     lacks: Collection[str] = (),
 ) -> str:
     """The query that reads `files` of the projects `$ids`, or with `branch` from `$branch`.
 
     GitLab answers a branch that is not there as it does a branch without the files: so its last
-    commit is asked for too, which tells them apart. Without `text` the query asks only for oid,
-    size and mode. `forks` asks for `isForked` too, `with_facts` for what Ox wants to know of a
-    project. `membership` leaves out projects that the user is no member of. `lacks` are fields
-    that this GitLab does not know, "Type.field".
+    commit is asked for too, which tells them apart; with `tip` it is in any case. Without `text`
+    the query asks only for oid, size and mode. `forks` asks for `isForked` too, `with_facts` for
+    what Ox wants to know of a project. `membership` leaves out projects that the user is no
+    member of.
+    `lacks` are fields that this GitLab does not know, "Type.field".
     """
     blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
     at, declared = (f"ref: $branch, {_HEADS}", ", $branch: String") if branch else (_HEADS, "")
@@ -124,6 +127,8 @@ def read_projects(
         inside += [_PRESENT, _ROOT]
     if branch:
         inside.append(f"{TIP}: tree({at}) {{ lastCommit {{ sha }} }}")
+    elif tip:  # no type of ref here, see _ROOT
+        inside.append(f"{TIP}: tree {{ lastCommit {{ sha }} }}")
     mine = ", membership: true" if membership else ""
     return (
         f"query readProjects($ids: [ID!], $first: Int{declared}) "
@@ -147,13 +152,19 @@ def _facts_of_ox(lacks: Collection[str]) -> list[str]:
 
 
 def complexity(
-    files: int, page: int, *, branch: bool = False, forks: bool = False, with_facts: bool = False
+    files: int,
+    page: int,
+    *,
+    branch: bool = False,
+    forks: bool = False,
+    with_facts: bool = False,
+    tip: bool = False,
 ) -> int:
     """What GitLab charges at most for `read_projects` with so many files and projects."""
     blob = 1 + len(_BLOB_FACTS.split()) + 1 + 2  # `nodes`, plain facts, lfsOid's and text's Gitaly
     blobs = int((blob + 1 + 1 + 1) * 1.01)  # the field, its Gitaly call, its one path
     # rootRef and empty call Gitaly; so does the tip of a branch, if one is asked for.
-    repository = 1 + 2 + 2 + files * blobs + (_TIP_COST if branch else 0)
+    repository = 1 + 2 + 2 + files * blobs + (_TIP_COST if branch or tip else 0)
     project = 1 + len(_FACTS) + forks + repository
     if with_facts:
         present = int((5 + len(_PATHS)) * (1 + len(_PATHS) / 100))
@@ -169,19 +180,17 @@ def largest_page(
     branch: bool = False,
     forks: bool = False,
     with_facts: bool = False,
+    tip: bool = False,
 ) -> int:
     """The most projects that one request may ask for.
 
     Raises `ConfigurationError` when the mappings want more files than one request can hold.
     """
-    query = read_projects(files, branch=branch, forks=forks, with_facts=with_facts)
-    fits = len(query) <= TEXT_LIMIT
+    ask = partial(read_projects, branch=branch, forks=forks, with_facts=with_facts, tip=tip)
+    price = partial(complexity, branch=branch, forks=forks, with_facts=with_facts, tip=tip)
+    fits = len(ask(files)) <= TEXT_LIMIT
     for page in range(LARGEST_PAGE, 0, -1):
-        if (
-            fits
-            and complexity(len(files), page, branch=branch, forks=forks, with_facts=with_facts)
-            <= limit
-        ):
+        if fits and price(len(files), page) <= limit:
             return page
     raise ConfigurationError(
         [
@@ -194,10 +203,15 @@ def largest_page(
     )
 
 
-def facts_fit(files: Sequence[str], *, limit: int, page: int, branch: bool = False) -> bool:
-    """Whether Ox's facts fit beside the manifests in a page of `page` projects."""
-    query = read_projects(files, branch=branch, forks=True, with_facts=True)
-    charge = complexity(len(files), page, branch=branch, forks=True, with_facts=True)
+def facts_fit(
+    files: Sequence[str], *, limit: int, page: int, branch: bool = False, tip: bool = False
+) -> bool:
+    """Whether Ox's facts fit beside the manifests in a page of `page` projects.
+
+    With `tip`, whether the last commit fits beside both.
+    """
+    query = read_projects(files, branch=branch, forks=True, with_facts=True, tip=tip)
+    charge = complexity(len(files), page, branch=branch, forks=True, with_facts=True, tip=tip)
     return len(query) <= TEXT_LIMIT and charge <= limit
 
 

@@ -1,0 +1,147 @@
+"""What a crawl reads of a repository besides the manifests at its root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from bridge.model.scrape import ManifestFile, Project
+
+
+class ReadKind(StrEnum):
+    """What a repository has at a path."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    ABSENT = "absent"
+    GLOB = "glob"  # not a path: a pattern that was looked for
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """What was found at one path, from the repository's root.
+
+    `text` is None where it was not wanted, is `kept` in the store as it was read before, or is
+    `refused` ("binary", "4.1 MB; the limit is 1.0 MB"). Of a pattern `refused` says why more may
+    fit it than was found. `manifest`: it is read as a manifest itself. `nearest` is what lies
+    beside a path that is not there, and is spelt most like it.
+    """
+
+    path: str
+    kind: ReadKind
+    oid: str = ""
+    size: int = 0
+    text: str | None = None
+    refused: str = ""
+    manifest: bool = False
+    kept: bool = False
+    nearest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """All that was read of one repository besides its root's manifests, by path.
+
+    `digest` names it down to the blobs. A path that is not here was not looked for.
+    """
+
+    files: Mapping[str, ReadFile] = field(default_factory=dict)
+    digest: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        told = sorted(
+            (e.path, e.kind.value, e.oid, e.refused, e.nearest) for e in self.files.values()
+        )
+        text = "\0".join("\1".join(each) for each in told)
+        made = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        object.__setattr__(self, "digest", made if told else "")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReads:
+    """What was read of a repository before: at the commit `tip`, for what `key` names.
+
+    The same commit and the same key give the same files. Its files have no texts (`kept`).
+    """
+
+    tip: str = ""
+    key: str = ""
+    reads: Reads = Reads()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What manifests want to be read: paths with their texts, paths that need only be `there`,
+    and patterns of which every file is wanted with its text. Some paths are `named` by the
+    manifest itself: of those that are not there the nearest is wanted.
+    """
+
+    texts: frozenset[str] = frozenset()
+    there: frozenset[str] = frozenset()
+    globs: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+
+    def __or__(self, other: Wanted) -> Wanted:
+        return Wanted(
+            self.texts | other.texts,
+            self.there | other.there,
+            self.globs | other.globs,
+            self.named | other.named,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReads:
+    """What is to be kept of a project: what was read, with its texts, and the `needed` blobs that
+    are not among it. With an empty key nothing is.
+    """
+
+    project_id: int
+    tip: str
+    key: str
+    reads: Reads
+    needed: frozenset[str] = frozenset()
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """What a translator may offer beside: its mappings want more of a repository."""
+
+    @property
+    def reads(self) -> str:
+        """Names what the mappings want; "" for nothing."""
+
+    def is_manifest(self, path: str) -> bool:
+        """Whether a mapping wants files of this name."""
+
+    def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
+        """The patterns of further manifests that a root's manifest names."""
+
+    def wanted(self, project: Project, file: ManifestFile) -> Wanted:
+        """What a manifest wants to be read besides. Never raises for what it says."""
+
+
+class FurtherReads(Protocol):
+    """What a scraper asks about reading more of a repository than its root's manifests."""
+
+    async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
+        """What was read of projects before; those of which nothing was are left out."""
+
+    async def texts(self, project_id: int, oids: Sequence[str]) -> Mapping[str, str]:
+        """The texts of blobs that were read of a project before, by object id."""
+
+    def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
+        """Names what may be wanted of a project with these manifests; "" for nothing. Cheap."""
+
+    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
+        """The patterns of further manifests, as the root's manifests and the settings have it."""
+
+    def is_manifest(self, path: str) -> bool:
+        """Whether a file of this name is a manifest."""
+
+    def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
+        """What these manifests want to be read besides."""

@@ -1,0 +1,128 @@
+"""Further files of a checkout, as they lie on the disk. Symbolic links are not followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bridge.language.names import nearest
+from bridge.language.paths import is_pattern, part_fits
+from bridge.model.reads import FurtherReads, ReadFile, ReadKind, Reads
+from bridge.model.scrape import ManifestFile, ProjectRead
+from bridge.scrapers.blobs import READ_LIMIT, blob_id, decode, refusal
+
+MANIFESTS_LIMIT: Final = 200
+PATHS_LIMIT: Final = 1_000
+ENTRIES_LIMIT: Final = 10_000  # of one folder
+
+
+def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> ProjectRead:
+    """The record of a checkout in `root`, with its further files.
+
+    Raises OSError for what is there and cannot be read.
+    """
+    key = further.key(read.project, read.files) if further is not None else ""
+    if further is None or not key:
+        return read
+    found: dict[str, ReadFile] = {}
+    roots = {file.path for file in read.files}
+    paths = _expanded(root, further.nested(read.project, read.files), found)
+    manifests = [path for path in paths if further.is_manifest(path) and path not in roots]
+    nested = []
+    for path in manifests[:MANIFESTS_LIMIT]:
+        file = look(root, path)
+        if file.kind is ReadKind.FILE:
+            found[path] = replace(file, manifest=True)
+            nested.append(_as_manifest(file))
+    wanted = further.wanted(read.project, (*read.files, *nested))
+    fitting = _expanded(root, sorted(wanted.globs), found)
+    for path in sorted({*wanted.texts, *wanted.there, *fitting})[:PATHS_LIMIT]:
+        text = path in wanted.texts or path in fitting
+        file = found.get(path) or look(root, path, text=text)
+        if file.kind is ReadKind.ABSENT and path in wanted.named:
+            file = replace(file, nearest=_nearest(root, path))
+        found[path] = file
+    reads = Reads(found)
+    files = tuple(replace(each, reads=reads) for each in (*read.files, *nested))
+    return replace(read, files=files, reads=reads, reads_key=key)
+
+
+def look(root: Path, path: str, *, text: bool = True) -> ReadFile:
+    """What a checkout has at a path. Raises OSError when it cannot be read."""
+    state = _state(root, path)
+    if state is None:
+        return ReadFile(path, ReadKind.ABSENT)
+    if stat.S_ISDIR(state.st_mode):
+        return ReadFile(path, ReadKind.FOLDER)
+    refused = refusal(state.st_size, symlink=stat.S_ISLNK(state.st_mode), limit=READ_LIMIT)
+    if refused or not text:
+        return ReadFile(path, ReadKind.FILE, size=state.st_size, refused=refused)
+    handle = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as stream:
+        raw = stream.read(READ_LIMIT + 1)
+    refused = refusal(len(raw), limit=READ_LIMIT)
+    found, refused = (None, refused) if refused else decode(raw)
+    return ReadFile(path, ReadKind.FILE, blob_id(raw), len(raw), found, refused)
+
+
+def _state(root: Path, path: str) -> os.stat_result | None:
+    """A file, a folder or a link; None for anything else, and behind a link to a folder."""
+    place = root
+    for part in path.split("/"):
+        if place != root and place.is_symlink():
+            return None
+        place = place / part
+    try:
+        state = place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+    return state if any(kind(state.st_mode) for kind in kinds) else None
+
+
+def _as_manifest(file: ReadFile) -> ManifestFile:
+    refused = file.refused or refusal(file.size)
+    return ManifestFile(file.path, file.oid, file.size, None if refused else file.text, refused)
+
+
+def _expanded(root: Path, patterns: Iterable[str], found: dict[str, ReadFile]) -> list[str]:
+    """The paths that patterns mean, each once; which were looked for is noted in `found`."""
+    paths: dict[str, None] = {}
+    for pattern in patterns:
+        found[pattern] = ReadFile(pattern, ReadKind.GLOB)
+        paths |= dict.fromkeys(_fitting(root, "", pattern.split("/")))
+    return list(paths)
+
+
+def _fitting(root: Path, folder: str, parts: Sequence[str]) -> Iterator[str]:
+    if not parts:
+        yield folder
+        return
+    head, rest = parts[0], parts[1:]
+    names = _names(root, folder, folders=bool(rest)) if is_pattern(head) else [head]
+    for name in names:
+        if name == head or part_fits(name, head):
+            yield from _fitting(root, f"{folder}/{name}" if folder else name, rest)
+
+
+def _names(root: Path, folder: str, *, folders: bool) -> list[str]:
+    """What lies in a folder of a checkout: its folders, or its files."""
+    if folder and look(root, folder, text=False).kind is not ReadKind.FOLDER:
+        return []
+    with os.scandir(root / folder) as entries:
+        found = [
+            entry.name
+            for entry in entries
+            if entry.name != ".git" and entry.is_dir(follow_symlinks=False) == folders
+        ]
+    return sorted(found)[:ENTRIES_LIMIT]
+
+
+def _nearest(root: Path, path: str) -> str:
+    folder = path.rpartition("/")[0]
+    there = [f"{folder}/{n}" if folder else n for n in _names(root, folder, folders=False)]
+    return next(iter(nearest(path, there)), "")

@@ -1,0 +1,468 @@
+"""Reads more of repositories than their roots' manifests: nested ones, and what manifests name.
+
+A repository whose last commit is the one that was read is not asked about at all. Of another one
+object ids are asked for first, and texts of those alone that were never read. What cannot be had is
+a gap of its project: the manifest is taken when all that it names is at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from bridge.language.names import nearest
+from bridge.language.paths import is_pattern, part_fits
+from bridge.model.reads import FurtherReads, KnownReads, ReadFile, ReadKind, Reads, Wanted
+from bridge.model.scrape import Gap, ManifestFile, ProjectRead
+from bridge.scrapers.blobs import refusal
+from bridge.scrapers.gitlab.client import GitLabClient
+from bridge.scrapers.gitlab.files import Unclear, found_at
+from bridge.scrapers.gitlab.further_queries import (
+    PATHS_AT_ONCE,
+    PROJECTS_AT_ONCE,
+    TEXT_AT_ONCE,
+    Asked,
+    Question,
+    alias,
+    read_further,
+    together,
+)
+from bridge.scrapers.gitlab.pacing import PATIENCE
+from bridge.scrapers.gitlab.pages import repositories
+from bridge.scrapers.gitlab.trouble import Cause, Trouble
+
+BATCH: Final = 100  # projects whose further files are read together
+PATHS_LIMIT: Final = 1_000  # paths looked for in one project
+MANIFESTS_LIMIT: Final = 200  # nested manifests of one project
+LISTED_LIMIT: Final = 300  # entries of one folder that a pattern is tried on
+NEAREST_LIMIT: Final = 10  # folders of one project that are looked into for a likely name
+FITTING_LIMIT: Final = 200  # paths that one pattern may mean
+BYTES_LIMIT: Final = 8 * 1024 * 1024  # of further texts of one project
+_COMMON = 5  # projects that want a path, from which on they are asked about together
+
+Answers = dict[tuple[Question, int], Any]  # a question, a project's id → its repository
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One project on its way: what was found, and why it failed."""
+
+    read: ProjectRead
+    key: str
+    known: KnownReads
+    branch: str
+    found: dict[str, ReadFile] = field(default_factory=dict)
+    failed: str = ""
+    bytes: int = 0
+    nested: list[ManifestFile] = field(default_factory=list)
+
+    @property
+    def id(self) -> int:
+        return self.read.project.id
+
+    def take(self, file: ReadFile) -> None:
+        """Keep what was found; a text beyond the project's bound is refused."""
+        if file.text is not None:
+            self.bytes += file.size
+            if self.bytes > BYTES_LIMIT:
+                reason = f"more than {BYTES_LIMIT >> 20} MB of further files in one project"
+                file = replace(file, text=None, refused=reason)
+        self.found[file.path] = file
+
+    def record(self) -> ProjectRead | Gap:
+        if self.failed:
+            project = self.read.project
+            return Gap(f"its further files: {self.failed}", project.id, project.path)
+        return finished(self.read, Reads(self.found), self.nested, self.key)
+
+
+def finished(
+    read: ProjectRead, reads: Reads, nested: Sequence[ManifestFile], key: str
+) -> ProjectRead:
+    """A project's record with all that was read of it."""
+    files = tuple(replace(each, reads=reads) for each in (*read.files, *nested))
+    return replace(read, files=files, reads=reads, reads_key=key)
+
+
+def as_manifest(file: ReadFile) -> ManifestFile:
+    """A nested manifest; it is held to a manifest's size."""
+    refused = file.refused or refusal(file.size)
+    text = None if refused else file.text
+    return ManifestFile(file.path, file.oid, file.size, text, refused, kept=file.kept)
+
+
+class FurtherReading:
+    """Completes the records of one crawl. `limit` is what a request may cost."""
+
+    def __init__(
+        self,
+        client: GitLabClient,
+        further: FurtherReads,
+        branch_of: Callable[[str], str],
+        limit: int,
+    ) -> None:
+        self._client = client
+        self._further = further
+        self._branch_of = branch_of
+        self._limit = limit
+        self._failures = 0
+
+    async def complete(self, records: Sequence[ProjectRead]) -> list[ProjectRead | Gap]:
+        """The records with their further files, in the same order."""
+        known = await self._further.known([each.project.id for each in records])
+        jobs: dict[int, _Job] = {}
+        done: dict[int, ProjectRead | Gap] = {}
+        for each in records:
+            before = known.get(each.project.id, KnownReads())
+            key = self._further.key(each.project, each.files)
+            if not key:
+                done[each.project.id] = replace(each, reads=Reads() if before.key else None)
+            elif each.tip and (before.tip, before.key) == (each.tip, key):
+                nested = [as_manifest(f) for f in before.reads.files.values() if f.manifest]
+                done[each.project.id] = finished(each, before.reads, nested, key)
+            else:
+                branch = self._branch_of(each.project.path)
+                jobs[each.project.id] = _Job(each, key, before, branch)
+        waiting = list(jobs.values())
+        await self._nested(waiting)
+        await self._wanted(waiting)
+        done |= {job.id: job.record() for job in waiting}
+        return [done[each.project.id] for each in records]
+
+    async def _nested(self, jobs: Sequence[_Job]) -> None:
+        """Find and read the nested manifests."""
+        patterns = {job.id: self._further.nested(job.read.project, job.read.files) for job in jobs}
+        fitting = await self._expanded(jobs, patterns)
+        roots = {job.id: {file.path for file in job.read.files} for job in jobs}
+        wanted = {
+            number: [p for p in paths if self._further.is_manifest(p) and p not in roots[number]]
+            for number, paths in fitting.items()
+        }
+        for job in jobs:
+            paths = wanted.get(job.id, [])
+            if len(paths) > MANIFESTS_LIMIT:
+                job.take(_cut("nested manifests", f"there are more than {MANIFESTS_LIMIT}"))
+                wanted[job.id] = paths[:MANIFESTS_LIMIT]
+        await self._found(jobs, wanted)
+        await self._texts(jobs, wanted)
+        for job in jobs:
+            for path in wanted.get(job.id, ()):
+                found = job.found.get(path)
+                if found is not None and found.kind is ReadKind.FILE:
+                    job.found[path] = replace(found, manifest=True)
+                    job.nested.append(as_manifest(found))
+        await self._with_kept_texts(jobs)
+
+    async def _with_kept_texts(self, jobs: Sequence[_Job]) -> None:
+        """What a manifest wants stands in its text, also where that is as it was."""
+        for job in jobs:
+            oids = [each.oid for each in job.nested if each.kept]
+            texts = await self._further.texts(job.id, oids) if oids else {}
+            job.nested = [
+                replace(each, text=texts[each.oid]) if each.oid in texts else each
+                for each in job.nested
+            ]
+
+    async def _wanted(self, jobs: Sequence[_Job]) -> None:
+        """Find and read what the manifests want besides."""
+        left = [job for job in jobs if not job.failed]
+        wanted = await asyncio.to_thread(self._all_wanted, left)
+        patterns = {number: sorted(each.globs) for number, each in wanted.items()}
+        fitting = await self._expanded(left, patterns)
+        texts = {n: sorted({*each.texts, *fitting.get(n, ())}) for n, each in wanted.items()}
+        paths = {n: sorted({*texts[n], *each.there}) for n, each in wanted.items()}
+        await self._found(left, paths)
+        await self._nearest(left, {n: each.named for n, each in wanted.items()})
+        await self._texts(left, texts)
+
+    async def _nearest(self, jobs: Sequence[_Job], named: Mapping[int, Collection[str]]) -> None:
+        """Of paths that a manifest names and that are not there, what is spelt most like them."""
+        by_id = {job.id: job for job in jobs if not job.failed}
+        folders: dict[int, set[str]] = {}
+        for number, job in by_id.items():
+            for path in sorted(named.get(number, ())):
+                if job.found[path].kind is ReadKind.ABSENT:
+                    folders.setdefault(number, set()).add(path.rpartition("/")[0])
+        step = {
+            (number, folder): ([folder], ["*"])
+            for number, each in folders.items()
+            for folder in sorted(each)[:NEAREST_LIMIT]
+        }
+        listed = await self._listed(by_id, step)
+        for number in folders:
+            for path in named[number]:
+                file = by_id[number].found[path]
+                there = listed.get((number, path.rpartition("/")[0], Asked.FILES), ())
+                close = nearest(path, there)
+                if close and file.kind is ReadKind.ABSENT:
+                    by_id[number].found[path] = replace(file, nearest=close[0])
+
+    def _all_wanted(self, jobs: Sequence[_Job]) -> dict[int, Wanted]:
+        return {
+            job.id: self._further.wanted(job.read.project, (*job.read.files, *job.nested))
+            for job in jobs
+        }
+
+    async def _found(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
+        """Look at paths: what is there, and which blob."""
+        by_id = {job.id: job for job in jobs if not job.failed}
+        wanted: dict[int, list[str]] = {}
+        for number, job in by_id.items():
+            new = [path for path in paths.get(number, ()) if path not in job.found]
+            room = max(0, PATHS_LIMIT - len(job.found))
+            for path in new[room:]:
+                reason = f"more than {PATHS_LIMIT} paths are wanted of one project"
+                job.take(ReadFile(path, ReadKind.FILE, refused=reason))
+            wanted[number] = new[:room]
+        answers = await self._ask(by_id, _about(by_id, wanted))
+        for (question, number), repository in answers.items():
+            nodes = _nodes(repository, "blobs")
+            job = by_id[number]
+            seen = {}
+            for node in nodes or ():
+                try:
+                    file = found_at(node)
+                except Unclear as why:
+                    job.failed = f"GitLab's answer is not whole: {why}"
+                    break
+                seen[file.path] = file
+            if nodes is None:
+                job.failed = "GitLab's answer is not whole"
+            for path in question.paths:
+                job.take(seen.get(path) or ReadFile(path, ReadKind.ABSENT))
+
+    async def _texts(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
+        """Read the texts of files; those whose blobs were read before are kept."""
+        by_id = {job.id: job for job in jobs if not job.failed}
+        wanted: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for number, job in by_id.items():
+            before = {e.oid for e in job.known.reads.files.values() if e.kept and not e.refused}
+            for path in paths.get(number, ()):
+                file = job.found.get(path)
+                if file is None or file.kind is not ReadKind.FILE or file.refused:
+                    continue
+                if file.oid in before:
+                    job.found[path] = replace(file, kept=True)
+                elif file.text is None and not file.kept:
+                    wanted.setdefault((job.branch, path), []).append((number, file.size))
+        questions = [
+            Question(
+                Asked.TEXTS,
+                (path,),
+                tuple(n for n, _ in part),
+                branch,
+                size=sum(s for _, s in part),
+            )
+            for (branch, path), each in sorted(wanted.items())
+            for part in _parts_of(each)
+        ]
+        for (question, number), repository in (await self._ask(by_id, questions)).items():
+            job, nodes = by_id[number], _nodes(repository, "blobs")
+            try:
+                if nodes is None:
+                    raise Unclear("it holds no files")
+                # None is there any more: it was removed between the questions.
+                found = [found_at(node) for node in nodes]
+                job.take(found[0] if found else ReadFile(question.paths[0], ReadKind.ABSENT))
+            except Unclear as why:
+                job.failed = f"GitLab's answer is not whole: {why}"
+
+    async def _expanded(
+        self, jobs: Sequence[_Job], patterns: Mapping[int, Sequence[str]]
+    ) -> dict[int, list[str]]:
+        """The paths that patterns mean, level by level: each lists the folders that fit so far."""
+        by_id = {job.id: job for job in jobs if not job.failed}
+        fitting: dict[int, list[str]] = {}
+        # (project, pattern) → folders that fit its first parts
+        open_: dict[tuple[int, str], tuple[list[str], list[str]]] = {}
+        for number, job in by_id.items():
+            for pattern in patterns.get(number, ()):
+                job.take(_cut(pattern, ""))
+                open_[number, pattern] = ([""], pattern.split("/"))
+        while open_:
+            step: dict[tuple[int, str], tuple[list[str], list[str]]] = {}
+            for key, so_far in open_.items():
+                folders, parts = _as_far_as_written(*so_far)
+                if parts:
+                    step[key] = folders, parts
+                else:
+                    fitting.setdefault(key[0], []).extend(folders)
+            listed = await self._listed(by_id, step)
+            open_ = {}
+            for (number, pattern), (folders, parts) in step.items():
+                if by_id[number].failed:
+                    continue
+                kind = Asked.FILES if len(parts) == 1 else Asked.FOLDERS
+                names = [
+                    path
+                    for folder in folders
+                    for path in listed.get((number, folder, kind), ())
+                    if part_fits(path.rpartition("/")[2], parts[0])
+                ]
+                if len(names) > FITTING_LIMIT:
+                    by_id[number].take(_cut(pattern, f"more than {FITTING_LIMIT} paths fit it"))
+                    names = names[:FITTING_LIMIT]
+                if len(parts) == 1:
+                    fitting.setdefault(number, []).extend(names)
+                elif names:
+                    open_[number, pattern] = names, parts[1:]
+        return {number: sorted(set(paths)) for number, paths in fitting.items()}
+
+    async def _listed(
+        self,
+        by_id: Mapping[int, _Job],
+        step: Mapping[tuple[int, str], tuple[list[str], list[str]]],
+    ) -> dict[tuple[int, str, Asked], list[str]]:
+        """What lies in folders: of each (project, folder) its folders or its files."""
+        about: dict[tuple[str, str, Asked], set[int]] = {}
+        for (number, _), (folders, parts) in step.items():
+            kind = Asked.FILES if len(parts) == 1 else Asked.FOLDERS
+            for folder in folders:
+                about.setdefault((by_id[number].branch, folder, kind), set()).add(number)
+        questions = [
+            Question(kind, (folder,), part, branch)
+            for (branch, folder, kind), ids in sorted(about.items())
+            for part in _id_parts(sorted(ids))
+        ]
+        found: dict[tuple[int, str, Asked], list[str]] = {}
+        while questions:
+            answers = await self._ask(by_id, questions)
+            questions = []
+            for (question, number), repository in answers.items():
+                key = number, question.paths[0], question.asked
+                names, cursor = _page_of(repository, question.asked)
+                if names is None:
+                    by_id[number].failed = "GitLab's answer is not whole"
+                    continue
+                there = found.setdefault(key, [])
+                there += names
+                if cursor and len(there) >= LISTED_LIMIT:
+                    folder = question.paths[0] or "the root"
+                    reason = f"only {LISTED_LIMIT} entries of {folder} were looked at"
+                    by_id[number].take(_cut(f"{question.paths[0]}/*", reason))
+                elif cursor:
+                    questions.append(replace(question, ids=(number,), after=cursor))
+        return found
+
+    async def _ask(self, by_id: Mapping[int, _Job], questions: Sequence[Question]) -> Answers:
+        """The answers; a project of which one cannot be had has failed, with the reason."""
+        answers: Answers = {}
+        waiting = list(together(questions, self._limit))
+        while waiting:
+            part = waiting.pop()
+            try:
+                answers |= await self._ask_once(part, patient=len(part) == 1)
+                self._failures = 0
+            except Trouble as trouble:
+                self._failures += 1
+                if len(part) > 1 and self._failures < PATIENCE:
+                    middle = len(part) // 2
+                    waiting += [part[:middle], part[middle:]]
+                elif (smaller := part[0].halves()) != (part[0],) and self._failures < PATIENCE:
+                    waiting += [[each] for each in smaller]
+                else:
+                    for number in (n for each in part for n in each.ids):
+                        by_id[number].failed = trouble.reason
+        return answers
+
+    async def _ask_once(self, part: Sequence[Question], *, patient: bool) -> Answers:
+        query, variables = read_further(part)
+        answer = await self._client.graphql(query, variables, patient=patient)
+        found = repositories(answer, [alias(n) for n in range(len(part))])
+        answers: Answers = {}
+        for question, there in zip(part, found, strict=True):
+            missing = [number for number in question.ids if there.get(number) is None]
+            if missing and len(question.ids) + len(part) > 2:
+                raise Trouble(Cause.BROKEN, "GitLab leaves projects out of its answer")
+            if missing:
+                raise Trouble(Cause.NOT_THERE, "GitLab leaves it out of its answer")
+            answers |= {(question, number): there[number] for number in question.ids}
+        return answers
+
+
+def _about(by_id: Mapping[int, _Job], wanted: Mapping[int, Sequence[str]]) -> list[Question]:
+    """The questions for paths: what many want is asked of all of them at once."""
+    common = Counter(
+        (by_id[number].branch, path) for number, paths in wanted.items() for path in paths
+    )
+    together_: dict[tuple[str, str], list[int]] = {}
+    questions: list[Question] = []
+    for number, paths in wanted.items():
+        branch = by_id[number].branch
+        own = []
+        for path in paths:
+            if common[branch, path] >= _COMMON:
+                together_.setdefault((branch, path), []).append(number)
+            else:
+                own.append(path)
+        for start in range(0, len(own), PATHS_AT_ONCE):
+            part = tuple(own[start : start + PATHS_AT_ONCE])
+            questions.append(Question(Asked.BLOBS, part, (number,), branch))
+    # The same projects mostly want the same paths.
+    by_projects: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for (branch, path), ids in together_.items():
+        by_projects.setdefault((branch, tuple(sorted(ids))), []).append(path)
+    for (branch, ids_), paths_ in sorted(by_projects.items()):
+        for start in range(0, len(paths_), PATHS_AT_ONCE):
+            part = tuple(paths_[start : start + PATHS_AT_ONCE])
+            questions += [
+                Question(Asked.BLOBS, part, some, branch) for some in _id_parts(list(ids_))
+            ]
+    return questions
+
+
+def _id_parts(ids: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    for start in range(0, len(ids), PROJECTS_AT_ONCE):
+        yield tuple(ids[start : start + PROJECTS_AT_ONCE])
+
+
+def _parts_of(each: Sequence[tuple[int, int]]) -> Iterable[Sequence[tuple[int, int]]]:
+    """(project, bytes) in parts whose texts may come in one answer."""
+    part: list[tuple[int, int]] = []
+    for pair in each:
+        full = sum(size for _, size in part) + pair[1] > TEXT_AT_ONCE
+        if part and (full or len(part) >= PROJECTS_AT_ONCE):
+            yield part
+            part = []
+        part.append(pair)
+    if part:
+        yield part
+
+
+def _as_far_as_written(folders: list[str], parts: list[str]) -> tuple[list[str], list[str]]:
+    """The folders below, down to the next part of a pattern that stands for several."""
+    count = next((n for n, part in enumerate(parts) if is_pattern(part)), len(parts))
+    below = "/".join(parts[:count])
+    return [_joined(each, below) if below else each for each in folders], parts[count:]
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _cut(pattern: str, reason: str) -> ReadFile:
+    """What is kept of a pattern that may mean more than was looked at."""
+    return ReadFile(pattern, ReadKind.GLOB, refused=reason)
+
+
+def _nodes(repository: Any, connection: str) -> list[Any] | None:
+    found = repository.get(connection) if isinstance(repository, dict) else None
+    nodes = found.get("nodes") if isinstance(found, dict) else None
+    return nodes if isinstance(nodes, list) else None
+
+
+def _page_of(repository: Any, asked: Asked) -> tuple[list[str] | None, str]:
+    """The paths in a folder's list, and the cursor of its next page ("" on the last one)."""
+    tree = repository.get("tree") if isinstance(repository, dict) else None
+    if tree is None:
+        return [], ""  # an empty repository has no tree
+    kind = "trees" if asked is Asked.FOLDERS else "blobs"
+    nodes = _nodes(tree, kind)
+    info = tree[kind].get("pageInfo") if nodes is not None else None
+    if nodes is None or not isinstance(info, dict):
+        return None, ""
+    paths = [str(node["path"]) for node in nodes if isinstance(node, dict) and "path" in node]
+    return paths, str(info.get("endCursor") or "") if info.get("hasNextPage") else ""

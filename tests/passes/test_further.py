@@ -1,0 +1,166 @@
+"""More of a repository than its manifest: read once, kept, published, never lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.model.runs import Outcome
+from bridge.processors.mapping import load_mappings
+from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from tests.passes.village import OPENAPI, service, village
+
+pytestmark = pytest.mark.real
+
+
+async def test_a_definition_is_published_beside_the_shards_and_follows_its_file(
+    tmp_path: Path,
+) -> None:
+    async with village(tmp_path) as it:
+        cart = it.world.add_project(
+            "shop/cart",
+            files={"qm.yaml": service("cart", "api/openapi.yaml"), "api/openapi.yaml": OPENAPI},
+        )
+        await it.sweep()
+        assert it.definition("cart-api") == OPENAPI
+        first = it.definitions()
+
+        # Nothing changed: not even in a new process is anything further asked for.
+        it.restart()
+        await it.sweep()
+        unchanged = it.asked
+        assert it.definition("cart-api") == OPENAPI
+
+        # A push that touches nothing but the definition, and one that touches nothing of it.
+        it.world.commit_file(cart.id, "api/openapi.yaml", OPENAPI + "x-new: true\n")
+        await it.hinted(cart.id)
+        assert it.definition("cart-api") == OPENAPI + "x-new: true\n"
+        it.world.commit_file(cart.id, "README.md", "hello")
+        it.restart()
+        await it.sweep()
+        # The commit is another: the blobs' ids are looked at, and no text is read.
+        assert it.asked == unchanged + 1
+
+        # What no API names any more goes with a pass over everything.
+        assert first != it.definitions()
+        it.world.commit_file(cart.id, "qm.yaml", service("cart"))
+        await it.sweep()
+        assert "API:cart-api" not in it.entities()
+        assert it.definitions() == []
+
+
+async def test_what_cannot_be_read_keeps_what_was_known_with_the_reason(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        cart = it.world.add_project(
+            "shop/cart",
+            files={"qm.yaml": service("cart", "openapi.yaml"), "openapi.yaml": OPENAPI},
+        )
+        await it.sweep()
+        it.world.commit_file(cart.id, "openapi.yaml", OPENAPI + "x-new: true\n")
+        # The project's own page comes; what is asked beyond it does not.
+        failing = FaultPlan((FaultRule(Fault.SERVER_ERROR, "graphql", skip=1),))
+        done = await it.sweep(failing)
+        assert done.report.outcome is Outcome.INCOMPLETE
+        said = [each.message for each in done.report.problems if each.rule == "unreadable"]
+        assert len(said) == 1
+        assert "its further files" in said[0]
+        assert it.definition("cart-api") == OPENAPI
+        await it.sweep()
+        assert it.definition("cart-api") == OPENAPI + "x-new: true\n"
+
+
+async def test_a_broken_manifest_keeps_the_definition_that_it_had(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        cart = it.world.add_project(
+            "shop/cart",
+            files={"qm.yaml": service("cart", "openapi.yaml"), "openapi.yaml": OPENAPI},
+        )
+        await it.sweep()
+        it.world.commit_file(cart.id, "qm.yaml", "version: 1\nservice: {name: ''}\n")
+        it.world.commit_file(cart.id, "openapi.yaml", OPENAPI + "x-new: true\n")
+        await it.sweep()
+        it.restart()
+        await it.sweep()
+        assert it.definition("cart-api") == OPENAPI
+
+
+async def test_documents_and_sites_are_what_the_repository_has(tmp_path: Path) -> None:
+    docs = [{"kind": "runbook", "path": "docs/slow.md"}, {"kind": "guide", "path": "docs/stert.md"}]
+    async with village(tmp_path) as it:
+        it.world.add_project(
+            "shop/cart",
+            files={
+                "qm.yaml": service("cart", docs=docs),
+                "docs/slow.md": "# Slow",
+                "docs/start.md": "# Start",
+            },
+        )
+        it.world.add_project("shop/plain", files={"qm.yaml": service("plain")})
+        done = await it.sweep()
+        annotations = {
+            name: each["metadata"]["annotations"]
+            for name, each in it.entities().items()
+            if name.startswith(("Component:", "Resource:"))
+        }
+        site = f"url:{it.url}/shop/cart/-/tree/main/"
+        assert annotations["Component:cart"]["backstage.io/techdocs-ref"] == site
+        assert "backstage.io/techdocs-ref" not in annotations["Component:plain"]
+        slow = annotations["Resource:cart-slow"]
+        assert slow["backstage.io/techdocs-entity"] == "component:default/cart"
+        assert slow["backstage.io/techdocs-entity-path"] == "/slow"
+        assert "backstage.io/techdocs-entity" not in annotations["Resource:cart-stert"]
+        (missing,) = [each for each in done.report.problems if each.rule == "document-missing"]
+        assert "`docs/stert.md` is not in the repository; did you mean `docs/start.md`?" in (
+            missing.message
+        )
+        assert missing.line > 1
+
+
+async def test_an_unusable_definition_is_a_warning_and_the_api_stays(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        it.world.add_project(
+            "shop/cart",
+            files={
+                "qm.yaml": service("cart", "openapi.yaml"),
+                "openapi.yaml": "openapi: [\n",
+            },
+        )
+        it.world.add_project(
+            "shop/bill", files={"qm.yaml": service("bill", "opanapi.yaml"), "openapi.yaml": OPENAPI}
+        )
+        it.world.add_project(
+            "shop/huge", files={"qm.yaml": service("huge", "o.yaml"), "o.yaml": "#" * 2_000_000}
+        )
+        done = await it.sweep()
+        said = {
+            each.project: each.message
+            for each in done.report.problems
+            if each.rule == "definition-unusable"
+        }
+        assert "is not YAML (line" in said["shop/cart"]
+        assert "did you mean openapi.yaml?" in said["shop/bill"]
+        assert "1.9 MB; the limit is 1.0 MB" in said["shop/huge"]
+        assert [it.definition(f"{name}-api") for name in ("cart", "bill", "huge")] == [None] * 3
+
+
+async def test_definitions_are_found_under_common_names_if_the_settings_say_so(
+    tmp_path: Path,
+) -> None:
+    text = "version: 1\nservice:\n  name: cart\n  owner: {team: crew}\n  apis: {provides: [Cart]}\n"
+    mappings = load_mappings(find_definitions=True)
+    async with village(tmp_path, mappings=mappings) as it:
+        it.world.add_project(
+            "shop/cart", files={"qm.yaml": text, "asyncapi.yaml": "asyncapi: 3.0.0\n"}
+        )
+        it.world.add_project(
+            "shop/grpc",
+            files={
+                "qm.yaml": text.replace("cart", "grpc").replace("[Cart]", "[Grpc]"),
+                "a.proto": 'syntax = "proto3";\n',
+            },
+        )
+        await it.sweep()
+        assert it.definition("cart") == "asyncapi: 3.0.0\n"
+        assert it.entities()["API:cart"]["spec"]["type"] == "asyncapi"
+        assert it.definition("grpc") == 'syntax = "proto3";\n'

@@ -1,0 +1,57 @@
+"""What a request for further files may hold, and what GitLab charges for it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.sandbox.complexity import score
+from bridge.sandbox.plan import QueryPlanner
+from bridge.scrapers.gitlab.further_queries import (
+    TEXT_AT_ONCE,
+    Asked,
+    Question,
+    read_further,
+    together,
+)
+from bridge.scrapers.gitlab.queries import ANONYMOUS_COMPLEXITY_LIMIT, TEXT_LIMIT
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> Question:
+    asked = draw(st.sampled_from(Asked))
+    most = 60 if asked is Asked.BLOBS else 1
+    paths = tuple(f"p{n}" for n in range(draw(st.integers(1, most))))
+    ids = tuple(range(1, draw(st.integers(1, 50)) + 1))
+    return Question(asked, paths, ids, draw(st.sampled_from(["", "main"])))
+
+
+@given(st.lists(questions(), min_size=1, max_size=40))
+def test_every_request_stays_within_what_gitlab_allows(wanted: list[Question]) -> None:
+    requests = list(together(wanted, ANONYMOUS_COMPLEXITY_LIMIT))
+    assert [each for part in requests for each in part] == wanted
+    for part in requests:
+        query, variables = read_further(part)
+        assert len(query) <= TEXT_LIMIT
+        charged = score(QueryPlanner().prepare(query, variables, None))
+        assert charged <= sum(each.cost for each in part) <= 1.6 * charged + 10
+        assert charged <= ANONYMOUS_COMPLEXITY_LIMIT
+
+
+def test_texts_of_many_bytes_come_in_several_answers() -> None:
+    half = TEXT_AT_ONCE // 2
+    wanted = [Question(Asked.TEXTS, (f"{n}",), (1,), size=half) for n in range(4)]
+    assert [len(part) for part in together(wanted, 250)] == [2, 2]
+    alone = Question(Asked.TEXTS, ("x",), (1,), size=3 * TEXT_AT_ONCE)
+    assert [len(part) for part in together([alone, *wanted], 250)] == [1, 2, 2]
+
+
+def test_a_question_halves_until_it_is_about_one_path_of_one_project() -> None:
+    waiting, single = [Question(Asked.BLOBS, ("a", "b", "c"), (1, 2, 3))], set()
+    while waiting:
+        each = waiting.pop()
+        if each.halves() == (each,):
+            single.add((each.paths, each.ids))
+        else:
+            waiting += each.halves()
+    assert single == {((path,), (n,)) for path in "abc" for n in (1, 2, 3)}
