@@ -22,6 +22,10 @@ COMMANDS = {
         "bridge.cli.check:check",
         "Check the manifests at PATHS (files, or folders to search).",
     ),
+    "convert": (
+        "bridge.cli.convert:convert",
+        "Print the file of another tool, FILE, as a qm.yaml.",
+    ),
     "demo": (
         "bridge.cli.demo:demo",
         "Crawl a sample organization in a sandbox GitLab on this machine.",
