@@ -47,6 +47,7 @@ class SandboxTools:
         app = web.Application(middlewares=[self._door])
         app.add_routes(
             [
+                web.get("/rest/orgs/{org}", self._org),
                 web.get("/rest/orgs/{org}/projects", self._projects),
                 web.get("/rest/orgs/{org}/issues", self._issues),
                 web.post("/v1/org/{org}/integrations/{integration}/import", self._import),
@@ -73,6 +74,11 @@ class SandboxTools:
             return web.json_response({"errors": [{"status": "400"}]}, status=400)
         answer: web.StreamResponse = await handler(request)
         return answer
+
+    async def _org(self, request: web.Request) -> web.Response:
+        org = request.match_info["org"]
+        slug = "the-company" if org == ORG else f"team-{org}"
+        return web.json_response({"data": {"id": org, "type": "org", "attributes": {"slug": slug}}})
 
     async def _projects(self, request: web.Request) -> web.Response:
         rows = [

@@ -403,11 +403,14 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     facts = facts_of(
         settings, reading.name, store, asked=asked, pushable=takes or (), on_change=score
     )
+    shown.facts = facts
     after_pass = AfterPass(facts, scores, settings.ox.collect)
     try:
         await refuse_other_first(settings, each, store)
         if settings.ox.publish:
-            await scores.load()  # else one pass would publish the entities without their scores
+            # Else one pass would publish the entities without what is known of them.
+            await scores.load()
+            await facts.load()
             shown.renew()
         async with _gatekeeper(settings) as gate:
             yield Wired(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.errors import ConfigurationError
 from bridge.model.entities import CatalogEntity, Ref
-from bridge.model.facts import FactSchema
+from bridge.model.facts import FactSchema, Reading
 from bridge.model.initiatives import Initiative
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
@@ -23,6 +23,7 @@ from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.ox.facts.schemas import DAY
 from bridge.ox.facts.snyk import Snyk, SnykCollector
+from bridge.ox.facts.tool_annotations import with_tool_annotations
 from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.scores.initiatives import NAME as INITIATIVES
 from bridge.ox.scores.initiatives import Initiatives, load_initiatives
@@ -199,23 +200,28 @@ def initiatives_of(settings: Settings, scores: Scorekeeper) -> Initiatives:
 
 
 class WithScores:
-    """What is published of an entity: with its score, where that is wished for.
+    """What is published of an entity: with its score and what tools know, where that is wished for.
 
-    Between two `renew` the same scores stand, although there are newer ones by then: what is
-    rendered after a push must not bring the scores of its neighbours with it.
+    `facts` are those that annotations are made of. Between two `renew` the same scores stand,
+    although there are newer ones by then: what is rendered after a push must not bring the scores
+    of its neighbours with it.
     """
 
     def __init__(self, settings: Settings, scores: Scorekeeper) -> None:
         self.wanted = settings.ox.publish
         self._url, self._scores = settings.public_url, scores
         self._board = scores.board
+        self.facts: FactService | None = None
+        self._readings: Mapping[Ref, Mapping[str, Reading]] = {}
 
     def renew(self) -> None:
-        """Take the scores as they are now."""
+        """Take the scores and facts as they are now."""
         self._board = self._scores.board
+        self._readings = self.facts.board.latest if self.facts is not None else {}
 
     def __call__(self, entity: CatalogEntity) -> CatalogEntity:
         """What is published of an entity."""
         if not self.wanted:
             return entity
-        return with_score_annotations(entity, self._board, self._url)
+        known = with_tool_annotations(entity, self._readings.get(entity.ref, {}))
+        return with_score_annotations(known, self._board, self._url)

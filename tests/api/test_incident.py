@@ -66,6 +66,8 @@ async def test_none_several_and_wrong_questions_have_their_status(client: Client
     none = await client.get("/api/incident/carrt")
     assert none.status == 404
     assert (await none.json())["near"] == [CART]
+    odd = await client.get("/api/incident/%18%0Ax")
+    assert (odd.status, "near" in await odd.json()) == (404, True)
     host = await client.get("/api/incident/gitlab.example.com")
     assert (host.status, (await host.json())["total"]) == (200, 1)
     for url in ("/api/incident/x?format=xml", "/api/incident/" + "x" * 501, "/api/incident"):

@@ -20,6 +20,7 @@ from bridge.model.runs import Outcome, Report
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
+from bridge.sandbox.tools import ORG, SandboxTools, tools_running
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
@@ -47,7 +48,12 @@ async def text(url: str) -> str:
 @pytest.mark.real
 async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path: Path) -> None:
     sandbox = SandboxGitLab(sample_organization(utc_now), token=TOKEN)
-    async with running(sandbox, port=0) as gitlab, asyncio.timeout(60):
+    tools = SandboxTools(projects={"p1": "kestrel/booking/checkout/booking-api:x"})
+    async with (
+        running(sandbox, port=0) as gitlab,
+        tools_running(tools) as snyk,
+        asyncio.timeout(60),
+    ):
         settings = Settings.model_validate(
             {
                 "from": gitlab,
@@ -57,6 +63,8 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
                 "every": 600,
                 "token": TOKEN,
                 "ox": {"publish": True},
+                "snyk_token": tools.token,
+                "snyk": {"org": ORG, "url": snyk},
             }
         )
         async with AsyncExitStack() as stack:
@@ -77,6 +85,10 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
             entity = await text(f"{url}api/catalog/entities/by-name/{ref.replace(':', '/')}")
             served = json.loads(entity)["metadata"]["annotations"]
             assert {"fester.dev/ox-score", "fester.dev/ox-level"} <= served.keys()
+            watched = "component/default/booking-api"
+            entity = await text(f"{url}api/catalog/entities/by-name/{watched}")
+            served = json.loads(entity)["metadata"]["annotations"]
+            assert (served["snyk.io/org-id"], served["snyk.io/project-ids"]) == (ORG, "p1")
     options = ["--from", gitlab, "--store", settings.store]
     result = await asyncio.to_thread(CliRunner().invoke, main, ["score", *options])
     assert (result.exit_code, ref in result.output) == (0, True)

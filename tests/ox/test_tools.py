@@ -68,11 +68,11 @@ async def test_registered_or_not(shop: Shop) -> None:
     shop.tools.projects = {"s1": "shop/API:package.json", "s2": "shop/other(main):pom.xml"}
     found = await shop.snyk("shop/api", "shop/other", "shop/nothing", "shop/ap")
     assert [told(one, "registered") for one in found] == [True, True, False, False]
-    assert all_told(found[2]) == [False, NA, NA, NA, NA]
+    assert all_told(found[2]) == [False, *[NA] * 6]
     (without,) = await readings(
         SnykCollector(Snyk(ORG, TOKEN, base=shop.url), lambda: NOW), [subject()]
     )
-    assert all_told(without) == [NA, NA, NA, NA, NA]
+    assert all_told(without) == [NA] * 7
 
 
 async def test_issues_by_severity_and_age(shop: Shop) -> None:
@@ -175,7 +175,7 @@ async def test_what_cannot_be_listed_is_unknown(
     """Never "not registered"."""
     shop.tools.answers = answers
     (found,) = await shop.snyk("shop/api", token=token, org=org)
-    assert all_told(found) == [UNKNOWN] * 5
+    assert all_told(found) == [UNKNOWN] * 7
     assert reason in fact(found, "registered").reason
     assert token not in fact(found, "registered").reason
 
@@ -189,9 +189,12 @@ async def test_a_429_is_waited_for(shop: Shop) -> None:
 
 async def test_a_failed_second_question_leaves_the_first_answer(shop: Shop) -> None:
     shop.tools.projects = {"s1": "shop/api:x"}
-    shop.tools.answers = [200, 500]
+    shop.tools.answers = [200, 200, 500]
     (found,) = await shop.snyk("shop/api")
-    assert all_told(found) == [True, *[UNKNOWN] * 4]
+    where = f"{shop.url}/org/the-company/project/s1"
+    known = {"registered": True, "projects": [f"{ORG}/s1"], "url": where}
+    assert {name: told(found, name) for name in known} == known
+    assert all_told(found).count(UNKNOWN) == 4
 
 
 async def test_the_token_follows_no_link_to_another_host(shop: Shop) -> None:
@@ -216,7 +219,12 @@ async def test_who_is_on_call(shop: Shop) -> None:
         for n in range(120)
     ]
     shop.tools.services += [
-        {"id": "PAAAA", "name": "Payments", "escalation_policy": {"id": "E1"}},
+        {
+            "id": "PAAAA",
+            "name": "Payments",
+            "html_url": "https://x.pagerduty.com/PAAAA",
+            "escalation_policy": {"id": "E1"},
+        },
         {"id": "PBBBB", "name": "cart", "escalation_policy": {"id": "E2"}},
         {"id": "PCCCC", "name": "cart", "escalation_policy": {"id": "E1"}},
     ]
@@ -232,13 +240,12 @@ async def test_who_is_on_call(shop: Shop) -> None:
         subject(component("pay")),
         subject(component("payments", annotations=gone)),
     )
+    payments = [True, ["Kim", "Robin"], "PAAAA", "https://x.pagerduty.com/PAAAA"]
     assert [all_told(one) for one in found] == [
-        [True, ["Kim", "Robin"]],
-        [False, []],
-        [True, ["Kim", "Robin"]],
-        [False, NA],
-        [False, NA],
-        [False, NA],
+        payments,
+        [False, [], "PBBBB", NA],
+        payments,
+        *[[False, NA, NA, NA]] * 3,
     ]
     assert "several services" in fact(found[3], "on_call").reason
     assert "PZZZZ" in fact(found[5], "on_call").reason
@@ -247,7 +254,7 @@ async def test_who_is_on_call(shop: Shop) -> None:
 async def test_nobody_is_known_while_pagerduty_is_down(shop: Shop) -> None:
     shop.tools.answers = [200, 503]
     (found,) = await shop.pagerduty(subject())
-    assert all_told(found) == [UNKNOWN, UNKNOWN]
+    assert all_told(found) == [UNKNOWN] * 4
     (found,) = await shop.pagerduty(subject(), token="wrong")
     assert "refuses the token" in fact(found, "on_call").reason
 

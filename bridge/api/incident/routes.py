@@ -24,9 +24,9 @@ def routes() -> list[web.RouteDef]:
     """The routes."""
     return [
         web.get("/api/incident", _answer),
-        web.get("/api/incident/{anything:.+}", _answer),
+        web.get(r"/api/incident/{anything:[\s\S]+}", _answer),
         web.get("/incident", _page),
-        web.get("/incident/{anything:.+}", _page),
+        web.get(r"/incident/{anything:[\s\S]+}", _page),
     ]
 
 

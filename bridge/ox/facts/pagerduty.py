@@ -23,14 +23,19 @@ PAGE: Final = 100
 _ID: Final = re.compile(r"P[A-Z0-9]{3,20}")
 _IN_URL: Final = re.compile(r"/(?:service-directory|services)/(P[A-Z0-9]{3,20})(?:[/?#]|$)")
 
+SERVICE_ID: Final = "service_id"
+SERVICE_URL: Final = "service_url"
+
 PAGERDUTY: Final = FactSchema(
     id="pagerduty",
-    version="1.0.0",
+    version="1.1.0",
     title="What PagerDuty knows of the service",
     description="Whether somebody is on call for the service right now, and who.",
     facts=(
         FactDefinition("on_call_named", FactType.BOOLEAN, "Somebody is on call"),
         FactDefinition("on_call", FactType.SET, "Who is on call, first level first"),
+        FactDefinition(SERVICE_ID, FactType.STRING, "The service's id in PagerDuty"),
+        FactDefinition(SERVICE_URL, FactType.STRING, "Where PagerDuty shows the service"),
     ),
     cadence=DAY / 4,
     entity_filter={"kind": "component"},
@@ -101,7 +106,7 @@ class PagerDutyCollector:
         except Unanswered as error:
             for subject in subjects:
                 notes = self._notes(subject)
-                notes.unknown(str(error), "on_call_named", "on_call")
+                notes.unknown(str(error), *(fact.name for fact in PAGERDUTY.facts))
                 yield notes.reading()
             return
         for subject in subjects:
@@ -124,8 +129,13 @@ class PagerDutyCollector:
         service, found_by = services.of(subject)
         if service is None:
             notes.known("on_call_named", False, source=f"PagerDuty: {found_by}")
-            notes.not_applicable(found_by, "on_call")
+            notes.not_applicable(found_by, "on_call", SERVICE_ID, SERVICE_URL)
             return notes.reading()
+        notes.known(SERVICE_ID, str(service.get("id") or ""))
+        if service.get("html_url"):
+            notes.known(SERVICE_URL, str(service["html_url"]))
+        else:
+            notes.not_applicable("PagerDuty does not say where it shows it", SERVICE_URL)
         policy = at(service, "escalation_policy", "id")
         people = sorted(on_call.get(policy, ())) if isinstance(policy, str) else []
         names = list(dict.fromkeys(name for _, name in people))

@@ -11,13 +11,14 @@ import re
 import ssl
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
 from yarl import URL
 
+from bridge.model.fact_values import SET_LIMIT
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
 from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, age_of
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
@@ -29,6 +30,8 @@ BASE: Final = "https://api.snyk.io"
 VERSION: Final = "2026-03-25"
 BY_SEVERITY: Final = "issues_by_severity"
 CRITICALS: Final = "critical_issues"
+PROJECTS: Final = "projects"
+WHERE: Final = "url"
 OLD: Final = timedelta(days=30)
 SIDE_BY_SIDE: Final = 4
 LISTED: Final = 50  # critical issues that a fact names, the newest first
@@ -37,7 +40,7 @@ _NAME: Final = re.compile(r"(?P<path>[^:()]+?)(\((?P<branch>[^)]*)\))?(:.*)?")
 
 SNYK: Final = FactSchema(
     id=RETRIEVER,
-    version="1.1.0",
+    version="1.2.0",
     title="What Snyk knows of the project",
     description="Whether the project is imported, and its open issues by severity and age.",
     facts=(
@@ -48,6 +51,8 @@ SNYK: Final = FactSchema(
             "Open critical vulnerabilities that are older than 30 days",
         ),
         FactDefinition(BY_SEVERITY, FactType.OBJECT, "How many open issues of each severity"),
+        FactDefinition(PROJECTS, FactType.SET, "Its projects in Snyk, as organization/id"),
+        FactDefinition(WHERE, FactType.STRING, "Where Snyk shows it"),
         FactDefinition(
             BY_AGE,
             FactType.OBJECT,
@@ -63,6 +68,7 @@ SNYK: Final = FactSchema(
     entity_filter={"kind": "component"},
 )
 _HANGS_ON_IT: Final = ("critical_older_than_30_days", BY_SEVERITY, BY_AGE, CRITICALS)
+_HAS: Final = (PROJECTS, WHERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,12 @@ class SnykProject:
 @dataclass(frozen=True, slots=True)
 class SnykListing:
     """Snyk's projects by the path of the repository in GitLab; `failures` says by organization
-    why it could not be listed.
+    why it could not be listed, `slugs` how an address of Snyk's pages calls it, where it says so.
     """
 
     projects: Mapping[str, Sequence[SnykProject]]
     failures: Mapping[str, Unanswered]
+    slugs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,14 @@ class Snyk:
                     mine = SnykProject(org, str(row["id"]))
                     found[name["path"].strip().lower()].append(mine)
         return SnykListing(found, failures)
+
+    async def slug(self, org: str) -> str:
+        """What an organization is called in addresses; "" when Snyk does not say."""
+        try:
+            tree = await self.api.get(f"/rest/orgs/{org}", {"version": VERSION})
+        except Unanswered:
+            return ""
+        return str(at(tree, "data", "attributes", "slug") or "")
 
     async def open_issues(self, project: SnykProject) -> list[SnykIssue]:
         """A project's open issues that nobody ignores. Raises `Unanswered`."""
@@ -222,6 +237,8 @@ class SnykCollector:
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
         """A reading a subject; what may be in an organization that cannot be listed is unknown."""
         known = await self._snyk.listing()
+        listed = [org for org in self._snyk.orgs if org not in known.failures]
+        known = replace(known, slugs={org: await self._snyk.slug(org) for org in listed})
         for start in range(0, len(subjects), SIDE_BY_SIDE):
             part = subjects[start : start + SIDE_BY_SIDE]
             for reading in await asyncio.gather(*(self._read(one, known) for one in part)):
@@ -233,6 +250,14 @@ class SnykCollector:
 
     def _notes(self, subject: Subject) -> ReadingBuilder:
         return ReadingBuilder(SNYK, subject.ref, self._clock(), str(self._snyk.api.base))
+
+    def _url(self, project: SnykProject, slugs: Mapping[str, str]) -> str:
+        """Snyk's page of a project; "" where its organization has no name in addresses."""
+        slug, base = slugs.get(project.org, ""), self._snyk.api.base
+        host = base.host or ""
+        shown = f"app.{host.removeprefix('api.')}" if host.startswith("api.") else host
+        where = base.with_host(shown).origin()
+        return f"{where}/org/{quote(slug, safe='')}/project/{project.id}" if slug else ""
 
     async def _read(self, subject: Subject, known: SnykListing) -> Reading:
         notes = self._notes(subject)
@@ -248,8 +273,14 @@ class SnykCollector:
             return notes.reading()
         notes.known("registered", bool(found))
         if not found:
-            notes.not_applicable("the project is not registered in Snyk", *_HANGS_ON_IT)
+            notes.not_applicable("the project is not registered in Snyk", *_HAS, *_HANGS_ON_IT)
             return notes.reading()
+        notes.known(PROJECTS, sorted(f"{one.org}/{one.id}" for one in found)[:SET_LIMIT])
+        url = self._url(found[0], known.slugs)
+        if url:
+            notes.known(WHERE, url)
+        else:
+            notes.not_applicable("Snyk does not say where it shows the organization", WHERE)
         try:
             issues = [issue for one in found for issue in await self._snyk.open_issues(one)]
         except Unanswered as error:
