@@ -173,3 +173,19 @@ async def test_each_entity_of_a_file_is_shown_with_its_own_document(tmp_path: Pa
     assert names["first"]["name"] == "first"
     assert names["second"]["name"] == "second"
     assert names["third"] == names["fourth"] == [{"name": "third"}, {"name": "fourth"}]
+
+
+UNDEFINED = """\
+version: 1
+service: {name: web, lifecycle: production, owner: {team: red}, apis: {provides: [{name: orders}]}}
+"""
+
+
+@pytest.mark.real
+async def test_what_the_shipped_mapping_writes_for_no_definition_is_none(tmp_path: Path) -> None:
+    """A placeholder must stand there for Backstage; it is not taken for a definition."""
+    (api,) = [s for s in await collected(tmp_path, UNDEFINED) if s.ref.kind == "api"]
+    assert api.body["spec"]["definition"]
+    reading = read(api, NOW)
+    assert told(reading, "definition_given") is False
+    assert (told(reading, "providers"), told(reading, "type_given")) == (1, False)
