@@ -94,6 +94,7 @@ async def _gitlab(settings: Settings) -> AsyncIterator[Finding]:
         INSPECTION,
         throttle,
         trust=trust_of(settings),
+        variable=settings.token_variable,
     )
     try:
         async for finding in inspect(client, groups, utc_now()):

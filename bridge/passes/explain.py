@@ -14,9 +14,10 @@ from bridge.language.names import nearest
 from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
-from bridge.model.numbers import own_id
+from bridge.model.numbers import mark_in, own_id
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
+from bridge.model.scrape import Project
 from bridge.model.suggested_owner import LikelyOwners
 
 _SHARED = frozenset({"domain", "group", "system", "user"})  # of whom several projects speak
@@ -192,12 +193,11 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
     made = _count(len(entity.origins), "manifest")
     yield f"{entity.ref} is in the catalog, made from {made}:"
     for origin in entity.origins[:_SHOWN]:
-        line = (
-            f"  {origin.project} {origin.file} (blob {origin.oid[:10]}) by mapping {origin.mapping}"
-        )
+        known = memory.projects.get(origin.project_id)
+        project = _whereabouts(known.project) if known is not None else origin.project
+        line = f"  {project} {origin.file} (blob {origin.oid[:10]}) by mapping {origin.mapping}"
         if origin.kept_since:
             line += f"; kept since {origin.kept_since}: the manifest's newer text is broken"
-        known = memory.projects.get(origin.project_id)
         if known is not None and known.gap_since:
             line += f"; not readable since {known.gap_since}: {known.gap_reason}"
         if (origin.project_id, origin.file) not in memory.manifests:
@@ -206,6 +206,11 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
                 "would go at once: if it is meant, run once with --accept-removals"
             )
         yield line
+
+
+def _whereabouts(project: Project) -> str:
+    """A project's path; its address where other sources may have one of the same path."""
+    return project.web_url or project.path if mark_in(project.id) else project.path
 
 
 def _candidates(
@@ -245,7 +250,7 @@ def _named(document: Json) -> Iterator[str]:
 
 def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
     project = memory.projects[manifest.project_id].project
-    place = f"{project.path} {manifest.file}"
+    place = f"{_whereabouts(project)} {manifest.file}"
     current = manifest.current
     if current.verdict is Verdict.IGNORED:
         yield f"{place} is ignored: {current.reason}"
@@ -265,17 +270,17 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
     """What is to be said of a project besides its manifests."""
     project = known.project
     if known.left_out:
-        yield f"project {project.path} was seen and is left out: {known.left_out}"
+        yield f"project {_whereabouts(project)} was seen and is left out: {known.left_out}"
     elif known.gap_since:
         kept = "what was known of it is kept" if known.read_at else "nothing was known of it yet"
         since = f"{known.gap_since}: {known.gap_reason}"
-        yield f"project {project.path} is not readable since {since}; {kept}"
+        yield f"project {_whereabouts(project)} is not readable since {since}; {kept}"
     elif not any(project_id == project.id for project_id, _ in memory.manifests):
         where = f"its default branch {project.default_branch}".strip()
         where = where if project.default_branch else "it: its repository has no branch yet"
         yield (
-            f"project {project.path} was read and has no manifest on {where}; manifests are read "
-            "at a repository's root only"
+            f"project {_whereabouts(project)} was read and has no manifest on {where}; manifests "
+            "are read at a repository's root only"
         )
 
 

@@ -24,16 +24,24 @@ def source(
     base: str = "",
     trust: ssl.SSLContext | None = None,
     options: GitLabOptions | None = None,
+    variable: str = "GITLAB_TOKEN",
     on_progress: Callable[[int, int], None] = lambda seen, read: None,
 ) -> Scraper:
     """The scraper of a source as users write it: an http(s) URL, or a folder that exists.
 
     `base` is GitLab's own address where it lies under a path, and `trust` verifies its certificate.
+    `variable` is where the token would come from.
     Raises `ConfigurationError` for anything else.
     """
     if text.lower().startswith(("http://", "https://")):
         return GitLabScraper(
-            text, token, base=base, trust=trust, options=options, on_progress=on_progress
+            text,
+            token,
+            base=base,
+            trust=trust,
+            options=options,
+            variable=variable,
+            on_progress=on_progress,
         )
     if text and Path(text).is_dir():
         return DirectoryScraper(text, on_progress=on_progress)

@@ -20,6 +20,7 @@ LOOK_EVERY: Final = 5.0  # seconds between two looks at a file's date
 class Secret:
     """Call it for the value. Without a `file` that is the `text`, for ever.
 
+    `variable` is where it comes from, for messages.
     `normal` trims a value or raises ValueError; a file that holds nothing usable (half written,
     gone) leaves the value that was read before in use, and is said once in the log.
     """
@@ -29,10 +30,12 @@ class Secret:
         text: str,
         file: Path | None = None,
         *,
+        variable: str = "",
         normal: Callable[[str], str] = header_value,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._text, self._file, self._normal, self._clock = text, file, normal, clock
+        self.variable = variable
         self._looked = clock()
         self._stamp = self._stamped()
         self._complained = ""
@@ -83,6 +86,11 @@ class Secret:
                 file=str(self._file),
                 reason=reason,
             )
+
+
+def variable_of(given: str | Secret | None, usual: str = "GITLAB_TOKEN") -> str:
+    """Where a secret comes from, as messages name it."""
+    return given.variable or usual if isinstance(given, Secret) else usual
 
 
 def secret_of(given: str | Secret | None) -> Secret | None:

@@ -36,7 +36,8 @@ CONFIG_NAME = "fester.yaml"
 PREFIX = "FESTER_"
 _COMMENT = re.compile(r":\s+(#[^\s#]\S*)")
 # Fields that stand in no file and in no variable of their own name.
-NOT_WRITTEN = (*SECRETS, "team_webhooks", "source_tokens", "secret_files", "further")
+_OF_SOURCES = ("further", "source_tokens", "token_variable")
+NOT_WRITTEN = (*SECRETS, *_OF_SOURCES, "team_webhooks", "secret_files")
 _CONFIG_LIMIT = 1_000_000  # bytes
 
 
@@ -60,8 +61,9 @@ def load_settings(
     problems: list[Problem] = []
     tree, places = _read_file(config, problems)
     _note_secrets(tree, places, problems)
-    if tree.pop("further", None) is not None:
-        problems.append(_unknown("further", "further", places.get(("further",), "")))
+    for key in ("further", "token_variable"):
+        if tree.pop(key, None) is not None:
+            problems.append(_unknown(key, key, places.get((key,), "")))
     _store_from_file(environment, tree, places, problems)
     _overlay(tree, _from_variables(environment, places, problems), places)
     for key, value in flags.items():

@@ -505,6 +505,7 @@ class Settings(_SettingsSection):
     slack_signing_secret: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_SLACK_SIGNING_SECRET"
     )
+    token_variable: str = Field("GITLAB_TOKEN", exclude=True, description="of this source")
     source_tokens: dict[str, SecretStr] = Field(
         {}, exclude=True, description="from GITLAB_TOKEN_NAME, by the names of further sources"
     )

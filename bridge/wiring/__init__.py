@@ -126,6 +126,7 @@ def scraper(settings: Settings) -> Scraper:
         base=settings.gitlab.url,
         trust=trust_of(settings),
         options=gitlab_options(settings),
+        variable=settings.token_variable,
     )
 
 

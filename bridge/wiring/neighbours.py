@@ -29,4 +29,5 @@ def team_webhook(settings: Settings, team: str) -> Secret:
 
 def _live(settings: Settings, key: str, value: SecretStr, field: str = "") -> Secret:
     file = settings.secret_files.get(key)
-    return Secret(value.get_secret_value(), file, normal=normal_of(field or key))
+    variable = settings.token_variable if key == "token" else ""
+    return Secret(value.get_secret_value(), file, variable=variable, normal=normal_of(field or key))

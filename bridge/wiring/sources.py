@@ -23,6 +23,7 @@ def _of(settings: Settings, one: SourceSettings) -> Settings:
             "source": one.url,
             "further": (),
             "gitlab": _gitlab(settings.gitlab, one.gitlab),
+            "token_variable": f"{OF_SOURCE}{one.suffix}",
             "token": settings.source_tokens.get(one.name),
             "secret_files": files,
         }

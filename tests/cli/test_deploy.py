@@ -192,7 +192,9 @@ async def everything_measured(folder: Path) -> str:
         seconds=1.0,
     )
     live = Live(report=report, last_complete=NOON)
-    live.sources = {"": SourceHealth("here", lambda: Traffic(outcomes={"200": 1}))}
+    live.sources = {
+        name: SourceHealth("here", lambda: Traffic(outcomes={"200": 1})) for name in ("", "lab")
+    }
     live.passes["full", "complete"] += 1
     registry = CollectorRegistry()
     registry.register(LiveCollector(live, NOON.timestamp(), Counter(), await ox_measured(folder)))

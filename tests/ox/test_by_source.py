@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.errors import SourceRefused, TrackerRefused
+from bridge.errors import SourceRefused, TrackerRefused, TrackerUnsure
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.numbers import mark_of, number_of
@@ -22,6 +22,7 @@ from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.world import World
+from bridge.secret.live import Secret
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LAB = number_of("lab", 1)
@@ -89,7 +90,8 @@ async def test_issues_are_made_where_the_service_is_and_a_dead_gitlab_doubts_onl
             world.add_project("a/b", files={"README.md": "hello"})
             sandboxes[name] = SandboxGitLab(world, token="t-" + name, scopes=("api",))
             url = await stack.enter_async_context(running(sandboxes[name]))
-            trackers[name] = GitLabIssues(url, "t-" + name, label="ox")
+            variable = "GITLAB_TOKEN_LAB" if name else "GITLAB_TOKEN"
+            trackers[name] = GitLabIssues(url, Secret("t-" + name, variable=variable), label="ox")
         both = IssuesBySource(trackers, {"bare": "there is no token for the source bare"})
         stack.push_async_callback(both.close)
         made = await both.open(NewIssue(LAB, "Fix it", "text", ("ox",)))
@@ -120,8 +122,18 @@ async def test_issues_are_made_where_the_service_is_and_a_dead_gitlab_doubts_onl
         assert (seen.project_id, seen.branch) == (LAB, "ox/x")
         assert [each.project_id for each in await both.merge_requests()] == [LAB]
 
+        # The lab's token is refused: the run goes on elsewhere, and the next one asks again.
+        sandboxes["lab"].token = "another"
+        with pytest.raises(TrackerUnsure, match="check GITLAB_TOKEN_LAB"):
+            await both.change(IssueChange(LAB, 1, "Later"))
+        assert "refuses the token" in await both.closed(LAB)
+        assert (await both.open(NewIssue(1, "Fix it", "text", ("ox",)))).project_id == 1
+        sandboxes["lab"].token = "t-lab"
+        await both.listing([(LAB, 1), (1, 1)])
+        assert await both.closed(LAB) == ""
+
         sandboxes[""].use_faults(FaultPlan((FaultRule(Fault.SERVER_ERROR, None, 1.0),)))
-        listing = await both.listing([(LAB, 1), (1, 7)])
+        listing = await both.listing([(LAB, 1), (1, 1)])
         assert [(each.project_id, each.iid) for each in listing.issues] == [(LAB, 1)]
         assert listing.failure == ""
         assert listing.failures.keys() == {mark_of(""), mark_of("bare")}

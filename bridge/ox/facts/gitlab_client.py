@@ -18,7 +18,7 @@ from bridge.errors import SourceRefused
 from bridge.neighbours.gitlab_rest import Connection, unanswered
 from bridge.neighbours.waiting import asked_pause
 from bridge.ox.facts.gitlab_answers import Busy, Unread
-from bridge.secret.live import Secret, secret_of
+from bridge.secret.live import Secret, secret_of, variable_of
 from bridge.secret.masks import masked
 
 _ROWS: Final = 500  # protected branches or approval rules of one project
@@ -38,6 +38,7 @@ class Client:
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self.requests = 0
+        self._variable = variable_of(token)
         self._clock = clock
         self._retry_after = 0.0
         self._gitlab = Connection(
@@ -79,7 +80,7 @@ class Client:
             return call(*arguments, **options)
         except gitlab.exceptions.GitlabAuthenticationError:
             raise SourceRefused(
-                "GitLab refuses the token (401): check GITLAB_TOKEN and its scope read_api"
+                f"GitLab refuses the token (401): check {self._variable} and its scope read_api"
             ) from None
         except gitlab.exceptions.GitlabError as error:
             status = int(error.response_code or 0)

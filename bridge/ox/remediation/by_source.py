@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
 
-from bridge.errors import TrackerError, TrackerRefused
+from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.model.numbers import mark_in, mark_of, number_of, own_id
 from bridge.model.remediation import (
     IssueChange,
@@ -34,6 +35,7 @@ class IssuesBySource:
         self._trackers = trackers
         self._names = {mark_of(name): name for name in trackers}
         self._without = {mark_of(name): why for name, why in without.items()}
+        self._stopped: dict[int, str] = {}  # in this run, by mark: why one takes no more
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
@@ -43,7 +45,11 @@ class IssuesBySource:
     async def listing(
         self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
     ) -> Listing:
-        """All issues with our label. Never raises: what went wrong is in the listing."""
+        """All issues with our label. Never raises: what went wrong is in the listing.
+
+        With it a run begins: a GitLab that asked to wait in the last one is asked again.
+        """
+        self._stopped.clear()
 
         async def one(name: str) -> Listing:
             mark = mark_of(name)
@@ -66,23 +72,33 @@ class IssuesBySource:
 
     async def closed(self, project_id: int) -> str:
         """Why nothing may be written in a project now. Raises `TrackerError`."""
-        why = self._without.get(mark_in(project_id))
-        return why or await self._of(project_id)[1].closed(own_id(project_id))
+        mark = mark_in(project_id)
+        why = self._without.get(mark) or self._stopped.get(mark)
+        if why:
+            return why
+        try:
+            return await self._of(project_id)[1].closed(own_id(project_id))
+        except TrackerStopped as error:
+            self._stopped[mark] = str(error)
+            return str(error)
 
     async def labelled_by(self, project_id: int, iid: int, label: str) -> str:
         """Who put a label on an issue last. Raises `TrackerError`."""
-        return await self._of(project_id)[1].labelled_by(own_id(project_id), iid, label)
+        with self._stops(project_id):
+            return await self._of(project_id)[1].labelled_by(own_id(project_id), iid, label)
 
     async def open(self, issue: NewIssue) -> SeenIssue:
         """Make an issue. Raises `TrackerError`."""
         name, tracker = self._of(issue.project_id)
-        made = await tracker.open(replace(issue, project_id=own_id(issue.project_id)))
+        with self._stops(issue.project_id):
+            made = await tracker.open(replace(issue, project_id=own_id(issue.project_id)))
         return _issue(name, made)
 
     async def change(self, change: IssueChange) -> SeenIssue:
         """Change texts, state or both. Raises `TrackerError`."""
         name, tracker = self._of(change.project_id)
-        made = await tracker.change(replace(change, project_id=own_id(change.project_id)))
+        with self._stops(change.project_id):
+            made = await tracker.change(replace(change, project_id=own_id(change.project_id)))
         return _issue(name, made)
 
     async def merge_requests(self) -> Sequence[SeenMergeRequest]:
@@ -108,13 +124,28 @@ class IssuesBySource:
         key = proposal.key
         name, tracker = self._of(key.project_id)
         own = replace(proposal, key=replace(key, project_id=own_id(key.project_id)))
-        return _request(name, await tracker.propose(own, labels))
+        with self._stops(key.project_id):
+            return _request(name, await tracker.propose(own, labels))
+
+    @contextmanager
+    def _stops(self, number: int) -> Iterator[None]:
+        """One GitLab that takes no more in this run stops itself, and not the run.
+
+        What was asked of it last counts as unheard: the next run looks before it acts.
+        """
+        try:
+            yield
+        except TrackerStopped as error:
+            self._stopped[mark_in(number)] = str(error)
+            raise TrackerUnsure(str(error)) from error
 
     def _of(self, number: int) -> tuple[str, GitLabIssues]:
         name = self._names.get(mark_in(number))
         if name is None:
             why = self._without.get(mark_in(number), "its GitLab is no longer one of the sources")
             raise TrackerRefused(why)
+        if mark_in(number) in self._stopped:
+            raise TrackerUnsure(self._stopped[mark_in(number)])
         return name, self._trackers[name]
 
 

@@ -25,7 +25,7 @@ from gitlab.exceptions import (
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.neighbours.gitlab_rest import PAGE, Connection, unanswered
 from bridge.ox.remediation.wording import plain
-from bridge.secret.live import Secret, secret_of
+from bridge.secret.live import Secret, secret_of, variable_of
 from bridge.secret.masks import masked
 
 THREADS: Final = 4
@@ -49,6 +49,7 @@ class Clients:
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._free: asyncio.Queue[gitlab.Gitlab] = asyncio.Queue()
+        self._variable = variable_of(token)
         secret = secret_of(token)
         for _ in range(threads):
             self._free.put_nowait(Connection(url, secret, timeout=timeout, trust=trust))
@@ -57,7 +58,7 @@ class Clients:
         """Do `work` in a thread. Raises `TrackerError` for whatever goes wrong."""
         client = await self._free.get()
         try:
-            return await asyncio.to_thread(_explained, client, work)
+            return await asyncio.to_thread(_explained, client, work, self._variable)
         finally:
             self._free.put_nowait(client)
 
@@ -102,16 +103,18 @@ def status_of(error: TrackerError) -> int:
     return error.status if isinstance(error, Answered) else 0
 
 
-def _explained(client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer]) -> Answer:
+def _explained(
+    client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer], variable: str
+) -> Answer:
     """Do it; raise `TrackerError` with what happens next for whatever goes wrong."""
     try:
         return work(client)
     except (GitlabAuthenticationError, GitlabHttpError) as error:
-        raise _by_status(error) from error
+        raise _by_status(error, variable) from error
     except GitlabParsingError as error:
         raise TrackerUnsure(f"GitLab's answer was no JSON: {plain(masked(str(error)))}") from error
     except GitlabError as error:
-        raise _by_status(error) from error
+        raise _by_status(error, variable) from error
     except requests.RequestException as error:
         raise TrackerUnsure(unanswered(error)) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -120,15 +123,15 @@ def _explained(client: gitlab.Gitlab, work: Callable[[gitlab.Gitlab], Answer]) -
         ) from error
 
 
-def _by_status(error: GitlabError) -> TrackerError:
+def _by_status(error: GitlabError, variable: str) -> TrackerError:
     status, said = int(error.response_code or 0), plain(masked(str(error.error_message or error)))
     if status == 429:
         return TrackerStopped("GitLab asks to wait (429); what is left is done in the next run")
     if status in (401, 403) and "insufficient_scope" in str(error.response_body):
-        advice = "give GITLAB_TOKEN the scope `api`, or leave remediation plan-only"
+        advice = f"give {variable} the scope `api`, or leave remediation plan-only"
         return TrackerStopped(f"the token may not write ({status}): {advice}")
     if status == 401:
-        return TrackerStopped("GitLab refuses the token (401): check GITLAB_TOKEN")
+        return TrackerStopped(f"GitLab refuses the token (401): check {variable}")
     if 400 <= status < 500:
         return Answered(f"GitLab refused ({status}): {said}", status)
     return TrackerUnsure(f"GitLab failed ({status or 'no status'}): {said}")

@@ -20,7 +20,7 @@ from bridge.neighbours.http_client import Failure, HttpClient, NoAnswer, NotJson
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Throttle
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
-from bridge.secret.live import Secret, secret_of
+from bridge.secret.live import Secret, secret_of, variable_of
 from bridge.secret.values import header_value
 
 BODY_LIMIT = 16 * 1024 * 1024  # bytes of one answer, unpacked
@@ -65,8 +65,10 @@ class GitLabClient:
         throttle: Throttle,
         *,
         trust: ssl.SSLContext | None = None,
+        variable: str = "GITLAB_TOKEN",
     ) -> None:
         self.base = base
+        self.variable = variable_of(token, variable)
         self.requests = 0
         self.outcomes: Counter[str] = Counter()
         self._secret = secret_of(token) if isinstance(token, Secret) else _checked(token)
@@ -187,7 +189,7 @@ class GitLabClient:
             raise SourceRefused(
                 f"GitLab at {self.base} answered {status}: the token is "
                 f"{'missing' if self.anonymous else 'not valid, expired or too weak'}; check "
-                "GITLAB_TOKEN, it needs the scope read_api. Nothing was changed"
+                f"{self.variable}, it needs the scope read_api. Nothing was changed"
             )
         if 300 <= status < 400:
             where = headers.get("Location", "elsewhere").partition("?")[0][:200]

@@ -169,7 +169,8 @@ class Enumeration:
                     return
                 raise SourceError(
                     f"{self._client.base} has no group {self._group!r} that this token may see; "
-                    "check the path (a group's, not a project's or a user's) and GITLAB_TOKEN"
+                    "check the path (a group's, not a project's or a user's) and "
+                    f"{self._client.variable}"
                 )
             for project in page.projects:
                 await self._emit(Listed(project))

@@ -54,7 +54,7 @@ async def inspect(
             "token",
             False,
             str(refused),
-            "make an access token with the scope read_api and set GITLAB_TOKEN to it",
+            f"make an access token with the scope read_api and set {client.variable} to it",
         )
     except Trouble as trouble:
         yield Finding(
@@ -70,8 +70,8 @@ async def _server(client: GitLabClient) -> AsyncIterator[Finding]:
         yield Finding(
             "token",
             False,
-            "GITLAB_TOKEN is not set: only public projects can be seen",
-            "set GITLAB_TOKEN to an access token with the scope read_api",
+            f"{client.variable} is not set: only public projects can be seen",
+            f"set {client.variable} to an access token with the scope read_api",
         )
         return
     user = _tree((await client.get("/user", {})).body)

@@ -30,6 +30,7 @@ class GitLabScraper:
 
     `url` is `https://host` or `https://host/group/subgroup`: then that is one of the groups, beside
     those that `options` name. `base` is GitLab's own address where it lies under a path.
+    `variable` is where the token would come from, for messages.
     `on_progress` hears how many projects were seen and how many of them are done. `clock` (seconds
     since the epoch) and `sleep` can be replaced. Raises `ConfigurationError` for a URL or token
     that cannot be one.
@@ -43,6 +44,7 @@ class GitLabScraper:
         base: str = "",
         trust: ssl.SSLContext | None = None,
         options: GitLabOptions | None = None,
+        variable: str = "GITLAB_TOKEN",
         on_progress: Progress = lambda seen, read: None,
         clock: Clock = time.time,
         sleep: Sleep = asyncio.sleep,
@@ -59,7 +61,12 @@ class GitLabScraper:
         self._on_progress = on_progress
         self._clock = clock
         self._client = GitLabClient(
-            address.base, token, self._options, Throttle(clock, sleep), trust=trust
+            address.base,
+            token,
+            self._options,
+            Throttle(clock, sleep),
+            trust=trust,
+            variable=variable,
         )
 
     def __repr__(self) -> str:
