@@ -16,6 +16,7 @@ from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.model.statements import Statement
 from bridge.processors.aliases import SOURCE_NAME
+from bridge.processors.descriptions import with_description
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, merge
 from bridge.processors.provenance import as_kept, says_most, with_source
 from bridge.processors.rules import broken_rules, neutralise, neutralised, refused
@@ -196,6 +197,7 @@ def _shared(
         for conflict in conflicts
         if conflict.path == name_path or not (collided and _echoes(conflict))
     ]
+    body = with_description(body, statements)
     body = with_source(body, says_most(statements).manifest)
     if all(statement.manifest.kept_since for statement in statements):
         # It stands on old texts alone since the last of them broke.

@@ -18,6 +18,8 @@ from bridge.processors import group_names
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.teams import Team, TeamMatch, Teams, team_of
 
+OTHER_OWNERS: Final = "fester.dev/other-owners"  # references with commas between them
+_MOST_OTHERS: Final = 50
 _MOST_TOLD: Final = 20  # owners of one manifest that are reported one by one
 
 _Settled: TypeAlias = tuple[TranslatedManifest, tuple[Problem, ...]]
@@ -33,14 +35,23 @@ def described(manifest: TranslatedManifest) -> tuple[Team, ...]:
 
 
 def _owners(drafts: Sequence[Draft]) -> dict[Ref, str]:
-    """What drafts name as `spec.owner`, with the text as it stands there."""
+    """What drafts name as owners, the first or another one, with the text as it stands there."""
     owners: dict[Ref, str] = {}
     for draft in drafts:
-        text = _owner_text(draft.body)
-        ref = _owner(draft.body, text)
-        if ref is not None:
-            owners.setdefault(ref, text)
+        for text in (_owner_text(draft.body), *_other_texts(draft.body)):
+            ref = _owner(draft.body, text)
+            if ref is not None:
+                owners.setdefault(ref, text)
     return owners
+
+
+def _other_texts(body: Body) -> list[str]:
+    """The owners besides the first, which Backstage has no place for."""
+    metadata = body.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    said = annotations.get(OTHER_OWNERS) if isinstance(annotations, Mapping) else None
+    parts = said.split(",")[:_MOST_OTHERS] if isinstance(said, str) else ()
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _owner_text(body: Body) -> str:
@@ -88,11 +99,27 @@ def _draft(draft: Draft, found: Mapping[Ref, TeamMatch], teams: Teams) -> tuple[
         return ()  # two sources of one entity are a conflict in Backstage
     if own in found and own.kind == "group":
         return _named(draft, found[own], teams)
+    draft = _with_others(draft, found)
     owner = _owner(draft.body, _owner_text(draft.body))
     if owner is None or len(found[owner].refs) != 1 or found[owner].refs[0] == owner:
         return (draft,)
     spec = {**draft.body["spec"], "owner": str(found[owner].refs[0])}
     return (replace(draft, body={**draft.body, "spec": spec}),)
+
+
+def _with_others(draft: Draft, found: Mapping[Ref, TeamMatch]) -> Draft:
+    """A draft with the owners besides the first put right; the very same one if they are."""
+    texts = _other_texts(draft.body)
+    meant = list(texts)
+    for at, text in enumerate(texts):
+        ref = _owner(draft.body, text)
+        if ref is not None and len(found[ref].refs) == 1 and found[ref].refs[0] != ref:
+            meant[at] = str(found[ref].refs[0])
+    if meant == texts:
+        return draft
+    metadata = draft.body["metadata"]
+    annotations = {**metadata["annotations"], OTHER_OWNERS: ", ".join(dict.fromkeys(meant))}
+    return replace(draft, body={**draft.body, "metadata": {**metadata, "annotations": annotations}})
 
 
 def _named(draft: Draft, found: TeamMatch, teams: Teams) -> tuple[Draft, ...]:
@@ -118,7 +145,7 @@ def _named(draft: Draft, found: TeamMatch, teams: Teams) -> tuple[Draft, ...]:
 
 def _problem(manifest: TranslatedManifest, owner: Ref, text: str, found: TeamMatch) -> Problem:
     drafts = manifest.translation.drafts
-    first = next(draft for draft in drafts if _owner(draft.body, _owner_text(draft.body)) == owner)
+    first = next(draft for draft in drafts if owner in _owners([draft]))
     line, column = next(
         ((at, beside) for said, at, beside in first.places if said == text),
         (first.line, first.column),

@@ -197,3 +197,21 @@ def test_a_team_without_a_readable_body_is_none() -> None:
     assert team_of({"kind": "Group", "metadata": {"name": "x"}, "spec": 7}) == Team(
         Ref("group", "default", "x")
     )
+
+
+def test_owners_besides_the_first_are_looked_up_too_and_make_no_team_by_being_named() -> None:
+    text = (
+        "version: 1\nservice:\n  name: s1\n  owner:\n    - {team: payments}\n"
+        "    - {team: Money Movers, channel: '#movers'}\n    - {team: lighthuose, channel: '#l'}\n"
+    )
+    project = Project(1, "shop/s1", "https://g.example/shop/s1", "main")
+    translation = MAPPINGS.translate(project, ManifestFile("qm.yaml", "o1", 9, text))
+    several = TranslatedManifest(project, "qm.yaml", "o1", translation, held_since="2026")
+    teams = known(group("payments"), group("shop-pay", "Money Movers"), group("lighthouse"))
+    bodies, problems = processed(teams, several, qm(2, "lighthuose"))
+    assert groups(bodies) == set()
+    others = bodies["component:default/s1"]["metadata"]["annotations"]["fester.dev/other-owners"]
+    assert others == "group:default/shop-pay, group:default/lighthuose"
+    told = [(each.project, each.rule) for each in problems if each.rule.startswith("owner-")]
+    assert told == [("shop/s1", "owner-unknown"), ("shop/s2", "owner-unknown")]
+    assert all("did you mean group:default/lighthouse?" in each.message for each in problems)
