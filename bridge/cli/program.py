@@ -50,6 +50,10 @@ COMMANDS = {
         "bridge.cli.incident:incident",
         "Say who owns ANYTHING, who is on call, what to read first and who is hit.",
     ),
+    "init": (
+        "bridge.cli.init:init",
+        "Write a first qm.yaml for the repository of FOLDER, from what its files tell.",
+    ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
     "mcp": (

@@ -71,6 +71,7 @@ class Rest:
             web.get(f"{api}/personal_access_tokens/self", self.own_token),
             web.get(f"{api}/projects", self.projects),
             web.get(project, self.project),
+            web.get(f"{project}/languages", self.languages),
             web.head(files, self.file_head),
             web.get(f"{files}/raw", self.file_raw),
             web.get(group, self.group),
@@ -118,6 +119,13 @@ class Rest:
         if project.poisoned:
             return refusal(500, "500 Internal Server Error")
         return web.json_response(project_json(project, self.world, base_url(request)))
+
+    async def languages(self, request: web.Request) -> web.Response:
+        """The languages of a project's code, with their shares in percent."""
+        project = self._project(request)
+        if project is None:
+            return refusal(404, "404 Project Not Found")
+        return web.json_response(dict(project.facts.languages))
 
     async def file_head(self, request: web.Request) -> web.Response:
         """A file's metadata, in headers."""
