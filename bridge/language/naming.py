@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -148,20 +149,27 @@ def web_url(text: str) -> str | None:
     fetches it.
     """
     text = text.strip()
-    if len(text) > URL_LIMIT or _CONTROL.search(text) or not _WEB.match(text):
-        return None
+    return text if len(text) <= URL_LIMIT and _host(text) else None
+
+
+@lru_cache(maxsize=2048)  # a mapping asks twice for each, and many manifests name the same
+def _host(text: str) -> str:
+    """The host of a text that `web_url` takes; "" of another one."""
+    if _CONTROL.search(text) or not _WEB.match(text):
+        return ""
+    if "@" in _AUTHORITY.split(text[8:], maxsplit=1)[0]:
+        return ""
     try:
-        parts = ada_url.URL(text)
+        return str(ada_url.URL(text).host)
     except ValueError:
-        return None
-    return None if "@" in _AUTHORITY.split(text[8:], maxsplit=1)[0] or not parts.host else text
+        return ""
 
 
 def host(text: str) -> str | None:
     """The host of a web address, with its port if it says one: "https://h.example:8443/x" gives
     "h.example:8443"; None for what is no web address."""
     url = web_url(text)
-    return ada_url.URL(url).host if url else None
+    return _host(url) if url else None
 
 
 def url_path(text: str) -> str | None:

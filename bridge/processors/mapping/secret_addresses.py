@@ -54,17 +54,30 @@ def without_secrets(tree: Json, path: Path = ()) -> tuple[Json, list[Path]]:
     since a contact without its address is no contact. A longer text keeps its other words.
     Positions stay: no item of a list moves. The same tree when it holds none.
     """
+    return _cleaned(tree, path) if _holds_one(tree) else (tree, [])
+
+
+def _holds_one(tree: Json) -> bool:
+    """Whether there is a secret address: few trees have one, and to take it out costs more."""
+    if isinstance(tree, str):
+        return "://" in tree and _ADDRESS.search(tree) is not None
+    if isinstance(tree, dict):
+        return any(map(_holds_one, tree.values()))
+    return isinstance(tree, list) and any(map(_holds_one, tree))
+
+
+def _cleaned(tree: Json, path: Path) -> tuple[Json, list[Path]]:
     if isinstance(tree, str):
         if "://" not in tree or not _ADDRESS.search(tree):
             return tree, []
         whole = _ADDRESS.fullmatch(tree.strip())
         return (None if whole else masked(tree)), [path]
     if isinstance(tree, dict):
-        pairs = {key: without_secrets(value, (*path, key)) for key, value in tree.items()}
+        pairs = {key: _cleaned(value, (*path, key)) for key, value in tree.items()}
         found = [each for _, paths in pairs.values() for each in paths]
         return ({key: value for key, (value, _) in pairs.items()} if found else tree), found
     if isinstance(tree, list):
-        items = [without_secrets(item, (*path, at)) for at, item in enumerate(tree)]
+        items = [_cleaned(item, (*path, at)) for at, item in enumerate(tree)]
         found = [each for _, paths in items for each in paths]
         kept = [
             None if _lost_its_address(old, new) else new

@@ -50,6 +50,7 @@ class Evaluation:
     lets: dict[str, Expression]
     telling: bool = False
     items: dict[str, tuple[Expression, int]] = field(default_factory=dict)
+    read: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # by each of `lets`, once asked
     leaves: int = 0
     characters: int = 0
     referred: list[tuple[str, Path]] = field(default_factory=list)
@@ -60,12 +61,14 @@ class Evaluation:
         self.leaves += 1
         if self.leaves > LEAF_LIMIT:
             raise EvaluationError(f"makes more than {LEAF_LIMIT:,} values of one manifest")
+        if value is None:  # most often: a mapping names far more than a manifest says
+            return None
         if isinstance(value, str):
             self.characters += len(bounded(value))
             value = value or None
         elif isinstance(value, list):
             value = self._list(value)
-        elif value is not None and not isinstance(value, _SCALARS):
+        elif not isinstance(value, _SCALARS):
             raise EvaluationError(f"gives {kind_of(value)}; name the key of it that is wanted")
         if self.characters > CHARACTER_LIMIT:
             raise EvaluationError(f"makes more than {CHARACTER_LIMIT:,} characters of one manifest")
@@ -83,10 +86,10 @@ class Evaluation:
 
     def sources(self, expression: Expression) -> tuple[Path, ...]:
         """The manifest's paths that an expression has read and that are there."""
-        found: list[Path] = []
+        found: dict[Path, None] = {}
         for name, keys in expression.references:
-            found += self._resolve(name, keys)
-        return tuple(dict.fromkeys(found))
+            found.update(dict.fromkeys(self._resolve(name, keys)))
+        return tuple(found)
 
     def folds(self, expression: Expression) -> bool:
         """Whether null means that a text could not be made a name: its last filter makes one."""
@@ -108,7 +111,9 @@ class Evaluation:
                     yield whole
         elif name in self.lets:
             let = self.lets[name]
-            for path in self.sources(let):
+            if name not in self.read:
+                self.read[name] = self.sources(let)
+            for path in self.read[name]:
                 whole = (*path, *keys) if let.paths else path
                 if _at(self.env["manifest"], whole) is not None:
                     yield whole
@@ -184,6 +189,8 @@ class Leaf:
 
     def _note(self, value: Json, state: Evaluation) -> None:
         """Remember where a reference comes from, or that none could be made."""
+        if value is None and not state.folds(self.expression):
+            return
         sources = state.sources(self.expression)
         given = {path: _at(state.env["manifest"], path) for path in sources}
         texts = [path for path in sources if isinstance(given[path], str) and given[path].strip()]

@@ -371,6 +371,8 @@ class Work:
 
     def _commented(self, document: YamlDocument) -> list[Problem]:
         """Warnings about `channel: #x`, where YAML sees a comment and no value."""
+        if "#" not in (self.file.text or ""):
+            return []
         lines = (self.file.text or "").splitlines()
         found = []
         for path in _nulls(document.tree, ()):
