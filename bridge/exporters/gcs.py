@@ -1,7 +1,8 @@
 """Publishing to Google Cloud Storage, side by side, with generation preconditions.
 
 One listing tells what is there (md5, generation); only what differs is uploaded, and when nothing
-differs that listing is all that happens. Otherwise the publisher first claims the destination, so
+differs that listing is all that happens; who amends what it published last looks at the files
+that it names instead. Otherwise the publisher first claims the destination, so
 that two never interleave, asks the store whether it still is its turn, leaves its mark, and lists
 again. Every upload and removal names the generation that this listing saw (0: must not exist).
 
@@ -52,6 +53,7 @@ class GcsExporter:
     bucket: str = field(init=False)
     prefix: str = field(init=False)
     _objects: Objects = field(init=False, repr=False)
+    _published: frozenset[str] = frozenset()  # the paths of the last publish
 
     def __post_init__(self) -> None:
         found = _URL.fullmatch(self.url)
@@ -80,6 +82,13 @@ class GcsExporter:
         draw = drawing(fence) if fence else None
         return await asyncio.to_thread(self._publish, tuple(artifacts), dry_run, draw)
 
+    async def amend(
+        self, changed: Sequence[Artifact], *, dry_run: bool = False, fence: Fence | None = None
+    ) -> int:
+        """See `bridge.ports.Amending`. Runs in threads: Google's client blocks."""
+        draw = drawing(fence) if fence else None
+        return await asyncio.to_thread(self._amend, tuple(changed), dry_run, draw)
+
     async def found(self) -> DestinationContent:
         """See `bridge.ports.Destination`."""
         return await asyncio.to_thread(self._found)
@@ -106,21 +115,39 @@ class GcsExporter:
             # A claim that lies there is of somebody who is about to change what was just seen.
             if not dry_run and not (plan.idle and CLAIM not in seen):
                 with held(self._objects, self.lease_seconds) as claim:
-                    plan = self._publish_alone(artifacts, claim, draw)
+                    plan = self._publish_alone(artifacts, claim, draw, self._listing)
+            if not dry_run:
+                self._published = frozenset(artifact.path for artifact in artifacts)
         return plan.receipt(self.name)
 
+    def _amend(
+        self, changed: Sequence[Artifact], dry_run: bool, draw: Callable[[], Mark] | None
+    ) -> int:
+        check_paths(changed)
+        with self._objects.explained():
+            if dry_run:
+                plan = self._plan(changed, self._named(changed))
+            else:
+                with held(self._objects, self.lease_seconds) as claim:
+                    plan = self._publish_alone(changed, claim, draw, self._named)
+        return len(plan.write)
+
     def _publish_alone(
-        self, artifacts: Sequence[Artifact], claim: Claim, draw: Callable[[], Mark] | None
+        self,
+        artifacts: Sequence[Artifact],
+        claim: Claim,
+        draw: Callable[[], Mark] | None,
+        look: Callable[[Sequence[Artifact]], dict[str, SeenObject]],
     ) -> Plan:
         by = draw() if draw is not None else None
         # What was seen before the claim may be another publisher's half.
-        seen = self._listing(artifacts)
+        seen = look(artifacts)
         mark = seen.get(OWNER)
         if by is not None:
             admit(self._mark_of(mark), by, self.name)
         if claim.inherited:
-            self._renew_generations(artifacts, seen)
-            seen = self._listing(artifacts)
+            self._renew_generations(artifacts, self._listing(artifacts))
+            seen = look(artifacts)
         plan = self._plan(artifacts, seen)
         if by is not None and not plan.idle:
             generation = mark.generation if mark else 0
@@ -174,6 +201,13 @@ class GcsExporter:
             found |= self._objects.listing(folder)
         return found
 
+    def _named(self, artifacts: Sequence[Artifact]) -> dict[str, SeenObject]:
+        """The objects that these files would replace, and the mark, by path below the prefix."""
+        paths = (*(artifact.path for artifact in artifacts), OWNER)
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="gcs") as pool:
+            found = zip(paths, pool.map(self._objects.find, paths), strict=True)
+            return {path: seen for path, seen in found if seen is not None}
+
     def _plan(self, artifacts: Sequence[Artifact], seen: Mapping[str, SeenObject]) -> Plan:
         existing = {path: entry.md5 for path, entry in seen.items()}
         plan = make_plan(artifacts, existing, digest, b"")
@@ -199,7 +233,8 @@ class GcsExporter:
             self._objects.put(path, body, kind, entry.generation)
 
         # The index first: until then a publisher that wakes up could still replace it.
-        paths = [path for path in seen if path in ours or is_ours(path)]
+        known = ours.keys() | self._published
+        paths = [path for path in seen if path in known or is_ours(path)]
         self._side_by_side(renew, [path for path in paths if path == INDEX])
         self._side_by_side(renew, [path for path in paths if path != INDEX])
 

@@ -248,8 +248,10 @@ class ModelStore(Protocol):
     ) -> Mapping[tuple[int, str], Sequence[str]]:
         """The entities that go by some names, by rank and name."""
 
-    async def neighbours(self, source: str, ref: str, count: int) -> list[str]:
-        """The entities of a kind whose references begin or end most like one."""
+    async def neighbours(
+        self, source: str, refs: Collection[str], count: int
+    ) -> Mapping[str, Sequence[str]]:
+        """For each reference the entities of its kind that begin or end most like it."""
 
     async def checked(
         self,

@@ -14,6 +14,7 @@ from typing import Final
 from bridge.model.entities import CatalogEntity, Ref, ref_of
 from bridge.model.problems import Problem
 from bridge.model.statements import (
+    Linked,
     Merged,
     Statement,
     StoredEntity,
@@ -61,7 +62,7 @@ class Merging:
     before: int  # entities that there were
     put: set[Ref] | None = field(default_factory=set)
     removed: set[Ref] = field(default_factory=set)
-    _searches: int = 0
+    _near: dict[Ref, tuple[str, ...]] = field(default_factory=dict)  # for what is missing
 
     async def merge(self) -> None:
         """Merge every reference that is noted. Raises `StoreError`."""
@@ -175,13 +176,17 @@ class Merging:
             said = await model.speaking_of(source, [ref for ref in refs if missing[ref]])
             put: list[StoredEntity] = []
             problems: dict[str, Sequence[Problem]] = {about_links(ref): () for ref in refs}
+            links = {
+                ref: self.maker.link(stored.merged, missing[ref], names)
+                for ref, stored in there.items()
+            }
+            near = await self._likely(links.values())
             for ref, stored in there.items():
-                linked = self.maker.link(stored.merged, missing[ref], names)
+                linked = links[ref]
                 shown = self.maker.published(linked)
                 if entity_digest(shown) != entity_digest(stored.entity):
                     put.append(replace(stored, entity=shown))
                 if linked.missing:
-                    near = {each: await self._likely(each) for each in linked.missing}
                     problems[about_links(ref)] = self.maker.dangling(
                         linked, near, said.get(ref, ())
                     )
@@ -200,13 +205,18 @@ class Merging:
             for (rank, name), refs in found.items()
         }
 
-    async def _likely(self, target: Ref) -> tuple[str, ...]:
-        if self._searches >= _MOST_SEARCHES:
-            return ()
-        self._searches += 1
-        model, source = self.ledger.model, self.ledger.source
-        others = await model.neighbours(source, str(target), _NEIGHBOURS)
-        return self.maker.likely(target, others)
+    async def _likely(self, links: Iterable[Linked]) -> dict[Ref, tuple[str, ...]]:
+        """What may be meant by what is missing, as far as searches are left."""
+        wanted = dict.fromkeys(target for linked in links for target in linked.missing)
+        new = [each for each in wanted if each not in self._near]
+        new = new[: max(0, _MOST_SEARCHES - len(self._near))]
+        found = await self.ledger.model.neighbours(
+            self.ledger.source, [str(each) for each in new], _NEIGHBOURS
+        )
+        self._near |= await asyncio.to_thread(
+            lambda: {each: self.maker.likely(each, found[str(each)]) for each in new}
+        )
+        return {each: self._near.get(each, ()) for each in wanted}
 
     def _merged(
         self,

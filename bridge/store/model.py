@@ -16,7 +16,19 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreConflict, StoreError
@@ -378,18 +390,19 @@ class SqlModel:
                     found[row.ref].add(row.target)
         return found
 
-    async def neighbours(self, source: str, ref: str, count: int) -> list[str]:
-        """The entities whose references begin or end most like this one, of its kind, sorted."""
-        kind, _, rest = ref.partition(":")
-        found: set[str] = set()
+    async def neighbours(
+        self, source: str, refs: Collection[str], count: int
+    ) -> Mapping[str, Sequence[str]]:
+        """For each reference the entities of its kind that begin or end most like it, sorted."""
+        found: dict[str, list[str]] = {}
         async with self._of(source, "look for names in") as (connection, source_id):
-            for column, name in ((entities.c.ref, rest), (entities.c.mirror, rest[::-1])):
-                near = f"{kind}:{name}"
-                mine = entities.c.source_id == source_id, column.between(f"{kind}:", f"{kind};")
-                for side, order in ((column >= near, column), (column < near, column.desc())):
-                    wanted = select(entities.c.ref).where(*mine, side).order_by(order).limit(count)
-                    found |= {row.ref for row in await connection.execute(wanted)}
-        return sorted(found)
+            for ref in refs:
+                kind, _, rest = ref.partition(":")
+                bound = {"mine": source_id, "first": f"{kind}:", "last": f"{kind};"}
+                bound |= {"near_ref": ref, "near_mirror": f"{kind}:{rest[::-1]}", "most": count}
+                rows_ = await connection.execute(_NEAR, bound)
+                found[ref] = sorted({row.ref for row in rows_})
+        return found
 
     async def pointing_at(self, source: str, ref: str) -> list[str]:
         """The entities that refer to something, in whatever spelling they were merged with."""
@@ -427,21 +440,9 @@ class SqlModel:
         async with self._changing(source, edition, {}) as (connection, source_id):
             await _forget(connection, source_id, "check", refs)
             await _note(connection, source_id, "render", (each.place for each in linked))
-            for each in linked:
-                same = each.entity.body is each.merged.body
-                merged = None if same else model_codec.dumped(each.merged.body)
-                await connection.execute(
-                    update(entities)
-                    .where(
-                        entities.c.source_id == source_id,
-                        entities.c.ref == str(each.entity.ref),
-                    )
-                    .values(
-                        body=model_codec.encoded_entity(each.entity),
-                        shown=entity_digest(each.entity),
-                        merged=merged,
-                    )
-                )
+            for part in chunks(linked):
+                made = [_relinked(source_id, each) for each in part]
+                await connection.execute(_RELINK, made)
             await _replace_problems(connection, source_id, found)
         return edition + 1
 
@@ -625,6 +626,40 @@ class SqlModel:
         self._ids[source] = source_id
 
 
+def _near() -> Any:
+    """The query of `SqlModel.neighbours`: both sides of a name, and of it backwards, at once."""
+    sides = []
+    for column in (entities.c.ref, entities.c.mirror):
+        near: Any = bindparam(f"near_{column.name}", type_=column.type)
+        first: Any = bindparam("first", type_=column.type)
+        last: Any = bindparam("last", type_=column.type)
+        mine = entities.c.source_id == bindparam("mine"), column.between(first, last)
+        for side, order in ((column >= near, column), (column < near, column.desc())):
+            wanted = select(entities.c.ref).where(*mine, side).order_by(order)
+            sides.append(select(wanted.limit(bindparam("most", type_=Integer)).subquery()))
+    return union_all(*sides)
+
+
+_NEAR: Final = _near()
+_RELINK: Final = (
+    update(entities)
+    .where(entities.c.source_id == bindparam("mine"), entities.c.ref == bindparam("named"))
+    .values(body=bindparam("body"), shown=bindparam("shown"), merged=bindparam("merged"))
+)
+
+
+def _relinked(source_id: int, each: StoredEntity) -> dict[str, Any]:
+    """The values of `_RELINK` for an entity whose references were put right."""
+    same = each.entity.body is each.merged.body
+    return {
+        "mine": source_id,
+        "named": str(each.entity.ref),
+        "body": model_codec.encoded_entity(each.entity),
+        "shown": entity_digest(each.entity),
+        "merged": None if same else model_codec.dumped(each.merged.body),
+    }
+
+
 # The kinds of which entities are made where nobody describes one.
 _MADE = targets.c.target.between("resource:", "resource;")
 
@@ -692,14 +727,23 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return row["ref"], row["project_id"], row["file"], row["n"]
 
 
+_statement_key: Final = tuple(column.name for column in statements.primary_key.columns)
+
+
 async def _said_before(
     connection: AsyncConnection, source_id: int, keys: set[tuple[int, str]]
 ) -> dict[tuple[Any, ...], Any]:
-    columns = statements.c
-    wanted = select(
-        *(columns.ref, columns.project_id, columns.file, columns.n),
-        *(columns.digest, columns.line, columns.col, columns.places, columns.oid),
-    ).where(columns.source_id == source_id, columns.project_id.in_({key[0] for key in keys}))
+    # The index of projects knows only keys. Asked for whole rows, SQLite would sooner read all.
+    keyed, columns = statements.alias("keyed"), statements.c
+    same = and_(*(keyed.c[name] == columns[name] for name in _statement_key))
+    wanted = (
+        select(
+            *(columns.ref, columns.project_id, columns.file, columns.n),
+            *(columns.digest, columns.line, columns.col, columns.places, columns.oid),
+        )
+        .select_from(keyed.join(statements, same))
+        .where(keyed.c.source_id == source_id, keyed.c.project_id.in_({key[0] for key in keys}))
+    )
     return {
         (row.ref, row.project_id, row.file, row.n): row
         for row in await connection.execute(wanted)

@@ -18,6 +18,7 @@ import pytest
 from bridge.errors import PublishConflict, PublishError
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import render_catalog
+from bridge.model.destinations import Mark
 from bridge.model.runs import Artifact, Stage
 from bridge.testing import exporter_conforms
 from tests.exporters.catalogs import catalog
@@ -164,3 +165,40 @@ def agree(folder: Path) -> None:
         assert text.startswith("# Written by Fester")
         assert text.endswith("\n")
         assert text.count("kind: Component") == text.count("\n---\n")
+
+
+async def test_what_is_amended_is_written_and_no_other_file_is_touched(tmp_path: Path) -> None:
+    made = FolderExporter(tmp_path)
+    await made.publish(render_catalog(catalog(300)))
+    before = {each.path: each.body for each in render_catalog(catalog(300))}
+    after = render_catalog(catalog(300, c7="other"))
+    changed = [each for each in after if each.body != before[each.path]]
+    untouched = {
+        path: (tmp_path / path).stat().st_ino
+        for path in before
+        if path not in {each.path for each in changed}
+    }
+    assert await made.amend(changed, dry_run=True) == len(changed) == 2
+    assert all((tmp_path / path).read_bytes() == body for path, body in before.items())
+    assert await made.amend(changed) == 2
+    assert await made.amend(changed) == 0
+    assert {each.path: (tmp_path / each.path).read_bytes() for each in after} == {
+        each.path: each.body for each in after
+    }
+    assert {path: (tmp_path / path).stat().st_ino for path in untouched} == untouched
+
+
+async def test_an_older_pass_amends_nothing(tmp_path: Path) -> None:
+    async def now() -> Mark:
+        return Mark("a", "s", 5)
+
+    async def late() -> Mark:
+        return Mark("a", "s", 4)
+
+    made = FolderExporter(tmp_path)
+    await made.publish(render_catalog(catalog(3)), fence=now)
+    before = (tmp_path / "entities/all.yaml").read_bytes()
+    changed = [e for e in render_catalog(catalog(4)) if e.path == "entities/all.yaml"]
+    with pytest.raises(PublishConflict, match="a newer pass"):
+        await made.amend(changed, fence=late)
+    assert (tmp_path / "entities/all.yaml").read_bytes() == before

@@ -392,3 +392,76 @@ async def test_a_bucket_without_a_prefix_works_too(bucket: Bucket) -> None:
     index = Artifact("index.yaml", b"a: 1\n", "application/yaml", Stage.INDEX)
     assert (await made.publish([index])).written == 1
     assert bucket.read() == {"index.yaml": b"a: 1\n"}
+
+
+@pytest.mark.real
+async def test_what_is_amended_costs_what_changed_and_not_what_is_there(bucket: Bucket) -> None:
+    """No listing, and as many requests in a bucket of a thousand files as in one of four."""
+
+    async def amended(count: int) -> tuple[int, list[str]]:
+        bucket.objects.clear()
+        made = exporter()
+        await publish(count, made)
+        for number in range(count):
+            bucket.put(f"{PREFIX}entities/foreign-{number}.txt", b"somebody's")
+        before = {artifact.path: artifact for artifact in render_catalog(catalog(count))}
+        changed = [
+            artifact
+            for artifact in render_catalog(catalog(count, c7="other"))
+            if artifact.body != before[artifact.path].body
+        ]
+        bucket.requests.clear()
+        assert await made.amend(changed, dry_run=True) == len(changed)
+        assert bucket.writes() == []
+        assert await made.amend(changed) == len(changed)
+        lines = list(bucket.requests)
+        assert LEASE not in bucket.objects
+        for artifact in changed:
+            assert bucket.read(PREFIX)[artifact.path] == artifact.body
+        assert await made.amend(changed) == 0
+        await made.close()
+        return len(changed), lines
+
+    (few, small), (many, large) = await amended(8), await amended(300)
+    assert few == many == 2
+    assert len(small) == len(large)
+    assert not [line for line in (*small, *large) if "prefix=" in line]
+
+
+@pytest.mark.real
+async def test_a_claim_never_given_back_makes_every_generation_anew_when_amending_too(
+    bucket: Bucket,
+) -> None:
+    made = exporter()
+    await made.publish(render_catalog(catalog(8)))
+    before = {name: stored.generation for name, stored in bucket.objects.items()}
+    bucket.put(LEASE, b'{"holder": "a:1", "seconds": 0}')
+    changed = [
+        artifact
+        for artifact in render_catalog(catalog(8, c7="other"))
+        if artifact.path == "entities/all.yaml"
+    ]
+    assert await made.amend(changed) == 1
+    await made.close()
+    assert {name: s.generation for name, s in bucket.objects.items() if name in before}.keys() == (
+        before.keys()
+    )
+    assert all(bucket.objects[name].generation != before[name] for name in before)
+
+
+@pytest.mark.real
+async def test_an_older_pass_amends_nothing(bucket: Bucket) -> None:
+    async def fence() -> Mark:
+        return Mark("a", "s", 5)
+
+    async def late() -> Mark:
+        return Mark("a", "s", 4)
+
+    made = exporter()
+    await made.publish(render_catalog(catalog(3)), fence=fence)
+    bodies = bucket.read(PREFIX)
+    changed = [e for e in render_catalog(catalog(4)) if e.path == "entities/all.yaml"]
+    with pytest.raises(PublishConflict, match="a newer pass"):
+        await made.amend(changed, fence=late)
+    await made.close()
+    assert bucket.read(PREFIX) == bodies

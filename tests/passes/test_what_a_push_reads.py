@@ -1,0 +1,86 @@
+"""A push must not look through whole tables: its statements are held to SQLite's own plans."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from bridge.store import open_store
+from tests.passes.test_runner import Bench, Gitlab
+
+# Tables with as many rows as there are projects, or more.
+LARGE = ("projects", "manifests", "statements", "entities", "targets", "names", "problems")
+
+
+@contextmanager
+def statements() -> Iterator[dict[str, Any]]:
+    """Collects each statement that is sent to a database, with parameters of one time."""
+    found: dict[str, Any] = {}
+
+    def note(
+        _c: object, _cursor: object, text: str, given: Any, _context: object, many: bool
+    ) -> None:
+        found[text] = given[0] if many else given
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def reads_all(plan: str) -> bool:
+    """Whether a step of a plan goes through all that is known of a source."""
+    large = any(f"fester_{table} " in f"{plan} " for table in LARGE)
+    keyed = "(source_id=? AND" in plan or "rowid=?" in plan or "INTEGER PRIMARY KEY" in plan
+    return large and (plan.startswith("SCAN") or (plan.startswith("SEARCH") and not keyed))
+
+
+@pytest.mark.parametrize(
+    ("plan", "whole"),
+    [
+        ("SCAN fester_statements", True),
+        ("SEARCH fester_statements USING PRIMARY KEY (source_id=?)", True),
+        ("SEARCH fester_statements USING PRIMARY KEY (source_id=? AND ref=?)", False),
+        ("SEARCH fester_sources USING INTEGER PRIMARY KEY (rowid=?)", False),
+        ("SCAN fester_passes", False),
+    ],
+)
+def test_a_step_through_everything_is_told(plan: str, whole: bool) -> None:
+    assert reads_all(plan) is whole
+
+
+async def test_no_statement_of_a_push_looks_through_a_table(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        bench = Bench(Gitlab({number: f"word{number}" for number in range(1, 30)}), store)
+        await bench.due()
+        bench.gitlab.texts |= {2: "other", 3: None}
+        with statements() as sent:
+            done = await bench.hinted(2, 3)
+        assert done.changes.removed
+    finally:
+        await store.close()
+    looking = {
+        text: given
+        for text, given in sent.items()
+        if text.startswith(("SELECT", "UPDATE", "DELETE")) or " SELECT " in text
+    }
+    assert len(looking) > 10
+    whole = []
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        for text, given in looking.items():
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", given)]
+            whole += [(step, text) for step in plan if reads_all(step)]
+    connection.close()
+    # The one shard of so small a catalog is all of it: it is counted and rendered.
+    shard = "WHERE fester_entities.source_id = ?"
+    assert [step for step, text in whole if not text.endswith(shard)] == []
+    assert len(whole) <= 2
