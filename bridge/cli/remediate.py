@@ -16,7 +16,7 @@ from rich.text import Text
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.errors import StoreError
-from bridge.model.remediation import ActionOutcome, ActionRecord, RemediationRun
+from bridge.model.remediation import ActionOutcome, ActionRecord, KeyKind, RemediationRun
 from bridge.ox.remediation.assignment import Grounds
 from bridge.ox.scores.initiatives import promised
 from bridge.settings import Settings
@@ -134,8 +134,8 @@ def _table(title: str, records: list[ActionRecord]) -> Table:
 
 
 def _about(record: ActionRecord) -> str:
-    check = record.action.key.check
-    return "checklist" if check == "*" else check.replace("mr:", "merge request: ")
+    key = record.action.key
+    return f"merge request: {key.what}" if key.kind is KeyKind.MERGE_REQUEST else key.what
 
 
 def _summary(run: RemediationRun, *, baseline: bool) -> str:

@@ -10,17 +10,62 @@ from enum import StrEnum
 from bridge.model.entities import Json, Ref
 from bridge.model.numbers import mark_in, own_id
 
-# The check of the one issue that lists everything which is no gate; no check's id is like this.
+# How `IssueKey.check` is spelt where it is no check's id; no id is like these.
 CHECKLIST = "*"
+_MERGE_REQUEST = "mr:"
+_REGISTRATION = "snyk:import"
+
+
+class KeyKind(StrEnum):
+    """What a key of remediation names."""
+
+    GATE = "gate"  # the issue about one check
+    CHECKLIST = "checklist"  # the one issue that lists everything which is no gate
+    MERGE_REQUEST = "merge-request"
+    REGISTRATION = "registration"  # of a project with another tool
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class IssueKey:
-    """Names one issue for ever: of one project, about one entity, for one check (or the list)."""
+    """Names one issue, merge request or registration for ever: of one project, about one entity.
+
+    `kind` says which. `check` is a gate's check, and for the others how the store spells them.
+    """
 
     project_id: int
     entity: Ref
     check: str
+
+    @classmethod
+    def checklist(cls, project_id: int, entity: Ref) -> IssueKey:
+        """The key of the issue that lists everything which is no gate."""
+        return cls(project_id, entity, CHECKLIST)
+
+    @classmethod
+    def merge_request(cls, project_id: int, what: str, entity: Ref | None = None) -> IssueKey:
+        """The key of a merge request that proposes `what`, of a project when of no entity."""
+        return cls(project_id, entity or _project(project_id), f"{_MERGE_REQUEST}{what}")
+
+    @classmethod
+    def registration(cls, project_id: int) -> IssueKey:
+        """The key of a project's registration with Snyk."""
+        return cls(project_id, _project(project_id), _REGISTRATION)
+
+    @property
+    def kind(self) -> KeyKind:
+        """What it names."""
+        if self.check == CHECKLIST:
+            return KeyKind.CHECKLIST
+        if self.check.startswith(_MERGE_REQUEST):
+            return KeyKind.MERGE_REQUEST
+        return KeyKind.REGISTRATION if ":" in self.check else KeyKind.GATE
+
+    @property
+    def what(self) -> str:
+        """The check, or what a merge request proposes; "checklist" for the list."""
+        if self.kind is KeyKind.CHECKLIST:
+            return "checklist"
+        return self.check.removeprefix(_MERGE_REQUEST)
 
     def __str__(self) -> str:
         return f"{self.project_id} {self.entity} {self.check}"
@@ -28,7 +73,12 @@ class IssueKey:
     @property
     def is_issue(self) -> bool:
         """Whether it names an issue, not a merge request."""
-        return ":" not in self.check
+        return self.kind in (KeyKind.GATE, KeyKind.CHECKLIST)
+
+
+def _project(project_id: int) -> Ref:
+    """What a key is about that is about no entity."""
+    return Ref("project", "gitlab", str(project_id))
 
 
 class Course(StrEnum):
@@ -109,12 +159,10 @@ class Case:
 
 
 def _key_json(key: IssueKey) -> dict[str, Json]:
-    other = "merge-request" if key.check.startswith("mr:") else "registration"
-    kind = "checklist" if key.check == CHECKLIST else "gate" if key.is_issue else other
     return {
         "project_id": own_id(key.project_id),
         "entity": str(key.entity),
-        "kind": kind,
+        "kind": key.kind.value,
         "check": key.check,
     }
 

@@ -15,7 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
-from bridge.model.remediation import CHECKLIST, IssueDraft, IssueKey, IssuePlace
+from bridge.model.remediation import IssueDraft, IssueKey, IssuePlace, KeyKind
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence
 from bridge.ox.remediation.marker import digest_of, marked
 from bridge.ox.remediation.wording import obeyed_by_nobody, plain, quoted, titled
@@ -54,7 +54,7 @@ class Drafts:
         The digest speaks of what is asked for, not of the values seen: an issue is not edited
         each time that a number moves.
         """
-        name = LIST if key.check == CHECKLIST else GATE
+        name = LIST if key.kind is KeyKind.CHECKLIST else GATE
         checks = [_check_tree(check, result) for check, result in members]
         contact = self.contacts.get(place.owner, Contact())
         rendered = self.templates[name].render(
@@ -166,5 +166,5 @@ def _example(name: str) -> tuple[IssueKey, IssuePlace, list[Member]]:
     ref = Ref("component", "default", "example")
     seen = Evidence("a.b", False, datetime(2026, 1, 1, tzinfo=UTC), "qm.yaml")
     result = CheckResult(ref, "owner", CheckState.FAIL, 6, True, "nobody", (seen,))
-    key = IssueKey(1, ref, CHECKLIST if name == LIST else "owner")
+    key = IssueKey.checklist(1, ref) if name == LIST else IssueKey(1, ref, "owner")
     return key, IssuePlace(1, "a/b", "Example"), [(check, result)]

@@ -14,7 +14,6 @@ from datetime import datetime
 from bridge.model.entities import Ref
 from bridge.model.numbers import own_id
 from bridge.model.remediation import (
-    CHECKLIST,
     Action,
     ActionKind,
     Case,
@@ -23,6 +22,7 @@ from bridge.model.remediation import (
     IssueDraft,
     IssueKey,
     IssuePlace,
+    KeyKind,
     Streak,
 )
 from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard
@@ -125,7 +125,7 @@ class _Planner:
         gates = [check for check, result in results.items() if result.gate]
         for check in gates:
             self._issue(IssueKey(place.project_id, ref, check), place, score, results, [check])
-        self._issue(IssueKey(place.project_id, ref, CHECKLIST), place, score, results, listed)
+        self._issue(IssueKey.checklist(place.project_id, ref), place, score, results, listed)
 
     def leftovers(self) -> None:
         """Issues whose service, project or check is no longer what it was: nobody else will."""
@@ -144,7 +144,7 @@ class _Planner:
                 streaks = self.s.streaks.get(key.entity, {})
                 if case.checks and all(_gone(streaks.get(check)) for check in case.checks):
                     self._close(case, "the service is no longer in the catalog")
-            elif key.check != CHECKLIST and not _is_gate(score, key.check):
+            elif key.kind is KeyKind.GATE and not _is_gate(score, key.check):
                 streak = self.s.streaks.get(key.entity, {}).get(key.check)
                 if _gone(streak):
                     self._close(case, "the check no longer applies")
@@ -273,7 +273,7 @@ class _Planner:
         reason = _because(failing, *(AGAIN if again else FAILS))
         # `status` stays what it was until it is done; an intent is recorded before the write.
         wanted = replace(known, digest=draft.digest, checks=tuple(failing), reason=reason)
-        gate = key.check != CHECKLIST
+        gate = key.kind is KeyKind.GATE
         weight = max(results[check].weight for check in failing)
         tier = score.tier if score.tier is not None else 9
         goal = any((key.entity, check) in self.s.promised for check in failing)
@@ -332,7 +332,7 @@ class _Planner:
         """Whether nothing that the issue may list can be failing."""
         checks = (
             [key.check]
-            if key.check != CHECKLIST
+            if key.kind is KeyKind.GATE
             else [check for check, result in results.items() if not result.gate]
         )
         return all(

@@ -62,7 +62,7 @@ def manifest_proposal(project: Project, owner: SuggestedOwner | None = None) -> 
     ]
     if project.topics:
         lines.append(f"  tags: [{', '.join(_yaml(topic) for topic in project.topics[:20])}]")
-    key = IssueKey(project.id, Ref("project", "gitlab", str(project.id)), "mr:manifest")
+    key = IssueKey.merge_request(project.id, "manifest")
     text = (
         f"{quoted(project.path)} is not in the software catalog, because it has no manifest. This "
         f"draft says what GitLab knows. Check the owner, add tier, system and links, and mark it "
@@ -90,7 +90,7 @@ def codeowners_proposal(ref: Ref, place: IssuePlace, handle: str) -> Proposal | 
         f"With this file GitLab asks them to review what changes.{_FOOT}"
     )
     return Proposal(
-        IssueKey(place.project_id, ref, "mr:codeowners"),
+        IssueKey.merge_request(place.project_id, "codeowners", ref),
         place.project,
         f"ox/codeowners-{_segment(ref.name)}",
         place.default_branch,
@@ -127,7 +127,7 @@ def runbook_proposal(ref: Ref, place: IssuePlace, *, alone: bool = True) -> Prop
         f"`kind: runbook`.{_FOOT}"
     )
     return Proposal(
-        IssueKey(place.project_id, ref, "mr:runbook"),
+        IssueKey.merge_request(place.project_id, "runbook", ref),
         place.project,
         f"ox/runbook-{_segment(ref.name)}",
         place.default_branch,

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, time, timedelta
 
 from bridge.model.entities import Ref
 from bridge.model.remediation import (
-    CHECKLIST,
     Action,
     ActionKind,
     Case,
     CaseStatus,
     IssueKey,
+    KeyKind,
     Listing,
     SeenIssue,
 )
@@ -40,7 +40,7 @@ def labelled(cases: Iterable[Case], label: str, now: datetime) -> dict[Ref, list
         until = case.waived_until
         if until is None or until < now or not case.key.is_issue:
             continue
-        checks = case.checks if case.key.check == CHECKLIST else (case.key.check,)
+        checks = case.checks if case.key.kind is KeyKind.CHECKLIST else (case.key.check,)
         reason = f"the label {label} on {case.url or 'its issue'}"
         day = until.astimezone(UTC).date()
         given = [Waiver(c, reason, day, "issue", person=case.waived_by) for c in checks]

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import structlog
 
-from bridge.model.entities import Ref
 from bridge.model.numbers import mark_in
 from bridge.model.remediation import (
     Action,
@@ -19,6 +18,7 @@ from bridge.model.remediation import (
     CaseStatus,
     IssueKey,
     IssuePlace,
+    KeyKind,
 )
 from bridge.ox.facts.json_api import Unanswered
 from bridge.ox.facts.snyk import Snyk
@@ -26,7 +26,6 @@ from bridge.ox.interfaces import RemediationStore
 
 log = structlog.get_logger()
 
-CHECK = "snyk:import"
 POLLED = 20  # imports that are asked after in one run
 
 
@@ -71,7 +70,7 @@ class Registration:
         records = await self._followed(cases, listed, by_project, now)
         most = room + len(records)
         for number, place in sorted(by_project.items()):
-            key = IssueKey(number, Ref("project", "gitlab", str(number)), CHECK)
+            key = IssueKey.registration(number)
             if key in cases or place.project.lower() in listed:
                 continue
             if len(records) >= most:
@@ -88,7 +87,7 @@ class Registration:
     ) -> list[ActionRecord]:
         """What became of imports that were asked for: from Snyk's list, else from its job."""
         records: list[ActionRecord] = []
-        waiting = [case for key, case in sorted(cases.items()) if key.check == CHECK]
+        waiting = [case for key, case in sorted(cases.items()) if key.kind is KeyKind.REGISTRATION]
         asked = 0
         for case in waiting:
             place = places.get(case.key.project_id)

@@ -17,6 +17,7 @@ from bridge.model.remediation import (
     Case,
     CaseStatus,
     IssueKey,
+    KeyKind,
     Listing,
     SeenIssue,
 )
@@ -282,7 +283,7 @@ def test_caps_open_gates_first_and_defer_the_rest() -> None:
     done = days.day(failing, of=[1, 2, 3])
     opened = [action for action in done if action.kind is ActionKind.OPEN]
     assert len(opened) == 4
-    assert all(action.key.check != CHECKLIST for action in opened)
+    assert all(action.key.kind is KeyKind.GATE for action in opened)
     put_off = "critical fails; put off: 4 issues are opened in this run already"
     assert put_off in {a.reason for a in done}
     for _ in range(5):
@@ -389,7 +390,7 @@ def test_the_waivers_label_holds_until_its_date() -> None:
     for _ in range(4):
         done = days.day({"ci": F, "slo": F})
     assert [case.status for case in days.cases.values()] == [CaseStatus.OPENED]
-    assert days.cases[IssueKey(1, service(1), CHECKLIST)].checks == ("ci", "slo"), done
+    assert days.cases[IssueKey.checklist(1, service(1))].checks == ("ci", "slo"), done
 
 
 def test_a_waiver_in_the_manifest_closes_with_its_reason() -> None:
@@ -696,7 +697,7 @@ FEWER = LIST.replace("- [ ] **A runbook** (Docs)\n", "").replace("`false`", "`nu
 
 def between(text: str, **options: bool) -> str:
     """What becomes of the list, changed by a person to `text`, when the runbook is there."""
-    key = IssueKey(1, service(1), CHECKLIST)
+    key = IssueKey.checklist(1, service(1))
     before = marked(key, digest_of("a"), LIST, "title")
     assert LIST in before
     after = replaced(before.replace(LIST, text), marked(key, digest_of("b"), FEWER), **options)
@@ -741,7 +742,7 @@ def test_a_list_that_is_opened_again_has_no_ticks() -> None:
 
 def test_an_issue_of_an_earlier_version_keeps_its_ticks() -> None:
     """It does not tell which lines are ours, so other lines are taken for ours as before."""
-    key = IssueKey(1, service(1), CHECKLIST)
+    key = IssueKey.checklist(1, service(1))
     first, *lines = marked(key, digest_of("a"), LIST).split("\n")
     old = "\n".join([first, *lines[:-1], "<!-- /ox:v1 -->"]).replace("[ ] **A R", "[X] **A R")
     new = replaced(old, marked(key, digest_of("b"), FEWER))
@@ -755,7 +756,7 @@ def test_what_people_wrote_is_no_command_when_we_send_it() -> None:
     """A fence that is gone must not turn its text into quick actions with our rights."""
     sent = between("```\n/close\n```\n" + LIST)
     assert "\n/close" not in sent
-    key = IssueKey(1, service(1), CHECKLIST)
+    key = IssueKey.checklist(1, service(1))
     ours = marked(key, digest_of("a"), LIST)
     around = replaced(f" /label ~x\n/usr/bin/env\n{ours}\n/close", ours)
     assert around is not None
@@ -764,7 +765,7 @@ def test_what_people_wrote_is_no_command_when_we_send_it() -> None:
 
 
 def test_a_title_that_a_person_changed_is_theirs() -> None:
-    text = marked(IssueKey(1, service(1), CHECKLIST), digest_of("a"), LIST, "Ours")
+    text = marked(IssueKey.checklist(1, service(1)), digest_of("a"), LIST, "Ours")
     assert title_is_ours(text, "Ours")
     assert not title_is_ours(text, "Ours, urgent")
 
@@ -787,3 +788,27 @@ def test_what_an_initiative_waits_for_comes_first_and_opens_no_more() -> None:
     assert opened() == ["service-1"]
     assert opened(promised={(service(3), "owner")}) == ["service-3"]
     assert opened(promised={(service(2), "owner"), (service(3), "ci")}) == ["service-1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "spelt", "what"),
+    [
+        (IssueKey(1, service(1), "owner"), KeyKind.GATE, "owner", "owner"),
+        (IssueKey.checklist(1, service(1)), KeyKind.CHECKLIST, "*", "checklist"),
+        (
+            IssueKey.merge_request(1, "runbook", service(1)),
+            "merge-request",
+            "mr:runbook",
+            "runbook",
+        ),
+        (IssueKey.registration(1), KeyKind.REGISTRATION, "snyk:import", "snyk:import"),
+    ],
+)
+def test_a_key_says_what_it_names_and_is_spelt_as_stores_have_it(
+    key: IssueKey, kind: KeyKind, spelt: str, what: str
+) -> None:
+    assert key.kind == kind
+    assert key.check == spelt
+    assert key.what == what
+    assert key.is_issue == (kind in ("gate", "checklist"))
+    assert str(IssueKey.merge_request(7, "manifest")) == "7 project:gitlab/7 mr:manifest"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Ref
-from bridge.model.remediation import CHECKLIST, IssueKey, IssuePlace
+from bridge.model.remediation import IssueKey, IssuePlace
 from bridge.model.scores import CheckState, Evidence
 from bridge.ox.remediation.drafts import FILES, Contact, load_drafts
 from bridge.ox.remediation.wording import TITLE_LIMIT, plain, quoted, titled
@@ -29,7 +29,7 @@ def filed(title: str, reason: str, value: object) -> tuple[Thing, Tracker]:
     seen = result(service(1), "ci", CheckState.FAIL, NOW, reason)
     seen = replace(seen, evidence=(Evidence(reason, value, NOW, title),))
     place = IssuePlace(1, title, title, reason)
-    draft = DRAFTS.render(IssueKey(1, service(1), CHECKLIST), place, [(CHECKS["ci"], seen)])
+    draft = DRAFTS.render(IssueKey.checklist(1, service(1)), place, [(CHECKS["ci"], seen)])
     tracker = Tracker(lambda: NOW, 1)
     return tracker.create(1, draft.title, BOT, description=draft.text), tracker
 
