@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -33,6 +33,11 @@ from bridge.model.statements import Linked, Statement
 from bridge.store import open_store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def at(minutes: int) -> datetime:
+    """Some minutes after noon."""
+    return NOON + timedelta(minutes=minutes)
 
 
 def project(number: int) -> Project:

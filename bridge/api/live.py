@@ -11,6 +11,7 @@ from datetime import datetime
 from bridge.catalog.index import Index
 from bridge.model.entities import Json
 from bridge.model.memory import Horizon, KnownProject
+from bridge.model.moments import iso
 from bridge.model.numbers import mark_in, mark_of
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome, Report
@@ -53,8 +54,8 @@ class SourceHealth:
     failure: str = ""
     kind: str = ""
     started_at: str = ""
-    listed_at: str = ""
-    complete_at: str = ""
+    listed_at: datetime | None = None
+    complete_at: datetime | None = None
     gaps: int = 0
 
     def as_json(self) -> dict[str, Json]:
@@ -63,8 +64,8 @@ class SourceHealth:
             "url": self.name,
             "last_pass": self.outcome or None,
             "failure": self.failure,
-            "known_until": self.listed_at or None,
-            "complete_at": self.complete_at or None,
+            "known_until": iso(self.listed_at) or None,
+            "complete_at": iso(self.complete_at) or None,
             "unreadable_projects": self.gaps,
         }
 
@@ -82,7 +83,7 @@ class Live:
     fetch: Callable[[str], Awaitable[tuple[Artifact, str] | None]] = no_file
     report: Report | None = None
     known: Callable[[], Awaitable[Known]] = nothing_known
-    gaps: tuple[str, ...] = ()
+    gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None
     token_ends: dict[str, datetime | None] = field(default_factory=dict)  # by source, where known
@@ -114,10 +115,9 @@ class Live:
         self._take_health(report, horizon, gaps)
         if report.outcome is Outcome.FAILED:
             return
-        complete = horizon.whole_at
         self.files, self.index, self.served_since = files, index, now
-        self.gaps = tuple(each.gap_since for each in gaps)
-        self.last_complete = datetime.fromisoformat(complete) if complete else None
+        self.gaps = tuple(each.gap_since for each in gaps if each.gap_since is not None)
+        self.last_complete = horizon.whole_at
 
     def _take_health(self, report: Report, horizon: Horizon, gaps: Sequence[KnownProject]) -> None:
         if report.source in self.sources:

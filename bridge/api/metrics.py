@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -54,7 +53,7 @@ class LiveCollector(Collector):
             yield from self._sources()
         since = live.gaps
         yield GaugeMetricFamily("fester_gaps", "projects that cannot be read", len(since))
-        oldest = self._now - datetime.fromisoformat(min(since)).timestamp() if since else 0.0
+        oldest = self._now - min(since).timestamp() if since else 0.0
         yield GaugeMetricFamily("fester_oldest_gap_seconds", "age of the oldest of them", oldest)
 
     def _sources(self) -> Iterator[Metric]:
@@ -80,7 +79,7 @@ class LiveCollector(Collector):
             unread.add_metric([name], int(each.outcome == Outcome.FAILED.value))
             gaps.add_metric([name], each.gaps)
             if each.listed_at:
-                known = datetime.fromisoformat(each.listed_at).timestamp()
+                known = each.listed_at.timestamp()
                 behind.add_metric([name], self._now - known)
             for status, count in sorted(each.traffic().outcomes.items()):
                 requests.add_metric([name, status], count)

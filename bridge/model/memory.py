@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeAlias
 
 from bridge.model.entities import Catalog
@@ -18,7 +19,7 @@ ManifestKey: TypeAlias = tuple[int, str]  # (project id, file path)
 
 @dataclass(frozen=True, slots=True)
 class KnownProject:
-    """A project as it was last read. Date-times are ISO, UTC; "" means not.
+    """A project as it was last read. Moments are aware and whole seconds; None: never.
 
     One that could never be read is known by its path and its gap alone. `gap_tried` is when it
     was last tried in vain. `left_out` says why one that was seen is not read ("archived"): nothing
@@ -26,10 +27,10 @@ class KnownProject:
     """
 
     project: Project
-    read_at: str
-    gap_since: str = ""
+    read_at: datetime | None
+    gap_since: datetime | None = None
     gap_reason: str = ""
-    gap_tried: str = ""
+    gap_tried: datetime | None = None
     left_out: str = ""
 
 
@@ -46,15 +47,15 @@ class KnownManifest:
     file: str
     oid: str
     current: Translation
-    held_since: str = ""
+    held_since: datetime | None = None
     good: Translation | None = None
     good_oid: str = ""
-    broken_since: str = ""
+    broken_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Up to when a source is known whole. Date-times are ISO, UTC; "" means never.
+    """Up to when a source is known whole. Moments are aware and whole seconds; None: never.
 
     `listed_at` is when the last pass began whose listing was complete: what changed before is
     known, or lies in a gap of its project. `complete_at` is when the last pass began after which
@@ -64,10 +65,10 @@ class Horizon:
     counted in the first one's.
     """
 
-    listed_at: str = ""
-    swept_at: str = ""
+    listed_at: datetime | None = None
+    swept_at: datetime | None = None
     scope: str = ""
-    complete_at: str = ""
+    complete_at: datetime | None = None
     passes: int = 0
     others: Mapping[str, Horizon] = field(default_factory=dict)
 
@@ -83,14 +84,19 @@ class Horizon:
         return replace(self, others=others | {source: replace(own, passes=0, others={})})
 
     @property
-    def swept_by_all_at(self) -> str:
-        """The oldest `swept_at` of all sources; "" where one was never swept."""
-        return min([self.swept_at, *(each.swept_at for each in self.others.values())])
+    def swept_by_all_at(self) -> datetime | None:
+        """The oldest `swept_at` of all sources; None where one was never swept."""
+        return _oldest([self.swept_at, *(each.swept_at for each in self.others.values())])
 
     @property
-    def whole_at(self) -> str:
-        """Since when nothing was missing of any source: the oldest `complete_at`; "" never."""
-        return min([self.complete_at, *(each.complete_at for each in self.others.values())])
+    def whole_at(self) -> datetime | None:
+        """Since when nothing was missing of any source: the oldest `complete_at`; None: never."""
+        return _oldest([self.complete_at, *(each.complete_at for each in self.others.values())])
+
+
+def _oldest(moments: Sequence[datetime | None]) -> datetime | None:
+    found = [moment for moment in moments if moment is not None]
+    return min(found) if len(found) == len(moments) else None
 
 
 @dataclass(frozen=True, slots=True)

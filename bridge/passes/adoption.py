@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from bridge.model.destinations import DestinationContent, Mark, PublishedCatalog, refusal
@@ -79,7 +79,7 @@ def adopt(memory: Memory, catalog: PublishedCatalog, now: datetime) -> Memory:
     projects = dict(memory.projects)
     manifests = dict(memory.manifests)
     # A claim whose age is not told is older than any that the next pass can find.
-    age = min(catalog.at, now - timedelta(seconds=1)).isoformat(timespec="seconds")
+    age = min(catalog.at, now - timedelta(seconds=1)).replace(microsecond=0)
     for (project_id, file), parts in by_manifest(catalog.entities).items():
         if project_id in memory.projects:
             continue
@@ -87,15 +87,15 @@ def adopt(memory: Memory, catalog: PublishedCatalog, now: datetime) -> Memory:
         manifests[project_id, file] = _known(project_id, file, parts, age)
     if projects == memory.projects:
         return memory
-    horizon = replace(memory.horizon, swept_at="")  # the next pass reads everything
+    horizon = replace(memory.horizon, swept_at=None)  # the next pass reads everything
     return Memory(projects, manifests, horizon)
 
 
 def _known(
-    project_id: int, file: str, parts: Sequence[tuple[CatalogEntity, Origin]], age: str
+    project_id: int, file: str, parts: Sequence[tuple[CatalogEntity, Origin]], age: datetime
 ) -> KnownManifest:
     origin, said = parts[0][1], _translation(parts)
-    held = origin.held_since or age
+    held = _moment(origin.held_since) or age
     if not origin.kept_since:
         return KnownManifest(project_id, file, origin.oid, said, held)
     return KnownManifest(  # its newer text was broken when this was published
@@ -106,8 +106,17 @@ def _known(
         held,
         good=said,
         good_oid=origin.oid,
-        broken_since=origin.kept_since,
+        broken_since=_moment(origin.kept_since) or age,
     )
+
+
+def _moment(published: str) -> datetime | None:
+    """A moment as it was published; None where it is none, for others may write there."""
+    try:
+        moment = datetime.fromisoformat(published)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bridge.language.names import nearest
 from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
+from bridge.model.moments import iso
 from bridge.model.numbers import mark_in, own_id
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
@@ -199,7 +200,7 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
         if origin.kept_since:
             line += f"; kept since {origin.kept_since}: the manifest's newer text is broken"
         if known is not None and known.gap_since:
-            line += f"; not readable since {known.gap_since}: {known.gap_reason}"
+            line += f"; not readable since {iso(known.gap_since)}: {known.gap_reason}"
         if (origin.project_id, origin.file) not in memory.manifests:
             line += (
                 "; the manifest is gone, and the entity's removal is withheld because too much "
@@ -259,7 +260,7 @@ def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
         yield f"{place} is valid and speaks of {refs or 'nothing'}"
     elif manifest.good is not None:
         yield (
-            f"{place} is broken since {manifest.broken_since}; "
+            f"{place} is broken since {iso(manifest.broken_since)}; "
             "what it said before is kept until it is mended"
         )
     else:
@@ -273,7 +274,7 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
         yield f"project {_whereabouts(project)} was seen and is left out: {known.left_out}"
     elif known.gap_since:
         kept = "what was known of it is kept" if known.read_at else "nothing was known of it yet"
-        since = f"{known.gap_since}: {known.gap_reason}"
+        since = f"{iso(known.gap_since)}: {known.gap_reason}"
         yield f"project {_whereabouts(project)} is not readable since {since}; {kept}"
     elif not any(project_id == project.id for project_id, _ in memory.manifests):
         where = f"its default branch {project.default_branch}".strip()
@@ -333,7 +334,7 @@ def _unseen(memory: Memory, record: PassRecord, source: str) -> Iterator[str]:
     yield f"No entity, title, alias, manifest or project{of_it} that Fester has seen is called so."
     swept = memory.horizon.swept_by_all_at
     if swept:
-        yield f"The last full sweep began {swept}."
+        yield f"The last full sweep began {iso(swept)}."
     else:
         yield "No full sweep has been complete yet: it may not have been reached."
     if any(problem.rule == "enumeration-gap" for problem in record.report.problems):

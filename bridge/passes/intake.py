@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bridge.model.manifests import Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
@@ -65,7 +66,7 @@ class Intake:
     ledger: Ledger
     translator: Translator
     maker: EntityMaker
-    now: str
+    now: datetime
     scope: str
     lane: str
     epoch: int
@@ -245,7 +246,7 @@ class Intake:
             return False
         known, files = mark
         if isinstance(record, ProjectSkipped):
-            return known == KnownProject(record.project, "", left_out=record.reason) and not files
+            return known == KnownProject(record.project, None, left_out=record.reason) and not files
         if known != KnownProject(record.project, known.read_at) or not known.read_at:
             return False
         now = {

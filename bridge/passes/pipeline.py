@@ -17,6 +17,7 @@ from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import CatalogEntity
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
+from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, LANE, lane_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Report
@@ -415,7 +416,7 @@ async def _nothing(edition: int) -> int:
 
 
 def _horizon(work: Conclusion, *, complete: bool) -> Horizon:
-    intake, now = work.intake, iso(work.started)
+    intake, now = work.intake, work.intake.now
     latest = work.ledger.state.horizon
     own = latest.of(work.wish.source)
     if intake.end is not None and not intake.lost:
@@ -525,8 +526,3 @@ def _log_report(report: Report) -> None:
         looked_at=report.this_pass.get("seen", 0),
         **counts,
     )
-
-
-def iso(moment: datetime) -> str:
-    """A moment as it is stored."""
-    return moment.isoformat(timespec="seconds")

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
+from bridge.model.moments import iso
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import (
     Coverage,
@@ -37,13 +38,13 @@ from bridge.ports import Translator
 class Reconciliation:
     """Takes in the records of one scrape, then `finish` gives the new memory.
 
-    `now` is when the scrape began, as an ISO date-time; it stamps first sightings, gaps and the
+    `now` is when the scrape began, in whole seconds; it stamps first sightings, gaps and the
     horizon. `scope` names what a full sweep asks for.
     """
 
     before: Memory
     translator: Translator
-    now: str
+    now: datetime
     scope: str = ""
     projects: dict[int, KnownProject] = field(init=False)
     manifests: dict[ManifestKey, KnownManifest] = field(init=False)
@@ -158,7 +159,7 @@ class Reconciliation:
         self.unreadable.discard(project.id)
         known = self.projects.get(project.id)
         self._forget(project.id, record.reason)
-        left = KnownProject(project, read_at="", left_out=record.reason)
+        left = KnownProject(project, read_at=None, left_out=record.reason)
         # One that is as it was keeps its row: nothing to write for it.
         self.projects[project.id] = known if known is not None and known == left else left
 
@@ -184,15 +185,15 @@ class Reconciliation:
             self._forget(project_id, _UNLISTED if project_id >= 0 else _UNLISTED_GROUP)
 
     def _mark_unreadable(
-        self, project_id: int, reason: str, path: str = "", tried: str = ""
+        self, project_id: int, reason: str, path: str = "", tried: datetime | None = None
     ) -> None:
         self.unreadable.add(project_id)
         self.reasons[project_id] = reason
         known = self.projects.get(project_id)
         if known is None and not path:  # a project that only its number is known of
-            self.problems.append(_unreadable(f"project {project_id}", reason, "", ""))
+            self.problems.append(_unreadable(f"project {project_id}", reason, None, None))
             return
-        known = known or KnownProject(Project(project_id, path), read_at="")
+        known = known or KnownProject(Project(project_id, path), read_at=None)
         self.projects[project_id] = replace(
             known,
             gap_since=known.gap_since or self.now,
@@ -222,7 +223,7 @@ def remember(
     project_id: int,
     file: ManifestFile,
     translation: Translation,
-    now: str,
+    now: datetime,
 ) -> KnownManifest:
     """What to remember of a file that has just been translated anew.
 
@@ -230,7 +231,7 @@ def remember(
     is first seen and keeps it through later changes. Of a text that can be used in part, what the
     rest gave before is kept: nobody can tell whether it is gone.
     """
-    held = known.held_since if known else ""
+    held = known.held_since if known else None
     if translation.verdict is Verdict.VALID:
         if translation.partial:
             translation = _with_what_was_known(translation, known)
@@ -262,7 +263,7 @@ def moved_here(made: KnownManifest, left: Iterable[KnownManifest]) -> KnownManif
         for translation in (each.current, each.good)
         if translation is not None and names & {_name_of(d) for d in translation.drafts[:1]}
     )
-    oldest = min((age for age in ages if age), default="")
+    oldest = min((age for age in ages if age is not None), default=None)
     return replace(made, held_since=oldest) if oldest and made.held_since else made
 
 
@@ -292,7 +293,7 @@ def translated_manifest(known: KnownProject, manifest: KnownManifest) -> Transla
             manifest.file,
             manifest.oid,
             manifest.current,
-            held_since=manifest.held_since,
+            held_since=iso(manifest.held_since),
         )
     if manifest.good is None:
         return None
@@ -301,9 +302,9 @@ def translated_manifest(known: KnownProject, manifest: KnownManifest) -> Transla
         manifest.file,
         manifest.good_oid,
         manifest.good,
-        kept_since=manifest.broken_since,
+        kept_since=iso(manifest.broken_since),
         kept_because="the manifest's newer text is broken",
-        held_since=manifest.held_since,
+        held_since=iso(manifest.held_since),
     )
 
 
@@ -316,7 +317,7 @@ def translated_manifests(memory: Memory) -> tuple[TranslatedManifest, ...]:
     return tuple(each for each in found if each is not None)
 
 
-def moved(horizon: Horizon, coverage: Coverage, now: str, scope: str) -> Horizon:
+def moved(horizon: Horizon, coverage: Coverage, now: datetime, scope: str) -> Horizon:
     """How far is known after a scrape whose listing was whole, and that began at `now`."""
     if coverage is Coverage.SELECTED:
         return horizon
@@ -356,9 +357,11 @@ def gap_problem(known: KnownProject) -> Problem | None:
     return _unreadable(known.project.path, known.gap_reason, known.gap_since, known.read_at)
 
 
-def _unreadable(project: str, reason: str, since: str, read_at: str) -> Problem:
-    kept = f"what was known of it since {read_at} is kept" if read_at else _NEVER_READ
-    when = f" since {since}" if since else ""
+def _unreadable(
+    project: str, reason: str, since: datetime | None, read_at: datetime | None
+) -> Problem:
+    kept = f"what was known of it since {iso(read_at)} is kept" if read_at else _NEVER_READ
+    when = f" since {iso(since)}" if since else ""
     return Problem(
         f"could not be read{when} ({reason}); {kept}",
         "unreadable",
@@ -389,13 +392,16 @@ def gaps_to_retry(gaps: Iterable[KnownProject], now: datetime) -> tuple[int, ...
     The longer a project has been unreadable, the longer it is left alone: twice the time at each
     try, from a minute up to an hour.
     """
-    due = [(known.gap_tried, known.project.id) for known in gaps if _is_due(known, now)]
+    due = [
+        (known.gap_tried or known.gap_since or now, known.project.id)
+        for known in gaps
+        if _is_due(known, now)
+    ]
     return tuple(project_id for _, project_id in sorted(due)[:_MOST_RETRIES])
 
 
 def _is_due(known: KnownProject, now: datetime) -> bool:
-    if not known.gap_tried:
+    if known.gap_tried is None:
         return True
-    tried = datetime.fromisoformat(known.gap_tried)
-    lasted = tried - datetime.fromisoformat(known.gap_since)
-    return now - tried >= min(max(lasted, _SOONEST), _LATEST)
+    lasted = known.gap_tried - (known.gap_since or known.gap_tried)
+    return now - known.gap_tried >= min(max(lasted, _SOONEST), _LATEST)

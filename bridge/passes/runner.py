@@ -19,6 +19,7 @@ import structlog
 
 from bridge.errors import SourceError
 from bridge.model.memory import Horizon, KnownProject
+from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
 from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome, Report
@@ -36,7 +37,6 @@ from bridge.passes.pipeline import (
     conclude,
     failed,
     figures_of,
-    iso,
     restate,
     scrape,
     taught,
@@ -195,7 +195,7 @@ class Passes:
         if why:
             log.info("A full sweep is due", action="sweep_due", why=why, source=stages.scraper.name)
             return replace(wish, request=ScrapeRequest(files))
-        since = datetime.fromisoformat(horizon.listed_at)
+        since = horizon.listed_at
         mark = mark_of(wish.source)
         gaps = [each for each in await self.gaps() if mark_in(each.project.id) == mark]
         again = gaps_to_retry(gaps, now)
@@ -225,7 +225,7 @@ class Passes:
                     stages = replace(stages, maker=await self._taught(stages.maker))
                 await restate(stages, ledger, ledger.epoch)
                 settled = await self._settle(wish)
-                intake = self._intake(stages, wish, iso(started), yields=yields)
+                intake = self._intake(stages, wish, started.replace(microsecond=0), yields=yields)
                 self._under_way.append(intake)
                 stack.callback(self._under_way.remove, intake)
             work = Conclusion(
@@ -271,7 +271,7 @@ class Passes:
             self._learned = maker, await taught(maker, self._ledger)
         return self._learned[1]
 
-    def _intake(self, stages: Stages, wish: PassOptions, now: str, *, yields: bool) -> Intake:
+    def _intake(self, stages: Stages, wish: PassOptions, now: datetime, *, yields: bool) -> Intake:
         ledger = self._ledger
         intake = Intake(
             ledger,
@@ -343,12 +343,12 @@ def _counted(wishes: Sequence[PassOptions]) -> Iterator[PassOptions]:
 
 def why_sweep(horizon: Horizon, scope: str, now: datetime, full_every: float) -> str:
     """Why everything must be read, as a sentence part; "" when what changed is enough."""
-    if not (horizon.listed_at and horizon.swept_at):
+    if horizon.listed_at is None or horizon.swept_at is None:
         return "no full sweep has been complete yet"
     if horizon.scope != scope:
         return "the mappings or the filters are not those of the last full sweep"
-    if now - datetime.fromisoformat(horizon.swept_at) >= timedelta(seconds=full_every):
+    if now - horizon.swept_at >= timedelta(seconds=full_every):
         return f"the last one is more than {full_every / 3600:g} hours old"
-    if datetime.fromisoformat(horizon.listed_at) > now + timedelta(minutes=5):
+    if horizon.listed_at > now + timedelta(minutes=5):
         return "the last pass lies in the future: the clock was set back"
     return ""

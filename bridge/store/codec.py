@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
+from datetime import datetime
 from sys import intern
 from typing import TypeVar
 
@@ -92,8 +93,12 @@ def encode_project(known: KnownProject) -> str:
     """JSON text of the project and of reasons; the dates are columns of their own."""
     project = known.project
     tree = {name: getattr(project, name) for name in _PROJECT_FIELDS}
-    why = {name: getattr(known, name) for name in _REASONS if getattr(known, name)}
-    return to_json({"project": tree, **why})
+    why = {
+        "gap_reason": known.gap_reason,
+        "gap_tried": moment_text(known.gap_tried),
+        "left_out": known.left_out,
+    }
+    return to_json({"project": tree, **{name: text for name, text in why.items() if text}})
 
 
 def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
@@ -102,19 +107,34 @@ def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
     inner = _object(tree.get("project"))
     values = {name: _get(inner, name, *rule) for name, rule in _PROJECT_FIELDS.items()}
     values["topics"] = _strings(values["topics"])
-    why = (_get(tree, name, str, "") for name in _REASONS)
-    return KnownProject(Project(**values), read_at, gap_since, *why)
+    reason, tried, left_out = (_get(tree, name, str, "") for name in _REASONS)
+    return KnownProject(
+        Project(**values),
+        moment_of(read_at),
+        moment_of(gap_since),
+        reason,
+        moment_of(tried),
+        left_out,
+    )
 
 
 def encode_horizon(horizon: Horizon) -> str:
     """JSON text; the count of passes is a column of its own."""
-    tree: dict[str, Json] = {name: getattr(horizon, name) for name in _HORIZON_FIELDS}
+    tree: dict[str, Json] = _own_tree(horizon)
     if horizon.others:
         tree["others"] = {
-            source: {name: getattr(each, name) for name in _HORIZON_FIELDS}
-            for source, each in sorted(horizon.others.items())
+            source: _own_tree(each) for source, each in sorted(horizon.others.items())
         }
     return to_json(tree)
+
+
+def _own_tree(horizon: Horizon) -> dict[str, Json]:
+    return {
+        "listed_at": moment_text(horizon.listed_at),
+        "swept_at": moment_text(horizon.swept_at),
+        "scope": horizon.scope,
+        "complete_at": moment_text(horizon.complete_at),
+    }
 
 
 def decode_horizon(text: str, passes: int) -> Horizon:
@@ -127,7 +147,25 @@ def decode_horizon(text: str, passes: int) -> Horizon:
 def _own(tree: dict[str, Json]) -> Horizon:
     """A horizon without those of others."""
     listed, swept, scope, complete = (_get(tree, name, str, "") for name in _HORIZON_FIELDS)
-    return Horizon(listed, swept, scope, complete)
+    return Horizon(moment_of(listed), moment_of(swept), scope, moment_of(complete))
+
+
+def moment_text(moment: datetime | None) -> str:
+    """A moment as it is stored: ISO 8601; "" for never."""
+    return moment.isoformat() if moment is not None else ""
+
+
+def moment_of(text: str) -> datetime | None:
+    """What was stored, aware; None for never. Raises `Undecodable`."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Undecodable(f"expected a date and time, got {text[:40]!r}") from error
+    if moment.tzinfo is None:
+        raise Undecodable(f"expected a date and time with its zone, got {text[:40]!r}")
+    return moment
 
 
 def encode_report(report: Report) -> str:

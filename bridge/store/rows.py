@@ -48,8 +48,8 @@ def project_rows(source_id: int, known: Iterable[KnownProject]) -> list[Values]:
             {
                 "source_id": source_id,
                 "project_id": each.project.id,
-                "read_at": each.read_at,
-                "gap_since": each.gap_since,
+                "read_at": codec.moment_text(each.read_at),
+                "gap_since": codec.moment_text(each.gap_since),
                 "body": body,
                 "path": source_name(each.project.path.lower()).replace("\0", ""),
             }
@@ -73,8 +73,8 @@ def manifest_rows(source_id: int, known: Iterable[KnownManifest]) -> list[Values
                 "file": each.file,
                 "oid": each.oid,
                 "good_oid": each.good_oid,
-                "held_since": each.held_since,
-                "broken_since": each.broken_since,
+                "held_since": codec.moment_text(each.held_since),
+                "broken_since": codec.moment_text(each.broken_since),
                 "current": current,
                 "good": good,
                 "fingerprint": each.current.fingerprint,
@@ -115,10 +115,10 @@ def _known_manifest(row: Sequence[Any]) -> KnownManifest:
         file,
         oid,
         codec.decode_translation(current),
-        held_since,
+        codec.moment_of(held_since),
         codec.decode_translation(good) if good is not None else None,
         good_oid,
-        broken_since,
+        codec.moment_of(broken_since),
     )
 
 

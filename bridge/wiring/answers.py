@@ -26,13 +26,13 @@ async def _knowledge(
 ) -> Knowledge:
     memory = memory or await store.load(source)
     board = await store.scores().latest_scores(source)
-    complete, started = memory.horizon.whole_at, record.report.started_at
+    started = record.report.started_at
     return Knowledge(
         Reader().read(record.catalog),
         await store.facts().latest_facts(source),
         board.scores if board is not None else {},
         read_at=datetime.fromisoformat(started) if started else None,
-        complete_at=datetime.fromisoformat(complete) if complete else None,
+        complete_at=memory.horizon.whole_at,
     )
 
 

@@ -57,7 +57,7 @@ def record(outcome: Outcome = Outcome.COMPLETE, **more: object) -> PassRecord:
 @pytest.fixture
 def live() -> Live:
     live = Live(schemas={"qm-v1.schema.json": b'{"title": "qm"}'})
-    complete = Horizon(complete_at=NOON.isoformat())
+    complete = Horizon(complete_at=NOON)
     show(live, record(), (INDEX,), Memory(horizon=complete), NOON)
     return live
 

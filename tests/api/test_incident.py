@@ -37,7 +37,7 @@ async def client(aiohttp_client: MakeClient) -> Client:
     live = Live()
     entities = tuple(sorted((*FLEET, EVIL), key=lambda each: str(each.ref)))
     record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(entities))
-    complete = Horizon(complete_at=(NOON - timedelta(hours=1)).isoformat())
+    complete = Horizon(complete_at=NOON - timedelta(hours=1))
     show(live, record, (), Memory(horizon=complete), NOON)
     return await aiohttp_client(make_app(live, clock=lambda: NOON, slack=SlackCommand(SECRET)))
 

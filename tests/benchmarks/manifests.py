@@ -66,7 +66,7 @@ def main() -> None:
 
     def scrape() -> None:
         nonlocal memory, translated
-        recollection = Reconciliation(memory, mappings, "2026-01-01T00:00:00+00:00")
+        recollection = Reconciliation(memory, mappings, datetime(2026, 1, 1, tzinfo=UTC))
         for record in reads:
             recollection.take(record)
         recollection.take(ScrapeEnd(Coverage.FULL))

@@ -364,7 +364,7 @@ async def test_an_entity_that_is_gone_is_shown_no_more_and_whoever_listens_hears
 
 def test_a_subject_knows_its_project_and_what_was_seen_of_it() -> None:
     project = Project(1, "shop/1")
-    memory = Memory({1: KnownProject(project, "now")})
+    memory = Memory({1: KnownProject(project, NOW)})
     seen = Observation(1, NOW)
     one, other = subjects_of(catalog("a", "b"), memory, {1: seen})
     assert (one.project, one.observation, one.manifest_file) == (project, seen, "qm.yaml")

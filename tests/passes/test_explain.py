@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,13 +14,14 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
 from bridge.passes.explain import Explanation, explain
+from tests.fakes import NOON, at
 
 SOURCE = "https://gitlab.test/shop"
 
 
-def project(number: int, path: str, **more: str) -> KnownProject:
+def project(number: int, path: str, **more: Any) -> KnownProject:
     return KnownProject(
-        Project(number, path, f"https://gitlab.test/git/{path}", "main"), "t0", **more
+        Project(number, path, f"https://gitlab.test/git/{path}", "main"), NOON, **more
     )
 
 
@@ -32,7 +34,7 @@ def component(name: str, *origins: int, **metadata: Json) -> CatalogEntity:
 def said(number: int, name: str) -> KnownManifest:
     draft = Draft({"kind": "Component", "metadata": {"name": name}, "spec": {}})
     return KnownManifest(
-        number, "qm.yaml", "oid", Translation(Verdict.VALID, "f", "qm-v1", (draft,)), "t0"
+        number, "qm.yaml", "oid", Translation(Verdict.VALID, "f", "qm-v1", (draft,)), NOON
     )
 
 
@@ -53,19 +55,19 @@ PATHS = {
 MEMORY = Memory(
     {
         1: project(1, PATHS[1]),
-        2: project(2, PATHS[2], gap_since="t5", gap_reason="500 from GitLab"),
-        3: KnownProject(Project(3, PATHS[3]), "", left_out="archived (`gitlab.archived` is off)"),
-        4: KnownProject(Project(4, PATHS[4]), "", gap_since="t6", gap_reason="403 from GitLab"),
+        2: project(2, PATHS[2], gap_since=at(5), gap_reason="500 from GitLab"),
+        3: KnownProject(Project(3, PATHS[3]), None, left_out="archived (`gitlab.archived` is off)"),
+        4: KnownProject(Project(4, PATHS[4]), None, gap_since=at(6), gap_reason="403 from GitLab"),
         5: project(5, PATHS[5]),
         6: project(6, PATHS[6]),
-        7: KnownProject(Project(7, PATHS[7]), "t0"),
+        7: KnownProject(Project(7, PATHS[7]), NOON),
     },
     {
         (1, "qm.yaml"): said(1, "payments-api"),
         (2, "qm.yaml"): said(2, "cart"),
         (6, "qm.yaml"): broken(6, "Fares Board"),
     },
-    Horizon(swept_at="2026-01-01T12:00:00+00:00"),
+    Horizon(swept_at=NOON),
 )
 PAYMENTS = component(
     "payments-api",
@@ -166,10 +168,10 @@ def test_what_is_not_readable_says_since_when_and_why(text: str) -> None:
     answer = asked(text)
     assert "component:default/cart" in refs(answer)
     said = "\n".join(answer.facts)
-    assert "not readable since t5: 500 from GitLab" in said
+    assert "not readable since 2026-01-01T12:05:00+00:00: 500 from GitLab" in said
     assert (
-        "project shop/cart is not readable since t5: 500 from GitLab; what was known of it is kept"
-        in answer.facts
+        "project shop/cart is not readable since 2026-01-01T12:05:00+00:00: 500 from GitLab; "
+        "what was known of it is kept" in answer.facts
     )
     assert [problem.rule for problem in answer.problems] == ["claim-lost"]
 
@@ -178,7 +180,8 @@ def test_a_project_that_could_never_be_read_says_so() -> None:
     answer = asked("lost")
     assert answer.facts == (
         "lost is not in the catalog.",
-        "project shop/lost is not readable since t6: 403 from GitLab; nothing was known of it yet",
+        "project shop/lost is not readable since 2026-01-01T12:06:00+00:00: 403 from GitLab; "
+        "nothing was known of it yet",
     )
     assert answer.known
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory
+from bridge.model.moments import iso
 from bridge.model.problems import Problem
 from bridge.model.scrape import (
     Coverage,
@@ -27,16 +28,16 @@ from bridge.passes.reconcile import (
     remember,
     translated_manifests,
 )
-from tests.fakes import WordTranslator, project, read
+from tests.fakes import NOON, WordTranslator, at, project, read
 from tests.laws import examples
 
 FULL = ScrapeEnd(Coverage.FULL)
 
 
 def after(
-    before: Memory, *records: Record, end: ScrapeEnd = FULL, now: str = "t1"
+    before: Memory, *records: Record, end: ScrapeEnd = FULL, minute: int = 1
 ) -> tuple[Memory, Reconciliation]:
-    recollection = Reconciliation(before, WordTranslator(), now)
+    recollection = Reconciliation(before, WordTranslator(), at(minute))
     for record in (*records, end):
         recollection.take(record)
     return recollection.finish(), recollection
@@ -48,7 +49,7 @@ def texts(memory: Memory) -> set[str]:
 
 
 def known(*names: str) -> Memory:
-    memory, _ = after(Memory(), *(read(i, name) for i, name in enumerate(names, 1)), now="t0")
+    memory, _ = after(Memory(), *(read(i, name) for i, name in enumerate(names, 1)), minute=0)
     return memory
 
 
@@ -58,23 +59,24 @@ def problems(memory: Memory) -> list[Problem]:
 
 
 def test_a_project_that_could_not_be_read_keeps_everything_and_says_since_when() -> None:
-    first, _ = after(known("a", "b"), Gap("403", 1, "group/p1"), read(2, "b"), now="t1")
-    second, recollection = after(first, Gap("502", 1, "group/p1"), read(2, "b"), now="t2")
+    first, _ = after(known("a", "b"), Gap("403", 1, "group/p1"), read(2, "b"), minute=1)
+    second, recollection = after(first, Gap("502", 1, "group/p1"), read(2, "b"), minute=2)
     assert texts(second) == {"a", "b"}
-    assert second.projects[1].gap_since == "t1"
+    assert second.projects[1].gap_since == at(1)
     assert second.projects[1].gap_reason == "502"
     assert not recollection.complete
     (problem,) = [gap_problem(each) for each in second.projects.values() if each.gap_since]
     assert problem is not None
     assert problem.message == (
-        "could not be read since t1 (502); what was known of it since t0 is kept"
+        f"could not be read since {iso(at(1))} (502); "
+        f"what was known of it since {iso(NOON)} is kept"
     )
 
 
 def test_a_project_that_can_be_read_again_loses_its_gap() -> None:
     gap, _ = after(known("a"), Gap("403", 1))
     healed, recollection = after(gap, read(1, "a"))
-    assert healed.projects[1].gap_since == ""
+    assert healed.projects[1].gap_since is None
     assert recollection.complete
 
 
@@ -116,7 +118,7 @@ def test_archived_and_deleted_projects_are_left_out_with_their_reason() -> None:
 
 def test_a_project_that_is_left_out_stays_known_with_its_reason_until_it_is_read_again() -> None:
     left, _ = after(known("a", "b"), ProjectSkipped(project(1), "archived"), read(2, "b"))
-    assert left.projects[1] == KnownProject(project(1), "", left_out="archived")
+    assert left.projects[1] == KnownProject(project(1), None, left_out="archived")
     again, quiet = after(left, ProjectSkipped(project(1), "archived"), read(2, "b"))
     assert again.projects[1] is left.projects[1], "nothing to write for it"
     assert quiet.problems == []
@@ -133,14 +135,14 @@ def test_a_project_that_is_left_out_stays_known_with_its_reason_until_it_is_read
 
 
 def test_a_broken_manifest_keeps_its_last_good_translation_until_it_is_mended() -> None:
-    broken, _ = after(known("a"), read(1, "broken"), now="t1")
-    still, _ = after(broken, read(1, "broken"), now="t2")
+    broken, _ = after(known("a"), read(1, "broken"), minute=1)
+    still, _ = after(broken, read(1, "broken"), minute=2)
     (kept,) = translated_manifests(still)
-    assert (kept.kept_since, kept.oid) == ("t1", "oid-a")
+    assert (kept.kept_since, kept.oid) == (iso(at(1)), "oid-a")
     assert [p.rule for p in problems(still)] == ["broken"]
-    mended, _ = after(still, read(1, "a2"), now="t3")
+    mended, _ = after(still, read(1, "a2"), minute=3)
     (current,) = translated_manifests(mended)
-    assert (current.kept_since, current.held_since) == ("", "t0")
+    assert (current.kept_since, current.held_since) == ("", iso(NOON))
 
 
 def test_a_manifest_that_never_was_valid_gives_nothing() -> None:
@@ -157,8 +159,8 @@ def test_a_manifest_that_turns_out_foreign_is_dropped_with_a_reason() -> None:
 def test_an_unchanged_blob_is_translated_once() -> None:
     translator = WordTranslator()
     memory = Memory()
-    for now in ("t0", "t1", "t2"):
-        recollection = Reconciliation(memory, translator, now)
+    for minute in range(3):
+        recollection = Reconciliation(memory, translator, at(minute))
         for record in (read(1, "a"), read(2, "broken"), FULL):
             recollection.take(record)
         memory = recollection.finish()
@@ -168,14 +170,14 @@ def test_an_unchanged_blob_is_translated_once() -> None:
 def test_a_renamed_project_keeps_its_claim() -> None:
     renamed = read(1, "a")
     moved = type(renamed)(type(renamed.project)(1, "elsewhere/p1"), renamed.files)
-    memory, _ = after(known("a"), moved, now="t5")
+    memory, _ = after(known("a"), moved, minute=5)
     (current,) = translated_manifests(memory)
-    assert (current.project.path, current.held_since) == ("elsewhere/p1", "t0")
+    assert (current.project.path, current.held_since) == ("elsewhere/p1", iso(NOON))
 
 
 def test_an_unchanged_project_keeps_its_row_so_that_nothing_is_written_for_it() -> None:
     before = known("a", "b")
-    memory, _ = after(before, read(1, "a"), read(2, "b"), now="t9")
+    memory, _ = after(before, read(1, "a"), read(2, "b"), minute=9)
     assert (memory.projects, memory.manifests) == (before.projects, before.manifests)
 
 
@@ -200,7 +202,7 @@ def test_no_sequence_of_failures_ever_deletes(
             else:
                 records.append(Gap("a page was lost"))
         random.shuffle(records)  # type: ignore[attr-defined]
-        memory, recollection = after(memory, *records, now=f"t{number + 1}")
+        memory, recollection = after(memory, *records, minute=number + 1)
         assert texts(memory) == set(names)
         assert recollection.complete == all(fate == "read" for fate in fates)
 
@@ -215,22 +217,22 @@ def test_what_a_part_that_cannot_be_used_gave_before_is_kept_until_the_text_is_w
         return [draft.body["metadata"]["name"] for draft in known.current.drafts]
 
     file = ManifestFile("qm.yaml", "o", 1, "x")
-    first = remember(None, 1, file, of("a", "b", "c"), "t0")
-    second = remember(first, 1, file, of("a", "d", partial=True), "t1")
+    first = remember(None, 1, file, of("a", "b", "c"), at(0))
+    second = remember(first, 1, file, of("a", "d", partial=True), at(1))
     assert said(second) == ["a", "d", "b", "c"]
-    third = remember(second, 1, file, of("a", partial=True), "t2")
+    third = remember(second, 1, file, of("a", partial=True), at(2))
     assert said(third) == ["a", "d", "b", "c"]
-    broken = remember(third, 1, file, Translation(Verdict.QUARANTINED, "f"), "t3")
-    again = remember(broken, 1, file, of("e", partial=True), "t4")
+    broken = remember(third, 1, file, Translation(Verdict.QUARANTINED, "f"), at(3))
+    again = remember(broken, 1, file, of("e", partial=True), at(4))
     assert said(again) == ["e", "a", "d", "b", "c"]
-    assert (again.held_since, again.good) == ("t0", None)
-    assert said(remember(again, 1, file, of("e"), "t5")) == ["e"]
+    assert (again.held_since, again.good) == (NOON, None)
+    assert said(remember(again, 1, file, of("e"), at(5))) == ["e"]
 
 
 def test_a_gap_that_comes_after_its_project_was_read_is_older_news() -> None:
     memory, recollection = after(known("a"), read(1, "new"), Gap("502", 1, "group/p1"))
     assert texts(memory) == {"new"}
-    assert memory.projects[1].gap_since == ""
+    assert memory.projects[1].gap_since is None
     assert recollection.complete
 
 

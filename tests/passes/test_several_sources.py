@@ -34,7 +34,7 @@ from bridge.passes.together import together
 from bridge.scrapers.numbered import Numbered
 from bridge.store import open_store
 from bridge.store.codec import decode_horizon, decode_report, encode_horizon, encode_report
-from tests.fakes import NOON, fresh, project
+from tests.fakes import NOON, at, fresh, project
 from tests.laws import examples
 from tests.passes.test_incremental_law import (
     ACCEPTED,
@@ -245,7 +245,7 @@ async def test_each_source_has_its_own_watermark_sweeps_and_gaps(tmp_path: Path)
     assert done.report.outcome is Outcome.INCOMPLETE
     assert [each.rule for each in done.report.problems] == ["source-unread"]
     horizon = await passes.horizon()
-    assert (bool(horizon.listed_at), horizon.of(LAB), horizon.whole_at) == (True, Horizon(), "")
+    assert (bool(horizon.listed_at), horizon.of(LAB), horizon.whole_at) == (True, Horizon(), None)
     assert (await passes.next_pass(ACCEPTED)).request != ScrapeRequest(MAPPINGS.files)
     due = await passes.next_pass(replace(ACCEPTED, source=LAB))
     assert due.request == ScrapeRequest(MAPPINGS.files)
@@ -368,7 +368,7 @@ def test_passes_are_told_as_one() -> None:
 
 def test_horizons_and_reports_of_several_sources_come_back_from_the_store() -> None:
     """And what an older Fester wrote of one source is read as before."""
-    horizon = Horizon("a", "b", "c", "d", 7, {LAB: Horizon("e", "f", "g", "h")})
+    horizon = Horizon(at(1), at(2), "c", at(3), 7, {LAB: Horizon(at(4), None, "g", at(5))})
     assert decode_horizon(encode_horizon(horizon), 7) == horizon
     assert "others" not in encode_horizon(replace(horizon, others={}))
     report = Report(Outcome.COMPLETE, 1.0, source=LAB)
@@ -377,11 +377,11 @@ def test_horizons_and_reports_of_several_sources_come_back_from_the_store() -> N
 
 
 def test_a_horizon_is_as_old_as_its_oldest_source() -> None:
-    young, old = Horizon("5", "5", "", "5"), Horizon("3", "2", "", "1")
+    young, old = Horizon(at(5), at(5), "", at(5)), Horizon(at(3), at(2), "", at(1))
     moved = young.moved(LAB, old, ["", LAB])
-    assert (moved.whole_at, moved.swept_by_all_at) == ("1", "2")
+    assert (moved.whole_at, moved.swept_by_all_at) == (at(1), at(2))
     assert moved.moved("", young, ["", "new"]).others == {"new": Horizon()}
-    assert moved.moved("", young, ["", "new"]).whole_at == ""
+    assert moved.moved("", young, ["", "new"]).whole_at is None
 
 
 async def test_a_dry_run_over_several_sources_writes_nothing(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from tests import whole
+from tests.fakes import at
 from tests.laws import examples
 
 PROJECT = Project(7, "shop/cart", "https://gitlab.example.com/shop/cart", "main")
@@ -161,8 +162,8 @@ def test_one_bad_service_leaves_its_neighbours_and_keeps_what_it_gave(
     (problem,) = (each for each in broken.problems if each.severity is Severity.ERROR)
     assert problem.line == line
     assert said in problem.message
-    before = remember(None, 7, manifest(text, "1"), good, "2026-01-01")
-    after = remember(before, 7, manifest(text, "2"), broken, "2026-01-02")
+    before = remember(None, 7, manifest(text, "1"), good, at(1))
+    after = remember(before, 7, manifest(text, "2"), broken, at(2))
     assert set(components(after.current)) == {"one", "two", "three"}
 
 

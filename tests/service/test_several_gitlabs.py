@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,7 @@ async def test_an_existing_store_of_one_gitlab_takes_a_second_one_in(tmp_path: P
         }
 
 
-async def _claims(folder: Path, source: str) -> dict[tuple[int, str], str]:
+async def _claims(folder: Path, source: str) -> dict[tuple[int, str], datetime | None]:
     """When each manifest was first seen, by its key."""
     store = await open_store(f"sqlite:///{folder}/s.db")
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hypothesis import strategies as st
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
@@ -13,6 +15,9 @@ from bridge.model.scrape import Project
 
 anything = st.text(st.characters(exclude_categories=()), max_size=6)
 names = st.text("abc/é", min_size=1, max_size=6)
+moments = st.none() | st.datetimes(
+    datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)
+)
 dates = st.sampled_from(["", "2024-05-01T10:00:00+00:00"])
 ids = st.integers(1, 2**63 - 1)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | anything
@@ -111,8 +116,8 @@ records = st.builds(PassRecord, report=reports, catalog=catalogs)
 known_projects = st.builds(
     KnownProject,
     project=projects.map(lambda project: project),
-    read_at=dates,
-    gap_since=dates,
+    read_at=moments,
+    gap_since=moments,
     gap_reason=anything,
 )
 known_manifests = st.builds(
@@ -121,10 +126,10 @@ known_manifests = st.builds(
     file=names,
     oid=names,
     current=translations,
-    held_since=dates,
+    held_since=moments,
     good=st.none() | translations,
     good_oid=st.just("") | names,
-    broken_since=dates,
+    broken_since=moments,
 )
 memories = st.builds(
     lambda known, files: Memory(

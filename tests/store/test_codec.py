@@ -31,7 +31,9 @@ def decode_project(text: str) -> KnownProject:
 
 PAIRS: list[tuple[st.SearchStrategy[Any], Callable[[Any], str], Callable[[str], Any]]] = [
     (
-        st.builds(KnownProject, nouns.projects, st.just(""), st.just(""), nouns.anything),
+        st.builds(
+            KnownProject, nouns.projects, st.none(), st.none(), nouns.anything, nouns.moments
+        ),
         codec.encode_project,
         decode_project,
     ),
@@ -57,7 +59,11 @@ def test_every_noun_comes_back_from_text_and_from_bytes(pair: Any, data: st.Data
 @pytest.mark.parametrize(
     ("noun", "encode", "decode"),
     [
-        (KnownProject(Project(1, "a/b", topics=("x",)), ""), codec.encode_project, decode_project),
+        (
+            KnownProject(Project(1, "a/b", topics=("x",)), None),
+            codec.encode_project,
+            decode_project,
+        ),
         (
             Translation(Verdict.VALID, "f", drafts=(Draft({"kind": "System"}),)),
             codec.encode_translation,
@@ -108,3 +114,16 @@ def test_a_number_comes_back_as_that_number_whatever_its_size(number: float) -> 
     ):
         assert found == [{"n": number}]
         assert type(found[0]["n"]) is type(number)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-01-01T12:00:00", "2026-13-01T12:00:00+00:00"])
+def test_a_moment_that_was_never_written_so_is_refused(text: str) -> None:
+    with pytest.raises(codec.Undecodable, match="date and time"):
+        codec.moment_of(text)
+
+
+def test_moments_are_stored_as_older_festers_wrote_them() -> None:
+    """ "" stands for never in the columns, and only there."""
+    for text in ("2026-11-26T17:26:57+00:00", ""):
+        assert codec.moment_text(codec.moment_of(text)) == text
+    assert codec.moment_of("") is None

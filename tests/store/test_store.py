@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -61,7 +62,10 @@ def memory_of(count: int) -> Memory:
     """That many projects, each with a manifest."""
     numbers = range(1, count + 1)
     return Memory(
-        {n: KnownProject(Project(n, f"group/p{n}"), "2024-05-01T10:00:00+00:00") for n in numbers},
+        {
+            n: KnownProject(Project(n, f"group/p{n}"), datetime(2024, 5, 1, 10, tzinfo=UTC))
+            for n in numbers
+        },
         {
             (n, "qm.yaml"): KnownManifest(n, "qm.yaml", "oid", Translation(Verdict.VALID, "f"))
             for n in numbers
@@ -133,7 +137,9 @@ async def test_sources_do_not_touch_each_other(url: str) -> None:
 async def test_only_what_differs_is_written(url: str) -> None:
     """One project changed, one manifest gone: one row written, one deleted."""
     before = memory_of(1200)
-    changed = replace(before.projects[7], gap_since="2024-05-02", gap_reason="403")
+    changed = replace(
+        before.projects[7], gap_since=datetime(2024, 5, 2, tzinfo=UTC), gap_reason="403"
+    )
     after = Memory(
         {**before.projects, 7: changed},
         {key: known for key, known in before.manifests.items() if key != (9, "qm.yaml")},

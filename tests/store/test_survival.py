@@ -27,6 +27,7 @@ from bridge.model.scrape import Project
 from bridge.store import SqlStore, codec, model_codec, open_store
 from bridge.store import model as history
 from bridge.store.tables import VERSION_TABLE, metadata
+from tests.fakes import NOON
 from tests.laws import examples
 from tests.store import nouns
 from tests.store.saving import save
@@ -40,7 +41,10 @@ def known(count: int, generation: str = "g1") -> Memory:
     """A memory of `count` projects with one manifest each, all marked with a generation."""
     translation = Translation(Verdict.VALID, generation, "qm-v1", (Draft({"kind": "Component"}),))
     return Memory(
-        {n: KnownProject(Project(n, f"shop/p{n}"), generation) for n in range(count)},
+        {
+            n: KnownProject(Project(n, f"shop/p{n}", description=generation), NOON)
+            for n in range(count)
+        },
         {(n, "qm.yaml"): KnownManifest(n, "qm.yaml", "b1", translation) for n in range(count)},
     )
 
@@ -79,7 +83,8 @@ def test_reports_catalogs_and_projects_come_back(record: PassRecord, known: Know
     assert codec.decode_report(codec.encode_report(record.report)) == record.report
     for each in record.catalog.entities:
         assert model_codec.entity(str(each.ref), model_codec.encoded_entity(each)) == each
-    back = codec.decode_project(codec.encode_project(known), known.read_at, known.gap_since)
+    columns = (codec.moment_text(known.read_at), codec.moment_text(known.gap_since))
+    back = codec.decode_project(codec.encode_project(known), *columns)
     assert back == known
 
 
@@ -117,7 +122,7 @@ async def test_any_memory_replaces_any_other(store: SqlStore) -> None:
 async def test_hostile_text_is_stored(store: SqlStore) -> None:
     """NUL and half surrogates in what strangers write stop no pass, on PostgreSQL either."""
     bad = "\x00\udc80"
-    memory = Memory({1: KnownProject(Project(1, bad, description=bad), "now", "now", bad)})
+    memory = Memory({1: KnownProject(Project(1, bad, description=bad), NOON, NOON, bad)})
     await save(store, f"/folder/{bad[1:]}", Memory(), memory, None)
     assert await store.load(f"/folder/{bad[1:]}") == memory
 

@@ -158,7 +158,7 @@ async def test_a_store_at_every_statement_of_a_save(url: str, worker: Mortal) ->
     async def look(source: str) -> str:
         memory, record = await store.load(source), await store.latest(source)
         assert record is not None
-        generation = memory.projects[0].read_at
+        generation = memory.projects[0].project.description
         assert memory.projects == known(SOME, generation).projects
         assert memory.manifests == known(SOME, generation).manifests
         assert generation == "g2" or record.report.started_at == "g1"

@@ -67,7 +67,7 @@ def test_a_shared_repository_is_nobodys_alone() -> None:
 
 def test_nothing_is_proposed_to_projects_that_take_nothing() -> None:
     """Archived ones and those to be deleted keep their place, so that the reason can be told."""
-    read = "2026-03-01T00:00:00+00:00"
+    read = datetime(2026, 3, 1, tzinfo=UTC)
     projects = {
         1: Project(1, "corp/live", default_branch="main"),
         2: Project(2, "corp/old", default_branch="main", archived=True),
