@@ -122,6 +122,7 @@ def _facts(entity: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple
         ("fester.dev/product", "Product"),
         ("fester.dev/aliases", "Also called"),
         ("gitlab.com/project-slug", "GitLab project"),
+        ("fester.dev/gitlab-group", "GitLab group"),
     )
     for key, label in named:
         value = annotation(entity, key)

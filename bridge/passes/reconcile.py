@@ -122,6 +122,7 @@ class Reconciliation:
         # An unchanged project keeps its row as it is: nothing to write for it.
         if known is None or replace(known, read_at=self.now) != fresh:
             self.projects[project.id] = fresh
+        members = self._members(project.id)
         present = {file.path for file in record.files}
         left = []
         for gone in sorted(self._files.get(project.id, set()) - present):
@@ -138,6 +139,22 @@ class Reconciliation:
         for file in record.files:
             self._take_file(project, file, left)
         self._files[project.id] = present
+        ended = sorted(members - self._members(project.id))
+        self.problems.extend(_member_left(project, ref) for ref in ended[:_MOST_LEFT])
+        if ended[_MOST_LEFT:]:
+            more = f"and {len(ended) - _MOST_LEFT} more people"
+            self.problems.append(_member_left(project, more))
+
+    def _members(self, project_id: int) -> set[str]:
+        """The users that a group's manifests give, in however many files; none for a project."""
+        if project_id >= 0:
+            return set()
+        drafts = (
+            draft
+            for file in self._files.get(project_id, ())
+            for draft in self.manifests[project_id, file].current.drafts
+        )
+        return {str(ref) for ref in map(_name_of, drafts) if ref is not None and ref.kind == "user"}
 
     def _take_file(
         self, project: Project, file: ManifestFile, left: Sequence[KnownManifest] = ()
@@ -216,6 +233,16 @@ class Reconciliation:
                     project=known.project.path,
                 )
             )
+
+
+def _member_left(project: Project, who: str) -> Problem:
+    return Problem(
+        f"{who} is no longer a member that counts: left, blocked, or with a role that is too low",
+        "member-left",
+        Severity.INFO,
+        project=project.path,
+        ref=who if ":" in who else "",
+    )
 
 
 def remember(
@@ -383,6 +410,7 @@ _NO_FILE = "the file is no longer on the default branch"
 _FEWER = "the group has fewer members than before"  # a group has several files if it has many
 _NEVER_READ = "nothing was known of it yet"
 _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
+_MOST_LEFT = 20  # of one group that are told one by one
 _MOST_RETRIES = 100  # projects in a gap that one pass tries again
 
 
