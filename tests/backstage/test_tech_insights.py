@@ -33,7 +33,7 @@ from tests.backstage.test_tokens import user_token
 
 pytestmark = [pytest.mark.backstage, pytest.mark.real]
 
-RETRIEVERS = ("manifest", "gitlab", "gitlab_rest", CHECKED)
+RETRIEVERS = ("manifest", "catalog", "gitlab", "gitlab_rest", CHECKED)
 GUIDE = (HERE.parents[1] / "bridge/docs/backstage.md").read_text("utf-8")
 RUBRIC = rubric(None).rubric
 RULES = tuple(check.id for check in RUBRIC.checks)
