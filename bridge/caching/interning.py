@@ -13,7 +13,7 @@ import orjson
 
 from bridge.model.entities import Json
 
-_MOST: Final = 16_384  # trees that are remembered; a repeated one is soon met again
+_MOST: Final = 2_048  # trees that are remembered; a repeated one is soon met again
 _known: dict[bytes, Json] = {}
 
 
