@@ -43,6 +43,12 @@ class GitLab:
         counted: Counter[str] = self._pipe.recv()
         return counted
 
+    def push(self, number: int) -> int:
+        """Change a manifest, each number another one's; gives its project's id."""
+        self._pipe.send(number)
+        pushed: int = self._pipe.recv()
+        return pushed
+
     def use_faults(self, plan: FaultPlan) -> None:
         """From now on fail by this plan."""
         self._pipe.send(plan)
@@ -88,7 +94,27 @@ async def _answer(
     async with running(sandbox) as url:
         pipe.send(url)
         while (asked := await asyncio.to_thread(pipe.recv)) != "end":
+            if isinstance(asked, int):
+                pipe.send(_push(world, asked))
+                continue
             if isinstance(asked, FaultPlan):
                 sandbox.use_faults(asked)
             pipe.send(Counter(f"{seen.method} {seen.kind}" for seen in sandbox.requests))
             sandbox.forget_requests()
+
+
+def _push(world: World, number: int) -> int:
+    with_manifest = [p for p in world.projects if "qm.yaml" in p.files and not p.archived]
+    project = with_manifest[number * 7 % len(with_manifest)]
+    text = project.files["qm.yaml"].content.decode()
+    world.commit_file(project.id, "qm.yaml", changed(text, number))
+    return project.id
+
+
+def changed(text: str, number: int) -> str:
+    """The manifest with another description, which the catalog must show."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("description:")]
+    at = next(n for n, line in enumerate(lines) if line.startswith("service:"))
+    return "\n".join(
+        [*lines[: at + 1], f"  description: push number {number}.", *lines[at + 1 :], ""]
+    )

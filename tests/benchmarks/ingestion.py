@@ -35,7 +35,8 @@ from bridge.sandbox.organization import generate
 from bridge.sandbox.world import World
 from tests.backstage.installation import HERE, Installation, NoBackstage, installed
 from tests.backstage.server import REFRESH_TOKEN, Backstage, config, free_port, started
-from tests.benchmarks.webhooks import FAR_AWAY, changed
+from tests.benchmarks.gitlab import changed
+from tests.benchmarks.webhooks import FAR_AWAY
 from tests.service.process import serve
 from tests.service.site import SECRET, TOKEN
 

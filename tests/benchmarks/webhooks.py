@@ -24,6 +24,7 @@ from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.latency import Latency
 from bridge.sandbox.organization import generate
+from tests.benchmarks.gitlab import changed
 from tests.service.process import serve
 from tests.service.site import SECRET, TOKEN, until
 
@@ -32,15 +33,6 @@ FAR_AWAY = Latency(rest=0.060, graphql=0.060, per_project=0.008)
 # busy machine, and a push then waits for the next leader.
 AGAIN_AND_AGAIN = {"FESTER_EVERY": "1s", "FESTER_FULL_EVERY": "1s", "FESTER_LEASE": "15s"}
 LOOK = 0.005  # seconds between two looks at the folder: the figures are no finer
-
-
-def changed(text: str, number: int) -> str:
-    """The manifest with another description, which the catalog must show."""
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("description:")]
-    at = next(n for n, line in enumerate(lines) if line.startswith("service:"))
-    return "\n".join(
-        [*lines[: at + 1], f"  description: push number {number}.", *lines[at + 1 :], ""]
-    )
 
 
 def shards(folder: Path) -> list[Path]:
