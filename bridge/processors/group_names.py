@@ -1,8 +1,8 @@
 """Groups of GitLab whose paths become one name: two teams, of which one can have it.
 
-`a-b` and `a/b` are both `a-b` in Backstage. Merged they would be one team with the members of both,
-so the group that was there first has the name, and all that the other one's manifest gives is left
-out, with a problem that names both.
+`a-b` and `a/b` are both `a-b` in Backstage, and two GitLabs may each have an `a/b`. Merged they
+would be one team with the members of both, so the group that was there first has the name, and all
+that the other one's manifest gives is left out, with a problem that names both.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from bridge.language.text_faults import clean
 from bridge.model.entities import Draft
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.suggested_owner import GROUP_PATH
 from bridge.processors.teams import Team, Teams, team_of
@@ -29,7 +30,8 @@ def dated(team: Team, manifest: TranslatedManifest) -> Team:
     """
     path = _path(team, manifest) if manifest.project.id < 0 else ""
     age = manifest.held_since or _UNKNOWN_AGE, -manifest.project.id
-    return replace(team, path=path, age=age) if path else team
+    gitlab = mark_in(manifest.project.id)
+    return replace(team, path=path, gitlab=gitlab, age=age) if path else team
 
 
 def without_collision(
@@ -40,13 +42,13 @@ def without_collision(
     A group below such a one has no parent, rather than one that merely has the same name. Any
     other manifest is the very same object.
     """
-    path = manifest.project.path
+    path, gitlab = manifest.project.path, mark_in(manifest.project.id)
     if manifest.project.id >= 0:
         return manifest, ()
-    holder = teams.holder(path)
+    holder = teams.holder(gitlab, path)
     if holder is not None:
         return _with(manifest, ()), (_problem(manifest, holder),)
-    if teams.holder(path.rpartition("/")[0]) is None:
+    if teams.holder(gitlab, path.rpartition("/")[0]) is None:
         return manifest, ()
     drafts = manifest.translation.drafts
     return _with(manifest, tuple(_without_parent(draft) for draft in drafts)), ()
@@ -76,6 +78,8 @@ def _without_parent(draft: Draft) -> Draft:
 
 def _problem(manifest: TranslatedManifest, holder: Team) -> Problem:
     ours, theirs = clean(manifest.project.path), clean(holder.path)
+    if holder.gitlab != mark_in(manifest.project.id):
+        theirs = f"{theirs} of another GitLab"
     message = (
         f"the groups {theirs} and {ours} both become {holder.ref}; {theirs} was there first, so "
         f"{ours} and who is a member of it alone are left out: rename one of them, or give one "

@@ -30,8 +30,8 @@ class Team:
     """A Group or User that may own something. `names` are folded; `type` is its `spec.type`.
 
     `elsewhere`: another source puts it into Backstage, so we publish none of that name. `path` is
-    that of the GitLab group which the crawl read, "" for any other team; `age` sorts such groups by
-    how long they have had the name.
+    that of the GitLab group which the crawl read, "" for any other team, and `gitlab` the mark of
+    its GitLab (`model.numbers`); `age` sorts such groups by how long they have had the name.
     """
 
     ref: Ref
@@ -39,6 +39,7 @@ class Team:
     type: str = "team"
     elsewhere: bool = False
     path: str = ""
+    gitlab: int = 0
     age: tuple[str, int] = ("", 0)
 
 
@@ -77,10 +78,11 @@ class Teams:
         self.by_ref: dict[Ref, Team] = {}
         for team in (*rules.known, *read, *(each for each in teams if not each.path)):
             self.by_ref.setdefault(team.ref, team)
-        self._beaten: dict[str, Team] = {
-            each.path: self.by_ref[each.ref]
+        self._beaten: dict[tuple[int, str], Team] = {
+            (each.gitlab, each.path): holder
             for each in read
-            if self.by_ref[each.ref].path not in ("", each.path)
+            if (holder := self.by_ref[each.ref]).path
+            and (holder.gitlab, holder.path) != (each.gitlab, each.path)
         }
         groups = [team for team in self.by_ref.values() if team.ref.kind == "group"]
         self._by_name: dict[str, list[Ref]] = {}
@@ -97,9 +99,9 @@ class Teams:
         """Whether it can be said of an owner that it is unknown."""
         return self.strict and (ref.kind == "group" or self._people_known)
 
-    def holder(self, path: str) -> Team | None:
+    def holder(self, gitlab: int, path: str) -> Team | None:
         """The team that has the name which a GitLab group would have, if it is another group."""
-        return self._beaten.get(path)
+        return self._beaten.get((gitlab, path))
 
     def find(self, ref: Ref) -> TeamMatch:
         """Who is meant: as the table has it, by the reference itself, or by another name."""
