@@ -14,19 +14,20 @@ from pathlib import Path
 from bridge.api.feed import Feed
 from bridge.api.interfaces import Gatekeeper
 from bridge.catalog.reader import Reader
-from bridge.errors import ConfigurationError, FesterError
+from bridge.errors import ConfigurationError
 from bridge.exporters import destination
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import ShardRenderer, location_of
 from bridge.model.access import Scope
-from bridge.model.facts import FactBoard
+from bridge.model.facts import FactBoard, FactSchema
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
+from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.pipeline import Guard, Listener, Reading, Stages
-from bridge.ports import Exporter, Processor, Scraper
+from bridge.ports import Exporter, FactCollector, Processor, Scraper
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
@@ -325,6 +326,76 @@ async def refuse_other_first(
             raise ConfigurationError([Problem(message, "first-source")])
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the settings name, all of it understood; nothing has been asked yet.
+
+    `each` has the settings of every source by name, `readings` its scraper.
+    """
+
+    each: Mapping[str, Settings]
+    readings: Mapping[str, Scraper]
+    mappings: Mappings
+    rules: MergeRules
+    owners: OwnerRules
+    exporters: tuple[Exporter, ...]
+    elsewhere: BackstageTeams
+    collectors: tuple[FactCollector, ...]
+    pushable: tuple[FactSchema, ...]
+    rubric: LoadedRubric
+
+    @property
+    def source(self) -> str:
+        """The name of the first source, by which all of them are stored."""
+        return self.readings[FIRST].name
+
+    async def close(self) -> None:
+        """Release every connection."""
+        for collector in self.collectors:
+            await collector.close()
+        for read in self.readings.values():
+            await read.close()
+        for exporter in self.exporters:
+            await exporter.close()
+
+
+def _given(settings: Settings, each: Mapping[str, Settings]) -> _Given:
+    """What the settings name. Raises `ConfigurationError` with every problem of all of it."""
+    problems: list[Problem] = []
+    loaded = collected(problems, lambda: _mappings_of(settings))
+    owners = collected(problems, lambda: owner_rules(settings))
+    readings = _readings(each, problems)
+    writing = collected(problems, lambda: exporters(settings))
+    elsewhere = BackstageTeams(settings, utc_now)
+    asked = takes = expected = None
+    if FIRST in readings:
+        asked = collected(problems, lambda: collectors(each, readings, elsewhere.refs))
+    takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
+    if asked is not None and takes is not None:  # else its problems would come twice
+        expected = collected(problems, lambda: rubric(settings.mappings))
+    if (
+        problems
+        or loaded is None
+        or owners is None
+        or writing is None
+        or asked is None
+        or takes is None
+        or expected is None
+    ):
+        raise ConfigurationError(problems)
+    return _Given(each, readings, *loaded, owners, writing, elsewhere, asked, takes, expected)
+
+
+def _readings(each: Mapping[str, Settings], problems: list[Problem]) -> dict[str, Scraper]:
+    """The scraper of every source that can have one."""
+    found: dict[str, Scraper] = {}
+    for name, own in each.items():
+        read = collected(problems, partial(scraper, own))
+        if read is not None:
+            found[name] = read
+    return found
+
+
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Everything open for passes; closed again at the end. Yields `Wired`.
@@ -333,102 +404,79 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """
     each = await located_each(settings)
     settings = each[FIRST].model_copy(update={"further": settings.further})
-    problems: list[Problem] = []
-    loaded = collected(problems, lambda: _mappings_of(settings))
-    owners = collected(problems, lambda: owner_rules(settings))
-    reading = collected(problems, lambda: scraper(settings))
-    further = {
-        name: read
-        for name, own in each.items()
-        if name != FIRST and (read := collected(problems, lambda own=own: scraper(own)))  # type: ignore[misc]
-    }
-    writing = collected(problems, lambda: exporters(settings))
-    elsewhere = BackstageTeams(settings, utc_now)
-    readings = {FIRST: reading, **further} if reading else {}
-    asked = (
-        collected(problems, lambda: collectors(each, readings, elsewhere.refs))
-        if readings
-        else None
-    )
-    takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
-    whole = asked is not None and takes is not None  # else its problems would come twice
-    expected = collected(problems, lambda: rubric(settings.mappings)) if whole else None
-    if (
-        problems
-        or loaded is None
-        or reading is None
-        or writing is None
-        or asked is None
-        or expected is None
-    ):
-        raise ConfigurationError(problems)
-    if owners is None:
-        raise ConfigurationError(problems)
-    mappings, rules = loaded
-    processing = processors()
+    given = _given(settings, each)
     store = await open_store(settings.store)
     try:
-        await elsewhere.renew(store, reading.name)
-    except FesterError:
+        await given.elsewhere.renew(store, given.source)
+        await refuse_other_first(settings, each, store)
+        scores = scores_of(settings, given.source, store, given.rubric)
+        shown = WithScores(settings, scores)
+        after_pass = _after_pass(settings, given, store, scores)
+        shown.facts = after_pass.facts
+        if settings.ox.publish:
+            # Else one pass would publish the entities without what is known of them.
+            await scores.load()
+            await after_pass.facts.load()
+            shown.renew()
+        async with _gatekeeper(settings) as gate:
+            yield Wired(
+                _stages(settings, given, store, shown),
+                given.mappings,
+                store,
+                after_pass,
+                given.elsewhere,
+                gatekeeper=gate,
+                refresher=refresher(settings),
+                sources={name: (each[name], read) for name, read in given.readings.items()},
+            )
+    finally:
+        await given.close()
         await store.close()
-        raise
-    owners = replace(owners, known=(*owners.known, *elsewhere.teams))
-    scores = scores_of(settings, reading.name, store, expected)
-    shown = WithScores(settings, scores)
-    stages = Stages(
-        scraper=reading,
-        translator=mappings,
-        maker=_maker(settings, rules, owners),
+
+
+def _after_pass(
+    settings: Settings, given: _Given, store: SqlStore, scores: Scorekeeper
+) -> AfterPass:
+    async def score(board: FactBoard) -> None:
+        await scores.evaluate(board.latest)
+
+    facts = facts_of(
+        settings,
+        given.source,
+        store,
+        asked=given.collectors,
+        pushable=given.pushable,
+        on_change=score,
+    )
+    return AfterPass(facts, scores, settings.ox.collect)
+
+
+def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScores) -> Stages:
+    owners = replace(given.owners, known=(*given.owners.known, *given.elsewhere.teams))
+    return Stages(
+        scraper=given.readings[FIRST],
+        translator=given.mappings,
+        maker=_maker(settings, given.rules, owners),
         renderer=ShardRenderer(settings.location_prefix),
-        exporters=writing,
+        exporters=given.exporters,
         store=store,
         clock=utc_now,
         lists=(ServicesCsv(),),
-        processors=processing,
+        processors=processors(),
         guard=Guard(settings.guard.share, settings.guard.at_least),
-        scope=scope(settings, mappings),
-        problems=(*mappings.notes, *elsewhere.problems),
+        scope=scope(settings, given.mappings),
+        problems=(*given.mappings.notes, *given.elsewhere.problems),
         shown=shown,
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
         nested=_nested(settings),
         further={
-            name: Reading(Numbered(read, name), scope(each[name], mappings), _nested(each[name]))
-            for name, read in further.items()
+            name: _further(name, read, given.each[name], given.mappings)
+            for name, read in given.readings.items()
+            if name != FIRST
         },
     )
 
-    async def score(board: FactBoard) -> None:
-        await scores.evaluate(board.latest)
 
-    facts = facts_of(
-        settings, reading.name, store, asked=asked, pushable=takes or (), on_change=score
-    )
-    shown.facts = facts
-    after_pass = AfterPass(facts, scores, settings.ox.collect)
-    try:
-        await refuse_other_first(settings, each, store)
-        if settings.ox.publish:
-            # Else one pass would publish the entities without what is known of them.
-            await scores.load()
-            await facts.load()
-            shown.renew()
-        async with _gatekeeper(settings) as gate:
-            yield Wired(
-                stages,
-                mappings,
-                store,
-                after_pass,
-                elsewhere,
-                gatekeeper=gate,
-                refresher=refresher(settings),
-                sources={name: (each[name], read) for name, read in readings.items()},
-            )
-    finally:
-        for collector in asked:
-            await collector.close()
-        for read in readings.values():
-            await read.close()
-        for exporter in writing:
-            await exporter.close()
-        await store.close()
+def _further(name: str, read: Scraper, own: Settings, mappings: Mappings) -> Reading:
+    return Reading(Numbered(read, name), scope(own, mappings), _nested(own))
