@@ -10,10 +10,17 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bridge.cli.offline import find_manifests, project_of, read_manifest, repository_of
+from bridge.cli.offline import (
+    find_manifests,
+    in_its_repository,
+    project_of,
+    read_manifest,
+    repository_of,
+)
 from bridge.cli.options import mappings_option
 from bridge.cli.show import show_problems
 from bridge.errors import ConfigurationError
+from bridge.language.paths import fits
 from bridge.model.manifests import Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import problem_json
@@ -48,7 +55,7 @@ def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Pat
     problems: list[Problem] = []
     for path, name in find_manifests(paths, files):
         checked += 1
-        problems.extend(_not_read(path, files))
+        problems.extend(_not_read(loaded, path, files))
         problems.extend(_check_one(loaded, path, name))
     if not checked:
         message = f"no manifest found; looked for {', '.join(files)}"
@@ -60,7 +67,11 @@ def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Pat
 
 def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
     """A file's problems, placed at its path on this machine."""
-    translation = mappings.translate(project_of(path), read_manifest(path, name))
+    project, root = project_of(path), repository_of(path)
+    file = read_manifest(path, name)
+    if root is not None:
+        file = in_its_repository(mappings, project, root, path, file)
+    translation = mappings.translate(project, file)
     problems = [problem.at(project="", file=str(path)) for problem in translation.problems]
     if translation.verdict is Verdict.IGNORED:
         message = f"ignored: {translation.reason}"
@@ -76,15 +87,32 @@ def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
     return problems
 
 
-def _not_read(path: Path, names: Sequence[str]) -> list[Problem]:
-    """What is said of a manifest that no crawl reads, as it is not at its repository's root."""
+def _not_read(mappings: Mappings, path: Path, names: Sequence[str]) -> list[Problem]:
+    """What is said of a manifest that no crawl reads: neither at its repository's root, nor named
+    by a manifest there.
+    """
     root = repository_of(path)
     if root is None or root == path.absolute().parent:
         return []
-    wrong_place = not any((root / name).is_file() for name in names)
-    advice = "move it there" if wrong_place else "the one that is there is read"
-    message = f"is never read: Fester looks at the root of a repository alone; {advice}"
-    severity = Severity.ERROR if wrong_place else Severity.WARNING
+    place = path.absolute().relative_to(root).as_posix()
+    there = [name for name in names if (root / name).is_file()]
+    project = project_of(root / "x")
+    included = [
+        pattern
+        for name in there
+        for pattern in mappings.nested(project, read_manifest(root / name, name))
+    ]
+    if any(fits(place, pattern) for pattern in included):
+        return []
+    if there:
+        advice = f"{there[0]} at the root is, and does not include it: add it to its `include`"
+    else:
+        advice = "move it there, or name it in the `include` of a manifest that is there"
+    message = (
+        "is not read: Fester looks at the root of a repository, and at what a manifest there "
+        f"includes or `gitlab.nested` in its settings names; {advice}"
+    )
+    severity = Severity.WARNING if there else Severity.ERROR
     return [Problem(message, "not-at-the-root", severity, file=str(path), line=1, column=1)]
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
 from bridge.language.text import Limits
 from bridge.model.problems import Problem
-from bridge.model.scrape import ManifestFile, Project
+from bridge.model.reads import KnownReads, Wanted
+from bridge.model.scrape import ManifestFile, Project, ProjectRead
+from bridge.processors.mapping import Mappings
+from bridge.scrapers.disk_reads import completed
 
 _DEEPEST = 8  # folders below a given path
 _MOST = 10_000  # manifests in one call
@@ -50,6 +54,47 @@ def project_of(path: Path) -> Project:
 def repository_of(path: Path) -> Path | None:
     """The checkout that a file lies in: the nearest folder above it with a `.git`."""
     return next((each for each in path.absolute().parents if (each / ".git").exists()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnThisMachine:
+    """A `bridge.model.reads.FurtherReads` for one manifest of a checkout: nothing is remembered."""
+
+    mappings: Mappings
+
+    async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
+        return {}
+
+    async def texts(self, project_id: int, oids: Sequence[str]) -> Mapping[str, str]:
+        return {}
+
+    def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
+        return "offline"
+
+    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
+        return ()
+
+    def is_manifest(self, path: str) -> bool:
+        return False
+
+    def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
+        return self.mappings.wanted(project, files[0])
+
+
+def in_its_repository(
+    mappings: Mappings, project: Project, root: Path, path: Path, file: ManifestFile
+) -> ManifestFile:
+    """A manifest at its place in a checkout, with what it wants to be read of that.
+
+    Raises `ConfigurationError` when something of it cannot be read.
+    """
+    placed = replace(file, path=path.absolute().relative_to(root).as_posix())
+    try:
+        read = completed(root, ProjectRead(project, (placed,)), _OnThisMachine(mappings))
+    except OSError as error:
+        problem = Problem(f"cannot be read: {error.strerror}", "unreadable", file=error.filename)
+        raise ConfigurationError([problem]) from None
+    return read.files[0]
 
 
 def find_manifests(paths: Sequence[Path], names: Sequence[str]) -> Iterator[tuple[Path, str]]:

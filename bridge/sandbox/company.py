@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -236,10 +237,38 @@ service:
 """,
 }
 
+# What lies in a repository of several services: definitions, and a service in a folder of its own.
+BESIDE: Final[Mapping[str, Mapping[str, str]]] = {
+    "kestrel/passenger/onboard/galley": {
+        "api/galley.yaml": "openapi: 3.1.0\ninfo: {title: Galley, version: '1.0'}\npaths: {}\n",
+        "services/menus/qm.yaml": """\
+version: 1
+service:
+  name: galley-menus
+  lifecycle: production
+  type: service
+  tier: tier_4
+  product: passenger
+  system: onboard
+  owner: {team: lighthouse, channel: "#lighthouse"}
+  description: What there is to eat today
+  apis:
+    provides:
+      - {name: menus, type: graphql, definition: schema.graphql}
+  docs:
+    - {kind: guide, title: Writing a menu, path: docs/menus.md}
+""",
+        "services/menus/schema.graphql": "type Query {\n  dishes(day: String!): [String!]!\n}\n",
+        "services/menus/docs/menus.md": "# Writing a menu\n",
+        "services/menus/mkdocs.yml": "site_name: Menus\n",
+    },
+}
+
 # One repository of several services, and a handbook of its own.
 TOGETHER: Final = {
     "kestrel/passenger/onboard/galley": """\
 version: 1
+include: ["services/*/qm.yaml"]
 owner:
   team: lighthouse
   channel: "#lighthouse"

@@ -28,6 +28,7 @@ LANGUAGES = ("go", "java", "kotlin", "python", "rust", "typescript")
 TEAM_SIZE = 25
 SYSTEM_SIZE = 8
 WITHOUT_MANIFEST = 0.15
+DEFINED = 10  # of so many generated services one has a definition of its API
 # Plenty of files repeat word for word between repositories; git and GitLab know them by one oid.
 README = SandboxFile(b"# Read me\n\nBuild, test, sail.\n")
 PIPELINE = SandboxFile(b"include: [{project: platform/pipelines, file: /service.yml}]\n")
@@ -86,6 +87,7 @@ def _service_files(number: int, service: SampleService) -> dict[str, SandboxFile
         files["CODEOWNERS"] = f"* @{service.team}\n"
     if number % 3:
         files["LICENSE"] = LICENSE
+    files |= {_definition_of(name): _openapi(name) for name in service.provides}
     if service.tier == 1:
         files["docs/runbook.md"] = f"# When {service.name} is down\n\nStay calm.\n"
     return files
@@ -128,9 +130,25 @@ def _manifest(service: SampleService) -> str:
         lines.append(f"  dependencies: [{_listed(service.needs)}]")
     if service.provides or service.consumes:
         lines += ["  apis:"]
-        lines += [f"    provides: [{_listed(service.provides)}]"] if service.provides else []
+        lines += ["    provides:"] if service.provides else []
+        lines += [
+            f'      - {{name: "{name}", type: openapi, definition: {_definition_of(name)}}}'
+            for name in service.provides
+        ]
         lines += [f"    consumes: [{_listed(service.consumes)}]"] if service.consumes else []
     return "\n".join(lines) + "\n"
+
+
+def _definition_of(api: str) -> str:
+    return f"api/{api.lower().replace(' ', '-')}.yaml"
+
+
+def _openapi(api: str) -> str:
+    return (
+        "openapi: 3.1.0\n"
+        f"info: {{title: {api}, version: '1.0'}}\n"
+        "paths:\n  /tides:\n    get:\n      responses:\n        '200': {description: The water}\n"
+    )
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -178,6 +196,7 @@ def _together(world: World) -> None:
     for path, text in company.TOGETHER.items():
         files: dict[str, SandboxFile | str] = {"qm.yaml": text, "README.md": README}
         files |= {name: "# Read this\n" for name in documents if name in text}
+        files |= company.BESIDE.get(path, {})
         world.add_project(path, files=files)
 
 
@@ -243,6 +262,8 @@ def _generated_files(number: int, dice: random.Random) -> dict[str, SandboxFile 
         files["LICENSE"] = LICENSE
     if dice.random() >= WITHOUT_MANIFEST:
         files["qm.yaml"] = _generated_manifest(number, dice)
+    if not number % DEFINED:
+        files["openapi.yaml"] = _openapi(f"api-{number}")
     return files
 
 
@@ -252,6 +273,8 @@ def _generated_manifest(number: int, dice: random.Random) -> str:
     # A system has one product and one team here: contradictions are the sample's business.
     needed = sorted({dice.randint(1, number) for _ in range(dice.randint(0, 3))} - {number})
     needs = ", ".join(f"service-{other}" for other in needed)
+    defined = f"{{name: api-{number}, type: openapi, definition: openapi.yaml}}"
+    provided = f"api-{number}" if number % DEFINED else defined
     return f"""\
 version: 1
 service:
@@ -271,7 +294,7 @@ service:
     - {{name: Dashboard, category: metrics, url: "https://grafana.example/d/{number}"}}
   dependencies: [{needs}]
   apis:
-    provides: [api-{number}]
+    provides: [{provided}]
 """
 
 

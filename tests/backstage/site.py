@@ -18,6 +18,7 @@ from bridge.api.app import make_app
 from bridge.api.feed import Feed
 from bridge.api.live import Live
 from bridge.exporters.backstage_refresh import Refresher
+from bridge.model.definitions import definition_of
 from bridge.model.problems import Problem
 from bridge.model.runs import Report
 from bridge.model.statements import Changes
@@ -79,6 +80,11 @@ class Site:
         """What is published now, by reference."""
         known = self._run(self._known())
         return {str(entity.ref): dict(entity.body) for entity in known.catalog.entities}
+
+    def definitions(self) -> dict[str, str]:
+        """The texts that APIs lead to, by reference."""
+        found = {ref: definition_of(body) for ref, body in self.entities().items()}
+        return {ref: self.body(path).decode() for ref, path in found.items() if path is not None}
 
     def location_of(self, ref: str) -> str:
         """The reference of the Location whose shard holds an entity."""

@@ -10,7 +10,8 @@ import pytest
 
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import SHARD_LIMIT
-from bridge.model.entities import Ref
+from bridge.model.definitions import with_definition
+from bridge.model.entities import Body, Ref
 from bridge.model.runs import Outcome
 from bridge.neighbours.backstage_catalog import groups_and_users
 from bridge.neighbours.http_client import HttpClient
@@ -41,7 +42,7 @@ service:
 
 def test_all_kinds_from_http_and_from_a_bucket_are_ingested_as_published(town: Town) -> None:
     """Nothing is missing, nothing is extra, and every field arrives as it was published."""
-    published = {
+    published: dict[str, Body] = {
         ref: body
         for site in (town.company, town.young, town.bucket)
         for ref, body in site.entities().items()
@@ -58,6 +59,11 @@ def test_all_kinds_from_http_and_from_a_bucket_are_ingested_as_published(town: T
     held = town.backstage.eventually(ingested, "Backstage holds exactly what was published")
     kinds = {body["kind"] for body in published.values()}
     assert kinds >= {"API", "Component", "Domain", "Group", "System"}
+    for site in (town.company, town.bucket):  # over HTTP, and from the bucket
+        definitions = site.definitions()
+        assert definitions
+        for ref, text in definitions.items():
+            published[ref] = with_definition(published[ref], text)
     for ref, body in published.items():
         assert sorted_references(held[ref]["spec"]) == sorted_references(body["spec"])
         assert contains(held[ref]["metadata"], body["metadata"]), ref
@@ -414,3 +420,30 @@ def wait_for(backstage: Backstage, ref: str, text: str | None = None) -> None:
 
 def description(backstage: Backstage, ref: str) -> Any:
     return (backstage.entity(ref) or {}).get("metadata", {}).get("description")
+
+
+def test_services_of_one_repository_and_a_nested_manifest_that_is_deleted(town: Town) -> None:
+    """Each has links to its own folder; the others stay when one goes."""
+    backstage, ref = town.backstage, "component:default/galley-menus"
+    wait_for(backstage, ref)
+    for name in ("galley-orders", "galley-stock"):
+        wait_for(backstage, f"component:default/{name}")
+    entity = backstage.entity(ref)
+    assert entity is not None
+    annotations = entity["metadata"]["annotations"]
+    folder = "kestrel/passenger/onboard/galley/-/tree/main/services/menus/"
+    assert annotations["backstage.io/source-location"].endswith(folder)
+    assert annotations["backstage.io/techdocs-ref"].endswith(folder)
+    project = town.company.world.find("kestrel/passenger/onboard/galley")
+    assert project is not None
+    text = project.files["services/menus/qm.yaml"].content.decode()
+    location = town.company.location_of(ref)
+    town.company.world.delete_file(project.id, "services/menus/qm.yaml")
+    town.company.make_pass()
+    assert ref not in town.company.entities()
+    backstage.refresh(location)
+    backstage.eventually(lambda: backstage.entity(ref) is None, f"{ref} is gone")
+    assert backstage.entity("component:default/galley-orders") is not None
+    town.company.world.commit_file(project.id, "services/menus/qm.yaml", text)
+    town.company.make_pass()
+    wait_for(backstage, ref)

@@ -333,7 +333,7 @@ def test_demo_once_ends_with_a_published_catalog_and_says_where(home: Path) -> N
     assert (home / "fester-demo" / "index.yaml").exists()
     missing = fester("explain", "--store", "sqlite:///fester-demo/.fester.db", "crown-jewels")
     assert "permission" in missing.output
-    assert "38 services scored" in result.output
+    assert "39 services scored" in result.output
     (shown,) = re.findall(r"fester (score --store .+)", result.output)
     assert "engine-room" in fester(*shown.split()).output
 
@@ -350,12 +350,28 @@ def test_a_manifest_that_no_crawl_reads_does_not_pass(home: Path) -> None:
     (home / "src/payments/.git").mkdir()
     result = fester("check", "src/payments")
     assert result.exit_code == 1
-    assert "src/payments/docs/qm.yaml:1:1: is never read" in result.output
+    assert "src/payments/docs/qm.yaml:1:1: is not read" in result.output
     assert "move it there" in result.output
     checkout(home, "payments", GOOD)
     beside = fester("check", "src/payments")
     assert beside.exit_code == 0
-    assert "src/payments/docs/qm.yaml:1:1: is never read" in beside.output
+    assert "src/payments/docs/qm.yaml:1:1: is not read" in beside.output
+    assert "qm.yaml at the root is, and does not include it" in beside.output
+    checkout(home, "payments", f"{GOOD}include: ['*/qm.yaml']\n")
+    included = fester("check", "src/payments")
+    assert included.exit_code == 0
+    assert "is not read" not in included.output
+
+
+def test_what_a_manifest_names_is_looked_for_in_its_checkout(home: Path) -> None:
+    (home / "src/payments/.git").mkdir(parents=True)
+    docs = "  docs: [{kind: runbook, path: docs/runbok.md}]\n"
+    checkout(home, "payments", f"version: 1\nservice:\n  name: a\n  owner: {{team: b}}\n{docs}")
+    (home / "src/payments/docs").mkdir()
+    (home / "src/payments/docs/runbook.md").write_text("# Stay calm")
+    result = fester("check", "src/payments")
+    assert result.exit_code == 0
+    assert "did you mean `docs/runbook.md`?" in result.output
 
 
 def test_shipped_mappings_are_shown_to_be_copied(home: Path) -> None:
