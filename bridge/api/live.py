@@ -12,7 +12,7 @@ from bridge.catalog.index import Index
 from bridge.model.entities import Json
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.moments import iso
-from bridge.model.numbers import mark_in, mark_of
+from bridge.model.numbers import FIRST, mark_in, mark_of
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Traffic
@@ -86,6 +86,7 @@ class Live:
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None
+    known_until: datetime | None = None  # of several sources, the one that is known least far
     token_ends: dict[str, datetime | None] = field(default_factory=dict)  # by source, where known
     sources: Mapping[str, SourceHealth] = field(default_factory=dict)
     hints_waiting: Callable[[], int] = int
@@ -118,6 +119,9 @@ class Live:
         self.files, self.index, self.served_since = files, index, now
         self.gaps = tuple(each.gap_since for each in gaps if each.gap_since is not None)
         self.last_complete = horizon.whole_at
+        listed = [horizon.of(name).listed_at for name in self.sources or (FIRST,)]
+        seen = [each for each in listed if each is not None]
+        self.known_until = min(seen) if len(seen) == len(listed) else None
 
     def _take_health(self, report: Report, horizon: Horizon, gaps: Sequence[KnownProject]) -> None:
         if report.source in self.sources:

@@ -99,6 +99,13 @@ class LiveCollector(Collector):
         yield from self._others
         waiting = live.hints_waiting()
         yield GaugeMetricFamily("fester_hints_waiting", "hints that wait for a pass", waiting)
+        if live.known_until is not None:
+            yield GaugeMetricFamily(
+                "fester_known_age_seconds",
+                "seconds since the last pass that saw all that had changed, whatever of it could "
+                "not be read",
+                self._now - live.known_until.timestamp(),
+            )
         if live.last_complete is not None:
             yield GaugeMetricFamily(
                 "fester_last_complete_pass_age_seconds",

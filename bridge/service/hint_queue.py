@@ -18,6 +18,10 @@ _FIRST_RETRY = 5.0  # seconds, doubled at each try
 _MOST_TRIES = 6
 
 
+async def _nobody(hints: frozenset[Hint]) -> None:
+    """Hears of hints, and does nothing."""
+
+
 @dataclass(slots=True)
 class HintQueue:
     """Hints that wait. `settle` is how many seconds they are collected before a pass.
@@ -58,22 +62,29 @@ class HintQueue:
         self._news.clear()
         return found
 
-    async def answer(self, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]]) -> None:
+    async def answer(
+        self,
+        act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]],
+        over: Callable[[frozenset[Hint]], Awaitable[None]] = _nobody,
+    ) -> None:
         """Act on hints until cancelled; `act` gives those that are not done yet.
 
         They are tried again, ever more rarely and not for ever: passes ask what changed anyway.
-        Hints that come meanwhile do not wait for them.
+        Hints that come meanwhile do not wait for them. `over` hears of those that `act` was given
+        and that are not tried again.
         """
         try:
             while True:
-                await self._act_once(act)
+                await over(await self._act_once(act))
         finally:
             for task, hints in self._later.items():
                 task.cancel()
                 self.put(hints)
             self._later.clear()
 
-    async def _act_once(self, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]]) -> None:
+    async def _act_once(
+        self, act: Callable[[frozenset[Hint]], Awaitable[frozenset[Hint]]]
+    ) -> frozenset[Hint]:
         undone = hints = await self.collected()
         try:
             undone = await act(hints) if hints else hints
@@ -86,10 +97,12 @@ class HintQueue:
             raise
         for hint in hints - undone:
             self._tries.pop(hint, None)
-        for tries, again in self._by_tries(undone).items():
+        later = self._by_tries(undone)
+        for tries, again in later.items():
             task = asyncio.create_task(self._put_later(again, _FIRST_RETRY * 2**tries))
             self._later[task] = again
             task.add_done_callback(lambda task: self._later.pop(task, None))
+        return hints.difference(*later.values())
 
     def _by_tries(self, hints: frozenset[Hint]) -> dict[int, set[Hint]]:
         found: dict[int, set[Hint]] = {}

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -38,17 +46,49 @@ class HintStore(Protocol):
     async def leave(self, source: str, found: Iterable[Hint]) -> None:
         """Leave hints."""
 
-    async def take(self, source: str) -> frozenset[Hint]:
-        """Take what was left."""
+    async def waiting(self, source: str) -> dict[int, Hint]:
+        """What was left and is not done, by number."""
+
+    async def done(self, source: str, numbers: Collection[int]) -> None:
+        """Forget what was followed."""
 
 
 @dataclass(slots=True)
 class Post:
-    """One source's place in a replica: its hints wait here, and its passes are made from here."""
+    """One source's place in a replica: its hints wait here, and its passes are made from here.
+
+    `kept` are the numbers by which the store knows the hints that it keeps until a pass has
+    followed them; `followed` are those of the hints that a pass follows now.
+    """
 
     source: str
     hint_queue: HintQueue
     schedule: Schedule | None = None
+    kept: dict[Hint, int] = field(default_factory=dict)
+    followed: dict[Hint, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Begin to lead: what waits is what the store keeps."""
+        self.hint_queue.take()
+        self.kept.clear()
+
+    def hear(self, found: Mapping[Hint, int]) -> None:
+        """Take in what the store keeps, as far as it is new."""
+        new = {hint: number for hint, number in found.items() if self.kept.get(hint) != number}
+        self.kept |= new
+        self.hint_queue.put(new)
+
+    def follow(self, hints: frozenset[Hint]) -> None:
+        """A pass begins to follow hints; one that is left again from now on is another one."""
+        self.followed = {hint: self.kept[hint] for hint in hints if hint in self.kept}
+
+    def forget(self, hints: frozenset[Hint]) -> list[int]:
+        """The numbers of hints that were followed, which are no longer to be kept."""
+        numbers = {hint: self.followed[hint] for hint in hints if hint in self.followed}
+        for hint, number in numbers.items():
+            if self.kept.get(hint) == number:
+                del self.kept[hint]
+        return list(numbers.values())
 
     @property
     def part(self) -> str:
@@ -136,24 +176,17 @@ class Service:
         self._shown = saved
 
     async def _follow(self) -> None:
-        async with AsyncExitStack() as stack:
-            for post in self.posts.values():
-                await stack.enter_async_context(_running(post.hint_queue.answer(self._hand_over)))
-            while True:
-                self.pulse.beat("follow", _HANGS)
-                try:
-                    if await self.leadership.take():
-                        self.pulse.rest("follow")
-                        return
-                    self.role("follower")
-                    await self.catch_up()
-                except StoreError as error:
-                    log.error("The store does not answer", action="follow_failed", error=str(error))
-                await self.sleep(_FOLLOW)
-
-    async def _hand_over(self, hints: frozenset[Hint]) -> frozenset[Hint]:
-        await self.hints.leave(self.source, hints)
-        return frozenset()
+        while True:
+            self.pulse.beat("follow", _HANGS)
+            try:
+                if await self.leadership.take():
+                    self.pulse.rest("follow")
+                    return
+                self.role("follower")
+                await self.catch_up()
+            except StoreError as error:
+                log.error("The store does not answer", action="follow_failed", error=str(error))
+            await self.sleep(_FOLLOW)
 
     async def _lead(self) -> None:
         self.role("leader")
@@ -161,10 +194,13 @@ class Service:
         async with AsyncExitStack() as stack:
             work = [self.leadership.keep(), self.audience.run()]
             for post in self.posts.values():
+                post.begin()
                 post.schedule = Schedule(partial(self._due_pass, post), self.every)
                 work += [
                     post.schedule.run(),
-                    post.hint_queue.answer(partial(self._hinted_pass, post)),
+                    post.hint_queue.answer(
+                        partial(self._hinted_pass, post), partial(self._forget, post)
+                    ),
                 ]
             # Each runs until it is cancelled; one that ended all the same is begun anew.
             parts = [
@@ -179,21 +215,26 @@ class Service:
             self.pulse.rest(post.part)
 
     async def stop(self) -> None:
-        """Let another replica lead, with the hints that wait here; after `run` was cancelled."""
+        """Let another replica lead at once; after `run` was cancelled."""
         with suppress(StoreError):
-            for post in self.posts.values():
-                await self.hints.leave(self.source, post.hint_queue.take())
             await self.leadership.give_back()
 
     async def _collect(self) -> None:
-        """Take in what replicas were told, this one and the others."""
+        """Take in what replicas were told, this one and the others.
+
+        The store keeps each hint until a pass that followed it was saved: whoever leads after one
+        that was killed follows it again.
+        """
         while True:
             self.pulse.beat("collect", _HANGS)
             self._left.clear()
             try:
-                found = by_source(await self.hints.take(self.source), self.posts)
-                for name, hints in found.items():
-                    self.posts[name].hint_queue.put(hints)
+                found = {hint: n for n, hint in (await self.hints.waiting(self.source)).items()}
+                known = by_source(found, self.posts)
+                for name, hints in known.items():
+                    self.posts[name].hear({hint: found[hint] for hint in hints})
+                strange = found.keys() - frozenset().union(*known.values())
+                await self.hints.done(self.source, [found[hint] for hint in strange])
             except StoreError as error:
                 log.error("The store does not answer", action="hints_failed", error=str(error))
             with suppress(TimeoutError):
@@ -244,6 +285,7 @@ class Service:
 
     async def _hinted_pass(self, post: Post, hints: frozenset[Hint]) -> frozenset[Hint]:
         """Read what hints speak of; gives the hints that could not be followed."""
+        post.follow(hints)
         if something(post.source) in hints and post.schedule is not None:
             post.schedule.poke()
         grouped = await self.passes.in_groups(hinted_groups(hints), post.source)
@@ -258,6 +300,17 @@ class Service:
             return hints
         seen = ((number, done.observations.get(number)) for number in ids)
         return frozenset(Hint(number) for number, each in seen if each and each.unreadable)
+
+    async def _forget(self, post: Post, hints: frozenset[Hint]) -> None:
+        """Hints that are over need not survive this process any longer.
+
+        That something changed is over before the pass that asks what: whoever leads begins with
+        such a pass.
+        """
+        try:
+            await self.hints.done(self.source, post.forget(hints))
+        except StoreError as error:
+            log.error("Hints are followed again", action="hints_failed", error=str(error))
 
     async def _tell(self, done: Pass) -> None:
         async with self._showing:

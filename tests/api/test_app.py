@@ -57,7 +57,7 @@ def record(outcome: Outcome = Outcome.COMPLETE, **more: object) -> PassRecord:
 @pytest.fixture
 def live() -> Live:
     live = Live(schemas={"qm-v1.schema.json": b'{"title": "qm"}'})
-    complete = Horizon(complete_at=NOON)
+    complete = Horizon(listed_at=NOON, complete_at=NOON)
     show(live, record(), (INDEX,), Memory(horizon=complete), NOON)
     return live
 
@@ -211,6 +211,7 @@ async def test_metrics_tell_of_the_last_pass(client: Client) -> None:
     text = await (await client.get("/metrics")).text()
     assert 'fester_last_pass_outcome{outcome="complete"} 1.0' in text
     assert "fester_last_complete_pass_age_seconds 300.0" in text
+    assert "fester_known_age_seconds 300.0" in text
     assert 'fester_problems{rule="manifest-invalid",severity="error"} 1.0' in text
     assert 'fester_entities{kind="Component"} 1.0' in text
     assert 'fester_published_files{fate="written",to="./catalog"} 3.0' in text

@@ -191,7 +191,7 @@ async def everything_measured(folder: Path) -> str:
         problems=(problem,),
         seconds=1.0,
     )
-    live = Live(report=report, last_complete=NOON)
+    live = Live(report=report, last_complete=NOON, known_until=NOON)
     live.sources = {
         name: SourceHealth("here", lambda: Traffic(outcomes={"200": 1})) for name in ("", "lab")
     }

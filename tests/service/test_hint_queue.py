@@ -139,3 +139,22 @@ def test_a_group_means_its_projects_as_they_are_known() -> None:
     hints = frozenset({Hint(group="a/old"), Hint(group="a/new"), Hint(9), SOMETHING})
     assert hinted_groups(hints) == {"a/old", "a/new"}
     assert hinted_projects(hints, frozenset({1, 3})) == {1, 3, 9}
+
+
+async def test_what_is_not_tried_again_is_over_and_nothing_else() -> None:
+    over, done, clock = list[frozenset[Hint]](), asyncio.Event(), Clock()
+    queue = HintQueue(settle=0, sleep=clock.sleep)
+
+    async def act(hints: frozenset[Hint]) -> frozenset[Hint]:
+        return hints & {A}  # B is followed at once, A never
+
+    async def heard(hints: frozenset[Hint]) -> None:
+        over.append(hints)
+        if A in hints:
+            done.set()
+
+    queue.put([A, B])
+    task = asyncio.create_task(queue.answer(act, heard))
+    await done.wait()
+    await ended(task)
+    assert over == [{B}, *[frozenset()] * 5, {A}]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.api.webhooks import PATH
+from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.hooks import Hooks
 from bridge.store import open_store
 from bridge.store.store import SqlStore
@@ -98,8 +99,44 @@ async def test_who_loses_the_lease_stops_leading_and_publishes_nothing_more(
             await thief.close()
 
 
+async def test_a_hint_that_a_killed_leader_was_following_is_followed_by_the_next(
+    url: str, tmp_path: Path
+) -> None:
+    """kill -9 while GitLab keeps its pass waiting; the hook is not delivered again."""
+    world = a_world()
+    async with a_gitlab(world) as (sandbox, gitlab), serve(gitlab, tmp_path, url) as first:
+        await until(first.leads)
+        await until(lambda: bool(published(tmp_path)))
+        hanging = FaultRule(Fault.HANG, "graphql", project_ids=(2,))
+        sandbox.use_faults(FaultPlan((hanging,)))
+        hooks = Hooks(world, first.address.rstrip("/") + PATH, token=SECRET)
+        sandbox.forget_requests()
+        world.commit_file(2, "qm.yaml", manifest("pushed"))
+        assert await hooks.deliver() == [202]
+        await until(lambda: any(seen.fault is Fault.HANG for seen in sandbox.requests))
+        first.process.send_signal(signal.SIGKILL)
+        await first.process.wait()
+        sandbox.use_faults(FaultPlan(()))
+        assert "pushed" not in published(tmp_path)
+        async with serve(gitlab, tmp_path, url) as second:
+            await until(second.leads)
+            await until(lambda: "pushed" in published(tmp_path))
+        store = await open_store(url)
+        try:
+            await until(nothing_waits(store, gitlab))
+        finally:
+            await store.close()
+
+
+def nothing_waits(store: SqlStore, source: str) -> Callable[[], Awaitable[bool]]:
+    async def found() -> bool:
+        return await store.hints.waiting(source) == {}
+
+    return found
+
+
 def left_for_others(store: SqlStore, source: str) -> Callable[[], Awaitable[bool]]:
     async def found() -> bool:
-        return {hint.project_id for hint in await store.hints.take(source)} == {2}
+        return {hint.project_id for hint in (await store.hints.waiting(source)).values()} == {2}
 
     return found

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, event, text
 
 from bridge.errors import StoreError
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Ref
+from bridge.model.hints import Hint
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
@@ -252,3 +253,24 @@ async def test_close_is_safe_to_call_twice(url: str) -> None:
     await store.close()
     await store.close()
     assert "hunter2" not in repr(store)
+
+
+async def test_a_hint_stays_until_it_is_done_and_is_another_one_when_it_is_left_again(
+    url: str,
+) -> None:
+    async with opened(url) as store:
+        await store.hints.leave("corp", [Hint(1), Hint(2), Hint(1)])
+        await store.hints.leave("else", [Hint(1)])
+        first = await store.hints.waiting("corp")
+        assert sorted(first.values()) == [Hint(1), Hint(2)]
+        assert await store.hints.waiting("corp") == first
+        await store.hints.leave("corp", [Hint(1)])  # while a pass follows it
+        await store.hints.done("corp", list(first))
+        again = await store.hints.waiting("corp")
+        assert list(again.values()) == [Hint(1)]
+        await store.hints.done("else", list(again))  # another's are not touched
+        await store.hints.done("corp", [])
+        assert await store.hints.waiting("corp") == again
+        await store.hints.done("corp", list(again))
+        assert await store.hints.waiting("corp") == {}
+        assert len(await store.hints.waiting("else")) == 1

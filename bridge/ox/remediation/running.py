@@ -106,7 +106,7 @@ class Remediator:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
         # A source may be longer than a lease's name.
         lease = f"remediation:{digest_of(self.source)}"
-        if not await self.leases.acquire(lease, self.holder, LEASE_SECONDS, self.clock()):
+        if not await self.leases.acquire(lease, self.holder, LEASE_SECONDS):
             return None
         try:
             run = await self._run(task, lease)
@@ -323,7 +323,7 @@ class _Executor:
         if not action.applies:
             return ActionRecord(action, ActionOutcome.PLANNED, url=action.case.url)
         if not self.stopped and not await self.r.leases.renew(
-            self.lease, self.r.holder, LEASE_SECONDS, self.r.clock()
+            self.lease, self.r.holder, LEASE_SECONDS
         ):
             self.stopped = "another replica took over"
         if self.stopped:
