@@ -121,11 +121,11 @@ async def test_a_hint_that_a_killed_leader_was_following_is_followed_by_the_next
         async with serve(gitlab, tmp_path, url) as second:
             await until(second.leads)
             await until(lambda: "pushed" in published(tmp_path))
-        store = await open_store(url)
-        try:
-            await until(nothing_waits(store, gitlab))
-        finally:
-            await store.close()
+            store = await open_store(url)
+            try:
+                await until(nothing_waits(store, gitlab))
+            finally:
+                await store.close()
 
 
 def nothing_waits(store: SqlStore, source: str) -> Callable[[], Awaitable[bool]]:
