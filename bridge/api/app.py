@@ -26,6 +26,7 @@ from bridge.api.access import (
     short_query,
 )
 from bridge.api.answers import error_response
+from bridge.api.changes import routes as changes
 from bridge.api.description import describe
 from bridge.api.facts.checked_facts import CheckedFacts
 from bridge.api.facts.facts import FactRoutes
@@ -133,6 +134,7 @@ def make_app(
         *scores.routes(),
         *incident.routes(),
         *model.routes(),
+        *changes.routes(),
         web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
         *guide.routes(),
     ]

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bridge.catalog.index import Index
 from bridge.model.entities import Json
+from bridge.model.entity_changes import ChangeQuery, EntityChange
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, mark_in, mark_of
@@ -34,6 +35,11 @@ class Served:
 async def no_file(path: str) -> tuple[Artifact, str] | None:
     """Where files come from when there are none."""
     return None
+
+
+async def no_changes(query: ChangeQuery) -> list[EntityChange]:
+    """What changed where no history is kept."""
+    return []
 
 
 async def nothing_known() -> Known:
@@ -76,13 +82,15 @@ class Live:
 
     `source` is what is crawled, `files` what is published by path, and `fetch` gives a file's body
     and digest. `index` is what the catalog's read API answers from. `known` gives all that is
-    known, which costs what all of it costs; `gaps` are since when projects cannot be read.
+    known, which costs what all of it costs; `changes` finds what changed; `gaps` are since when
+    projects cannot be read.
     """
 
     files: Mapping[str, StoredFile] = field(default_factory=dict)
     fetch: Callable[[str], Awaitable[tuple[Artifact, str] | None]] = no_file
     report: Report | None = None
     known: Callable[[], Awaitable[Known]] = nothing_known
+    changes: Callable[[ChangeQuery], Awaitable[list[EntityChange]]] = no_changes
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 
 from bridge.model.entities import Body, CatalogEntity, Ref
@@ -126,6 +127,18 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryStep:
+    """When a pass found what changed, and from when on changes are kept.
+
+    Without `keep` nothing is recorded: what a first pass finds did not change.
+    """
+
+    at: datetime
+    oldest: datetime
+    keep: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Concluded:
     """The end of a pass: `put` are (file, digest, entities in it) that are new or differ.
 
@@ -137,6 +150,7 @@ class Concluded:
     put: Sequence[tuple[Artifact, str, int]] = ()
     gone: Sequence[str] = ()
     unpublished: bool = False
+    history: HistoryStep | None = None
 
 
 @dataclass(frozen=True, slots=True)

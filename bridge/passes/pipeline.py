@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
@@ -25,6 +25,7 @@ from bridge.model.scrape import Coverage, Observation, Project, ScrapeRequest
 from bridge.model.statements import (
     Changes,
     Concluded,
+    HistoryStep,
     Statement,
     StoredFile,
     Taken,
@@ -103,6 +104,7 @@ class Stages:
     # Globs of project paths, and the patterns of further manifests in those.
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
     further: Mapping[str, Reading] = field(default_factory=dict)
+    history: timedelta = timedelta(days=90)  # how long what changed is kept
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -330,6 +332,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
             () if unpublished else rendered.put,
             () if unpublished else rendered.gone,
             unpublished,
+            _history(work),
         )
         await ledger.write(epoch, lambda edition: model.conclude(source, edition, done))
     ledger.state = replace(ledger.state, horizon=horizon)
@@ -338,6 +341,12 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
         ledger.listed = ledger.state.edition if long or before == ledger.listed else -1
     _log_report(report)
     return report, _changes(merging, intake), horizon, retry_in
+
+
+def _history(work: Conclusion) -> HistoryStep:
+    now, before = work.stages.clock(), work.intake.horizon
+    keep = before.passes > 0 or before.listed_at is not None
+    return HistoryStep(now, now - work.stages.history, keep)
 
 
 async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:

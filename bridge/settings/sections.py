@@ -453,6 +453,9 @@ class Settings(_SettingsSection):
     full_every: Annotated[Duration, Field(ge=1)] = Field(
         21600.0, description="time between two passes that read everything, not only what changed"
     )
+    history: Annotated[Duration, Field(ge=3_600)] = Field(
+        90 * 86_400.0, description="how long what changed in the catalog is kept"
+    )
     lease: Annotated[Duration, Field(ge=1)] = Field(
         15.0, description="time after which another replica takes over from one that died"
     )

@@ -45,6 +45,7 @@ from bridge.model.statements import (
     Taken,
     entity_digest,
 )
+from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
 from bridge.store.reads import SqlReads
@@ -317,6 +318,7 @@ class SqlModel:
             await _note(connection, source_id, "gone", done.gone)
             await _note(connection, source_id, "check", done.check)
             await _note(connection, source_id, "render", (each.place for each in done.put))
+            await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
             for part in chunks(done.put):
                 made = [
                     {
@@ -353,6 +355,7 @@ class SqlModel:
     ) -> int:
         """Remove entities of which nobody speaks, and note what is to be done for it."""
         async with self._changing(source, edition, figures) as (connection, source_id):
+            await history.note_before(connection, source_id, refs)
             for part in chunks(refs):
                 mine = entities.c.source_id == source_id, entities.c.ref.in_(part)
                 places = await connection.execute(select(entities.c.place).where(*mine))
@@ -440,6 +443,7 @@ class SqlModel:
         async with self._changing(source, edition, {}) as (connection, source_id):
             await _forget(connection, source_id, "check", refs)
             await _note(connection, source_id, "render", (each.place for each in linked))
+            await history.note_before(connection, source_id, (str(e.entity.ref) for e in linked))
             for part in chunks(linked):
                 made = [_relinked(source_id, each) for each in part]
                 await connection.execute(_RELINK, made)
@@ -496,6 +500,8 @@ class SqlModel:
                 await connection.execute(
                     delete(stale).where(stale.c.source_id == source_id, stale.c.stage == "render")
                 )
+            if done.history is not None:
+                await history.record(connection, source_id, done.history)
             await self._add_pass(connection, source_id, done.report)
             values = {"passes": done.horizon.passes, "horizon": encode_horizon(done.horizon)}
             await connection.execute(

@@ -31,6 +31,7 @@ from bridge.store.address import (
 )
 from bridge.store.codec import Undecodable, decode_horizon
 from bridge.store.digests import SqlDigests
+from bridge.store.entity_changes import SqlEntityChanges
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
@@ -141,6 +142,7 @@ class SqlStore:
         self.model = SqlModel(self._writing, self._reading, clock)
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
+        self.entity_changes = SqlEntityChanges(self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
         self.teams_elsewhere = TeamsElsewhere(self._writing, self._reading)

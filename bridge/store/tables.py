@@ -378,6 +378,30 @@ notice_memory = Table(
     Column("body", LargeBinary, nullable=False),  # packed JSON
 )
 
+# How entities were before the pass under way changed them; no body: they were not there.
+before = Table(
+    "fester_before",
+    metadata,
+    _source_column(key=True),
+    Column("ref", _Ref, primary_key=True),
+    Column("body", Text, nullable=True),  # as that of an entity
+)
+
+# What became of entities. `about` are owners and projects, to look for.
+entity_changes = Table(
+    "fester_entity_changes",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    _source_column(key=False),
+    Column("at", BigInteger, nullable=False),  # microseconds since 1970, UTC
+    Column("ref", _Ref, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("about", Text, nullable=False),  # JSON
+    Column("body", Text, nullable=False),  # JSON
+    Index("fester_entity_changes_by_ref", "source_id", "ref"),
+    Index("fester_entity_changes_by_time", "source_id", "at"),
+)
+
 # What is known of a source and was made of it; passes need no more.
 MODEL = (
     projects,

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -470,6 +471,7 @@ def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScore
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
         nested=_nested(settings),
+        history=timedelta(seconds=settings.history),
         further={
             name: _further(name, read, given.each[name], given.mappings)
             for name, read in given.readings.items()

@@ -195,6 +195,7 @@ def a_service(
         account(done)
 
     live.known = passes.known
+    live.changes = partial(parts.store.entity_changes.find, source)
     live.fetch = partial(parts.store.model.file, source)
 
     def role(name: str) -> None:

@@ -1,0 +1,1 @@
+"""What changed in the catalog: data and a page."""
