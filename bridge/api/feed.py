@@ -42,10 +42,11 @@ class Feed:
 
     async def index(self, files: Mapping[str, StoredFile], changes: Changes) -> Index:
         """The index of what is published now. Raises `StoreError`."""
-        if self.reader.public_url != self._public_url:
+        url = self.reader.public_url
+        anew = url != self._public_url  # it stands in every entity
+        if anew:
             self._digests, self._shards = {}, {}
-            self._public_url = self.reader.public_url
-        place = registered(self.reader.public_url)
+        place = registered(url)
         shards = self._laid_out(files)
         put: dict[str, LocatedEntity] = {place.entity_ref: root_found(place)}
         moved = shards.keys() - self._shards.keys()
@@ -53,15 +54,23 @@ class Feed:
             body = shards[bits].location
             put[str(Ref.of(body))] = location_found(place, body)
         gone = [str(Ref.of(self._shards[b].location)) for b in self._shards.keys() - shards.keys()]
-        refs, removed = await self._differing(changes)
+        refs, removed, digests = await self._differing(changes)
         gone += removed
         for entity in await self._entities(refs, moved if self._shards else ()):
             home = self._shard_of(entity.ref, shards)
             if home is not None:
                 found = entity_found(place, home, self.shown(entity).body)
                 put[str(entity.ref)] = found
+        if anew:
+            gone = [ref for ref in self.reader.index.slots if ref not in put]
         made = await asyncio.to_thread(self.reader.mend, put, gone)
+        self._public_url = url
+        # Not before: what could not be loaded differs the next time, too.
         self._shards = shards
+        if digests is not None:
+            self._digests = digests
+        else:
+            self._follow(refs, removed)
         return made
 
     def _laid_out(self, files: Mapping[str, StoredFile]) -> dict[str, Shard]:
@@ -73,24 +82,26 @@ class Feed:
         beginnings = (place[:length] for length in range(len(place) + 1))
         return next((shards[bits] for bits in beginnings if bits in shards), None)
 
-    async def _differing(self, changes: Changes) -> tuple[list[str], list[str]]:
-        """What is to be loaded, and what is there no more."""
+    async def _differing(
+        self, changes: Changes
+    ) -> tuple[list[str], list[str], dict[str, bytes] | None]:
+        """What is to be loaded, what is there no more, and all digests if they were compared."""
         if self._digests and not (changes.everything or self.shown_varies):
-            refs = [str(ref) for ref in changes.put]
-            removed = [str(ref) for ref in changes.removed]
-            for ref in removed:
-                self._digests.pop(ref, None)
-            for ref in refs:
-                self._digests.setdefault(ref, b"")  # its digest is looked at by who compares
-            return refs, removed
+            return [str(ref) for ref in changes.put], [str(ref) for ref in changes.removed], None
         now = {
             ref: bytes.fromhex(digest)[:8]
             for ref, digest in (await self.model.digests(self.source)).items()
         }
-        before, self._digests = self._digests, now
-        same = {} if self.shown_varies else before
+        same = {} if self.shown_varies else self._digests
         differing = [ref for ref, digest in now.items() if same.get(ref) != digest]
-        return differing, [ref for ref in before if ref not in now]
+        return differing, [ref for ref in self._digests if ref not in now], now
+
+    def _follow(self, refs: Sequence[str], removed: Sequence[str]) -> None:
+        """Keep step with a change: the digest of what is new is looked at by who compares."""
+        for ref in removed:
+            self._digests.pop(ref, None)
+        for ref in refs:
+            self._digests.setdefault(ref, b"")
 
     async def _entities(self, refs: Sequence[str], moved: Iterable[str]) -> list[CatalogEntity]:
         """These entities, and those of shards that were laid out anew."""

@@ -178,13 +178,21 @@ def a_service(
         for stages in (parts.stages.reading(name),)
     }
 
+    # What a pass changed that broke off, here or in another process, was told to nobody.
+    untold = True
+
     async def show(done: Pass) -> None:
+        nonlocal untold
         failed = done.report.outcome is Outcome.FAILED
+        changes = replace(done.changes, everything=True) if untold else done.changes
+        untold = True
+        # The API serves what the files hold, scores and all.
+        index = live.index if failed else await kept.index(done.files, changes)
+        untold = failed
         live.take(
             (await passes.with_problems(done)).report,
             files=done.files,
-            # The API serves what the files hold, scores and all.
-            index=live.index if failed else await kept.index(done.files, done.changes),
+            index=index,
             horizon=done.horizon,
             gaps=await passes.gaps(),
             now=utc_now(),
@@ -199,6 +207,8 @@ def a_service(
     live.fetch = partial(parts.store.model.file, source)
 
     def role(name: str) -> None:
+        nonlocal untold
+        untold = untold or name != live.role
         live.role = name
         if name != "leader":
             parts.scores.take_catalog(None)  # who leads now scores what is newer
