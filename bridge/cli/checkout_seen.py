@@ -27,10 +27,7 @@ _LANGUAGES: Final = {
     ".clj": "Clojure", ".dart": "Dart", ".sh": "Shell",
 }  # fmt: skip
 _DOCUMENTS: Final = ("runbook", "playbook")
-_TITLE: Final = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.MULTILINE)
-_ORIGIN: Final = re.compile(
-    r'^\[remote "origin"\]\s*$(?:(?!^\[).)*?^\s*url\s*=\s*(\S+)\s*$', re.MULTILINE | re.DOTALL
-)
+_LONGEST_LINE: Final = 300
 _SCP: Final = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?!/)(.+)")
 
 
@@ -81,10 +78,7 @@ def seen_in(root: Path) -> Seen:
 
 def remote_of(root: Path) -> Remote | None:
     """The remote `origin` of a checkout."""
-    found = _ORIGIN.search(_text(root / ".git" / "config"))
-    if found is None:
-        return None
-    address = found[1]
+    address = _origin(root)
     if "://" in address:
         try:
             url = URL(address)
@@ -96,6 +90,23 @@ def remote_of(root: Path) -> Remote | None:
         host, path = (parts[1], parts[2]) if parts else ("", "")
     path = clean(path.strip("/").removesuffix(".git"), 255)
     return Remote(clean(host, 255), path) if host and path else None
+
+
+def _origin(root: Path) -> str:
+    """The address of `origin` in Git's configuration; "" when there is none."""
+    section = ""
+    for line in _lines(root / ".git" / "config"):
+        if line.startswith("["):
+            section = line
+        key, is_set, value = line.partition("=")
+        if section == '[remote "origin"]' and is_set and key.strip() == "url":
+            return value.strip()
+    return ""
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file's beginning, none of them long: they are a stranger's."""
+    return [line[:_LONGEST_LINE].strip() for line in _text(path).splitlines()]
 
 
 def _text(path: Path) -> str:
@@ -112,18 +123,18 @@ def _text(path: Path) -> str:
 def _title(root: Path) -> Guess | None:
     for path in sorted(_inside(root), key=lambda each: each.name.lower()):
         if path.name.lower() in _READMES:
-            found = _TITLE.search(_text(path))
+            titles = (line[2:].strip("# ") for line in _lines(path) if line.startswith("# "))
             # A picture or a link in a title is for those who look at it.
-            words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", found[1]) if found else ""
-            if words.strip():
-                return Guess(clean(words.strip(), 100), path.name)
+            words = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", next(titles, "")).strip()
+            if words:
+                return Guess(clean(words, 100), path.name)
     return None
 
 
 def _code_owner(root: Path) -> Guess | None:
     """The first group or user that owns everything by CODEOWNERS."""
     for name in _CODEOWNERS:
-        for line in _text(root / name).splitlines():
+        for line in _lines(root / name):
             pattern, *owners = line.partition("#")[0].split() or [""]
             handles = [owner for owner in owners if owner.startswith("@") and len(owner) > 1]
             if pattern == "*" and handles:

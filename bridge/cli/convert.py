@@ -25,6 +25,7 @@ from bridge.model.problems import Problem
 from bridge.model.scrape import in_repositories
 from bridge.processors.converting import Converted, Lost, converted
 from bridge.processors.mapping import load_mappings, shipped_folder
+from bridge.processors.rules import refused
 
 _SHORT_FORM: Final = re.compile(r"\$\{\{ it\.integrations\.(\w+)\.(\w+) (?:\| url )?\}\}")
 _MOST_LOST: Final = 100
@@ -58,6 +59,17 @@ def convert(ctx: click.Context, file: Path, name: str | None, mappings: Path | N
         if translation.reason:
             click.echo(plain(f"ignored: {translation.reason}"), err=True)
         ctx.exit(1)
+    wrong = [
+        Problem(
+            f"Backstage refuses the {each.ref.kind}, so it is left out: {broken.path} "
+            f"{broken.message}",
+            "entity-invalid",
+            file=str(file),
+        )
+        for each in explanation.entities
+        for broken in refused(each.body)
+    ]
+    show_problems(errors, wrong)
     found = converted(explanation, read_each(manifest.text or ""), short_forms())
     if found.tree is None:
         click.echo(

@@ -13,11 +13,12 @@ from typing import Final
 
 from bridge.language import naming
 from bridge.language.text import Position, YamlDocument
-from bridge.model.entities import Body, Json, Ref
+from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json, Ref
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.mapping import ExplainedEntity, MappingExplanation
 from bridge.processors.mapping.templates import Path
-from bridge.processors.references import targets
+from bridge.processors.references import reference_fields, referred
+from bridge.processors.rules import refused
 
 NOBODY: Final = "unknown"
 MOST_SERVICES: Final = 100
@@ -79,9 +80,11 @@ def converted(
     """The qm.yaml of a file.
 
     Takes what the file became, its documents, and the annotations for which `integrations` of
-    qm.yaml has a short form (annotation → tool and key). Never raises for what a file says.
+    qm.yaml has a short form (annotation → tool and key). Entities that Backstage would refuse are
+    passed over. Never raises for what a file says.
     """
-    inverse = _Inverse(explanation.entities, integrations)
+    fit = [each for each in explanation.entities if not refused(each.body)]
+    inverse = _Inverse(fit, integrations)
     services = [inverse.service(each) for each in inverse.of("component")[:MOST_SERVICES]]
     lost = tuple(_lost(documents, inverse.carried()))
     if not services:
@@ -206,48 +209,65 @@ class _Inverse:
         return found
 
     def target(self, entity: ExplainedEntity, name: str) -> Ref | None:
-        """What a field of `spec` refers to."""
-        return next(iter(self.targets(entity, name)), None)
+        """What a field of `spec` refers to, in the namespace that qm.yaml's names are of."""
+        for path, ref in self.refs(entity, name):
+            if ref.namespace == DEFAULT_NAMESPACE:
+                self.used.add((entity.ref, path))
+                return ref
+        return None
+
+    def refs(self, entity: ExplainedEntity, name: str) -> Iterator[tuple[str, Ref]]:
+        """What a field of `spec` refers to, each with its path in the entity."""
+        each = dict(reference_fields(entity.body))[name]
+        given = entity.body["spec"].get(name)
+        many = given if isinstance(given, list) else []
+        texts = [(f"spec.{name}[{at}]", text) for at, text in enumerate(many)]
+        texts += [(f"spec.{name}", given)] if isinstance(given, str) else []
+        for path, text in texts:
+            ref = referred(text, each, entity.body)
+            if ref is not None:
+                yield path, ref
 
     def links(self, entity: ExplainedEntity) -> dict[str, Json]:
         """`tools`, `docs` and `links`, each link where its type belongs."""
         tools: list[Json] = []
         docs: list[Json] = []
         links: list[Json] = []
-        for link in self.use(entity, "metadata.links") or []:
-            type_ = str(link.get("type") or "").lower()
-            title = link.get("title")
+        for at, link in enumerate(_at(entity.body, ("metadata", "links")) or []):
+            if not (isinstance(link, dict) and isinstance(link.get("url"), str)):
+                continue  # Backstage would refuse it, too
+            self.used.add((entity.ref, f"metadata.links[{at}]"))
+            said = {key: str(link[key]) for key in ("title", "icon", "type") if link.get(key)}
+            type_ = said.get("type", "").lower()
+            title = said.get("title")
             if type_ in _DOCUMENTS:
                 docs.append(_said(kind=_DOCUMENTS[type_], title=title, url=link["url"]))
             elif type_ in _TOOLS and title:
                 tools.append({"name": title, "category": type_, "url": link["url"]})
             else:
-                rest = {"title": title, "icon": link.get("icon"), "type": link.get("type")}
-                links.append(_said(url=link["url"], **rest))
+                links.append({"url": link["url"], **said})
         return {"tools": tools, "docs": docs, "links": links}
-
-    def targets(self, entity: ExplainedEntity, name: str) -> list[Ref]:
-        """What a field of `spec` refers to, where it may refer to several."""
-        if self.use(entity, f"spec.{name}") is None:
-            return []
-        return [ref for _, ref in targets(entity.body, name)]
 
     def dependencies(self, entity: ExplainedEntity) -> list[Json]:
         found: list[Json] = []
-        for ref in self.targets(entity, "dependsOn"):
+        for path, ref in self.refs(entity, "dependsOn"):
             if ref.kind == "component":
-                found.append(ref.name)
+                found.append(_named(ref))
             elif ref.kind == "resource" and self.known(ref) is None:
-                found.append({"name": ref.name, "kind": "resource"})
+                found.append({"name": _named(ref), "kind": "resource"})
+            else:
+                continue
+            self.used.add((entity.ref, path))
         return found
 
     def resources(self, entity: ExplainedEntity) -> list[Json]:
         """The resources that the service needs and the file describes."""
         found: list[Json] = []
-        for ref in self.targets(entity, "dependsOn"):
+        for path, ref in self.refs(entity, "dependsOn"):
             resource = self.known(ref) if ref.kind == "resource" else None
             if resource is None:
                 continue
+            self.used.add((entity.ref, path))
             owner = self.target(resource, "owner")
             found.append(
                 _said(
@@ -261,10 +281,14 @@ class _Inverse:
 
     def apis(self, entity: ExplainedEntity) -> dict[str, Json]:
         provides: list[Json] = []
-        for ref in self.targets(entity, "providesApis"):
+        consumes: list[Json] = []
+        for path, ref in self.refs(entity, "providesApis"):
+            self.used.add((entity.ref, path))
             api = self.known(ref)
-            provides.append(self.api(api) if api is not None else ref.name)
-        consumes = [ref.name for ref in self.targets(entity, "consumesApis")]
+            provides.append(self.api(api) if api is not None else _named(ref))
+        for path, ref in self.refs(entity, "consumesApis"):
+            self.used.add((entity.ref, path))
+            consumes.append(_named(ref))
         return {key: each for key, each in (("provides", provides), ("consumes", consumes)) if each}
 
     def api(self, api: ExplainedEntity) -> Json:
@@ -303,6 +327,11 @@ class _Inverse:
 
 def _said(**values: Json) -> dict[str, Json]:
     return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def _named(ref: Ref) -> str:
+    """A reference as qm.yaml has it: the name alone, unless it is of another namespace."""
+    return ref.name if ref.namespace == DEFAULT_NAMESPACE else str(ref)
 
 
 def _short(named: dict[str, Json]) -> Json:

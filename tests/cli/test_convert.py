@@ -21,6 +21,10 @@ FILES = [
 ]
 
 
+INFO_HEAD = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: cart"
+INFO_SPEC = "spec: {type: service, lifecycle: x, owner: tills}\n"
+
+
 def convert(path: Path, name: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, ["convert", str(path), "--as", name], catch_exceptions=False)
     return result.exit_code, result.stdout, result.stderr
@@ -146,6 +150,18 @@ def test_an_owner_that_nobody_names_is_to_be_filled_in(tmp_path: Path) -> None:
     [
         ("thing.yaml", "a: 1\n", 2, "no mapping wants the name 'thing.yaml'"),
         ("cortex.yaml", "a: [\n", 1, "cortex.yaml:2:1"),
+        (
+            "catalog-info.yaml",
+            f"{INFO_HEAD}, links: [x]}}\n{INFO_SPEC}",
+            1,
+            "left out: metadata.links[0]",
+        ),
+        (
+            "catalog-info.yaml",
+            f"{INFO_HEAD}, links: [{{type: 3}}]}}\n{INFO_SPEC}",
+            1,
+            "links[0].url",
+        ),
         ("qm.yaml", "apiVersion: v1\nkind: Pod\n", 1, "ignored: a Kubernetes object"),
     ],
 )
@@ -173,3 +189,21 @@ def test_the_short_forms_are_those_of_the_mapping() -> None:
     assert found["pagerduty.com/service-id"] == ("pagerduty", "service_id")
     assert found["grafana/overview-dashboard"] == ("grafana", "overview_dashboard")
     assert len(found) > 20
+
+
+def test_what_is_of_another_namespace_stays_so_or_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "catalog-info.yaml"
+    refs = "dependsOn: ['component:bank/ledger', 'api:rates'], consumesApis: [bank/pay]"
+    spec = INFO_SPEC.replace("}", f", system: bank/core, {refs}}}")
+    path.write_text(f"{INFO_HEAD}}}\n{spec}", "utf-8")
+    code, text, said = convert(path, path.name)
+    assert code == 0
+    assert "- component:bank/ledger" in text
+    assert "- api:bank/pay" in text
+    assert "`spec.system` has no place" in said
+    assert "`spec.dependsOn.1` has no place" in said
+    assert "spec.dependsOn.0" not in said
+    seen = QM.translate(Project(1, "a/b"), ManifestFile("qm.yaml", "o", len(text), text))
+    body = next(draft.body for draft in seen.drafts if draft.body["kind"] == "Component")
+    assert body["spec"]["dependsOn"] == ["component:bank/ledger"]
+    assert body["spec"]["consumesApis"] == ["api:bank/pay"]

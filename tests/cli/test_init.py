@@ -156,3 +156,12 @@ def test_a_gitlab_that_is_named_is_asked(
     assert "language: Go  # from GitLab" in said
     remote(checkout, f"{url}/shop/gone.git")
     assert "GitLab answered 404 for shop/gone: check the token; the rest is from" in asked()
+
+
+def test_no_line_of_a_stranger_makes_it_hang(checkout: Path) -> None:
+    """Each took minutes by a pattern that backtracks; the test's own limit would end it."""
+    (checkout / "README.md").write_text(f"# a{' ' * 60_000}\x85b\n# {'![' * 20_000}\n", "utf-8")
+    blank = "\n" * 60_000
+    (checkout / ".git" / "config").write_text(f'[remote "origin"]{blank}', "utf-8")
+    code, text = init("--print", str(checkout))
+    assert (code, "name: a " in text) == (0, True)
