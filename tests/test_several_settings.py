@@ -67,6 +67,15 @@ def test_without_a_token_a_further_source_is_asked_as_anybody(tmp_path: Path) ->
     assert secret(lab, "token") is None
 
 
+def test_two_gitlabs_may_share_a_host(tmp_path: Path) -> None:
+    """On ports, or below paths that `gitlab.url` tells."""
+    for other in (
+        "{name: b, url: 'https://a:8443'}",
+        "{name: b, url: 'https://a/git', gitlab: {url: 'https://a/git'}}",
+    ):
+        assert loaded(tmp_path, f"from: [https://a, {other}]\n").further[0].name == "b"
+
+
 def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
     settings = loaded(tmp_path, "from: [https://gitlab.example.com]\n")
     assert (settings.source, settings.further) == ("https://gitlab.example.com", ())
@@ -82,6 +91,15 @@ def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
         ("[https://a, {name: b, url: ./b}]", "`from.url`: string should match"),
         ("[./a, {name: b, url: 'https://b'}]", "a folder stands alone"),
         ("[https://a, {name: b, url: 'https://A/x'}]", "two items of `from` are one GitLab"),
+        ("[https://a, {name: b, url: 'https://a:443/x'}]", "two items of `from` are one GitLab"),
+        (
+            "[https://a, {name: b, url: 'https://a/x', gitlab: {url: 'https://a'}}]",
+            "two items of `from` are one GitLab",
+        ),
+        (
+            "[https://a/git/x, {name: b, url: 'https://a/git/', gitlab: {url: 'https://a/git'}}]",
+            "two items of `from` are one GitLab",
+        ),
         (
             "[https://a, {name: b, url: 'https://b'}, {name: b, url: 'https://c'}]",
             "two sources have one name",

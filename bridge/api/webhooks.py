@@ -113,10 +113,10 @@ class Webhooks:
                 further = await self.further(number_of(source, pushed))
                 wanted = replace(wanted, files=wanted.files | further)
             return understand(tree, wanted)
-        except (ValueError, RecursionError):
-            return Understood(ignored="the body is not JSON, or nested too deep")
         except (StoreError, TooLarge):  # what a push touches cannot be compared with what was read
             return understand(tree, replace(wanted, everything=True))
+        except (ValueError, RecursionError):  # after TooLarge, which is a ValueError, too
+            return Understood(ignored="the body is not JSON, or nested too deep")
 
     def _answer(self, status: str, **more: str) -> web.Response:
         self.counts[status] += 1

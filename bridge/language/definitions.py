@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
+from threading import Lock
 from typing import Any, Final
 
 import yaml
+from cachetools import LRUCache, cached
 
 from bridge.model.definitions import Beside, beside
 from bridge.model.entities import Json
@@ -19,6 +22,7 @@ from bridge.model.entities import Json
 _DEPTH_LIMIT: Final = 100
 _EVENT_LIMIT: Final = 500_000
 _TOKEN_LIMIT: Final = 200_000
+_REMEMBERED: Final = 10_000  # verdicts, of a few hundred bytes each
 _PROTO: Final = re.compile(
     r"^[ \t]*(?:syntax|edition|package|service|message|enum)\b", re.MULTILINE
 )
@@ -48,8 +52,18 @@ def definition_fault(file: Json, type_: Json = None) -> str | None:
     text = file.get("text")
     if not isinstance(text, str):
         return None
+    return _verdict(text, type_ if isinstance(type_, str) and type_ in _CHECKS else "")
+
+
+def _text_and_type(text: str, type_: str) -> tuple[bytes, str]:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest(), type_
+
+
+# Many APIs may name one file, and each asks twice: to read a large one takes most of a second.
+@cached(LRUCache(_REMEMBERED), key=_text_and_type, lock=Lock())
+def _verdict(text: str, type_: str) -> str | None:
     try:
-        _CHECKS.get(type_ if isinstance(type_, str) else "", _anything)(text)
+        _CHECKS.get(type_, _anything)(text)
     except _Unfit as why:
         return str(why)
     return None

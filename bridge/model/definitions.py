@@ -13,6 +13,10 @@ from bridge.model.entities import Body, Json
 
 FOLDER: Final = "definitions/"
 PLACEHOLDER: Final = "$text"
+# Backstage wants a definition of every API. What is written where there is none begins or ends so,
+# in the shipped mappings, too.
+ELSEWHERE: Final = "The definition of this API is "
+UNDEFINED: Final = "gives no definition of it."
 _PATH: Final = re.compile(r"definitions/(?P<oid>[0-9a-f]{40}(?:[0-9a-f]{24})?)\.(?P<ending>[a-z]+)")
 # By the ending of the file in its repository; anything else is published as plain text.
 _TYPES: Final = {
@@ -41,6 +45,13 @@ def beside(oid: str, path: str) -> Beside:
     ending = path.rpartition(".")[2].lower()
     ending = _ENDINGS.get(ending, ending)
     return Beside(f"{FOLDER}{oid}.{ending if ending in _TYPES else 'txt'}")
+
+
+def stands_in(text: str) -> bool:
+    """Whether the text in an API's `spec.definition` is a sentence in place of a definition."""
+    text = text.strip()
+    of_one_line = "\n" not in text
+    return of_one_line and (text.startswith(ELSEWHERE) or text.endswith(UNDEFINED))
 
 
 def is_definition(path: str) -> bool:

@@ -13,7 +13,13 @@ from hashlib import sha256
 from typing import Final
 
 from bridge.errors import PublishError
-from bridge.model.definitions import blob_of, definition_of, is_definition, with_definition
+from bridge.model.definitions import (
+    ELSEWHERE,
+    blob_of,
+    definition_of,
+    is_definition,
+    with_definition,
+)
 from bridge.model.destinations import Fence
 from bridge.model.entities import CatalogEntity
 from bridge.model.problems import Problem
@@ -28,7 +34,7 @@ from bridge.ports import Amending, Exporter
 
 RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not say when
 
-_NOT_AT_HAND: Final = "The definition of this API is read again with the next sweep of its project."
+_NOT_AT_HAND: Final = f"{ELSEWHERE}read again with the next sweep of its project."
 
 Shown = Callable[[CatalogEntity], CatalogEntity]
 

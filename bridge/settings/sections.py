@@ -6,9 +6,10 @@ import base64
 import json
 import re
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -35,13 +36,41 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 
 
-def _host_of(url: str) -> str:
-    """The host and port of a URL, in lower case; "" for what is none."""
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def _host_of(url: str) -> tuple[str, int | str, str] | None:
+    """A URL's host in lower case, its port or its scheme's, and its path; None for what is none."""
     try:
         parts = urlsplit(url.strip())
-        return parts.netloc.rpartition("@")[2].lower() if parts.scheme.startswith("http") else ""
+        if parts.scheme not in _PORTS or not parts.hostname:
+            return None
+        return parts.hostname, _port_of(parts), parts.path.strip("/")
     except ValueError:
-        return ""
+        return None
+
+
+def _port_of(parts: SplitResult) -> int | str:
+    try:
+        return parts.port or _PORTS[parts.scheme]
+    except ValueError:  # whoever connects tells that it is none
+        return parts.netloc.rpartition(":")[2]
+
+
+def _is_one_gitlab(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two sources, (URL, `gitlab.url` or ""), are one GitLab as far as can be told.
+
+    Where only one says at which path GitLab lies, the other is that one if it lies below it.
+    """
+    first, second = (_host_of(base or url) for url, base in (one, other))
+    if first is None or second is None or first[:2] != second[:2]:
+        return False
+    if one[1] and other[1]:
+        return first[2] == second[2]
+    if not one[1] and not other[1]:
+        return True
+    below, base = (second[2], first[2]) if one[1] else (first[2], second[2])
+    return not base or f"{below}/".startswith(f"{base}/")
 
 
 def signing_key(text: str) -> bytes:
@@ -557,11 +586,11 @@ class Settings(_SettingsSection):
 
     @model_validator(mode="after")
     def _gitlabs_apart(self) -> Settings:
-        hosts = [self.gitlab.url or _host_of(self.source)]
-        hosts += [each.gitlab.url or _host_of(each.url) for each in self.further]
-        if self.further and not hosts[0]:
+        sources = [(self.source, self.gitlab.url)]
+        sources += [(each.url, each.gitlab.url) for each in self.further]
+        if self.further and _host_of(self.source) is None:
             raise ValueError("of several sources each is a GitLab; a folder stands alone in `from`")
-        if len(set(hosts)) < len(hosts):
+        if any(_is_one_gitlab(*pair) for pair in combinations(sources, 2)):
             raise ValueError(
                 "two items of `from` are one GitLab; name it once, with its groups in "
                 "`gitlab.groups`"

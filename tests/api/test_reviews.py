@@ -149,7 +149,9 @@ def test_what_a_badge_says() -> None:
     poor, bad = said(score), said(replace(score, gates_failed=("owner",)))
     assert (poor[0], bad[0]) == ("84 <gold>", "84 <gold>, a gate fails")
     good = said(replace(score, value=95.0))
-    assert len({poor[1], bad[1], good[1], said(replace(score, value=None))[1]}) == 4
+    unknown = said(replace(score, value=None))
+    assert len({poor[1], bad[1], good[1], unknown[1]}) == 4
+    assert said(replace(score, target=None)) == ("84 <gold>", unknown[1]), "no target, no verdict"
     drawn = svg("Ox score", "<b>" * 40, "#000")
     assert "<b>" not in drawn
     assert ET.fromstring(drawn).tag.endswith("svg")

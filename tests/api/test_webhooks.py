@@ -218,6 +218,17 @@ async def test_a_body_that_says_nothing_is_ignored_and_does_not_disable_the_hook
     assert (answer.status, said["status"], door.hints) == (202, "ignored", [])
 
 
+async def test_a_push_of_an_id_that_no_number_can_be_made_of_is_json_all_the_same(
+    aiohttp_client: MakeClient,
+) -> None:
+    door = Door()
+    client = await door.open(aiohttp_client)
+    push = {"event_name": "push", "project_id": 1 << 62, "ref": "refs/heads/main"}
+    answer = await client.post(PATH, json=push, headers={"X-Gitlab-Token": TOKEN})
+    said: Any = await answer.json()
+    assert (answer.status, said, door.hints) == (202, {"status": "accepted"}, [])
+
+
 async def test_the_secrets_are_in_no_repr() -> None:
     door = Door(signing_key=KEY)
     assert TOKEN not in repr(door.webhooks)

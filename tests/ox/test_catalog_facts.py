@@ -55,11 +55,13 @@ def services() -> list[CatalogEntity]:
         entity("API", "http", {**one, "type": "openapi", "definition": "openapi: 3.1.0"}),
         entity("API", "grpc", {"owner": "x", "type": "unspecified", "definition": NOTHING}),
         entity("API", "tools", {"owner": 7, "type": "mcp-server", "remotes": [{"url": "x"}]}),
+        entity("API", "lost", {"owner": "x", "definition": LOST}),
         entity("API", "file", {"owner": "", "definition": {"$text": "./x.yaml"}}),
     ]
 
 
 NOTHING = "The manifest of web names this API and gives no definition of it."
+LOST = "The definition of this API is nope.yaml of shop/cart."
 
 
 def readings() -> dict[str, Reading]:
@@ -78,6 +80,7 @@ def readings() -> dict[str, Reading]:
         ("api:default/grpc", {"definition_given": False, "type_given": False, "providers": 0}),
         ("api:default/grpc", {"owner_known": False, "consumers": 1}),
         ("api:default/tools", {"definition_given": True, "owner_known": False}),
+        ("api:default/lost", {"definition_given": False}),
         ("api:default/file", {"definition_given": True, "type_given": False}),
         ("system:default/shop", {"parts": 3, "description_length": 5, "owner_known": True}),
         ("domain:default/retail", {"parts": 2, "owner_known": False, "definition_given": NA}),

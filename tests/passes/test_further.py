@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from bridge.language.names import nearest
 from bridge.model.runs import Outcome
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.scrapers.gitlab import further
 from tests.passes.village import OPENAPI, service, village
 
 pytestmark = pytest.mark.real
@@ -115,6 +119,28 @@ async def test_documents_and_sites_are_what_the_repository_has(tmp_path: Path) -
             missing.message
         )
         assert missing.line > 1
+
+
+async def test_many_paths_that_are_not_there_hold_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Likely names are looked for beside the event loop, for some of the paths."""
+    threads: list[int] = []
+
+    def watched(path: str, there: Iterable[str]) -> tuple[str, ...]:
+        threads.append(threading.get_ident())
+        return nearest(path, there)
+
+    monkeypatch.setattr(further, "nearest", watched)
+    docs = [{"kind": "guide", "path": f"docs/stert{n}.md"} for n in range(further.NAMED_LIMIT + 5)]
+    async with village(tmp_path) as it:
+        it.world.add_project(
+            "shop/cart", files={"qm.yaml": service("cart", docs=docs), "docs/start1.md": "# Start"}
+        )
+        done = await it.sweep()
+    assert len(threads) == further.NAMED_LIMIT
+    assert threading.get_ident() not in threads
+    assert any("did you mean `docs/start1.md`?" in each.message for each in done.report.problems)
 
 
 async def test_an_unusable_definition_is_a_warning_and_the_api_stays(tmp_path: Path) -> None:

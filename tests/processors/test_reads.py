@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bridge.errors import ConfigurationError
-from bridge.language.definitions import definition_fault
+from bridge.language.definitions import definition, definition_fault
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.reads import ReadFile, ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project
@@ -163,6 +163,24 @@ def test_a_definition_is_what_it_is_said_to_be(type_: str, text: str, said_: str
     told = {"exists": True, "path": "a.yaml", "oid": OID, "text": text}
     fault = definition_fault(told, type_)
     assert fault is None if said_ is None else fault is not None and said_ in fault
+
+
+def test_a_definition_that_many_apis_name_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+
+    def watched(text: str, **how: Any) -> Any:
+        texts.append(text)
+        return parse(text, **how)
+
+    parse = yaml.parse
+    monkeypatch.setattr(yaml, "parse", watched)
+    good, other = "openapi: 3.1.0\ninfo: {title: one}\n", "openapi: 3.1.0\ninfo: {title: two}\n"
+    for text in (good, good, other):
+        told = {"exists": True, "path": "a.yaml", "oid": OID, "text": text}
+        assert definition(told, "openapi") is not None
+        assert definition_fault(told, "openapi") is None
+    assert definition_fault({**told, "text": good}, "asyncapi") is not None
+    assert texts == [good, other, good]
 
 
 def test_a_definition_leads_beside_the_shards_and_is_fit_by_backstages_rules() -> None:

@@ -23,7 +23,8 @@ _WIDTH: Final = 6.6  # of a character of 11 pixels
 _PAD: Final = 10
 _LONGEST: Final = 40
 # Dark enough beside white letters: at least 4.5 to 1.
-_GOOD, _POOR, _BAD, _NOT_KNOWN = "#1a7f37", "#9a6700", "#c0262d", "#5f6670"
+_GOOD, _POOR, _BAD, _NEUTRAL = "#1a7f37", "#9a6700", "#c0262d", "#5f6670"
+_BY_TARGET: Final = {True: _GOOD, False: _POOR, None: _NEUTRAL}
 
 
 def routes() -> list[web.RouteDef]:
@@ -57,11 +58,11 @@ async def _badge(request: web.Request) -> web.StreamResponse:
 def said(score: Score) -> tuple[str, str]:
     """What a badge says of a score, and its colour."""
     if not score.sufficient or score.value is None:
-        return "insufficient data", _NOT_KNOWN
+        return "insufficient data", _NEUTRAL
     level = f" {score.level}" if score.level else ""
     if score.gates_failed:
         return f"{score.value:.0f}{level}, a gate fails", _BAD
-    return f"{score.value:.0f}{level}", _POOR if score.on_target is False else _GOOD
+    return f"{score.value:.0f}{level}", _BY_TARGET[score.on_target]
 
 
 def svg(label: str, text: str, colour: str) -> str:

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from bridge.model.definitions import stands_in
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.ox.facts.manifest import CHANNEL
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import CATALOG
 
-# How the text ends that the shipped mapping writes where an API has no definition.
-UNDEFINED: Final = "gives no definition of it."
 UNSPECIFIED: Final = "unspecified"
 # The facts that have a meaning for a kind, beside the description.
 _ABOUT: Final = {
@@ -93,8 +92,7 @@ def _defined(spec: Mapping[str, Any]) -> bool:
     """A text that is no placeholder, a file that is published beside it, or remotes."""
     definition = spec.get("definition")
     if isinstance(definition, str):
-        text = definition.strip()
-        return bool(text) and not text.endswith(UNDEFINED)
+        return bool(definition.strip()) and not stands_in(definition)
     return bool(definition) or bool(spec.get("remotes"))
 
 

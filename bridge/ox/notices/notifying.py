@@ -91,7 +91,8 @@ class Notifier:
         over = [d for d in waiting if mended(memory, d.notice) or now - d.made > STALE]
         if over:
             await self.store.drop(self.source, over, now)
-        waiting = [each for each in waiting if each not in over]
+        left = {(d.channel, d.notice.key) for d in over}
+        waiting = [d for d in waiting if (d.channel, d.notice.key) not in left]
         dead = [d for d in found if d.state is DeliveryState.SENDING and now - d.at >= DEAD]
         again = await self._begun(dead, now)
         if self.quiet is not None and self.quiet.hold(now):

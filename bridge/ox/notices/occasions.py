@@ -1,7 +1,8 @@
 """What is news for a team: compared with what was seen before, and told once. Pure.
 
-What is unknown or stale is no news, and a gate broke when two looks say so. The first look of all
-takes what fails and what is vulnerable as known: only what comes later is told.
+What is unknown or stale is no news, and a gate broke when two looks say so. The first look at a
+service takes what fails as known, and the first answer of a tool about it what is vulnerable: only
+what comes later is told.
 """
 
 from __future__ import annotations
@@ -86,8 +87,7 @@ class _Look:
         """An occasion that is true now: news when it was not known."""
         first = notice.key not in self.known
         self.known[notice.key] = self.now.date()
-        baseline = self.before is None and notice.kind in _BASELINED
-        if first and not baseline and notice.team:
+        if first and notice.team:
             self.notices.append(notice)
 
     def _gates(self) -> tuple[dict[str, dict[str, GateSeen]], tuple[str, ...]]:
@@ -161,8 +161,8 @@ class _Look:
             if not isinstance(count, int):
                 after |= {str(ref): before[str(ref)]} if str(ref) in before else {}
                 continue
-            seen = before.get(str(ref), CountSeen(0))
-            if count > seen.most and self.before is not None:
+            seen = before.get(str(ref), CountSeen(count))  # the first count is known, not news
+            if count > seen.most:
                 key = f"counted|{ref}|{seen.most}>{count}|{self.now.date().isoformat()}"
                 more = count - seen.most
                 text = (
@@ -177,9 +177,16 @@ class _Look:
         """Snyk's, by their keys; one that is late when it is first seen is told once."""
         for ref in self.sightings.board.scores:
             found = _value(self.sightings.latest, ref, SNYK.id, CRITICALS)
-            for key, issue in sorted(found.items()) if isinstance(found, Mapping) else ():
+            if not isinstance(found, Mapping):
+                continue
+            baseline = self._first_answer(ref, SNYK.id)
+            for key, issue in sorted(found.items()):
                 title, since = _issue(issue)
                 new = f"vulnerability|{ref}|{plain(key, 100)}"
+                if baseline:
+                    self.known[new] = self.now.date()
+                    self.known[f"overdue|{ref}|{plain(key, 100)}"] = self.now.date()
+                    continue
                 was_known = new in self.known
                 said = f"{plain(title, 120)} ({plain(key, 60)} in Snyk"
                 text = f"{ref}: a new critical vulnerability: {said})"
@@ -192,6 +199,13 @@ class _Look:
                     yield self._notice(NoticeKind.OVERDUE, late, ref, text)
                 else:
                     self.known.setdefault(late, self.now.date())
+
+    def _first_answer(self, ref: Ref, retriever: str) -> bool:
+        """Whether a tool never answered about a service before."""
+        key = f"answered|{retriever}|{ref}"
+        first = key not in self.known
+        self.known[key] = self.now.date()
+        return first
 
     def _waivers(self) -> Iterator[Notice]:
         today = self.now.date()
@@ -227,9 +241,6 @@ class _Look:
 
     def _notice(self, kind: NoticeKind, key: str, ref: Ref, text: str, check: str = "") -> Notice:
         return Notice(key, kind, self.teams.get(ref, ""), text, str(ref), check, _scorecard(ref))
-
-
-_BASELINED: Final = (NoticeKind.VULNERABILITY, NoticeKind.OVERDUE)
 
 
 def teams_of(board: Scoreboard) -> dict[Ref, str]:

@@ -39,6 +39,7 @@ PATHS_LIMIT: Final = 1_000  # paths looked for in one project
 MANIFESTS_LIMIT: Final = 200  # nested manifests of one project
 LISTED_LIMIT: Final = 300  # entries of one folder that a pattern is tried on
 NEAREST_LIMIT: Final = 10  # folders of one project that are looked into for a likely name
+NAMED_LIMIT: Final = 20  # paths of one project that a likely name is looked for
 FITTING_LIMIT: Final = 200  # paths that one pattern may mean
 BYTES_LIMIT: Final = 8 * 1024 * 1024  # of further texts of one project
 _COMMON = 5  # projects that want a path, from which on they are asked about together
@@ -181,24 +182,21 @@ class FurtherReading:
     async def _nearest(self, jobs: Sequence[_Job], named: Mapping[int, Collection[str]]) -> None:
         """Of paths that a manifest names and that are not there, what is spelt most like them."""
         by_id = {job.id: job for job in jobs if not job.failed}
-        folders: dict[int, set[str]] = {}
+        absent: dict[int, list[str]] = {}
         for number, job in by_id.items():
-            for path in sorted(named.get(number, ())):
-                if job.found[path].kind is ReadKind.ABSENT:
-                    folders.setdefault(number, set()).add(path.rpartition("/")[0])
+            paths = sorted(named.get(number, ()))
+            gone = [path for path in paths if job.found[path].kind is ReadKind.ABSENT]
+            absent[number] = gone[:NAMED_LIMIT]
         step = {
             (number, folder): ([folder], ["*"])
-            for number, each in folders.items()
-            for folder in sorted(each)[:NEAREST_LIMIT]
+            for number, paths in absent.items()
+            for folder in sorted({path.rpartition("/")[0] for path in paths})[:NEAREST_LIMIT]
         }
         listed = await self._listed(by_id, step)
-        for number in folders:
-            for path in named[number]:
-                file = by_id[number].found[path]
-                there = listed.get((number, path.rpartition("/")[0], Asked.FILES), ())
-                close = nearest(path, there)
-                if close and file.kind is ReadKind.ABSENT:
-                    by_id[number].found[path] = replace(file, nearest=close[0])
+        # Names are compared letter by letter: long enough for others to wait for.
+        for number, path, name in await asyncio.to_thread(_likely, absent, listed):
+            found = by_id[number].found
+            found[path] = replace(found[path], nearest=name)
 
     def _all_wanted(self, jobs: Sequence[_Job]) -> dict[int, Wanted]:
         return {
@@ -381,6 +379,18 @@ class FurtherReading:
                 raise Trouble(Cause.NOT_THERE, "GitLab leaves it out of its answer")
             answers |= {(question, number): there[number] for number in question.ids}
         return answers
+
+
+def _likely(
+    absent: Mapping[int, Sequence[str]], listed: Mapping[tuple[int, str, Asked], Sequence[str]]
+) -> list[tuple[int, str, str]]:
+    """(project, a path that is not there, the one there that is spelt most like it)."""
+    return [
+        (number, path, name)
+        for number, paths in absent.items()
+        for path in paths
+        for name in nearest(path, listed.get((number, path.rpartition("/")[0], Asked.FILES), ()))
+    ]
 
 
 def _about(by_id: Mapping[int, _Job], wanted: Mapping[int, Sequence[str]]) -> list[Question]:

@@ -187,7 +187,7 @@ async def test_on_the_wire(store: SqlStore, capsys: pytest.CaptureFixture[str]) 
         channel = WebhookChannel({TEAM: webhook}, url="https://fester.example")
         made = Notifier("corp", store.notices, [channel], clock)
         facts = snyk(NOW, 1, KEY=NOW - DAY)
-        for each in ({}, facts, facts, facts):
+        for each in (snyk(NOW, 1), facts, facts, facts):
             await made.run(seen(clock.now, {1: P}, facts=each))
             clock.now += timedelta(hours=2)
         (line,) = receiver.lines()

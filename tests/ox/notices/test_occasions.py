@@ -118,11 +118,31 @@ def test_a_critical_vulnerability_is_told_when_it_is_new_and_once_more_when_it_i
 
 
 def test_one_that_is_late_when_it_is_first_seen_is_told_once() -> None:
-    looks = [seen(NOW, {1: P})]
+    looks = [seen(NOW, {1: P}, facts=snyk(NOW, 1))]
     looks += [
         seen(NOW + day * DAY, {1: P}, facts=snyk(NOW, 1, LATE=NOW - 60 * DAY)) for day in (1, 2)
     ]
     assert told(*looks) == [[], [("vulnerability", str(service(1)))], []]
+
+
+def test_what_a_tool_knows_when_it_first_answers_about_a_service_is_old() -> None:
+    """A service that is new, or a tool that is: what lies there for years is no news."""
+    at, old, new = NOW, NOW - 90 * DAY, [("vulnerability", str(service(2)))]
+    other = snyk(at, 1, OTHER=old)
+    looks = [
+        seen(at, {1: P}, facts=other),
+        seen(at, {1: P, 2: P}, facts=other),
+        seen(at, {1: P, 2: P}, facts={**other, **snyk(at, 2, OLD=old, OLDER=old)}),
+        seen(at, {1: P, 2: P}, facts={**other, **snyk(at, 2, OLD=old, OLDER=old, NEW=NOW)}),
+    ]
+    assert told(*looks) == [[], [], [], new]
+    counts = [
+        seen(at, {1: P}, facts=counted(at, 1, 0)),
+        seen(at, {1: P, 2: P}, facts=counted(at, 1, 0)),
+        seen(at, {1: P, 2: P}, facts={**counted(at, 1, 0), **counted(at, 2, 5)}),
+        seen(at, {1: P, 2: P}, facts={**counted(at, 1, 0), **counted(at, 2, 6)}),
+    ]
+    assert told(*counts) == [[], [], [], new]
 
 
 def test_of_gitlabs_criticals_more_are_news_and_fewer_for_an_hour_none() -> None:
