@@ -27,8 +27,9 @@ class ReadFile:
 
     `text` is None where it was not wanted, is `kept` in the store as it was read before, or is
     `refused` ("binary", "4.1 MB; the limit is 1.0 MB"). Of a pattern `refused` says why more may
-    fit it than was found. `manifest`: it is read as a manifest itself. `nearest` is what lies
-    beside a path that is not there, and is spelt most like it.
+    fit it than was found. `manifest`: it is read as a manifest itself, or is a pattern of manifests
+    that was cut short. `nearest` is what lies beside a path that is not there, and is spelt most
+    like it.
     """
 
     path: str
@@ -59,6 +60,17 @@ class Reads:
         text = "\0".join("\1".join(each) for each in told)
         made = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         object.__setattr__(self, "digest", made if told else "")
+
+    @property
+    def manifests(self) -> tuple[ReadFile, ...]:
+        """The files that are read as manifests themselves."""
+        return tuple(e for e in self.files.values() if e.manifest and e.kind is ReadKind.FILE)
+
+    @property
+    def manifests_cut(self) -> str:
+        """Why there may be more manifests than were read; "" where there are none."""
+        cut = (e for e in self.files.values() if e.manifest and e.kind is ReadKind.GLOB)
+        return next((f"{each.path}: {each.refused}" for each in cut if each.refused), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,26 +124,49 @@ class Reconciliation:
             self.projects[project.id] = fresh
         members = self._members(project.id)
         present = {file.path for file in record.files}
-        left = []
-        for gone in sorted(self._files.get(project.id, set()) - present):
-            left.append(self.manifests.pop((project.id, gone)))
-            self.problems.append(
-                Problem(
-                    f"{_NO_FILE if project.id >= 0 else _FEWER}; what it described is removed",
-                    "manifest-removed",
-                    Severity.INFO,
-                    project=project.path,
-                    file=gone,
-                )
-            )
+        absent = self._files.get(project.id, set()) - present
+        left = [self.manifests[project.id, file] for file in sorted(absent)]
         for file in record.files:
             self._take_file(project, file, left)
+        nested = {file for file in absent if project.id >= 0 and "/" in file}
+        kept_because = self._nested_unknown(record) if nested else ""
+        if kept_because:
+            self.problems.append(_nested_kept(project, nested, kept_because))
+            absent -= nested
+            present |= nested
+        self._remove(project, absent)
         self._files[project.id] = present
         ended = sorted(members - self._members(project.id))
         self.problems.extend(_member_left(project, ref) for ref in ended[:_MOST_LEFT])
         if ended[_MOST_LEFT:]:
             more = f"and {len(ended) - _MOST_LEFT} more people"
             self.problems.append(_member_left(project, more))
+
+    def _remove(self, project: Project, absent: Collection[str]) -> None:
+        """Forget manifests that are not there any more, with a reason each."""
+        for gone in sorted(absent):
+            del self.manifests[project.id, gone]
+            self.problems.append(
+                Problem(
+                    f"{_why_absent(project, gone)}; what it described is removed",
+                    "manifest-removed",
+                    Severity.INFO,
+                    project=project.path,
+                    file=gone,
+                )
+            )
+
+    def _nested_unknown(self, record: ProjectRead) -> str:
+        """Why it is not known which nested manifests a project has; "" where it is.
+
+        A manifest at the root that cannot be used does not tell what it includes, and a pattern
+        that was cut short may mean more than was read.
+        """
+        for file in record.files:
+            current = self.manifests[record.project.id, file.path].current
+            if not file.folder and (current.verdict is Verdict.QUARANTINED or current.partial):
+                return f"{file.path} is broken, so what it includes is not known"
+        return record.reads.manifests_cut if record.reads is not None else ""
 
     def _members(self, project_id: int) -> set[str]:
         """The users that a group's manifests give, in however many files; none for a project."""
@@ -233,6 +256,24 @@ class Reconciliation:
                     project=known.project.path,
                 )
             )
+
+
+def _why_absent(project: Project, file: str) -> str:
+    if project.id < 0:
+        return _FEWER
+    return _UNNAMED if "/" in file else _NO_FILE
+
+
+def _nested_kept(project: Project, files: Collection[str], reason: str) -> Problem:
+    names = sorted(files)
+    more = f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
+    return Problem(
+        f"{', '.join(names[:_MOST_NAMED])}{more}: not read, and what was known of it is kept "
+        f"({reason})",
+        "nested-kept",
+        Severity.WARNING,
+        project=project.path,
+    )
 
 
 def _member_left(project: Project, who: str) -> Problem:
@@ -407,9 +448,14 @@ _UNLISTED_GROUP = (
     "it, or the settings ask for no people"
 )
 _NO_FILE = "the file is no longer on the default branch"
+_UNNAMED = (
+    "the file is no longer on the default branch, or nothing names it any more (`include`, "
+    "`gitlab.nested`)"
+)
 _FEWER = "the group has fewer members than before"  # a group has several files if it has many
 _NEVER_READ = "nothing was known of it yet"
 _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
+_MOST_NAMED = 3  # nested manifests that one problem names
 _MOST_LEFT = 20  # of one group that are told one by one
 _MOST_RETRIES = 100  # projects in a gap that one pass tries again
 

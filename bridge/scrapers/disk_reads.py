@@ -30,8 +30,11 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
         return read
     found: dict[str, ReadFile] = {}
     roots = {file.path for file in read.files}
-    paths = _expanded(root, further.nested(read.project, read.files), found)
+    paths = _expanded(root, further.nested(read.project, read.files), found, manifests=True)
     manifests = [path for path in paths if further.is_manifest(path) and path not in roots]
+    if len(manifests) > MANIFESTS_LIMIT:
+        reason = f"there are more than {MANIFESTS_LIMIT}"
+        found["nested manifests"] = _cut("nested manifests", reason, manifests=True)
     nested = []
     for path in manifests[:MANIFESTS_LIMIT]:
         file = look(root, path)
@@ -39,8 +42,12 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
             found[path] = replace(file, manifest=True)
             nested.append(_as_manifest(file))
     wanted = further.wanted(read.project, (*read.files, *nested))
-    fitting = _expanded(root, sorted(wanted.globs), found)
-    for path in sorted({*wanted.texts, *wanted.there, *fitting})[:PATHS_LIMIT]:
+    fitting = _expanded(root, sorted(wanted.globs), found, manifests=False)
+    for at, path in enumerate(sorted({*wanted.texts, *wanted.there, *fitting})):
+        if at >= PATHS_LIMIT:
+            reason = f"more than {PATHS_LIMIT} paths are wanted of one project"
+            found.setdefault(path, ReadFile(path, ReadKind.FILE, refused=reason))
+            continue
         text = path in wanted.texts or path in fitting
         file = found.get(path) or look(root, path, text=text)
         if file.kind is ReadKind.ABSENT and path in wanted.named:
@@ -89,24 +96,40 @@ def _as_manifest(file: ReadFile) -> ManifestFile:
     return ManifestFile(file.path, file.oid, file.size, None if refused else file.text, refused)
 
 
-def _expanded(root: Path, patterns: Iterable[str], found: dict[str, ReadFile]) -> list[str]:
+def _expanded(
+    root: Path, patterns: Iterable[str], found: dict[str, ReadFile], *, manifests: bool
+) -> list[str]:
     """The paths that patterns mean, each once; which were looked for is noted in `found`."""
     paths: dict[str, None] = {}
     for pattern in patterns:
-        found[pattern] = ReadFile(pattern, ReadKind.GLOB)
-        paths |= dict.fromkeys(_fitting(root, "", pattern.split("/")))
+        full: list[str] = []
+        paths |= dict.fromkeys(_fitting(root, "", pattern.split("/"), full))
+        before = found.get(pattern)
+        if is_pattern(pattern) and (before is None or not before.refused):
+            reason = f"only {ENTRIES_LIMIT} entries of {full[0]} were looked at" if full else ""
+            found[pattern] = _cut(pattern, reason, manifests=manifests)
     return list(paths)
 
 
-def _fitting(root: Path, folder: str, parts: Sequence[str]) -> Iterator[str]:
+def _cut(pattern: str, reason: str, *, manifests: bool) -> ReadFile:
+    """What is kept of a pattern, with why it may mean more than was looked at."""
+    cut = bool(reason) and manifests
+    return ReadFile(pattern, ReadKind.GLOB, refused=reason, manifest=cut)
+
+
+def _fitting(root: Path, folder: str, parts: Sequence[str], full: list[str]) -> Iterator[str]:
+    """The paths below a folder that fit; `full` takes the folders that hold too much."""
     if not parts:
         yield folder
         return
     head, rest = parts[0], parts[1:]
     names = _names(root, folder, folders=bool(rest)) if is_pattern(head) else [head]
+    if len(names) > ENTRIES_LIMIT:
+        full.append(folder or "the root")
+        names = names[:ENTRIES_LIMIT]
     for name in names:
         if name == head or part_fits(name, head):
-            yield from _fitting(root, f"{folder}/{name}" if folder else name, rest)
+            yield from _fitting(root, f"{folder}/{name}" if folder else name, rest, full)
 
 
 def _names(root: Path, folder: str, *, folders: bool) -> list[str]:
@@ -119,10 +142,11 @@ def _names(root: Path, folder: str, *, folders: bool) -> list[str]:
             for entry in entries
             if entry.name != ".git" and entry.is_dir(follow_symlinks=False) == folders
         ]
-    return sorted(found)[:ENTRIES_LIMIT]
+    return sorted(found)
 
 
 def _nearest(root: Path, path: str) -> str:
     folder = path.rpartition("/")[0]
-    there = [f"{folder}/{n}" if folder else n for n in _names(root, folder, folders=False)]
+    names = _names(root, folder, folders=False)[:ENTRIES_LIMIT]
+    there = [f"{folder}/{n}" if folder else n for n in names]
     return next(iter(nearest(path, there)), "")

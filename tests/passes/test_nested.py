@@ -121,3 +121,58 @@ async def test_what_a_pattern_may_mean_is_bounded_and_told(tmp_path: Path) -> No
         said = [each.message for each in done.report.problems if each.rule == "reads-cut"]
         assert len(said) == 1
         assert said[0].startswith("services/*/qm.yaml: more than 200 paths fit it; the others")
+
+
+@pytest.mark.parametrize(
+    "broken", ["version: 1\ninclude: [", INCLUDING.replace("*", "**"), INCLUDING + "#" * 300_000]
+)
+async def test_a_root_that_cannot_be_used_removes_nothing_that_it_included(
+    tmp_path: Path, broken: str
+) -> None:
+    async with village(tmp_path) as it:
+        mono = it.world.add_project(
+            "shop/mono", files={"qm.yaml": INCLUDING, "services/cart/qm.yaml": service("cart")}
+        )
+        await it.sweep()
+        it.world.commit_file(mono.id, "qm.yaml", broken)
+        done = await it.hinted(mono.id)
+        it.restart()
+        await it.sweep()
+        assert names(it) == {"Component:cart"}
+        said = [each.message for each in done.report.problems if each.rule == "nested-kept"]
+        assert len(said) == 1
+        assert said[0].startswith("services/cart/qm.yaml: not read, and what was known of it is")
+
+        it.world.commit_file(mono.id, "qm.yaml", service("root"))
+        done = await it.hinted(mono.id)
+        assert names(it) == {"Component:root"}
+        said = [each.message for each in done.report.problems if each.rule == "manifest-removed"]
+        assert len(said) == 1
+        assert "nothing names it any more (`include`, `gitlab.nested`)" in said[0]
+
+
+async def test_what_a_cut_leaves_out_is_kept(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        files = {f"services/s{n:03}/qm.yaml": service(f"s{n:03}") for n in range(200)}
+        mono = it.world.add_project("shop/mono", files={"qm.yaml": INCLUDING, **files})
+        await it.sweep()
+        assert len(names(it)) == 200
+        it.world.commit_file(mono.id, "services/aaa/README.md", "# no service")
+        done = await it.hinted(mono.id)
+        assert {each.rule for each in done.report.problems} >= {"reads-cut", "nested-kept"}
+        it.restart()
+        await it.sweep()  # what is in the store knows of the cut, too
+        assert "Component:s199" in names(it)
+        it.world.delete_file(mono.id, "services/aaa/README.md")
+        it.world.delete_file(mono.id, "services/s199/qm.yaml")
+        await it.hinted(mono.id)
+        assert len(names(it)) == 199
+
+
+async def test_a_manifest_is_included_by_its_very_path(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        root = "version: 1\ninclude: [tools/deployer/qm.yaml]\n"
+        files = {"qm.yaml": root, "tools/deployer/qm.yaml": service("deployer")}
+        it.world.add_project("shop/mono", files=files)
+        await it.sweep()
+        assert names(it) == {"Component:deployer"}

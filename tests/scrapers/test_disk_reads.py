@@ -8,7 +8,7 @@ import pytest
 
 from bridge.model.reads import ReadKind
 from bridge.model.scrape import ProjectRead, Record, ScrapeRequest
-from bridge.passes.further import further
+from bridge.passes.further import cut_short, further
 from bridge.processors.mapping import load_mappings
 from bridge.scrapers.directory import DirectoryScraper
 from bridge.scrapers.disk_reads import look
@@ -79,3 +79,30 @@ async def test_a_pattern_that_would_cost_too_much_is_not_looked_for(
     read = (await scraped(tmp_path))[0]
     assert isinstance(read, ProjectRead)
     assert [file.path for file in read.files] == ["qm.yaml"]
+
+
+async def test_more_nested_manifests_than_are_read_are_told(tmp_path: Path) -> None:
+    shop = tmp_path / "src" / "shop"
+    put(shop / "qm.yaml", MANIFEST)
+    for n in range(201):
+        put(shop / f"services/s{n:03}/qm.yaml", "version: 1\n")
+    read = (await scraped(tmp_path))[0]
+    assert isinstance(read, ProjectRead)
+    assert read.reads is not None
+    assert len(read.reads.manifests) == 200
+    assert read.reads.manifests_cut == "nested manifests: there are more than 200"
+    assert [each.rule for each in cut_short(read)] == ["reads-cut"]
+
+
+async def test_a_folder_of_too_many_entries_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.scrapers.disk_reads.ENTRIES_LIMIT", 1)
+    shop = tmp_path / "src" / "shop"
+    put(shop / "qm.yaml", MANIFEST)
+    for name in ("cart", "pay"):
+        put(shop / f"services/{name}/qm.yaml", "version: 1\n")
+    read = (await scraped(tmp_path))[0]
+    assert isinstance(read, ProjectRead)
+    assert read.reads is not None
+    assert read.reads.manifests_cut.endswith("only 1 entries of services were looked at")

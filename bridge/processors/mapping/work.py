@@ -392,6 +392,8 @@ class Work:
     def _make(self, number: int, mapping: Mapping) -> None:
         try:
             state = self._state(number, mapping)
+            if mapping.nested is not None and not self.file.folder:
+                mapping.nested.raw(state)  # what it names must not be unknown unsaid
             for entity in mapping.entities:
                 for body in entity.element.expand(state):
                     self._keep(number, mapping, entity, state, body)

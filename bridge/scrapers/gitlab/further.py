@@ -73,6 +73,13 @@ class _Job:
                 file = replace(file, text=None, refused=reason)
         self.found[file.path] = file
 
+    def cut(self, pattern: str, reason: str = "", *, manifests: bool) -> None:
+        """Note a pattern that was looked for, and why it may mean more than was looked at."""
+        before = self.found.get(pattern)
+        if before is None or not before.refused:
+            cut = bool(reason) and manifests
+            self.found[pattern] = ReadFile(pattern, ReadKind.GLOB, refused=reason, manifest=cut)
+
     def record(self) -> ProjectRead | Gap:
         if self.failed:
             project = self.read.project
@@ -122,7 +129,7 @@ class FurtherReading:
             if not key:
                 done[each.project.id] = replace(each, reads=Reads() if before.key else None)
             elif each.tip and (before.tip, before.key) == (each.tip, key):
-                nested = [as_manifest(f) for f in before.reads.files.values() if f.manifest]
+                nested = [as_manifest(f) for f in before.reads.manifests]
                 done[each.project.id] = finished(each, before.reads, nested, key)
             else:
                 branch = self._branch_of(each.project.path)
@@ -136,7 +143,7 @@ class FurtherReading:
     async def _nested(self, jobs: Sequence[_Job]) -> None:
         """Find and read the nested manifests."""
         patterns = {job.id: self._further.nested(job.read.project, job.read.files) for job in jobs}
-        fitting = await self._expanded(jobs, patterns)
+        fitting = await self._expanded(jobs, patterns, manifests=True)
         roots = {job.id: {file.path for file in job.read.files} for job in jobs}
         wanted = {
             number: [p for p in paths if self._further.is_manifest(p) and p not in roots[number]]
@@ -145,7 +152,8 @@ class FurtherReading:
         for job in jobs:
             paths = wanted.get(job.id, [])
             if len(paths) > MANIFESTS_LIMIT:
-                job.take(_cut("nested manifests", f"there are more than {MANIFESTS_LIMIT}"))
+                reason = f"there are more than {MANIFESTS_LIMIT}"
+                job.cut("nested manifests", reason, manifests=True)
                 wanted[job.id] = paths[:MANIFESTS_LIMIT]
         await self._found(jobs, wanted)
         await self._texts(jobs, wanted)
@@ -172,7 +180,7 @@ class FurtherReading:
         left = [job for job in jobs if not job.failed]
         wanted = await asyncio.to_thread(self._all_wanted, left)
         patterns = {number: sorted(each.globs) for number, each in wanted.items()}
-        fitting = await self._expanded(left, patterns)
+        fitting = await self._expanded(left, patterns, manifests=False)
         texts = {n: sorted({*each.texts, *fitting.get(n, ())}) for n, each in wanted.items()}
         paths = {n: sorted({*texts[n], *each.there}) for n, each in wanted.items()}
         await self._found(left, paths)
@@ -192,7 +200,7 @@ class FurtherReading:
             for number, paths in absent.items()
             for folder in sorted({path.rpartition("/")[0] for path in paths})[:NEAREST_LIMIT]
         }
-        listed = await self._listed(by_id, step)
+        listed = await self._listed(by_id, step, manifests=False)
         # Names are compared letter by letter: long enough for others to wait for.
         for number, path, name in await asyncio.to_thread(_likely, absent, listed):
             found = by_id[number].found
@@ -269,7 +277,7 @@ class FurtherReading:
                 job.failed = f"GitLab's answer is not whole: {why}"
 
     async def _expanded(
-        self, jobs: Sequence[_Job], patterns: Mapping[int, Sequence[str]]
+        self, jobs: Sequence[_Job], patterns: Mapping[int, Sequence[str]], *, manifests: bool
     ) -> dict[int, list[str]]:
         """The paths that patterns mean, level by level: each lists the folders that fit so far."""
         by_id = {job.id: job for job in jobs if not job.failed}
@@ -278,7 +286,8 @@ class FurtherReading:
         open_: dict[tuple[int, str], tuple[list[str], list[str]]] = {}
         for number, job in by_id.items():
             for pattern in patterns.get(number, ()):
-                job.take(_cut(pattern, ""))
+                if is_pattern(pattern):
+                    job.cut(pattern, manifests=manifests)
                 open_[number, pattern] = ([""], pattern.split("/"))
         while open_:
             step: dict[tuple[int, str], tuple[list[str], list[str]]] = {}
@@ -288,7 +297,7 @@ class FurtherReading:
                     step[key] = folders, parts
                 else:
                     fitting.setdefault(key[0], []).extend(folders)
-            listed = await self._listed(by_id, step)
+            listed = await self._listed(by_id, step, manifests=manifests)
             open_ = {}
             for (number, pattern), (folders, parts) in step.items():
                 if by_id[number].failed:
@@ -301,7 +310,8 @@ class FurtherReading:
                     if part_fits(path.rpartition("/")[2], parts[0])
                 ]
                 if len(names) > FITTING_LIMIT:
-                    by_id[number].take(_cut(pattern, f"more than {FITTING_LIMIT} paths fit it"))
+                    reason = f"more than {FITTING_LIMIT} paths fit it"
+                    by_id[number].cut(pattern, reason, manifests=manifests)
                     names = names[:FITTING_LIMIT]
                 if len(parts) == 1:
                     fitting.setdefault(number, []).extend(names)
@@ -313,6 +323,8 @@ class FurtherReading:
         self,
         by_id: Mapping[int, _Job],
         step: Mapping[tuple[int, str], tuple[list[str], list[str]]],
+        *,
+        manifests: bool,
     ) -> dict[tuple[int, str, Asked], list[str]]:
         """What lies in folders: of each (project, folder) its folders or its files."""
         about: dict[tuple[str, str, Asked], set[int]] = {}
@@ -340,7 +352,7 @@ class FurtherReading:
                 if cursor and len(there) >= LISTED_LIMIT:
                     folder = question.paths[0] or "the root"
                     reason = f"only {LISTED_LIMIT} entries of {folder} were looked at"
-                    by_id[number].take(_cut(f"{question.paths[0]}/*", reason))
+                    by_id[number].cut(f"{question.paths[0]}/*", reason, manifests=manifests)
                 elif cursor:
                     questions.append(replace(question, ids=(number,), after=cursor))
         return found
@@ -451,11 +463,6 @@ def _as_far_as_written(folders: list[str], parts: list[str]) -> tuple[list[str],
 
 def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def _cut(pattern: str, reason: str) -> ReadFile:
-    """What is kept of a pattern that may mean more than was looked at."""
-    return ReadFile(pattern, ReadKind.GLOB, refused=reason)
 
 
 def _nodes(repository: Any, connection: str) -> list[Any] | None:
