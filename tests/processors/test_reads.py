@@ -48,7 +48,9 @@ def made(text: str, *reads: ReadFile, kind: str = "API", path: str = "qm.yaml") 
     return next(each.body for each in translation.drafts if each.body["kind"] == kind)
 
 
-def mappings_with(tmp_path: Path, reads: Any, name: str = "${{ manifest.name }}") -> Mappings:
+def mappings_with(
+    tmp_path: Path, reads: Any, name: str = "${{ manifest.name }}", **more: Any
+) -> Mappings:
     """The shipped mappings, and one of `own.yaml` with these `reads`."""
     tree = {
         "mapping": "own",
@@ -64,6 +66,7 @@ def mappings_with(tmp_path: Path, reads: Any, name: str = "${{ manifest.name }}"
                 "spec": {"type": "a", "lifecycle": "b", "owner": "c"},
             }
         ],
+        **more,
     }
     (tmp_path / "own.schema.json").write_text('{"type": "object"}')
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(tree))
@@ -232,3 +235,12 @@ def test_a_manifest_that_only_includes_others_is_valid() -> None:
     broken = SHIPPED.translate(Project(1, "a/b"), file("version: 1\ninclude: ['**/qm.yaml']\n"))
     assert "without `**`" in broken.problems[0].message
     assert isinstance(translation, Translation)
+
+
+def test_what_a_mapping_cannot_say_of_nested_manifests_is_told(tmp_path: Path) -> None:
+    mappings = mappings_with(tmp_path, [], "a", nested="${{ manifest.name | lower }}")
+    own = file("name: [a, {b: c}]\n", path="own.yaml")
+    assert mappings.nested(Project(1, "a/b"), own) == ()
+    translation = mappings.translate(Project(1, "a/b"), own)
+    assert translation.verdict is Verdict.QUARANTINED
+    assert [each.rule for each in translation.problems] == ["mapping-failed"]
