@@ -17,6 +17,7 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.statements import Statement
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.descriptions import with_description
+from bridge.processors.membership import of_gitlab
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, merge
 from bridge.processors.provenance import as_kept, says_most, with_source
 from bridge.processors.rules import broken_rules, neutralise, neutralised, refused
@@ -186,13 +187,13 @@ def _shared(
     statements: Sequence[Statement], rules: MergeRules
 ) -> tuple[CatalogEntity | None, list[Problem]]:
     ref = statements[0].ref
-    statements = _in_any_order(statements)
+    statements, overruled = of_gitlab(_in_any_order(statements))
     body, conflicts = merge(statements, rules.of(ref.kind))
     # Merging leaves out silent keys, and an object may be left with a lone `$text`.
     body = neutralise(body) if len(statements) > 1 else body
     name_path = f"metadata.annotations.{SOURCE_NAME}"
     collided = any(conflict.path == name_path for conflict in conflicts)
-    problems = [
+    problems = overruled + [
         _collision(ref, conflict) if conflict.path == name_path else _conflict(ref, conflict)
         for conflict in conflicts
         if conflict.path == name_path or not (collided and _echoes(conflict))

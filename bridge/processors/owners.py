@@ -14,7 +14,7 @@ from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Draft, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
-from bridge.processors import group_names
+from bridge.processors import group_names, membership
 from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.teams import Team, TeamMatch, Teams, team_of
 
@@ -77,12 +77,13 @@ def settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
     One that needs nothing is the very same object.
     """
     manifest, collided = group_names.without_collision(manifest, teams)
+    manifest, foreign = membership.without_foreign(manifest, teams)
     drafts = manifest.translation.drafts
     owners = _owners(drafts)
     found = {ref: teams.find(ref) for ref in owners}
     lost = {ref: each for ref, each in found.items() if len(each.refs) != 1 and teams.judges(ref)}
     told = (_problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD])
-    problems = (*collided, *told)
+    problems = (*collided, *foreign, *told)
     right = tuple(each for draft in drafts for each in _draft(draft, found, teams))
     if len(right) == len(drafts) and all(a is b for a, b in zip(right, drafts, strict=True)):
         return manifest, problems

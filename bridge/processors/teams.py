@@ -30,8 +30,9 @@ class Team:
     """A Group or User that may own something. `names` are folded; `type` is its `spec.type`.
 
     `elsewhere`: another source puts it into Backstage, so we publish none of that name. `path` is
-    that of the GitLab group which the crawl read, "" for any other team, and `gitlab` the mark of
-    its GitLab (`model.numbers`); `age` sorts such groups by how long they have had the name.
+    that of the GitLab group which the crawl read, or the username of a person that it met there,
+    "" for any other team, and `gitlab` the mark of its GitLab (`model.numbers`); `age` sorts these
+    by how long they have had the name. `within` is the path of the group that a person is met in.
     """
 
     ref: Ref
@@ -41,6 +42,7 @@ class Team:
     path: str = ""
     gitlab: int = 0
     age: tuple[str, int] = ("", 0)
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,16 @@ class Teams:
     def __init__(self, teams: Sequence[Team], rules: OwnerRules) -> None:
         read = sorted((each for each in teams if each.path), key=lambda each: each.age)
         self.by_ref: dict[Ref, Team] = {}
-        for team in (*rules.known, *read, *(each for each in teams if not each.path)):
+        for team in rules.known:
             self.by_ref.setdefault(team.ref, team)
-        self._beaten: dict[tuple[int, str], Team] = {
-            (each.gitlab, each.path): holder
-            for each in read
-            if (holder := self.by_ref[each.ref]).path
-            and (holder.gitlab, holder.path) != (each.gitlab, each.path)
-        }
+        self._beaten = self._named([each for each in read if each.ref.kind == "group"])
+        # Who is met in a group that is left out alone is left out with it, and holds no name.
+        users = [each for each in read if each.ref.kind == "user"]
+        met = [each for each in users if not self.holder(each.gitlab, each.within)]
+        self._beaten_users = self._named(met)
+        for team in teams:
+            if not team.path:
+                self.by_ref.setdefault(team.ref, team)
         groups = [team for team in self.by_ref.values() if team.ref.kind == "group"]
         self._by_name: dict[str, list[Ref]] = {}
         for team in groups:
@@ -98,6 +102,26 @@ class Teams:
     def judges(self, ref: Ref) -> bool:
         """Whether it can be said of an owner that it is unknown."""
         return self.strict and (ref.kind == "group" or self._people_known)
+
+    def _named(self, read: Sequence[Team]) -> dict[tuple[int, str], Team]:
+        """Give each name to the first that has it; for all others by GitLab and path, who it is."""
+        for team in read:
+            self.by_ref.setdefault(team.ref, team)
+        return {
+            (each.gitlab, each.path): holder
+            for each in read
+            if (holder := self.by_ref[each.ref]).path
+            and (holder.gitlab, holder.path) != (each.gitlab, each.path)
+        }
+
+    def is_read(self, ref: Ref) -> bool:
+        """Whether GitLab itself tells of this team: the crawl read the group, or met the person."""
+        team = self.by_ref.get(ref)
+        return team is not None and bool(team.path)
+
+    def user_holder(self, gitlab: int, username: str) -> Team | None:
+        """The person who has the name which a user of GitLab would have, if it is another one."""
+        return self._beaten_users.get((gitlab, username))
 
     def holder(self, gitlab: int, path: str) -> Team | None:
         """The team that has the name which a GitLab group would have, if it is another group."""

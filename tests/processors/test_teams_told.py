@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.numbers import number_of
+from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.processors.teams import OwnerRules
 from tests import whole
-from tests.processors.test_aggregation import rules
+from tests.processors.test_aggregation import entity, rules
+from tests.processors.test_aggregation import manifest as written
 
 MAPPINGS = load_mappings(None)
 
@@ -56,8 +61,8 @@ def test_what_somebody_wrote_stands() -> None:
         '{"first": true, "members": [], "group": {"id": 7, "path": "pay", "name": "Pay", '
         '"url": null, "parent": null, "description": %s}}'
     )
-    written = manifest(-7, "pay", "gitlab:group", text % '"Takes the money"')
-    assert descriptions(written, service(1, "a"))["group:default/pay"] == "Takes the money"
+    told = manifest(-7, "pay", "gitlab:group", text % '"Takes the money"')
+    assert descriptions(told, service(1, "a"))["group:default/pay"] == "Takes the money"
     silent = manifest(-7, "pay", "gitlab:group", text % "null")
     assert descriptions(silent)["group:default/pay"] == "The GitLab group pay."
     assert descriptions(silent, service(1, "a"))["group:default/pay"] == (
@@ -95,3 +100,74 @@ def test_one_path_in_two_gitlabs_is_two_teams_of_which_the_first_has_the_name() 
     assert "the groups pay of another GitLab and pay both become group:default/pay" in (
         problem.message
     )
+
+
+def with_people(
+    *manifests: TranslatedManifest,
+) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """The specs of all that becomes of manifests where GitLab tells the people, and problems."""
+    processor = BackstageProcessor(rules(), OwnerRules(people=True))
+    catalog, problems = whole.processed(manifests, processor)
+    return {str(each.ref): dict(each.body["spec"]) for each in catalog.entities}, list(problems)
+
+
+PAY = "group:default/pay"
+
+
+def test_no_manifest_puts_anybody_into_a_group_of_gitlab_or_a_group_elsewhere() -> None:
+    crawled = (gitlab_group(-7, "pay", "ann"), gitlab_group(-9, "secops", "bob"))
+    alone, _ = with_people(*crawled)
+    evil = written(
+        5,
+        entity(
+            "User", "ann", {"memberOf": ["secops", "pay"], "profile": {"email": "e@vil.example"}}
+        ),
+        entity("Group", "secops", {"type": "team", "children": [], "members": ["evil"]}),
+        entity("Group", "pay", {"type": "team", "children": ["secops"], "parent": "root"}),
+        entity("User", "eve", {"memberOf": ["secops", "guests"]}),
+        entity("Group", "guests", {"type": "team", "children": ["pay"], "members": ["ann"]}),
+    )
+    found, problems = with_people(*crawled, evil)
+    for ref in alone:
+        assert found[ref] == alone[ref]
+    # What GitLab does not tell of is the manifest's to say, as long as it joins no group there.
+    assert found["user:default/eve"]["memberOf"] == ["guests"]
+    assert found["group:default/guests"]["children"] == []
+    assert found["group:default/guests"]["members"] == ["ann"]
+    told = {(p.ref, p.project): p.message for p in problems if p.rule == "membership-of-gitlab"}
+    ann = [p.message for p in problems if p.ref == "user:default/ann"]
+    assert any('(by the group pay), so ["secops"] of org/p5 is left out' in each for each in ann)
+    assert any("`profile.email`" in each for each in ann)
+    assert {ref for ref, _ in told} == {
+        *("user:default/ann", "user:default/eve", PAY),
+        *("group:default/secops", "group:default/guests"),
+    }
+    assert {project for _, project in told} == {"org/p5"}
+
+
+def test_what_agrees_with_gitlab_is_no_problem_and_without_people_manifests_say_all() -> None:
+    own = written(
+        5, entity("User", "ann", {"memberOf": ["pay"], "profile": {"picture": "https://a"}})
+    )
+    found, problems = with_people(gitlab_group(-7, "pay", "ann"), own)
+    assert found["user:default/ann"]["memberOf"] == [PAY]
+    assert found["user:default/ann"]["profile"]["picture"] == "https://a"
+    assert [each for each in problems if each.rule == "membership-of-gitlab"] == []
+    found, problems = with_people(own)
+    assert found["user:default/ann"]["memberOf"] == ["pay"]
+
+
+def test_one_username_in_two_gitlabs_is_two_people_of_whom_the_first_has_the_name() -> None:
+    first, again = gitlab_group(-7, "pay", "ann"), gitlab_group(-9, "tills", "ann")
+    other = gitlab_group(number_of("b", -8), "secops", "ann")
+    found, problems = with_people(other, again, first)
+    assert found["user:default/ann"]["memberOf"] == [PAY, "group:default/tills"]
+    assert "group:default/secops" in found
+    (problem,) = [each for each in problems if each.rule == "claim-lost"]
+    assert (problem.project, problem.severity) == ("secops", Severity.ERROR)
+    assert "ann and ann of another GitLab both become user:default/ann" in problem.message
+    # Who is left out together with a group holds no name against anybody.
+    lost = replace(gitlab_group(number_of("b", -7), "pay", "cy"), held_since="2026-02")
+    late = replace(gitlab_group(-11, "shop", "cy"), held_since="2026-03")
+    found, _ = with_people(first, lost, late)
+    assert found["user:default/cy"]["memberOf"] == ["group:default/shop"]
