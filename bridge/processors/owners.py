@@ -20,6 +20,7 @@ from bridge.processors.teams import Team, TeamMatch, Teams, team_of
 
 OTHER_OWNERS: Final = "fester.dev/other-owners"  # references with commas between them
 _MOST_OTHERS: Final = 50
+_MOST_NAMED: Final = 3
 _MOST_TOLD: Final = 20  # owners of one manifest that are reported one by one
 
 _Settled: TypeAlias = tuple[TranslatedManifest, tuple[Problem, ...]]
@@ -83,11 +84,53 @@ def settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
     found = {ref: teams.find(ref) for ref in owners}
     lost = {ref: each for ref, each in found.items() if len(each.refs) != 1 and teams.judges(ref)}
     told = (_problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD])
-    problems = (*collided, *foreign, *told)
+    problems = (*collided, *foreign, *_elsewhere(manifest, owners, teams), *told)
     right = tuple(each for draft in drafts for each in _draft(draft, found, teams))
     if len(right) == len(drafts) and all(a is b for a, b in zip(right, drafts, strict=True)):
         return manifest, problems
     return replace(manifest, translation=replace(manifest.translation, drafts=right)), problems
+
+
+def _elsewhere(
+    manifest: TranslatedManifest, owners: Mapping[Ref, str], teams: Teams
+) -> tuple[Problem, ...]:
+    """What a manifest describes and another source publishes, in one problem.
+
+    A Group that is only named as an owner is no description.
+    """
+    left: dict[Ref, Draft] = {}
+    for draft in manifest.translation.drafts:
+        team = team_of(draft.body)
+        holder = teams.by_ref.get(team.ref) if team else None
+        if holder and holder.elsewhere and not _only_named(draft, holder.ref, owners):
+            left.setdefault(holder.ref, draft)
+    if not left:
+        return ()
+    more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+    first = next(iter(left.values()))
+    message = (
+        f"{', '.join(clean(str(ref), 255) for ref in list(left)[:_MOST_NAMED])}{more}: left out, "
+        "for another source puts it into Backstage, as its catalog (`owners.backstage`) or "
+        "`owners.known` says. Take it out there, or here"
+    )
+    return (
+        Problem(
+            message,
+            "team-elsewhere",
+            Severity.WARNING,
+            project=manifest.project.path,
+            file=manifest.file,
+            line=first.line,
+            column=first.column,
+            ref=clean(str(next(iter(left))), 255),
+        ),
+    )
+
+
+def _only_named(draft: Draft, ref: Ref, owners: Mapping[Ref, str]) -> bool:
+    annotations = draft.body["metadata"].get("annotations")
+    made = isinstance(annotations, Mapping) and SOURCE_NAME in annotations
+    return made and ref.kind == "group" and ref in owners
 
 
 def _draft(draft: Draft, found: Mapping[Ref, TeamMatch], teams: Teams) -> tuple[Draft, ...]:
@@ -97,7 +140,7 @@ def _draft(draft: Draft, found: Mapping[Ref, TeamMatch], teams: Teams) -> tuple[
     except (KeyError, AttributeError, TypeError):
         return (draft,)
     if own in teams.by_ref and teams.by_ref[own].elsewhere:
-        return ()  # two sources of one entity are a conflict in Backstage
+        return ()  # two sources of one entity are a conflict in Backstage; `_elsewhere` tells
     if own in found and own.kind == "group":
         return _named(draft, found[own], teams)
     draft = _with_others(draft, found)

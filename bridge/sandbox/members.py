@@ -30,9 +30,13 @@ class Membership:
 
 @dataclass
 class Members:
-    """All memberships of groups; `hidden` are groups whose members are shown to nobody."""
+    """All memberships of groups; `hidden` are groups whose members are shown to nobody.
+
+    `poisoned` are groups whose members break the server, so that every answer with them is a 500.
+    """
 
     hidden: set[str] = field(default_factory=set)
+    poisoned: set[str] = field(default_factory=set)
     _users: dict[str, MemberUser] = field(default_factory=dict)
     _direct: dict[str, list[Membership]] = field(default_factory=dict)
     _invited: dict[str, list[str]] = field(default_factory=dict)

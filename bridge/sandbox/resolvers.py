@@ -31,7 +31,7 @@ class ArgumentsRefused(Exception):
 
 
 class Poisoned(Exception):
-    """A project on the page breaks the server: the whole answer becomes a 500."""
+    """A project or group on the page breaks the server: the whole answer becomes a 500."""
 
 
 class FieldTimeout(Exception):
@@ -390,6 +390,8 @@ def _group_members(
     group: SandboxGroup, arguments: Mapping[str, Any], reading: QueryRun
 ) -> ConnectionPage | None:
     members = reading.world.members
+    if group.path in members.poisoned:
+        raise Poisoned(group.path)
     if group.path in members.hidden or not reading.authenticated:
         return None
     return plain_page(members.of(group.path, arguments["relations"]), dict(arguments))

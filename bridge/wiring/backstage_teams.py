@@ -1,17 +1,19 @@
 """The teams that Backstage has from others: asked of its catalog, kept in the store.
 
-What Fester publishes itself is in that catalog, too, and is no team from elsewhere. When the
+What Fester publishes itself is in that catalog, too, and is no team from elsewhere: it has one of
+our annotations, lies below our own address, or is in the store as what we published. When the
 catalog cannot be read, the teams that it told last stay known: nothing of ours takes their names.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bridge.errors import SourceError
+from bridge.errors import SourceError, StoreError
+from bridge.exporters.render import INDEX
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem, Severity
 from bridge.neighbours.backstage_catalog import PAGE_BYTES, CatalogUnread, groups_and_users
@@ -23,7 +25,12 @@ from bridge.wiring.neighbours import secret, trust_of
 
 ASKED_AGAIN: Final = timedelta(minutes=5)
 _SECONDS: Final = 30.0  # for one page
-_OURS: Final = "fester.dev/"  # each Group and User that a shipped mapping makes has one of these
+_OURS: Final = "fester.dev/"  # what most mappings put on Groups and Users, but no copied ones
+_GOOGLE: Final = ("storage.googleapis.com", "storage.cloud.google.com")
+_LOCATIONS: Final = (
+    "backstage.io/managed-by-origin-location",
+    "backstage.io/managed-by-location",
+)
 
 
 class BackstageTeams:
@@ -56,13 +63,15 @@ class BackstageTeams:
             self._remember(await store.teams_elsewhere.load(source))
             if not self._due(now):
                 return
-        self._asked_at = now
         try:
-            self.teams = _from_others(await self._entities())
+            entities = await self._entities()
         except CatalogUnread as error:
             self.problems = (self._unread(str(error)),)
+            self._asked_at = now
             return
+        self.teams = await self._from_others(entities, store, source)
         self.problems = ()
+        self._asked_at = now
         self._told_at = now.isoformat(timespec="seconds")
         await store.teams_elsewhere.save(source, _text(self._told_at, self.teams))
 
@@ -70,14 +79,40 @@ class BackstageTeams:
         return self._asked_at is None or now - self._asked_at >= ASKED_AGAIN
 
     def _remember(self, text: str) -> None:
-        if text:
+        if not text:
+            return
+        try:
             told = json.loads(text)
-            self._told_at = told["at"]
-            self._asked_at = datetime.fromisoformat(self._told_at)
-            self.teams = tuple(
+            asked_at = datetime.fromisoformat(told["at"]).astimezone(UTC)
+            teams = tuple(
                 Team(Ref.parse(ref), tuple(names), kind, elsewhere=True)
                 for ref, names, kind in told["teams"]
             )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise StoreError(
+                "what the store has of the teams that Backstage told of last cannot be "
+                "understood: restore the store from a backup, or take `owners.backstage` out"
+            ) from None
+        self._told_at, self._asked_at, self.teams = told["at"], asked_at, teams
+
+    async def _from_others(
+        self, entities: Sequence[Mapping[str, Any]], store: SqlStore, source: str
+    ) -> tuple[Team, ...]:
+        """The teams that are not ours: by their mark, their location, or what we published."""
+        bases = _bases(self._settings)
+        unmarked = [each for each in entities if not _is_ours(each, bases)]
+        teams = {team.ref: team for each in unmarked if (team := team_of(each, elsewhere=True))}
+        ours = await self._published(unmarked, store, source)
+        return tuple(team for ref, team in sorted(teams.items(), key=_by_text) if ref not in ours)
+
+    async def _published(
+        self, entities: Iterable[Mapping[str, Any]], store: SqlStore, source: str
+    ) -> frozenset[Ref]:
+        """Those of an index somewhere that the store knows as published without a mark, too."""
+        found = (team_of(each) for each in entities if _of_an_index(each))
+        refs = {str(team.ref) for team in found if team}
+        known = (await store.model.entities(source, refs)).values()
+        return frozenset(each.entity.ref for each in known if not _marked(each.entity.body))
 
     async def _entities(self) -> list[Mapping[str, Any]]:
         settings = self._settings
@@ -108,17 +143,46 @@ class BackstageTeams:
         )
 
 
-def _from_others(entities: Iterable[Mapping[str, Any]]) -> tuple[Team, ...]:
-    found = (team_of(each, elsewhere=True) for each in entities if not _is_ours(each))
-    return tuple(sorted((team for team in found if team), key=lambda team: str(team.ref)))
+def _by_text(item: tuple[Ref, Team]) -> str:
+    return str(item[0])
 
 
-def _is_ours(entity: Mapping[str, Any]) -> bool:
+def _bases(settings: Settings) -> tuple[str, ...]:
+    """What the addresses begin with at which Backstage reads what we publish."""
+    found = [settings.public_url] if settings.public_url else []
+    for place in settings.to:
+        if place.startswith("gs://"):
+            path = place.removeprefix("gs://").strip("/")
+            bucket, _, prefix = path.partition("/")
+            found += [f"https://{host}/{path}" for host in _GOOGLE]
+            found.append(f"https://{bucket}.{_GOOGLE[0]}/{prefix}")
+    return tuple(f"{each.rstrip('/')}/" for each in found)
+
+
+def _is_ours(entity: Mapping[str, Any], bases: tuple[str, ...]) -> bool:
+    return _marked(entity) or any(each.startswith(bases) for each in _locations(entity))
+
+
+def _marked(entity: Mapping[str, Any]) -> bool:
+    return any(str(key).startswith(_OURS) for key in _annotations(entity))
+
+
+def _of_an_index(entity: Mapping[str, Any]) -> bool:
+    """Whether it came by an index as we publish it, at whatever address; also if it is not told."""
+    locations = _locations(entity)
+    return not locations or any(each.endswith(f"/{INDEX}") for each in locations)
+
+
+def _locations(entity: Mapping[str, Any]) -> list[str]:
+    """The addresses that Backstage has it from, the first and the last, without their types."""
+    texts = (str(_annotations(entity).get(key) or "") for key in _LOCATIONS)
+    return [text.partition(":")[2] for text in texts if text]
+
+
+def _annotations(entity: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = entity.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if not isinstance(annotations, Mapping):
-        return False
-    return any(str(key).startswith(_OURS) for key in annotations)
+    return annotations if isinstance(annotations, Mapping) else {}
 
 
 def _text(at: str, teams: Iterable[Team]) -> str:

@@ -148,7 +148,11 @@ def test_none_of_ours_is_published_for_a_group_or_user_that_another_source_publi
     theirs = known(group("payments"), entity("User", "jane", {"memberOf": []}))
     ours = manifest(7, group("payments"), entity("User", "jane", {}), component("a", "user:jane"))
     bodies, problems = processed(theirs, ours)
-    assert (set(bodies), problems) == ({"component:default/a"}, ())
+    assert set(bodies) == {"component:default/a"}
+    (problem,) = problems  # never without a word
+    assert (problem.rule, problem.severity) == ("team-elsewhere", Severity.WARNING)
+    assert "group:default/payments, user:default/jane: left out" in problem.message
+    assert problem.ref == "group:default/payments"
 
 
 def test_a_user_is_unknown_only_where_users_are_known() -> None:

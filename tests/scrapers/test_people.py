@@ -129,6 +129,30 @@ async def test_members_that_are_not_shown_are_a_gap_and_no_empty_team(time: Time
     assert gap == Gap("GitLab does not show its members to this token", -shop.id, "shop")
 
 
+@pytest.mark.parametrize("roots", [(), ("team",)])
+@pytest.mark.real
+async def test_a_group_that_breaks_every_page_is_a_gap_of_its_own_and_the_list_goes_on(
+    time: Time, roots: tuple[str, ...]
+) -> None:
+    world = World(time.moment)
+    world.add_project("team/tools", files={})
+    for number in range(2 * PAGE):
+        world.add_group(f"team/{number:03}")
+    world.members.add("team/007", "ann")
+    world.members.poisoned.add("team/007")
+    sandbox = SandboxGitLab(world, token=TOKEN)
+    async with running(sandbox) as url:
+        crawled = await crawl_at(
+            url, time, request=EVERYTHING, people=True, groups=roots, max_retries=0
+        )
+    broken = world.group("team/007")
+    assert broken is not None
+    (gap,) = crawled.gaps
+    assert (gap.project_id, gap.path) == (-broken.id, "team/007")
+    assert len(groups(crawled)) == 2 * PAGE
+    assert len(sandbox.requests) < PAGE  # pages grow again after it
+
+
 @pytest.mark.parametrize("skip", range(6))
 @pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.NO_DATA, Fault.TOO_HEAVY])
 @pytest.mark.real

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from bridge.cli import main
-from bridge.errors import SourceError
+from bridge.errors import SourceError, StoreError
 from bridge.model.runs import Outcome
 from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
@@ -198,6 +198,114 @@ async def test_where_nothing_was_ever_told_nothing_is_published(tmp_path: Path) 
             async with wired(settings(tmp_path, backstage, token="wrong-token")):
                 pass
     assert not (tmp_path / "catalog").exists()
+
+
+async def test_who_was_told_nothing_fails_each_time_and_asks_again(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        async with running(*TEAMS) as backstage:
+            backstage.failing = 500
+            teams = BackstageTeams(settings(tmp_path, backstage), Clock())
+            for _ in range(2):
+                with pytest.raises(SourceError, match="nothing is published"):
+                    await teams.renew(store, NAME)
+            backstage.failing = 0
+            await teams.renew(store, NAME)
+            assert len(teams.teams) == 4
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"at": "x", "teams": []}', '{"at": 7}'])
+async def test_what_the_store_cannot_tell_is_an_error_of_the_store(
+    tmp_path: Path, text: str
+) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        async with running(*TEAMS) as backstage:
+            await store.teams_elsewhere.save(NAME, text)
+            teams = BackstageTeams(settings(tmp_path, backstage), Clock())
+            with pytest.raises(StoreError, match="cannot be understood"):
+                await teams.renew(store, NAME)
+    finally:
+        await store.close()
+
+
+ORIGIN = "backstage.io/managed-by-origin-location"
+
+
+@pytest.mark.parametrize(
+    ("origin", "ours"),
+    [
+        ("https://fester.example.com/catalog/index.yaml", True),
+        ("https://fester.example.com.evil.example/catalog/index.yaml", False),
+        ("https://storage.googleapis.com/shop-catalog/live/index.yaml", True),
+        ("https://shop-catalog.storage.googleapis.com/live/index.yaml", True),
+        ("https://storage.googleapis.com/shop-catalog/lively/index.yaml", False),
+        ("https://gitlab.example.com/org.yaml", False),
+    ],
+)
+async def test_a_group_without_a_mark_is_ours_by_its_location(
+    tmp_path: Path, origin: str, ours: bool
+) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        copied = entity("Group", "copied", **{ORIGIN: f"url:{origin}"})
+        async with running(copied) as backstage:
+            told = {
+                "public_url": "https://fester.example.com",
+                "to": ("gs://shop-catalog/live",),
+            }
+            chosen = settings(tmp_path, backstage).model_copy(update=told)
+            teams = BackstageTeams(chosen, Clock())
+            await teams.renew(store, NAME)
+    finally:
+        await store.close()
+    assert [team.ref.name for team in teams.teams] == ([] if ours else ["copied"])
+
+
+COPIED = """\
+apiVersion: backstage.io/v1alpha1
+kind: Group
+metadata: {name: copied}
+spec: {type: team, children: []}
+---
+apiVersion: backstage.io/v1alpha1
+kind: Group
+metadata: {name: guild}
+spec: {type: team, children: []}
+"""
+
+
+async def test_a_copied_group_that_comes_back_from_backstage_stays_and_theirs_is_told(
+    tmp_path: Path,
+) -> None:
+    mappings = tmp_path / "mappings"
+    mappings.mkdir()
+    (mappings / "presets.yaml").write_text("presets: [catalog-info]\n")
+    file = tmp_path / "code" / "org" / "catalog-info.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(COPIED)
+    index = {ORIGIN: "url:https://files.example.com/index.yaml"}
+    directory = {ORIGIN: "ldap://ds.example.com/cn=guild"}
+    async with running() as backstage:
+        chosen = settings(tmp_path, backstage).model_copy(update={"mappings": mappings})
+        for back in (
+            (),
+            (entity("Group", "copied", **index), entity("Group", "guild", **directory)),
+        ):
+            backstage.entities = list(back)
+            async with wired(chosen) as parts:
+                passes = Passes(parts.stages)
+                await passes.run(PassOptions())
+                known = await passes.known()
+                found = {each.ref.name for each in known.catalog.entities}
+                assert known.record is not None
+                told = [p.ref for p in known.record.report.problems if p.rule == "team-elsewhere"]
+                assert (found, told) == (
+                    ({"copied"}, ["group:default/guild"]) if back else ({"copied", "guild"}, [])
+                )
+                await parts.store.teams_elsewhere.save(parts.source, "")  # as if long ago
 
 
 def test_it_needs_an_address_and_a_token_and_both_are_told(tmp_path: Path) -> None:

@@ -65,6 +65,18 @@ query subgroups($path: ID!, {_VARIABLES}) {{ group(fullPath: $path) {{
   }}
 }} }}
 """
+# One position of these lists without members, for a group whose members GitLab cannot tell.
+_BARE_PAGE: Final = "nodes { id fullPath } pageInfo { hasNextPage endCursor }"
+BARE_OF_ALL: Final = f"""
+query bareGroups($first: Int, $after: String) {{
+  groups(first: $first, after: $after) {{ {_BARE_PAGE} }}
+}}
+"""
+BARE_BELOW: Final = f"""
+query bareSubgroups($path: ID!, $first: Int, $after: String) {{ group(fullPath: $path) {{
+  descendantGroups(first: $first, after: $after) {{ {_BARE_PAGE} }}
+}} }}
+"""
 ONE_GROUP: Final = f"""
 query oneGroup($path: ID!, $members: Int, $from: String) {{ group(fullPath: $path) {{ {_GROUP} }} }}
 """
@@ -121,28 +133,40 @@ class People:
                 await self._one(str(path), group_id)
 
     async def _listing(self, query: str, root: str) -> None:
-        """Page by page, in smaller ones where GitLab cannot make them."""
+        """Page by page, in smaller ones where GitLab cannot make them, and past one that fails."""
         cursor: str | None = None
         size = PAGE
         where = f"the groups of {root}" if root else "the groups"
         for _ in range(_MOST_PAGES):
-            variables = {"path": root, "first": size, "after": cursor, "members": MEMBERS}
-            if not root:
-                del variables["path"]
+            variables = {"first": size, "after": cursor} | ({"path": root} if root else {})
             try:
-                page = _page(await self._asked(query, variables), root)
+                page = _page(await self._asked(query, variables | {"members": MEMBERS}), root)
             except Trouble as trouble:
                 if size > 1 and trouble.cause is not Cause.NOT_UNDERSTOOD:
                     size //= 2
                     continue
-                await self._emit(Gap(f"{where} could not be listed: {trouble.reason}"))
-                return
+                bare = await self._bare(variables, trouble.reason) if size == 1 else None
+                if bare is None:
+                    await self._emit(Gap(f"{where} could not be listed: {trouble.reason}"))
+                    return
+                page = bare
+            else:
+                size = min(PAGE, size * 2)
             for index, node in enumerate(page.nodes):
                 await self._listed(node, page.failed.get(index, ""), where)
             if page.cursor is None:
                 return
             cursor = page.cursor
         await self._emit(Gap(f"{where} could not be listed: there are too many"))
+
+    async def _bare(self, variables: Mapping[str, Any], reason: str) -> _Listed | None:
+        """The one group at this position, marked as failed; None when it cannot be told either."""
+        root = str(variables.get("path", ""))
+        try:
+            page = _page(await self._asked(BARE_BELOW if root else BARE_OF_ALL, variables), root)
+        except Trouble:
+            return None
+        return _Listed(page.nodes, dict.fromkeys(range(len(page.nodes)), reason), page.cursor)
 
     async def _one(self, path: str, group_id: int | None = None) -> None:
         """One group by its path."""
