@@ -12,15 +12,13 @@ from rich.console import Console
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from bridge.cli.offline import project_of, read_manifest
+from bridge.cli.offline import project_of, read_manifest, tell_problems, wanted_name
 from bridge.cli.options import mappings_option
 from bridge.cli.show import plain, show_problems
-from bridge.errors import ConfigurationError
 from bridge.exporters import yaml_text
 from bridge.language.text import read_each
 from bridge.language.text_faults import clean
 from bridge.model.entities import Json
-from bridge.model.manifests import Verdict
 from bridge.model.problems import Problem
 from bridge.model.scrape import in_repositories
 from bridge.processors.converting import Converted, Lost, converted
@@ -43,21 +41,11 @@ def convert(ctx: click.Context, file: Path, name: str | None, mappings: Path | N
     qm.yaml. 1: FILE is broken, or describes no service; the reason is printed.
     """
     loaded = load_mappings(mappings, everything=True)
-    names = in_repositories(loaded.files)
-    name = name or file.name
-    if name not in names:
-        message = (
-            f"no mapping wants the name {name!r}; say --as NAME with one of {', '.join(names)}"
-        )
-        raise ConfigurationError([Problem(message, "name-unknown", file=str(file))])
+    name = wanted_name(file, name, in_repositories(loaded.files))
     manifest = read_manifest(file, name)
     explanation = loaded.explain(project_of(file), manifest)
-    translation = explanation.translation
     errors = Console(stderr=True)
-    show_problems(errors, [each.at(project="", file=str(file)) for each in translation.problems])
-    if translation.verdict is not Verdict.VALID:
-        if translation.reason:
-            click.echo(plain(f"ignored: {translation.reason}"), err=True)
+    if not tell_problems(errors, explanation.translation, file):
         ctx.exit(1)
     wrong = [
         Problem(

@@ -8,12 +8,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bridge.cli.offline import project_of, read_manifest
+from bridge.cli.offline import project_of, read_manifest, tell_problems, wanted_name
 from bridge.cli.options import mappings_option
 from bridge.cli.show import plain, show_problems
-from bridge.errors import ConfigurationError
 from bridge.exporters.yaml_text import document
-from bridge.model.manifests import Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
 from bridge.processors.mapping import MappingExplanation, load_mappings
@@ -43,23 +41,14 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
     Backstage refuses; the reason is printed.
     """
     loaded = load_mappings(mappings)
-    name = name or file.name
-    if name not in loaded.files:
-        message = (
-            f"no mapping wants the name {name!r}; say --as NAME with one of "
-            f"{', '.join(loaded.files)}"
-        )
-        raise ConfigurationError([Problem(message, "name-unknown", file=str(file))])
+    name = wanted_name(file, name, loaded.files)
     assumed = project_of(file)
     if project or web_url:
         assumed = Project(0, project or assumed.path, web_url, default_branch="main")
     manifest = read_manifest(file, name)
     translation = loaded.translate(assumed, manifest)
     errors = Console(stderr=True)
-    show_problems(errors, [p.at(project="", file=str(file)) for p in translation.problems])
-    if translation.verdict is not Verdict.VALID:
-        if translation.reason:
-            click.echo(plain(f"ignored: {translation.reason}"), err=True)
+    if not tell_problems(errors, translation, file):
         ctx.exit(1)
     found = [
         Problem(

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
+from rich.console import Console
+
+from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
 from bridge.language.text import Limits
+from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.reads import KnownReads, Wanted
 from bridge.model.scrape import ManifestFile, Project, ProjectRead
@@ -43,6 +48,26 @@ def read_manifest(path: Path, name: str) -> ManifestFile:
         return ManifestFile(
             name, oid, size, None, f"not UTF-8 (line {line}); save the file as UTF-8"
         )
+
+
+def wanted_name(file: Path, name: str | None, names: Sequence[str]) -> str:
+    """The name that a file goes by; raises `ConfigurationError` when no mapping wants it."""
+    found = name or file.name
+    if found not in names:
+        message = f"no mapping wants the name {found!r}; say --as NAME with one of "
+        message += ", ".join(names)
+        raise ConfigurationError([Problem(message, "name-unknown", file=str(file))])
+    return found
+
+
+def tell_problems(errors: Console, translation: Translation, file: Path) -> bool:
+    """Show what is wrong with a file; whether anything can be made of it."""
+    show_problems(errors, [each.at(project="", file=str(file)) for each in translation.problems])
+    if translation.verdict is Verdict.VALID:
+        return True
+    if translation.reason:
+        click.echo(plain(f"ignored: {translation.reason}"), err=True)
+    return False
 
 
 def project_of(path: Path) -> Project:

@@ -114,14 +114,7 @@ def _problem(manifest: TranslatedManifest, holder: Team) -> Problem:
         f"{ours} and who is a member of it alone are left out: rename one of them, or give one "
         "another name in a mapping of your own (gitlab-org.yaml)"
     )
-    return Problem(
-        message,
-        "claim-lost",
-        Severity.ERROR,
-        project=manifest.project.path,
-        file=manifest.file,
-        ref=str(holder.ref),
-    )
+    return _lost_name(manifest, message, holder)
 
 
 def _other_people(manifest: TranslatedManifest, lost: list[tuple[str, Team]]) -> Problem:
@@ -138,11 +131,15 @@ def _other_people(manifest: TranslatedManifest, lost: list[tuple[str, Team]]) ->
         "name in a mapping of your own (gitlab-org.yaml), or, where they are one person, no "
         f"{SOURCE_NAME}"
     )
+    return _lost_name(manifest, message, lost[0][1])
+
+
+def _lost_name(manifest: TranslatedManifest, message: str, holder: Team) -> Problem:
     return Problem(
         message,
         "claim-lost",
         Severity.ERROR,
         project=manifest.project.path,
         file=manifest.file,
-        ref=str(lost[0][1].ref),
+        ref=str(holder.ref),
     )

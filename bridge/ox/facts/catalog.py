@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from bridge.model.definitions import stands_in
 from bridge.model.entities import Json, Ref
-from bridge.model.facts import FactSchema, Reading, Subject
+from bridge.model.facts import Reading, Subject
 from bridge.ox.facts.manifest import CHANNEL
+from bridge.ox.facts.offline import OfflineCollector
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import CATALOG
 
@@ -24,31 +25,13 @@ _ABOUT: Final = {
 _PARTS: Final = {"system": ("system",), "domain": ("domain", "subdomainOf")}
 
 
-class CatalogCollector:
-    """Reads what the catalog holds of each entity; needs no network.
-
-    `known` tells groups and users that somebody else puts into Backstage.
-    """
+class CatalogCollector(OfflineCollector):
+    """How whole systems, domains, APIs and groups are."""
 
     def __init__(
         self, clock: Callable[[], datetime], known: Callable[[], frozenset[Ref]] = frozenset
     ) -> None:
-        self._clock = clock
-        self._known = known
-
-    @property
-    def schema(self) -> FactSchema:
-        """What it gives."""
-        return CATALOG
-
-    async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
-        """A reading for every subject."""
-        now, known = self._clock(), self._known()
-        for subject in subjects:
-            yield read(subject, now, known)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
+        super().__init__(CATALOG, read, clock, known)
 
 
 def read(subject: Subject, now: datetime, known: frozenset[Ref] = frozenset()) -> Reading:

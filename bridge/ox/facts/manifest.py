@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from bridge.language import links
 from bridge.model.entities import DEFAULT_NAMESPACE, Json, Ref
-from bridge.model.facts import FactSchema, Reading, Subject
+from bridge.model.facts import Reading, Subject
+from bridge.ox.facts.offline import OfflineCollector
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import MANIFEST
 
@@ -30,31 +31,13 @@ LIFECYCLES: Final = frozenset(
 _GAP: Final = re.compile(r"[\s-]+")
 
 
-class ManifestCollector:
-    """Reads what the catalog holds of each entity; needs no network.
-
-    `known` are groups and users that somebody else puts into Backstage.
-    """
+class ManifestCollector(OfflineCollector):
+    """How complete what the manifests say is."""
 
     def __init__(
         self, clock: Callable[[], datetime], known: Callable[[], frozenset[Ref]] = frozenset
     ) -> None:
-        self._clock = clock
-        self._known = known
-
-    @property
-    def schema(self) -> FactSchema:
-        """What it gives."""
-        return MANIFEST
-
-    async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
-        """A reading for every subject."""
-        now, known = self._clock(), self._known()
-        for subject in subjects:
-            yield read(subject, now, known)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
+        super().__init__(MANIFEST, read, clock, known)
 
 
 def read(subject: Subject, now: datetime, known: frozenset[Ref] = frozenset()) -> Reading:
