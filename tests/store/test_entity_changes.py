@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -66,8 +65,8 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    store = await open_store(f"sqlite:///{tmp_path / 's.db'}")
+async def shop(url: str) -> AsyncIterator[Shop]:
+    store = await open_store(url)
     yield Shop(store)
     await store.close()
 
