@@ -100,8 +100,8 @@ async def _told(refresher: Refresher | None, done: Pass, dry_run: bool) -> Repor
         return report
     changed, files = changed_in(report), done.digests
     if dry_run:
-        due = refresher.locations(refresher.due(files, changed))
+        due = refresher.locations(refresher.due(files, changed, done.changes.freed))
         click.echo(f"Backstage would refresh: {', '.join(due) or 'nothing'}")
         return report
-    problem = await refresher.tell(files, changed)
+    problem = await refresher.tell(files, changed, done.changes.freed)
     return report if problem is None else replace(report, problems=(*report.problems, problem))

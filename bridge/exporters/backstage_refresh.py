@@ -3,6 +3,10 @@
 `POST /api/catalog/refresh` with the reference of a Location makes Backstage read that Location's
 target again, and every Location above it, so also the index. A shard that is new needs nothing
 more: Backstage reads it as soon as it has read the index that names it.
+
+Of an entity that two sources have Backstage shows the one that came first. When the other source
+gives it up ours stays away until our shard is read once more, after Backstage's own discovery has
+noticed. When that is nobody tells; so Backstage is asked again, at growing distances.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +35,8 @@ SIDE_BY_SIDE = 4
 REQUEST_SECONDS = 5.0
 TOTAL_SECONDS = 30.0
 TRIES = 3
+# Minutes after the end of a conflict. Discovery goes by a schedule: every 30 minutes in its guide.
+AGAIN = (0, 1, 3, 7, 15, 31, 63)
 _RETRIED = {429, 500, 502, 503, 504}
 _LISTING = (
     "/api/catalog/entities/by-query?filter=kind=location,metadata.namespace=default"
@@ -56,32 +63,53 @@ class Refresher:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     counts: Counter[str] = field(default_factory=Counter)
     trust: ssl.SSLContext | None = field(default=None, repr=False)
+    clock: Callable[[], float] = time.monotonic
     _told: dict[str, str] | None = None
+    _freed: dict[str, tuple[float, int]] = field(default_factory=dict)  # since when, times told
 
-    def due(self, files: Mapping[str, str], changed: Iterable[str] | None) -> list[str]:
-        """The paths that Backstage has not heard of, of published files with their digests.
+    def due(
+        self,
+        files: Mapping[str, str],
+        changed: Iterable[str] | None,
+        freed: Collection[str] = frozenset(),
+    ) -> list[str]:
+        """The paths that Backstage is to read, of published files with their digests.
 
         `changed` is what a publish wrote, which counts as long as nothing was told before;
-        None when nothing tells (then all is due).
+        None when nothing tells (then all is due). `freed` has entities of which another source's
+        stood in the way until now: it is due now and a few times later.
         """
         now = self._read_by_backstage(files)
         if self._told is None:
             unheard = now.keys() if changed is None else set(changed)
             self._told = {path: digest for path, digest in now.items() if path not in unheard}
-        return sorted(path for path, digest in now.items() if self._told.get(path) != digest)
+        self._freed |= {path: (self.clock(), 0) for path in freed}
+        unheard = {path for path, digest in now.items() if self._told.get(path) != digest}
+        return sorted(unheard | {path for path in now if self._is_due_again(path)})
+
+    def _is_due_again(self, path: str) -> bool:
+        since, times = self._freed.get(path, (0.0, len(AGAIN)))
+        return times < len(AGAIN) and self.clock() >= since + 60 * AGAIN[times]
+
+    def _told_by_now(self, since: float) -> int:
+        """How many of the times are over: what was due meanwhile is told at once."""
+        return sum(self.clock() >= since + 60 * minutes for minutes in AGAIN)
 
     def locations(self, paths: Iterable[str]) -> list[str]:
         """The Locations to refresh for these paths."""
         return [found for path in paths if (found := self.location_of(path))]
 
     async def tell(
-        self, files: Mapping[str, str], changed: Iterable[str] | None = None
+        self,
+        files: Mapping[str, str],
+        changed: Iterable[str] | None = None,
+        freed: Collection[str] = frozenset(),
     ) -> Problem | None:
         """Ask for what is due; a warning when Backstage did not hear it.
 
-        `files` are all that are published, with their digests by path.
+        `files` are all that are published, with their digests by path; the rest as for `due`.
         """
-        due = self.due(files, changed)
+        due = self.due(files, changed, freed)
         if not due:
             return None
         try:
@@ -94,6 +122,11 @@ class Refresher:
         self.counts["refreshed"] += count
         log.info("Backstage reads what changed", action="refreshed", locations=count)
         self._told = self._read_by_backstage(files)
+        self._freed = {
+            path: (since, times)
+            for path, (since, _) in self._freed.items()
+            if (times := self._told_by_now(since)) < len(AGAIN)
+        }
         return None
 
     def _read_by_backstage(self, files: Mapping[str, str]) -> dict[str, str]:

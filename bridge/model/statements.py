@@ -155,15 +155,18 @@ class Concluded:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What passes changed: entities by reference, and files by path.
+    """What passes changed: entities by reference, and projects by number.
 
-    With `everything`, whoever listens has to look at all of it.
+    With `everything`, whoever listens has to look at all of it. `freed` are the published files of
+    entities that stood in conflict with another source's and do no longer: they are as they were,
+    and Backstage has to read them again.
     """
 
     put: frozenset[Ref] = frozenset()
     removed: frozenset[Ref] = frozenset()
     projects: frozenset[int] = frozenset()
     everything: bool = False
+    freed: frozenset[str] = frozenset()
 
     def after(self, earlier: Changes) -> Changes:
         """Both, one after the other."""
@@ -172,6 +175,7 @@ class Changes:
             (earlier.removed - self.put) | self.removed,
             earlier.projects | self.projects,
             earlier.everything or self.everything,
+            earlier.freed | self.freed,
         )
 
 

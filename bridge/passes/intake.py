@@ -79,6 +79,7 @@ class Intake:
     settled: Callable[[set[int]], None] = lambda ids: None
     seen: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
+    freed: set[int] = field(default_factory=set)  # which another source reads no more
     unreadable: dict[int, str] = field(default_factory=dict)  # with the reason
     nameless: set[int] = field(default_factory=set)  # unreadable, and nothing else is known
     problems: list[Problem] = field(default_factory=list)
@@ -210,13 +211,15 @@ class Intake:
     async def _tell_of_discovery(self, records: Sequence[Record]) -> None:
         """Keep which projects Backstage's own discovery reads, too; of others it stands."""
         model, source = self.ledger.model, self.ledger.source
-        now = {
-            about_discovery(each.project.id): told_twice(each)
-            for each in records
-            if isinstance(each, ProjectRead) and each.observation is not None
+        now = {number: found for each in records for number, found in told_twice(each).items()}
+        about = {about_discovery(number): number for number in now}
+        before = await model.problems_about(source, about)
+        changed = {
+            key: now[number]
+            for key, number in about.items()
+            if now[number] != tuple(before.get(key, ()))
         }
-        before = await model.problems_about(source, now)
-        changed = {k: found for k, found in now.items() if found != tuple(before.get(k, ()))}
+        self.freed |= {about[key] for key, found in changed.items() if not found}
         if changed:
             taken = Taken(problems=changed)
             await self.ledger.write(
@@ -294,11 +297,17 @@ def _project_of(record: Record) -> int | None:
     return record.project_id if isinstance(record, Gap | ProjectGone) else None
 
 
-def told_twice(record: ProjectRead) -> tuple[Problem, ...]:
-    """The problem of a project with a manifest of ours and one that Backstage's discovery reads."""
-    seen = record.observation
-    if seen is None or seen.values.get("catalog_info") is not True or not record.files:
-        return ()
+def told_twice(record: Record) -> dict[int, tuple[Problem, ...]]:
+    """The problem of a project with a manifest of ours and one that Backstage's discovery reads.
+
+    Empty for a record that says nothing of it; with no problem where one of the two is not there.
+    """
+    if isinstance(record, ProjectSkipped):
+        return {record.project.id: ()}
+    if not isinstance(record, ProjectRead) or record.observation is None:
+        return {}
+    if record.observation.values.get("catalog_info") is not True or not record.files:
+        return {record.project.id: ()}
     message = (
         "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, "
         "too, the entity that came first stands and the other is a conflict; keep one of the two"
@@ -307,7 +316,7 @@ def told_twice(record: ProjectRead) -> tuple[Problem, ...]:
     problem = Problem(
         message, "catalog-info-beside", Severity.INFO, project=record.project.path, file=file
     )
-    return (problem,)
+    return {record.project.id: (problem,)}
 
 
 def difference(before: Memory, now: Memory, maker: EntityMaker, *, whole: bool = False) -> Taken:

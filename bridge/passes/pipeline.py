@@ -43,6 +43,7 @@ from bridge.passes.publish import (
     Rendered,
     Shown,
     drop_definitions,
+    files_of,
     listed,
     render,
 )
@@ -340,7 +341,8 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
         ledger.published = rendered.files
         ledger.listed = ledger.state.edition if long or before == ledger.listed else -1
     _log_report(report)
-    return report, _changes(merging, intake), horizon, retry_in
+    freed = await files_of(ledger, stages.maker, stages.renderer, intake.freed)
+    return report, replace(_changes(merging, intake), freed=freed), horizon, retry_in
 
 
 def _history(work: Conclusion) -> HistoryStep:

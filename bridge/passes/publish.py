@@ -7,7 +7,7 @@ these it is given what changed, if it can take that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -26,9 +26,10 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.statements import Statement, StoredFile
 from bridge.passes.adoption import as_manifests
-from bridge.passes.interfaces import EntityList, Renderer
+from bridge.passes.interfaces import EntityList, EntityMaker, Renderer
 from bridge.passes.layout import Layout, changed_layout
 from bridge.passes.ledger import Ledger
+from bridge.passes.reconcile import translated_manifests
 from bridge.passes.spool import Spool
 from bridge.ports import Amending, Exporter
 
@@ -119,6 +120,24 @@ async def _defined(
     body = text.encode("utf-8", "backslashreplace")
     rendered.add(Artifact(path, body, type_, Stage.DEFINITIONS), spool)
     return entity
+
+
+async def files_of(
+    ledger: Ledger, maker: EntityMaker, renderer: Renderer, projects: Collection[int]
+) -> frozenset[str]:
+    """The published files with entities of some projects. Raises `StoreError`."""
+    if not projects:
+        return frozenset()
+    model, source = ledger.model, ledger.source
+    manifests = translated_manifests(await model.known(source, projects))
+    said = {str(one.ref) for each in manifests for one in maker.statements(each)[0]}
+    places = [each.place for each in (await model.entities(source, said)).values()]
+    return frozenset(
+        path
+        for path in await ledger.files()
+        if (bits := renderer.bits(path)) is not None
+        and any(place.startswith(bits) for place in places)
+    )
 
 
 async def drop_definitions(ledger: Ledger, rendered: Rendered) -> None:

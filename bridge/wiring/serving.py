@@ -243,7 +243,7 @@ async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
     """Tell Backstage what a pass changed; what it does not hear is a warning beside that pass."""
     live.refreshes = refresher.counts
     # What this process was the first to tell, an earlier one may have written and not told.
-    problem = await refresher.tell(done.digests)
+    problem = await refresher.tell(done.digests, freed=done.changes.freed)
     if problem is not None:
         live.note(problem)
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from click.testing import CliRunner
 
 from bridge.cli import main
-from bridge.exporters.backstage_refresh import SIDE_BY_SIDE, TRIES, Refresher
+from bridge.exporters.backstage_refresh import AGAIN, SIDE_BY_SIDE, TRIES, Refresher
 from bridge.exporters.render import location_of
 from bridge.model.problems import Problem, Severity
 
@@ -108,6 +108,34 @@ async def test_the_first_time_what_the_publish_wrote_is_told_or_all_without_one(
         async with running(backstage) as telling:
             assert await telling.tell(tree(_0="a", _1="b"), changed) is None
             assert sorted(backstage.refreshed) == [location(bits) for bits in expected]
+
+
+@pytest.mark.real
+async def test_a_shard_that_another_source_stood_in_the_way_of_is_told_a_few_times() -> None:
+    """Backstage's discovery drops the other entity sooner or later, and tells nobody."""
+    backstage, files, now = Backstage({location("0"), location("1")}), tree(_0="a", _1="b"), [0.0]
+    async with running(backstage) as telling:
+        telling.clock = lambda: now[0]
+        assert await telling.tell(files, changed=[], freed={"entities/1.yaml"}) is None
+        assert backstage.refreshed == [location("1")]
+        asked_at = []
+        for now[0] in range(0, 7200, 30):
+            backstage.refreshed.clear()
+            assert await telling.tell(files) is None
+            asked_at += [now[0] / 60 for each in backstage.refreshed if each == location("1")]
+            assert location("0") not in backstage.refreshed
+        assert asked_at == [minutes for minutes in AGAIN if minutes]
+
+
+@pytest.mark.real
+async def test_what_is_freed_while_backstage_is_away_is_told_when_it_is_back() -> None:
+    backstage, files = Backstage({location("0"), location("1")}), tree(_0="a", _1="b")
+    async with running(backstage) as telling:
+        assert await telling.tell(files, changed=[]) is None
+        backstage.statuses = [503] * TRIES
+        warned(await telling.tell(files, freed={"entities/0.yaml"}))
+        assert await telling.tell(files) is None
+        assert backstage.refreshed == [location("0")]
 
 
 @pytest.mark.real

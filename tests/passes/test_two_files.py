@@ -33,3 +33,30 @@ async def test_projects_with_both_files_are_named_until_one_of_them_is_gone(tmp_
         )
         it.world.delete_file(both.id, "catalog-info.yaml")
         assert await named(it, await it.hinted({500})) == []
+
+
+@pytest.mark.real
+async def test_when_a_conflict_ends_its_files_are_to_be_read_again(tmp_path: Path) -> None:
+    """Nothing in them changed: only Backstage, which showed the other source's, does not know."""
+    async with opened(fresh(tmp_path)) as store, town(tmp_path / "out", store, 300) as it:
+        theirs = {"catalog-info.yaml": "kind: Component"}
+        both = it.world.add_project("a/both", id=500, files={"qm.yaml": manifest(500), **theirs})
+        gone = it.world.add_project("a/gone", id=501, files={"qm.yaml": manifest(501), **theirs})
+        assert (await it.sweep()).changes.freed == frozenset()
+        assert (await it.hinted({500})).changes.freed == frozenset(), "both are there"
+        it.restart()
+        it.world.delete_file(both.id, "catalog-info.yaml")
+        done = await it.hinted({500})
+        shards = texts(tmp_path / "out")
+        its = {p for p, text in shards.items() if "\n  name: s500\n" in text or "Group" in text}
+        assert its == done.changes.freed & shards.keys() < shards.keys()
+        assert (await it.hinted({500})).changes.freed == frozenset(), "told once"
+        it.world.archive(gone.id)
+        done = await it.hinted({501})
+        assert await named(it, done) == [], "what is left out stands in nobody's way"
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """The shards that Backstage reads."""
+    found = (folder / "entities").glob("*.yaml")
+    return {str(path.relative_to(folder)): path.read_text() for path in found}
