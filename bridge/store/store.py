@@ -39,6 +39,7 @@ from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
 from bridge.store.notices import SqlNotices
+from bridge.store.rates import SqlRates
 from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import parts_of, source_id_of, source_name
@@ -140,12 +141,18 @@ class SqlStore:
         self.lease = SqlLease(self._writing, self._reading)
         self._marks = Marks(self._writing, self._reading)
         self.model = SqlModel(self._writing, self._reading, clock)
+        self.rates = SqlRates(self._writing, lambda: clock().timestamp())
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.entity_changes = SqlEntityChanges(self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
         self.teams_elsewhere = TeamsElsewhere(self._writing, self._reading)
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes on several machines may use it at once."""
+        return not self._address.sqlite
 
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""

@@ -316,6 +316,14 @@ leases = Table(
     Column("fence", BigInteger, nullable=False),
 )
 
+# What is left of what each token may ask of a GitLab, for all that ask with it.
+rates = Table(
+    "fester_rates",
+    metadata,
+    Column("name", String(80), primary_key=True),  # a digest of GitLab and token, and what counts
+    Column("body", Text, nullable=False),  # JSON
+)
+
 # What remediation knows of each service's checks, and each issue of ours.
 remediation_streaks = Table(
     "fester_remediation_streaks",

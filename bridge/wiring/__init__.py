@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -35,7 +35,7 @@ from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
 from bridge.processors.teams import OwnerRules, Team
-from bridge.scrapers import source
+from bridge.scrapers import GitLabScraper, source
 from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.numbered import Numbered
@@ -397,6 +397,13 @@ def _readings(each: Mapping[str, Settings], problems: list[Problem]) -> dict[str
     return found
 
 
+def share_rates(readings: Iterable[Scraper], store: SqlStore) -> None:
+    """Have all processes on one store keep within what GitLab allows together."""
+    for read in readings:
+        if store.shared and isinstance(read, GitLabScraper):
+            read.share_rates(store.rates)
+
+
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wired]:
     """Everything open for passes; closed again at the end. Yields `Wired`.
@@ -408,6 +415,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     given = _given(settings, each)
     store = await open_store(settings.store)
     try:
+        share_rates(given.readings.values(), store)
         await given.elsewhere.renew(store, given.source)
         await refuse_other_first(settings, each, store)
         scores = scores_of(settings, given.source, store, given.rubric)

@@ -137,7 +137,7 @@ async def test_it_waits_for_the_reset_before_being_told_429() -> None:
     throttle = Throttle(time.clock, time.sleep)
     assert await throttle.enter("rest", longest=60) == 0
     left = {"RateLimit-Remaining": "1", "RateLimit-Reset": str(int(NOW) + 30)}
-    throttle.leave("rest", 200, left)
+    await throttle.leave("rest", 200, left)
     assert await throttle.enter("rest", longest=60) == 0
     assert await throttle.enter("rest", longest=60) == 30
     assert await throttle.enter("graphql", longest=60) == 0
@@ -149,7 +149,7 @@ async def test_requests_in_flight_count_against_what_remains() -> None:
     for _ in range(3):
         await throttle.enter("rest", longest=60)
     left = {"RateLimit-Remaining": "2", "RateLimit-Reset": str(int(NOW) + 30)}
-    throttle.leave("rest", 200, left)
+    await throttle.leave("rest", 200, left)
     assert await throttle.enter("rest", longest=60) == 30
 
 
@@ -171,7 +171,7 @@ async def test_a_429_is_obeyed_in_every_form_and_within_bounds(
     time = Time()
     throttle = Throttle(time.clock, time.sleep)
     await throttle.enter("rest", longest=600)
-    throttle.leave("rest", 429, headers)
+    await throttle.leave("rest", 429, headers)
     assert await throttle.enter("rest", longest=600) == seconds
 
 
@@ -179,7 +179,7 @@ async def test_a_wait_longer_than_allowed_is_refused_without_waiting() -> None:
     time = Time()
     throttle = Throttle(time.clock, time.sleep)
     await throttle.enter("rest", longest=60)
-    throttle.leave("rest", 429, {"Retry-After": "100"})
+    await throttle.leave("rest", 429, {"Retry-After": "100"})
     assert await throttle.enter("rest", longest=60) is None
     assert time.slept == []
 

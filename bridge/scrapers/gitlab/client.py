@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from yarl import URL
 
 from bridge.errors import ConfigurationError, SourceRefused
 from bridge.model.problems import Problem
+from bridge.model.rates import Rates
 from bridge.model.scrape import Traffic
 from bridge.neighbours.http_client import Failure, HttpClient, NoAnswer, NotJson
 from bridge.scrapers.gitlab.options import GitLabOptions
@@ -130,7 +132,9 @@ class GitLabClient:
             try:
                 async with self._urgent_gate if tally.urgent else self._gate:
                     pause = await self._throttle.enter(
-                        lane, longest=self._options.longest_wait - waited
+                        self._counter(lane),
+                        longest=self._options.longest_wait - waited,
+                        ahead=tally.urgent,
                     )
                     if pause is None:
                         raise Trouble(
@@ -149,6 +153,16 @@ class GitLabClient:
                     raise
             await self._throttle.back_off(attempt)
             attempt += 1
+
+    def share(self, rates: Rates) -> None:
+        """Count requests where all that ask with this token count them."""
+        self._throttle.rates = rates
+
+    def _counter(self, lane: str) -> str:
+        """The name of one of GitLab's counters, which counts the requests of a token."""
+        token = self._secret() if self._secret is not None else ""
+        told = f"{self.base}\0{token}".encode("utf-8", "surrogatepass")
+        return f"{blake2b(told, digest_size=16).hexdigest()}:{lane}"
 
     def _retries(self, cause: Cause, patient: bool) -> int:
         if cause is Cause.BUSY:
@@ -171,7 +185,7 @@ class GitLabClient:
             raise Trouble(_CAUSES[error.failure], str(error)) from None
         finally:
             self.outcomes[str(status) if status else "no answer"] += 1
-            self._throttle.leave(lane, status, headers)
+            await self._throttle.leave(self._counter(lane), status, headers)
         self._judge(status, headers, answer.body)
         self._welcome = True
         try:

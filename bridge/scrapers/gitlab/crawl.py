@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.errors import SourceError, SourceRefused
+from bridge.errors import SourceError, SourceRefused, StoreError
 from bridge.model.scrape import (
     Gap,
     ProjectRead,
@@ -117,7 +117,9 @@ class Crawl:
         self._last_reason = ""
 
     async def run(self) -> None:
-        """Do it all. Raises `SourceError` when the source refuses or gives nothing at all."""
+        """Do it all. Raises `SourceError` when the source refuses or gives nothing at all, and
+        `StoreError` where requests are counted in a store that fails.
+        """
         failure: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -126,7 +128,7 @@ class Crawl:
                 for _ in range(self._options.concurrency):
                     tasks.create_task(self._reader())
             await self._complete(all_of_them=True)
-        except* SourceError as group:
+        except* (SourceError, StoreError) as group:
             failure = _first(group)
         except* Exception as group:
             failure = group

@@ -10,6 +10,7 @@ from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from bridge.model.rates import Rates
 from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic
 from bridge.model.token_expiry import end_of
 from bridge.scrapers.gitlab.address import read_address
@@ -81,6 +82,10 @@ class GitLabScraper:
     def traffic(self) -> Traffic:
         """What all crawls have asked of GitLab so far."""
         return self._client.traffic
+
+    def share_rates(self, rates: Rates) -> None:
+        """Keep within what GitLab allows together with all that count their requests there."""
+        self._client.share(rates)
 
     async def token_end(self) -> datetime | None:
         """When the token expires; None when it does not, or GitLab does not tell (now)."""

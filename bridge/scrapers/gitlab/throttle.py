@@ -7,87 +7,95 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from typing import TypeVar
 
+from bridge.model.rates import Rate, Rates, Told
 from bridge.neighbours.waiting import LONGEST_PAUSE, asked_pause, whole_number
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
+Given = TypeVar("Given")
 
 _LONGEST_WINDOW = 600.0  # seconds that GitLab counts the requests of an application limit in
+_STALE = 10.0  # seconds after which a leave to ask is asked for anew: this process was paused
 
 
-@dataclass(slots=True)
-class _Lane:
-    """One of GitLab's counters: REST and GraphQL are counted apart on some installations."""
+class OwnRates:
+    """The counters of one process."""
 
-    remaining: int | None = None
-    reset: float = 0.0
-    paused_until: float = 0.0
-    in_flight: int = 0
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rates: dict[str, Rate] = {}
+
+    async def change(self, name: str, act: Callable[[Rate, float], tuple[Rate, Given]]) -> Given:
+        """Put what `act` makes of a counter in its place; gives what it gives."""
+        self._rates[name], given = act(self._rates.get(name, Rate()), self._clock())
+        return given
 
 
 class Throttle:
-    """Holds requests back. `clock` gives seconds since the epoch, as `RateLimit-Reset` does."""
+    """Holds requests back. `clock` gives seconds since the epoch, as `RateLimit-Reset` does.
+
+    A lane is one of GitLab's counters: REST and GraphQL are counted apart on some installations.
+    """
 
     def __init__(
-        self, clock: Clock, sleep: Sleep, *, rand: Callable[[], float] = random.random
+        self,
+        clock: Clock,
+        sleep: Sleep,
+        *,
+        rand: Callable[[], float] = random.random,
+        rates: Rates | None = None,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
         self._rand = rand
-        self._lanes: dict[str, _Lane] = {}
+        self.rates: Rates = rates or OwnRates(clock)
         self.waited = 0.0  # seconds, in all
 
-    async def enter(self, lane: str, *, longest: float) -> float | None:
+    async def enter(self, lane: str, *, longest: float, ahead: bool = False) -> float | None:
         """Wait until a request may go out, and count it as in flight.
 
         Gives the seconds waited, or None when it would take longer than `longest`: then
-        nothing is counted, and the request must not be sent.
+        nothing is counted, and the request must not be sent. Who is in a hurry goes `ahead`.
+        Raises `StoreError` where the counters are kept in a store.
         """
-        state = self._lane(lane)
         waited = 0.0
-        while (pause := self._pause(state)) > 0:
+        while (pause := await self._pause(lane, ahead=ahead)) > 0:
             if waited + pause > longest:
                 return None
             waited += pause
             self.waited += pause
             await self._sleep(pause)
-        if state.remaining is not None:
-            state.remaining -= 1
-        state.in_flight += 1
         return waited
 
-    def leave(self, lane: str, status: int, headers: Mapping[str, str]) -> None:
+    async def _pause(self, lane: str, *, ahead: bool) -> float:
+        while True:
+            asked = self._clock()
+            pause = await self.rates.change(
+                lane, lambda rate, now: rate.entering(now, ahead=ahead, most=LONGEST_PAUSE)
+            )
+            if pause > 0 or self._clock() - asked < _STALE:
+                return pause
+
+    async def leave(self, lane: str, status: int, headers: Mapping[str, str]) -> None:
         """Learn from an answer (status 0: there was none). Every `enter` needs one `leave`."""
-        state = self._lane(lane)
-        state.in_flight -= 1
         remaining = whole_number(headers.get("RateLimit-Remaining"))
-        reset = whole_number(headers.get("RateLimit-Reset"))
-        if remaining is not None and reset is not None:
-            # Requests still in flight will be counted too; the header does not know of them.
-            state.remaining = int(remaining) - state.in_flight
-            state.reset = reset
-        if status in (429, 503):
-            asked = asked_pause(headers, self._clock(), counted=_LONGEST_WINDOW)
-            if asked is not None:
-                state.paused_until = max(state.paused_until, self._clock() + asked)
+
+        def learned(rate: Rate, now: float) -> tuple[Rate, None]:
+            told = Told(
+                status,
+                int(remaining) if remaining is not None else None,
+                whole_number(headers.get("RateLimit-Reset")),
+                int(whole_number(headers.get("RateLimit-Limit")) or 0),
+                asked_pause(headers, now, counted=_LONGEST_WINDOW),
+            )
+            return rate.left(now, told), None
+
+        await self.rates.change(lane, learned)
 
     async def back_off(self, attempt: int) -> None:
         """Wait before retry number `attempt` (from 0): half a second doubling to 30, jittered."""
         pause = min(30.0, 0.5 * 2.0 ** min(attempt, 10)) * (0.5 + self._rand() / 2)
         self.waited += pause
         await self._sleep(pause)
-
-    def _lane(self, name: str) -> _Lane:
-        return self._lanes.setdefault(name, _Lane())
-
-    def _pause(self, state: _Lane) -> float:
-        now = self._clock()
-        pause = state.paused_until - now
-        if state.remaining is not None and state.remaining <= 0:
-            if state.reset <= now:
-                state.remaining = None  # a new window: the next answer will tell
-            else:
-                pause = max(pause, min(LONGEST_PAUSE, state.reset - now))
-        return pause
