@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from bridge.api.live import Served
 from bridge.api.root import own_path
 
 CATALOG = "/api/catalog"
@@ -21,3 +22,14 @@ def error_response(request: web.Request, status: int, name: str, message: str) -
         },
         status=status,
     )
+
+
+def conditional(request: web.Request, served: Served) -> web.Response:
+    """200 with the body, or 304 when the reader has it already (RFC 9110, section 13.1.2)."""
+    headers = {"ETag": served.etag, "Cache-Control": "no-cache"}
+    tags = request.if_none_match or ()
+    known = any(tag.value in ("*", served.etag.strip('"')) for tag in tags)
+    if known:
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = served.content_type
+    return web.Response(body=served.body, headers=headers)

@@ -25,7 +25,7 @@ from bridge.api.access import (
     preflight,
     short_query,
 )
-from bridge.api.answers import error_response
+from bridge.api.answers import conditional, error_response
 from bridge.api.changes import routes as changes
 from bridge.api.description import describe
 from bridge.api.facts.checked_facts import CheckedFacts
@@ -37,7 +37,7 @@ from bridge.api.hooks import Wanted
 from bridge.api.incident.slack import PATH as SLACK_PATH
 from bridge.api.interfaces import CheckBook, FactBook, Scores
 from bridge.api.keys import CLOCK, FACTS, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
-from bridge.api.live import Live, Served
+from bridge.api.live import Live
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
 from bridge.api.ox_metrics import OxMetrics
@@ -269,18 +269,7 @@ async def _catalog_file(request: web.Request) -> web.StreamResponse:
         return error_response(
             request, 404, "NotFoundError", "no such file; /catalog/index.yaml lists the others"
         )
-    return _conditional(request, served)
-
-
-def _conditional(request: web.Request, served: Served) -> web.Response:
-    """200 with the body, or 304 when the reader has it already (RFC 9110, section 13.1.2)."""
-    headers = {"ETag": served.etag, "Cache-Control": "no-cache"}
-    tags = request.if_none_match or ()
-    known = any(tag.value in ("*", served.etag.strip('"')) for tag in tags)
-    if known:
-        return web.Response(status=304, headers=headers)
-    headers["Content-Type"] = served.content_type
-    return web.Response(body=served.body, headers=headers)
+    return conditional(request, served)
 
 
 async def _schemas(request: web.Request) -> web.StreamResponse:

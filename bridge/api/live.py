@@ -174,7 +174,7 @@ class Live:
         if path not in self.files:
             return None
         held = self._bodies.get(path)
-        if held is not None and held.etag == _etag(self.files[path].digest):
+        if held is not None and held.etag == etag_of(self.files[path].digest):
             self._bodies.move_to_end(path)
             return held
         async with self._fetching:
@@ -182,12 +182,13 @@ class Live:
         if found is None:
             return None
         artifact, digest = found
-        served = Served(artifact.body, artifact.content_type, _etag(digest))
+        served = Served(artifact.body, artifact.content_type, etag_of(digest))
         self._bodies[path] = served
         while len(self._bodies) > _HELD:
             self._bodies.popitem(last=False)
         return served
 
 
-def _etag(digest: str) -> str:
+def etag_of(digest: str) -> str:
+    """A strong, quoted ETag from a hexadecimal digest."""
     return f'"{digest[:32]}"'

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from uuid import UUID
+from xml.etree import ElementTree
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
+from bridge.api.changes.atom import atom_feed
 from bridge.api.live import Live
 from bridge.model.entities import Ref
 from bridge.model.entity_changes import (
@@ -52,7 +56,7 @@ async def client(aiohttp_client: MakeClient, asked: list[ChangeQuery]) -> Client
         return [change(number) for number in range(below - 1, 0, -1)][: query.limit]
 
     live = Live()
-    live.changes = changes
+    live.changes, live.public_url = changes, "http://fester.test"
     return await aiohttp_client(make_app(live, clock=lambda: NOON))
 
 
@@ -99,3 +103,73 @@ async def test_the_page_shows_changes_and_runs_nothing(client: Client) -> None:
 async def test_an_empty_page_says_what_will_come(aiohttp_client: MakeClient) -> None:
     client = await aiohttp_client(make_app(Live(), clock=lambda: NOON))
     assert "from the second pass on" in await (await client.get("/changes")).text()
+
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+async def test_the_feed_is_atom_with_ids_and_a_next_page(client: Client) -> None:
+    answer = await client.get("/changes.atom?owner=crew")
+    assert answer.content_type == "application/atom+xml"
+    feed = ElementTree.fromstring(await answer.read())
+    assert feed.tag == f"{ATOM}feed"
+    links = {each.get("rel"): each.get("href") for each in feed.iterfind(f"{ATOM}link")}
+    assert links == {
+        "self": "http://fester.test/changes.atom?owner=crew",
+        "alternate": "http://fester.test/changes?owner=crew",
+        "next": "http://fester.test/changes.atom?owner=crew&below=51",
+    }
+    assert feed.findtext(f"{ATOM}updated") == "2026-01-01T12:00:00Z"
+    entries = feed.findall(f"{ATOM}entry")
+    ids = [entry.findtext(f"{ATOM}id") for entry in entries]
+    assert len(set(ids)) == len(entries) == 100
+    assert all(each and UUID(each) for each in ids)
+    assert entries[0].findtext(f"{ATOM}title") == f"Cart {EVIL} changed: spec.owner"
+    assert "In shop/cart qm.yaml" in "".join(entries[0].itertext())
+    rest = ElementTree.fromstring(await (await client.get("/changes.atom?below=150")).read())
+    assert rest.findtext(f"{ATOM}entry/{ATOM}id") == ids[1]  # of one change, wherever it stands
+
+
+async def test_a_reader_of_the_feed_that_has_it_gets_nothing_again(client: Client) -> None:
+    first = await client.get("/changes.atom")
+    tag = first.headers["ETag"]
+    again = await client.get("/changes.atom", headers={"If-None-Match": tag})
+    assert (again.status, await again.read()) == (304, b"")
+    other = await client.get("/changes.atom?below=150", headers={"If-None-Match": tag})
+    assert other.status == 200
+    assert (await client.get("/changes.atom?kind=x")).status == 400
+
+
+async def test_the_page_leads_to_its_feed(client: Client) -> None:
+    text = await (await client.get("/changes?owner=crew&since=2h")).text()
+    assert (
+        '<link rel="alternate" type="application/atom+xml" title="What changed" '
+        'href="/changes.atom?owner=crew&amp;since=2h">'
+    ) in text
+
+
+MARKUP = "feed id title updated author name link entry category content div p ul li"
+HOSTILE = [EVIL, "a]]>b", "&amp;<![CDATA[", "\x00\x1b\ufffe\ud800", '"/><x y="']
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_hostile_names_make_no_markup_in_the_feed(evil: str) -> None:
+    bad = EntityChange(
+        *(Ref("component", "default", "x"), ChangeKind.REMOVED, NOON, evil, evil),
+        manifests=(ChangedManifest(evil, evil, evil),),
+        fields=(FieldChange(evil, evil, None),),
+    )
+    body = atom_feed([bad], source=evil, base="http://fester.test", query=evil, following=evil)
+    feed = ElementTree.fromstring(body)
+    assert {each.tag.rpartition("}")[2] for each in feed.iter()} <= set(MARKUP.split())
+    shown = re.sub("[\x00-\x1f\ufffe\ud800]", "�", evil)
+    assert feed.findtext(f"{ATOM}entry/{ATOM}title") == f"{shown} removed: {shown}"
+
+
+def test_a_feed_of_nothing_stays_the_same() -> None:
+    empty = [
+        atom_feed([], source="s", base="http://fester.test", query="", following="")
+        for _ in range(2)
+    ]
+    assert empty[0] == empty[1]
+    assert ElementTree.fromstring(empty[0]).findall(f"{ATOM}entry") == []

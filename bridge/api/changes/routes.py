@@ -1,21 +1,24 @@
-"""What changed, newest first: `GET /api/changes` and the page `/changes`."""
+"""What changed, newest first: `GET /api/changes`, the page `/changes` and the feed beside it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from bridge.api.answers import error_response
+from bridge.answers.changed import change_json
+from bridge.api.answers import conditional, error_response
+from bridge.api.changes.atom import TYPE, atom_feed
 from bridge.api.keys import CLOCK, LIVE
+from bridge.api.live import Served, etag_of
 from bridge.api.pages import MAX_QUERY, render
 from bridge.errors import BadQuestion
-from bridge.model.entities import Json, Ref
+from bridge.model.entities import Ref
 from bridge.model.entity_changes import ChangeKind, ChangeQuery, EntityChange
 
 PAGE: Final = 100
@@ -26,7 +29,11 @@ _UNITS: Final = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timede
 
 def routes() -> list[web.RouteDef]:
     """The routes."""
-    return [web.get("/api/changes", _changes), web.get("/changes", _page)]
+    return [
+        web.get("/api/changes", _changes),
+        web.get("/changes", _page),
+        web.get("/changes.atom", _feed),
+    ]
 
 
 async def _changes(request: web.Request) -> web.StreamResponse:
@@ -35,11 +42,13 @@ async def _changes(request: web.Request) -> web.StreamResponse:
     except BadQuestion as refusal:
         return error_response(request, 400, "InputError", str(refusal))
     found, following = await _found(request, query)
-    return web.json_response({"items": [_json(each) for each in found], "nextBelow": following})
+    return web.json_response(
+        {"items": [change_json(each) for each in found], "nextBelow": following}
+    )
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    asked = {name: request.query.get(name, "")[:MAX_QUERY] for name in _ASKED}
+    asked = _asked(request)
     try:
         query = question(request.query, request.app[CLOCK]())
     except BadQuestion as refusal:
@@ -51,13 +60,47 @@ async def _page(request: web.Request) -> web.StreamResponse:
             wrong=str(refusal),
             changes=[],
             following="",
+            feed="",
         )
     found, below = await _found(request, query)
-    kept = {name: value for name, value in asked.items() if value}
+    kept = _kept(asked)
     following = f"/changes?{urlencode({**kept, 'below': below})}" if below else ""
     return render(
-        request, "changes.html", asked=asked, wrong="", changes=found, following=following
+        request,
+        "changes.html",
+        asked=asked,
+        wrong="",
+        changes=found,
+        following=following,
+        feed=f"/changes.atom{'?' if kept else ''}{urlencode(kept)}",
     )
+
+
+async def _feed(request: web.Request) -> web.StreamResponse:
+    """The newest changes for a feed reader, which asks again and again: by ETag."""
+    try:
+        query = question(request.query, request.app[CLOCK]())
+    except BadQuestion as refusal:
+        return error_response(request, 400, "InputError", str(refusal))
+    found, below = await _found(request, query)
+    live, kept = request.app[LIVE], _kept(_asked(request))
+    body = atom_feed(
+        found,
+        source=live.source,
+        base=live.public_url.rstrip("/"),
+        query=urlencode(kept),
+        following=urlencode({**kept, "below": below}) if below else "",
+    )
+    return conditional(request, Served(body, TYPE, etag_of(sha256(body).hexdigest())))
+
+
+def _asked(request: web.Request) -> dict[str, str]:
+    return {name: request.query.get(name, "")[:MAX_QUERY] for name in _ASKED}
+
+
+def _kept(asked: Mapping[str, str]) -> dict[str, str]:
+    """The filters that say something."""
+    return {name: value for name, value in asked.items() if value}
 
 
 async def _found(request: web.Request, query: ChangeQuery) -> tuple[list[EntityChange], int | None]:
@@ -116,18 +159,3 @@ def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise BadQuestion("`below` is the `nextBelow` of an earlier answer")
     return int(text)
-
-
-def _json(change: EntityChange) -> dict[str, Json]:
-    return {
-        "number": change.number,
-        "at": change.at.isoformat(timespec="seconds"),
-        "kind": change.kind.value,
-        "ref": str(change.ref),
-        "title": change.title,
-        "owner": change.owner or None,
-        "ownerBefore": change.owner_before or None,
-        "manifests": [asdict(each) for each in change.manifests],
-        "fields": [asdict(each) for each in change.fields],
-        "fieldsLeftOut": change.left_out,
-    }
