@@ -128,7 +128,7 @@ def _collector_ages(known: Mapping[str, CollectorHealth], now: datetime) -> list
 
 def _scores(board: Scoreboard) -> list[Metric]:
     levels, gates = Counter[str](), Counter[str]()
-    for score in board.scores.values():
+    for score in board.services.values():
         levels[score.level or "insufficient data"] += 1
         gates.update(score.gates_failed)
     found: list[Metric] = [

@@ -44,9 +44,10 @@ async def facts_and_scores(parts: Wired, done: Pass, progress: Callable[[str, in
 def scored(parts: Wired) -> str:
     """How many services have a score now, and how to see them; "" when nothing was scored."""
     board = parts.scores.board
-    if board is None or not board.scores:
+    services = board.services if board is not None else {}
+    if not services:
         return ""
-    known = sum(score.sufficient for score in board.scores.values())
-    noun = "service" if len(board.scores) == 1 else "services"
-    unknown = len(board.scores) - known
-    return f"{len(board.scores)} {noun} scored, {unknown} without enough data"
+    known = sum(score.sufficient for score in services.values())
+    noun = "service" if len(services) == 1 else "services"
+    unknown = len(services) - known
+    return f"{len(services)} {noun} scored, {unknown} without enough data"

@@ -50,10 +50,10 @@ def show_trial(console: Console, trial: RubricTrial) -> None:
     """The trial for a person."""
     counts = trial.counts
     if not trial.services:
-        console.print(f"Of {counts['scored']} services none would move.")
+        console.print(f"Of {counts['scored']} scores none would move.")
         return
     console.print(
-        f"{counts['moved']} of {counts['scored']} services would move: "
+        f"{counts['moved']} of {counts['scored']} scores would move: "
         f"{counts['higher']} up, {counts['lower']} down; {counts['to_target']} to their target, "
         f"{counts['off_target']} off it; {counts['to_insufficient']} to insufficient data, "
         f"{counts['to_known']} from it.",

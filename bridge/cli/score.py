@@ -20,7 +20,7 @@ from bridge.errors import ConfigurationError, FesterError
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
 from bridge.model.rubric_trials import RubricTrial
-from bridge.model.scores import ROLLUPS, CheckState, Rubric, Score, Scoreboard
+from bridge.model.scores import ROLLUPS, SERVICE, CheckState, Rubric, Score, Scoreboard
 from bridge.settings import Settings
 from bridge.store import SqlStore, open_store
 from bridge.wiring import scraper
@@ -38,6 +38,7 @@ _COLOURS = {
 @click.command()
 @click.argument("ref", required=False)
 @click.option("--rollup", type=click.Choice(ROLLUPS), help="Show roll-ups of this kind.")
+@click.option("--kind", metavar="KIND", help="List entities of this kind, such as api.")
 @click.option(
     "--dry-run-rubric",
     "trial",
@@ -52,7 +53,9 @@ _COLOURS = {
 @config_option
 def score(
     ref: str | None,
+    *,
     rollup: str | None,
+    kind: str | None,
     trial: Path | None,
     as_json: bool,
     config: Path | None,
@@ -73,7 +76,7 @@ def score(
     elif ref is not None:
         _one(_found(board, ref), expected, as_json=as_json)
     else:
-        _all(board, as_json=as_json)
+        _all(board, (kind or SERVICE).lower(), as_json=as_json)
 
 
 async def _read(settings: Settings) -> tuple[Scoreboard, Rubric]:
@@ -158,15 +161,14 @@ def _table(*columns: str, title: str = "") -> Table:
     return table
 
 
-def _all(board: Scoreboard, *, as_json: bool) -> None:
+def _all(board: Scoreboard, kind: str, *, as_json: bool) -> None:
+    listed = [score for ref, score in board.scores.items() if ref.kind == kind]
     if as_json:
-        items = [summary_json(each) for each in board.scores.values()]
-        _print({**board_json(board), "items": items})
+        _print({**board_json(board), "items": [summary_json(each) for each in listed]})
         return
-    table = _table("service", "score", "level", "target", "coverage", "failed gates")
-    ranked = sorted(
-        board.scores.values(), key=lambda each: (not each.sufficient, each.value or 0, each.entity)
-    )
+    noun = "service" if kind == SERVICE else kind
+    table = _table(noun, "score", "level", "target", "coverage", "failed gates")
+    ranked = sorted(listed, key=lambda each: (not each.sufficient, each.value or 0, each.entity))
     for each in ranked:
         table.add_row(
             plain(str(each.entity)),

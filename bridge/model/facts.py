@@ -112,6 +112,7 @@ class Subject:
     when the pass did not look at the project (an incremental pass): then nothing new is known,
     which is not "unknown". `catalog` holds the references of all entities; `named_by` is how many
     of them name this one, by the key of their spec (`owner`, `system`, `providesApis` …).
+    `people` says whether the catalog holds Users at all.
     """
 
     entity: CatalogEntity
@@ -121,6 +122,7 @@ class Subject:
     observation: Observation | None = None
     catalog: frozenset[Ref] = frozenset()
     named_by: Mapping[str, int] = field(default_factory=dict)
+    people: bool = False
 
     @property
     def ref(self) -> Ref:

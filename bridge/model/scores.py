@@ -16,6 +16,7 @@ TIERS: Final = (1, 2, 3, 4)  # 1 is the most critical
 ROLLUPS: Final = ("team", "system", "domain", "product", "organization")
 TIER: Final = "fester.dev/tier"  # the label that holds one
 _TIER: Final = re.compile(r"tier_([1-4])")
+SERVICE: Final = "component"  # the kind that is a service: roll-ups are of these alone
 ORGANIZATION: Final = "all"  # the name of the one roll-up of everything
 
 
@@ -69,7 +70,7 @@ class Waiver:
     expires: date
     by: str = ""  # "rubric", "manifest" or "issue": where it was given
     entity: str = ""  # in the rubric: a reference or a glob of references
-    person: str = ""  # the user name of who gave it by a label, where GitLab tells
+    person: str = ""  # who gave it: a label's giver, where GitLab tells, or whom `by:` names
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +283,11 @@ class Scoreboard:
     scores: Mapping[Ref, Score] = field(default_factory=dict)
     rollups: tuple[Rollup, ...] = ()
     problems: tuple[Problem, ...] = ()  # waivers that do not hold
+
+    @property
+    def services(self) -> Mapping[Ref, Score]:
+        """The scores of components; those of APIs, groups and others are theirs alone."""
+        return {ref: score for ref, score in self.scores.items() if ref.kind == SERVICE}
 
     def rollup(self, kind: str, name: str) -> Rollup | None:
         """The roll-up of that kind and name: all of it, or as people say it, in whatever case.

@@ -26,7 +26,7 @@ from bridge.model.facts import Fact, FactBoard, Reading, Standing
 from bridge.model.scores import Score, Waiver
 from bridge.model.vulnerabilities import BY_AGE
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from tests.api.scored import API, EVIL, TODAY, WEB, scored
+from tests.api.scored import API, DARK, EVIL, TODAY, WEB, scored
 
 pytestmark = pytest.mark.real
 
@@ -37,6 +37,10 @@ LATER = FIRST + timedelta(days=1)
 GIVEN = {
     API.ref: [Waiver("protected", f"the label on {EVIL}", LATER, "issue", person="kim")],
     WEB.ref: [Waiver("readme", "soon gone", FIRST, "issue")],
+    DARK.ref: [
+        Waiver("readme", "in the wiki", LATER, "manifest", person=f"robin {EVIL}"),
+        Waiver("protected", "a mirror", LATER, "rubric"),
+    ],
 }
 
 
@@ -61,7 +65,9 @@ async def test_waivers_are_listed_with_who_and_until_when(client: Client) -> Non
         return [(i["check"], i["person"], i["expires"], i["soon"]) for i in body["items"]]
 
     web_, api = ("readme", "", str(FIRST), True), ("protected", "kim", str(LATER), False)
-    assert await found() == [web_, api]
+    dark = [("protected", "", str(LATER), False), ("readme", f"robin {EVIL}", str(LATER), False)]
+    assert await found() == [web_, api, *dark]
+    assert await found("?q=robin") == dark[1:]
     assert await found("?soon=true") == [web_]
     assert await found("?q=KIM") == [api]
     assert await found("?q=component:default/web") == [web_]
@@ -71,7 +77,9 @@ async def test_waivers_are_listed_with_who_and_until_when(client: Client) -> Non
     assert "kim, by a label" in text
     assert "somebody, by a label" in text
     assert EVIL not in text
-    assert "2 hold now" in text
+    assert "robin &lt;script&gt;alert(1)&lt;/script&gt;, in the manifest" in text
+    assert "nobody is named, in the rubric" in text
+    assert "4 hold now" in text
     assert "1 end within two weeks" in text
     text = await (await client.get("/waivers?q=nobody")).text()
     assert "<p>None.</p>" in text

@@ -474,7 +474,7 @@ async def test_what_a_proposed_rubric_would_move(
     assert [each["entityRef"] for each in tree["services"]] == [str(API.ref), str(WEB.ref)]
     assert (tree["counts"]["moved"], tree["counts"]["lower"]) == (2, 2)
     page = await (await client.get(addresses[1])).text()
-    assert f"<b>{tree['counts']['moved']}</b> of 3 services would move" in page
+    assert f"<b>{tree['counts']['moved']}</b> of 3 scores would move" in page
     (tmp_path / "rubric.next.yaml").write_text(f"rubric: '{EVIL}'\nnonsense: 1\n", "utf-8")
     broken = await client.get(addresses[0])
     assert (broken.status, "nonsense" in await broken.text()) == (409, True)

@@ -165,7 +165,7 @@ def test_a_changed_rubric_is_tried_and_is_in_force_nowhere(
     assert [each["entityRef"] for each in tree["services"]] == [str(API.ref), str(EVIL.ref)]
     assert [tree["services"][0][when]["target"] for when in ("before", "after")] == [50, 99]
     code, output = fester(*filled, "--dry-run-rubric", str(changed))
-    assert (code, "2 of 2 services would move" in output) == (0, True)
+    assert (code, "2 of 2 scores would move" in output) == (0, True)
     assert "component:default/api" in output
     changed.write_text("rubric: x\nnonsense: 1\n", "utf-8")
     code, output = fester(*filled, "--dry-run-rubric", str(changed))

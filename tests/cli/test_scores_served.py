@@ -72,6 +72,11 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
             url = await stack.enter_async_context(serving(parts, settings, PassOptions()))
             first = await scores(url)
             assert first["totalItems"] > 20
+            kinds = {item["entityRef"].partition(":")[0] for item in first["items"]}
+            assert {"api", "component", "group", "system"} <= kinds
+            apis = json.loads(await text(f"{url}api/ox/scores?kind=API&limit=500"))["items"]
+            mine = [i for i in first["items"] if i["entityRef"].startswith("api:")]
+            assert apis == mine != []
             assert sum(item["sufficient"] for item in first["items"]) > 20
             ref = first["items"][0]["entityRef"]
             assert "What to fix next" in await text(f"{url}scores/entity/{ref}")
@@ -90,6 +95,10 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
             served = json.loads(entity)["metadata"]["annotations"]
             assert (served["snyk.io/org-id"], served["snyk.io/project-ids"]) == (ORG, "p1")
     options = ["--from", gitlab, "--store", settings.store]
+    result = await asyncio.to_thread(CliRunner().invoke, main, ["score", *options])
+    assert (result.exit_code, ref in result.output) == (0, False)  # it is an API
+    assert "component:default/booking-api" in result.output
+    options += ["--kind", "api"]
     result = await asyncio.to_thread(CliRunner().invoke, main, ["score", *options])
     assert (result.exit_code, ref in result.output) == (0, True)
 

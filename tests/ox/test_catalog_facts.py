@@ -23,6 +23,7 @@ from bridge.passes.runner import Passes
 from bridge.settings import Settings
 from bridge.wiring import wired
 from tests.guide import block
+from tests.ox.rubrics import shipped
 from tests.ox.subjects import NOW, told
 
 NA = "not_applicable"
@@ -128,7 +129,9 @@ def test_checks_of_other_kinds_score_what_they_are_about_and_no_roll_up(tmp_path
     assert state("api:default/grpc", "api-defined") is CheckState.FAIL
     assert state("group:default/red", "team-has-members") is CheckState.PASS
     assert state("group:default/alone", "team-has-members") is CheckState.FAIL
-    assert state("component:default/web", "api-defined") is CheckState.NOT_APPLICABLE
+    web = board.scores[Ref.parse("component:default/web")]
+    assert "api-defined" not in {each.check for each in web.results}
+    assert {ref.kind for ref in board.services} == {"component"}
     kinds = {ref.kind for rollup in board.rollups for ref in rollup.members}
     assert kinds == {"component"}
     whole = board.rollup("organization", "all")
@@ -136,6 +139,29 @@ def test_checks_of_other_kinds_score_what_they_are_about_and_no_roll_up(tmp_path
     assert whole.services == 3
 
 
+def test_where_nobody_tells_of_people_a_team_without_members_is_no_finding() -> None:
+    """The shipped rubric's checks hold nothing against who could not be seen."""
+    team = entity("Group", "red", {"type": "team", "children": []})
+    owned = entity("Component", "web", {"owner": "red"})
+    for people, stands in (([], CheckState.NOT_APPLICABLE), ([USER], CheckState.FAIL)):
+        catalog = Catalog((owned, team, *people))
+        (subject,) = [s for s in subjects_of(catalog, Memory(), {}) if s.ref == team.ref]
+        board = evaluate(shipped(), [team], {team.ref: {CATALOG.id: read(subject, NOW)}}, NOW)
+        (result,) = board.scores[team.ref].results
+        assert (result.check, result.state) == ("team-has-members", stands)
+        assert (board.scores[team.ref].value is None) is (stands is CheckState.NOT_APPLICABLE)
+
+
+@pytest.mark.parametrize("kind", ["API", "System", "Domain", "Group"])
+def test_of_what_nobody_looked_at_the_shipped_rubric_holds_nothing_bad(kind: str) -> None:
+    one = entity(kind, "x", {})
+    score = evaluate(shipped(), [one], {}, NOW).scores[one.ref]
+    assert score.results
+    assert {each.state for each in score.results} == {CheckState.UNKNOWN}
+    assert (score.value, score.level) == (None, "")
+
+
+USER = entity("User", "kim", {"memberOf": []})
 SEVERAL = """\
 version: 1
 kind: service

@@ -29,7 +29,8 @@ def test_the_shipped_rubric_holds_its_own_examples() -> None:
 def test_the_shipped_rubric_is_the_agreed_table() -> None:
     rubric = shipped().rubric
     weights: dict[str, float] = defaultdict(float)
-    for check in rubric.checks:
+    services = [check for check in rubric.checks if check.kinds == ("component",)]
+    for check in services:
         weights[check.category] += check.weight
     assert list(weights.values()) == [15, 10, 20, 20, 20, 15]
     assert rubric.targets == {1: 90, 2: 80, 3: 65, 4: 50}
@@ -41,13 +42,18 @@ def test_the_shipped_rubric_is_the_agreed_table() -> None:
         "on-call": [1],
         "runbook": [1],
     }
-    assert {check.id for check in rubric.checks if 4 in check.tiers} == {
+    assert {check.id for check in services if 4 in check.tiers} == {
         *("owner-known", "tier-and-lifecycle", "readme", "ci-configuration", "branch-protected")
     }
-    assert {check.id for check in rubric.checks if 3 not in check.tiers} == {
+    assert {check.id for check in services if 3 not in check.tiers} == {
         *("runbook", "released-lately", "on-call", "slo-linked", "alerts-linked")
     }
     assert all(check.how_to_fix for check in rubric.checks)
+    others = {kind: [c.id for c in rubric.checks if kind in c.kinds] for kind in ("api", "group")}
+    assert others == {
+        "api": ["api-defined", "api-provided", "kept-by-somebody"],
+        "group": ["team-has-members"],
+    }
 
 
 def test_the_version_is_the_digest_of_the_text(tmp_path: Path) -> None:
@@ -256,3 +262,10 @@ def test_a_waiver_names_an_entity_in_full_and_one_that_is_over_is_told(tmp_path:
     assert waiver_notes(rubric, date(2026, 3, 1)) == []
     (note,) = waiver_notes(rubric, date(2026, 3, 2))
     assert "the waiver of `readme` for component:default/cart ended on 2026-03-01" in note.message
+
+
+def test_who_gave_a_waiver_may_be_named(tmp_path: Path) -> None:
+    waiver = "{check: readme, entity: 'component:*', reason: Later, expires: 2026-12-31, by: kim}"
+    loaded = small(tmp_path, f"{SMALL}waivers:\n  - {waiver}\n")
+    assert [each.person for each in loaded.rubric.waivers] == ["kim"]
+    assert refused(tmp_path, f"{SMALL}waivers:\n  - {waiver.replace('kim', '7')}\n")

@@ -167,7 +167,7 @@ def test_a_manifest_waives_with_reason_and_date_and_is_told_what_is_wrong(
     rubric: LoadedRubric,
 ) -> None:
     waivers: Json = [
-        {"check": "readme", "reason": "In the wiki", "expires": "2026-06-30"},
+        {"check": "readme", "reason": "In the wiki", "expires": "2026-06-30", "by": " Kim\nM. "},
         {"check": "protected", "reason": "Was", "expires": "2026-02-01"},
         {"check": "aprovals", "reason": "Alone", "expires": "2026-06-30"},
         {"check": "approvals", "reason": " ", "expires": "2026-06-30"},
@@ -181,6 +181,8 @@ def test_a_manifest_waives_with_reason_and_date_and_is_told_what_is_wrong(
     score = board.scores[entity.ref]
     assert states(score) == {"readme": "waived", "protected": "fail", "approvals": "pass"}
     assert score.results[0].reason == "waived until 2026-06-30: In the wiki"
+    assert score.results[0].waiver is not None
+    assert score.results[0].waiver.person == "Kim M."
     assert [problem.rule for problem in board.problems] == [
         *("waiver-invalid", "waiver-invalid", "waiver-invalid", "waiver-invalid", "waiver-expired")
     ]
@@ -466,4 +468,4 @@ def test_a_check_on_facts_of_other_kinds_is_not_for_components(tmp_path: Path) -
     rubric = small(tmp_path, text)
     entity = service()
     score = score_of(rubric, entity, reading(entity, ALL_GOOD))
-    assert score.results[0].reason == "not for a component"
+    assert [each.check for each in score.results] == ["protected", "approvals"]

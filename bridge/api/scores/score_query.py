@@ -17,7 +17,8 @@ _SPAN: Final = 90
 _TEXT: Final = 600  # characters of one parameter
 _FLAGS: Final = {"true": True, "false": False}
 FILTERS: Final = (
-    *("team", "system", "domain", "product", "tier", "level", "onTarget", "check", "state", "q"),
+    *("team", "system", "domain", "product", "kind"),
+    *("tier", "level", "onTarget", "check", "state", "q"),
 )
 ORDERS: Final = ("name", "score", "-score", "coverage")
 
@@ -109,6 +110,8 @@ def selected(board: Scoreboard, query: Mapping[str, str]) -> list[Score]:
             rollup = board.rollup(kind, query[kind])
             members = set(rollup.members) if rollup else set()
             found = [score for score in found if score.entity in members]
+    if "kind" in query:
+        found = [score for score in found if score.entity.kind == query["kind"].lower()]
     if "q" in query:
         text = query["q"][:_TEXT].lower()
         found = [score for score in found if text in str(score.entity)]

@@ -77,6 +77,7 @@ def result_json(result: CheckResult, check: Check | None) -> dict[str, Json]:
             "reason": result.waiver.reason,
             "expires": result.waiver.expires.isoformat(),
             "by": result.waiver.by,
+            "person": result.waiver.person,
         }
     return tree
 

@@ -22,6 +22,7 @@ _ABOUT: Final = {
     "domain": ("owner_known", "parts"),
     "group": ("type_given", "members", "owned", "channel_given"),
 }
+_NOBODY: Final = "nobody tells the catalog who is in a team: it holds no User"
 _PARTS: Final = {"system": ("system",), "domain": ("domain", "subdomainOf")}
 
 
@@ -58,6 +59,8 @@ def read(subject: Subject, now: datetime, known: frozenset[Ref] = frozenset()) -
             notes.known(name, value)
         else:
             notes.not_applicable(f"it has no meaning for the kind {kind}", name)
+    if kind == "group" and not values["members"] and not subject.people:
+        notes.not_applicable(_NOBODY, "members")
     return notes.reading()
 
 

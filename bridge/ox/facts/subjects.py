@@ -31,8 +31,13 @@ def subjects_of(
     """Every entity of a pass, in the catalog's order."""
     refs = frozenset(entity.ref for entity in catalog.entities)
     named = named_by(catalog.entities)
+    people = any(ref.kind == "user" for ref in refs)
     return tuple(
-        replace(_subject(entity, memory, observations, refs), named_by=named.get(entity.ref, {}))
+        replace(
+            _subject(entity, memory, observations, refs),
+            named_by=named.get(entity.ref, {}),
+            people=people,
+        )
         for entity in catalog.entities
     )
 

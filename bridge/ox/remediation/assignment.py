@@ -169,8 +169,8 @@ def proposals(
     wanted, board = terms.merge_requests, grounds.board
     if "manifest" in wanted:
         yield from _manifests(grounds, closed_projects(grounds.memory))
-    services = Counter(places[ref].project_id for ref in board.scores if ref in places)
-    for ref in sorted(board.scores):
+    services = Counter(places[ref].project_id for ref in board.services if ref in places)
+    for ref in sorted(board.services):
         place = places.get(ref)
         if place is None or not place.default_branch:
             continue

@@ -13,9 +13,8 @@ from statistics import fmean
 from typing import Final
 
 from bridge.model.entities import Body, CatalogEntity, Json, Ref
-from bridge.model.scores import ORGANIZATION, Rollup, Score
+from bridge.model.scores import ORGANIZATION, SERVICE, Rollup, Score
 
-SERVICE: Final = "component"
 PRODUCT: Final = "fester.dev/product"
 _LONGEST: Final = 200  # characters of a product's name
 

@@ -12,8 +12,8 @@ Its shape is that of the JSON Schema `rubric`; what names stand for is looked up
 | `categories` | keys and titles |
 | `checks` | by id: `title`, `category`, `weight`, `tiers`, `pass`; if wanted `warn`, `gate`, |
 |  | `kinds`, `description`, `fix`, `links` |
-| `waivers` | `check`, `entity` (a reference or a glob), `reason`, `expires` |
-| `examples` | `facts`, `tier`, and the `states`, `score` and `level` expected |
+| `waivers` | `check`, `entity` (a reference or a glob), `reason`, `expires`, if wanted `by` |
+| `examples` | `facts`, `tier`, `kind`, and the `states`, `score` and `level` expected |
 
 In `pass` and `warn` facts are named `retriever.fact`. There is no key for "when": whether a check
 applies is said by tier, kind and facts that are not applicable, so that a fact that gets better
@@ -60,6 +60,7 @@ class RubricExample:
     states: Mapping[str, str]
     score: float | str | None = None  # a number, or "insufficient"
     level: str | None = None
+    kind: str = "Component"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,8 @@ class _RubricReader:
             self._known_check(check, checks, (*path, "check"))
             entity = self._waived(written.lower(), (*path, "entity"))
             expires = self._day(day, (*path, "expires"))
-            found.append(Waiver(check, reason.strip(), expires, "rubric", entity))
+            by = str(value.get("by") or "").strip()
+            found.append(Waiver(check, reason.strip(), expires, "rubric", entity, by))
         return tuple(found)
 
     def _day(self, text: str, path: Keys) -> date:
@@ -255,6 +257,7 @@ class _RubricReader:
                     states,
                     score if score in (None, "insufficient") else _number(score),
                     level,
+                    str(value.get("kind", "Component")),
                 )
             )
         return tuple(found)

@@ -13,6 +13,7 @@ from bridge.model.facts import Fact, Reading
 from bridge.model.scores import TIER, Score
 from bridge.ox.scores.rubric import LoadedRubric, RubricExample
 from bridge.ox.scores.scoreboard import evaluate
+from bridge.ox.scores.scoring import scored
 
 _WHEN: Final = datetime(2000, 1, 1, tzinfo=UTC)  # before any waiver ends
 
@@ -41,7 +42,7 @@ def run_rubric_examples(loaded: LoadedRubric) -> tuple[ExampleOutcome, ...]:
 
 def _score(loaded: LoadedRubric, example: RubricExample) -> Score:
     labels = {TIER: f"tier_{example.tier}"} if example.tier else {}
-    body: Json = {"kind": "Component", "metadata": {"name": "example", "labels": labels}}
+    body: Json = {"kind": example.kind, "metadata": {"name": "example", "labels": labels}}
     ref = Ref.of(body)
     facts: dict[str, list[Fact]] = defaultdict(list)
     for name, value in example.facts.items():
@@ -52,14 +53,17 @@ def _score(loaded: LoadedRubric, example: RubricExample) -> Score:
         for retriever, found in facts.items()
     }
     board = evaluate(loaded, [CatalogEntity(ref, body, ())], {ref: readings}, _WHEN)
-    return board.scores[ref]
+    nothing = scored(loaded.rubric, ref, example.tier, (), _WHEN)
+    return board.scores.get(ref, nothing)
 
 
 def _differences(example: RubricExample, score: Score) -> Iterator[str]:
     states = {result.check: result for result in score.results}
     for name, wanted in example.states.items():
-        found = states[name]
-        if found.state.value != wanted:
+        found = states.get(name)
+        if found is None:
+            yield f"{name}: it is not for the kind {score.entity.kind}"
+        elif found.state.value != wanted:
             why = f" ({found.reason})" if found.reason else ""
             yield f"{name}: expected {wanted}, is {found.state.value}{why}"
     value = round(score.value, 1) if score.sufficient and score.value is not None else None

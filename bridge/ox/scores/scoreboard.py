@@ -66,8 +66,9 @@ def evaluate(
     """The board at `now`. `readings` are the latest, by entity and retriever; `given` are waivers
     from elsewhere than the rubric and the manifests.
 
-    Entities of kinds that no check is for have no score. With `earlier` only those are judged of
-    whom something changed; it is left as this evaluation found it. The board is the same without.
+    A score has the results of the checks for its kind; without any there is no score. With
+    `earlier` only those are judged of whom something changed; it is left as this evaluation found
+    it. The board is the same without.
     """
     kinds = {kind for check in loaded.rubric.checks for kind in check.kinds}
     waivers = Waivers(loaded.rubric, now.astimezone(UTC).date())
@@ -110,6 +111,7 @@ def _judged(
     results = [
         judge(loaded.conditions[check.id], check, seen, waived.get(check.id))
         for check in rubric.checks
+        if entity.ref.kind in check.kinds
     ]
     score = scored(rubric, entity.ref, tier, results, now)
     tomorrow = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -157,7 +157,7 @@ class Scorekeeper:
             log.info(
                 "Services were scored",
                 action="scored",
-                services=len(board.scores),
+                services=len(board.services),
                 rubric=board.rubric,
             )
 

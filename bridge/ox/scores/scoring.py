@@ -104,9 +104,7 @@ def judge(
     entity, tier = seen.entity, seen.tier
     gate = tier in check.gate_tiers
     evidence: tuple[Evidence, ...] = ()
-    if entity.kind not in check.kinds:
-        state, reason, gate = CheckState.NOT_APPLICABLE, f"not for a {entity.kind}", False
-    elif tier not in check.tiers:
+    if tier not in check.tiers:
         state, reason = CheckState.NOT_APPLICABLE, f"not asked of tier {tier}"
     else:
         evidence = tuple(seen.evidence[name] for name in check.facts if name in seen.evidence)

@@ -15,6 +15,7 @@ from bridge.model.scores import Rubric, Waiver
 
 MOST: Final = 20  # waivers of one manifest
 _REASON: Final = 500  # characters
+PERSON: Final = 120  # characters of who gave one
 _HINTED: Final = 10  # waivers beside which the nearest name is looked for among all entities
 _GLOB: Final = re.compile(r"[*?\[]")
 
@@ -96,7 +97,12 @@ def _read(item: Mapping[str, Json]) -> Waiver | None:
         day = date.fromisoformat(str(expires))
     except ValueError:
         return None
-    return Waiver(check, reason.strip()[:_REASON], day, "manifest", "")
+    return Waiver(check, reason.strip()[:_REASON], day, "manifest", "", _name(item.get("by")))
+
+
+def _name(given: Json) -> str:
+    """Whom a waiver names as its giver: one line, or nobody."""
+    return " ".join(given.split())[:PERSON] if isinstance(given, str) else ""
 
 
 def _problem(entity: CatalogEntity, message: str, severity: Severity, rule: str) -> Problem:
