@@ -13,7 +13,7 @@ from bridge.model.runs import Outcome
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.scrapers.gitlab import further
-from tests.passes.village import OPENAPI, service, village
+from tests.passes.village import OPENAPI, Village, service, village
 
 pytestmark = pytest.mark.real
 
@@ -52,6 +52,31 @@ async def test_a_definition_is_published_beside_the_shards_and_follows_its_file(
         await it.sweep()
         assert "API:cart-api" not in it.entities()
         assert it.definitions() == []
+
+
+def graphql(it: Village) -> int:
+    """How many of the last pass's requests were GraphQL."""
+    return sum(request.kind == "graphql" for request in it.sandbox.requests)
+
+
+async def test_last_commits_that_pages_have_no_room_for_are_asked_apart(tmp_path: Path) -> None:
+    async with village(tmp_path, page=100) as it:
+        projects = [
+            it.world.add_project(
+                f"shop/s{n}", files={"qm.yaml": service(f"s{n}", "o.yaml"), "o.yaml": OPENAPI}
+            )
+            for n in range(160)
+        ]
+        await it.sweep()
+        await it.sweep()
+        # Two pages of projects with their manifests, and one for the commits.
+        assert graphql(it) == 2 + 1
+        changed = projects[11]
+        it.world.commit_file(changed.id, "o.yaml", OPENAPI + "x-new: true\n")
+        await it.sweep()
+        assert graphql(it) == 2 + 1 + 2  # which blobs, and the one text
+        assert it.definition("s11-api") == OPENAPI + "x-new: true\n"
+        assert it.definition("s12-api") == OPENAPI
 
 
 async def test_what_cannot_be_read_keeps_what_was_known_with_the_reason(tmp_path: Path) -> None:

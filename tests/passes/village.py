@@ -51,6 +51,7 @@ class Village:
     nested: dict[str, tuple[str, ...]] = field(default_factory=dict)
     mappings: Mappings = field(default_factory=load_mappings)
     options: dict[str, Any] = field(default_factory=dict)
+    page: int = 50
     passes: Passes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +59,7 @@ class Village:
 
     def restart(self) -> None:
         """As a new process: only the store and the folder are left."""
-        options = GitLabOptions(page_size=50, concurrency=2, max_retries=1, **self.options)
+        options = GitLabOptions(page_size=self.page, concurrency=2, max_retries=1, **self.options)
         scraper = GitLabScraper(
             self.url, TOKEN, options=options, clock=self.time.clock, sleep=self.time.sleep
         )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.sandbox.complexity import score
 from bridge.sandbox.plan import QueryPlanner
+from bridge.scrapers.gitlab.further_asking import about_paths
 from bridge.scrapers.gitlab.further_queries import (
+    MIXED_PATHS,
+    PATHS_AT_ONCE,
+    PROJECTS_AT_ONCE,
     TEXT_AT_ONCE,
     Asked,
     Question,
@@ -20,9 +26,9 @@ from bridge.scrapers.gitlab.queries import ANONYMOUS_COMPLEXITY_LIMIT, TEXT_LIMI
 @st.composite
 def questions(draw: st.DrawFn) -> Question:
     asked = draw(st.sampled_from(Asked))
-    most = 60 if asked is Asked.BLOBS else 1
-    paths = tuple(f"p{n}" for n in range(draw(st.integers(1, most))))
-    ids = tuple(range(1, draw(st.integers(1, 50)) + 1))
+    fewest, most = {Asked.BLOBS: (1, PATHS_AT_ONCE), Asked.TIPS: (0, 0)}.get(asked, (1, 1))
+    paths = tuple(f"p{n}" for n in range(draw(st.integers(fewest, most))))
+    ids = tuple(range(1, draw(st.integers(1, PROJECTS_AT_ONCE)) + 1))
     return Question(asked, paths, ids, draw(st.sampled_from(["", "main"])))
 
 
@@ -36,6 +42,35 @@ def test_every_request_stays_within_what_gitlab_allows(wanted: list[Question]) -
         charged = score(QueryPlanner().prepare(query, variables, None))
         assert charged <= sum(each.cost for each in part) <= 1.6 * charged + 10
         assert charged <= ANONYMOUS_COMPLEXITY_LIMIT
+
+
+@given(
+    st.dictionaries(
+        st.integers(1, 400),
+        st.lists(st.sampled_from([f"p{n}" for n in range(90)]), unique=True, max_size=70),
+        max_size=60,
+    )
+)
+def test_every_path_of_every_project_is_asked_about_once(wanted: dict[int, list[str]]) -> None:
+    branches = {number: "" if number % 3 else "main" for number in wanted}
+    found = about_paths(branches, wanted)
+    asked = Counter((n, path) for each in found for n in each.ids for path in each.paths)
+    for number, paths in wanted.items():
+        assert all(asked[number, path] == 1 for path in paths)
+    for each in found:
+        assert {branches[number] for number in each.ids} == {each.branch}
+        assert len(each.ids) <= PROJECTS_AT_ONCE
+        assert len(each.paths) <= PATHS_AT_ONCE
+
+
+def test_what_few_projects_want_is_asked_together() -> None:
+    wanted = {n: ["mkdocs.yml", f"api/{n}.yaml"] for n in range(100)}
+    found = about_paths(dict.fromkeys(wanted, ""), wanted)
+    common = [each for each in found if each.paths == ("mkdocs.yml",)]
+    assert [len(each.ids) for each in common] == [100]
+    assert {len(each.paths) for each in found if each not in common} == {MIXED_PATHS}
+    # A question a project would cost GitLab 1,500 and take seven requests.
+    assert len(list(together(found, 250))) == 2
 
 
 def test_texts_of_many_bytes_come_in_several_answers() -> None:

@@ -24,7 +24,7 @@ from bridge.scrapers.gitlab.by_id import MOST, ById
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
-from bridge.scrapers.gitlab.further import BATCH, FurtherReading
+from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FurtherReading
 from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
@@ -71,10 +71,6 @@ class Crawl:
             self._facts_left_out = (
                 "with so many manifest names it would make GitLab's pages less than half as large"
             )
-        # The last commit tells that nothing further is to be read: left out, it is asked again.
-        self._ask_tip = request.further is not None and queries.facts_fit(
-            request.files, limit=limit, page=page, branch=branch, tip=True
-        )
         with_facts = not self._facts_left_out
         largest = queries.largest_page(
             request.files,
@@ -82,8 +78,8 @@ class Crawl:
             branch=branch,
             forks=True,
             with_facts=with_facts,
-            tip=self._ask_tip,
         )
+        self._limit = limit
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
         self._options = options
@@ -298,6 +294,7 @@ class Crawl:
     ) -> ProjectsPage:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
         branch = self._branch.get(ids[0], "")
+        tip = not without and self._tip_fits(len(ids), bool(branch))
 
         def query(lacks: Collection[str]) -> str:
             return queries.read_projects(
@@ -306,7 +303,7 @@ class Crawl:
                 text=text,
                 forks=self._ask_forks,
                 with_facts=not without,
-                tip=self._ask_tip and not without,
+                tip=tip,
                 membership=self._options.membership,
                 lacks=lacks,
             )
@@ -325,6 +322,14 @@ class Crawl:
             return await self._looked_further(page)
         page = read_page(answer, ids, self._request.files, branch=branch)
         return replace(page, seen=tuple(self._unobserved(seen, without) for seen in page.seen))
+
+    def _tip_fits(self, page: int, branch: bool) -> bool:
+        """Whether a page has room for the last commits, which spares the further reading a
+        question. To make pages smaller for them would cost more."""
+        files, limit = self._request.files, self._limit
+        return self._further is not None and queries.facts_fit(
+            files, limit=limit, page=page, branch=branch, tip=True
+        )
 
     async def _looked_further(self, page: ProjectsPage) -> ProjectsPage:
         """The page, with the files looked for that it could not tell of; mostly there are none."""
@@ -368,11 +373,14 @@ class Crawl:
 
     async def _complete(self, *, all_of_them: bool = False) -> None:
         """Read what else is wanted of the projects that wait for it, many at a time."""
-        while self._further is not None and (
-            len(self._completing) >= BATCH or (all_of_them and self._completing)
-        ):
+        if self._further is None:
+            return
+        while self._completing:
+            full = len(self._completing) >= BATCH or _bytes_of(self._completing) > BATCH_BYTES
+            if not (full or all_of_them):
+                return
             part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
-            for record in await self._further.complete(part):
+            async for record in self._further.complete(part):
                 await self._give(record)
 
     async def _record(self, seen: SeenProject) -> Record | None:
@@ -419,6 +427,11 @@ def _looked_up(seen: SeenProject, there: Mapping[int, Collection[str]]) -> SeenP
     if found is None or told is None or not isinstance(record, ProjectRead):
         return seen
     return replace(seen, record=replace(record, observation=looked_up(told, seen.look_for, found)))
+
+
+def _bytes_of(records: Sequence[ProjectRead]) -> int:
+    """How much text the manifests of some records hold at most."""
+    return sum(file.size for each in records for file in each.files if file.text is not None)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

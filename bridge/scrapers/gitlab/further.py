@@ -8,8 +8,7 @@ a gap of its project: the manifest is taken when all that it names is at hand.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -20,21 +19,18 @@ from bridge.model.scrape import Gap, ManifestFile, ProjectRead
 from bridge.scrapers.blobs import refusal
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.files import Unclear, found_at
-from bridge.scrapers.gitlab.further_queries import (
-    PATHS_AT_ONCE,
-    PROJECTS_AT_ONCE,
-    TEXT_AT_ONCE,
-    Asked,
-    Question,
-    alias,
-    read_further,
-    together,
+from bridge.scrapers.gitlab.further_asking import (
+    Answers,
+    Asking,
+    about_paths,
+    id_parts,
+    text_parts,
 )
-from bridge.scrapers.gitlab.pacing import PATIENCE
-from bridge.scrapers.gitlab.pages import repositories
-from bridge.scrapers.gitlab.trouble import Cause, Trouble
+from bridge.scrapers.gitlab.further_queries import Asked, Question
+from bridge.scrapers.gitlab.pages import commit_of
 
-BATCH: Final = 100  # projects whose further files are read together
+BATCH: Final = 500  # projects that are asked about together: more fill the requests better
+BATCH_BYTES: Final = 16 * 1024 * 1024  # of manifests of projects that wait to be asked about
 PATHS_LIMIT: Final = 1_000  # paths looked for in one project
 MANIFESTS_LIMIT: Final = 200  # nested manifests of one project
 LISTED_LIMIT: Final = 300  # entries of one folder that a pattern is tried on
@@ -42,9 +38,7 @@ NEAREST_LIMIT: Final = 10  # folders of one project that are looked into for a l
 NAMED_LIMIT: Final = 20  # paths of one project that a likely name is looked for
 FITTING_LIMIT: Final = 200  # paths that one pattern may mean
 BYTES_LIMIT: Final = 8 * 1024 * 1024  # of further texts of one project
-_COMMON = 5  # projects that want a path, from which on they are asked about together
-
-Answers = dict[tuple[Question, int], Any]  # a question, a project's id → its repository
+TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects together
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +57,12 @@ class _Job:
     @property
     def id(self) -> int:
         return self.read.project.id
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is at the commit that was read, and nothing else is wanted of it."""
+        known = self.known.tip, self.known.key
+        return bool(self.read.tip) and not self.failed and known == (self.read.tip, self.key)
 
     def take(self, file: ReadFile) -> None:
         """Keep what was found; a text beyond the project's bound is refused."""
@@ -112,33 +112,47 @@ class FurtherReading:
         branch_of: Callable[[str], str],
         limit: int,
     ) -> None:
-        self._client = client
         self._further = further
         self._branch_of = branch_of
-        self._limit = limit
-        self._failures = 0
+        self._asking = Asking(client, limit)
 
-    async def complete(self, records: Sequence[ProjectRead]) -> list[ProjectRead | Gap]:
-        """The records with their further files, in the same order."""
+    async def complete(self, records: Sequence[ProjectRead]) -> AsyncIterator[ProjectRead | Gap]:
+        """The records with their further files, in whatever order."""
         known = await self._further.known([each.project.id for each in records])
-        jobs: dict[int, _Job] = {}
-        done: dict[int, ProjectRead | Gap] = {}
+        jobs: list[_Job] = []
         for each in records:
             before = known.get(each.project.id, KnownReads())
-            key = self._further.key(each.project, each.files)
-            if not key:
-                done[each.project.id] = replace(each, reads=Reads() if before.key else None)
-            elif each.tip and (before.tip, before.key) == (each.tip, key):
-                nested = [as_manifest(f) for f in before.reads.manifests]
-                done[each.project.id] = finished(each, before.reads, nested, key)
+            if key := self._further.key(each.project, each.files):
+                jobs.append(_Job(each, key, before, self._branch_of(each.project.path)))
             else:
-                branch = self._branch_of(each.project.path)
-                jobs[each.project.id] = _Job(each, key, before, branch)
-        waiting = list(jobs.values())
-        await self._nested(waiting)
-        await self._wanted(waiting)
-        done |= {job.id: job.record() for job in waiting}
-        return [done[each.project.id] for each in records]
+                yield replace(each, reads=Reads() if before.key else None)
+        await self._tips(jobs)
+        for job in jobs:
+            if job.unchanged:
+                nested = [as_manifest(file) for file in job.known.reads.manifests]
+                yield finished(job.read, job.known.reads, nested, job.key)
+        changed = [job for job in jobs if not job.unchanged]
+        await self._nested(changed)
+        texts = await self._wanted(changed)
+        for part in _portions(changed, texts):
+            await self._texts(part, texts)
+            for job in part:
+                yield job.record()
+
+    async def _tips(self, jobs: Sequence[_Job]) -> None:
+        """Ask for the last commits that the projects' own pages had no room for."""
+        by_id = {job.id: job for job in jobs if not job.read.tip}
+        by_branch: dict[str, list[int]] = {}
+        for number, job in by_id.items():
+            by_branch.setdefault(job.branch, []).append(number)
+        questions = [
+            Question(Asked.TIPS, (), part, branch)
+            for branch, ids in sorted(by_branch.items())
+            for part in id_parts(ids)
+        ]
+        for (_, number), repository in (await self._ask(by_id, questions)).items():
+            tree = repository.get("tree") if isinstance(repository, dict) else None
+            by_id[number].read = replace(by_id[number].read, tip=commit_of(tree))
 
     async def _nested(self, jobs: Sequence[_Job]) -> None:
         """Find and read the nested manifests."""
@@ -175,8 +189,8 @@ class FurtherReading:
                 for each in job.nested
             ]
 
-    async def _wanted(self, jobs: Sequence[_Job]) -> None:
-        """Find and read what the manifests want besides."""
+    async def _wanted(self, jobs: Sequence[_Job]) -> dict[int, list[str]]:
+        """Find what the manifests want besides; gives the paths whose texts are wanted."""
         left = [job for job in jobs if not job.failed]
         wanted = await asyncio.to_thread(self._all_wanted, left)
         patterns = {number: sorted(each.globs) for number, each in wanted.items()}
@@ -185,7 +199,7 @@ class FurtherReading:
         paths = {n: sorted({*texts[n], *each.there}) for n, each in wanted.items()}
         await self._found(left, paths)
         await self._nearest(left, {n: each.named for n, each in wanted.items()})
-        await self._texts(left, texts)
+        return texts
 
     async def _nearest(self, jobs: Sequence[_Job], named: Mapping[int, Collection[str]]) -> None:
         """Of paths that a manifest names and that are not there, what is spelt most like them."""
@@ -223,22 +237,19 @@ class FurtherReading:
                 reason = f"more than {PATHS_LIMIT} paths are wanted of one project"
                 job.take(ReadFile(path, ReadKind.FILE, refused=reason))
             wanted[number] = new[:room]
-        answers = await self._ask(by_id, _about(by_id, wanted))
+        branches = {number: by_id[number].branch for number in wanted}
+        answers = await self._ask(by_id, about_paths(branches, wanted))
+        mine = {number: set(each) for number, each in wanted.items()}
         for (question, number), repository in answers.items():
-            nodes = _nodes(repository, "blobs")
             job = by_id[number]
-            seen = {}
-            for node in nodes or ():
-                try:
-                    file = found_at(node)
-                except Unclear as why:
-                    job.failed = f"GitLab's answer is not whole: {why}"
-                    break
-                seen[file.path] = file
-            if nodes is None:
-                job.failed = "GitLab's answer is not whole"
+            try:
+                seen = _seen_in(repository)
+            except Unclear as why:
+                job.failed = f"GitLab's answer is not whole: {why}"
+                continue
             for path in question.paths:
-                job.take(seen.get(path) or ReadFile(path, ReadKind.ABSENT))
+                if path in mine[number]:  # the others are its neighbours'
+                    job.take(seen.get(path) or ReadFile(path, ReadKind.ABSENT))
 
     async def _texts(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
         """Read the texts of files; those whose blobs were read before are kept."""
@@ -263,15 +274,13 @@ class FurtherReading:
                 size=sum(s for _, s in part),
             )
             for (branch, path), each in sorted(wanted.items())
-            for part in _parts_of(each)
+            for part in text_parts(each)
         ]
         for (question, number), repository in (await self._ask(by_id, questions)).items():
-            job, nodes = by_id[number], _nodes(repository, "blobs")
+            job = by_id[number]
             try:
-                if nodes is None:
-                    raise Unclear("it holds no files")
-                # None is there any more: it was removed between the questions.
-                found = [found_at(node) for node in nodes]
+                # None is there any more where it was removed between the questions.
+                found = list(_seen_in(repository).values())
                 job.take(found[0] if found else ReadFile(question.paths[0], ReadKind.ABSENT))
             except Unclear as why:
                 job.failed = f"GitLab's answer is not whole: {why}"
@@ -335,7 +344,7 @@ class FurtherReading:
         questions = [
             Question(kind, (folder,), part, branch)
             for (branch, folder, kind), ids in sorted(about.items())
-            for part in _id_parts(sorted(ids))
+            for part in id_parts(sorted(ids))
         ]
         found: dict[tuple[int, str, Asked], list[str]] = {}
         while questions:
@@ -359,37 +368,9 @@ class FurtherReading:
 
     async def _ask(self, by_id: Mapping[int, _Job], questions: Sequence[Question]) -> Answers:
         """The answers; a project of which one cannot be had has failed, with the reason."""
-        answers: Answers = {}
-        waiting = list(together(questions, self._limit))
-        while waiting:
-            part = waiting.pop()
-            try:
-                answers |= await self._ask_once(part, patient=len(part) == 1)
-                self._failures = 0
-            except Trouble as trouble:
-                self._failures += 1
-                if len(part) > 1 and self._failures < PATIENCE:
-                    middle = len(part) // 2
-                    waiting += [part[:middle], part[middle:]]
-                elif (smaller := part[0].halves()) != (part[0],) and self._failures < PATIENCE:
-                    waiting += [[each] for each in smaller]
-                else:
-                    for number in (n for each in part for n in each.ids):
-                        by_id[number].failed = trouble.reason
-        return answers
-
-    async def _ask_once(self, part: Sequence[Question], *, patient: bool) -> Answers:
-        query, variables = read_further(part)
-        answer = await self._client.graphql(query, variables, patient=patient)
-        found = repositories(answer, [alias(n) for n in range(len(part))])
-        answers: Answers = {}
-        for question, there in zip(part, found, strict=True):
-            missing = [number for number in question.ids if there.get(number) is None]
-            if missing and len(question.ids) + len(part) > 2:
-                raise Trouble(Cause.BROKEN, "GitLab leaves projects out of its answer")
-            if missing:
-                raise Trouble(Cause.NOT_THERE, "GitLab leaves it out of its answer")
-            answers |= {(question, number): there[number] for number in question.ids}
+        answers, failed = await self._asking.ask(questions)
+        for number, reason in failed.items():
+            by_id[number].failed = reason
         return answers
 
 
@@ -405,51 +386,18 @@ def _likely(
     ]
 
 
-def _about(by_id: Mapping[int, _Job], wanted: Mapping[int, Sequence[str]]) -> list[Question]:
-    """The questions for paths: what many want is asked of all of them at once."""
-    common = Counter(
-        (by_id[number].branch, path) for number, paths in wanted.items() for path in paths
-    )
-    together_: dict[tuple[str, str], list[int]] = {}
-    questions: list[Question] = []
-    for number, paths in wanted.items():
-        branch = by_id[number].branch
-        own = []
-        for path in paths:
-            if common[branch, path] >= _COMMON:
-                together_.setdefault((branch, path), []).append(number)
-            else:
-                own.append(path)
-        for start in range(0, len(own), PATHS_AT_ONCE):
-            part = tuple(own[start : start + PATHS_AT_ONCE])
-            questions.append(Question(Asked.BLOBS, part, (number,), branch))
-    # The same projects mostly want the same paths.
-    by_projects: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for (branch, path), ids in together_.items():
-        by_projects.setdefault((branch, tuple(sorted(ids))), []).append(path)
-    for (branch, ids_), paths_ in sorted(by_projects.items()):
-        for start in range(0, len(paths_), PATHS_AT_ONCE):
-            part = tuple(paths_[start : start + PATHS_AT_ONCE])
-            questions += [
-                Question(Asked.BLOBS, part, some, branch) for some in _id_parts(list(ids_))
-            ]
-    return questions
-
-
-def _id_parts(ids: Sequence[int]) -> Iterable[tuple[int, ...]]:
-    for start in range(0, len(ids), PROJECTS_AT_ONCE):
-        yield tuple(ids[start : start + PROJECTS_AT_ONCE])
-
-
-def _parts_of(each: Sequence[tuple[int, int]]) -> Iterable[Sequence[tuple[int, int]]]:
-    """(project, bytes) in parts whose texts may come in one answer."""
-    part: list[tuple[int, int]] = []
-    for pair in each:
-        full = sum(size for _, size in part) + pair[1] > TEXT_AT_ONCE
-        if part and (full or len(part) >= PROJECTS_AT_ONCE):
+def _portions(jobs: Sequence[_Job], texts: Mapping[int, Sequence[str]]) -> Iterator[Sequence[_Job]]:
+    """Projects in parts whose texts may be held in memory together."""
+    part: list[_Job] = []
+    size = 0
+    for job in jobs:
+        found = (job.found.get(path) for path in texts.get(job.id, ()))
+        own = min(BYTES_LIMIT, sum(each.size for each in found if each is not None))
+        if part and size + own > TEXTS_LIMIT:
             yield part
-            part = []
-        part.append(pair)
+            part, size = [], 0
+        part.append(job)
+        size += own
     if part:
         yield part
 
@@ -463,6 +411,15 @@ def _as_far_as_written(folders: list[str], parts: list[str]) -> tuple[list[str],
 
 def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _seen_in(repository: Any) -> dict[str, ReadFile]:
+    """What is at the paths that were asked for, by path. Raises `Unclear`."""
+    nodes = _nodes(repository, "blobs")
+    if nodes is None:
+        raise Unclear("it holds no files")
+    found = [found_at(node) for node in nodes]
+    return {each.path: each for each in found}
 
 
 def _nodes(repository: Any, connection: str) -> list[Any] | None:

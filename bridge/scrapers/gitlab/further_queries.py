@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from bridge.scrapers.gitlab.queries import LARGEST_PAGE, project_gid
 
-PROJECTS_AT_ONCE: Final = 50  # each costs GitLab a call to its storage
+PROJECTS_AT_ONCE: Final = 100  # GitLab gives no more in one page
+TEXTS_AT_ONCE: Final = 50
 PATHS_AT_ONCE: Final = 60
+MIXED_PATHS: Final = 20  # of several projects, asked of each of them
 QUESTIONS_AT_ONCE: Final = 30  # keeps a query's text below GitLab's limit
 TEXT_AT_ONCE: Final = 4 * 1024 * 1024  # bytes of text in one answer
 
@@ -26,17 +28,24 @@ class Asked(StrEnum):
     TEXTS = "texts"  # the text at one path
     FOLDERS = "folders"  # the folders in a folder
     FILES = "files"  # the files in a folder
+    TIPS = "tips"  # the last commit
 
 
 _BLOB: Final = "path oid size mode lfsOid"
 # What a question's own part of a project costs: a resolver and its Gitaly call, nodes, fields.
-_SELECTED: Final = {Asked.BLOBS: 9, Asked.TEXTS: 11, Asked.FOLDERS: 10, Asked.FILES: 10}
+_SELECTED: Final = {
+    Asked.BLOBS: 9,
+    Asked.TEXTS: 11,
+    Asked.FOLDERS: 10,
+    Asked.FILES: 10,
+    Asked.TIPS: 13,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question. `branch` is "" for the default one; `after` goes on with a list; `size` is
-    how many bytes of text are expected.
+    how many bytes of text are expected. About the last commit it has no paths.
     """
 
     asked: Asked
@@ -87,38 +96,46 @@ def read_further(questions: Sequence[Question]) -> tuple[str, dict[str, Any]]:
     asked: list[str] = []
     variables: dict[str, Any] = {}
     for n, each in enumerate(questions):
-        at = f", ref: $b{n}, refType: HEADS" if each.branch else ""
         declared.append(f"$i{n}: [ID!]")
         variables[f"i{n}"] = [project_gid(number) for number in each.ids]
         if each.branch:
             declared.append(f"$b{n}: String")
             variables[f"b{n}"] = each.branch
-        if each.asked in (Asked.BLOBS, Asked.TEXTS):
-            text = " rawTextBlob" if each.asked is Asked.TEXTS else ""
-            declared.append(f"$p{n}: [String!]!")
-            variables[f"p{n}"] = list(each.paths)
-            inside = (
-                f"blobs(paths: $p{n}, first: {len(each.paths)}{at or ', refType: HEADS'}) "
-                f"{{ nodes {{ {_BLOB}{text} }} }}"
-            )
-        else:
-            declared.append(f"$p{n}: String")
-            variables[f"p{n}"] = each.paths[0]
-            kind = "trees" if each.asked is Asked.FOLDERS else "blobs"
-            after = f", after: $a{n}" if each.after else ""
-            if each.after:
-                declared.append(f"$a{n}: String")
-                variables[f"a{n}"] = each.after
-            # No type of ref without one: GitLab would then look for a branch named "head".
-            inside = (
-                f"tree(path: $p{n}{at}) {{ {kind}(first: {LARGEST_PAGE}{after}) "
-                "{ nodes { path } pageInfo { hasNextPage endCursor } } }"
-            )
+        inside, names, values = _inside(n, each)
+        declared += names
+        variables |= values
         asked.append(
             f"{alias(n)}: projects(ids: $i{n}, first: {len(each.ids)}) "
             f"{{ nodes {{ id repository {{ {inside} }} }} }}"
         )
     return f"query readFurther({', '.join(declared)}) {{ {' '.join(asked)} }}", variables
+
+
+def _inside(n: int, each: Question) -> tuple[str, list[str], dict[str, Any]]:
+    """What question number n asks of a repository, the variables that it declares, and theirs."""
+    # No type of ref without one: GitLab would then look for a branch named "head".
+    at = f"ref: $b{n}, refType: HEADS" if each.branch else ""
+    if each.asked is Asked.TIPS:
+        return f"tree{f'({at})' if at else ''} {{ lastCommit {{ sha }} }}", [], {}
+    if each.asked in (Asked.BLOBS, Asked.TEXTS):
+        text = " rawTextBlob" if each.asked is Asked.TEXTS else ""
+        inside = (
+            f"blobs(paths: $p{n}, first: {len(each.paths)}, {at or 'refType: HEADS'}) "
+            f"{{ nodes {{ {_BLOB}{text} }} }}"
+        )
+        return inside, [f"$p{n}: [String!]!"], {f"p{n}": list(each.paths)}
+    declared = [f"$p{n}: String"]
+    variables: dict[str, Any] = {f"p{n}": each.paths[0]}
+    kind = "trees" if each.asked is Asked.FOLDERS else "blobs"
+    after = f", after: $a{n}" if each.after else ""
+    if each.after:
+        declared.append(f"$a{n}: String")
+        variables[f"a{n}"] = each.after
+    inside = (
+        f"tree(path: $p{n}{f', {at}' if at else ''}) {{ {kind}(first: {LARGEST_PAGE}{after}) "
+        "{ nodes { path } pageInfo { hasNextPage endCursor } } }"
+    )
+    return inside, declared, variables
 
 
 def alias(index: int) -> str:

@@ -166,6 +166,12 @@ def repositories(answer: Any, aliases: Sequence[str]) -> list[dict[int, Any]]:
     return found
 
 
+def commit_of(tree: Any) -> str:
+    """The last commit of what was read, if a tree tells it; "" otherwise."""
+    commit = tree.get("lastCommit") if isinstance(tree, dict) else None
+    return _text(commit, "sha") if isinstance(commit, dict) else ""
+
+
 def listed(row: Any) -> Listed:
     """A project as REST lists it. Raises `Trouble` for what is no project."""
     if not isinstance(row, dict) or not isinstance(row.get("id"), int):
@@ -309,16 +315,11 @@ def _read_node(
         project = replace(project, default_branch=branch)
     found = (wanted_file(repository, alias(n), name) for n, name in enumerate(files))
     read = ProjectRead(
-        project, tuple(file for file in found if file is not None), tip=_tip_of(repository)
+        project,
+        tuple(file for file in found if file is not None),
+        tip=commit_of(repository.get(TIP)),
     )
     return SeenProject(project, read, forked)
-
-
-def _tip_of(repository: Mapping[str, Any]) -> str:
-    """The last commit of what was read, if it was asked for and told."""
-    tree = repository.get(TIP)
-    commit = tree.get("lastCommit") if isinstance(tree, dict) else None
-    return _text(commit, "sha") if isinstance(commit, dict) else ""
 
 
 def _no_branch(branch: str) -> str:

@@ -180,14 +180,13 @@ def largest_page(
     branch: bool = False,
     forks: bool = False,
     with_facts: bool = False,
-    tip: bool = False,
 ) -> int:
     """The most projects that one request may ask for.
 
     Raises `ConfigurationError` when the mappings want more files than one request can hold.
     """
-    ask = partial(read_projects, branch=branch, forks=forks, with_facts=with_facts, tip=tip)
-    price = partial(complexity, branch=branch, forks=forks, with_facts=with_facts, tip=tip)
+    ask = partial(read_projects, branch=branch, forks=forks, with_facts=with_facts)
+    price = partial(complexity, branch=branch, forks=forks, with_facts=with_facts)
     fits = len(ask(files)) <= TEXT_LIMIT
     for page in range(LARGEST_PAGE, 0, -1):
         if fits and price(len(files), page) <= limit:
