@@ -8,12 +8,19 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bridge.cli.offline import project_of, read_manifest, tell_problems, wanted_name
+from bridge.cli.offline import (
+    in_its_repository,
+    project_of,
+    read_manifest,
+    repository_of,
+    tell_problems,
+    wanted_name,
+)
 from bridge.cli.options import mappings_option
 from bridge.cli.show import plain, show_problems
 from bridge.exporters.yaml_text import document
 from bridge.model.problems import Problem, Severity
-from bridge.model.scrape import Project
+from bridge.model.scrape import Project, in_repositories
 from bridge.processors.mapping import MappingExplanation, load_mappings
 from bridge.processors.rules import neutralise, refused
 
@@ -37,15 +44,19 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
 ) -> None:
     """Print the entities that the manifest FILE becomes.
 
+    What it names besides, as definitions of APIs, is read from the checkout that it lies in.
     Exit code 0: entities. 1: the manifest is broken (in part, perhaps), not ours, or gives what
     Backstage refuses; the reason is printed.
     """
     loaded = load_mappings(mappings)
-    name = wanted_name(file, name, loaded.files)
+    name = wanted_name(file, name, in_repositories(loaded.files))
     assumed = project_of(file)
     if project or web_url:
         assumed = Project(0, project or assumed.path, web_url, default_branch="main")
     manifest = read_manifest(file, name)
+    root = repository_of(file)
+    if root is not None:
+        manifest = in_its_repository(loaded, assumed, root, file.with_name(name), manifest)
     translation = loaded.translate(assumed, manifest)
     errors = Console(stderr=True)
     if not tell_problems(errors, translation, file):

@@ -14,9 +14,14 @@ from bridge.language.paths import is_pattern, part_fits
 from bridge.model.reads import FurtherReads, ReadFile, ReadKind, Reads
 from bridge.model.scrape import ManifestFile, ProjectRead
 from bridge.scrapers.blobs import READ_LIMIT, blob_id, decode, refusal
+from bridge.scrapers.bounds import (
+    LISTED_LIMIT,
+    MANIFESTS_LIMIT,
+    NAMED_LIMIT,
+    NEAREST_LIMIT,
+    PATHS_LIMIT,
+)
 
-MANIFESTS_LIMIT: Final = 200
-PATHS_LIMIT: Final = 1_000
 ENTRIES_LIMIT: Final = 10_000  # of one folder
 
 
@@ -49,10 +54,8 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
             found.setdefault(path, ReadFile(path, ReadKind.FILE, refused=reason))
             continue
         text = path in wanted.texts or path in fitting
-        file = found.get(path) or look(root, path, text=text)
-        if file.kind is ReadKind.ABSENT and path in wanted.named:
-            file = replace(file, nearest=_nearest(root, path))
-        found[path] = file
+        found[path] = found.get(path) or look(root, path, text=text)
+    found |= _with_nearest(root, [found[path] for path in sorted(wanted.named) if path in found])
     reads = Reads(found)
     files = tuple(replace(each, reads=reads) for each in (*read.files, *nested))
     return replace(read, files=files, reads=reads, reads_key=key)
@@ -145,8 +148,14 @@ def _names(root: Path, folder: str, *, folders: bool) -> list[str]:
     return sorted(found)
 
 
-def _nearest(root: Path, path: str) -> str:
-    folder = path.rpartition("/")[0]
-    names = _names(root, folder, folders=False)[:ENTRIES_LIMIT]
-    there = [f"{folder}/{n}" if folder else n for n in names]
-    return next(iter(nearest(path, there)), "")
+def _with_nearest(root: Path, named: Iterable[ReadFile]) -> dict[str, ReadFile]:
+    """Those of the named paths that are not there, with what is spelt most like them."""
+    absent = [file for file in named if file.kind is ReadKind.ABSENT][:NAMED_LIMIT]
+    folders = sorted({file.path.rpartition("/")[0] for file in absent})[:NEAREST_LIMIT]
+    there = {each: _names(root, each, folders=False)[:LISTED_LIMIT] for each in folders}
+    found = {}
+    for file in absent:
+        folder, slash, _ = file.path.rpartition("/")
+        names = [f"{folder}{slash}{name}" for name in there.get(folder, ())]
+        found[file.path] = replace(file, nearest=next(iter(nearest(file.path, names)), ""))
+    return found

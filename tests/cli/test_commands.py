@@ -285,6 +285,26 @@ def test_map_prints_the_entities(home: Path) -> None:
     assert "gitlab.com/project-slug: shop/payments" in result.output
 
 
+def test_map_reads_what_a_manifest_names_from_its_checkout(home: Path) -> None:
+    text = GOOD + "  apis: {provides: [{name: Pay, type: openapi, definition: api/pay.yaml}]}\n"
+    path = checkout(home, "payments", text)
+    (path.parent / "api").mkdir()
+    (path.parent / "api/pay.yaml").write_text("openapi: 3.1.0\ninfo: {}\npaths: {}\n")
+    assert "../definitions/" not in fester("map", str(path)).output
+    (path.parent / ".git").mkdir()
+    result = fester("map", str(path))
+    assert result.exit_code == 0
+    assert re.search(r"\"\$text\": \"\.\./definitions/[0-9a-f]{40}\.yaml", result.output)
+
+
+def test_map_names_no_file_that_no_repository_has(home: Path) -> None:
+    path = checkout(home, "payments", GOOD, "example.txt")
+    result = fester("map", str(path))
+    assert result.exit_code == 2
+    assert "qm.yaml" in result.output
+    assert "gitlab:group" not in result.output
+
+
 def test_map_explains_where_every_field_came_from(home: Path) -> None:
     path = checkout(home, "payments", GOOD)
     result = fester("map", str(path), "--explain")

@@ -12,6 +12,7 @@ from bridge.language.names import nearest
 from bridge.model.runs import Outcome
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.scrapers.bounds import NAMED_LIMIT
 from bridge.scrapers.gitlab import further
 from tests.passes.village import OPENAPI, Village, service, village
 
@@ -157,13 +158,13 @@ async def test_many_paths_that_are_not_there_hold_up_nothing_else(
         return nearest(path, there)
 
     monkeypatch.setattr(further, "nearest", watched)
-    docs = [{"kind": "guide", "path": f"docs/stert{n}.md"} for n in range(further.NAMED_LIMIT + 5)]
+    docs = [{"kind": "guide", "path": f"docs/stert{n}.md"} for n in range(NAMED_LIMIT + 5)]
     async with village(tmp_path) as it:
         it.world.add_project(
             "shop/cart", files={"qm.yaml": service("cart", docs=docs), "docs/start1.md": "# Start"}
         )
         done = await it.sweep()
-    assert len(threads) == further.NAMED_LIMIT
+    assert len(threads) == NAMED_LIMIT
     assert threading.get_ident() not in threads
     assert any("did you mean `docs/start1.md`?" in each.message for each in done.report.problems)
 

@@ -106,3 +106,23 @@ async def test_a_folder_of_too_many_entries_is_told(
     assert isinstance(read, ProjectRead)
     assert read.reads is not None
     assert read.reads.manifests_cut.endswith("only 1 entries of services were looked at")
+
+
+async def test_likely_names_are_looked_for_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.scrapers.disk_reads.NAMED_LIMIT", 3)
+    monkeypatch.setattr("bridge.scrapers.disk_reads.NEAREST_LIMIT", 2)
+    monkeypatch.setattr("bridge.scrapers.disk_reads.LISTED_LIMIT", 1)
+    shop = tmp_path / "src" / "shop"
+    named = ["a/stert.md", "b/stert.md", "c/stert.md", "d/stert.md"]
+    docs = ", ".join(f"{{kind: guide, path: {path}}}" for path in ["docs/a.md", *named])
+    put(shop / "qm.yaml", MANIFEST.replace("{kind: guide, path: docs/a.md}", docs))
+    for path in ("a/start.md", "b/a.md", "b/start.md", "c/start.md", "d/start.md", "docs/a.md"):
+        put(shop / path, "#")
+    read = (await scraped(tmp_path))[0]
+    assert isinstance(read, ProjectRead)
+    assert read.reads is not None
+    found = {path: read.reads.files[path].nearest for path in named}
+    # Of b one entry is looked at; c is the third folder, and d the fourth path.
+    assert found == {**dict.fromkeys(named, ""), "a/stert.md": "a/start.md"}

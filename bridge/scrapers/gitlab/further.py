@@ -17,6 +17,13 @@ from bridge.language.paths import is_pattern, part_fits
 from bridge.model.reads import FurtherReads, KnownReads, ReadFile, ReadKind, Reads, Wanted
 from bridge.model.scrape import Gap, ManifestFile, ProjectRead
 from bridge.scrapers.blobs import refusal
+from bridge.scrapers.bounds import (
+    LISTED_LIMIT,
+    MANIFESTS_LIMIT,
+    NAMED_LIMIT,
+    NEAREST_LIMIT,
+    PATHS_LIMIT,
+)
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.files import Unclear, found_at
 from bridge.scrapers.gitlab.further_asking import (
@@ -31,11 +38,6 @@ from bridge.scrapers.gitlab.pages import commit_of
 
 BATCH: Final = 500  # projects that are asked about together: more fill the requests better
 BATCH_BYTES: Final = 16 * 1024 * 1024  # of manifests of projects that wait to be asked about
-PATHS_LIMIT: Final = 1_000  # paths looked for in one project
-MANIFESTS_LIMIT: Final = 200  # nested manifests of one project
-LISTED_LIMIT: Final = 300  # entries of one folder that a pattern is tried on
-NEAREST_LIMIT: Final = 10  # folders of one project that are looked into for a likely name
-NAMED_LIMIT: Final = 20  # paths of one project that a likely name is looked for
 FITTING_LIMIT: Final = 200  # paths that one pattern may mean
 BYTES_LIMIT: Final = 8 * 1024 * 1024  # of further texts of one project
 TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects together
