@@ -166,8 +166,8 @@ class ReadStore(Protocol):
     async def texts(self, source: str, project_id: int, oids: Collection[str]) -> Mapping[str, str]:
         """The texts of some blobs of a project, by object id, as far as they are there."""
 
-    async def text(self, source: str, oid: str) -> str | None:
-        """The text of a blob, of whatever project."""
+    async def anybodys(self, source: str, oids: Collection[str]) -> Mapping[str, str]:
+        """The texts of some blobs, of whatever project, as far as they are there."""
 
     async def keep(self, source: str, edition: int, kept: Sequence[KeptReads]) -> int:
         """Keep what was read of some projects, in place of what was before; the next edition."""

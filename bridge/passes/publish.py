@@ -90,7 +90,7 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
         )
     for bits in layout.changed:
         entities = await model.under(source, bits)
-        entities = [await _defined(ledger, rendered, spool, each) for each in entities]
+        entities = await _defined(ledger, rendered, spool, entities)
         made = await asyncio.to_thread(_shard, renderer, shown, bits, entities)
         for artifact in made:
             rendered.add(artifact, spool, len(entities))
@@ -104,22 +104,24 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
 
 
 async def _defined(
-    ledger: Ledger, rendered: Rendered, spool: Spool, entity: CatalogEntity
-) -> CatalogEntity:
-    """An entity, with the definition that it names among the files that are to be published.
+    ledger: Ledger, rendered: Rendered, spool: Spool, entities: Sequence[CatalogEntity]
+) -> list[CatalogEntity]:
+    """The entities, with the definitions that they name among the files that are to be published.
 
-    The text may be at hand no more, where a store was lost: then it says so in its place.
+    A text may be at hand no more, where a store was lost: then it says so in its place.
     """
-    path = definition_of(entity.body)
-    if path is None or path in rendered.files:
-        return entity
-    oid, type_ = blob_of(path)
-    text = await ledger.model.reads.text(ledger.source, oid)
-    if text is None:
-        return replace(entity, body=with_definition(entity.body, _NOT_AT_HAND))
-    body = text.encode("utf-8", "backslashreplace")
-    rendered.add(Artifact(path, body, type_, Stage.DEFINITIONS), spool)
-    return entity
+    paths = [definition_of(each.body) for each in entities]
+    new = {path: blob_of(path) for path in paths if path is not None and path not in rendered.files}
+    texts = await ledger.model.reads.anybodys(ledger.source, {oid for oid, _ in new.values()})
+    lost = {path for path, (oid, _) in new.items() if oid not in texts}
+    for path, (oid, type_) in new.items():
+        if path not in lost:
+            body = texts[oid].encode("utf-8", "backslashreplace")
+            rendered.add(Artifact(path, body, type_, Stage.DEFINITIONS), spool)
+    return [
+        replace(each, body=with_definition(each.body, _NOT_AT_HAND)) if path in lost else each
+        for each, path in zip(entities, paths, strict=True)
+    ]
 
 
 async def files_of(

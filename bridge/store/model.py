@@ -49,7 +49,7 @@ from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
 from bridge.store.reads import SqlReads
-from bridge.store.sources import CHUNK, claim_source, parts_of, source_id_of
+from bridge.store.sources import CHUNK, batched, claim_source, parts_of, source_id_of
 from bridge.store.tables import (
     blobs,
     entities,
@@ -80,18 +80,6 @@ def overtaken(source: str) -> StoreConflict:
         f"another Fester saved a pass of {source} meanwhile; this one publishes nothing more, and "
         "the next one goes on from there"
     )
-
-
-def chunks(items: Iterable[Item], size: int = CHUNK) -> Iterable[list[Item]]:
-    """The items, so many at a time."""
-    part: list[Item] = []
-    for item in items:
-        part.append(item)
-        if len(part) == size:
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 class SqlModel:
@@ -133,7 +121,7 @@ class SqlModel:
         found_projects: dict[int, Any] = {}
         found_manifests: dict[Any, Any] = {}
         async with self._of(source, "load what is known of") as (connection, source_id):
-            for part in chunks(ids):
+            for part in batched(ids):
                 wanted = select(projects).where(
                     projects.c.source_id == source_id, projects.c.project_id.in_(part)
                 )
@@ -151,7 +139,7 @@ class SqlModel:
         """Of each of these projects what is known, with the fingerprints of its files."""
         found: dict[int, tuple[KnownProject, dict[str, str]]] = {}
         async with self._of(source, "look at projects of") as (connection, source_id):
-            for part in chunks(ids):
+            for part in batched(ids):
                 wanted = select(projects).where(
                     projects.c.source_id == source_id, projects.c.project_id.in_(part)
                 )
@@ -207,10 +195,10 @@ class SqlModel:
             await _remove(connection, projects, source_id, gone)
             await _forget_reads(connection, source_id, taken)
             await _remove(connection, manifests, source_id, taken.gone_manifests)
-            for part in chunks(taken.projects):
+            for part in batched(taken.projects):
                 made = await asyncio.to_thread(rows.project_rows, source_id, part)
                 await connection.execute(replace_into(connection, projects), made)
-            for known in chunks(taken.manifests):
+            for known in batched(taken.manifests):
                 made = await asyncio.to_thread(rows.manifest_rows, source_id, known)
                 await connection.execute(replace_into(connection, manifests), made)
             await _say(connection, source_id, taken, lane)
@@ -288,7 +276,7 @@ class SqlModel:
         """All that is said of these references, each in the order of `Statement.place`."""
         found: dict[str, list[Statement]] = {}
         async with self._of(source, "load what is said in") as (connection, source_id):
-            for part in chunks(refs):
+            for part in batched(refs):
                 wanted = select(statements).where(
                     statements.c.source_id == source_id, statements.c.ref.in_(part)
                 )
@@ -302,7 +290,7 @@ class SqlModel:
         """These entities, as far as they are there."""
         found: dict[str, StoredEntity] = {}
         async with self._of(source, "load entities of") as (connection, source_id):
-            for part in chunks(refs):
+            for part in batched(refs):
                 wanted = select(entities).where(
                     entities.c.source_id == source_id, entities.c.ref.in_(part)
                 )
@@ -319,7 +307,7 @@ class SqlModel:
             await _note(connection, source_id, "check", done.check)
             await _note(connection, source_id, "render", (each.place for each in done.put))
             await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
-            for part in chunks(done.put):
+            for part in batched(done.put):
                 made = [
                     {
                         "source_id": source_id,
@@ -356,7 +344,7 @@ class SqlModel:
         """Remove entities of which nobody speaks, and note what is to be done for it."""
         async with self._changing(source, edition, figures) as (connection, source_id):
             await history.note_before(connection, source_id, refs)
-            for part in chunks(refs):
+            for part in batched(refs):
                 mine = entities.c.source_id == source_id, entities.c.ref.in_(part)
                 places = await connection.execute(select(entities.c.place).where(*mine))
                 await _note(connection, source_id, "render", [row.place for row in places])
@@ -385,7 +373,7 @@ class SqlModel:
                 .where(entities.c.source_id == source_id, entities.c.ref == targets.c.target)
                 .exists()
             )
-            for part in chunks(refs):
+            for part in batched(refs):
                 wanted = select(targets.c.ref, targets.c.target).where(
                     targets.c.source_id == source_id, targets.c.ref.in_(part), ~there
                 )
@@ -425,7 +413,7 @@ class SqlModel:
         """The entities that go by some names, by rank and name."""
         found: dict[tuple[int, str], list[str]] = {}
         async with self._of(source, "look for names in") as (connection, source_id):
-            for part in chunks(names_):
+            for part in batched(names_):
                 wanted = select(names).where(names.c.source_id == source_id, names.c.name.in_(part))
                 for row in await connection.execute(wanted):
                     found.setdefault((row.rank, row.name), []).append(row.ref)
@@ -444,7 +432,7 @@ class SqlModel:
             await _forget(connection, source_id, "check", refs)
             await _note(connection, source_id, "render", (each.place for each in linked))
             await history.note_before(connection, source_id, (str(e.entity.ref) for e in linked))
-            for part in chunks(linked):
+            for part in batched(linked):
                 made = [_relinked(source_id, each) for each in part]
                 await connection.execute(_RELINK, made)
             await _replace_problems(connection, source_id, found)
@@ -490,7 +478,7 @@ class SqlModel:
         """Make the files of a pass the published ones, and its report that of the latest pass."""
         async with self._changing(source, edition, {}) as (connection, source_id):
             await _remove(connection, files, source_id, [(path,) for path in done.gone])
-            for part in chunks(done.put, _FILES_AT_ONCE):
+            for part in batched(done.put, _FILES_AT_ONCE):
                 made = [
                     model_codec.file_row(source_id, artifact, digest, count)
                     for artifact, digest, count in part
@@ -539,7 +527,7 @@ class SqlModel:
         """What is wrong with some things, by what it is about."""
         found: dict[str, list[Problem]] = {}
         async with self._of(source, "list problems of") as (connection, source_id):
-            for part in chunks(about):
+            for part in batched(about):
                 wanted = select(problems.c.about, problems.c.body).where(
                     problems.c.source_id == source_id, problems.c.about.in_(part)
                 )
@@ -680,7 +668,7 @@ async def _remove(
 ) -> None:
     names = [column.name for column in table.primary_key.columns]
     statement = delete(table).where(*(table.c[name] == bindparam(f"b_{name}") for name in names))
-    for part in chunks(gone):
+    for part in batched(gone):
         bound = [
             {f"b_{name}": value for name, value in zip(names, (source_id, *key), strict=True)}
             for key in part
@@ -691,7 +679,7 @@ async def _remove(
 async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Taken) -> None:
     """Projects that are gone or left out have nothing read of them any more."""
     out = [each.project.id for each in taken.projects if each.left_out]
-    for part in chunks([*taken.gone_projects, *out]):
+    for part in batched([*taken.gone_projects, *out]):
         for table in (reads, blobs):
             theirs = table.c.source_id == source_id, table.c.project_id.in_(part)
             await connection.execute(delete(table).where(*theirs))
@@ -701,7 +689,7 @@ async def _say(connection: AsyncConnection, source_id: int, taken: Taken, lane: 
     """Replace what manifests say, and note the references of which something else is said."""
     changed: set[str] = set()
     moved: set[str] = set()
-    for keys in chunks(taken.statements):
+    for keys in batched(taken.statements):
         said = [each for key in keys for each in taken.statements[key]]
         now = await asyncio.to_thread(_statement_rows, source_id, said)
         before = await _said_before(connection, source_id, set(keys))
@@ -761,7 +749,7 @@ async def _with_problems(
     connection: AsyncConnection, source_id: int, refs: Collection[str]
 ) -> set[str]:
     found: set[str] = set()
-    for part in chunks(refs, CHUNK // 2):
+    for part in batched(refs, CHUNK // 2):
         about = [f"{what} {ref}" for ref in part for what in ("entity", "links")]
         wanted = select(problems.c.about).where(
             problems.c.source_id == source_id, problems.c.about.in_(about)
@@ -774,7 +762,7 @@ async def _note(
     connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
 ) -> None:
     statement = insert_into(connection, stale).on_conflict_do_nothing()
-    for part in chunks(dict.fromkeys(items)):
+    for part in batched(dict.fromkeys(items)):
         made = [{"source_id": source_id, "stage": stage, "item": item} for item in part]
         await connection.execute(statement, made)
 
@@ -801,7 +789,7 @@ async def _note_from(
 async def _forget(
     connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
 ) -> None:
-    for part in chunks(items):
+    for part in batched(items):
         await connection.execute(
             delete(stale).where(
                 stale.c.source_id == source_id, stale.c.stage == stage, stale.c.item.in_(part)
@@ -811,7 +799,7 @@ async def _forget(
 
 async def _point(connection: AsyncConnection, source_id: int, put: Sequence[StoredEntity]) -> None:
     """Replace where entities point."""
-    for part in chunks(put):
+    for part in batched(put):
         refs = [str(each.entity.ref) for each in part]
         await connection.execute(
             delete(targets).where(targets.c.source_id == source_id, targets.c.ref.in_(refs))
@@ -840,7 +828,7 @@ async def _call(
 ) -> set[str]:
     """Replace the names that entities go by; gives those that lead somewhere else now."""
     moved: set[str] = set()
-    for part in chunks(put):
+    for part in batched(put):
         refs = [str(each.entity.ref) for each in part]
         before = await _names_of(connection, source_id, refs)
         now = {
@@ -874,7 +862,7 @@ async def _note_pointing_at(
     connection: AsyncConnection, source_id: int, names_: Iterable[str]
 ) -> None:
     """Whoever refers to one of these, in any spelling, has its references checked."""
-    for part in chunks(names_):
+    for part in batched(names_):
         pointing = (
             select(targets.c.ref)
             .where(targets.c.source_id == source_id, targets.c.spelt.in_(part))
@@ -891,7 +879,7 @@ async def _note_pointing_at(
 
 async def _note_needed(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
     """What these refer to and may be made of them is looked at anew."""
-    for part in chunks(refs):
+    for part in batched(refs):
         needed = (
             select(targets.c.target)
             .where(targets.c.source_id == source_id, targets.c.ref.in_(part), _MADE)
@@ -903,7 +891,7 @@ async def _note_needed(connection: AsyncConnection, source_id: int, refs: Iterab
 async def _replace_problems(
     connection: AsyncConnection, source_id: int, found: Mapping[str, Sequence[Problem]]
 ) -> None:
-    for part in chunks(found):
+    for part in batched(found):
         await connection.execute(
             delete(problems).where(problems.c.source_id == source_id, problems.c.about.in_(part))
         )

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.reads import KeptReads, KnownReads, ReadFile, ReadKind, Reads
 from bridge.store import codec, rows
-from bridge.store.sources import CHUNK
+from bridge.store.sources import batched
 from bridge.store.tables import blobs, reads
 from bridge.store.upsert import insert_into, replace_into
 
@@ -37,10 +37,9 @@ class SqlReads:
         """What was read of projects; those of which nothing was are left out."""
         found: dict[int, KnownReads] = {}
         async with self._reading(source, "look at what was read of") as (connection, source_id):
-            for start in range(0, len(ids), CHUNK):
+            for part in batched(ids):
                 wanted = select(reads).where(
-                    reads.c.source_id == source_id,
-                    reads.c.project_id.in_(ids[start : start + CHUNK]),
+                    reads.c.source_id == source_id, reads.c.project_id.in_(part)
                 )
                 for row in await connection.execute(wanted):
                     found[row.project_id] = KnownReads(row.tip, row.key, _reads(row))
@@ -51,10 +50,9 @@ class SqlReads:
         found: dict[int, tuple[str, str]] = {}
         columns = reads.c
         async with self._reading(source, "look at what was read of") as (connection, source_id):
-            for start in range(0, len(ids), CHUNK):
+            for part in batched(ids):
                 wanted = select(columns.project_id, columns.tip, columns.key).where(
-                    columns.source_id == source_id,
-                    columns.project_id.in_(ids[start : start + CHUNK]),
+                    columns.source_id == source_id, columns.project_id.in_(part)
                 )
                 for row in await connection.execute(wanted):
                     found[row.project_id] = row.tip, row.key
@@ -65,20 +63,19 @@ class SqlReads:
         mine = blobs.c.project_id == project_id
         return await self._texts(source, oids, mine)
 
-    async def text(self, source: str, oid: str) -> str | None:
-        """The text of a blob, of whatever project."""
-        return (await self._texts(source, [oid])).get(oid)
+    async def anybodys(self, source: str, oids: Collection[str]) -> Mapping[str, str]:
+        """The texts of some blobs, of whatever project, as far as they are there."""
+        return await self._texts(source, oids) if oids else {}
 
     async def _texts(self, source: str, oids: Collection[str], *mine: Any) -> dict[str, str]:
-        found: dict[str, str] = {}
+        found: dict[str, Any] = {}
         async with self._reading(source, "load what was read of") as (connection, source_id):
-            wanted = select(blobs.c.oid, blobs.c.body).where(
-                blobs.c.source_id == source_id, blobs.c.oid.in_(list(oids)), *mine
-            )
-            for row in await connection.execute(wanted):
-                if row.oid not in found:
-                    found[row.oid] = await asyncio.to_thread(_text, row)
-        return found
+            for part in batched(oids):
+                wanted = select(blobs.c.oid, blobs.c.body).where(
+                    blobs.c.source_id == source_id, blobs.c.oid.in_(part), *mine
+                )
+                found |= {row.oid: row for row in await connection.execute(wanted)}
+        return await asyncio.to_thread(lambda: {oid: _text(row) for oid, row in found.items()})
 
     async def keep(self, source: str, edition: int, kept: Sequence[KeptReads]) -> int:
         """Keep what was read of some projects, in place of what was before.
@@ -86,41 +83,88 @@ class SqlReads:
         Gives the next edition. Raises `StoreConflict` when `edition` is not the latest.
         """
         async with self._changing(source, edition, {}) as (connection, source_id):
-            for each in kept:
-                await _keep(connection, source_id, each)
+            for part in batched(kept):
+                await _keep(connection, source_id, {each.project_id: each for each in part})
         return edition + 1
 
 
-async def _keep(connection: AsyncConnection, source_id: int, kept: KeptReads) -> None:
-    mine = reads.c.source_id == source_id, reads.c.project_id == kept.project_id
-    stay = {file.oid for file in kept.reads.files.values() if file.kept or file.text is not None}
-    if kept.key:
-        row: dict[str, Any] = {"source_id": source_id, "project_id": kept.project_id}
-        row |= {"tip": kept.tip, "key": kept.key, "body": _packed(kept.reads)}
-        await connection.execute(replace_into(connection, reads), [row])
-    else:
-        stay = set()
-        await connection.execute(delete(reads).where(*mine))
-    theirs = blobs.c.source_id == source_id, blobs.c.project_id == kept.project_id
-    there = {row.oid for row in await connection.execute(select(blobs.c.oid).where(*theirs))}
-    gone = sorted(there - stay - kept.needed)
-    for start in range(0, len(gone), CHUNK):
-        part = gone[start : start + CHUNK]
-        await connection.execute(delete(blobs).where(*theirs, blobs.c.oid.in_(part)))
-    new = {
-        file.oid: file.text
-        for file in kept.reads.files.values()
-        if file.text is not None and file.oid not in there
-    }
-    for oid, text in sorted(new.items()):
-        body = await asyncio.to_thread(_compressed, text)
-        made = {
+async def _keep(connection: AsyncConnection, source_id: int, kept: Mapping[int, KeptReads]) -> None:
+    """Keep what was read of some projects, by their ids."""
+    nothing = [number for number, each in kept.items() if not each.key]
+    if nothing:
+        theirs = reads.c.source_id == source_id, reads.c.project_id.in_(nothing)
+        await connection.execute(delete(reads).where(*theirs))
+    made = await asyncio.to_thread(_read_rows, source_id, kept.values())
+    if made:
+        await connection.execute(replace_into(connection, reads), made)
+    there = await _blobs_there(connection, source_id, list(kept))
+    gone = [
+        {"b_project": number, "b_oid": oid}
+        for number, oids in there.items()
+        for oid in sorted(oids - _wanted_of(kept[number]) - kept[number].needed)
+    ]
+    if gone:
+        columns = blobs.c
+        await connection.execute(
+            delete(blobs).where(
+                columns.source_id == source_id,
+                columns.project_id == bindparam("b_project"),
+                columns.oid == bindparam("b_oid"),
+            ),
+            gone,
+        )
+    new = await asyncio.to_thread(_blob_rows, source_id, kept.values(), there)
+    if new:
+        await connection.execute(insert_into(connection, blobs).on_conflict_do_nothing(), new)
+
+
+async def _blobs_there(
+    connection: AsyncConnection, source_id: int, ids: Sequence[int]
+) -> dict[int, set[str]]:
+    """Of projects the ids of the blobs that are kept."""
+    found: dict[int, set[str]] = {}
+    wanted = select(blobs.c.project_id, blobs.c.oid).where(
+        blobs.c.source_id == source_id, blobs.c.project_id.in_(ids)
+    )
+    for row in await connection.execute(wanted):
+        found.setdefault(row.project_id, set()).add(row.oid)
+    return found
+
+
+def _wanted_of(kept: KeptReads) -> set[str]:
+    """The blobs whose texts are to stay; none where nothing is wanted any more."""
+    files = kept.reads.files.values() if kept.key else ()
+    return {file.oid for file in files if file.kept or file.text is not None}
+
+
+def _read_rows(source_id: int, kept: Iterable[KeptReads]) -> list[dict[str, Any]]:
+    return [
+        {
             "source_id": source_id,
-            "project_id": kept.project_id,
-            "oid": oid,
-            "body": body,
+            "project_id": each.project_id,
+            "tip": each.tip,
+            "key": each.key,
+            "body": _packed(each.reads),
         }
-        await connection.execute(insert_into(connection, blobs).on_conflict_do_nothing(), [made])
+        for each in kept
+        if each.key
+    ]
+
+
+def _blob_rows(
+    source_id: int, kept: Iterable[KeptReads], there: Mapping[int, Collection[str]]
+) -> list[dict[str, Any]]:
+    """Rows of the texts that are new, each once."""
+    new = {
+        (each.project_id, file.oid): file.text
+        for each in kept
+        for file in each.reads.files.values()
+        if file.text is not None and file.oid not in there.get(each.project_id, ())
+    }
+    return [
+        {"source_id": source_id, "project_id": number, "oid": oid, "body": _compressed(text)}
+        for (number, oid), text in sorted(new.items())
+    ]
 
 
 def _packed(found: Reads) -> bytes:

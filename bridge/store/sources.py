@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.tables import sources
 from bridge.store.upsert import insert_into
+
+Item = TypeVar("Item")
 
 CHUNK = 500  # rows encoded or decoded at once: bounds memory, lets other tasks have their turn
 
@@ -41,4 +43,16 @@ async def parts_of(
     """The rows of a query, so many at a time."""
     result = await connection.stream(wanted)
     async for part in result.partitions(size):
+        yield part
+
+
+def batched(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
+    """The items, so many at a time."""
+    part: list[Item] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
         yield part

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +18,14 @@ def insert_into(connection: AsyncConnection, table: Table) -> postgresql.Insert 
 
 def replace_into(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that overwrites the row with the same primary key."""
-    statement = insert_into(connection, table)
+    return _replacing(connection.dialect.name, table)
+
+
+@cache
+def _replacing(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    # Made once for each table: it has an object for every column.
+    on_sqlite = dialect == "sqlite"
+    statement = sqlite.insert(table) if on_sqlite else postgresql.insert(table)
     keys = list(table.primary_key.columns)
     rest = {
         column.name: statement.excluded[column.name]

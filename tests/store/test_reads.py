@@ -1,0 +1,58 @@
+"""What was read of repositories besides their manifests, kept for many projects at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from bridge.model.reads import KeptReads, ReadFile, ReadKind, Reads
+from bridge.store import open_store
+from bridge.store.store import SqlStore
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqlStore]:
+    store = await open_store("sqlite://")
+    yield store
+    await store.close()
+
+
+def kept(number: int, *oids: str, needed: str = "", key: str = "k") -> KeptReads:
+    files = {oid: ReadFile(oid, ReadKind.FILE, oid, 4, f"text of {oid}") for oid in oids}
+    return KeptReads(number, "tip", key, Reads(files), frozenset(needed.split()))
+
+
+async def test_each_project_keeps_what_it_names_and_loses_the_rest(store: SqlStore) -> None:
+    reads = store.model.reads
+    await reads.keep("s", 0, [kept(1, "a", "b", "c"), kept(2, "a", "d"), kept(3, "e")])
+    await reads.keep("s", 1, [kept(1, "b", "f", needed="c"), kept(3, key="")])
+    assert await reads.texts("s", 1, ["a", "b", "c", "f"]) == {
+        "b": "text of b",
+        "c": "text of c",
+        "f": "text of f",
+    }
+    # What the first one lost, the second one still has; the third one wants nothing any more.
+    assert await reads.anybodys("s", ["a", "d", "e"]) == {"a": "text of a", "d": "text of d"}
+    assert set(await reads.known("s", [1, 2, 3])) == {1, 2}
+
+
+async def test_many_projects_take_as_many_statements_as_one(store: SqlStore) -> None:
+    async def taken(edition: int, projects: range) -> int:
+        sent: list[object] = []
+
+        def note(*given: object) -> None:
+            sent.append(given)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            some = [kept(number, f"a{number}", f"b{number}") for number in projects]
+            await store.model.reads.keep("s", edition, some)
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return len(sent)
+
+    await taken(0, range(1))
+    assert await taken(1, range(1, 2)) == await taken(2, range(100, 200))
