@@ -1,12 +1,10 @@
-"""What changed, in words and as data: the same for every face."""
+"""What changed, in words: the same for every face."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Final
 
-from bridge.model.entities import Json
 from bridge.model.entity_changes import ChangeKind, EntityChange, FieldChange
 
 FIELDS: Final = 5  # that a line names; the others are counted
@@ -38,22 +36,6 @@ def from_to(field: FieldChange) -> str:
 def places(change: EntityChange) -> str:
     """The manifests, "shop/cart qm.yaml, …"; "" where none is known."""
     return ", ".join(f"{each.project} {each.file}" for each in change.manifests)
-
-
-def change_json(change: EntityChange) -> dict[str, Json]:
-    """One change as `/api/changes`, webhooks and assistants get it."""
-    return {
-        "number": change.number,
-        "at": change.at.isoformat(timespec="seconds"),
-        "kind": change.kind.value,
-        "ref": str(change.ref),
-        "title": change.title,
-        "owner": change.owner or None,
-        "ownerBefore": change.owner_before or None,
-        "manifests": [asdict(each) for each in change.manifests],
-        "fields": [asdict(each) for each in change.fields],
-        "fieldsLeftOut": change.left_out,
-    }
 
 
 def page_of(change: EntityChange) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,19 +44,24 @@ class Walk:
 
 
 def walk(
-    start: Mapping[str, Any], known: Knowledge, along: tuple[str, ...], *, hops: int = HOPS
+    starts: Sequence[Mapping[str, Any]],
+    known: Knowledge,
+    along: tuple[str, ...],
+    *,
+    hops: int = HOPS,
 ) -> Walk:
-    """All that is reached from an entity along relations, each once: circles end by themselves."""
-    seen = {ref_of(start)}
+    """All that is reached from entities along relations, each once: circles end by themselves."""
+    seen = {ref_of(start) for start in starts}
+    most = MOST + len(seen)
     reached: list[Reached] = []
-    border: list[Mapping[str, Any]] = [start]
+    border = list(starts)
     for step in range(1, hops + 1):
         following: list[Mapping[str, Any]] = []
         for entity in border:
             for ref in _related(entity, along):
                 if ref in seen:
                     continue
-                if len(seen) > MOST:
+                if len(seen) >= most:
                     return Walk(_ranked(reached), cut=True)
                 seen.add(ref)
                 other = known.entity(ref)

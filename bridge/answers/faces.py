@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bridge.answers.dependencies import Walk
-from bridge.answers.incident import Datum, Incident, IncidentAnswer
+from bridge.answers.incident import ChangedLately, Datum, Incident, IncidentAnswer
 from bridge.answers.wording import Item, Said, said
 from bridge.model.entities import Json
 
@@ -120,7 +120,16 @@ def _incident_json(incident: Incident) -> dict[str, Json]:
         "parts": _walk_json(incident.parts),
         "data": {name: _datum_json(datum) for name, datum in incident.data.items()},
         "gatesFailed": list(incident.gates_failed),
+        "changed": _changed_json(incident.changed) if incident.changed is not None else None,
     }
+
+
+def _changed_json(changed: ChangedLately) -> dict[str, Json]:
+    items: list[Json] = [
+        {"role": each.role.word, "hops": each.role.hops, **each.change.as_json()}
+        for each in changed.nearby
+    ]
+    return {"since": _iso(changed.since), "cut": changed.cut, "items": items}
 
 
 def _walk_json(walk: Walk) -> dict[str, Json]:

@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from bridge.answers.around import HOPS, ITSELF, Role, around
 from bridge.answers.dependencies import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
 from bridge.answers.identify import Identified, Match, identify
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
+from bridge.answers.lately import LATELY
 from bridge.language import links
 from bridge.model.entities import Json, Ref
+from bridge.model.entity_changes import EntityChange
 from bridge.model.facts import Fact, Standing
 from bridge.model.scores import tier_of
 
 # In the order in which a person wants them.
 READ_FIRST: Final = (links.RUNBOOK, links.DASHBOARD, links.LOGS, links.ALERTS, links.ON_CALL)
+MOST_NEARBY: Final = 100
 _CHANNEL: Final = "fester.dev/owner-channel"
 
 
@@ -59,6 +63,26 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearby:
+    """What changed, and how it stands to what the incident is about."""
+
+    change: EntityChange
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedLately:
+    """What changed since a moment of what the incident is about and of what lies near it.
+
+    Newest first; `cut` when more changed in the whole catalog than is at hand.
+    """
+
+    since: datetime
+    nearby: tuple[Nearby, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """Everything about one entity that helps in an incident.
 
@@ -78,6 +102,7 @@ class Incident:
     parts: Walk  # what a system, domain or team holds
     data: Mapping[str, Datum] = field(default_factory=dict)
     gates_failed: tuple[str, ...] = ()
+    changed: ChangedLately | None = None  # None where no history is at hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +123,13 @@ def answer(asked: str, known: Knowledge, now: datetime) -> IncidentAnswer:
     incident = None
     if found.total == 1:
         entity = known.entity(found.matches[0].ref)
-        incident = _incident(found.matches[0], entity, known) if entity is not None else None
+        incident = _incident(found.matches[0], entity, known, now) if entity is not None else None
     return IncidentAnswer(
         asked.strip()[:200], now, known.read_at, known.complete_at, found, incident
     )
 
 
-def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge) -> Incident:
+def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge, now: datetime) -> Incident:
     spec = entity.get("spec") or {}
     ref = Ref.parse(match.ref)
     score = known.scores.get(ref)
@@ -116,14 +141,26 @@ def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge) -> Inci
         tier=tier_of(entity),
         owner=owner_of(entity, known),
         links=tuple(ranked(links_of(entity))),
-        needs=walk(entity, known, NEEDS),
-        needed_by=walk(entity, known, NEEDED_BY),
-        parts=walk(entity, known, PARTS, hops=PART_HOPS),
+        needs=walk([entity], known, NEEDS),
+        needed_by=walk([entity], known, NEEDED_BY),
+        parts=walk([entity], known, PARTS, hops=PART_HOPS),
         data=dict(_data(ref, known)),
         gates_failed=tuple(
             known.check_titles.get(gate, gate) for gate in (score.gates_failed if score else ())
         ),
+        changed=_changed(entity, known, now),
     )
+
+
+def _changed(entity: Mapping[str, Any], known: Knowledge, now: datetime) -> ChangedLately | None:
+    if known.lately is None:
+        return None
+    since = now - LATELY
+    roles, _ = around([entity], known, HOPS) if known.lately.by_ref else ({}, False)
+    found = [Nearby(each, roles[str(each.ref)]) for each in known.lately.of(roles, since)]
+    # What changed itself comes before its neighbours of the same pass.
+    found.sort(key=lambda each: (each.change.at, each.role == ITSELF), reverse=True)
+    return ChangedLately(since, tuple(found[:MOST_NEARBY]), known.lately.cut)
 
 
 def _target(entity: Mapping[str, Any], relation: str) -> str:

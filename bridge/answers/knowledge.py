@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bridge.answers.lately import Lately
 from bridge.catalog.index import Index
 from bridge.catalog.jsontext import loaded
 from bridge.model.entities import Ref
@@ -19,7 +20,7 @@ class Knowledge:
     """The catalog as it is read, the latest facts by entity and retriever, and the scores.
 
     `read_at` is when a pass last read of the source, `complete_at` when one last left nothing
-    unread; None: never.
+    unread; None: never. `lately` is what changed within a day; None where no history is at hand.
     """
 
     index: Index
@@ -28,6 +29,7 @@ class Knowledge:
     read_at: datetime | None = None
     complete_at: datetime | None = None
     check_titles: Mapping[str, str] = field(default_factory=dict)  # by a check's id
+    lately: Lately | None = None
 
     def entity(self, ref: str) -> dict[str, Any] | None:
         """An entity as it is read, relations and all; None when the catalog does not have it."""

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bridge.answers.changes import told, with_history
 from bridge.answers.faces import as_json
 from bridge.answers.identify import identify
 from bridge.answers.incident import answer
 from bridge.answers.knowledge import Knowledge
+from bridge.answers.lately import Find
 from bridge.answers.search import search
+from bridge.errors import BadQuestion
 from bridge.model.entities import Json, Ref
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
 from bridge.model.scores import Score
+from bridge.passes.explain import Explanation
 
 MOST: Final = 100  # problems in one answer
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known at one moment. `explain` says why something is so, or why it is missing."""
+    """What is known at one moment. `explain` says why something is so, or why it is missing;
+    `changes` finds what changed.
+    """
 
     known: Knowledge
     problems: Sequence[Problem]
-    explain: Callable[[str], Json]
+    explain: Callable[[str], Explanation]
+    changes: Find
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,20 @@ class Library:
         """Owner, on call, runbooks, who is hit and more, of whatever is named."""
         return as_json(answer(about, (await self.open()).known, self.clock()))
 
-    async def explain(self, about: str) -> Json:
-        """Why an entity is as it is, or why it is missing."""
+    async def explain(self, about: str) -> dict[str, Json]:
+        """Why an entity is as it is, or why it is missing, and its last changes."""
         opened = await self.open()
-        return await asyncio.to_thread(opened.explain, about)  # it looks through everything
+        answer = await asyncio.to_thread(opened.explain, about)  # it looks through everything
+        return (await with_history(answer, opened.changes)).as_json()
+
+    async def changes(self, asked: Mapping[str, str]) -> dict[str, Json]:
+        """What changed, by filters or around something; what is no question is told as `error`."""
+        opened = await self.open()
+        try:
+            found = await told(asked, opened.known, opened.changes, self.clock())
+        except BadQuestion as refusal:
+            return {"error": str(refusal)}
+        return found.as_json()
 
     async def score(self, name: str) -> dict[str, Json]:
         """How a service scores, which gates failed, and what to fix next."""

@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from bridge.answers.changed import headline, places
 from bridge.answers.dependencies import Reached, Walk
 from bridge.answers.identify import Match
-from bridge.answers.incident import READ_FIRST, Datum, Incident, IncidentAnswer, Link, Owner
+from bridge.answers.incident import (
+    READ_FIRST,
+    ChangedLately,
+    Datum,
+    Incident,
+    IncidentAnswer,
+    Link,
+    Owner,
+)
+from bridge.model.entity_changes import ChangeKind
 
 SHOWN: Final = 10  # dependencies and matches that a face names; the JSON names them all
 _LONGEST: Final = 200
@@ -103,6 +113,8 @@ def _sections(incident: Incident, answer: IncidentAnswer) -> Iterator[Section]:
     yield from _walked("Hit by this", incident.needed_by, urgent=True)
     yield from _walked("Needs", incident.needs)
     yield from _walked("Holds", incident.parts)
+    if incident.changed is not None:
+        yield Section("Changed", tuple(_changed(incident.changed, answer.at)))
     state = tuple(_state(incident, answer.at))
     if state:
         yield Section("State", state)
@@ -188,6 +200,23 @@ def _reached(each: Reached) -> Item:
     )
     note = ", ".join(filter(None, notes))
     return Item(_short(each.ref), ref=each.ref if each.known else "", note=note)
+
+
+def _changed(changed: ChangedLately, now: datetime) -> Iterator[Item]:
+    """What changed lately nearby: what, how near, when, and in which manifest."""
+    for each in changed.nearby[:SHOWN]:
+        change = each.change
+        note = f"{each.role}, {age(change.at, now)}"
+        where = f", in {places(change)}" if change.manifests else ""
+        ref = "" if change.kind is ChangeKind.REMOVED else str(change.ref)
+        yield Item(said(headline(change)), ref=ref, note=said(f"{note}{where}"))
+    left = len(changed.nearby) - SHOWN
+    if left > 0:
+        yield Item(f"… and {left} more")
+    if not changed.nearby:
+        yield Item("nothing of it or near it in the last 24 hours")
+    if changed.cut:
+        yield Item("so much changed in the whole catalog that not all of it is looked at here")
 
 
 def _state(incident: Incident, now: datetime) -> Iterator[Item]:

@@ -51,7 +51,7 @@ from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.model.entities import Json
 from bridge.model.hints import Hint
-from bridge.passes.explain import explain
+from bridge.passes.explain import Explanation, explain
 from bridge.passes.view import Known
 
 log = structlog.get_logger()
@@ -171,6 +171,7 @@ def _knowledge(live: Live, facts: FactBook, scored: Scores | None) -> Knowledge:
         live.served_since,
         live.last_complete,
         {check.id: check.title for check in scored.rubric.checks} if scored is not None else {},
+        live.lately,
     )
 
 
@@ -178,11 +179,15 @@ def _opened(live: Live, known: Knowledge, all_known: Known) -> Opened:
     """What questions are answered from at this moment."""
     record, memory, source = all_known.record, all_known.memory, live.source
     if record is None or live.report is None:
-        return Opened(known, (), lambda asked: {"facts": ["no pass has ended yet"]})
+        nothing = ("no pass has ended yet",)
+        return Opened(
+            known, (), lambda asked: Explanation(asked, (), nothing, (), known=False), live.changes
+        )
     return Opened(
         known,
         live.report.problems,
-        lambda asked: explain(asked, memory, record, source).as_json(),
+        lambda asked: explain(asked, memory, record, source),
+        live.changes,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.answers.lately import Lately
 from bridge.catalog.index import Index
 from bridge.model.entities import Json
 from bridge.model.entity_changes import ChangeQuery, EntityChange
@@ -82,8 +83,8 @@ class Live:
 
     `source` is what is crawled, `files` what is published by path, and `fetch` gives a file's body
     and digest. `index` is what the catalog's read API answers from. `known` gives all that is
-    known, which costs what all of it costs; `changes` finds what changed; `gaps` are since when
-    projects cannot be read.
+    known, which costs what all of it costs; `changes` finds what changed, `lately` is what did
+    within a day; `gaps` are since when projects cannot be read.
     """
 
     files: Mapping[str, StoredFile] = field(default_factory=dict)
@@ -91,6 +92,7 @@ class Live:
     report: Report | None = None
     known: Callable[[], Awaitable[Known]] = nothing_known
     changes: Callable[[ChangeQuery], Awaitable[list[EntityChange]]] = no_changes
+    lately: Lately | None = None
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

@@ -19,7 +19,6 @@ from bridge.api.access import needs
 from bridge.api.answers import error_response
 from bridge.errors import ConfigurationError
 from bridge.model.access import Scope
-from bridge.model.entities import Json
 from bridge.model.problems import Problem
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ _ABOUT: Final = (
 
 
 def mcp_server(library: Library) -> MCPServer:
-    """The server with its six tools. Raises `ConfigurationError` where the SDK is not installed."""
+    """The server and its tools. Raises `ConfigurationError` where the SDK is not installed."""
     try:
         from mcp.server.mcpserver import MCPServer  # noqa: PLC0415 — an extra, and slow to import
         from mcp.types import ToolAnnotations  # noqa: PLC0415
@@ -68,9 +67,8 @@ def mcp_server(library: Library) -> MCPServer:
 
     @server.tool(annotations=reads)
     async def explain(about: str) -> dict[str, Any]:
-        """Why an entity is as it is, where it comes from, or why it is missing."""
-        told: Json = await library.explain(about)
-        return dict(told)
+        """Why an entity is as it is, where it comes from, what changed, or why it is missing."""
+        return await library.explain(about)
 
     @server.tool(annotations=reads)
     async def score(name: str) -> dict[str, Any]:
@@ -81,6 +79,17 @@ def mcp_server(library: Library) -> MCPServer:
     async def problems(about: str = "") -> dict[str, Any]:
         """What is wrong with manifests and projects now; `about` narrows it to those words."""
         return await library.problems(about)
+
+    @server.tool(annotations=reads)
+    async def changes(about: str = "", since: str = "2h", hops: int = 2) -> dict[str, Any]:
+        """What changed in the catalog, newest first: the first question when something broke.
+
+        `about` is whatever names a service, system, team or project: it and what lies up to
+        `hops` (0 to 4) dependencies away, either way, is looked at; "" stands for everything.
+        `since` is how long ago (30m, 2h, 7d) or a time with its zone.
+        """
+        asked = {"around": about, "since": since, "hops": str(hops)}
+        return await library.changes(asked)
 
     return server
 

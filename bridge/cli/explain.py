@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from bridge.answers.changes import history_lines, with_history
 from bridge.cli.options import config_option, settings_from, store_option
 from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
@@ -18,6 +20,7 @@ from bridge.passes.explain import Explanation
 from bridge.passes.explain import explain as explain_from
 from bridge.settings import Settings
 from bridge.store import open_store
+from bridge.wiring.clock import utc_now
 
 
 @click.command()
@@ -63,7 +66,9 @@ async def _answers(settings: Settings, ref: str) -> list[Explanation]:
         for source in sources:
             record = await store.latest(source)
             if record is not None:
-                answers.append(explain_from(ref, await store.load(source), record, source))
+                answer = explain_from(ref, await store.load(source), record, source)
+                find = partial(store.entity_changes.find, source)
+                answers.append(await with_history(answer, find))
     finally:
         await store.close()
     if not answers:
@@ -87,4 +92,6 @@ def _show(answer: Explanation) -> None:
         click.echo(plain(fact))
     if answer.suggestions:
         click.echo(f"Did you mean {', '.join(answer.suggestions)}?")
+    for line in history_lines(answer, utc_now()):
+        click.echo(plain(line))
     show_problems(Console(), answer.problems)

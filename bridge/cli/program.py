@@ -18,6 +18,10 @@ _SHOWN = 500
 
 # Where each command is defined, and what it is for: the first sentence of its own help.
 COMMANDS = {
+    "changes": (
+        "bridge.cli.changes:changes",
+        "Say what changed in the catalog, newest first: of ABOUT, or of everything.",
+    ),
     "check": (
         "bridge.cli.check:check",
         "Check the manifests at PATHS (files, or folders to search).",

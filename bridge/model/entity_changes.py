@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -66,15 +66,31 @@ class EntityChange:
     left_out: int = 0
     number: int = 0
 
+    def as_json(self) -> dict[str, Json]:
+        """The change as programs get it: by the API, webhooks, assistants."""
+        return {
+            "number": self.number,
+            "at": self.at.isoformat(timespec="seconds"),
+            "kind": self.kind.value,
+            "ref": str(self.ref),
+            "title": self.title,
+            "owner": self.owner or None,
+            "ownerBefore": self.owner_before or None,
+            "manifests": [asdict(each) for each in self.manifests],
+            "fields": [asdict(each) for each in self.fields],
+            "fieldsLeftOut": self.left_out,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeQuery:
     """Which changes, newest first: all that is given must fit; "" and None fit everything.
 
-    `owner` is a reference, `project` a path; `below` is the number of the last one that was seen.
+    `refs` are references, of which one must fit; `owner` is one, `project` a path. `below` and
+    `above` are numbers of changes; with `oldest_first` the list begins at the other end.
     """
 
-    ref: str = ""
+    refs: tuple[str, ...] = ()
     entity_kind: str = ""
     owner: str = ""
     project: str = ""
@@ -82,6 +98,8 @@ class ChangeQuery:
     since: datetime | None = None
     until: datetime | None = None
     below: int | None = None
+    above: int | None = None
+    oldest_first: bool = False
     limit: int = 100
 
 

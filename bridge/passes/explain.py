@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bridge.language.names import nearest
 from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
+from bridge.model.entity_changes import EntityChange
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.moments import iso
@@ -33,7 +34,7 @@ class Explanation:
     """The answer: `found` entities, facts about where they came from, and problems.
 
     `known` says whether anything at all is known of what was asked for. `source` is what is
-    crawled.
+    crawled. `changes` are the last ones, newest first, where somebody looked into the history.
     """
 
     asked: str
@@ -43,6 +44,7 @@ class Explanation:
     suggestions: tuple[str, ...] = ()
     known: bool = True
     source: str = ""
+    changes: tuple[EntityChange, ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         """The answer as a JSON tree."""
@@ -54,6 +56,7 @@ class Explanation:
             "facts": list(self.facts),
             "problems": [problem_json(problem) for problem in self.problems],
             "suggestions": list(self.suggestions),
+            "changes": [each.as_json() for each in self.changes],
         }
 
 

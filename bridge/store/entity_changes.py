@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import ColumnElement, and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.entities import CatalogEntity, ref_of
@@ -123,9 +123,9 @@ class SqlEntityChanges:
     async def find(self, source: str, query: ChangeQuery) -> list[EntityChange]:
         """The changes that a query asks for, newest first. Raises `StoreError`."""
         columns = entity_changes.c
-        fits = []
-        if query.ref:
-            fits.append(columns.ref == query.ref)
+        fits: list[ColumnElement[bool]] = []
+        if query.refs:
+            fits.append(columns.ref.in_(query.refs))
         if query.entity_kind:
             fits.append(columns.ref.between(f"{query.entity_kind}:", f"{query.entity_kind};"))
         for what, name in (("owner", query.owner), ("project", query.project.lower())):
@@ -140,10 +140,13 @@ class SqlEntityChanges:
             fits.append(columns.at < microseconds(query.until))
         if query.below is not None:
             fits.append(columns.id < query.below)
+        if query.above is not None:
+            fits.append(columns.id > query.above)
+        order = columns.id if query.oldest_first else columns.id.desc()
         async with self._reading(f"load what changed in {source}") as connection:
             number = await source_id_of(connection, source)
             wanted = select(entity_changes).where(columns.source_id == number, *fits)
-            found = await connection.execute(wanted.order_by(columns.id.desc()).limit(query.limit))
+            found = await connection.execute(wanted.order_by(order).limit(query.limit))
             return [_change(row) for row in found]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 from bridge.answers.knowledge import Knowledge
+from bridge.answers.lately import lately
 from bridge.answers.library import Opened
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
@@ -13,6 +15,7 @@ from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.passes.explain import explain
 from bridge.store import SqlStore
+from bridge.wiring.clock import utc_now
 
 
 async def stored_knowledge(store: SqlStore, source: str) -> Knowledge | None:
@@ -33,6 +36,7 @@ async def _knowledge(
         board.scores if board is not None else {},
         read_at=datetime.fromisoformat(started) if started else None,
         complete_at=memory.horizon.whole_at,
+        lately=await lately(partial(store.entity_changes.find, source), utc_now()),
     )
 
 
@@ -84,5 +88,6 @@ class StoredLibrary:
         return Opened(
             known,
             record.report.problems,
-            lambda asked: explain(asked, memory, record, self._source).as_json(),
+            lambda asked: explain(asked, memory, record, self._source),
+            partial(self._store.entity_changes.find, self._source),
         )

@@ -12,9 +12,11 @@ from datetime import datetime
 from functools import partial
 from typing import TypeAlias
 
+import structlog
 from aiohttp import web
 from yarl import URL
 
+from bridge.answers.lately import lately
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
 from bridge.api.feed import Feed
@@ -23,7 +25,7 @@ from bridge.api.incident import SlackCommand
 from bridge.api.interfaces import Gatekeeper
 from bridge.api.live import Live, SourceHealth
 from bridge.api.webhooks import Webhooks
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, StoreError
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
@@ -46,6 +48,8 @@ from bridge.wiring.ox import initiatives_of
 from bridge.wiring.remediation import Book, remedied
 from bridge.wiring.schemas import schema_names, schema_of
 from bridge.wiring.sources import each_source
+
+log = structlog.get_logger()
 
 GRACE = 6.0  # seconds that a pass has to end its publish when the process is told to stop
 
@@ -197,6 +201,7 @@ def a_service(
             gaps=await passes.gaps(),
             now=utc_now(),
         )
+        await remember_lately(live)
 
     def counted(done: Pass) -> None:
         live.passes[done.report.kind, done.report.outcome.value] += 1
@@ -237,6 +242,14 @@ def a_service(
     )
     live.hanging = service.pulse.hanging
     return service
+
+
+async def remember_lately(live: Live) -> None:
+    """Have at hand what changed within a day; what the store does not tell now comes later."""
+    try:
+        live.lately = await lately(live.changes, utc_now(), live.lately)
+    except StoreError as error:
+        log.warning("What changed is not at hand", action="changes_unread", error=str(error))
 
 
 async def tell(refresher: Refresher, live: Live, done: Pass) -> None:

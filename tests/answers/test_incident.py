@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from bridge.answers.dependencies import HOPS, MOST
 from bridge.answers.faces import as_json, as_slack, as_text
 from bridge.answers.incident import IncidentAnswer, answer
+from bridge.answers.lately import Lately
 from bridge.answers.wording import in_words
 from bridge.model.entities import Ref
+from bridge.model.entity_changes import ChangedManifest, ChangeKind, EntityChange, FieldChange
 from tests.answers.fleet import CART, FLEET, entity, known, reading, service
 from tests.fakes import NOON
 
@@ -113,6 +116,50 @@ def test_runbooks_come_before_dashboards_before_logs() -> None:
     assert [link.kind for link in incident.links][:3] == ["runbook", "dashboard", "logs"]
 
 
+def changed(ref: str, minutes: int, evil: str = "") -> EntityChange:
+    return EntityChange(
+        Ref.parse(ref),
+        ChangeKind.CHANGED,
+        NOON - timedelta(minutes=minutes),
+        evil or Ref.parse(ref).name,
+        manifests=(ChangedManifest(evil or "shop/x", "qm.yaml", "ab"),),
+        fields=(FieldChange(evil or "spec.owner", "a", "b"),),
+        number=minutes,
+    )
+
+
+def test_neighbours_that_changed_lately_are_told_with_role_age_and_place() -> None:
+    mail, web = "component:default/mail", "component:default/web"
+    history = {
+        CART: (changed(CART, 60), changed(CART, 60 * 25)),
+        mail: (changed(mail, 60),),
+        web: (changed(web, 5),),
+        "component:default/far": (changed("component:default/far", 1),),
+    }
+    knowledge = replace(known(*FLEET), lately=Lately(history))
+    found = answer("cart", knowledge, NOON)
+    lines = as_text(in_words(found)).split("Changed ")[1].split("Links ")[0].splitlines()
+    assert [line.strip() for line in lines if line.strip()] == [
+        "web changed: spec.owner (dependent, 5 minutes ago, in shop/x qm.yaml)",
+        "cart changed: spec.owner (itself, 1 hour ago, in shop/x qm.yaml)",
+        "mail changed: spec.owner (dependent, 2 hops, 1 hour ago, in shop/x qm.yaml)",
+    ]
+    items = as_json(found)["incident"]["changed"]["items"]
+    assert [(each["ref"], each["role"], each["hops"]) for each in items] == [
+        (web, "dependent", 1),
+        (CART, "itself", 0),
+        (mail, "dependent", 2),
+    ]
+
+
+def test_that_nothing_changed_is_told_and_that_not_all_is_known_too() -> None:
+    quiet = in_words(answer("cart", replace(known(*FLEET), lately=Lately(cut=True)), NOON))
+    text = as_text(quiet)
+    assert "nothing of it or near it in the last 24 hours" in text
+    assert "so much changed" in text
+    assert "Changed" not in as_text(in_words(asked("cart")))  # no history is at hand there
+
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "<!channel> @here <@U1>",
@@ -130,7 +177,12 @@ def test_hostile_names_do_nothing_in_any_face(evil: str) -> None:
     link = {"url": "https://x.example.com/>|" + evil, "title": evil, "type": "runbook"}
     script = {"url": "javascript:alert(1)", "title": evil, "type": "dashboard"}
     bad = service("bad", title=evil, description=evil, links=[link, script])
-    words = in_words(asked("bad", bad, service("victim", needs=("bad",), title=evil)))
+    knowledge = replace(
+        known(bad, service("victim", needs=("bad",), title=evil)),
+        lately=Lately({"component:default/bad": (changed("component:default/bad", 5, evil),)}),
+    )
+    words = in_words(answer("bad", knowledge, NOON))
+    assert any(section.label == "Changed" for section in words.sections)
     text = as_text(words)
     assert all(char == "\n" or unicodedata.category(char) not in ("Cc", "Cf") for char in text)
     assert "/close" not in [line.strip() for line in text.splitlines()]

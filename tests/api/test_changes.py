@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api.app import make_app
 from bridge.api.changes.atom import atom_feed
 from bridge.api.live import Live
-from bridge.model.entities import Ref
+from bridge.model.entities import Catalog, Ref
 from bridge.model.entity_changes import (
     ChangedManifest,
     ChangeKind,
@@ -23,6 +23,10 @@ from bridge.model.entity_changes import (
     EntityChange,
     FieldChange,
 )
+from bridge.model.memory import Memory, PassRecord
+from bridge.model.runs import Outcome, Report
+from tests.answers.fleet import FLEET
+from tests.api.shown import show
 from tests.fakes import NOON
 
 Client = TestClient[web.Request, web.Application]
@@ -56,6 +60,9 @@ async def client(aiohttp_client: MakeClient, asked: list[ChangeQuery]) -> Client
         return [change(number) for number in range(below - 1, 0, -1)][: query.limit]
 
     live = Live()
+    entities = tuple(sorted(FLEET, key=lambda each: str(each.ref)))
+    record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(entities))
+    show(live, record, (), Memory(), NOON)
     live.changes, live.public_url = changes, "http://fester.test"
     return await aiohttp_client(make_app(live, clock=lambda: NOON))
 
@@ -73,7 +80,7 @@ async def test_the_data_comes_in_sheets_that_follow_each_other(client: Client) -
 async def test_names_and_spans_are_understood(client: Client, asked: list[ChangeQuery]) -> None:
     await client.get("/api/changes?ref=cart&owner=crew&project=shop/cart&kind=added&since=2h")
     (query,) = asked
-    assert query.ref == "component:default/cart"
+    assert query.refs == ("component:default/cart",)
     assert query.owner == "group:default/crew"
     assert query.since == NOON - timedelta(hours=2)
     assert (query.project, query.kind) == ("shop/cart", "added")
@@ -98,6 +105,27 @@ async def test_the_page_shows_changes_and_runs_nothing(client: Client) -> None:
     assert "shop/cart qm.yaml" in text
     assert EVIL not in text
     assert 'href="/changes?owner=crew&amp;below=51"' in text
+
+
+async def test_what_lies_around_something_is_asked_for_by_its_references(
+    client: Client, asked: list[ChangeQuery]
+) -> None:
+    data = await (await client.get("/api/changes?around=cart&hops=1&since=2h")).json()
+    assert data["around"]["roles"]["component:default/web"] == {"role": "dependent", "hops": 1}
+    assert set(asked[-1].refs) == set(data["around"]["roles"])
+    page = await (await client.get("/changes?around=cart&since=2h")).text()
+    assert 'value="cart"' in page
+    assert 'href="/changes.atom?around=cart&amp;since=2h"' in page
+    assert (await client.get("/changes.atom?around=cart&hops=9")).status == 400
+
+
+async def test_the_page_lists_what_may_be_meant_or_what_is_near(client: Client) -> None:
+    page = await (await client.get("/changes?around=gitlab.example.com")).text()
+    assert "Which one is it?" not in page  # one service alone links there
+    page = await (await client.get("/changes?around=crt")).text()
+    assert "Cart" in page  # what is gone is looked for by its name
+    nothing = await (await client.get("/changes?around=https://nowhere.example.com/x")).text()
+    assert "Nothing known is called so" in nothing
 
 
 async def test_an_empty_page_says_what_will_come(aiohttp_client: MakeClient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from mcp.client.streamable_http import streamable_http_client
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.cli import main
-from bridge.model.entities import Catalog
+from bridge.model.entities import Catalog, Ref
+from bridge.model.entity_changes import ChangeKind, ChangeQuery, EntityChange
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
@@ -25,7 +27,7 @@ from tests.answers.fleet import CART, FLEET
 from tests.api.shown import show
 from tests.fakes import NOON
 
-TOOLS = {"search", "entity", "incident", "explain", "score", "problems"}
+TOOLS = {"search", "entity", "incident", "explain", "score", "problems", "changes"}
 PROBLEM = Problem("unknown key `lifecyle`", "unknown-key", project="shop/cart", file="qm.yaml")
 
 
@@ -40,6 +42,13 @@ async def test_an_assistant_asks_over_http() -> None:
     entities = tuple(sorted(FLEET, key=lambda each: str(each.ref)))
     report = Report(Outcome.COMPLETE, 1.0, problems=(PROBLEM,))
     show(live, PassRecord(report, Catalog(entities)), (), Memory(), NOON)
+    asked: list[ChangeQuery] = []
+
+    async def changes(query: ChangeQuery) -> list[EntityChange]:
+        asked.append(query)
+        return [EntityChange(Ref.parse(CART), ChangeKind.CHANGED, NOON, "The Cart", number=7)]
+
+    live.changes = changes
     async with TestServer(make_app(live, clock=lambda: NOON)) as server:
         url = str(server.make_url("/mcp"))
         async with Client(streamable_http_client(url)) as client:
@@ -58,6 +67,14 @@ async def test_an_assistant_asks_over_http() -> None:
             assert told(await client.call_tool("score", {"name": "cart"}))["score"] is None
             explained = told(await client.call_tool("explain", {"about": "nobody"}))
             assert explained["found"] == []
+            assert told(await client.call_tool("explain", {"about": "cart"}))["changes"]
+            around = told(await client.call_tool("changes", {"about": "trolley", "hops": 1}))
+            assert [each["number"] for each in around["items"]] == [7]
+            assert around["around"]["roles"]["component:default/web"]["role"] == "dependent"
+            assert set(asked[-1].refs) == set(around["around"]["roles"])
+            assert asked[-1].since == NOON - timedelta(hours=2)
+            bad = told(await client.call_tool("changes", {"since": "soon"}))
+            assert bad["error"].startswith("`since` is a time like")
             wrong = await client.call_tool("incident", {})
             assert wrong.is_error
 

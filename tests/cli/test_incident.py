@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from click.testing import CliRunner, Result
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from bridge.answers.incident import answer
 from bridge.api.app import make_app
@@ -20,6 +29,7 @@ from bridge.cli import main
 from bridge.model.memory import Memory
 from bridge.store import open_store
 from bridge.wiring.answers import stored_knowledge
+from bridge.wiring.clock import utc_now
 from tests.api.shown import show
 from tests.fakes import NOON
 
@@ -35,6 +45,9 @@ QUESTIONS = [
     ("crows-nest", "name", "weather-feed"),  # what does this team run?
     ("tracking", "name", "Holds ("),  # what is in this system?
     ("grafana.kestrel.example", "host of a link", "Which one is it?"),  # too many to guess
+    # What changed lately nearby? What the whale-watch needs did.
+    ("whale-watch", "name", "vessel-tracker changed: spec.lifecycle (dependency"),
+    ("whale-watch", "name", "in kestrel/tracking/vessel-tracker qm.yaml"),
 ]
 
 
@@ -47,7 +60,31 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("demo")
     made = CliRunner().invoke(main, ["demo", "--once", "--to", str(folder)])
     assert made.exit_code == 0, made.output
+    noted(folder / ".fester.db")
     return f"sqlite:///{folder}/.fester.db"
+
+
+def noted(file: Path) -> None:
+    """As a pass twenty minutes ago would have noted a change of one service."""
+    body = {
+        "title": "vessel-tracker",
+        "owner": "group:default/crows-nest",
+        "owner_before": "",
+        "manifests": [
+            {"project": "kestrel/tracking/vessel-tracker", "file": "qm.yaml", "blob": "ab"}
+        ],
+        "fields": [{"path": "spec.lifecycle", "before": "experimental", "after": "production"}],
+        "left_out": 0,
+    }
+    moment = int((utc_now() - timedelta(minutes=20)).timestamp() * 1_000_000)
+    about = '["project kestrel/tracking/vessel-tracker"]'
+    row = (moment, "component:default/vessel-tracker", "changed", about, json.dumps(body))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(
+            "INSERT INTO fester_entity_changes (source_id, at, ref, kind, about, body) "
+            "SELECT id, ?, ?, ?, ?, ? FROM fester_sources",
+            row,
+        )
 
 
 def asked(store: str, text: str, *more: str) -> Result:
@@ -99,6 +136,64 @@ async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: Mak
         assert data["total"] == right.found.total
         page = await (await client.get("/incident", params={"q": text})).text()
         assert wanted <= words(page)
+        async with Client(streamable_http_client(str(client.make_url("/mcp")))) as assistant:
+            told = await assistant.call_tool("incident", {"about": text})
+            assert as_of_now(answered(told)) == as_of_now(data)
+
+
+def answered(result: Any) -> Any:
+    assert not result.is_error
+    return json.loads(result.content[0].text)
+
+
+def as_of_now(data: dict[str, Any]) -> dict[str, Any]:
+    """An answer without the moments at which it was given."""
+    changed = (data["incident"] or {}).get("changed") or {}
+    changed.pop("since", None)
+    return {key: value for key, value in data.items() if key != "at"}
+
+
+async def test_what_changed_around_something_is_the_same_on_every_face(
+    store: str, aiohttp_client: MakeClient
+) -> None:
+    opened = await open_store(store)
+    try:
+        (source,) = await opened.sources()
+        known = await stored_knowledge(opened, source)
+        assert known is not None
+        live = Live()
+        live.changes = partial(opened.entity_changes.find, source)
+        app = make_app(live)
+        app[KNOWLEDGE] = lambda: known
+        client = await aiohttp_client(app)
+        data = await (await client.get("/api/changes?around=whale-watch&since=2h")).json()
+        assert [each["ref"] for each in data["items"]] == ["component:default/vessel-tracker"]
+        async with Client(streamable_http_client(str(client.make_url("/mcp")))) as assistant:
+            told = await assistant.call_tool("changes", {"about": "whale-watch"})
+            assert answered(told) == data
+        expected = words("vessel-tracker changed spec.lifecycle experimental production")
+        for path in ("/changes", "/changes.atom"):
+            face = await (await client.get(f"{path}?around=whale-watch&since=2h")).text()
+            assert expected <= words(face)
+        said = await asyncio.to_thread(around, store, "--json")
+        assert json.loads(said.output) == data
+        assert expected <= words((await asyncio.to_thread(around, store)).output)
+        far = await (await client.get("/api/changes?around=harbour-lights&since=2h")).json()
+        assert far["items"] == []
+    finally:
+        await opened.close()
+
+
+def around(store: str, *more: str) -> Result:
+    asked = ["changes", "--store", store, "whale-watch", "--around", "--since", "2h", *more]
+    return CliRunner().invoke(main, asked)
+
+
+@pytest.mark.real
+def test_an_explanation_shows_the_last_changes(store: str) -> None:
+    said = CliRunner().invoke(main, ["explain", "--store", store, "vessel-tracker"])
+    assert "Last changes:" in said.output
+    assert "spec.lifecycle: experimental → production" in said.output
 
 
 @pytest.mark.real

@@ -95,7 +95,7 @@ async def test_what_comes_and_what_goes_is_told_and_found_again(shop: Shop) -> N
         (ChangeQuery(entity_kind="component", owner="group:default/bank"), ["pay"]),
         (ChangeQuery(entity_kind="component", project="group/P1"), ["cart"]),
         (ChangeQuery(entity_kind="component", kind="removed"), ["cart"]),
-        (ChangeQuery(ref="component:default/pay"), ["pay"]),
+        (ChangeQuery(refs=("component:default/pay",)), ["pay"]),
         (ChangeQuery(entity_kind="component", since=shop.now), ["cart"]),
         (ChangeQuery(entity_kind="component", until=shop.now), ["pay"]),
         (ChangeQuery(project="group/p"), []),

@@ -78,7 +78,9 @@ async def _page(request: web.Request) -> web.StreamResponse:
     """`GET /incident/…`, or `/incident?q=` from the form."""
     asked = _asked(request)[:LONGEST]
     if not asked or request.app[LIVE].report is None:
-        return render(request, "incident.html", asked=asked, words=None)
+        return render(request, "incident.html", asked=asked, words=None, ref="")
     found = answered(request.app, asked)
     status = 404 if not found.found.total else 200
-    return render(request, "incident.html", status=status, asked=asked, words=in_words(found))
+    ref = found.incident.match.ref if found.incident is not None else ""
+    words = in_words(found)
+    return render(request, "incident.html", status=status, asked=asked, words=words, ref=ref)

@@ -10,6 +10,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bridge.answers.changes import with_history
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
@@ -123,7 +124,8 @@ async def explained(live: Live, asked: str) -> Explanation | None:
     known = await live.known()
     if known.record is None:
         return None
-    return await asyncio.to_thread(explain, asked, known.memory, known.record, live.source)
+    answer = await asyncio.to_thread(explain, asked, known.memory, known.record, live.source)
+    return await with_history(answer, live.changes)
 
 
 async def explain_page(request: web.Request) -> web.StreamResponse:
