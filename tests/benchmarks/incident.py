@@ -19,10 +19,12 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from bridge.answers.lately import MOST, Lately
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.catalog.reader import Reader
-from bridge.model.entities import Catalog
+from bridge.model.entities import Catalog, Ref
+from bridge.model.entity_changes import ChangedManifest, ChangeKind, EntityChange, FieldChange
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from tests.answers.fleet import SHOP, TEAM, service
@@ -45,6 +47,24 @@ def fleet(size: int) -> tuple[Any, ...]:
     return tuple(sorted(made, key=lambda each: str(each.ref)))
 
 
+def flood(size: int) -> Lately:
+    """So many services changed within the day, as when a mapping did."""
+    made = {}
+    for number in range(size):
+        ref = Ref("component", "default", f"service-{number}")
+        field = FieldChange("spec.lifecycle", "experimental", "production")
+        manifest = ChangedManifest(f"shop/{ref.name}", "qm.yaml", "0" * 40)
+        made[str(ref)] = (
+            EntityChange(
+                *(ref, ChangeKind.CHANGED, NOON, ref.name),
+                manifests=(manifest,),
+                fields=(field,),
+                number=number + 1,
+            ),
+        )
+    return Lately(made, size, cut=True)
+
+
 def sweep(entities: tuple[Any, ...], ended: threading.Event) -> None:
     """Makes a new index again and again, with other entities each time."""
     turn = 0
@@ -60,11 +80,12 @@ async def measure(size: int, questions: int) -> list[float]:
     live = Live()
     report = Report(Outcome.COMPLETE, 1.0)
     show(live, PassRecord(report, Catalog(entities)), (), Memory(), NOON)
+    live.lately = flood(MOST)
     dice = random.Random(11)
     ended = threading.Event()
     busy = threading.Thread(target=sweep, args=(entities, ended))
     taken = []
-    async with TestClient(TestServer(make_app(live))) as client:
+    async with TestClient(TestServer(make_app(live, clock=lambda: NOON))) as client:
         busy.start()
         try:
             for number in range(questions):

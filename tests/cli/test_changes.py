@@ -11,9 +11,8 @@ from bridge.cli import main
 
 
 def manifest(folder: Path, name: str, lifecycle: str, needs: str = "") -> None:
-    text = (
-        f"version: 1\nservice:\n  name: {name}\n  owner: {{team: crew}}\n  lifecycle: {lifecycle}\n"
-    )
+    text = f"version: 1\nservice:\n  name: {name}\n  owner: {{team: crew}}\n"
+    text += f"  lifecycle: {lifecycle}\n"
     text += f"  dependencies: [{{name: {needs}}}]\n" if needs else ""
     path = folder / name / "qm.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
