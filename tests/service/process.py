@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,13 @@ class Process:
 
 
 @asynccontextmanager
-async def serve(gitlab: str, folder: Path, store: str, **more: str) -> AsyncIterator[Process]:
-    """`fester serve` in a process, killed at the end if it still runs."""
+async def serve(
+    gitlab: str, folder: Path, store: str, *, to: str = "", by: Sequence[str] = (), **more: str
+) -> AsyncIterator[Process]:
+    """`fester serve` in a process, killed at the end if it still runs.
+
+    It publishes to `folder`/out, or where `to` says. `by` is a command that starts it.
+    """
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("FESTER_")},
         "GITLAB_TOKEN": TOKEN,
@@ -63,8 +68,8 @@ async def serve(gitlab: str, folder: Path, store: str, **more: str) -> AsyncIter
         **more,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from bridge.cli import main; main()", "serve", "--port", "0"),
-        *("--from", gitlab, "--to", str(folder / "out"), "--store", store),
+        *(*by, sys.executable, "-c", "from bridge.cli import main; main()", "serve"),
+        *("--port", "0", "--from", gitlab, "--to", to or str(folder / "out"), "--store", store),
         env=environment,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
