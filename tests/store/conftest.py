@@ -34,7 +34,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store's URL, of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/store.db"
-    server: str = request.getfixturevalue("server")
+    return database(request.getfixturevalue("server"))
+
+
+def database(server: str) -> str:
+    """The URL of a new, empty database of a cluster."""
     name = f"fester{next(_numbers)}"
     # psycopg is imported late: without it, the tests of PostgreSQL are skipped.
     with import_module("psycopg").connect(f"{server}/postgres", autocommit=True) as connection:
