@@ -127,7 +127,8 @@ class Case:
     that have not passed since: they alone never open it again. `until` ends a snooze,
     `waived_until` the waiver of a label that is on it now, and `waived_by` who put it there.
     `kept` says that a person opened it again although it passes: then it is not closed. `intent`
-    names a write whose outcome is not known ("open", "edit", "close", "reopen").
+    names a write whose outcome is not known ("open", "edit", "close", "reopen"); of one that is
+    OPENING `title` is what was sent, since `since`.
     """
 
     key: IssueKey
@@ -144,6 +145,12 @@ class Case:
     kept: bool = False
     intent: str = ""
     reason: str = ""
+    title: str = ""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it may have been made without an answer."""
+        return self.status is CaseStatus.OPENING and not self.iid
 
     def as_json(self) -> dict[str, Json]:
         """The case as a JSON object."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
@@ -22,6 +23,8 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.model.scores import Rollup, RollupDay, Rubric, Scoreboard, ScoreDay
+
+NOWHERE: Final[Mapping[int, datetime]] = MappingProxyType({})
 
 
 class FactStore(Protocol):
@@ -137,12 +140,13 @@ class IssueTracker(Protocol):
     """Issues in GitLab. Writes raise `TrackerError`; what it means stands in its subclasses."""
 
     async def listing(
-        self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
+        self, known: Collection[tuple[int, int]], unsure: Mapping[int, datetime] = NOWHERE
     ) -> Listing:
         """All issues that carry our label; `known` (project, iid) must be accounted for.
 
-        Of the projects in `unsure`, where an issue may have been made without an answer, the list
-        of their own is read, too. Never raises: what went wrong is in the listing.
+        Of the projects in `unsure`, where an issue may have been made without an answer, all that
+        bot users of ours, or users who are no more, made there since then are read, too: whatever
+        people did to its label or text. Never raises: what went wrong is in the listing.
         """
 
     async def closed(self, project_id: int) -> str:

@@ -312,7 +312,7 @@ def filtered(request: web.Request, things: Sequence[Thing]) -> list[Thing]:
     wanted = set(labels_of(asked.get("labels")))
     state, author = asked.get("state", "all"), asked.get("author_id")
     since, word = moment(asked.get("updated_after")), asked.get("search", "").lower()
-    name = asked.get("author_username")
+    name, made_since = asked.get("author_username"), moment(asked.get("created_after"))
     kept = [
         thing
         for thing in things
@@ -321,6 +321,7 @@ def filtered(request: web.Request, things: Sequence[Thing]) -> list[Thing]:
         and (author is None or str(thing.author.id) == author)
         and (name is None or thing.author.username == name)
         and (since is None or thing.updated_at >= since)
+        and (made_since is None or thing.created_at >= made_since)
         and (not word or word in thing.title.lower() or word in thing.description.lower())
         and (not is_true(asked.get("confidential")) or thing.confidential)
     ]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
@@ -19,6 +20,7 @@ from bridge.model.remediation import (
     SeenIssue,
     SeenMergeRequest,
 )
+from bridge.ox.interfaces import NOWHERE
 from bridge.ox.remediation.gitlab import GitLabIssues
 
 log = structlog.get_logger()
@@ -43,7 +45,7 @@ class IssuesBySource:
             await tracker.close()
 
     async def listing(
-        self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
+        self, known: Collection[tuple[int, int]], unsure: Mapping[int, datetime] = NOWHERE
     ) -> Listing:
         """All issues with our label. Never raises: what went wrong is in the listing.
 
@@ -54,7 +56,7 @@ class IssuesBySource:
         async def one(name: str) -> Listing:
             mark = mark_of(name)
             of_it = [(own_id(number), iid) for number, iid in known if mark_in(number) == mark]
-            more = [own_id(number) for number in unsure if mark_in(number) == mark]
+            more = {own_id(n): since for n, since in unsure.items() if mark_in(n) == mark}
             return _numbered(name, await self._trackers[name].listing(of_it, more))
 
         found = await asyncio.gather(*map(one, self._trackers))

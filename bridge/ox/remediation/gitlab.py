@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import gitlab
@@ -19,6 +20,7 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.neighbours.gitlab_rest import PAGE
+from bridge.ox.interfaces import NOWHERE
 from bridge.ox.remediation.gitlab_clients import (
     THREADS,
     TIMEOUT,
@@ -98,7 +100,7 @@ class GitLabIssues:
         return [_seen_request(row) for row in rows]
 
     async def listing(
-        self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
+        self, known: Collection[tuple[int, int]], unsure: Mapping[int, datetime] = NOWHERE
     ) -> Listing:
         """All issues with our label; what is missing of `known` is asked for one by one."""
         return await self._issues.read(known, unsure)

@@ -68,20 +68,20 @@ class Clients:
             self._free.get_nowait().session.close()
 
 
-def every(source: Any, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """All rows of a list. Raises `TrackerRefused` when GitLab gave fewer than it named.
+def every(source: Any, asked: dict[str, Any], *, most: int = ROWS) -> list[dict[str, Any]]:
+    """All rows of a list. Raises `TrackerRefused` for more than `most`, or fewer than it named.
 
     A page that was lost on its way shows only by the number that the other pages' heads name.
     """
     listed = source.list(iterator=True, per_page=PAGE, **asked)
     named = [listed.total]
-    rows = [dict(row.attributes) for row in islice(listed, ROWS + 1)]
+    rows = [dict(row.attributes) for row in islice(listed, most + 1)]
     named.append(listed.total)
-    if len(rows) > ROWS:
-        raise TrackerRefused(f"more than {ROWS} things carry our label")
-    most = max((number for number in named if number is not None), default=0)
-    if len(rows) < most:
-        raise TrackerRefused(f"GitLab named {most} things and gave {len(rows)}")
+    if len(rows) > most:
+        raise TrackerRefused(f"GitLab lists more than {most}")
+    promised = max((number for number in named if number is not None), default=0)
+    if len(rows) < promised:
+        raise TrackerRefused(f"GitLab named {promised} things and gave {len(rows)}")
     return rows
 
 

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import gitlab
@@ -21,9 +21,11 @@ from bridge.errors import TrackerError
 from bridge.model.remediation import Listing, SeenIssue
 from bridge.ox.remediation.closed_projects import why_closed
 from bridge.ox.remediation.gitlab_clients import Clients, every, moment, status_of
+from bridge.ox.remediation.reconcile_issues import CLOCKS_APART
 
 LOOKED_FOR: Final = 500  # issues missing from a list that are asked for one by one
 AT_ONCE: Final = 20
+MADE_SINCE: Final = 2_000  # issues of a project in which one that was made unheard is looked for
 _PUT_OFF: Final = (
     f"its issues are not in GitLab's list, and only {LOOKED_FOR} are looked for in a run"
 )
@@ -52,7 +54,7 @@ class IssueListing:
         self._named = frozenset(name.lower().removeprefix("@") for name in bots)
         self._ids: set[int] = set()
 
-    async def read(self, known: Collection[Place], unsure: Collection[int]) -> Listing:
+    async def read(self, known: Collection[Place], unsure: Mapping[int, datetime]) -> Listing:
         """As `bridge.ox.interfaces.IssueTracker.listing`."""
         try:
             rows = await self._clients.run(self._listed)
@@ -64,8 +66,8 @@ class IssueListing:
             return Listing(failure=f"{len(missing)} of {len(missing)} that are known are not in it")
         doubtful = {number: _PUT_OFF for number, _ in missing[LOOKED_FOR:]}
         listing = await self._completed(found, missing[:LOOKED_FOR], doubtful)
-        await self._looked_up(sorted(set(unsure)), found, doubtful)
         self._learn(row for place, row in found.items() if place in set(known))
+        await self._looked_up(unsure, found, doubtful)
         return replace(listing, issues=tuple(self.seen(row) for row in found.values()))
 
     def seen(self, row: Row) -> SeenIssue:
@@ -147,20 +149,19 @@ class IssueListing:
             return error
 
     async def _looked_up(
-        self, projects: Sequence[int], found: dict[Place, Row], doubtful: dict[int, str]
+        self, unsure: Mapping[int, datetime], found: dict[Place, Row], doubtful: dict[int, str]
     ) -> None:
-        """The lists of these projects alone, for issues that may have been made unheard."""
-        for number in projects:
-
-            def look(client: gitlab.Gitlab, number: int = number) -> list[Row]:
-                return every(client.projects.get(number, lazy=True).issues, asked(self._label))
-
+        """What may have been made unheard: by whom it is made counts, whatever it looks like."""
+        for number, since in sorted(unsure.items()):
             try:
-                rows = await self._clients.run(look)
+                rows = await self._clients.run(_made_in(number, since))
             except TrackerError as error:
                 doubtful.setdefault(number, f"its issues could not be listed: {error}")
-            else:
-                found.update((_place(row), row) for row in rows)
+                continue
+            for row in rows:
+                author = row.get("author") or {}
+                if self._is_ours(author) or _is_ghost(author):
+                    found[_place(row)] = row
 
     async def _explain(self, projects: Sequence[int], doubtful: dict[int, str]) -> frozenset[int]:
         """Why issues of these projects are not found, other than that somebody deleted them.
@@ -198,6 +199,16 @@ def asked(label: str) -> dict[str, Any]:
         "sort": "asc",
         "non_archived": "false",
     }
+
+
+def _made_in(project_id: int, since: datetime) -> Callable[[gitlab.Gitlab], list[Row]]:
+    """Asks for all issues of a project that were made since then, with some patience for clocks."""
+    window = {"created_after": (since - CLOCKS_APART).isoformat(), "state": "all", "scope": "all"}
+
+    def look(client: gitlab.Gitlab) -> list[Row]:
+        return every(client.projects.get(project_id, lazy=True).issues, window, most=MADE_SINCE)
+
+    return look
 
 
 def closed_of(project_id: int) -> Callable[[gitlab.Gitlab], str]:

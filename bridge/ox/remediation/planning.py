@@ -133,11 +133,14 @@ class _Planner:
             if key.project_id in self.s.issue_index.listing.unseen and self._forgotten(key):
                 del self.cases[key]  # nobody will ever ask for it again, nor could anything be done
                 continue
-            if case.status is not CaseStatus.OPENED or case.kept:
-                continue
             score = self.s.board.scores.get(key.entity)
             place = self.s.places.get(key.entity)
             moved = place is not None and place.project_id != key.project_id
+            if case.unheard and (score is None or moved):
+                self._drop_unmade(case)
+                continue
+            if case.status is not CaseStatus.OPENED or case.kept:
+                continue
             if moved:
                 self._close(case, f"{key.entity} now comes from {place.project if place else ''}")
             elif score is None:
@@ -169,7 +172,7 @@ class _Planner:
             policy = self.s.policy(place)
             reason = self.hindrance(action.key)
             if not reason and action.kind is ActionKind.OPEN:
-                reason = self.s.issue_index.claimed(action.key)
+                reason = self.s.issue_index.claimed(action.key, self.cases.get(action.key))
             if not reason and opened[action.key.entity] >= policy.per_service:
                 reason = f"the service has {opened[action.key.entity]} open issues already"
             if not reason and by_policy[policy] >= policy.per_run:
@@ -264,7 +267,7 @@ class _Planner:
     ) -> None:
         if not failing:
             if case is not None and case.status is CaseStatus.OPENING:
-                del self.cases[key]  # it was never made, and nobody wants it any more
+                self._drop_unmade(case)
             return
         draft = self.s.render(key, place, [(self.s.checks[c], results[c]) for c in failing])
         again = case is not None and bool(case.iid)
@@ -279,6 +282,13 @@ class _Planner:
         goal = any((key.entity, check) in self.s.promised for check in failing)
         rank = (not gate, not goal, tier, -weight, str(key.entity), key.check)
         self.wishes.append((rank, self._action(kind, wanted, place, reason, draft)))
+
+    def _drop_unmade(self, case: Case) -> None:
+        """Forget what nobody wants any more, if it is known that it was never made."""
+        index = self.s.issue_index
+        unread = self.s.doubt or index.listing.doubt(case.key.project_id)
+        if not unread and not index.claimed(case.key, case):
+            del self.cases[case.key]
 
     def _keep_true(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -49,15 +50,26 @@ def labelled(cases: Iterable[Case], label: str, now: datetime) -> dict[Ref, list
 
 
 class IssueIndex:
-    """A listing, to be looked up by number and by marker."""
+    """A listing, to be looked up by number and by marker, beside the cases that are known.
 
-    def __init__(self, listing: Listing) -> None:
+    What was made unheard and has lost its marker since is known by its title, its author and when
+    it was made; `label` is the one that we give.
+    """
+
+    def __init__(self, listing: Listing, cases: Collection[Case] = (), label: str = "") -> None:
         self.listing = listing
+        self._label = label
+        known = {(case.key.project_id, case.iid) for case in cases if case.iid}
+        self._titles = Counter((c.key.project_id, c.title) for c in cases if c.unheard and c.title)
+        self._bare: dict[int, list[SeenIssue]] = defaultdict(list)
         self._by_iid = {(seen.project_id, seen.iid): seen for seen in listing.issues}
         self._by_hash: dict[tuple[int, str], SeenIssue] = {}
         self._copies: dict[tuple[int, str], SeenIssue] = {}
         for seen in sorted(listing.issues, key=lambda seen: seen.iid):
             marker = read_marker(seen.description)
+            ours = seen.ours or seen.orphan
+            if marker is None and ours and (seen.project_id, seen.iid) not in known:
+                self._bare[seen.project_id].append(seen)
             if marker is not None:  # of two with one marker the older counts
                 whose = self._by_hash if seen.ours else self._copies
                 whose.setdefault((seen.project_id, marker[0]), seen)
@@ -65,7 +77,7 @@ class IssueIndex:
     def find(self, case: Case) -> SeenIssue | None:
         """A case's issue: by its number, else by its marker."""
         found = self._by_iid.get((case.key.project_id, case.iid)) if case.iid else None
-        return found or self.marked(case.key) or self._orphaned(case)
+        return found or self.marked(case.key) or self._orphaned(case) or self._wiped(case)
 
     def marked(self, key: IssueKey) -> SeenIssue | None:
         """The issue that carries this key's marker and that we wrote."""
@@ -76,23 +88,61 @@ class IssueIndex:
         seen = self._copies.get((case.key.project_id, key_hash(case.key)))
         if case.status is not CaseStatus.OPENING or seen is None or not seen.orphan:
             return None
-        made = seen.created_at
-        return seen if made is not None and made >= case.since - CLOCKS_APART else None
+        return seen if _made_since(seen, case) else None
 
-    def claimed(self, key: IssueKey) -> str:
+    def _wiped(self, case: Case) -> SeenIssue | None:
+        """What we meant to make, where a person wrote all of its text anew."""
+        mine = [seen for seen in self._doubtful(case) if seen.title == case.title]
+        alone = self._titles[case.key.project_id, case.title] == 1
+        return mine[0] if alone and len(mine) == 1 else None
+
+    def _doubtful(self, case: Case) -> list[SeenIssue]:
+        """Issues without a marker that may be the one that was made unheard."""
+        if not case.unheard or not case.title:
+            return []
+        number = case.key.project_id
+        return [
+            seen
+            for seen in self._bare.get(number, ())
+            if _made_since(seen, case)
+            and (
+                seen.title == case.title
+                # One with the title of another case is that one's.
+                or (self._label in seen.labels and not self._titles[number, seen.title])
+            )
+        ]
+
+    def claimed(self, key: IssueKey, case: Case | None = None) -> str:
         """Why it is not known whether there is an issue of this key already; "" when it is.
 
-        A marker can be copied, so somebody else's is no issue of ours; but it may be that of a
-        bot user before a token's rotation, and then another one would be the second.
+        `case` is what is remembered of it. A marker can be copied, so somebody else's is no issue
+        of ours; but it may be that of a bot user before a token's rotation, and then another one
+        would be the second.
         """
         seen = self._copies.get((key.project_id, key_hash(key)))
         if seen is None:
-            return ""
+            bare = self._doubtful(case) if case is not None else []
+            return _unclear(bare, case.title) if case is not None and bare else ""
         return (
             f"issue {seen.iid} carries its marker and was written by {quoted(seen.author or '?')}, "
             "who is not known as a bot user of ours: name that user under `remediation.bots` if it "
             "is an earlier one, or take our label off that issue"
         )
+
+
+def _made_since(seen: SeenIssue, case: Case) -> bool:
+    made = seen.created_at
+    return made is not None and made >= case.since - CLOCKS_APART
+
+
+def _unclear(bare: Sequence[SeenIssue], title: str) -> str:
+    one = bare[0]
+    more = f" (and {len(bare) - 1} more like it)" if len(bare) > 1 else ""
+    return (
+        f"GitLab's answer was lost when it was made, and issue {one.iid}{more}, whose text a "
+        f"person wrote anew, may be it: give the one that is it, and no other, the title "
+        f"{quoted(title)}, or take our label off those that are not"
+    )
 
 
 def scrutinised(cases: Iterable[Case], listing: Listing) -> Listing:
@@ -146,7 +196,7 @@ def _compared(
     digest = (read_marker(seen.description) or ("", case.digest))[1]
     known = replace(case, iid=seen.iid, url=seen.url or case.url, digest=digest)
     if case.status is CaseStatus.OPENING:
-        known = replace(known, status=CaseStatus.OPENED, intent="", since=now)
+        known = replace(known, status=CaseStatus.OPENED, intent="", title="", since=now)
         return _compared(known, seen, habits, now)[0], ActionKind.ADOPT
     waived_until = _waiver_end(known, seen, habits, now)
     by = known.waived_by if waived_until is not None else ""

@@ -142,7 +142,7 @@ class Remediator:
         known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
         listing = await self.tracker.listing(known, _unheard(issues))
         listing = scrutinised(issues.values(), listing)
-        issue_index, doubt = IssueIndex(listing), suspicion(listing)
+        issue_index, doubt = IssueIndex(listing, issues.values(), rules.label), suspicion(listing)
         cases, noticed = (issues, []) if doubt else notice(issues, issue_index, rules.habits, now)
         cases = await self._waiving(cases)
         situation = Situation(
@@ -252,13 +252,13 @@ class Remediator:
         return Planned(tuple(actions), after)
 
 
-def _unheard(cases: Mapping[IssueKey, Case]) -> set[int]:
-    """The projects where an issue may have been made without our hearing of it."""
-    return {
-        key.project_id
-        for key, case in cases.items()
-        if case.status is CaseStatus.OPENING and not case.iid
-    }
+def _unheard(cases: Mapping[IssueKey, Case]) -> dict[int, datetime]:
+    """The projects where an issue may have been made without our hearing of it, and since when."""
+    found: dict[int, datetime] = {}
+    for key, case in cases.items():
+        if case.unheard:
+            found[key.project_id] = min(case.since, found.get(key.project_id, case.since))
+    return found
 
 
 def _without_texts(run: RemediationRun) -> RemediationRun:
@@ -356,11 +356,12 @@ class _Executor:
         intended = replace(before or wanted, intent=action.kind.value)
         if action.kind in _MAKING:
             # The texts and checks of what is being made, so that it can be taken up by its marker.
-            intended = replace(
-                intended,
-                checks=wanted.checks,
-                status=CaseStatus.OPENING if action.kind is ActionKind.OPEN else intended.status,
-            )
+            intended = replace(intended, checks=wanted.checks, digest=wanted.digest)
+        if action.kind is ActionKind.OPEN and action.draft is not None:
+            first = intended.since if intended.status is CaseStatus.OPENING else now
+            opening = CaseStatus.OPENING
+            title = action.draft.title
+            intended = replace(intended, status=opening, since=first, title=title)
         await store.put_case(source, intended)
         try:
             seen, detail = await self._request(action, wanted)
@@ -429,7 +430,7 @@ def _refused(wanted: Case, said: str, now: datetime) -> Case:
 def _done(kind: ActionKind, wanted: Case, seen: Seen | None, now: datetime) -> Case:
     """What is remembered after a write that GitLab confirmed."""
     iid, url = (seen.iid, seen.url or wanted.url) if seen is not None else (wanted.iid, wanted.url)
-    done = replace(wanted, iid=iid, url=url, intent="")
+    done = replace(wanted, iid=iid, url=url, intent="", title="")
     if kind in _MAKING:
         return replace(done, status=CaseStatus.OPENED, since=now, held=(), until=None, kept=False)
     return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.model.remediation import IssueChange, NewIssue
 from bridge.ox.remediation.gitlab import GitLabIssues
+from bridge.ox.remediation.gitlab_listing import MADE_SINCE
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.tracker import BOT, SandboxUser
@@ -152,12 +153,38 @@ async def test_what_may_have_been_made_unheard_is_looked_for_in_its_project(desk
     for project in (1, 5):
         desk.world.issues.create(project, "x", BOT, labels=["ox"])
     desk.sandbox.use_faults(FaultPlan((FaultRule(Fault.FORBIDDEN, "rest-list", skip=1),)))
-    listing = await desk.issues.listing([], [1, 5])
+    since = dict.fromkeys((1, 5), desk.world.clock())
+    listing = await desk.issues.listing([], since)
     assert [seen.project_id for seen in listing.issues] == [1, 5]
     assert set(listing.doubtful) == {1, 5}
     assert "its issues could not be listed: GitLab refused (403)" in listing.doubtful[1]
     desk.sandbox.use_faults(FaultPlan())
-    assert (await desk.issues.listing([], [1, 5])).doubtful == {}
+    assert (await desk.issues.listing([], since)).doubtful == {}
+
+
+async def test_what_was_made_unheard_is_found_without_label_and_marker(desk: Desk) -> None:
+    """By who made it, and when: what people did to it meanwhile hides nothing."""
+    issues, now = desk.world.issues, desk.world.clock()
+    bot = desk.world.people.add("project_1_bot_9", "Gone")
+    issues.create(1, "ours, long ago", BOT).created_at = now - timedelta(hours=2)
+    issues.create(1, "ours", BOT)
+    issues.create(1, "a person's")
+    issues.create(1, "of a deleted bot", bot, labels=["ox"])
+    issues.unlabel(1, 4, "ox")
+    desk.world.people.remove(bot, issues)
+    listing = await desk.issues.listing([], {1: now})
+    assert [(seen.title, seen.ours, seen.orphan) for seen in listing.issues] == [
+        ("of a deleted bot", False, True),
+        ("ours", True, False),
+    ]
+    assert (await desk.issues.listing([])).issues == ()
+
+
+async def test_where_too_many_were_made_since_then_nothing_is_written(desk: Desk) -> None:
+    for number in range(MADE_SINCE + 1):
+        desk.world.issues.create(1, f"No. {number}")
+    listing = await desk.issues.listing([], {1: desk.world.clock()})
+    assert listing.doubtful[1].endswith(f"GitLab lists more than {MADE_SINCE}")
 
 
 async def test_closed_projects_are_told_before_anything_is_written(desk: Desk) -> None:

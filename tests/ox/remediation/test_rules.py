@@ -81,7 +81,7 @@ class Days:
         listing = self.options.pop("listing", Listing(tuple(self.issues.values())))
         listing = scrutinised(self.cases.values(), listing)
         doubt = suspicion(listing)
-        issue_index = IssueIndex(listing)
+        issue_index = IssueIndex(listing, self.cases.values(), "ox")
         if not doubt:
             self.cases, noticed = notice(self.cases, issue_index, SnoozePolicy(), self.at)
         else:
@@ -653,6 +653,90 @@ def test_an_issue_made_unheard_by_a_user_who_was_deleted_is_ours(
     theirs = replace(days.issues[1, 1], ours=False, author="ghost", orphan=orphan, created_at=at)
     days.issues[1, 1] = theirs
     assert kinds(days.day({"owner": F})) == [expected]
+
+
+GATE = IssueKey(1, service(1), "owner")
+
+
+def unheard(issues: Mapping[int, str], **wiped: Any) -> Days:
+    """The answer to the making was lost, and a person wrote anew the texts of these issues."""
+    days = begun()
+    days.day({"owner": F})
+    days.day({"owner": F})
+    made = days.issues.pop((1, 1))
+    (_, digest) = read_marker(made.description) or ("", "")
+    case = Case(GATE, CaseStatus.OPENING, days.at, checks=("owner",), digest=digest, intent="open")
+    days.cases[GATE] = replace(case, title="Has owner")
+    at = days.at + timedelta(minutes=1)
+    for iid, title in issues.items():
+        one = replace(made, iid=iid, title=title, description="Mine now.", created_at=at)
+        days.issues[1, iid] = replace(one, **wiped)
+    return days
+
+
+@pytest.mark.parametrize(
+    ("issues", "wiped", "expected"),
+    [
+        ({1: "Has owner"}, {}, "adopt"),
+        ({1: "Has owner"}, {"ours": False, "orphan": True, "labels": ()}, "adopt"),
+        ({1: "Has owner", 2: "Else"}, {}, "adopt"),
+        ({1: "Has owner", 2: "Has owner"}, {}, "defer"),
+        ({1: "Mine"}, {}, "defer"),
+        ({1: "Mine"}, {"labels": ()}, "open"),
+        ({1: "Has owner"}, {"ours": False}, "open"),
+        ({1: "Has owner"}, {"created_at": START - timedelta(days=9)}, "open"),
+    ],
+    ids=[
+        "its title",
+        "its title alone",
+        "one of two",
+        "two",
+        "its label",
+        "nothing",
+        "a person's",
+        "from before",
+    ],
+)
+def test_what_was_made_unheard_and_written_anew_is_known_or_asked_about(
+    issues: dict[int, str], wiped: dict[str, Any], expected: str
+) -> None:
+    days = unheard(issues, **wiped)
+    (done,) = days.day({"owner": F})
+    assert done.kind.value == expected
+    if expected == "defer":
+        assert "give the one that is it, and no other, the title `Has owner`" in done.reason
+        assert days.cases[GATE].status is CaseStatus.OPENING
+    if expected == "adopt":
+        assert (days.cases[GATE].iid, days.cases[GATE].title) == (1, "")
+
+
+def test_two_that_were_made_unheard_do_not_take_each_others_issue() -> None:
+    days = unheard({1: "Has owner", 2: "Has protected"})
+    other = IssueKey(1, service(1), "protected")
+    days.cases[other] = replace(
+        days.cases[GATE], key=other, checks=("protected",), title="Has protected"
+    )
+    found = kinds(days.day({"owner": F, "protected": F}))
+    assert found[:2] == ["adopt", "adopt"]
+    assert "open" not in found
+    assert [days.cases[key].iid for key in (GATE, other)] == [1, 2]
+
+
+def test_what_may_be_there_is_not_forgotten_when_it_passes() -> None:
+    """Its issue would stay open for ever; and a failed list tells nothing."""
+    days = unheard({1: "Mine"})
+    assert days.day({}) == []
+    days.options["listing"] = Listing(failure="down")
+    assert days.day({}) == []
+    assert days.cases[GATE].status is CaseStatus.OPENING
+    days.issues[1, 1] = replace(days.issues[1, 1], title="Has owner")
+    assert kinds(days.day({})) == ["adopt", "close"]
+
+
+def test_of_a_service_that_is_gone_nothing_is_waited_for() -> None:
+    days = unheard({})
+    days.act(board(days.at + timedelta(days=1), []))
+    assert GATE not in days.cases
 
 
 def test_an_intent_that_came_to_nothing_is_taken_up_again_or_forgotten() -> None:

@@ -35,6 +35,7 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import CheckState, Scoreboard
 from bridge.ox.facts.snyk import CRITICALS, SNYK
+from bridge.ox.interfaces import NOWHERE
 from bridge.ox.notices.channels import WebhookChannel
 from bridge.ox.notices.notifying import Notifier
 from bridge.ox.notices.occasions import Sightings
@@ -95,7 +96,7 @@ class Mortal:
     lives: int = -1  # writes until death; negative: immortal
 
     async def listing(
-        self, known: Collection[tuple[int, int]], unsure: Collection[int] = ()
+        self, known: Collection[tuple[int, int]], unsure: Mapping[int, datetime] = NOWHERE
     ) -> Listing:
         return await self.inner.listing(known, unsure)
 
@@ -297,14 +298,19 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story() -> Story:
+    return simulated()
+
+
+def simulated(seed: int = 21) -> Story:
+    """The story of one seed: of what people and GitLab do, and of nothing else."""
     # In memory where there is such a place: half of the time were a disk's answers to commits.
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        return asyncio.run(tell(Path(folder)))
+        return asyncio.run(tell(Path(folder), seed))
 
 
-async def tell(folder: Path) -> Story:
-    clock, dice = HandClock(), random.Random(21)
+async def tell(folder: Path, seed: int = 21) -> Story:
+    clock, dice = HandClock(), random.Random(seed)
     world = World(clock)
     for number in range(1, SERVICES + 1):
         world.add_project(f"corp/service-{number}", id=number)
