@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -27,7 +28,8 @@ def failures(story: Story) -> list[str]:
         try:
             judge(story)
         except (AssertionError, LookupError) as error:
-            found.append(f"{judge.__name__}: {error!r:.200}")
+            line = traceback.extract_tb(error.__traceback__)[-1].line
+            found.append(f"{judge.__name__}: {line} {error!s:.200}".strip())
     return found
 
 
