@@ -42,6 +42,7 @@ from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
 from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
+from bridge.api.problems.routes import Problems
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
 from bridge.api.scores.initiatives import InitiativeBook, Initiatives, NoInitiatives
@@ -135,6 +136,7 @@ def make_app(
         *incident.routes(),
         *model.routes(),
         *changes.routes(),
+        *Problems().routes(),
         web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
         *guide.routes(),
     ]

@@ -6,10 +6,11 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from bridge.answers.lately import Lately
 from bridge.catalog.index import Index
+from bridge.model.census import Census
 from bridge.model.entities import Json
 from bridge.model.entity_changes import ChangeQuery, EntityChange
 from bridge.model.memory import Horizon, KnownProject
@@ -41,6 +42,16 @@ async def no_file(path: str) -> tuple[Artifact, str] | None:
 async def no_changes(query: ChangeQuery) -> list[EntityChange]:
     """What changed where no history is kept."""
     return []
+
+
+async def no_censuses(first: date) -> list[Census]:
+    """The censuses where none are kept."""
+    return []
+
+
+async def no_census() -> Census | None:
+    """The last census where there is none."""
+    return None
 
 
 async def nothing_known() -> Known:
@@ -84,7 +95,8 @@ class Live:
     `source` is what is crawled, `files` what is published by path, and `fetch` gives a file's body
     and digest. `index` is what the catalog's read API answers from. `known` gives all that is
     known, which costs what all of it costs; `changes` finds what changed, `lately` is what did
-    within a day; `gaps` are since when projects cannot be read.
+    within a day; `censuses` are those since a day, oldest first, and `last_census` is that of the
+    last full pass; `gaps` are since when projects cannot be read.
     """
 
     files: Mapping[str, StoredFile] = field(default_factory=dict)
@@ -93,6 +105,8 @@ class Live:
     known: Callable[[], Awaitable[Known]] = nothing_known
     changes: Callable[[ChangeQuery], Awaitable[list[EntityChange]]] = no_changes
     lately: Lately | None = None
+    censuses: Callable[[date], Awaitable[list[Census]]] = no_censuses
+    last_census: Callable[[], Awaitable[Census | None]] = no_census
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

@@ -42,10 +42,10 @@ class AfterPass:
         self, catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
     ) -> None:
         """Every step. One that fails is logged, and the next goes on with what is there."""
-        await _tried(lambda: self.facts_and_scores(catalog, memory, observations))
-        await _tried(lambda: self.remediate(catalog, memory))
-        await _tried(self.notify)
-        await _tried(self.make_digests)
+        await tried(lambda: self.facts_and_scores(catalog, memory, observations))
+        await tried(lambda: self.remediate(catalog, memory))
+        await tried(self.notify)
+        await tried(self.make_digests)
 
     async def facts_and_scores(
         self,
@@ -95,7 +95,8 @@ class AfterPass:
         return await self.goals.progress() if self.goals is not None else ()
 
 
-async def _tried(step: Callable[[], Awaitable[None]]) -> None:
+async def tried(step: Callable[[], Awaitable[None]]) -> None:
+    """Make one step after a pass; when it fails that is logged, and the others go on."""
     try:
         await step()
     except Exception:

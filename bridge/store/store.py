@@ -29,6 +29,7 @@ from bridge.store.address import (
     reader_of,
     refuse_other_files,
 )
+from bridge.store.censuses import SqlCensuses
 from bridge.store.codec import Undecodable, decode_horizon
 from bridge.store.digests import SqlDigests
 from bridge.store.entity_changes import SqlEntityChanges
@@ -145,6 +146,7 @@ class SqlStore:
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.entity_changes = SqlEntityChanges(self._reading)
+        self.censuses = SqlCensuses(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
         self.teams_elsewhere = TeamsElsewhere(self._writing, self._reading)

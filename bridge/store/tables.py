@@ -410,6 +410,15 @@ entity_changes = Table(
     Index("fester_entity_changes_by_time", "source_id", "at"),
 )
 
+# How everything stood at the end of a day's last full pass. Days are ordinals.
+censuses = Table(
+    "fester_censuses",
+    metadata,
+    _source_column(key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),  # packed JSON
+)
+
 # What is known of a source and was made of it; passes need no more.
 MODEL = (
     projects,

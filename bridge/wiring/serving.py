@@ -31,6 +31,7 @@ from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Coverage, Traffic
+from bridge.ox.after_pass import tried
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.ports import Measured, Scraper
@@ -42,6 +43,7 @@ from bridge.service.schedule import Audience, Audiences, ended
 from bridge.service.token_watch import TokenWatch
 from bridge.settings import Settings, signing_key
 from bridge.wiring import Wired, feed, gitlab_options, own_url, renewed
+from bridge.wiring.census import CensusTaker
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
@@ -203,12 +205,17 @@ def a_service(
         )
         await remember_lately(live)
 
+    taker = CensusTaker(parts.store.censuses, source, live)
+
     def counted(done: Pass) -> None:
         live.passes[done.report.kind, done.report.outcome.value] += 1
+        taker.hear(done.report)
         account(done)
 
     live.known = passes.known
     live.changes = partial(parts.store.entity_changes.find, source)
+    live.censuses = partial(parts.store.censuses.since, source)
+    live.last_census = partial(parts.store.censuses.last, source)
     live.fetch = partial(parts.store.model.file, source)
 
     def role(name: str) -> None:
@@ -219,6 +226,7 @@ def a_service(
             parts.scores.take_catalog(None)  # who leads now scores what is newer
 
     async def after_pass(done: Pass) -> None:
+        await tried(taker.count)
         known = await done.known()
         await parts.after_pass.run(known.catalog, known.memory, done.observations)
 

@@ -171,21 +171,6 @@ def test_tables_have_named_columns_and_what_scrolls_can_be_reached_by_keyboard()
             assert 'tabindex="0"' in opened, template.name
 
 
-async def test_problems_go_on(client: Client, live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.api.pages.SHOWN", 2)
-    problems = tuple(replace(PROBLEM, message=f"wrong {n}") for n in range(3))
-    whole = record()
-    show(
-        live,
-        replace(whole, report=replace(whole.report, problems=problems)),
-        (INDEX,),
-        Memory(),
-        NOON,
-    )
-    assert "wrong 2" not in await (await client.get("/")).text()
-    assert "wrong 2" in await (await client.get("/?page=2")).text()
-
-
 async def test_explain_names_the_manifest(client: Client) -> None:
     body = await (await client.get("/api/explain?ref=component:default/api")).json()
     assert body["found"][0]["ref"] == "component:default/api"

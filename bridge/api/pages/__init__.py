@@ -15,12 +15,15 @@ from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
 from bridge.api.sheets import sheet
+from bridge.errors import StoreError
+from bridge.model.census import Census
 from bridge.model.entities import Catalog
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
 from bridge.passes.explain import Explanation, explain
 
-SHOWN = 500  # rows of a sheet
+SHOWN = 200  # rows of a sheet
+WORST = 50  # problems on the first page
 MAX_QUERY = 512
 
 _templates = Environment(
@@ -82,13 +85,24 @@ def _age(seconds: float) -> str:
 
 
 async def home(request: web.Request) -> web.StreamResponse:
-    """`GET /`: the last pass in numbers, and its problems, worst first."""
-    report = request.app[LIVE].report
+    """`GET /`: the last pass in numbers, and the worst problems."""
+    live = request.app[LIVE]
+    report = live.report
     problems = report.problems if report else ()
     order = {severity: rank for rank, severity in enumerate(Severity)}
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
     counts = {s.value: sum(p.severity is s for p in problems) for s in Severity}
-    return render(request, "home.html", problems=sheet(request, ranked, SHOWN), counts=counts)
+    return render(
+        request, "home.html", problems=ranked[:WORST], counts=counts, last=await _last_census(live)
+    )
+
+
+async def _last_census(live: Live) -> Census | None:
+    """The figures of the last full pass; None also while the store is away."""
+    try:
+        return await live.last_census()
+    except StoreError:
+        return None
 
 
 async def entities(request: web.Request) -> web.StreamResponse:

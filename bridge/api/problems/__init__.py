@@ -1,0 +1,1 @@
+"""What is wrong, by team, project, kind and severity."""

@@ -1,0 +1,147 @@
+"""What is wrong: `GET /api/problems` for programs, `/problems` for people and their bookmarks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from bridge.answers.owners import Owners
+from bridge.api.answers import error_response
+from bridge.api.keys import CLOCK, LIVE
+from bridge.api.pages import MAX_QUERY, render
+from bridge.api.problems.asked import (
+    NOBODY,
+    Owned,
+    Question,
+    Sorts,
+    question,
+    sorts,
+    worst_first,
+)
+from bridge.api.scores import score_query
+from bridge.api.scores.plots import Plot, Point, plot
+from bridge.api.sheets import sheet
+from bridge.catalog.index import Index
+from bridge.errors import BadQuestion, StoreError
+from bridge.model.census import Census
+from bridge.model.entities import Json
+from bridge.model.runs import problem_json
+
+SHOWN: Final = 100  # rows of a sheet
+SPAN: Final = timedelta(days=90)
+_ASKED: Final = ("team", "project", "kind", "severity")
+
+
+@dataclass(slots=True)
+class Problems:
+    """The routes. Whose the problems are is worked out once for each index."""
+
+    _index: Index = field(default_factory=Index)
+    _owners: Owners = field(default_factory=Owners)
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes."""
+        return [web.get("/api/problems", self._listed), web.get("/problems", self._page)]
+
+    async def _all(self, request: web.Request) -> list[Owned]:
+        live = request.app[LIVE]
+        report, index = live.report, live.index
+        if index is not self._index:
+            self._owners, self._index = await asyncio.to_thread(Owners.of, index), index
+        owners = self._owners
+        problems = report.problems if report is not None else ()
+        return worst_first(Owned(each, owners.team(each)) for each in problems)
+
+    async def _listed(self, request: web.Request) -> web.StreamResponse:
+        try:
+            asked, page = question(request.query), score_query.page(request.query)
+        except BadQuestion as refusal:
+            return error_response(request, 400, "InputError", str(refusal))
+        found = [each for each in await self._all(request) if asked.fits(each)]
+        items = [_json(each) for each in found[page.offset : page.offset + page.limit]]
+        counts = dict(sorts(found).severities)
+        return web.json_response({"items": items, "totalItems": len(found), "counts": counts})
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        said = {key: request.query.get(key, "")[:MAX_QUERY] for key in _ASKED}
+        everything = await self._all(request)
+        try:
+            asked, wrong, status = question(request.query), "", 200
+        except BadQuestion as refusal:
+            asked, wrong, status = Question(), str(refusal), 400
+        found = [] if wrong else [each for each in everything if asked.fits(each)]
+        return render(
+            request,
+            "problems.html",
+            status=status,
+            said=said,
+            wrong=wrong,
+            rows=sheet(request, found, SHOWN),
+            counts=sorts(found).severities,
+            choices=_choices(everything, asked),
+            **await _counted(request, asked),
+            link=lambda **changes: _link(said, changes),
+        )
+
+
+async def _counted(request: web.Request, asked: Question) -> dict[str, Any]:
+    """What full passes counted; the page says the rest without it, also while the store is away."""
+    live, today = request.app[LIVE], request.app[CLOCK]().astimezone(UTC).date()
+    try:
+        censuses = await live.censuses(today - SPAN)
+        last = censuses[-1] if censuses else await live.last_census()
+    except StoreError as error:
+        return {"plot": None, "last": None, "away": str(error)}
+    return {"plot": _trend(censuses, asked, today), "last": last, "away": ""}
+
+
+def _choices(everything: Sequence[Owned], asked: Question) -> Sorts:
+    """What each filter offers: how many there are while the other filters stay as they are."""
+
+    def of(**free: str | None) -> Sorts:
+        asks = {"team": asked.team, "project": asked.project} | {
+            "kind": asked.kind,
+            "severity": asked.severity,
+        }
+        wider = Question(**{**asks, **free})  # type: ignore[arg-type]
+        return sorts([each for each in everything if wider.fits(each)])
+
+    teams = {team or NOBODY: count for team, count in of(team=None).teams.items()}
+    return Sorts(of(severity="").severities, of(kind="").kinds, teams)
+
+
+def _trend(censuses: Sequence[Census], asked: Question, today: date) -> Plot | None:
+    """The count of what is asked for, after each day's last full pass; None if it is not kept."""
+    if not censuses or asked.project:
+        return None
+    counts = [
+        (each.at.date(), each.count(rule=asked.kind, team=asked.team, severity=asked.severity))
+        for each in censuses
+    ]
+    points = [Point(day, float(count)) for day, count in counts if count is not None]
+    if not points:
+        return None
+    most = max(point.value or 0 for point in points)
+    return plot(points, points[0].day, today, top=_round_up(most))
+
+
+def _round_up(most: float) -> int:
+    """An even number above all counts, for a scale with a middle."""
+    step = 10 if most > 20 else 2
+    return max(step, int(-(-most // step) * step))
+
+
+def _link(said: dict[str, str], changes: dict[str, str]) -> str:
+    """The address of the same page with some filters changed."""
+    kept = {key: value for key, value in {**said, **changes}.items() if value}
+    return f"/problems?{urlencode(kept)}" if kept else "/problems"
+
+
+def _json(each: Owned) -> dict[str, Json]:
+    return {**problem_json(each.problem), "team": each.team or None}

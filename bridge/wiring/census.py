@@ -1,0 +1,41 @@
+"""Keeps a census at the end of every full pass, for the page of problems and their trend."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from bridge.answers.census import census_of
+from bridge.answers.owners import Owners
+from bridge.api.live import Live
+from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Coverage
+from bridge.store.censuses import SqlCensuses
+
+KEPT: Final = timedelta(days=366)
+
+
+@dataclass(slots=True)
+class CensusTaker:
+    """Hears of every pass that is shown in `live`, and counts when a full one was among them."""
+
+    censuses: SqlCensuses
+    source: str  # the name by which the store knows the catalog
+    live: Live
+    _due: Report | None = None
+
+    def hear(self, report: Report) -> None:
+        """Note a pass that was made here; small ones may follow before anything is counted."""
+        if report.kind == Coverage.FULL.value and report.outcome is not Outcome.FAILED:
+            self._due = report
+
+    async def count(self) -> None:
+        """Keep the census that is due. Raises `StoreError`."""
+        full, self._due = self._due, None
+        if full is None or self.live.report is None:
+            return
+        problems, index = self.live.report.problems, self.live.index
+        census = await asyncio.to_thread(lambda: census_of(full, problems, Owners.of(index)))
+        await self.censuses.keep(self.source, census, (census.at - KEPT).date())
