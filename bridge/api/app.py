@@ -117,7 +117,6 @@ def make_app(
         app[SCORES] = scored
     routes = [
         web.get("/", pages.home),
-        web.get("/entities", pages.entities),
         web.get("/explain", pages.explain_page),
         web.get("/catalog/", _catalog_root),
         web.get("/catalog/{path:.+}", _catalog_file),

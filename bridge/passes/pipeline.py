@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -452,8 +452,16 @@ def _report(
         started_at=iso(work.started),
         kind=intake.end.coverage.value if intake.end else "",
         source=work.wish.source,
-        this_pass={"seen": len(intake.seen), "unreadable": len(intake.unreadable)},
+        this_pass={
+            "seen": _projects(intake.seen),
+            "unreadable": _projects(intake.unreadable),
+        },
     )
+
+
+def _projects(numbers: Iterable[int]) -> int:
+    """How many of them are projects; groups go by numbers below zero."""
+    return sum(number > 0 for number in numbers)
 
 
 def figures_of(state: SourceState, nameless: int = 0) -> dict[str, Any]:

@@ -28,7 +28,11 @@ MakeClient = Callable[[web.Application], Awaitable[Client]]
 BODY = {
     "apiVersion": "backstage.io/v1alpha1",
     "kind": "Component",
-    "metadata": {"name": "api", "title": "<script>alert(1)</script>"},
+    "metadata": {
+        "name": "api",
+        "title": "<script>alert(1)</script>",
+        "annotations": {"gitlab.com/project-slug": "shop/api"},
+    },
     "spec": {"owner": "group:default/team"},
 }
 ENTITY = CatalogEntity(
@@ -147,7 +151,7 @@ async def test_the_search_finds_by_owner_and_project(client: Client) -> None:
 async def test_the_list_of_entities_goes_on(
     client: Client, live: Live, monkeypatch: pytest.MonkeyPatch, page: str, shown: str
 ) -> None:
-    monkeypatch.setattr("bridge.api.pages.SHOWN", 2)
+    monkeypatch.setattr("bridge.api.pages.model.SHOWN", 2)
     bodies = [{**BODY, "metadata": {"name": f"api-{n}"}} for n in range(5)]
     several = tuple(CatalogEntity(Ref.of(body), body, ENTITY.origins) for body in bodies)
     show(live, replace(record(), catalog=Catalog(several)), (INDEX,), Memory(), NOON)

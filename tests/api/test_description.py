@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 import schemathesis
@@ -26,10 +21,10 @@ from bridge.api.app import make_app
 from bridge.api.description import description
 from bridge.api.live import Live
 from tests.laws import examples
+from tests.running_demo import running_demo
 
 DESCRIBED = description()
 LONGEST_LINE = 8000  # what aiohttp reads as a request's first line, about
-PATIENCE = 90.0
 METHODS = ("get", "post", "put", "delete", "patch")
 
 
@@ -68,44 +63,9 @@ CHECKS: list[CheckFunction] = [
 
 @pytest.fixture(scope="module")
 def fester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`fester demo` as a process, after its first pass and its first scores."""
-    folder = tmp_path_factory.mktemp("demo")
-    program = [sys.executable, "-c", "from bridge.cli import main; main()"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*program, "demo", "--port", "0", "--to", str(folder / "out")],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        url = _address(process)
-        deadline = time.monotonic() + PATIENCE
-        while not _scored(url):
-            assert time.monotonic() < deadline, (folder / "log").read_text("utf-8")[-2000:]
-            time.sleep(0.1)
+    """`fester demo`, after its first pass and its first scores."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as url:
         yield url
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("serving "):
-            return line.split()[1].rstrip("/")
-    raise AssertionError("fester demo ended before it served")
-
-
-def _scored(url: str) -> bool:
-    try:
-        with urlopen(f"{url}/api/ox/scores", timeout=10) as answer:
-            return bool(answer.status == 200)
-    except HTTPError as error:
-        error.close()
-        return False
 
 
 @pytest.mark.real

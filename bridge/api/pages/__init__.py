@@ -14,15 +14,12 @@ from bridge.answers.changes import with_history
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
-from bridge.api.sheets import sheet
 from bridge.errors import StoreError
 from bridge.model.census import Census
-from bridge.model.entities import Catalog
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
 from bridge.passes.explain import Explanation, explain
 
-SHOWN = 200  # rows of a sheet
 WORST = 50  # problems on the first page
 MAX_QUERY = 512
 
@@ -103,34 +100,6 @@ async def _last_census(live: Live) -> Census | None:
         return await live.last_census()
     except StoreError:
         return None
-
-
-async def entities(request: web.Request) -> web.StreamResponse:
-    """`GET /entities?q=&kind=`: the catalog as a searchable table."""
-    text = request.query.get("q", "")[:MAX_QUERY]
-    kind = request.query.get("kind", "")[:MAX_QUERY]
-    known = await request.app[LIVE].known()
-    rows = await asyncio.to_thread(_rows, known.catalog, text.lower().strip(), kind.lower())
-    return render(request, "entities.html", rows=sheet(request, rows, SHOWN), q=text, kind=kind)
-
-
-def _rows(catalog: Catalog, text: str, kind: str) -> list[dict[str, str]]:
-    rows = []
-    for entity in catalog.entities:
-        metadata, spec = entity.body["metadata"], entity.body.get("spec") or {}
-        row = {
-            "ref": str(entity.ref),
-            "kind": str(entity.body["kind"]),
-            "title": str(metadata.get("title") or metadata["name"]),
-            "owner": str(spec.get("owner") or ""),
-            "system": str(spec.get("system") or spec.get("domain") or ""),
-            "project": entity.origins[0].project if entity.origins else "",
-        }
-        if (not kind or entity.ref.kind == kind) and (
-            not text or any(text in value.lower() for value in row.values())
-        ):
-            rows.append(row)
-    return rows
 
 
 async def explained(live: Live, asked: str) -> Explanation | None:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bridge.answers.documents import KINDS, Document, documents
 from bridge.answers.knowledge import Knowledge
+from bridge.answers.listing import fitting, lines
 from bridge.answers.portrait import portrait
 from bridge.answers.search import LONGEST, Hits, search
 from bridge.answers.system_map import system_map
@@ -20,8 +21,10 @@ from bridge.api.incident import KNOWLEDGE
 from bridge.api.keys import LIVE
 from bridge.api.pages import MAX_QUERY, render
 from bridge.api.pages.map_layout import drawing
+from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 
+SHOWN: Final = 200  # entities of a sheet
 PAGE: Final = 100  # documents on one page
 MOST_JSON: Final = 100_000  # characters of an entity's JSON on its page
 
@@ -29,6 +32,7 @@ MOST_JSON: Final = 100_000  # characters of an entity's JSON on its page
 def routes() -> list[web.RouteDef]:
     """The routes."""
     return [
+        web.get("/entities", _entities),
         web.get("/search", _search),
         web.get("/entity/{ref:.+}", _entity),
         web.get("/map", _map),
@@ -40,6 +44,16 @@ def routes() -> list[web.RouteDef]:
 
 def _known(request: web.Request) -> Knowledge:
     return request.app[KNOWLEDGE]()
+
+
+async def _entities(request: web.Request) -> web.StreamResponse:
+    """The catalog as a searchable table."""
+    text = request.query.get("q", "")[:MAX_QUERY]
+    kind = request.query.get("kind", "")[:MAX_QUERY]
+    known = _known(request)
+    rows = sheet(request, fitting(text, kind, known), SHOWN)
+    shown = lines(rows.rows, known)
+    return render(request, "entities.html", rows=rows, shown=shown, q=text, kind=kind)
 
 
 async def _search(request: web.Request) -> web.StreamResponse:

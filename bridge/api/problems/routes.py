@@ -81,6 +81,7 @@ class Problems:
             "problems.html",
             status=status,
             said=said,
+            chosen=NOBODY if asked.team == "" else asked.team or "",
             wrong=wrong,
             rows=sheet(request, found, SHOWN),
             counts=sorts(found).severities,
@@ -128,7 +129,7 @@ def _trend(censuses: Sequence[Census], asked: Question, today: date) -> Plot | N
     if not points:
         return None
     most = max(point.value or 0 for point in points)
-    return plot(points, points[0].day, today, top=_round_up(most))
+    return plot(points, today - SPAN, today, top=_round_up(most))
 
 
 def _round_up(most: float) -> int:
