@@ -40,9 +40,10 @@ from bridge.api.keys import CLOCK, FACTS, HOOK_COUNTS, LIVE, REMEDIED, SCORES, V
 from bridge.api.live import Live
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
+from bridge.api.memo import OF_BOARD, OF_INDEX, Memo
 from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
-from bridge.api.problems.routes import Problems
+from bridge.api.problems import routes as problems
 from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
 from bridge.api.scores.initiatives import InitiativeBook, Initiatives, NoInitiatives
@@ -111,6 +112,7 @@ def make_app(
     app[ROOT] = root
     app[LIVE] = live
     app[CLOCK] = clock
+    app[OF_INDEX], app[OF_BOARD] = Memo(), Memo()
     app[HOOK_COUNTS] = webhooks.counts
     app[VALIDATE] = validate
     if scored is not None:
@@ -135,7 +137,7 @@ def make_app(
         *incident.routes(),
         *model.routes(),
         *changes.routes(),
-        *Problems().routes(),
+        *problems.routes(),
         web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
         *guide.routes(),
     ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -15,12 +14,13 @@ from bridge.answers.knowledge import Knowledge
 from bridge.answers.listing import fitting, lines
 from bridge.answers.portrait import portrait
 from bridge.answers.search import LONGEST, Hits, search
-from bridge.answers.system_map import system_map
+from bridge.answers.system_map import SystemMap, system_map
 from bridge.api.hardening import CSP, WITH_SCRIPT
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.keys import LIVE
+from bridge.api.memo import OF_INDEX
 from bridge.api.pages import MAX_QUERY, render
-from bridge.api.pages.map_layout import drawing
+from bridge.api.pages.map_layout import Drawing, drawing
 from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 
@@ -71,22 +71,26 @@ async def _entity(request: web.Request) -> web.StreamResponse:
         return render(request, "entity_missing.html", status=404, ref=ref)
     text = dumped(found.body).decode()
     tree = None if len(text) > MOST_JSON else found.body
-    return render(request, "entity.html", entity=found, tree=tree, around=_around(request, ref))
+    _, around = await _drawn(request, ref)
+    return render(request, "entity.html", entity=found, tree=tree, around=around)
 
 
-def _around(request: web.Request, ref: str) -> Any:
-    """The small graph of an entity's page; None where there is nothing to draw."""
-    found = system_map(ref, _known(request))
-    return drawing(found) if found is not None and found.arrows else None
+async def _drawn(request: web.Request, ref: str) -> tuple[SystemMap | None, Drawing | None]:
+    """A map and where its boxes stand; None of what is not there, or has nothing to draw."""
+    known = _known(request)
+
+    def draw() -> tuple[SystemMap | None, Drawing | None]:
+        found = system_map(ref, known)
+        return found, drawing(found) if found is not None and found.arrows else None
+
+    return await request.app[OF_INDEX].get(known.index, ("map", ref.lower()), draw)
 
 
 async def _map(request: web.Request) -> web.StreamResponse:
     ref = request.match_info.get("ref", "")[:MAX_QUERY]
-    known = _known(request)
-    found = await asyncio.to_thread(system_map, ref, known)
+    found, drawn = await _drawn(request, ref)
     if found is None:
         return render(request, "entity_missing.html", status=404, ref=ref)
-    drawn = await asyncio.to_thread(drawing, found)
     titles = {box.ref: box.title for box in found.boxes}
     page = render(request, "map.html", map=found, drawn=drawn, ref=ref, titles=titles)
     page.headers[CSP] = WITH_SCRIPT  # of ours alone, and on this page alone
@@ -102,7 +106,8 @@ async def _documents(request: web.Request) -> web.StreamResponse:
     query = {
         key: request.query.get(key, "")[:MAX_QUERY] for key in ("q", "kind", "owner", "system")
     }
-    everything = await asyncio.to_thread(documents, _known(request))
+    known = _known(request)
+    everything = await request.app[OF_INDEX].get(known.index, "documents", lambda: documents(known))
     found = [each for each in everything if _wanted(each, query)]
     start = _start(request)
     following = ""

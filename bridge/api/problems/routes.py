@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -14,6 +12,7 @@ from aiohttp import web
 from bridge.answers.owners import Owners
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, LIVE
+from bridge.api.memo import OF_INDEX
 from bridge.api.pages import MAX_QUERY, render
 from bridge.api.problems.asked import (
     NOBODY,
@@ -27,7 +26,6 @@ from bridge.api.problems.asked import (
 from bridge.api.scores import score_query
 from bridge.api.scores.plots import Plot, Point, plot
 from bridge.api.sheets import sheet
-from bridge.catalog.index import Index
 from bridge.errors import BadQuestion, StoreError
 from bridge.model.census import Census
 from bridge.model.entities import Json
@@ -38,57 +36,51 @@ SPAN: Final = timedelta(days=90)
 _ASKED: Final = ("team", "project", "kind", "severity")
 
 
-@dataclass(slots=True)
-class Problems:
-    """The routes. Whose the problems are is worked out once for each index."""
+def routes() -> list[web.RouteDef]:
+    """The routes."""
+    return [web.get("/api/problems", _listed), web.get("/problems", _page)]
 
-    _index: Index = field(default_factory=Index)
-    _owners: Owners = field(default_factory=Owners)
 
-    def routes(self) -> list[web.RouteDef]:
-        """The routes."""
-        return [web.get("/api/problems", self._listed), web.get("/problems", self._page)]
+async def _all(request: web.Request) -> list[Owned]:
+    live = request.app[LIVE]
+    report, index = live.report, live.index
+    owners = await request.app[OF_INDEX].get(index, "owners", lambda: Owners.of(index))
+    problems = report.problems if report is not None else ()
+    return worst_first(Owned(each, owners.team(each)) for each in problems)
 
-    async def _all(self, request: web.Request) -> list[Owned]:
-        live = request.app[LIVE]
-        report, index = live.report, live.index
-        if index is not self._index:
-            self._owners, self._index = await asyncio.to_thread(Owners.of, index), index
-        owners = self._owners
-        problems = report.problems if report is not None else ()
-        return worst_first(Owned(each, owners.team(each)) for each in problems)
 
-    async def _listed(self, request: web.Request) -> web.StreamResponse:
-        try:
-            asked, page = question(request.query), score_query.page(request.query)
-        except BadQuestion as refusal:
-            return error_response(request, 400, "InputError", str(refusal))
-        found = [each for each in await self._all(request) if asked.fits(each)]
-        items = [_json(each) for each in found[page.offset : page.offset + page.limit]]
-        counts = dict(sorts(found).severities)
-        return web.json_response({"items": items, "totalItems": len(found), "counts": counts})
+async def _listed(request: web.Request) -> web.StreamResponse:
+    try:
+        asked, page = question(request.query), score_query.page(request.query)
+    except BadQuestion as refusal:
+        return error_response(request, 400, "InputError", str(refusal))
+    found = [each for each in await _all(request) if asked.fits(each)]
+    items = [_json(each) for each in found[page.offset : page.offset + page.limit]]
+    counts = dict(sorts(found).severities)
+    return web.json_response({"items": items, "totalItems": len(found), "counts": counts})
 
-    async def _page(self, request: web.Request) -> web.StreamResponse:
-        said = {key: request.query.get(key, "")[:MAX_QUERY] for key in _ASKED}
-        everything = await self._all(request)
-        try:
-            asked, wrong, status = question(request.query), "", 200
-        except BadQuestion as refusal:
-            asked, wrong, status = Question(), str(refusal), 400
-        found = [] if wrong else [each for each in everything if asked.fits(each)]
-        return render(
-            request,
-            "problems.html",
-            status=status,
-            said=said,
-            chosen=NOBODY if asked.team == "" else asked.team or "",
-            wrong=wrong,
-            rows=sheet(request, found, SHOWN),
-            counts=sorts(found).severities,
-            choices=_choices(everything, asked),
-            **await _counted(request, asked),
-            link=lambda **changes: _link(said, changes),
-        )
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    said = {key: request.query.get(key, "")[:MAX_QUERY] for key in _ASKED}
+    everything = await _all(request)
+    try:
+        asked, wrong, status = question(request.query), "", 200
+    except BadQuestion as refusal:
+        asked, wrong, status = Question(), str(refusal), 400
+    found = [] if wrong else [each for each in everything if asked.fits(each)]
+    return render(
+        request,
+        "problems.html",
+        status=status,
+        said=said,
+        chosen=NOBODY if asked.team == "" else asked.team or "",
+        wrong=wrong,
+        rows=sheet(request, found, SHOWN),
+        counts=sorts(found).severities,
+        choices=_choices(everything, asked),
+        **await _counted(request, asked),
+        link=lambda **changes: _link(said, changes),
+    )
 
 
 async def _counted(request: web.Request, asked: Question) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from aiohttp import web
 from bridge.api.access import Handler
 from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, REMEDIED, SCORES
+from bridge.api.memo import OF_BOARD
 from bridge.api.pages import render
 from bridge.api.scores import score_query
 from bridge.api.scores.plots import Point, plot
@@ -30,7 +31,7 @@ from bridge.model.scores import (
     ScoreChange,
 )
 
-SHOWN = 300  # rows of a sheet
+SHOWN = 100  # rows of a sheet
 COMPARED = 500  # services whose changes a page tells; the API tells them of more
 SPANS = {"30": 30, "90": 90, "365": 365}
 
@@ -152,8 +153,10 @@ async def _rollup_page(
     trend = await scores.rollup_trend(rollup.kind, rollup.name, start, end)
     points = [Point(each.day, None if each.gone else each.rollup.value) for each in trend]
     text = request.query.get("q", "")[:200]
-    members = [board.scores[ref] for ref in rollup.members if text.lower() in str(ref)]
-    members.sort(key=lambda score: (not score.sufficient, score.value or 0.0, score.entity))
+    key = rollup.kind, rollup.name, text.lower()
+    members, worst, unseen = await request.app[OF_BOARD].get(
+        board, key, lambda: _summary(board, rollup, text.lower(), scores.rubric)
+    )
     changes: Sequence[ScoreChange] = ()
     if len(rollup.members) <= COMPARED:
         changes = changed(await scores.changes(rollup.members, start, end))
@@ -166,14 +169,23 @@ async def _rollup_page(
         problems=[*scores.problems, *(board.problems if _whole(rollup) else ())],
         members=sheet(request, members, SHOWN),
         q=text,
-        worst=_worst(members, scores.rubric),
-        unseen=_unseen(members, scores.rubric),
+        worst=worst,
+        unseen=unseen,
         teams=_teams(board) if _whole(rollup) else [],
         plot=plot(points, start, end),
         moved=[each for each in changes if each.before and each.after][:20],
         came=sum(each.before is None for each in changes),
         days=days,
     )
+
+
+def _summary(
+    board: Scoreboard, rollup: Rollup, text: str, rubric: Rubric
+) -> tuple[list[Score], list[tuple[Check, int, float]], list[tuple[Check, int, str]]]:
+    """The members whose names hold a text, the lowest first, and what most of them lack."""
+    members = [board.scores[ref] for ref in rollup.members if text in str(ref)]
+    members.sort(key=lambda score: (not score.sufficient, score.value or 0.0, score.entity))
+    return members, _worst(members, rubric), _unseen(members, rubric)
 
 
 def _whole(rollup: Rollup) -> bool:
