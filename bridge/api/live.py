@@ -13,13 +13,13 @@ from bridge.catalog.index import Index
 from bridge.model.census import Census
 from bridge.model.entities import Json
 from bridge.model.entity_changes import ChangeQuery, EntityChange
-from bridge.model.memory import Horizon, KnownProject
+from bridge.model.memory import Horizon, KnownProject, Memory
 from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, mark_in, mark_of
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Traffic
-from bridge.model.statements import StoredFile
+from bridge.model.statements import Statement, StoredFile
 from bridge.passes.view import Known
 
 _HELD = 64  # files whose bodies are kept at hand
@@ -47,6 +47,11 @@ async def no_changes(query: ChangeQuery) -> list[EntityChange]:
 async def no_censuses(first: date) -> list[Census]:
     """The censuses where none are kept."""
     return []
+
+
+async def nothing_said(ref: str) -> tuple[Sequence[Statement], Memory]:
+    """What is said of an entity where no manifest is known."""
+    return (), Memory()
 
 
 async def no_census() -> Census | None:
@@ -96,7 +101,8 @@ class Live:
     and digest. `index` is what the catalog's read API answers from. `known` gives all that is
     known, which costs what all of it costs; `changes` finds what changed, `lately` is what did
     within a day; `censuses` are those since a day, oldest first, and `last_census` is that of the
-    last full pass; `gaps` are since when projects cannot be read.
+    last full pass; `said` gives what manifests say of an entity, and those manifests; `gaps` are
+    since when projects cannot be read.
     """
 
     files: Mapping[str, StoredFile] = field(default_factory=dict)
@@ -107,6 +113,7 @@ class Live:
     lately: Lately | None = None
     censuses: Callable[[date], Awaitable[list[Census]]] = no_censuses
     last_census: Callable[[], Awaitable[Census | None]] = no_census
+    said: Callable[[str], Awaitable[tuple[Sequence[Statement], Memory]]] = nothing_said
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

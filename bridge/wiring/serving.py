@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 import structlog
 from aiohttp import web
 from yarl import URL
 
+from bridge.answers.fields import MOST_SAID
 from bridge.answers.lately import lately
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
@@ -27,11 +29,14 @@ from bridge.api.live import Live, SourceHealth
 from bridge.api.webhooks import Webhooks
 from bridge.errors import ConfigurationError, StoreError
 from bridge.exporters.backstage_refresh import Refresher
+from bridge.model.memory import Memory
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Coverage, Traffic
+from bridge.model.statements import Statement
 from bridge.ox.after_pass import tried
+from bridge.passes.interfaces import ModelStore
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.ports import Measured, Scraper
@@ -214,6 +219,7 @@ def a_service(
 
     live.known = passes.known
     live.changes = partial(parts.store.entity_changes.find, source)
+    live.said = partial(said_of, parts.store.model, source)
     live.censuses = partial(parts.store.censuses.since, source)
     live.last_census = partial(parts.store.censuses.last, source)
     live.fetch = partial(parts.store.model.file, source)
@@ -258,6 +264,18 @@ async def remember_lately(live: Live) -> None:
         live.lately = await lately(live.changes, utc_now(), live.lately)
     except StoreError as error:
         log.warning("What changed is not at hand", action="changes_unread", error=str(error))
+
+
+async def said_of(model: ModelStore, source: str, ref: str) -> tuple[Sequence[Statement], Memory]:
+    """What manifests say of an entity, and those manifests. Raises `StoreError`."""
+    stored = (await model.entities(source, [ref])).get(ref)
+    origins = stored.entity.origins if stored is not None else ()
+    heard = {(each.project_id, each.file) for each in origins}  # others lost their claim
+    everything = (await model.speaking_of(source, [ref])).get(ref, [])
+    theirs = (e for e in everything if (e.manifest.project.id, e.manifest.file) in heard)
+    said = list(islice(theirs, MOST_SAID))
+    projects = {each.manifest.project.id for each in said}
+    return said, await model.known(source, projects)
 
 
 async def tell(refresher: Refresher, live: Live, done: Pass) -> None:

@@ -19,6 +19,7 @@ KINDS: Final = {
         "/entity/domain:default/fleet",
         "/entity/component:default/nothing-like-this",
     ),
+    "/fields/{ref}": ("/fields/component:default/booking-api", "/fields/system:default/tracking"),
     "/map": ("/map",),
     "/map/{ref}": ("/map/system:default/tracking", "/map/component:default/booking-api"),
     "/documents": ("/documents", "/documents?kind=golden-path&q=nothing-like-this"),

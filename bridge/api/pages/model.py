@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Final
 from urllib.parse import urlencode
@@ -10,17 +12,20 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from bridge.answers.documents import KINDS, Document, documents
-from bridge.answers.knowledge import Knowledge
+from bridge.answers.fields import MOST, FieldOrigin, fields_of
+from bridge.answers.knowledge import Knowledge, title_of
 from bridge.answers.listing import fitting, lines
 from bridge.answers.portrait import portrait
 from bridge.answers.search import LONGEST, Hits, search
 from bridge.answers.system_map import SystemMap, system_map
+from bridge.api.answers import error_response
 from bridge.api.hardening import CSP, WITH_SCRIPT
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.keys import LIVE
 from bridge.api.memo import OF_INDEX
 from bridge.api.pages import MAX_QUERY, render
 from bridge.api.pages.map_layout import Drawing, drawing
+from bridge.api.pages.team import team_of
 from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 
@@ -35,6 +40,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/entities", _entities),
         web.get("/search", _search),
         web.get("/entity/{ref:.+}", _entity),
+        web.get("/fields/{ref:.+}", _fields),
+        web.get("/api/fields", _fields_json),
         web.get("/map", _map),
         web.get("/map/{ref:.+}", _map),
         web.get("/documents", _documents),
@@ -66,13 +73,45 @@ async def _search(request: web.Request) -> web.StreamResponse:
 
 async def _entity(request: web.Request) -> web.StreamResponse:
     ref = request.match_info["ref"][:MAX_QUERY]
-    found = portrait(ref, _known(request))
+    known = _known(request)
+    found = portrait(ref, known)
     if found is None:
         return render(request, "entity_missing.html", status=404, ref=ref)
     text = dumped(found.body).decode()
     tree = None if len(text) > MOST_JSON else found.body
     _, around = await _drawn(request, ref)
-    return render(request, "entity.html", entity=found, tree=tree, around=around)
+    team = await team_of(request, found.ref, known) if found.kind == "Group" else None
+    return render(request, "entity.html", entity=found, tree=tree, around=around, team=team)
+
+
+async def _fields(request: web.Request) -> web.StreamResponse:
+    """Where every field of an entity comes from."""
+    ref = request.match_info["ref"][:MAX_QUERY].lower()
+    found = await _origins(request, ref)
+    if found is None:
+        return render(request, "entity_missing.html", status=404, ref=ref)
+    entity = _known(request).entity(ref)
+    title = title_of(entity) if entity is not None else ref
+    return render(request, "fields.html", fields=found, ref=ref, title=title, most=MOST)
+
+
+async def _fields_json(request: web.Request) -> web.StreamResponse:
+    ref = request.query.get("ref", "").strip()[:MAX_QUERY].lower()
+    found = await _origins(request, ref)
+    if found is None:
+        return error_response(
+            request, 404, "NotFoundError", "ask with ?ref=component:default/name of the catalog"
+        )
+    return web.json_response({"ref": ref, "fields": [asdict(each) for each in found]})
+
+
+async def _origins(request: web.Request, ref: str) -> list[FieldOrigin] | None:
+    """The fields of an entity; None when the catalog does not have it. Raises `StoreError`."""
+    entity = _known(request).entity(ref)
+    if entity is None:
+        return None
+    said, memory = await request.app[LIVE].said(ref)
+    return await asyncio.to_thread(fields_of, entity, said, memory)
 
 
 async def _drawn(request: web.Request, ref: str) -> tuple[SystemMap | None, Drawing | None]:

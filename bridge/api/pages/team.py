@@ -1,0 +1,94 @@
+"""What a team's page says besides what every entity's does: services, scores, problems, waivers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
+
+from aiohttp import web
+
+from bridge.answers.knowledge import Knowledge, ref_of, title_of
+from bridge.answers.owners import Owners
+from bridge.api.keys import CLOCK, LIVE, SCORES
+from bridge.api.memo import OF_BOARD, OF_INDEX
+from bridge.api.scores.waivers import Given, waivers
+from bridge.model.entities import Ref
+from bridge.model.problems import Severity
+from bridge.model.scores import Rollup, Score, tier_of
+
+MOST: Final = 100  # services
+MOST_WAIVERS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TeamService:
+    """A service of the team, and its score if it has one."""
+
+    ref: str
+    title: str
+    tier: int | None
+    score: Score | None
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """`services` are the first of `total`, the most critical first; counts are by severity."""
+
+    services: tuple[TeamService, ...]
+    total: int
+    rollup: Rollup | None
+    problems: dict[str, int]
+    waivers: tuple[Given, ...]
+    waived: int  # how many waivers there are
+
+
+async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
+    """All of it, of the group of a reference."""
+    services = _services(ref, known)
+    given = await _waivers(request, ref)
+    scores = request.app.get(SCORES)
+    board = scores.board if scores is not None else None
+    return Team(
+        tuple(services[:MOST]),
+        len(services),
+        board.rollup("team", ref) if board is not None else None,
+        await _problems(request, ref),
+        tuple(given[:MOST_WAIVERS]),
+        len(given),
+    )
+
+
+def _services(ref: str, known: Knowledge) -> list[TeamService]:
+    index = known.index
+    mask = index.equal("kind", ("component",)) & index.equal("relations.ownedby", (ref,))
+    found = [_service(entity, known) for entity in known.picked(mask)]
+    return sorted(found, key=lambda each: (each.tier or 9, each.title.lower()))
+
+
+def _service(entity: Mapping[str, Any], known: Knowledge) -> TeamService:
+    ref = ref_of(entity)
+    score = known.scores.get(Ref.parse(ref))
+    return TeamService(ref, title_of(entity), tier_of(entity), score)
+
+
+async def _problems(request: web.Request, ref: str) -> dict[str, int]:
+    live = request.app[LIVE]
+    index, problems = live.index, live.report.problems if live.report is not None else ()
+    owners = await request.app[OF_INDEX].get(index, "owners", lambda: Owners.of(index))
+    counts = Counter(each.severity.value for each in problems if owners.team(each) == ref)
+    return {each.value: counts[each.value] for each in Severity if counts[each.value]}
+
+
+async def _waivers(request: web.Request, ref: str) -> list[Given]:
+    scores = request.app.get(SCORES)
+    board = scores.board if scores is not None else None
+    if scores is None or board is None:
+        return []
+    today, rubric = request.app[CLOCK]().astimezone(UTC).date(), scores.rubric
+    every = await request.app[OF_BOARD].get(
+        board, ("waivers", today), lambda: waivers(board, rubric, today)
+    )
+    return [each for each in every if each.team == ref]
