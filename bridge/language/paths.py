@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from posixpath import normpath
 from typing import Final
 
 WILD_PARTS: Final = 4  # parts with a * or ?: each one is another round of questions
 _LONGEST: Final = 1_024
+_UNFIT: Final = re.compile(r"[\x00-\x1f\\]")
 
 
 def is_pattern(text: str) -> bool:
@@ -39,7 +41,7 @@ def within(folder: str, path: str) -> str | None:
     """
     if not path or len(path) > _LONGEST or path.startswith("/") or "://" in path:
         return None
-    if any(ord(letter) < 32 for letter in path) or "\\" in path:
+    if _UNFIT.search(path):
         return None
     found = normpath(f"{folder}/{path}" if folder else path)
     return None if found in {".", ".."} or found.startswith("../") else found

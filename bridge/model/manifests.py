@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.model.entities import Draft, Json
-from bridge.model.json_text import tree_of
+from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.problems import Problem
 from bridge.model.scrape import Project
 
@@ -52,7 +51,7 @@ class Translation:
 
 def as_data(documents: Sequence[Json]) -> str:
     """Parsed documents as `Translation.data`. Raises TypeError for what JSON cannot hold."""
-    return json.dumps(documents, separators=(",", ":")) if documents else ""
+    return ascii_json(documents) if documents else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 
 from bridge.model.entities import Body, CatalogEntity, Ref
+from bridge.model.json_text import ascii_json
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey
 from bridge.model.problems import Problem
@@ -188,7 +188,7 @@ def entity_digest(entity: CatalogEntity) -> str:
         (each.project_id, each.project, each.file, each.mapping, each.kept_since, each.held_since)
         for each in entity.origins
     ]
-    text = json.dumps([entity.body, origins], separators=(",", ":"))
+    text = ascii_json([entity.body, origins])
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -6,7 +6,6 @@ a token that is refused is looked for anew once, for it may have been changed me
 
 from __future__ import annotations
 
-import json
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from bridge.errors import FesterError
+from bridge.model.json_text import tree_of
 from bridge.neighbours.tls import trust as default_trust
 from bridge.secret.live import Secret
 
@@ -62,7 +62,7 @@ class Answer:
     def json(self) -> Any:
         """The body's tree. Raises `NotJson`."""
         try:
-            return json.loads(self.body)
+            return tree_of(self.body)
         except (ValueError, RecursionError):
             raise NotJson("the answer is not JSON") from None
 

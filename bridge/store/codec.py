@@ -6,9 +6,7 @@ for keys that are missing (an older one did not know them).
 
 from __future__ import annotations
 
-import json
 import zlib
-from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from sys import intern
@@ -16,6 +14,7 @@ from typing import TypeVar
 
 from bridge.caching.interning import interned
 from bridge.model.entities import Draft, Json
+from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
@@ -27,15 +26,6 @@ Kind = TypeVar("Kind")
 
 class Undecodable(ValueError):
     """A stored text is not what this codec writes; the message says what was expected."""
-
-
-def _plain(value: object) -> dict[str, Json]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"a {type(value).__name__} cannot be stored as JSON")
-
-
-to_json = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
 
 def pack(text: str) -> bytes:
@@ -53,7 +43,7 @@ def unpack(packed: bytes) -> str:
 
 def encode_translation(translation: Translation) -> str:
     """JSON text. Raises TypeError or ValueError for what JSON cannot hold."""
-    return to_json(
+    return ascii_json(
         {
             "verdict": translation.verdict.value,
             "fingerprint": translation.fingerprint,
@@ -98,7 +88,7 @@ def encode_project(known: KnownProject) -> str:
         "gap_tried": moment_text(known.gap_tried),
         "left_out": known.left_out,
     }
-    return to_json({"project": tree, **{name: text for name, text in why.items() if text}})
+    return ascii_json({"project": tree, **{name: text for name, text in why.items() if text}})
 
 
 def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
@@ -125,7 +115,7 @@ def encode_horizon(horizon: Horizon) -> str:
         tree["others"] = {
             source: _own_tree(each) for source, each in sorted(horizon.others.items())
         }
-    return to_json(tree)
+    return ascii_json(tree)
 
 
 def _own_tree(horizon: Horizon) -> dict[str, Json]:
@@ -170,7 +160,7 @@ def moment_of(text: str) -> datetime | None:
 
 def encode_report(report: Report) -> str:
     """JSON text with more than `Report.as_json`: nothing rounded, receipts whole."""
-    return to_json(
+    return ascii_json(
         {
             "outcome": report.outcome.value,
             "seconds": report.seconds,
@@ -214,7 +204,7 @@ def decode_report(text: str) -> Report:
 
 def _parse(text: str) -> Json:
     try:
-        return json.loads(text)
+        return tree_of(text)
     except (ValueError, RecursionError) as error:
         raise Undecodable(f"expected JSON ({error})") from error
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from bridge.caching.interning import interned
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
-from bridge.model.json_text import tree_of
+from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Stage
@@ -22,7 +22,7 @@ Values: TypeAlias = dict[str, Any]
 
 def dumped(tree: Json) -> str:
     """A tree as JSON of ASCII alone, which every database can hold."""
-    return codec.to_json(tree)
+    return ascii_json(tree)
 
 
 def loaded(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -410,6 +411,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
 
     Raises `ConfigurationError` with the problems of mappings and destinations together.
     """
+    # Rows by the thousand come and go without cycles: Python looks for these more seldom.
+    gc.set_threshold(20_000, 20, 20)
     each = await located_each(settings)
     settings = each[FIRST].model_copy(update={"further": settings.further})
     given = _given(settings, each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.model.entities import Draft
+from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.memory import KnownProject
 from bridge.model.runs import Outcome, Report
@@ -114,6 +116,23 @@ def test_a_number_comes_back_as_that_number_whatever_its_size(number: float) -> 
     ):
         assert found == [{"n": number}]
         assert type(found[0]["n"]) is type(number)
+
+
+@few
+@given(nouns.trees)
+def test_json_is_written_as_python_writes_it(tree: Any) -> None:
+    """Digests of what is stored are of this text: another spelling would look like a change."""
+    text = ascii_json(tree)
+    assert text.isascii()
+    assert tree_of(text) == tree
+    # It may leave a character as it is that needs no escape.
+    assert text.replace("\x7f", "\\u007f") == json.dumps(tree, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, object()])
+def test_what_is_no_json_is_refused(value: object) -> None:
+    with pytest.raises(TypeError):
+        ascii_json({"value": value})
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-01-01T12:00:00", "2026-13-01T12:00:00+00:00"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from bridge.errors import NotUnderstood
@@ -35,6 +36,7 @@ from bridge.processors.mapping.templates import Evaluation, Leaf, Path, Traced, 
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 ENTITY_LIMIT: Final = 500
+_SHORT: Final = 4_000  # characters of a text whose documents are remembered for a while
 # A `#` right before a word is hardly meant as a comment.
 _COMMENT: Final = re.compile(r":[ \t]+(#[^\s#]\S*)")
 # What all manifests of one file may make together: inheriting must not make much of little.
@@ -174,7 +176,7 @@ class Work:
             message = f"cannot be used: {self.file.refused or 'it is not text'}; keep it as a plain"
             raise Quarantine(Problem(f"{message} YAML file in the repository", "manifest-refused"))
         try:
-            self.documents = text.read_each(self.file.text)
+            self.documents = _documents(self.file.text)
         except NotUnderstood as error:
             raise Quarantine(error.problem) from None
         self.read = len(self.documents)
@@ -461,6 +463,18 @@ class Work:
     def _failed(self, error: EvaluationError, number: int) -> Problem:
         message = f"the mapping at {error.place} cannot use this: {error}"
         return self.problem(message, "mapping-failed", self.spot(number, error.sources))
+
+
+def _documents(content: str) -> tuple[YamlDocument, ...]:
+    """The documents of a text. Raises `NotUnderstood`."""
+    # What a manifest wants to be read besides is asked twice before it is translated.
+    short = len(content) <= _SHORT
+    return _documents_of_short(content) if short else text.read_each(content)
+
+
+@lru_cache(maxsize=256)
+def _documents_of_short(content: str) -> tuple[YamlDocument, ...]:
+    return text.read_each(content)
 
 
 def _nulls(tree: Json, path: Path) -> Iterator[Path]:
