@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from hashlib import sha256
 from pathlib import Path
 
@@ -307,3 +308,71 @@ def test_the_samples_of_who_may_ask_open_no_door(tmp_path: Path) -> None:
         config = write(tmp_path, f"access:\n  tokens:\n    - {token}\n")
         with pytest.raises(ConfigurationError, match=said):
             load_settings({}, config=config, environment={})
+
+
+AUDIT = "changes:\n  receivers:\n    - {name: audit, url: 'https://audit.example.com/in'}\n"
+SIGNS = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+def test_a_receivers_secret_comes_from_its_variable_or_file_and_is_never_shown(
+    tmp_path: Path,
+) -> None:
+    config = write(tmp_path, AUDIT)
+    (tmp_path / "secret").write_text(f"{SIGNS}\n")
+    for environment in (
+        {"FESTER_RECEIVER_SECRET_AUDIT": SIGNS},
+        {"FESTER_RECEIVER_SECRET_AUDIT_FILE": str(tmp_path / "secret")},
+    ):
+        settings = load_settings({}, config=config, environment=environment)
+        assert settings.receiver_secrets["audit"].get_secret_value() == SIGNS
+        assert SIGNS not in repr(settings) + settings.model_dump_json()
+    assert masked(f"it said {SIGNS}") == "it said ***"
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("", "FESTER_RECEIVER_SECRET_AUDIT is not set"),
+        ("hunter2", "expected whsec_ and then 24 to 64 random bytes"),
+        ("whsec_c2hvcnQ=", "expected whsec_ and then 24 to 64 random bytes"),
+    ],
+)
+def test_nothing_is_sent_unsigned_or_signed_with_a_weak_secret(
+    tmp_path: Path, secret: str, said: str
+) -> None:
+    environment = {"FESTER_RECEIVER_SECRET_AUDIT": secret}
+    with pytest.raises(ConfigurationError, match=said) as refused:
+        load_settings({}, config=write(tmp_path, AUDIT), environment=environment)
+    assert len(refused.value.problems) == 1
+    assert "hunter2" not in str(refused.value)
+    load_settings({}, config=write(tmp_path, AUDIT), environment=environment, uses=())
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://audit.example.com/in", "expected https://"),
+        ("http://169.254.169.254/latest", "expected https://"),
+        ("http://localhost.evil.example/in", "expected https://"),
+        ("https://user:pass@audit.example.com/in", "no name and password"),
+        ("ftp://audit.example.com", "no address"),
+        ("https:///in", "no address"),
+        ("https://audit.example.com:99999/", "no address"),
+    ],
+)
+def test_a_receivers_address_is_https_or_of_this_machine(
+    tmp_path: Path, url: str, said: str
+) -> None:
+    text = f"changes:\n  receivers:\n    - {{name: audit, url: '{url}'}}\n"
+    environment = {"FESTER_RECEIVER_SECRET_AUDIT": SIGNS}
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings({}, config=write(tmp_path, text), environment=environment)
+    for good in ("http://127.0.0.1:9/in", "http://[::1]:9/in", "http://localhost/in"):
+        config = write(tmp_path, text.replace(url, good))
+        assert load_settings({}, config=config, environment=environment).changes.receivers
+
+
+def test_two_receivers_of_one_name_are_refused(tmp_path: Path) -> None:
+    twice = AUDIT + AUDIT.splitlines()[-1] + "\n"
+    with pytest.raises(ConfigurationError, match="two receivers have one name"):
+        load_settings({}, config=write(tmp_path, twice), environment={})

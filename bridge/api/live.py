@@ -17,6 +17,7 @@ from bridge.model.memory import Horizon, KnownProject, Memory
 from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, mark_in, mark_of
 from bridge.model.problems import Problem
+from bridge.model.receivers import ReceiverStanding
 from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Traffic
 from bridge.model.statements import Statement, StoredFile
@@ -57,6 +58,11 @@ async def nothing_said(ref: str) -> tuple[Sequence[Statement], Memory]:
 async def no_census() -> Census | None:
     """The last census where there is none."""
     return None
+
+
+async def no_receivers() -> list[ReceiverStanding]:
+    """How receivers stand where there are none."""
+    return []
 
 
 async def nothing_known() -> Known:
@@ -100,9 +106,9 @@ class Live:
     `source` is what is crawled, `files` what is published by path, and `fetch` gives a file's body
     and digest. `index` is what the catalog's read API answers from. `known` gives all that is
     known, which costs what all of it costs; `changes` finds what changed, `lately` is what did
-    within a day; `censuses` are those since a day, oldest first, and `last_census` is that of the
-    last full pass; `said` gives what manifests say of an entity, and those manifests; `gaps` are
-    since when projects cannot be read.
+    within a day, `receivers` says how those stand who are told of it; `censuses` are those since a
+    day, oldest first, and `last_census` is that of the last full pass; `said` gives what manifests
+    say of an entity, and those manifests; `gaps` are since when projects cannot be read.
     """
 
     files: Mapping[str, StoredFile] = field(default_factory=dict)
@@ -114,6 +120,8 @@ class Live:
     censuses: Callable[[date], Awaitable[list[Census]]] = no_censuses
     last_census: Callable[[], Awaitable[Census | None]] = no_census
     said: Callable[[str], Awaitable[tuple[Sequence[Statement], Memory]]] = nothing_said
+    receivers: Callable[[], Awaitable[list[ReceiverStanding]]] = no_receivers
+    news: Callable[[], None] = lambda: None  # hears that there may be something to tell
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from bridge.api.changes.metrics import receiver_metrics
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
 from bridge.api.ox_metrics import OxMetrics
@@ -190,9 +191,10 @@ async def expose(request: web.Request) -> web.StreamResponse:
     """`GET /metrics` in Prometheus's text format."""
     registry = CollectorRegistry()
     app = request.app
+    now = app[CLOCK]()
     others = await app[OX_METRICS].families()
-    now = app[CLOCK]().timestamp()
-    registry.register(LiveCollector(app[LIVE], now, app[HOOK_COUNTS], others))
+    others += await receiver_metrics(app[LIVE], now)
+    registry.register(LiveCollector(app[LIVE], now.timestamp(), app[HOOK_COUNTS], others))
     return web.Response(
         body=generate_latest(registry),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},

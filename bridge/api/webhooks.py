@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import hmac
 import json
@@ -23,6 +22,7 @@ from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.model.hints import Hint
 from bridge.model.numbers import FIRST, TooLarge, number_of
+from bridge.neighbours.signed_webhook import ID, SIGNATURE, TIMESTAMP, is_signature, signature
 
 log = structlog.get_logger()
 
@@ -135,7 +135,7 @@ class Webhooks:
                 "FESTER_WEBHOOK_SIGNING_KEY) to the secret that GitLab has for this webhook",
             )
         by_token = self._has_token(request.headers)
-        signed = bool(self.signing_key and request.headers.get("webhook-signature"))
+        signed = bool(self.signing_key and request.headers.get(SIGNATURE))
         if not (by_token or signed):
             raise DeliveryRefused(
                 401, "the X-Gitlab-Token or webhook-signature is missing or wrong"
@@ -146,7 +146,7 @@ class Webhooks:
                 401, "the webhook-signature does not fit, or is older than five minutes"
             )
         # A signature covers one header only: whoever replays a delivery can write the others.
-        names = ("Idempotency-Key", "webhook-id") if by_token else ("webhook-id",)
+        names = ("Idempotency-Key", ID) if by_token else (ID,)
         return body, _key(request.headers, names)
 
     def _has_token(self, headers: Mapping[str, str]) -> bool:
@@ -156,17 +156,11 @@ class Webhooks:
 
     def _is_signed(self, request: web.Request, body: bytes) -> bool:
         headers = request.headers
-        stamp = headers.get("webhook-timestamp", "")
+        stamp = headers.get(TIMESTAMP, "")
         if not _is_recent(stamp, request.app[CLOCK]()):
             return False
-        signed = f"{headers.get('webhook-id', '')}.{stamp}.".encode("utf-8", "replace") + body
-        right = base64.b64encode(hmac.digest(self.signing_key, signed, "sha256"))
-        found = False
-        for each in headers["webhook-signature"].split()[:10]:
-            version, _, signature = each.partition(",")
-            given = signature.encode("utf-8", "replace")
-            found |= version == "v1" and hmac.compare_digest(given, right)
-        return found
+        right = signature(self.signing_key, headers.get(ID, ""), stamp, body)
+        return is_signature(headers[SIGNATURE], right)
 
 
 async def _bounded(request: web.Request) -> bytes:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bridge.cli.collectors_seen import collector_findings
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
+from bridge.cli.receivers_seen import receiver_findings
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
 from bridge.exporters import FolderExporter, destination
@@ -81,6 +82,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         )
     yield await _store(settings.store)
     async for finding in collector_findings(settings):
+        yield finding
+    async for finding in receiver_findings(settings):
         yield finding
 
 

@@ -39,7 +39,7 @@ def incident(  # noqa: PLR0917 — click passes the options by name
     address or host of a link. Nobody is asked: the answer comes from the store. Exit code 1 when
     nothing, or more than one thing, is meant.
     """
-    settings = settings_from({"store": store, "from": from_}, config=config)
+    settings = settings_from({"store": store, "from": from_}, config=config, uses=())
     found = asyncio.run(_answer(settings, anything))
     if as_json_:
         click.echo(json.dumps(as_json(found), indent=2, ensure_ascii=False))

@@ -26,7 +26,7 @@ def mcp(from_: str | None, store: str | None, config: Path | None) -> None:
     Needs `pip install 'fester[mcp]'`. An assistant is told to run it with `fester mcp` as the
     command.
     """
-    settings = settings_from({"store": store, "from": from_}, config=config)
+    settings = settings_from({"store": store, "from": from_}, config=config, uses=())
     asyncio.run(_serve(settings))
 
 

@@ -106,8 +106,17 @@ class HttpClient:
         if session is not None:
             await session.close()
 
-    async def send(self, method: str, url: URL | str, *, body: Any = None) -> Answer:
+    async def send(
+        self,
+        method: str,
+        url: URL | str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """The answer, whatever its status; redirects are not followed. `body` is sent as JSON.
+
+        Bytes are JSON already, and are sent as they are: what was signed must not change.
 
         `url` is whole, or a path (percent-encoded, with its query) at `base`'s host. Raises
         `NoAnswer`, and ValueError for another host: what opens this one stays here.
@@ -115,19 +124,23 @@ class HttpClient:
         target = self.base.join(URL(url, encoded=True)) if isinstance(url, str) else url
         if target.origin() != self.base.origin():
             raise ValueError("the request leads to another host")
-        answer = await self._once(method, target, body)
+        answer = await self._once(method, target, body, headers or {})
         if answer.status == 401 and self._secret is not None and self._secret.look():
-            answer = await self._once(method, target, body)
+            answer = await self._once(method, target, body, headers or {})
         return answer
 
-    async def _once(self, method: str, url: URL, body: Any) -> Answer:
-        headers = {}
+    async def _once(self, method: str, url: URL, body: Any, more: Mapping[str, str]) -> Answer:
+        headers = dict(more)
+        ready = body if isinstance(body, bytes) else None
+        if ready is not None:
+            headers["Content-Type"] = "application/json"
         if self._secret is not None:
             headers["Authorization"] = self._authorization.format(self._secret())
         try:
             async with self._open().request(
                 *(method, url),
-                json=body,
+                json=body if ready is None else None,
+                data=ready,
                 headers=headers,
                 allow_redirects=False,
                 **_proxy(url) if self._proxies else {},

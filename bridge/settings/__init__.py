@@ -3,9 +3,16 @@
 from bridge.settings.given_secrets import normal_of
 from bridge.settings.loading import load_settings
 from bridge.settings.schema import settings_schema
-from bridge.settings.sections import RemediationSettings, Settings, TokenSettings, signing_key
+from bridge.settings.sections import (
+    ReceiverSettings,
+    RemediationSettings,
+    Settings,
+    TokenSettings,
+    signing_key,
+)
 
 __all__ = [
+    "ReceiverSettings",
     "RemediationSettings",
     "Settings",
     "TokenSettings",

@@ -18,6 +18,7 @@ from bridge.secret.values import header_value, read_secret, shared_secret, web_a
 from bridge.settings.sections import signing_key
 
 TEAM_WEBHOOK: Final = "FESTER_DIGEST_WEBHOOK_"
+OF_RECEIVER: Final = "FESTER_RECEIVER_SECRET_"  # and its name
 OF_SOURCE: Final = "GITLAB_TOKEN_"  # and the name of a further source
 FILE: Final = "_FILE"
 STORE: Final = "FESTER_STORE"
@@ -68,11 +69,24 @@ def signing_key_text(text: str) -> str:
     return value
 
 
+def receiver_secret(text: str) -> str:
+    """What a receiver of changes checks signatures by; ValueError for anything else."""
+    value = header_value(text)
+    try:
+        key = signing_key(value)
+    except ValueError:
+        key = b""
+    if not 24 <= len(key) <= 64:  # as Standard Webhooks has it
+        raise ValueError("expected whsec_ and then 24 to 64 random bytes in base64")
+    return value
+
+
 NORMAL: Final[Mapping[str, Callable[[str], str]]] = {
     "token": gitlab_token,
     "webhook_token": shared_secret,
     "webhook_signing_key": signing_key_text,
     "digest_webhook": web_address,
+    "receiver_secret": receiver_secret,
 }
 
 
@@ -115,7 +129,7 @@ def given(
 
 def mask_everything(environment: Mapping[str, str], urls: Collection[object]) -> None:
     """From now on no secret of this environment is shown, used or not, well formed or not."""
-    by_name = (TEAM_WEBHOOK, OF_SOURCE)
+    by_name = (TEAM_WEBHOOK, OF_SOURCE, OF_RECEIVER)
     names = [n for n in environment if n in SECRETS.values() or n.startswith(by_name)]
     texts = [environment[n] for n in names if not n.endswith(FILE)]
     for name in (*SECRETS.values(), *names):

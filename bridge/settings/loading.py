@@ -22,6 +22,7 @@ from bridge.model.problems import Problem
 from bridge.secret.values import shared_secret
 from bridge.settings.given_secrets import (
     FILE,
+    OF_RECEIVER,
     OF_SOURCE,
     SECRETS,
     TEAM_WEBHOOK,
@@ -37,7 +38,7 @@ PREFIX = "FESTER_"
 _COMMENT = re.compile(r":\s+(#[^\s#]\S*)")
 # Fields that stand in no file and in no variable of their own name.
 _OF_SOURCES = ("further", "source_tokens", "token_variable")
-NOT_WRITTEN = (*SECRETS, *_OF_SOURCES, "team_webhooks", "secret_files")
+NOT_WRITTEN = (*SECRETS, *_OF_SOURCES, "team_webhooks", "receiver_secrets", "secret_files")
 _CONFIG_LIMIT = 1_000_000  # bytes
 
 
@@ -57,7 +58,7 @@ def load_settings(
     problem.
     """
     environment = os.environ if environment is None else environment
-    used = (*SECRETS, "team_webhooks") if uses is None else tuple(uses)
+    used = (*SECRETS, "team_webhooks", "receiver_secrets") if uses is None else tuple(uses)
     problems: list[Problem] = []
     tree, places = _read_file(config, problems)
     _note_secrets(tree, places, problems)
@@ -92,15 +93,19 @@ def load_settings(
         _team_webhooks(settings, environment, places, problems) if "team_webhooks" in used else {}
     )
     tokens = _source_tokens(settings, environment, problems) if "token" in used else {}
+    signing = (
+        _receiver_secrets(settings, environment, problems) if "receiver_secrets" in used else {}
+    )
     if problems:
         raise ConfigurationError(problems)
     files = {name: secret.file for name, secret in (secrets | teams).items() if secret.file}
     files |= {f"{OF_SOURCE}{name}": each.file for name, each in tokens.items() if each.file}
+    files |= {f"{OF_RECEIVER}{name}": each.file for name, each in signing.items() if each.file}
+    signed = {name: SecretStr(each.value) for name, each in signing.items()}
     webhooks = {team: SecretStr(secret.value) for team, secret in teams.items()}
     further = {name: SecretStr(each.value) for name, each in tokens.items()}
-    return settings.model_copy(
-        update={"team_webhooks": webhooks, "source_tokens": further, "secret_files": files}
-    )
+    found = {"team_webhooks": webhooks, "source_tokens": further, "receiver_secrets": signed}
+    return settings.model_copy(update={**found, "secret_files": files})
 
 
 def _urls(written: object) -> list[object]:
@@ -151,6 +156,25 @@ def _team_webhooks(
             )
             problems.append(_placed(message, places.get(("remediation", "webhooks", team), "")))
     return teams
+
+
+def _receiver_secrets(
+    settings: Settings, environment: Mapping[str, str], problems: list[Problem]
+) -> dict[str, Given]:
+    """What signs what each receiver of changes is sent, by its name: none is sent unsigned."""
+    found: dict[str, Given] = {}
+    for each in settings.changes.receivers:
+        variable, before = f"{OF_RECEIVER}{each.suffix}", len(problems)
+        secret = given(variable, environment, problems, normal_of("receiver_secret"))
+        if secret is not None:
+            found[each.name] = secret
+        elif len(problems) == before:
+            message = (
+                f"the variable {variable} is not set; it holds what signs messages to the receiver "
+                f'{each.name}, which knows it, too: echo "whsec_$(openssl rand -base64 32)"'
+            )
+            problems.append(Problem(message, "setting-missing"))
+    return found
 
 
 def _store_from_file(
@@ -290,6 +314,7 @@ def _note_secrets(
     wherever = {
         "team_webhooks": f"{TEAM_WEBHOOK}… and name it in `remediation.webhooks`",
         "source_tokens": f"{OF_SOURCE}…",
+        "receiver_secrets": f"{OF_RECEIVER}…",
     }
     for key, variable in (SECRETS | wherever | {"secret_files": "…_FILE"}).items():
         if key in tree:
@@ -306,7 +331,7 @@ def _from_variables(
     """FESTER_KEY and FESTER_SECTION__KEY as a tree; unknown ones are problems."""
     tree: dict[str, Any] = {}
     for name in sorted(environment):
-        if not name.startswith(PREFIX) or name.startswith(TEAM_WEBHOOK):
+        if not name.startswith(PREFIX) or name.startswith((TEAM_WEBHOOK, OF_RECEIVER)):
             continue
         if name.removesuffix(FILE) in SECRETS.values() or name == f"{PREFIX}STORE{FILE}":
             continue

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from hashlib import sha256
+from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -459,6 +460,68 @@ class BackstageSettings(_SettingsSection):
     refresh: bool = Field(False, description="tell it what changed after each publish")
 
 
+def _for_a_receiver(value: str) -> str:
+    """https, or this machine itself: what is sent is nobody else's business."""
+    try:
+        parts = urlsplit(value)
+        host, usable = parts.hostname or "", parts.port != 0
+    except ValueError:
+        host, usable = "", False
+    if not (usable and host and parts.scheme in _PORTS) or parts.fragment:
+        raise ValueError("it is no address; expected https://host/path")
+    if parts.username or parts.password:
+        raise ValueError("no name and password in it: what is sent is signed instead")
+    if parts.scheme == "http" and not _is_this_machine(host):
+        raise ValueError("expected https://; http:// is for this machine alone (127.0.0.1)")
+    return value
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class ReceiverSettings(_SettingsSection):
+    """Who is told of changes in the catalog; all filters that are given must fit."""
+
+    name: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
+        AfterValidator(_no_file),
+    ] = Field(description="what Fester knows it by, and remembers how far it was told")
+    url: Annotated[str, AfterValidator(_for_a_receiver)] = Field(
+        max_length=2000, description="its address: https://host/path"
+    )
+    entity_kinds: TextList = Field((), description="of these kinds, such as component")
+    kinds: Annotated[
+        tuple[Literal["added", "changed", "removed"], ...], BeforeValidator(_as_list)
+    ] = Field((), description="added, changed, removed")
+    owners: TextList = Field((), description="of these owners, before or after")
+    projects: TextList = Field((), description="globs of the paths of projects that changed it")
+
+    @property
+    def suffix(self) -> str:
+        """How the name of its secret's variable ends."""
+        return self.name.upper().replace("-", "_")
+
+
+class ChangesSettings(_SettingsSection):
+    """What becomes of changes in the catalog."""
+
+    receivers: Annotated[tuple[ReceiverSettings, ...], Field(max_length=20)] = Field(
+        (), description="webhooks that are told"
+    )
+
+    @field_validator("receivers")
+    @classmethod
+    def _each_once(cls, value: tuple[ReceiverSettings, ...]) -> tuple[ReceiverSettings, ...]:
+        if len({each.name for each in value}) < len(value):
+            raise ValueError("two receivers have one name; give each its own")
+        return value
+
+
 class RelationsSettings(_SettingsSection):
     """What becomes of relations in the catalog."""
 
@@ -505,6 +568,7 @@ class Settings(_SettingsSection):
     )
     access: AccessSettings = AccessSettings()
     backstage: BackstageSettings = BackstageSettings()
+    changes: ChangesSettings = ChangesSettings()
     gitlab: GitLabSettings = GitLabSettings()
     guard: GuardSettings = GuardSettings()
     owners: OwnersSettings = OwnersSettings()
@@ -540,6 +604,9 @@ class Settings(_SettingsSection):
     token_variable: str = Field("GITLAB_TOKEN", exclude=True, description="of this source")
     source_tokens: dict[str, SecretStr] = Field(
         {}, exclude=True, description="from GITLAB_TOKEN_NAME, by the names of further sources"
+    )
+    receiver_secrets: dict[str, SecretStr] = Field(
+        {}, exclude=True, description="from FESTER_RECEIVER_SECRET_NAME, by a receiver's name"
     )
     secret_files: dict[str, Path] = Field(
         {}, exclude=True, description="where secrets that came from files are read anew, by field"

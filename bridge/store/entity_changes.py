@@ -82,7 +82,7 @@ async def record(connection: AsyncConnection, source_id: int, step: HistoryStep)
 
 def _rows(source_id: int, found: Sequence[Any], at: datetime) -> list[dict[str, Any]]:
     changes = (change_of(ref_of(e.ref), _entity(e, e.old), _entity(e, e.new), at) for e in found)
-    return [_row(source_id, each) for each in changes if each is not None]
+    return [row_of(source_id, each) for each in changes if each is not None]
 
 
 def _entity(row: Any, text: str | None) -> CatalogEntity | None:
@@ -92,7 +92,8 @@ def _entity(row: Any, text: str | None) -> CatalogEntity | None:
         raise unreadable(f"the entity {row.ref}", error) from error
 
 
-def _row(source_id: int, change: EntityChange) -> dict[str, Any]:
+def row_of(source_id: int, change: EntityChange) -> dict[str, Any]:
+    """A change as the table has it; its number is the table's."""
     about = {f"owner {each}" for each in (change.owner, change.owner_before) if each}
     about |= {f"project {each.project.lower()}" for each in change.manifests}
     body = {

@@ -41,6 +41,7 @@ from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
 from bridge.store.notices import SqlNotices
 from bridge.store.rates import SqlRates
+from bridge.store.receivers import SqlReceivers
 from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import parts_of, source_id_of, source_name
@@ -147,6 +148,7 @@ class SqlStore:
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.entity_changes = SqlEntityChanges(self._reading)
         self.censuses = SqlCensuses(self._writing, self._reading)
+        self.receivers = SqlReceivers(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
         self.teams_elsewhere = TeamsElsewhere(self._writing, self._reading)

@@ -408,6 +408,22 @@ entity_changes = Table(
     Column("body", Text, nullable=False),  # JSON
     Index("fester_entity_changes_by_ref", "source_id", "ref"),
     Index("fester_entity_changes_by_time", "source_id", "at"),
+    sqlite_autoincrement=True,  # a number is never used again: receivers remember the last one
+)
+
+# How far each receiver of changes has been told.
+receivers = Table(
+    "fester_receivers",
+    metadata,
+    _source_column(key=True),
+    Column("name", String(40), primary_key=True),
+    Column("cursor", BigInteger, nullable=False),  # a change's number, as `sending` is
+    Column("sending", BigInteger, nullable=False),  # 0: nothing is on its way
+    Column("tries", Integer, nullable=False),  # that failed in a row
+    Column("next_at", BigInteger, nullable=True),  # microseconds since 1970, UTC, as the others
+    Column("failing_since", BigInteger, nullable=True),
+    Column("delivered_at", BigInteger, nullable=True),
+    Column("reason", Text, nullable=False),
 )
 
 # How everything stood at the end of a day's last full pass. Days are ordinals.

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from bridge.neighbours.tls import trust
 from bridge.secret.live import Secret
 from bridge.settings import Settings, normal_of
+from bridge.settings.given_secrets import OF_RECEIVER
 
 
 def trust_of(settings: Settings) -> ssl.SSLContext:
@@ -25,6 +26,12 @@ def secret(settings: Settings, name: str) -> Secret | None:
 def team_webhook(settings: Settings, team: str) -> Secret:
     """The address of a team's webhook, read anew from its file."""
     return _live(settings, team, settings.team_webhooks[team], field="digest_webhook")
+
+
+def receiver_secret(settings: Settings, name: str) -> Secret:
+    """What signs what a receiver of changes is sent, read anew from its file."""
+    found = settings.receiver_secrets[name]
+    return _live(settings, f"{OF_RECEIVER}{name}", found, field="receiver_secret")
 
 
 def _live(settings: Settings, key: str, value: SecretStr, field: str = "") -> Secret:

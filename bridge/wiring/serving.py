@@ -52,6 +52,7 @@ from bridge.wiring.census import CensusTaker
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
+from bridge.wiring.receivers import change_receivers
 from bridge.wiring.remediation import Book, remedied
 from bridge.wiring.schemas import schema_names, schema_of
 from bridge.wiring.sources import each_source
@@ -108,6 +109,8 @@ async def _served(
     keeper = feed(settings, parts.stages)
     service = a_service(parts, settings, wish, live, account, keeper=keeper)
     live.hints_waiting = lambda: service.hints_waiting
+    told = change_receivers(settings, live.source, parts.store, lambda: service.leadership.leads)
+    live.receivers, live.news = told.standings, told.poke
     hooks = webhooks(settings, service)
     await parts.facts.load()
     await parts.scores.load()
@@ -137,6 +140,7 @@ async def _served(
         work = asyncio.create_task(service.run())
         facts = asyncio.create_task(parts.facts.follow())
         following = asyncio.create_task(parts.scores.follow())
+        telling = asyncio.create_task(told.run())
         watching = [
             asyncio.create_task(watch_token(scraper, live, name))
             for name, (_, scraper) in parts.sources.items()
@@ -146,6 +150,7 @@ async def _served(
         finally:
             for each in watching:
                 await ended(each)
+            await ended(telling)
             await ended(following)
             await ended(facts)
             await ended(work)
@@ -209,6 +214,7 @@ def a_service(
             now=utc_now(),
         )
         await remember_lately(live)
+        live.news()
 
     taker = CensusTaker(parts.store.censuses, source, live)
 
@@ -228,6 +234,7 @@ def a_service(
         nonlocal untold
         untold = untold or name != live.role
         live.role = name
+        live.news()  # who leads now tells receivers
         if name != "leader":
             parts.scores.take_catalog(None)  # who leads now scores what is newer
 

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api.app import make_app
 from bridge.api.changes.atom import atom_feed
 from bridge.api.live import Live
+from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.entity_changes import (
     ChangedManifest,
@@ -24,6 +25,7 @@ from bridge.model.entity_changes import (
     FieldChange,
 )
 from bridge.model.memory import Memory, PassRecord
+from bridge.model.receivers import Backlog, ReceiverStanding, ReceiverState
 from bridge.model.runs import Outcome, Report
 from tests.answers.fleet import FLEET
 from tests.api.shown import show
@@ -201,3 +203,48 @@ def test_a_feed_of_nothing_stays_the_same() -> None:
     ]
     assert empty[0] == empty[1]
     assert ElementTree.fromstring(empty[0]).findall(f"{ATOM}entry") == []
+
+
+async def test_who_is_told_by_webhook_is_a_page_and_data(aiohttp_client: MakeClient) -> None:
+    failing = ReceiverState(3, 9).failed(f"it said {EVIL}", NOON, timedelta(0))
+    standings = [
+        ReceiverStanding("audit", "https://a.example", failing, Backlog(2, NOON)),
+        ReceiverStanding("fine", "https://f.example", ReceiverState(9, delivered_at=NOON)),
+        ReceiverStanding("fresh", "https://n.example"),
+    ]
+
+    async def receivers() -> list[ReceiverStanding]:
+        return standings
+
+    live = Live(receivers=receivers)
+    client = await aiohttp_client(make_app(live, clock=lambda: NOON + timedelta(hours=2)))
+    page = await (await client.get("/changes/receivers")).text()
+    assert EVIL not in page
+    for said in (
+        "since 2 hours ago",
+        "1 try",
+        "2 changes, the oldest 2 hours ago",
+        "not looked at",
+    ):
+        assert said in page
+    data = (await (await client.get("/api/changes/receivers")).json())["items"]
+    assert [each["failures"] for each in data] == [1, 0, 0]
+    metrics = await (await client.get("/metrics")).text()
+    assert 'fester_receiver_behind_seconds{receiver="audit"} 7200.0' in metrics
+    assert 'fester_receiver_failing_seconds{receiver="fine"} 0.0' in metrics
+
+
+async def test_without_receivers_the_page_says_how_to_have_some(client: Client) -> None:
+    page = await (await client.get("/changes/receivers")).text()
+    assert "changes.receivers" in page
+    assert "fester_receiver" not in await (await client.get("/metrics")).text()
+
+
+async def test_metrics_are_given_while_the_store_is_away(aiohttp_client: MakeClient) -> None:
+    async def away() -> list[ReceiverStanding]:
+        raise StoreError("the store is away")
+
+    client = await aiohttp_client(make_app(Live(receivers=away)))
+    answer = await client.get("/metrics")
+    assert (answer.status, "fester_ready" in await answer.text()) == (200, True)
+    assert (await client.get("/api/changes/receivers")).status == 503

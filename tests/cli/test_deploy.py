@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from ruamel.yaml import YAML
 
 from bridge import __version__
+from bridge.api.changes.metrics import receiver_metrics
 from bridge.api.live import Live, SourceHealth
 from bridge.api.metrics import LiveCollector
 from bridge.cli.deploy import TEMPLATES, template
@@ -22,6 +23,7 @@ from bridge.cli.program import main
 from bridge.cli.serve import refuse_open_address
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
+from bridge.model.receivers import ReceiverStanding
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Traffic
 from bridge.settings import load_settings
@@ -179,6 +181,10 @@ def test_the_systemd_unit_keeps_the_token_out_of_the_environment() -> None:
     assert "GITLAB_TOKEN=" not in text
 
 
+async def one_receiver() -> list[ReceiverStanding]:
+    return [ReceiverStanding("audit", "https://audit.example.com")]
+
+
 async def everything_measured(folder: Path) -> str:
     """`/metrics` of a service that has seen all that rules look at."""
     problem = Problem("too much would go", "removals-withheld")
@@ -196,8 +202,10 @@ async def everything_measured(folder: Path) -> str:
         name: SourceHealth("here", lambda: Traffic(outcomes={"200": 1})) for name in ("", "lab")
     }
     live.passes["full", "complete"] += 1
+    live.receivers = one_receiver
+    others = [*await ox_measured(folder), *await receiver_metrics(live, NOON)]
     registry = CollectorRegistry()
-    registry.register(LiveCollector(live, NOON.timestamp(), Counter(), await ox_measured(folder)))
+    registry.register(LiveCollector(live, NOON.timestamp(), Counter(), others))
     return generate_latest(registry).decode()
 
 

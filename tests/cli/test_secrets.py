@@ -40,6 +40,7 @@ SECRETS = {
     "FESTER_WEBHOOK_SIGNING_KEY": "whsec_" + base64.b64encode(b"signing-Secret/1").decode(),
     "FESTER_DIGEST_WEBHOOK": "http://127.0.0.1:9/services/digest-Secret/1",
     "FESTER_DIGEST_WEBHOOK_CREW": "http://127.0.0.1:9/services/crew-Secret/1",
+    "FESTER_RECEIVER_SECRET_AUDIT": "whsec_" + base64.b64encode(b"receiver-Secret/1" * 2).decode(),
 }
 
 PAGES = (
@@ -51,6 +52,8 @@ PAGES = (
     "api/report",
     "metrics",
     "explain?ref=quay",
+    "changes/receivers",
+    "api/changes/receivers",
 )
 
 
@@ -101,6 +104,7 @@ def config(folder: Path) -> None:
         "remediation:\n"
         "  apply: true\n  baseline: true\n  digest: true\n"
         "  webhooks: {crew: FESTER_DIGEST_WEBHOOK_CREW}\n"
+        "changes: {receivers: [{name: audit, url: 'http://127.0.0.1:9/in'}]}\n"
     )
 
 
@@ -192,7 +196,9 @@ def test_a_secret_that_cannot_be_one_ends_every_command_that_uses_it_in_one_line
     assert list(tmp_path.iterdir()) == [tmp_path / "fester.yaml"]
 
 
-@pytest.mark.parametrize("command", [["explain", "quay"], ["score", "--from", "."]])
+@pytest.mark.parametrize(
+    "command", [["explain", "quay"], ["score", "--from", "."], ["incident", "quay"], ["changes"]]
+)
 def test_who_only_looks_into_the_store_needs_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:

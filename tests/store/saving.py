@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from bridge.errors import StoreConflict
 from bridge.exporters.render import place_of
+from bridge.model.entity_changes import EntityChange
 from bridge.model.memory import Memory, PassRecord
-from bridge.model.statements import Concluded, Merged, StoredEntity, Taken, entity_digest
+from bridge.model.statements import (
+    Concluded,
+    HistoryStep,
+    Merged,
+    StoredEntity,
+    Taken,
+    entity_digest,
+)
 from bridge.store import SqlStore
+from bridge.store.entity_changes import record as forget_old
+from bridge.store.entity_changes import row_of
+from bridge.store.sources import claim_source
+from bridge.store.tables import entity_changes
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -54,3 +67,19 @@ async def save(
     new = [each for each in put if there.get(str(each.entity.ref)) != each.digest]
     edition = await model.merged(source, edition, Merged(list(now), new))
     await model.conclude(source, edition, Concluded(record.report, after.horizon))
+
+
+async def changed(store: SqlStore, source: str, *changes: EntityChange) -> None:
+    """Note what changed, as the end of a pass does."""
+    async with store._writing("note what changed") as connection:
+        number = await claim_source(connection, source)
+        rows = [row_of(number, each) for each in changes]
+        if rows:
+            await connection.execute(entity_changes.insert(), rows)
+
+
+async def forgotten(store: SqlStore, source: str, before: datetime) -> None:
+    """Forget what changed before then, as the end of a pass does."""
+    async with store._writing("forget what is old") as connection:
+        number = await claim_source(connection, source)
+        await forget_old(connection, number, HistoryStep(before, before, keep=True))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from bridge.answers.changes import ASKED, Told, told
+from bridge.answers.wording import age
 from bridge.api.answers import conditional, error_response
 from bridge.api.changes.atom import TYPE, atom_feed
 from bridge.api.incident import KNOWLEDGE
@@ -24,6 +25,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/api/changes", _changes),
         web.get("/changes", _page),
         web.get("/changes.atom", _feed),
+        web.get("/api/changes/receivers", _receivers),
+        web.get("/changes/receivers", _receivers_page),
     ]
 
 
@@ -78,6 +81,20 @@ async def _feed(request: web.Request) -> web.StreamResponse:
         following=_query(following),
     )
     return conditional(request, Served(body, TYPE, etag_of(sha256(body).hexdigest())))
+
+
+async def _receivers(request: web.Request) -> web.StreamResponse:
+    standings = await request.app[LIVE].receivers()
+    return web.json_response({"items": [each.as_json() for each in standings]})
+
+
+async def _receivers_page(request: web.Request) -> web.StreamResponse:
+    """Who is told by webhook, how far, and why somebody was not."""
+    now = request.app[CLOCK]()
+    standings = await request.app[LIVE].receivers()
+    return render(
+        request, "receivers.html", standings=standings, ago=lambda moment: age(moment, now)
+    )
 
 
 def _asked(request: web.Request) -> dict[str, str]:

@@ -1,0 +1,143 @@
+"""A receiver of changes beside `fester serve`: told after a pass and across a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from click.testing import CliRunner, Result
+
+from bridge.cli import main
+from bridge.neighbours.signed_webhook import signature
+from bridge.passes.pipeline import PassOptions
+from bridge.settings import Settings, load_settings
+from bridge.wiring import wired
+from bridge.wiring.serving import serving
+
+MakeServer = Callable[[web.Application], Awaitable[TestServer]]
+KEY = bytes(range(32))
+SECRET = "whsec_" + base64.b64encode(KEY).decode()
+
+
+class Inbox:
+    """Takes messages while it is `open`, and says when one came."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.came: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+
+    async def receive(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        names = (request.headers["webhook-id"], request.headers["webhook-timestamp"])
+        assert request.headers["webhook-signature"] == signature(KEY, *names, body)
+        self.came.put_nowait((names[0], json.loads(body)))
+        return web.Response(status=204 if self.open else 503)
+
+
+def manifest(folder: Path, lifecycle: str) -> None:
+    (folder / "cart").mkdir(parents=True, exist_ok=True)
+    text = f"version: 1\nservice: {{name: cart, owner: {{team: crew}}, lifecycle: {lifecycle}}}\n"
+    (folder / "cart/qm.yaml").write_text(text)
+
+
+async def fester(*arguments: str) -> Result:
+    return await asyncio.to_thread(CliRunner().invoke, main, [*arguments], catch_exceptions=False)
+
+
+async def got(url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+async def settings(
+    tmp_path: Path, inbox: Inbox, aiohttp_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    app = web.Application()
+    app.router.add_post("/in", inbox.receive)
+    server = await aiohttp_server(app)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FESTER_RECEIVER_SECRET_AUDIT", SECRET)
+    (tmp_path / "fester.yaml").write_text(
+        f"from: shop\nto: [out]\nport: 0\n"
+        f"changes: {{receivers: [{{name: audit, url: '{server.make_url('/in')}'}}]}}\n"
+    )
+    manifest(tmp_path / "shop", "experimental")
+    return load_settings({})
+
+
+async def test_a_receiver_is_told_by_who_serves_also_after_a_restart(
+    tmp_path: Path, settings: Settings, inbox: Inbox
+) -> None:
+    """Each start makes a pass; the receiver is away during the second."""
+    async with asyncio.timeout(60):
+        for lifecycle in ("experimental", "production"):
+            manifest(tmp_path / "shop", lifecycle)
+            inbox.open = lifecycle == "experimental"
+            async with AsyncExitStack() as stack:
+                parts = await stack.enter_async_context(wired(settings))
+                url = await stack.enter_async_context(serving(parts, settings, PassOptions()))
+                if inbox.open:
+                    await begun(parts)
+                    continue
+                first, message = await inbox.came.get()
+                assert [each["ref"] for each in message["data"]["changes"]] == [
+                    "component:default/cart"
+                ]
+                await failed(parts)
+                page = await got(f"{url}changes/receivers")
+                assert "does not take it" in page
+                assert "it answered 503" in page
+                told = json.loads(await got(f"{url}api/changes/receivers"))["items"]
+                assert [each["waiting"] for each in told] == [1]
+                assert SECRET not in page
+                metrics = await got(f"{url}metrics")
+                assert 'fester_receiver_waiting{receiver="audit"} 1.0' in metrics
+                assert 'fester_receiver_failing_seconds{receiver="audit"}' in metrics
+        looked = await fester("doctor")
+        assert "FAIL receiver audit: it took nothing since" in looked.output
+        assert "it answered 503" in looked.output
+        inbox.open = True
+        async with AsyncExitStack() as stack:
+            parts = await stack.enter_async_context(wired(settings))
+            await stack.enter_async_context(serving(parts, settings, PassOptions()))
+            again, _ = await inbox.came.get()
+            assert again == first
+            await delivered(parts)
+        looked = await fester("doctor")
+        assert "ok   receiver audit: it was last told just now; 0 changes wait" in looked.output
+
+
+async def begun(parts: Any) -> None:
+    await until(parts, lambda state: state is not None)
+
+
+async def failed(parts: Any) -> None:
+    await until(parts, lambda state: state is not None and state.tries > 0)
+
+
+async def delivered(parts: Any) -> None:
+    await until(parts, lambda state: state is not None and state.delivered_at is not None)
+
+
+async def until(parts: Any, so: Callable[[Any], bool]) -> None:
+    """Wait until the store has a receiver's state so; the test's time-out ends it otherwise."""
+    while True:
+        if so(await parts.store.receivers.known(parts.source, "audit")):
+            return
+        await asyncio.sleep(0.02)
