@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ ELSEWHERE = {
     ("mapping", "# team-service.yaml"): "test_every_command_runs",
     ("mapping", "{"): "tests/test_docs.py",
     ("mapping", "mapping: team-service"): "tests/test_docs.py",
-    ("incident", "{"): "another program's settings; parsed as JSON below",
+    ("incident", "{"): "another program's settings; a message of tests/exporters",
+    ("incident", "changes:"): "test_the_rest_of_the_settings_shown_load",
     ("extend", ""): "tests/test_extending.py",
 }
 
@@ -251,6 +253,12 @@ def test_the_rest_of_the_settings_shown_load(tmp_path: Path) -> None:
     )
     assert [each.name for each in shown.further] == ["lab"]
     assert shown.source_tokens["lab"].get_secret_value() == "lab-token"
+    (tmp_path / "fester.yaml").write_text(block("incident", "yaml", "changes:"), "utf-8")
+    secret = "whsec_" + b64encode(bytes(32)).decode()
+    names = ("AUDIT", "PLATFORM")
+    environment = {f"FESTER_RECEIVER_SECRET_{name}": secret for name in names}
+    shown = load_settings({}, config=tmp_path / "fester.yaml", environment=environment)
+    assert [each.suffix for each in shown.changes.receivers] == list(names)
 
 
 @pytest.mark.real

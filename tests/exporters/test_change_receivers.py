@@ -19,12 +19,13 @@ from aiohttp.test_utils import TestServer
 from bridge.exporters import change_receivers
 from bridge.exporters.change_receivers import AT_ONCE, ChangeReceivers, Receiver
 from bridge.model.entities import Ref
-from bridge.model.entity_changes import ChangedManifest, ChangeKind, EntityChange
+from bridge.model.entity_changes import ChangedManifest, ChangeKind, EntityChange, FieldChange
 from bridge.model.receivers import LONGEST_PAUSE, ReceiverState, Wants
 from bridge.neighbours.signed_webhook import is_signature, signature
 from bridge.store import open_store
 from bridge.store.store import SqlStore
 from tests.fakes import NOON
+from tests.guide import block
 from tests.store.saving import changed, forgotten
 
 MakeServer = Callable[[web.Application], Awaitable[TestServer]]
@@ -157,6 +158,19 @@ async def test_what_changed_before_is_not_told_and_what_changes_then_is(
     assert await post.tell() is None
     assert len(inbox.took) == 1
     assert (await post.state()).delivered_at == post.now
+
+
+async def test_a_message_is_as_the_guide_shows_it(post: Post, inbox: Inbox) -> None:
+    await post.changes(change("cart", fields=(FieldChange("spec.lifecycle", "a", "b"),)))
+    await post.tell()
+    assert keys(inbox.took[0]) == keys(json.loads(block("incident", "json", '{"type"')))
+
+
+def keys(tree: Any) -> Any:
+    """A tree without its values."""
+    if isinstance(tree, dict):
+        return {key: keys(value) for key, value in tree.items()}
+    return [keys(each) for each in tree] if isinstance(tree, list) else None
 
 
 async def test_many_changes_go_in_their_order_some_at_once(post: Post, inbox: Inbox) -> None:
