@@ -15,6 +15,7 @@ from bridge.model.entities import Json
 _LABEL: Final = 14
 # https://docs.slack.dev/reference/block-kit/blocks: texts and blocks that Slack takes.
 _SLACK_TEXT: Final = 3000
+_SLACK_MORE: Final = 50  # of them for a line that says what is left out
 _SLACK_HEADER: Final = 150
 _SLACK_BLOCKS: Final = 50
 _URL_SAFE: Final = "!#$&'()*+,/:;=?@[]%~-._"
@@ -33,6 +34,8 @@ def as_text(answer: Said) -> str:
 
 def _line(item: Item) -> str:
     note = f" ({item.note})" if item.note else ""
+    if item.text == item.url:
+        return f"{address(item.url)}{note}"
     return f"{item.text}{note}{'  ' + address(item.url) if item.url else ''}"
 
 
@@ -64,18 +67,19 @@ def _mrkdwn(text: str) -> dict[str, Json]:
 
 
 def _bounded(lines: list[str]) -> str:
-    """As many whole lines as Slack takes: half a link would be shown as its address."""
-    kept, length = [], 0
+    """As many whole lines as Slack takes: half a link would lead elsewhere. The rest is counted."""
+    kept, length, left = [], 0, 0
     for line in lines:
+        if length + len(line) + 1 > _SLACK_TEXT - _SLACK_MORE:
+            left += 1
+            continue
         length += len(line) + 1
-        if length > _SLACK_TEXT:
-            break
         kept.append(line)
-    return "\n".join(kept)
+    return "\n".join([*kept, f"• … and {left} more, too long for Slack"] if left else kept)
 
 
 def _slack_line(item: Item) -> str:
-    text = escaped(item.text)
+    text = escaped(said(item.text))  # an address of a link is whole, its text need not be
     if item.url.startswith(("https://", "http://", "mailto:")):
         text = f"<{address(item.url).replace('&', '&amp;')}|{text.replace('|', '¦')}>"
     return f"{text} ({escaped(item.note)})" if item.note else text

@@ -23,6 +23,7 @@ from bridge.model.entity_changes import ChangeKind
 
 SHOWN: Final = 10  # dependencies and matches that a face names; the JSON names them all
 _LONGEST: Final = 200
+_LONGEST_URL: Final = 2_000  # of a link without a title: half an address leads nowhere
 _OLD: Final = 3600.0  # seconds: who is on call changes by the hour
 
 
@@ -54,11 +55,11 @@ class Said:
     sections: tuple[Section, ...] = ()
 
 
-def said(text: object) -> str:
+def said(text: object, longest: int = _LONGEST) -> str:
     """One printable line: what manifests say moves no cursor, hides nothing and is bounded."""
     line = "".join(char if char.isprintable() else " " for char in str(text))
     line = " ".join(line.split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def in_words(answer: IncidentAnswer) -> Said:
@@ -151,7 +152,8 @@ def _owner(owner: Owner | None) -> Iterator[Item]:
 def _link(link: Link, note: str = "") -> Item:
     """A link that leads somewhere only if a browser opens it without running anything."""
     safe = link.url.lower().startswith(("https://", "http://"))
-    return Item(said(link.title), link.url if safe else "", note)
+    title = said(link.title, _LONGEST_URL if link.title == link.url else _LONGEST)
+    return Item(title, link.url if safe else "", note)
 
 
 def _on_call(incident: Incident, now: datetime) -> Iterator[Item]:

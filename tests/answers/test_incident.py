@@ -160,6 +160,29 @@ def test_that_nothing_changed_is_told_and_that_not_all_is_known_too() -> None:
     assert "Changed" not in as_text(in_words(asked("cart")))  # no history is at hand there
 
 
+def test_a_long_address_stays_whole_on_every_face() -> None:
+    url = "https://logs.example.com/search?q=" + "x" * 1500
+    bare = service("bare", links=[{"url": url}, {"url": url, "title": "t" * 300}])
+    words = in_words(answer("bare", known(bare), NOON))
+    text = as_text(words)
+    assert text.count(url) == 2  # behind its title, which is cut; without one alone, once
+    assert "t" * 199 + "…" in text
+    slack = [block["text"]["text"] for block in as_slack(words)["blocks"][1:]]
+    assert any(f"<{url}|https://logs" in text for text in slack)
+    links = as_json(answer("bare", known(bare), NOON))["incident"]["links"]
+    assert [link["url"] for link in links] == [url, url]
+
+
+def test_what_is_too_long_for_slack_is_counted_and_hides_nothing_after_it() -> None:
+    links = [{"url": "https://x.example.com/" + "y" * 2960, "title": "long"}]
+    links += [{"url": "https://x.example.com/short", "title": "short"}]
+    words = in_words(answer("bare", known(service("bare", links=links)), NOON))
+    (section,) = [b["text"]["text"] for b in as_slack(words)["blocks"][1:] if "Links" in str(b)]
+    assert "<https://x.example.com/short|short>" in section
+    assert section.endswith("… and 1 more, too long for Slack")
+    assert len(section) <= 3000
+
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "<!channel> @here <@U1>",
