@@ -22,6 +22,7 @@ from bridge.answers.incident import (
 from bridge.model.entity_changes import ChangeKind
 
 SHOWN: Final = 10  # dependencies and matches that a face names; the JSON names them all
+CHANGES_SHOWN: Final = 5  # that a face names, each with a manifest; a phone has room for no more
 _LONGEST: Final = 200
 _LONGEST_URL: Final = 2_000  # of a link without a title: half an address leads nowhere
 _OLD: Final = 3600.0  # seconds: who is on call changes by the hour
@@ -206,13 +207,13 @@ def _reached(each: Reached) -> Item:
 
 def _changed(changed: ChangedLately, now: datetime) -> Iterator[Item]:
     """What changed lately nearby: what, how near, when, and in which manifest."""
-    for each in changed.nearby[:SHOWN]:
+    for each in changed.nearby[:CHANGES_SHOWN]:
         change = each.change
         note = f"{each.role}, {age(change.at, now)}"
         where = f", in {places(change)}" if change.manifests else ""
         ref = "" if change.kind is ChangeKind.REMOVED else str(change.ref)
         yield Item(said(headline(change)), ref=ref, note=said(f"{note}{where}"))
-    left = len(changed.nearby) - SHOWN
+    left = len(changed.nearby) - CHANGES_SHOWN
     if left > 0:
         yield Item(f"… and {left} more")
     if not changed.nearby:

@@ -152,6 +152,13 @@ def test_neighbours_that_changed_lately_are_told_with_role_age_and_place() -> No
     ]
 
 
+def test_a_face_names_five_changes_and_counts_the_others() -> None:
+    history = {CART: tuple(changed(CART, minutes) for minutes in range(1, 9))}
+    text = as_text(in_words(answer("cart", replace(known(*FLEET), lately=Lately(history)), NOON)))
+    assert text.count("cart changed: spec.owner (itself") == 5
+    assert "… and 3 more" in text
+
+
 def test_that_nothing_changed_is_told_and_that_not_all_is_known_too() -> None:
     quiet = in_words(answer("cart", replace(known(*FLEET), lately=Lately(cut=True)), NOON))
     text = as_text(quiet)

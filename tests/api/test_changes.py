@@ -223,7 +223,7 @@ async def test_who_is_told_by_webhook_is_a_page_and_data(aiohttp_client: MakeCli
     for said in (
         "since 2 hours ago",
         "1 try",
-        "2 changes, the oldest 2 hours ago",
+        "2 changes wait, the oldest since 2 hours ago",
         "not looked at",
     ):
         assert said in page
