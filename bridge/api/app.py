@@ -344,6 +344,8 @@ async def _readyz(request: web.Request) -> web.StreamResponse:
     body: dict[str, Json] = {"status": status, "since": since, "role": live.role}
     if hanging:
         body["hanging"] = hanging
+    if live.store_away_since is not None:
+        body["store_away_since"] = live.store_away_since.isoformat(timespec="seconds")
     if live.several:
         body["sources"] = {name or "first": each.as_json() for name, each in live.sources.items()}
     report = live.report

@@ -132,6 +132,7 @@ class Live:
     passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
     hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds
     role: str = "leader"  # or "follower": another replica makes the passes
+    store_away_since: datetime | None = None  # who leads cannot be known since then
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     index: Index = field(default_factory=Index)
     source: str = ""

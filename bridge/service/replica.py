@@ -34,7 +34,9 @@ from bridge.service.schedule import Audience, Audiences, Schedule, ended
 log = structlog.get_logger()
 
 _LOOK = 0.5  # seconds between two looks for hints of other replicas
-_ACCEPT = 8.0  # seconds for a hook to be kept: GitLab waits for ten
+# Seconds: GitLab waits ten for the answer to a hook.
+_ACCEPT = 6.0  # for it to be kept
+_RECALL = 2.0  # for what was read of its project
 _HANGS = 120.0  # seconds without a sign of life, after which a part that asks the store hangs
 _PASS_HANGS = 1800.0  # the same of a pass: GitLab may ask to wait for long
 _FOLLOW = 2.0  # seconds between two looks for a new pass, or for a lease that is free
@@ -116,6 +118,7 @@ class Service:
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pulse: Pulse = field(default_factory=Pulse)
+    store_answers: Callable[[bool], None] = lambda answers: None  # hears it where none leads here
     posts: Mapping[str, Post] = field(init=False)  # by source: none of them waits for another
     _left: asyncio.Event = field(default_factory=asyncio.Event)
     _shown: int = -1
@@ -152,13 +155,17 @@ class Service:
 
     async def accept(self, hints: Iterable[Hint]) -> None:
         """Keep hints where they survive this process. Raises `StoreError`."""
-        try:
-            async with asyncio.timeout(_ACCEPT):
-                await self.hints.leave(self.source, hints)
-        except TimeoutError:
-            message = f"the store did not answer within {_ACCEPT:g} seconds; deliver the hook again"
-            raise StoreError(message) from None
+        async with _within(_ACCEPT):
+            await self.hints.leave(self.source, hints)
         self._left.set()
+
+    async def further_paths(self, project_id: int) -> frozenset[str]:
+        """What a hook about a project may touch; see `Passes.further_paths`. Raises `StoreError`.
+
+        Nobody waits for a pass that holds the store, either.
+        """
+        async with _within(_RECALL):
+            return await self.passes.further_paths(project_id)
 
     async def refuse_others(self) -> None:
         """Raise `ConfigurationError` when a destination is another's; changes nothing."""
@@ -179,12 +186,16 @@ class Service:
         while True:
             self.pulse.beat("follow", _HANGS)
             try:
-                if await self.leadership.take():
+                leads = await self.leadership.take()
+                self.store_answers(True)
+                if leads:
                     self.pulse.rest("follow")
                     return
                 self.role("follower")
                 await self.catch_up()
             except StoreError as error:
+                self.role("follower")
+                self.store_answers(False)
                 log.error("The store does not answer", action="follow_failed", error=str(error))
             await self.sleep(_FOLLOW)
 
@@ -323,6 +334,17 @@ class Service:
         self.account(done)
         if done.report.outcome is not Outcome.FAILED and not self.wish.dry_run:
             self.audience.hear(done)
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raise `StoreError` when what the store is asked in the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        message = f"the store did not answer within {seconds:g} seconds; deliver the hook again"
+        raise StoreError(message) from None
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.waiting import wait_async
 from sqlalchemy.engine import URL
 
 from bridge.errors import StoreError
@@ -45,10 +46,11 @@ def connector(
 
 
 def _kind(longest: float) -> type[psycopg.AsyncConnection[Any]]:
-    """Connections on which nothing takes longer than so many seconds.
+    """Connections on which nothing takes longer than so many seconds, and which end at once.
 
     A network may swallow packets: no error comes, and no answer. A limit in the server would not
-    help.
+    help. Who gives up waiting may not wait for that either: psycopg itself would ask the server to
+    stop, by a new connection, and take up to ten seconds for it.
     """
 
     class Patient(psycopg.AsyncConnection[Any]):
@@ -58,9 +60,10 @@ def _kind(longest: float) -> type[psycopg.AsyncConnection[Any]]:
             interval: float = 0.1,
             timeout: float | None = None,  # noqa: ASYNC109
         ) -> _Found:
+            socket = self.pgconn.socket
             try:
-                return await super().wait(gen, interval, timeout or longest)
-            except psycopg.OperationalError:
+                return await wait_async(gen, socket, interval, timeout or longest)
+            except BaseException:
                 if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                     self.pgconn.finish()  # what it would answer later belongs to nobody
                 raise

@@ -238,6 +238,9 @@ def a_service(
         if name != "leader":
             parts.scores.take_catalog(None)  # who leads now scores what is newer
 
+    def store_answers(answers: bool) -> None:
+        live.store_away_since = None if answers else live.store_away_since or utc_now()
+
     async def after_pass(done: Pass) -> None:
         await tried(taker.count)
         known = await done.known()
@@ -260,6 +263,7 @@ def a_service(
         role,
         Audiences((Audience(told), Audience(listeners))),  # Backstage waits for no facts
         refreshed=refreshed,
+        store_answers=store_answers,
     )
     live.hanging = service.pulse.hanging
     return service
@@ -308,7 +312,7 @@ def webhooks(settings: Settings, service: Service) -> Webhooks:
             frozenset(service.passes.stages.translator.files), options[source].branch_of
         ),
         sources=tuple(options),
-        further=service.passes.further_paths,
+        further=service.further_paths,
         secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
     )
 

@@ -7,14 +7,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import aiohttp
 
 from tests.service.site import LONG, SECRET, TOKEN
+
+_numbers = count(1)
 
 
 @dataclass
@@ -53,11 +56,11 @@ class Process:
 
 @asynccontextmanager
 async def serve(
-    gitlab: str, folder: Path, store: str, *, to: str = "", by: Sequence[str] = (), **more: str
+    gitlab: str, folder: Path, store: str, *, to: str = "", **more: str
 ) -> AsyncIterator[Process]:
     """`fester serve` in a process, killed at the end if it still runs.
 
-    It publishes to `folder`/out, or where `to` says. `by` is a command that starts it.
+    It publishes to `folder`/out, or where `to` says.
     """
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("FESTER_")},
@@ -67,20 +70,22 @@ async def serve(
         "FESTER_EVERY": "1h",
         **more,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(*by, sys.executable, "-c", "from bridge.cli import main; main()", "serve"),
-        *("--port", "0", "--from", gitlab, "--to", to or str(folder / "out"), "--store", store),
-        env=environment,
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    said = folder / f"said-{next(_numbers)}"
+    with said.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from bridge.cli import main; main()", "serve"),
+            *("--port", "0", "--from", gitlab, "--to", to or str(folder / "out"), "--store", store),
+            env=environment,
+            cwd=folder,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+        )
     assert process.stdout is not None
     try:
         async with asyncio.timeout(LONG):
             line = (await process.stdout.readline()).decode()
         found = re.search(r"http://\S+/", line)
-        assert found, line
+        assert found, said.read_text()[-2000:]
         yield Process(process, found[0])
     finally:
         if process.returncode is None:
