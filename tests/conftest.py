@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from bridge.secret.masks import IN_FORCE
 from tests.laws import examples
 
-pytest_plugins = ("tests.starting",)
+pytest_plugins = ("tests.starting", "tests.tables")
 
 # How long a machine takes is nothing that a law says.
 settings.register_profile(

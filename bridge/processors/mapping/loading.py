@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from cachetools import LRUCache
 
@@ -80,9 +80,8 @@ class Mapping:
     notes: tuple[Problem, ...] = ()
 
 
-# Mappings are reloaded often; most of their files stay the same. By the file and its folders.
-_Key: TypeAlias = tuple[Path, tuple[Path, ...]]
-_kept: LRUCache[_Key, Mapping] = LRUCache(maxsize=64)
+# Mappings are reloaded often; most of their files stay the same.
+_kept: LRUCache[Path, Mapping] = LRUCache(maxsize=256)
 
 
 @lru_cache(maxsize=64)
@@ -163,13 +162,12 @@ def _twice(mappings: list[Mapping]) -> list[Problem]:
 
 
 def _load(path: Path, folders: list[Path], problems: list[Problem]) -> Mapping | None:
-    key = (path, tuple(folders))
-    kept = _kept.get(key)
+    kept = _kept.get(path)
     if kept is not None and _stands(kept, folders):
         return kept
     mapping = _read(path, folders, problems)
     if mapping is not None:
-        _kept[key] = mapping
+        _kept[path] = mapping
     return mapping
 
 
