@@ -87,10 +87,11 @@ def test_the_token_does_not_show_in_the_settings_repr() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [1\n", "not YAML"),
+        ("a: [1\n", "a `,` or `]` is missing"),
         ("- a\n", "`key: value`"),
-        ("\x00", "cannot be read"),
-        ("a: 1\na: 2\n", "duplicate"),
+        ("\x00", "save it as UTF-8"),
+        ("a: 1\na: 2\n", "stands here a second time"),
+        ("a: &b 1\nc: *b\n", "anchor"),
     ],
 )
 def test_a_file_that_is_no_settings_file_says_so(tmp_path: Path, text: str, said: str) -> None:

@@ -60,16 +60,16 @@ class Source:
         except NotUnderstood as error:
             raise ConfigurationError([replace(error.problem, file=str(path))]) from None
         except (OSError, UnicodeDecodeError) as error:
-            message = f"cannot be read: {error}"
-        else:
-            if empty and not any(document is not None for document in documents):
-                documents, positions = ({},), (Positions(),)
-            if len(documents) == 1 and isinstance(documents[0], dict):
-                lines = content.splitlines()
-                opened = cls(str(path), path.name, lines, positions[0], rule)
-                return opened, documents[0], content
-            message = expected
-        raise ConfigurationError([Problem(message, rule, file=str(path), line=1, column=1)])
+            reason = (isinstance(error, OSError) and error.strerror) or error
+            message = f"cannot be read: {reason}"
+            raise ConfigurationError([Problem(message, rule, file=str(path))]) from None
+        if empty and not any(document is not None for document in documents):
+            documents, positions = ({},), (Positions(),)
+        if len(documents) == 1 and isinstance(documents[0], dict):
+            lines = content.splitlines()
+            opened = cls(str(path), path.name, lines, positions[0], rule)
+            return opened, documents[0], content
+        raise ConfigurationError([Problem(expected, rule, file=str(path), line=1, column=1)])
 
     def problem(self, message: str, path: Path, *, key: bool = False, offset: int = 0) -> None:
         """Report a mistake at a path of the mapping file."""

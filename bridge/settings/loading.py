@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bridge.errors import ConfigurationError
 from bridge.language.names import nearest
+from bridge.language.source import Source
 from bridge.model.problems import Problem
 from bridge.secret.values import shared_secret
 from bridge.settings.given_secrets import (
@@ -39,7 +37,6 @@ _COMMENT = re.compile(r":\s+(#[^\s#]\S*)")
 # Fields that stand in no file and in no variable of their own name.
 _OF_SOURCES = ("further", "source_tokens", "token_variable")
 NOT_WRITTEN = (*SECRETS, *_OF_SOURCES, "team_webhooks", "receiver_secrets", "secret_files")
-_CONFIG_LIMIT = 1_000_000  # bytes
 
 
 def load_settings(
@@ -243,46 +240,22 @@ def _read_file(
     path = config or Path(CONFIG_NAME)
     if config is None and not path.exists():
         return {}, {}
-    try:
-        raw = path.read_bytes()
-        if len(raw) > _CONFIG_LIMIT:
-            raise ValueError(f"larger than {_CONFIG_LIMIT} bytes")
-        loaded = YAML(typ="rt").load(raw.decode("utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        message = f"not YAML: {error.problem or error.context}"
-        problem = Problem(message, "config-syntax", file=str(path), line=line, column=column)
-        raise ConfigurationError([problem]) from None
-    except (OSError, ValueError, YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        problem = Problem(f"cannot be read: {reason}", "config-unreadable", file=str(path))
-        raise ConfigurationError([problem]) from None
-    if loaded is None:
-        return {}, {}
-    if not isinstance(loaded, CommentedMap):
-        problem = Problem(
-            "must hold `key: value` lines", "config-syntax", file=str(path), line=1, column=1
-        )
-        raise ConfigurationError([problem])
-    places: dict[tuple[str, ...], str] = {}
-    tree = _plain(loaded, (), str(path), places)
-    _note_comments(tree, raw.decode("utf-8").splitlines(), places, problems)
+    expected = "must hold `key: value` lines"
+    source, tree, _ = Source.opened(path, "setting-invalid", expected, empty=True)
+    places = dict(_places(tree, (), source))
+    _note_comments(tree, source.lines, places, problems)
     return tree, places
 
 
-def _plain(
-    node: CommentedMap, above: tuple[str, ...], file: str, places: dict[tuple[str, ...], str]
-) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for key, value in node.items():
-        line, column = node.lc.key(key)
-        path = (*above, str(key))
-        places[path] = f"{file}:{line + 1}:{column + 1}"
-        tree[str(key)] = (
-            _plain(value, path, file, places) if isinstance(value, CommentedMap) else value
-        )
-    return tree
+def _places(
+    tree: dict[str, Any], above: tuple[str, ...], source: Source
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key, value in tree.items():
+        path = (*above, key)
+        spot = source.positions.key(path)
+        yield path, f"{source.file}:{spot.line}:{spot.column}"
+        if isinstance(value, dict):
+            yield from _places(value, path, source)
 
 
 def _note_comments(
