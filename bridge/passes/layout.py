@@ -7,7 +7,8 @@ on the entities alone, whatever the order in which they came.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -28,24 +29,34 @@ async def changed_layout(
     depth: int,
 ) -> Layout:
     """What the changed `places` make of `shards`; `count` tells how many entities begin so."""
-    above = {shard[:end] for shard in shards for end in range(len(shard))}
+    ordered = sorted(shards)
     starts: set[str] = set()
     for place in sorted(set(places)):
         if any(place.startswith(start) for start in (place[:end] for end in range(depth + 1))
                if start in starts):  # fmt: skip
             continue
-        start = next(place[:end] for end in range(depth + 1) if place[:end] not in above)
+        start = next(place[:end] for end in range(depth + 1) if not _is_above(place[:end], ordered))
         while start and await count(start[:-1]) <= limit:
             start = start[:-1]
         starts.add(start)
     changed: list[str] = []
+    gone: set[str] = set()
     for start in sorted(starts):
+        gone.update(_beginning(start, ordered))
         if not any(start[:end] in starts for end in range(len(start))):
             changed += await _below(start, count, limit, depth)
-    gone = {
-        shard for shard in shards if any(shard[:end] in starts for end in range(len(shard) + 1))
-    } - set(changed)
-    return Layout(tuple(sorted(changed)), tuple(sorted(gone)))
+    return Layout(tuple(sorted(changed)), tuple(sorted(gone - set(changed))))
+
+
+def _beginning(start: str, ordered: Sequence[str]) -> Sequence[str]:
+    """The shards whose bits begin so, of all in their order."""
+    return ordered[bisect_left(ordered, start) : bisect_left(ordered, f"{start}2")]
+
+
+def _is_above(start: str, ordered: Sequence[str]) -> bool:
+    """Whether there are shards below these bits."""
+    after = bisect_right(ordered, start)
+    return after < len(ordered) and ordered[after].startswith(start)
 
 
 async def _below(

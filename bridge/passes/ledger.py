@@ -27,6 +27,7 @@ class Ledger:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     published: Mapping[str, StoredFile] | None = None  # None: to be loaded
     listed: int = -1  # the edition that the lists of entities were made of
+    indexed: object = None  # the renderer whose index of all shards is known to be published
     _met: bool = False
 
     @property
@@ -39,7 +40,7 @@ class Ledger:
         state = await self.model.state(self.source)
         if not self._met or state.edition != self.state.edition:
             self.epoch += 1
-            self.published = None
+            self.published = self.indexed = None
         self._met, self.state = True, state
 
     async def write(self, epoch: int, act: Callable[[int], Awaitable[int]]) -> None:

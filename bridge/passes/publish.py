@@ -77,12 +77,14 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
     """The shards that have to be rendered anew, and what leads to them. Raises `StoreError`."""
     model, source = ledger.model, ledger.source
     rendered = Rendered(dict(await ledger.files()))
+    places = await model.todo(source, "render")
+    if not places and ledger.indexed is renderer:
+        return rendered
     shards = {bits for path in rendered.files if (bits := renderer.bits(path)) is not None}
 
     async def count(bits: str) -> int:
         return await model.count_under(source, bits)
 
-    places = await model.todo(source, "render")
     layout = Layout()
     if places:
         layout = await changed_layout(
@@ -95,12 +97,24 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
         for artifact in made:
             rendered.add(artifact, spool, len(entities))
     gone = set(layout.gone)
-    for path in [path for path in rendered.files if renderer.bits(path) in gone]:
+    for path in [path for path in rendered.files if renderer.bits(path) in gone] if gone else ():
         rendered.drop(path)
-    now = sorted((shards - gone) | set(layout.changed))
-    for artifact in renderer.index(now):
-        rendered.add(artifact, spool)
+    now = (shards - gone) | set(layout.changed)
+    if now != shards or ledger.indexed is not renderer:
+        _index(ledger, renderer, rendered, sorted(now), spool)
     return rendered
+
+
+def _index(
+    ledger: Ledger, renderer: Renderer, rendered: Rendered, shards: Sequence[str], spool: Spool
+) -> None:
+    """Add what leads to the shards. It names all of them: once it is published as it would be
+    made, it is made anew only when there are others.
+    """
+    before = len(rendered.put)
+    for artifact in renderer.index(shards):
+        rendered.add(artifact, spool)
+    ledger.indexed = renderer if len(rendered.put) == before else None
 
 
 async def _defined(

@@ -1,10 +1,14 @@
-"""A push must not look through whole tables: its statements are held to SQLite's own plans."""
+"""A push must not look through whole tables, nor an idle pass through all that is published.
+
+Its statements are held to SQLite's own plans.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from bridge.model.runs import Artifact
+from bridge.passes.runner import Passes
 from bridge.store import open_store
+from tests.fakes import WordRenderer
 from tests.passes.test_runner import Bench, Gitlab
 
 # Tables with as many rows as there are projects, or more.
@@ -84,3 +91,77 @@ async def test_no_statement_of_a_push_looks_through_a_table(tmp_path: Path) -> N
     shard = "WHERE fester_entities.source_id = ?"
     assert [step for step, text in whole if not text.endswith(shard)] == []
     assert len(whole) <= 2
+
+
+class Counting(WordRenderer):
+    """Counts how often the index of all shards is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.indexes = 0
+
+    def index(self, shards: Sequence[str]) -> tuple[Artifact, ...]:
+        self.indexes += 1
+        return super().index(shards)
+
+
+async def test_the_index_of_all_shards_is_made_only_when_there_may_be_others(
+    tmp_path: Path,
+) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        bench = Bench(Gitlab({number: f"word{number}" for number in range(1, 30)}), store)
+        renderer = Counting()
+        bench.passes = Passes(replace(bench.stages(), renderer=renderer), full_every=3600)
+        await bench.due()
+        await bench.due()  # it finds that the published one is as it would be made
+        made = renderer.indexes
+        await bench.due()
+        bench.gitlab.texts |= {2: "other"}
+        done = await bench.hinted(2)
+        assert done.changes.put
+        assert renderer.indexes == made
+        # Another process has nothing to go by.
+        bench.passes = Passes(replace(bench.stages(), renderer=renderer), full_every=3600)
+        await bench.due()
+        assert renderer.indexes == made + 1
+    finally:
+        await store.close()
+
+
+async def test_a_lost_index_is_made_again_by_whoever_takes_over(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        bench = Bench(Gitlab({1: "a", 2: "b"}), store)
+        await bench.due()
+        await bench.due()
+        with sqlite3.connect(tmp_path / "s.db") as connection:
+            index = WordRenderer().index([""])[0].path
+            connection.execute("DELETE FROM fester_files WHERE path = ?", (index,))
+        connection.close()
+        bench.passes = Passes(bench.stages(), full_every=3600)
+        await bench.due()
+        assert index in await store.model.files(bench.gitlab.name)
+    finally:
+        await store.close()
+
+
+async def test_an_idle_pass_sends_the_same_statements_whatever_the_size(tmp_path: Path) -> None:
+    sent: dict[int, list[str]] = {}
+    for count in (3, 300):
+        store = await open_store(f"sqlite:///{tmp_path}/{count}.db")
+        try:
+            bench = Bench(Gitlab({number: f"word{number}" for number in range(count)}), store)
+            await bench.due()
+            await bench.due()
+            with statements() as found:
+                await bench.due()
+            sent[count] = sorted(found)
+            with sqlite3.connect(tmp_path / f"{count}.db") as connection:
+                for text, given in found.items():
+                    if text.startswith("SELECT"):
+                        assert len(connection.execute(text, given).fetchall()) <= 1, text
+            connection.close()
+        finally:
+            await store.close()
+    assert sent[3] == sent[300]
