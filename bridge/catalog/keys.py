@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 # The slots of the entities that have a value: most values belong to one entity alone.
 Posting: TypeAlias = "int | array[int]"
@@ -112,6 +112,9 @@ class Key:
         return self._text
 
 
+_NOTHING: Final[dict[str, tuple[str, ...]]] = {}  # most keys' values are in lower case
+
+
 class KeyDraft:
     """A key that is being written: a copy of `before`, or a new one."""
 
@@ -150,7 +153,7 @@ class KeyDraft:
 
     def done(self) -> Key | None:
         """The key as it is now; None when nothing has it any more."""
-        return Key(self._values, self._folded) if self._values else None
+        return Key(self._values, self._folded or _NOTHING) if self._values else None
 
     def _owned(self, value: str | None) -> None:
         if self._own is not None:

@@ -205,6 +205,7 @@ class _IndexDraft:
         taken = set(self.slots.values())
         self._free = [slot for slot in range(len(self.raws)) if slot not in taken]
         self._keys: dict[str, KeyDraft] = {}
+        self._texts: dict[str | None, str | None] = {}  # values that many keys share, once each
 
     def put(self, ref: str, raw: bytes, new: Sequence[Row]) -> None:
         """Add an entity, or replace it."""
@@ -216,13 +217,14 @@ class _IndexDraft:
             return
         else:
             old = rows(loaded(self.raws[slot]))
-        self.raws[slot] = raw
+        # What orjson gives may lie in a buffer thrice as large, for as long as it is kept.
+        self.raws[slot] = bytes(memoryview(raw))
         for key, value in set(old).difference(new):
             self._key(key).remove(value, slot)
         known = set(old)
         for row in new:
             if row not in known:
-                self._key(row[0]).add(row[1], slot)
+                self._key(row[0]).add(self._texts.setdefault(row[1], row[1]), slot)
 
     def remove(self, ref: str) -> None:
         """Take an entity out; its slot is used again later."""
@@ -254,6 +256,7 @@ class _IndexDraft:
             self.raws.append(b"")
             self.uids.append(uid_of(ref))
         self.slots[ref] = slot
+        self._texts |= {each: each for each in (ref, self.uids[slot])}
         return slot
 
     def _key(self, name: str) -> KeyDraft:
