@@ -7,7 +7,8 @@ import tracemalloc
 
 from bridge.catalog.reader import Reader
 from bridge.exporters.render import shards
-from tests.benchmarks.catalog_api import catalog_of, entities
+from tests.backstage.serving import catalog_of
+from tests.benchmarks.catalog_api import entities
 
 COUNT = 300
 MOST = 4_800  # bytes an entity: 48 MB for 10,000
