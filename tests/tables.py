@@ -40,7 +40,10 @@ class CopiedTables:
 def _tables(connection: Connection) -> list[tuple[str, str]]:
     """Each table's name and statement, then each index's."""
     found = connection.execute(
-        text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, rowid")
+        text(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL "
+            "AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, rowid"
+        )
     )
     return [(row.name, row.sql) for row in found]
 
