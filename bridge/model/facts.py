@@ -112,7 +112,8 @@ class Subject:
     when the pass did not look at the project (an incremental pass): then nothing new is known,
     which is not "unknown". `catalog` holds the references of all entities; `named_by` is how many
     of them name this one, by the key of their spec (`owner`, `system`, `providesApis` …).
-    `people` says whether the catalog holds Users at all.
+    `people` says whether the catalog holds Users at all; `gitlab_names` are the paths and user
+    names in GitLab, in lower case, of all Groups and Users in it, none where GitLab's are not read.
     """
 
     entity: CatalogEntity
@@ -123,6 +124,7 @@ class Subject:
     catalog: frozenset[Ref] = frozenset()
     named_by: Mapping[str, int] = field(default_factory=dict)
     people: bool = False
+    gitlab_names: frozenset[str] = frozenset()
 
     @property
     def ref(self) -> Ref:

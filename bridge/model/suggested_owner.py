@@ -10,6 +10,7 @@ from typing import Final
 
 from bridge.model.entities import CatalogEntity, Ref
 
+SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
 GROUP_PATH: Final = "fester.dev/gitlab-group"  # the path of the GitLab group that a team is
 _FEWEST: Final = 2  # services that speak for their neighbour
 

@@ -15,7 +15,7 @@ from bridge.model.entities import Body, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.model.statements import Statement
-from bridge.processors.aliases import SOURCE_NAME
+from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors.descriptions import with_description
 from bridge.processors.membership import of_gitlab
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, merge

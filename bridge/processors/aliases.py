@@ -13,11 +13,11 @@ from typing import Final
 
 from bridge.language.naming import slug
 from bridge.model.entities import CatalogEntity, Json, Ref
+from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors.references import reference_fields, referred
 from bridge.processors.rules import SpecField
 
 ALIASES: Final = "fester.dev/aliases"  # with commas between them
-SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
 _MOST_ALIASES: Final = 100  # of one entity
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 

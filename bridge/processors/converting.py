@@ -14,7 +14,7 @@ from typing import Final
 from bridge.language import naming
 from bridge.language.text import Position, YamlDocument
 from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json, Ref
-from bridge.processors.aliases import SOURCE_NAME
+from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors.mapping import ExplainedEntity, MappingExplanation
 from bridge.processors.mapping.templates import Path
 from bridge.processors.references import reference_fields, referred

@@ -17,8 +17,7 @@ from bridge.model.entities import Body, Draft
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
-from bridge.model.suggested_owner import GROUP_PATH
-from bridge.processors.aliases import SOURCE_NAME
+from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
 from bridge.processors.teams import Team, Teams, team_of
 
 _MOST_NAMED: Final = 3  # people that one message names

@@ -14,8 +14,8 @@ from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Draft, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
+from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors import group_names, membership
-from bridge.processors.aliases import SOURCE_NAME
 from bridge.processors.teams import Team, TeamMatch, Teams, team_of
 
 OTHER_OWNERS: Final = "fester.dev/other-owners"  # references with commas between them

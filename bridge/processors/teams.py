@@ -15,8 +15,8 @@ from typing import Final
 from bridge.language.names import nearest
 from bridge.language.naming import slug
 from bridge.model.entities import Body, Json, Ref
-from bridge.model.suggested_owner import GROUP_PATH
-from bridge.processors.aliases import ALIASES, SOURCE_NAME
+from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
+from bridge.processors.aliases import ALIASES
 
 _PATH_ENDING: Final = "/team-path"  # Backstage's own GitLab provider: `<host>/team-path`
 _TEAM_WORDS: Final = frozenset({"team", "squad", "group", "crew", "guild", "the"})

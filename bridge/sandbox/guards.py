@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.sandbox.connections import ConnectionPage, plain_page
-from bridge.sandbox.resolvers import ArgumentsRefused, FieldTimeout, Resolver
+from bridge.sandbox.resolvers import ArgumentsRefused, FieldTimeout, Resolver, stamp
 from bridge.sandbox.sessions import SESSION, Edition, Role
 from bridge.sandbox.world import ApprovalRule, ProtectedBranch, SandboxProject
 
@@ -73,12 +73,20 @@ def _counted(read: Callable[[SandboxProject, Mapping[str, Any]], int | None]) ->
     return lambda project, arguments, _: read(project, arguments)
 
 
-def _merge_requests(project: SandboxProject, arguments: Mapping[str, Any]) -> int | None:
+def _merge_requests(
+    project: SandboxProject, arguments: Mapping[str, Any], _: Any
+) -> ConnectionPage | None:
     if role_of(project) < Role.REPORTER:
         return None
-    ages = project.facts.merge_requests
-    created = [one for one in ages if _before(one.created_at, arguments.get("createdBefore"))]
-    return sum(_before(one.updated_at, arguments.get("updatedBefore")) for one in created)
+    found = [
+        each
+        for each in project.facts.merge_requests
+        if _before(each.created_at, arguments.get("createdBefore"))
+        and _before(each.updated_at, arguments.get("updatedBefore"))
+    ]
+    descending = str(arguments.get("sort") or "CREATED_DESC").lower() != "created_asc"
+    found.sort(key=lambda each: each.created_at, reverse=descending)
+    return plain_page(found, dict(arguments))
 
 
 def _before(moment: datetime, bound: Any) -> bool:
@@ -131,7 +139,7 @@ PROJECT: Final[dict[str, Resolver]] = {
     "dora": _behind(Role.REPORTER, Edition.ULTIMATE, lambda project: project),
     "isCatalogResource": _value(lambda project: project.facts.catalog_resource),
     "issues": _counted(_incidents),
-    "mergeRequests": _counted(_merge_requests),
+    "mergeRequests": _merge_requests,
     "onlyAllowMergeIfAllDiscussionsAreResolved": _value(lambda p: p.facts.discussions_resolved),
     "pushRules": _push_rules,
     "removeSourceBranchAfterMerge": _value(lambda project: True),
@@ -172,6 +180,15 @@ RESOLVERS: Final[dict[str, dict[str, Resolver]]] = {
         "id": _value(lambda rule: f"gid://gitlab/ApprovalProjectRule/{rule.name}"),
         "name": _value(lambda rule: rule.name),
         "type": _value(lambda rule: rule.type),
+    },
+    "MergeRequestConnection": {
+        "count": _value(lambda page: page.total),
+        "nodes": _value(lambda page: list(page.rows)),
+        "pageInfo": _value(lambda page: page),
+    },
+    "MergeRequest": {
+        "createdAt": _value(lambda each: stamp(each.created_at)),
+        "sourceBranch": _value(lambda each: each.source_branch),
     },
     "CountedConnection": {"count": _value(lambda count: count)},
     "ProjectStatistics": {

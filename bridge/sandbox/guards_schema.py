@@ -34,6 +34,8 @@ type BranchRule {
 }
 type BranchRuleConnection { nodes: [BranchRule] pageInfo: PageInfo! }
 type CountedConnection { count: Int! }
+type MergeRequest { createdAt: Time! sourceBranch: String! }
+type MergeRequestConnection { count: Int! nodes: [MergeRequest] pageInfo: PageInfo! }
 type ProjectStatistics { commitCount: Float! repositorySize: Float! }
 type PushRules { preventSecrets: Boolean! rejectUnsignedCommits: Boolean! }
 type VulnerabilitySeveritiesCount { critical: Int high: Int low: Int medium: Int }
@@ -55,7 +57,7 @@ extend type Project {
   mergeRequests(
     after: String, before: String, createdBefore: Time, first: Int, last: Int,
     sort: MergeRequestSort = CREATED_DESC, state: MergeRequestState, updatedBefore: Time
-  ): CountedConnection
+  ): MergeRequestConnection
   onlyAllowMergeIfAllDiscussionsAreResolved: Boolean
   pushRules: PushRules
   removeSourceBranchAfterMerge: Boolean

@@ -300,8 +300,20 @@ def _tree_trees(tree: Tree, arguments: Mapping[str, Any], _: QueryRun) -> Connec
     return plain_page([head + name for name in names], dict(arguments))
 
 
-def _last_commit(tree: Tree, *_: Any) -> str | None:
-    return _commit_id(tree.files) if tree.files else None
+@dataclass(frozen=True)
+class Commit:
+    """A commit: its id, and when it was written."""
+
+    sha: str
+    at: datetime
+
+
+def _last_commit(tree: Tree, *_: Any) -> Commit | None:
+    """The last one that touched the path, be it by deleting all that was there."""
+    touched = tree.project.facts.touched.get(tree.path)
+    if not tree.files or not (tree.inside() or touched):
+        return None
+    return Commit(_commit_id(tree.files), touched or tree.project.created_at)
 
 
 def _commit_id(files: Mapping[str, SandboxFile]) -> str:
@@ -561,8 +573,9 @@ RESOLVERS: dict[str, Rows] = {
         "path": _value(lambda b: b.path),
     },
     "Commit": {
-        "id": _value(lambda sha: f"gid://gitlab/Commit/{sha}"),
-        "sha": _value(lambda sha: sha),
+        "authoredDate": _value(lambda commit: stamp(commit.at)),
+        "id": _value(lambda commit: f"gid://gitlab/Commit/{commit.sha}"),
+        "sha": _value(lambda commit: commit.sha),
     },
     "RepositoryBlob": {
         "fileType": _constant("text"),

@@ -137,7 +137,7 @@ type TreeEntryConnection { nodes: [TreeEntry] pageInfo: PageInfo! }
 type TreeEntry { flatPath: String! id: ID! name: String! path: String! }
 type BlobConnection { nodes: [Blob] pageInfo: PageInfo! }
 type Blob { flatPath: String! id: ID! lfsOid: String mode: String name: String! path: String! }
-type Commit { id: ID! sha: String! }
+type Commit { authoredDate: Time id: ID! sha: String! }
 type RepositoryBlobConnection { nodes: [RepositoryBlob] pageInfo: PageInfo! }
 type RepositoryBlob {
   fileType: String

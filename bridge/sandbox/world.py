@@ -113,10 +113,11 @@ class ApprovalRule:
 
 @dataclass(frozen=True)
 class OpenMergeRequest:
-    """An open merge request's age, for counts."""
+    """An open merge request's age and branch."""
 
     created_at: datetime
     updated_at: datetime
+    source_branch: str = "topic"
 
 
 @dataclass
@@ -125,7 +126,8 @@ class ProjectFacts:
 
     `slow` fields of GraphQL time out for this project alone. `settings_hidden`: the token's user
     is only a guest here. `issues` False: that feature is switched off here.
-    `ci_config_path` is the project's own setting of where its pipeline's file lies.
+    `ci_config_path` is the project's own setting of where its pipeline's file lies. `touched` says
+    when a folder was last changed, also of one that was deleted then.
     """
 
     pipeline_status: str | None = None
@@ -146,6 +148,7 @@ class ProjectFacts:
     catalog_resource: bool = False
     vulnerabilities: Mapping[str, int] = field(default_factory=dict)
     dora: Mapping[str, float] = field(default_factory=dict)
+    touched: Mapping[str, datetime] = field(default_factory=dict)
     slow: frozenset[str] = frozenset()
 
 

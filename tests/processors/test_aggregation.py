@@ -16,7 +16,7 @@ from bridge.model.entities import Body, Catalog, CatalogEntity, Draft
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
-from bridge.processors.aliases import SOURCE_NAME
+from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors.mapping.loading import shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules

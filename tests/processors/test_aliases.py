@@ -8,7 +8,8 @@ from bridge.model.entities import Draft
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.scrape import Project
-from bridge.processors.aliases import ALIASES, SOURCE_NAME
+from bridge.model.suggested_owner import SOURCE_NAME
+from bridge.processors.aliases import ALIASES
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.dependencies import MISSING
 from tests import whole

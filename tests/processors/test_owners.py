@@ -12,8 +12,8 @@ from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
-from bridge.model.suggested_owner import GROUP_PATH
-from bridge.processors.aliases import ALIASES, SOURCE_NAME
+from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
+from bridge.processors.aliases import ALIASES
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.processors.teams import OwnerRules, Team, team_of

@@ -20,11 +20,13 @@ from bridge.language import links
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
 from bridge.ox.facts import guards
+from bridge.ox.facts.dependency_updates import UPDATE_FACTS, read_updates
 from bridge.ox.facts.gitlab_answers import Busy, Unread
 from bridge.ox.facts.licences import Licence, Licences
 from bridge.ox.facts.page_asking import PageAsking
 from bridge.ox.facts.project_page import PAGE, PATHS, PageAnswer
 from bridge.ox.facts.project_riders import RIDER_FACTS, read_riders
+from bridge.ox.facts.project_texts import TEXT_FACTS, read_texts
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.secret.live import Secret
@@ -41,6 +43,7 @@ _ROLE_OR_LICENCE: Final = (
     "it (it needs GitLab Premium)"
 )
 _EMPTY: Final = "the repository is empty: there is no default branch"
+_RIDING: Final = (*RIDER_FACTS, *UPDATE_FACTS, *TEXT_FACTS)
 _NOT_TOLD: Final = "GitLab did not tell it on the project's page"
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -171,7 +174,7 @@ class GitLabRestCollector:
             return reading
         notes = _notes(subject, self._clock())
         reason = f"429 from GitLab, {_TRIES} times: too many requests"
-        notes.unknown(reason, *guards.OF_BRANCH, "runbook_present", *RIDER_FACTS)
+        notes.unknown(reason, *guards.OF_BRANCH, "runbook_present", *_RIDING)
         return notes.reading()
 
     async def _patiently(self, ask: Callable[..., Got], *arguments: Any) -> Got | None:
@@ -228,10 +231,12 @@ def read(client: Client, subject: Subject, now: datetime, known: KnownOfRound) -
     _runbook(notes, client, subject, project, told)
     if told is not None:
         read_riders(notes, told.node, told.failed, told.lacks)
+        read_updates(notes, told.node, told.failed)
+        read_texts(notes, subject, told.node, asked=told.texts)
     elif known.closed:
-        notes.not_applicable(known.closed, *RIDER_FACTS)
+        notes.not_applicable(known.closed, *_RIDING)
     else:
-        notes.unknown(_NOT_TOLD, *RIDER_FACTS)
+        notes.unknown(_NOT_TOLD, *_RIDING)
     return notes.reading()
 
 

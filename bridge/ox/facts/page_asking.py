@@ -52,19 +52,18 @@ class PageAsking:
         Those that are missing could not be told. Raises `Busy` or `SourceRefused`.
         """
         found: dict[int, PageAnswer] = {}
-        waiting = deque([list(ids)])
+        waiting = deque([(list(ids), True)])
         for _ in range(BUDGET):
             if self.closed or not waiting:
                 break
-            part = waiting.popleft()
+            part, texts = waiting.popleft()
             try:
-                body = self._body(client, part, paths, now)
+                body = self._body(client, part, paths, now, texts=texts)
             except Unread as unread:
                 self._judge(unread)
-                middle = len(part) // 2
-                waiting.extend(half for half in (part[:middle], part[middle:]) if middle)
+                waiting.extend(_lighter(part, texts=texts))
             else:
-                found |= told_of(body, self.lacks, paths)
+                found |= told_of(body, self.lacks, paths, texts=texts)
         return {number: self._whole(client, told) for number, told in found.items()}
 
     def _judge(self, unread: Unread) -> None:
@@ -74,12 +73,18 @@ class PageAsking:
             log.warning("Facts are asked for by REST", action="facts_by_rest", reason=str(unread))
 
     def _body(
-        self, client: Client, ids: Sequence[int], paths: Sequence[str], now: datetime
+        self,
+        client: Client,
+        ids: Sequence[int],
+        paths: Sequence[str],
+        now: datetime,
+        *,
+        texts: bool,
     ) -> Mapping[str, Any]:
         """One page's answer, without what GitLab does not know. Raises as `Client.graphql`."""
         for _ in range(len(OPTIONAL)):
             lacks = self.lacks  # another thread may find out more meanwhile
-            query = page_query(lacks, files=bool(paths))
+            query = page_query(lacks, files=bool(paths), texts=texts)
             body = client.graphql(query, page_variables(ids, paths, query, now))
             if body.get("data"):
                 return body
@@ -111,6 +116,14 @@ class PageAsking:
                 break
         node["branchRules"] = None
         return replace(told, node=node, lacks=told.lacks | {RULES_OF})
+
+
+def _lighter(part: list[int], *, texts: bool) -> list[tuple[list[int], bool]]:
+    """What is asked in place of a page that was too much: its halves; of one project, no texts."""
+    middle = len(part) // 2
+    if middle:
+        return [(part[:middle], texts), (part[middle:], texts)]
+    return [(part, False)] if texts else []
 
 
 def _said(body: Mapping[str, Any]) -> str:

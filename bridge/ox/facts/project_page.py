@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from bridge.ox.facts import dependency_updates, project_texts
 from bridge.ox.facts.project_riders import (
     LONG_OPEN,
     LONG_OPEN_DAYS,
@@ -21,7 +22,7 @@ from bridge.ox.facts.project_riders import (
     RIDERS,
 )
 
-PAGE: Final = 50  # projects; with all that rides along and twenty files this costs 140 of 250
+PAGE: Final = 50  # projects; with all that rides along and twenty files this costs 222 of 250
 RULES: Final = 20  # branch rules of a project on the page; of those with more, the rest is read
 MORE_RULES: Final = 100
 PATHS: Final = 20  # different files asked for on one page
@@ -51,8 +52,8 @@ OPTIONAL: Final = frozenset(
 class PageAnswer:
     """What a page told of one project. `node` is GraphQL's; `failed` are its fields' errors.
 
-    `paths` are the files that were asked for. `enterprise` says whether the code of paid features
-    is there, None if that is not known.
+    `paths` are the files that were asked for, `texts` whether texts were. `enterprise` says whether
+    the code of paid features is there, None if that is not known.
     """
 
     node: Mapping[str, Any]
@@ -60,11 +61,13 @@ class PageAnswer:
     lacks: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     enterprise: bool | None = None
+    texts: bool = True
 
 
-def page_query(lacks: frozenset[str], *, files: bool) -> str:
-    """The query for a page of projects; with `files` it looks for files, too."""
+def page_query(lacks: frozenset[str], *, files: bool, texts: bool = True) -> str:
+    """The query for a page of projects; with `files` it looks for files, with `texts` into some."""
     riders = [rider.text for rider in RIDERS if lacks.isdisjoint(rider.needs)]
+    riders += [dependency_updates.ASKED] if dependency_updates.NEEDS not in lacks else []
     body = " ".join(riders)
     variables = ["$ids: [ID!]", "$first: Int"]
     variables += [f"${name}: Time" for name in (LONG_OPEN, QUIET) if f"${name}" in body]
@@ -77,7 +80,7 @@ def page_query(lacks: frozenset[str], *, files: bool) -> str:
 query projects({", ".join(variables)}) {{
   {_unless(lacks, enterprise, "Query.metadata", "Metadata.enterprise")}
   projects(ids: $ids, first: $first) {{ nodes {{
-    id repository {{ rootRef {blobs} }}
+    id repository {{ rootRef {blobs} {project_texts.ASKED if texts else ""} }}
     {_unless(lacks, "userPermissions { adminProject }", PERMISSIONS)}
     {_unless(lacks, "namespace { availableFeatures { hasIssueWeightsFeature } }", LICENCE)}
     {_rules(lacks, f"first: {RULES}")}
@@ -109,18 +112,19 @@ def page_variables(
 
 
 def told_of(
-    body: Mapping[str, Any], lacks: frozenset[str], paths: Sequence[str]
+    body: Mapping[str, Any], lacks: frozenset[str], paths: Sequence[str], *, texts: bool = True
 ) -> dict[int, PageAnswer]:
     """What an answer tells, by project. A project that is null or left out is not in it."""
     data = body.get("data") or {}
     enterprise = (data.get("metadata") or {}).get("enterprise")
     failed = _failures(body.get("errors") or ())
     found: dict[int, PageAnswer] = {}
+    asked = frozenset(paths)
     for index, node in enumerate((data.get("projects") or {}).get("nodes") or ()):
         number = _number(node)
         if number:
             errors = failed.get(index, {})
-            found[number] = PageAnswer(node, errors, lacks, frozenset(paths), enterprise)
+            found[number] = PageAnswer(node, errors, lacks, asked, enterprise, texts)
     return found
 
 

@@ -134,7 +134,7 @@ discovery reads
 
 GITLAB_REST: Final = FactSchema(
     id="gitlab_rest",
-    version="1.1.0",
+    version="1.2.0",
     title="How the project guards its default branch, and what rides along",
     description="Read by GraphQL, fifty projects a request; by REST where the token may not.",
     cadence=DAY,
@@ -164,6 +164,22 @@ there and not empty
         high_vulnerabilities integer Open vulnerabilities of high severity (Ultimate)
         deployments_per_day float Deployments to production a day, over three months (Ultimate)
         lead_time float Median seconds from merge to production, over three months (Ultimate)
+        dependency_updates_open integer Open merge requests of Renovate or Dependabot
+        days_of_oldest_dependency_update integer Whole days that the oldest of those waits
+        readme_length integer Characters of README.md
+        readme_sections integer Its headings
+        readme_links integer Its different links
+        readme_says_how_to_run boolean A heading is about how to install, run or use it
+        readme_says_who_owns boolean A heading is about who owns it or whom to ask
+        readme_quality float The share (0 to 1) of five measures that hold: 300 characters, three \
+headings, how to run it, who owns it, a link
+        codeowners_rules integer Rules of the CODEOWNERS file
+        codeowners_default_owner boolean It names an owner of what no other rule is about
+        codeowners_named set Whom it names as owners, at most 200
+        codeowners_without_owner integer Its rules that name nobody
+        codeowners_unknown set The groups and people among them whom the catalog does not know
+        docs_changed_at datetime When a commit last changed something in docs/
+        days_without_docs_change integer Whole days since then
     """),
 )
 

@@ -11,6 +11,7 @@ from bridge.model.entities import Body, Catalog, CatalogEntity, Json, Ref
 from bridge.model.facts import Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
+from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
 
 # Keys of a spec that name others, and the kind that they mean where they say none.
 _NAMING: Final = {
@@ -32,11 +33,13 @@ def subjects_of(
     refs = frozenset(entity.ref for entity in catalog.entities)
     named = named_by(catalog.entities)
     people = any(ref.kind == "user" for ref in refs)
+    names = gitlab_names(catalog.entities)
     return tuple(
         replace(
             _subject(entity, memory, observations, refs),
             named_by=named.get(entity.ref, {}),
             people=people,
+            gitlab_names=names,
         )
         for entity in catalog.entities
     )
@@ -55,6 +58,21 @@ def named_by(entities: Iterable[CatalogEntity]) -> Mapping[Ref, Counter[str]]:
                 if ref is not None:
                     found[ref][key] += 1
     return found
+
+
+def gitlab_names(entities: Iterable[CatalogEntity]) -> frozenset[str]:
+    """By which names GitLab knows the catalog's groups and people; none without such a group."""
+    groups, users = set[str](), set[str]()
+    for entity in entities:
+        if entity.ref.kind not in ("group", "user"):
+            continue
+        annotations = entity.body["metadata"].get("annotations")
+        given = annotations if isinstance(annotations, Mapping) else {}
+        if entity.ref.kind == "user":
+            users.add(str(given.get(SOURCE_NAME) or entity.ref.name).lower())
+        elif path := given.get(GROUP_PATH):
+            groups.add(str(path).lower())
+    return frozenset(groups | users) if groups else frozenset()
 
 
 def _ref(text: Json, kind: str, namespace: str) -> Ref | None:

@@ -1,0 +1,106 @@
+"""Files of a project whose text rides on its page, and when its documents last changed.
+
+One file an alias: some releases of GitLab price the texts of several paths tenfold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bridge.model.facts import Subject
+from bridge.ox.facts import codeowners_text, readme_text
+from bridge.ox.facts.readings import ReadingBuilder, moment
+
+README: Final = "README.md"
+DOCS: Final = "docs"
+# In the order in which GitLab looks for it.
+CODEOWNERS: Final = ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+README_FACTS: Final = (
+    *("readme_length", "readme_sections", "readme_links", "readme_says_how_to_run"),
+    *("readme_says_who_owns", "readme_quality"),
+)
+CODEOWNERS_FACTS: Final = (
+    *("codeowners_rules", "codeowners_default_owner", "codeowners_named"),
+    *("codeowners_without_owner", "codeowners_unknown"),
+)
+DOCS_FACTS: Final = ("docs_changed_at", "days_without_docs_change")
+TEXT_FACTS: Final = (*README_FACTS, *CODEOWNERS_FACTS, *DOCS_FACTS)
+
+_ENTRY: Final = "(first: 1) { nodes { name } }"
+_FILE: Final = '{alias}: blobs(paths: ["{path}"], first: 1) {{ nodes {{ mode rawTextBlob }} }}'
+_ALIASES: Final = {"readme": README} | {f"owners{n}": path for n, path in enumerate(CODEOWNERS)}
+ASKED: Final = " ".join(
+    [
+        *(_FILE.format(alias=alias, path=path) for alias, path in _ALIASES.items()),
+        f'docs: tree(path: "{DOCS}") {{ lastCommit {{ authoredDate }}',
+        f"blobs{_ENTRY} trees{_ENTRY} }}",
+    ]
+)
+
+_HIDDEN: Final = "GitLab does not show the repository to the token"
+_TOO_HEAVY: Final = "GitLab could not give the project's texts in time"
+_BINARY: Final = "it is no text"
+_NOBODY: Final = "the catalog knows no groups and people of GitLab (`gitlab.people`)"
+
+
+def read_texts(
+    notes: ReadingBuilder, subject: Subject, node: Mapping[str, Any], *, asked: bool
+) -> None:
+    """The facts of a project's texts; `asked` says whether the page asked for them."""
+    repository = node.get("repository")
+    if not asked:
+        notes.unknown(_TOO_HEAVY, *TEXT_FACTS)
+    elif not isinstance(repository, Mapping):
+        notes.not_applicable(_HIDDEN, *TEXT_FACTS)
+    else:
+        _readme(notes, _file(repository, "readme"))
+        found = (_file(repository, f"owners{number}") for number in range(len(CODEOWNERS)))
+        _codeowners(notes, next((each for each in found if each is not None), None), subject)
+        _docs(notes, repository.get("docs"))
+
+
+def _file(repository: Mapping[str, Any], alias: str) -> Mapping[str, Any] | None:
+    """The file's node; None where there is no file: a folder and a submodule are none."""
+    nodes = (repository.get(alias) or {}).get("nodes") or ()
+    files = (each for each in nodes if each and str(each.get("mode") or "").startswith("100"))
+    return next(files, None)
+
+
+def _readme(notes: ReadingBuilder, file: Mapping[str, Any] | None) -> None:
+    text = file.get("rawTextBlob") if file is not None else None
+    if not isinstance(text, str):
+        reason = f"there is no {README} at the root" if file is None else _BINARY
+        notes.not_applicable(reason, *README_FACTS)
+        return
+    found = readme_text.measured(text)
+    values = (found.length, found.sections, found.links, found.run, found.owner, found.quality)
+    notes.all_known(dict(zip(README_FACTS, values, strict=True)))
+
+
+def _codeowners(notes: ReadingBuilder, file: Mapping[str, Any] | None, subject: Subject) -> None:
+    text = file.get("rawTextBlob") if file is not None else None
+    if not isinstance(text, str):
+        reason = "there is no CODEOWNERS file" if file is None else _BINARY
+        notes.not_applicable(reason, *CODEOWNERS_FACTS)
+        return
+    found = codeowners_text.parsed(text)
+    unknown = [each for each in found.groups_and_users() if each not in subject.gitlab_names]
+    values = (found.rules, found.default, list(found.owners), found.unowned, unknown)
+    notes.all_known(dict(zip(CODEOWNERS_FACTS, values, strict=True)))
+    if not subject.gitlab_names:
+        notes.not_applicable(_NOBODY, "codeowners_unknown")
+
+
+def _docs(notes: ReadingBuilder, tree: Any) -> None:
+    folder = tree if isinstance(tree, Mapping) else {}
+    there = any((folder.get(kind) or {}).get("nodes") for kind in ("blobs", "trees"))
+    if not there:  # the last commit may be the one that deleted it
+        notes.not_applicable(f"there is no folder {DOCS}/", *DOCS_FACTS)
+        return
+    at = moment((folder.get("lastCommit") or {}).get("authoredDate"))
+    if at is None:
+        notes.unknown(f"GitLab does not tell when {DOCS}/ last changed", *DOCS_FACTS)
+        return
+    days = max(0, (notes.seen_at - at).days)
+    notes.all_known(dict(zip(DOCS_FACTS, (at.isoformat(), days), strict=True)))

@@ -1,0 +1,237 @@
+"""What a README, a CODEOWNERS file and a folder of documents say, and how long updates wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge.model.entities import Body, CatalogEntity, Json, Ref
+from bridge.model.facts import Reading
+from bridge.ox.facts import codeowners_text, readme_text
+from bridge.ox.facts.dependency_updates import LOOKED_AT, UPDATE_FACTS
+from bridge.ox.facts.gitlab_rest import GitLabRestCollector
+from bridge.ox.facts.project_texts import CODEOWNERS_FACTS, DOCS_FACTS, README_FACTS, TEXT_FACTS
+from bridge.ox.facts.subjects import gitlab_names
+from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.sessions import Edition, Role, Session
+from bridge.sandbox.world import OpenMergeRequest, SandboxFile, World, submodule
+from tests.laws import examples
+from tests.ox.gitlab_bench import TOKEN, bench, one
+from tests.ox.subjects import NOW, fact, project_of, subject, told
+
+NA, UNKNOWN = "not_applicable", "unknown"
+
+README = """\
+# Checkout
+
+Takes the money, and gives it back when a customer asks. [Design](docs/design.md), [board](https://boards.example/checkout).
+
+## How to run it
+
+```
+# Not a heading, see [x](y)
+make run   # https://nowhere.example
+```
+
+Who owns it
+-----------
+
+Ask in https://chat.example/checkout. ![a badge](https://badges.example/x.svg)
+"""
+
+
+def test_a_readme_is_measured() -> None:
+    found = readme_text.measured(README)
+    assert (found.sections, found.links, found.run, found.owner) == (3, 3, True, True)
+    assert found.length == len(README.strip())
+    assert found.quality == 1.0
+    bare = readme_text.measured("# Checkout\n\nTODO\n")
+    assert (bare.sections, bare.links, bare.run, bare.owner) == (1, 0, False, False)
+    assert bare.quality == 0
+
+
+@given(st.text(alphabet="#[]()!`~ \n=-aurn:/htps@*^\\.", max_size=400))
+@settings(max_examples=examples(80))
+def test_no_text_is_too_odd(text: str) -> None:
+    """A README that says more is never measured worse."""
+    before, after = readme_text.measured(text), readme_text.measured(f"{README}\n{text}")
+    assert 0 <= before.quality <= after.quality == 1
+    assert codeowners_text.parsed(text).rules <= text.count("\n") + text.count("\x0b") + 1
+
+
+ODD_LINES = ["[" * 5_000, "`" * 9_999, "[x](" * 3_000, "@" * 9_000, "*\\ " * 3_000]
+
+
+@pytest.mark.parametrize("line", ODD_LINES)
+def test_a_strangers_text_is_read_within_bounds(line: str) -> None:
+    long = f"{line}\n" * 200
+    assert readme_text.measured(long).length <= readme_text.MOST
+    assert len(codeowners_text.parsed(long).owners) <= 200
+
+
+OWNED = """\
+# Who looks at what
+* @shop/platform # the rest
+/docs/my\\ file.md @Kim docs@shop.example
+!generated.go
+/empty
+
+^[Database][2] @shop/data @@maintainer
+db/
+/schema.sql @shop/dba nonsense
+"""
+
+
+def test_codeowners_are_read_as_gitlab_reads_them() -> None:
+    found = codeowners_text.parsed(OWNED)
+    assert (found.rules, found.default, found.unowned) == (5, True, 1)
+    assert found.owners == (
+        *("@@maintainer", "@Kim", "@shop/data", "@shop/dba", "@shop/platform"),
+        "docs@shop.example",
+    )
+    assert found.groups_and_users() == ("kim", "shop/data", "shop/dba", "shop/platform")
+
+
+@pytest.mark.parametrize(
+    ("text", "default"),
+    [
+        ("", False),
+        ("*", False),
+        ("* @a", True),
+        ("* @a\n*\n", False),
+        ("[x] @a\n*", True),
+        ("[x]\n*\n[y]\n/** @b", True),
+        ("/src/ @a", False),
+        ("# * @a", False),
+    ],
+)
+def test_whether_everything_has_an_owner(text: str, default: bool) -> None:
+    assert codeowners_text.parsed(text).default is default
+
+
+def entity(kind: str, name: str, **annotations: str) -> CatalogEntity:
+    body: Body = {"kind": kind, "metadata": {"name": name, "annotations": annotations}}
+    return CatalogEntity(Ref.of(body), body, ())
+
+
+def test_by_which_names_gitlab_knows_people() -> None:
+    kim = entity("User", "kim", **{"fester.dev/source-name": "Kim.M"})
+    team = entity("Group", "shop-data", **{"fester.dev/gitlab-group": "Shop/Data"})
+    assert gitlab_names([kim, team, entity("User", "bob"), entity("Group", "red")]) == frozenset(
+        {"kim.m", "shop/data", "bob"}
+    )
+    assert gitlab_names([kim, entity("Group", "red")]) == frozenset(), "nobody reads its groups"
+
+
+def world(files: dict[str, str | SandboxFile], **facts: Any) -> World:
+    made = one(**facts)
+    made.projects[0].files.clear()
+    for path, text in files.items():
+        file = SandboxFile(text.encode()) if isinstance(text, str) else text
+        made.projects[0].files[path] = file
+    return made
+
+
+async def read(made: World, names: frozenset[str] = frozenset(), **options: Any) -> Reading:
+    sandbox = SandboxGitLab(made, token=TOKEN, **options)
+    async with running(sandbox) as url:
+        collector = GitLabRestCollector(url, TOKEN, clock=lambda: NOW)
+        asked = replace(subject(project=project_of(made.projects[0], url)), gitlab_names=names)
+        (reading,) = [each async for each in collector.collect([asked])]
+        await collector.close()
+    return reading
+
+
+@pytest.mark.real
+async def test_texts_ride_on_the_page() -> None:
+    ages = [
+        OpenMergeRequest(NOW - timedelta(days=days), NOW, branch)
+        for days, branch in ((3, "renovate/x-1"), (40, "dependabot/npm/y"), (90, "mine"))
+    ]
+    changed = NOW - timedelta(days=100, hours=3)
+    files: dict[str, str | SandboxFile] = {
+        "README.md": README,
+        ".gitlab/CODEOWNERS": "* @nobody",
+        "docs/CODEOWNERS": OWNED,
+        "docs/index.md": "x",
+    }
+    made = world(files, merge_requests=ages, touched={"docs": changed})
+    reading = await read(made, frozenset({"shop/platform", "kim"}))
+    wanted: dict[str, Json] = {
+        "readme_sections": 3,
+        "readme_quality": 1.0,
+        "codeowners_rules": 5,
+        "codeowners_default_owner": True,
+        "codeowners_without_owner": 1,
+        "codeowners_unknown": ["shop/data", "shop/dba"],
+        "days_without_docs_change": 100,
+        "dependency_updates_open": 2,
+        "days_of_oldest_dependency_update": 40,
+    }
+    assert {name: told(reading, name) for name in wanted} == wanted
+    assert told(await read(made), "codeowners_unknown") == NA
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("files", "facts", "names", "reason"),
+    [
+        ({}, {}, README_FACTS, "there is no README.md at the root"),
+        ({"README.md": submodule("0" * 40)}, {}, README_FACTS, "there is no README.md"),
+        ({"README.md": "\0\1"}, {}, README_FACTS, "it is no text"),
+        ({}, {}, CODEOWNERS_FACTS, "there is no CODEOWNERS file"),
+        ({"a": ""}, {}, DOCS_FACTS, "there is no folder docs/"),
+        ({"a": ""}, {"touched": {"docs": NOW}}, DOCS_FACTS, "there is no folder docs/"),
+        ({}, {}, UPDATE_FACTS[1:], "no update waits"),
+    ],
+)
+async def test_what_is_not_there_does_not_apply(
+    files: dict[str, str | SandboxFile], facts: dict[str, Any], names: tuple[str, ...], reason: str
+) -> None:
+    reading = await read(world(files, **facts))
+    assert {told(reading, name) for name in names} == {NA}
+    assert fact(reading, names[0]).reason.startswith(reason)
+
+
+@pytest.mark.real
+async def test_of_very_many_merge_requests_the_oldest_are_looked_at() -> None:
+    branches = ["mine"] * LOOKED_AT + ["renovate/x"]
+    ages = [
+        OpenMergeRequest(NOW - timedelta(days=200 - n), NOW, branch)
+        for n, branch in enumerate(branches)
+    ]
+    reading = await read(world({}, merge_requests=ages))
+    assert [told(reading, name) for name in UPDATE_FACTS] == [NA, NA]
+    reading = await read(world({}, merge_requests=ages[1:]))
+    assert [told(reading, name) for name in UPDATE_FACTS] == [1, 150]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "session",
+    [Session(role=Role.REPORTER), Session(edition=Edition.FREE), Session(role=Role.GUEST)],
+    ids=["Reporter", "Free", "Guest"],
+)
+async def test_no_role_or_licence_makes_texts_unsure(session: Session) -> None:
+    reading = await read(world({"README.md": README}), session=session)
+    assert UNKNOWN not in {told(reading, name) for name in (*TEXT_FACTS, *UPDATE_FACTS)}
+    assert told(reading, "readme_sections") == 3
+
+
+@pytest.mark.real
+async def test_a_project_whose_texts_are_too_much_is_asked_without_them() -> None:
+    """More than an answer may hold: what else the page asks is known all the same."""
+    made = world({"README.md": "x" * 9_000_000, "CODEOWNERS": "y" * 9_000_000})
+    made.add_project("shop/other").files["README.md"] = SandboxFile(README.encode())
+    async with bench(made) as it:
+        readings = await it.read()
+    big = readings["shop/api"]
+    assert {told(big, name) for name in TEXT_FACTS} == {UNKNOWN}
+    assert "could not give the project's texts" in fact(big, "readme_length").reason
+    assert isinstance(told(big, "commits"), int)
+    assert told(readings["shop/other"], "readme_sections") == 3
