@@ -55,6 +55,7 @@ ELSEWHERE = {
     ("operate", "# fester.yaml"): "test_the_rest_of_the_settings_shown_load",
     ("operate", "owners:"): "test_the_groups_from_elsewhere_shown_load",
     ("operate", "access:"): "tests/test_docs.py, which sees to it that it does not load",
+    ("manifest", "# qm.defaults.yaml"): "tests/processors/test_defaults.py",
     ("remediation", "remediation:"): "tests/test_docs.py",
     ("remediation", "notices:"): "tests/test_docs.py",
     ("scores", "rubric:"): "tests/test_docs.py",
@@ -271,7 +272,7 @@ def test_the_manifests_shown_become_entities() -> None:
         text = each.text
         if text.startswith("  "):
             text = f"version: 1\nservice:\n  name: orders\n  owner: {{team: orders-team}}\n{text}"
-        if "version: 1\n" in text:
+        if "version: 1\n" in text and not text.startswith("# qm.defaults.yaml"):
             file = ManifestFile("qm.yaml", "o", len(text), text)
             translation = mappings.translate(Project(1, "shop/orders"), file)
             assert (translation.problems, bool(translation.drafts)) == ((), True), each.place

@@ -13,11 +13,12 @@ from rich.console import Console
 from bridge.cli.offline import (
     find_manifests,
     in_its_repository,
+    project_at,
     project_of,
     read_manifest,
     repository_of,
 )
-from bridge.cli.options import mappings_option
+from bridge.cli.options import defaults_option, mappings_option
 from bridge.cli.show import show_problems
 from bridge.errors import ConfigurationError
 from bridge.language.paths import fits
@@ -42,21 +43,30 @@ _GITLAB = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "i
     show_default=True,
     help="gitlab: a code-quality report, shown in the merge request.",
 )
+@click.option("--project", metavar="PATH", help="The GitLab project's path, for its defaults.")
+@defaults_option
 @mappings_option
 @click.pass_context
-def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Path | None) -> None:
+def check(  # noqa: PLR0917 — click passes the options by name
+    ctx: click.Context,
+    paths: Sequence[Path],
+    format_: str,
+    project: str | None,
+    defaults: Path | None,
+    mappings: Path | None,
+) -> None:
     """Check the manifests at PATHS (files, or folders to search).
 
     Exit code 0: all fine (warnings allowed). 1: something to fix. 2: a path or mapping is wrong.
     """
-    loaded = load_mappings(mappings)
+    loaded = load_mappings(mappings, defaults=defaults)
     files = in_repositories(loaded.files)
     checked = 0
     problems: list[Problem] = []
     for path, name in find_manifests(paths, files):
         checked += 1
         problems.extend(_not_read(loaded, path, files))
-        problems.extend(_check_one(loaded, path, name))
+        problems.extend(_check_one(loaded, path, name, project))
     if not checked:
         message = f"no manifest found; looked for {', '.join(files)}"
         where = ", ".join(map(str, paths))
@@ -65,9 +75,9 @@ def check(ctx: click.Context, paths: Sequence[Path], format_: str, mappings: Pat
     ctx.exit(1 if any(p.severity is Severity.ERROR for p in problems) else 0)
 
 
-def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
+def _check_one(mappings: Mappings, path: Path, name: str, given: str | None) -> list[Problem]:
     """A file's problems, placed at its path on this machine."""
-    project, root = project_of(path), repository_of(path)
+    project, root = project_at(path, given), repository_of(path)
     file = read_manifest(path, name)
     if root is not None:
         file = in_its_repository(mappings, project, root, path, file)
@@ -76,6 +86,8 @@ def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
     if translation.verdict is Verdict.IGNORED:
         message = f"ignored: {translation.reason}"
         problems.append(Problem(message, "manifest-ignored", Severity.INFO, file=str(path)))
+    if translation.verdict is Verdict.QUARANTINED:
+        problems += _unseen(mappings.lacking(project, file), problems, path)
     for draft in translation.drafts:
         for broken in refused(draft.body):
             message = f"{draft.body['kind']} {broken.path}: {broken.message}"
@@ -85,6 +97,18 @@ def _check_one(mappings: Mappings, path: Path, name: str) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _unseen(lacking: Sequence[str], problems: Sequence[Problem], path: Path) -> list[Problem]:
+    """What is said of keys that are missing here, and that a crawl may find in defaults."""
+    keys = [key for key in lacking if any(f"{key} is missing" in p.message for p in problems)]
+    if not keys:
+        return []
+    message = (
+        f"{', '.join(f'`{key}`' for key in keys)} may come from the defaults for the project's "
+        "GitLab groups, which are not seen here: --defaults FILE checks with a qm.defaults.yaml"
+    )
+    return [Problem(message, "defaults-unseen", Severity.INFO, file=str(path))]
 
 
 def _not_read(mappings: Mappings, path: Path, names: Sequence[str]) -> list[Problem]:

@@ -10,13 +10,13 @@ from rich.console import Console
 
 from bridge.cli.offline import (
     in_its_repository,
-    project_of,
+    project_at,
     read_manifest,
     repository_of,
     tell_problems,
     wanted_name,
 )
-from bridge.cli.options import mappings_option
+from bridge.cli.options import defaults_option, mappings_option
 from bridge.cli.show import plain, show_problems
 from bridge.exporters.yaml_text import document
 from bridge.model.problems import Problem, Severity
@@ -31,6 +31,7 @@ from bridge.processors.rules import neutralise, refused
 @click.option("--project", metavar="PATH", help="The GitLab project's path to assume.")
 @click.option("--web-url", metavar="URL", default="", help="The GitLab project's URL to assume.")
 @click.option("--explain", is_flag=True, help="For every field: the mapping's and manifest's line.")
+@defaults_option
 @mappings_option
 @click.pass_context
 def map_command(  # noqa: PLR0917 — click passes the options by name
@@ -40,6 +41,7 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
     project: str | None,
     web_url: str,
     explain: bool,
+    defaults: Path | None,
     mappings: Path | None,
 ) -> None:
     """Print the entities that the manifest FILE becomes.
@@ -48,11 +50,11 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
     Exit code 0: entities. 1: the manifest is broken (in part, perhaps), not ours, or gives what
     Backstage refuses; the reason is printed.
     """
-    loaded = load_mappings(mappings)
+    loaded = load_mappings(mappings, defaults=defaults)
     name = wanted_name(file, name, in_repositories(loaded.files))
-    assumed = project_of(file)
+    assumed = project_at(file, project)
     if project or web_url:
-        assumed = Project(0, project or assumed.path, web_url, default_branch="main")
+        assumed = Project(0, assumed.path, web_url, default_branch="main")
     manifest = read_manifest(file, name)
     root = repository_of(file)
     if root is not None:
@@ -87,7 +89,8 @@ def _explain(explanation: MappingExplanation, file: str) -> None:
         click.echo(plain(str(entity.ref)))
         for field in entity.fields:
             value = json.dumps(field.value, ensure_ascii=False)
-            places = ", ".join(f"{file}:{at.line}:{at.column}" for at in field.sources)
+            own = [f"{file}:{at.line}:{at.column}" for at in field.sources]
+            places = ", ".join([*own, *field.defaults])
             click.echo(plain(f"  {field.path} = {value}"))
-            how = "inherited from" if field.inherited else "from"
+            how = "inherited from" if field.inherited or field.defaults else "from"
             click.echo(plain(f"      {field.mapping}  {how} {places or 'the mapping alone'}"))

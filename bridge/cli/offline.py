@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from bridge.cli.checkout_seen import remote_of
 from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
 from bridge.language.text import Limits
@@ -74,6 +75,14 @@ def project_of(path: Path) -> Project:
     """A stand-in for the project that a lone file belongs to: named after its folder."""
     name = path.resolve().parent.name or "project"
     return Project(id=0, path=name)
+
+
+def project_at(path: Path, given: str | None) -> Project:
+    """The same, by the path that is `given`, or that the checkout's remote has."""
+    root = repository_of(path)
+    remote = remote_of(root) if root is not None else None
+    known = given.strip("/") if given else remote and remote.path
+    return replace(project_of(path), path=known) if known else project_of(path)
 
 
 def repository_of(path: Path) -> Path | None:

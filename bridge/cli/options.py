@@ -41,6 +41,16 @@ def mappings_option(command: Command) -> Command:
     )(command)
 
 
+def defaults_option(command: Command) -> Command:
+    """`--defaults FILE`."""
+    return click.option(
+        "--defaults",
+        type=click.Path(dir_okay=False, exists=True, path_type=Path),
+        metavar="FILE",
+        help="A qm.defaults.yaml: what manifests inherit from the GitLab groups above them.",
+    )(command)
+
+
 def pass_options(command: Command) -> Command:
     """Everything that says what a pass reads and where it publishes."""
     for option in (

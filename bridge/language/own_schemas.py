@@ -18,7 +18,7 @@ from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
 
 # The files whose schemas lie here; `fester.yaml` has its own in the settings.
-NAMES: Final = ("facts", "initiatives", "mapping", "merge", "presets", "rubric")
+NAMES: Final = ("defaults", "facts", "initiatives", "mapping", "merge", "presets", "rubric")
 _FOLDER: Final = Path(__file__).parent / "schemas"
 
 

@@ -56,20 +56,27 @@ class Source:
         """
         try:
             content = path.read_text("utf-8")
-            documents, positions = text.read(content)
-        except NotUnderstood as error:
-            raise ConfigurationError([replace(error.problem, file=str(path))]) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or error
             message = f"cannot be read: {reason}"
             raise ConfigurationError([Problem(message, rule, file=str(path))]) from None
+        opened, tree = cls.of(content, str(path), path.name, rule, expected, empty=empty)
+        return opened, tree, content
+
+    @classmethod
+    def of(
+        cls, content: str, file: str, name: str, rule: str, expected: str, *, empty: bool = False
+    ) -> tuple[Self, dict[str, Json]]:
+        """The same of a text that was read already. Raises `ConfigurationError`."""
+        try:
+            documents, positions = text.read(content)
+        except NotUnderstood as error:
+            raise ConfigurationError([replace(error.problem, file=file)]) from None
         if empty and not any(document is not None for document in documents):
             documents, positions = ({},), (Positions(),)
         if len(documents) == 1 and isinstance(documents[0], dict):
-            lines = content.splitlines()
-            opened = cls(str(path), path.name, lines, positions[0], rule)
-            return opened, documents[0], content
-        raise ConfigurationError([Problem(expected, rule, file=str(path), line=1, column=1)])
+            return cls(file, name, content.splitlines(), positions[0], rule), documents[0]
+        raise ConfigurationError([Problem(expected, rule, file=file, line=1, column=1)])
 
     def problem(self, message: str, path: Path, *, key: bool = False, offset: int = 0) -> None:
         """Report a mistake at a path of the mapping file."""

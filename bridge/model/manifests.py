@@ -21,6 +21,20 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Inherited:
+    """A key that a manifest has from the defaults for a group ("" for all), and their file."""
+
+    key: str
+    group: str
+    file: str
+
+    @property
+    def pattern(self) -> str:
+        """The group as the file names it."""
+        return f"{self.group}/**" if self.group else "**"
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """What one manifest file became. Depends only on the blob, its project and the mappings.
 
@@ -29,7 +43,7 @@ class Translation:
     why a file was ignored. `partial`: some documents of the file could not be used, and `drafts`
     are of the others; it matters to whoever remembers what the file gave before, and is not
     stored. `fingerprint` names everything that the translation depends on: the same fingerprint
-    never needs translating again.
+    never needs translating again. `inherited` is what it has from the defaults for its groups.
     """
 
     verdict: Verdict
@@ -40,6 +54,7 @@ class Translation:
     problems: tuple[Problem, ...] = ()
     reason: str = ""
     partial: bool = False
+    inherited: tuple[Inherited, ...] = ()
 
     @property
     def documents(self) -> Sequence[Json]:

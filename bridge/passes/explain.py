@@ -210,6 +210,19 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
                 "would go at once: if it is meant, run once with --accept-removals"
             )
         yield line
+        yield from _inherited(memory.manifests.get((origin.project_id, origin.file)))
+
+
+def _inherited(manifest: KnownManifest | None) -> Iterator[str]:
+    """What a manifest has from the defaults for the groups above its project."""
+    standing = manifest and (
+        manifest.current if manifest.current.verdict is Verdict.VALID else manifest.good
+    )
+    found: dict[tuple[str, str], list[str]] = {}
+    for each in standing.inherited if standing else ():
+        found.setdefault((each.pattern, each.file), []).append(each.key)
+    for (pattern, file), keys in found.items():
+        yield f"    {', '.join(keys)}: inherited from the defaults for {pattern} in {file}"
 
 
 def _whereabouts(project: Project) -> str:
@@ -261,6 +274,7 @@ def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
     elif current.verdict is Verdict.VALID:
         refs = ", ".join(str(Ref.of(draft.body)) for draft in current.drafts[:_SHOWN])
         yield f"{place} is valid and speaks of {refs or 'nothing'}"
+        yield from _inherited(manifest)
     elif manifest.good is not None:
         yield (
             f"{place} is broken since {iso(manifest.broken_since)}; "

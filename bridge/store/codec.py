@@ -15,7 +15,7 @@ from typing import TypeVar
 from bridge.caching.interning import interned
 from bridge.model.entities import Draft, Json
 from bridge.model.json_text import ascii_json, tree_of
-from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.manifests import Inherited, Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
@@ -61,8 +61,13 @@ def encode_translation(translation: Translation) -> str:
             "data": translation.documents,
             "problems": [problem_tree(problem) for problem in translation.problems],
             "reason": translation.reason,
+            **({"inherited": told} if (told := _inherited(translation)) else {}),
         }
     )
+
+
+def _inherited(translation: Translation) -> list[list[str]]:
+    return [[each.key, each.group, each.file] for each in translation.inherited]
 
 
 def decode_translation(text: str) -> Translation:
@@ -76,7 +81,16 @@ def decode_translation(text: str) -> Translation:
         data=as_data(_get(tree, "data", list, [])),
         problems=tuple(problem_of(each) for each in _get(tree, "problems", list, [])),
         reason=_get(tree, "reason", str, ""),
+        inherited=tuple(_an_inherited(each) for each in _get(tree, "inherited", list, [])),
     )
+
+
+def _an_inherited(tree: Json) -> Inherited:
+    match tree:
+        case [str(key), str(group), str(file)]:
+            return Inherited(key, group, file)
+        case _:
+            raise Undecodable(f"expected a key, a group and a file: {tree!r:.80}")
 
 
 def encode_project(known: KnownProject) -> str:

@@ -22,7 +22,7 @@ from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import ShardRenderer, location_of
 from bridge.model.access import Scope
 from bridge.model.facts import FactBoard, FactSchema
-from bridge.model.numbers import FIRST
+from bridge.model.numbers import FIRST, mark_of
 from bridge.model.problems import Problem
 from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
@@ -214,6 +214,7 @@ def scope(settings: Settings, mappings: Mappings) -> str:
     chosen = settings.gitlab.model_dump(exclude={"concurrency", "page_size", "timeout"})
     digests = sorted((mapping.id, mapping.digest, mapping.files) for mapping in mappings.all)
     asked = [settings.source, chosen, mappings.files, digests]
+    asked += [mappings.defaults.digests(mark_of(FIRST))] if mappings.defaults else []
     # A sweep of the first source settles what a source leaves behind that is none any more.
     asked += [[each.name for each in settings.further]] if settings.further else []
     text = json.dumps(asked, sort_keys=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Json, Origin, Ref
-from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.manifests import Inherited, Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
@@ -249,3 +249,17 @@ def test_whatever_is_asked_there_is_an_answer(text: str) -> None:
     answer = asked(text)
     assert answer.facts
     assert refs(answer) == []
+
+
+def test_what_a_service_has_from_its_groups_is_told_with_the_file() -> None:
+    given = (
+        Inherited("owner", "shop", "qm.defaults.yaml"),
+        Inherited("tier", "shop", "qm.defaults.yaml"),
+        Inherited("product", "", "qm.defaults.yaml"),
+    )
+    manifest = said(1, "pay")
+    manifest = replace(manifest, current=replace(manifest.current, inherited=given))
+    memory = replace(MEMORY, manifests={**MEMORY.manifests, (1, "qm.yaml"): manifest})
+    facts = explain("pay", memory, RECORD, SOURCE).facts
+    assert "    owner, tier: inherited from the defaults for shop/** in qm.defaults.yaml" in facts
+    assert "    product: inherited from the defaults for ** in qm.defaults.yaml" in facts

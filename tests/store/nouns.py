@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
-from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.manifests import Inherited, Translation, Verdict, as_data
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
@@ -69,6 +69,7 @@ translations = st.builds(
     data=st.lists(trees, max_size=2).map(as_data),
     problems=some(problems),
     reason=anything,
+    inherited=some(st.builds(Inherited, key=names, group=anything, file=anything)),
 )
 receipts = st.builds(
     Receipt,

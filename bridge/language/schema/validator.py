@@ -36,6 +36,7 @@ from bridge.model.entities import Json
 from bridge.model.problems import Problem
 
 _MOST_ERRORS = 500  # looked at before they are put in order
+_NO_OTHERS = {"type": "object", "additionalProperties": False}
 _OURS = Limits(bytes=4_000_000, depth=200, nodes=400_000, scalar=100_000)
 
 
@@ -60,6 +61,7 @@ class Schema:
     def __init__(self, document: Mapping[str, Json]) -> None:
         """Take a schema that is known to be valid; files come in by `load`."""
         inlined = Inliner(document).inline(document)
+        self._document, self._inlined = document, inlined
         self._validator = _compiled(inlined)
         self._shape = shape_of(inlined, document, {})
 
@@ -125,6 +127,17 @@ class Schema:
         problems = [finding.problem(places) for finding in found.values()]
         problems.sort(key=lambda problem: (problem.line, problem.column))
         return problems[:MOST_PROBLEMS]
+
+    def part(self, paths: Iterable[tuple[str, ...]]) -> Schema:
+        """A schema for some keys alone, by path: none is required, no other is allowed."""
+        tree: dict[str, Json] = {**_NO_OTHERS, "properties": {}}
+        for path in paths:
+            place, given = tree, self._inlined
+            for step in path[:-1]:
+                place = place["properties"].setdefault(step, {**_NO_OTHERS, "properties": {}})
+                given = given.get("properties", {}).get(step, {})
+            place["properties"][path[-1]] = given.get("properties", {}).get(path[-1], {})
+        return Schema({**tree, "$defs": self._document.get("$defs", {})})
 
     def look(self, path: tuple[str, ...]) -> Lookup:
         """What the schema says of a path; `"*"` stands for the items of a list."""

@@ -7,6 +7,7 @@
 | `schema` | the JSON Schema beside it: what its manifests look like |
 | `documents` | `one` (the default), or `many`: each YAML document is a manifest |
 | `split` | keys, and lists, that hold a manifest of its own, and what those inherit: `splitting` |
+| `defaults` | keys that the defaults for groups may give, where `split` does not say it |
 | `when` | whether a file of that name is for this mapping |
 | `otherwise` | what the owner is told when no mapping's `when` is true |
 | `foreign` | `when` and `reason`: files of that name that are somebody else's and are ignored |
@@ -31,6 +32,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bridge.model.numbers import FIRST, mark_of
+from bridge.processors.mapping.defaults import Defaults
+from bridge.processors.mapping.defaults_file import defaults_beside, opened_defaults
 from bridge.processors.mapping.examples import ExampleResult, run_examples
 from bridge.processors.mapping.explaining import ExplainedEntity, Field, MappingExplanation
 from bridge.processors.mapping.loading import (
@@ -57,13 +61,20 @@ __all__ = [
 
 
 def load_mappings(
-    folder: Path | None = None, *, everything: bool = False, find_definitions: bool = False
+    folder: Path | None = None,
+    *,
+    everything: bool = False,
+    find_definitions: bool = False,
+    defaults: Path | None = None,
 ) -> Mappings:
     """The shipped mappings; with `folder`, its files over them (the same file name replaces).
 
     Presets are among them if the folder asks for them, or with `everything`. With
-    `find_definitions`, mappings look for definitions under common names, too. Raises
+    `find_definitions`, mappings look for definitions under common names, too. What manifests
+    inherit from their groups is in the folder's qm.defaults.yaml, and over it in `defaults`. Raises
     ConfigurationError with every problem of every file, each with `file:line:col`.
     """
     loaded = load_files(folder, everything=everything)
-    return Mappings(loaded, notes(loaded, folder), find_definitions)
+    beside = defaults_beside(folder, loaded) if folder is not None else {}
+    own = {mark_of(FIRST): opened_defaults(defaults, loaded)} if defaults is not None else {}
+    return Mappings(loaded, notes(loaded, folder), find_definitions, Defaults(beside, own))

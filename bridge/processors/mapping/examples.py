@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import starmap
 from typing import Final
 
@@ -14,6 +14,7 @@ from bridge.model.entities import Json
 from bridge.model.manifests import Translation
 from bridge.model.reads import ReadFile, ReadKind, Reads
 from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.mapping.defaults import Defaults
 from bridge.processors.mapping.loading import Example, Mapping
 from bridge.processors.mapping.translation import Mappings
 from bridge.processors.rules import refused
@@ -39,9 +40,10 @@ class ExampleResult:
 
 
 def run_examples(mappings: Mappings) -> tuple[ExampleResult, ...]:
-    """Every example of every mapping, in order."""
+    """Every example of every mapping, in order; no defaults for groups play a part in them."""
+    alone = replace(mappings, defaults=Defaults())
     return tuple(
-        _run(mappings, mapping, example) for mapping in mappings.all for example in mapping.examples
+        _run(alone, mapping, example) for mapping in mappings.all for example in mapping.examples
     )
 
 

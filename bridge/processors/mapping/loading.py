@@ -24,13 +24,14 @@ from bridge.processors.mapping import presets
 from bridge.processors.mapping.compiling import EntityTemplate, MappingCompiler
 from bridge.processors.mapping.lint import in_subfolders, lookalikes, rivals
 from bridge.processors.mapping.scope import MappingNames
-from bridge.processors.mapping.splitting import Split
+from bridge.processors.mapping.splitting import Split, shared
 from bridge.processors.mapping.templates import Constant, Element, Leaf
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
 NOT_MAPPINGS: Final = frozenset(
     {
         *("facts.yaml", "merge.yaml", "rubric.yaml", "rubric.next.yaml", "initiatives.yaml"),
+        "qm.defaults.yaml",
         presets.FILE,
     }
 )
@@ -55,6 +56,7 @@ class Mapping:
     """One mapping file, compiled. `uses` are the project's fields that its expressions read.
 
     `condition` is `when` as it is written. `notes` are mistakes with which it can be used.
+    `defaults` are the keys that qm.defaults.yaml may give, where `splits` do not say it.
     """
 
     id: str
@@ -78,6 +80,12 @@ class Mapping:
     examples: tuple[Example, ...] = ()
     condition: str = ""
     notes: tuple[Problem, ...] = ()
+    defaults: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def inheritable(self) -> tuple[tuple[str, ...], ...]:
+        """The keys, by path, that a manifest may have from the defaults for its groups."""
+        return self.defaults or tuple((key,) for key in sorted(shared(self.splits)))
 
 
 # Mappings are reloaded often; most of their files stay the same.
@@ -238,6 +246,7 @@ class _File:
         entities = self._entities(scope)
         warnings = self._warnings(scope)
         splits = self._splits(schema)
+        defaults = self._defaults(schema, splits)
         examples = self._examples()
         for key in ("otherwise", "foreign", "let", "entities", "warnings"):
             lookalikes(self.compiler, self.data.get(key), (key,))
@@ -255,6 +264,7 @@ class _File:
             entities=entities,
             many=self.data.get("documents") == "many",
             splits=splits,
+            defaults=defaults,
             when=when,
             otherwise=otherwise,
             foreign=foreign,
@@ -306,16 +316,35 @@ class _File:
                 found.append(split)
         return tuple(found)
 
+    def _defaults(
+        self, schema: Schema | None, splits: Sequence[Split]
+    ) -> tuple[tuple[str, ...], ...]:
+        """The paths that `defaults` names: keys of the manifest, with dots between them."""
+        named = [each for each in self._list("defaults") if isinstance(each, str)]
+        if named and splits:
+            message = "what `split` lets parts inherit is what defaults may give: delete this"
+            self.compiler.problem(message, ("defaults",), key=True)
+        paths = tuple(tuple(each.split(".")) for each in named)
+        for at, path in enumerate(paths):
+            self._in_schema(schema, path, ("defaults", at))
+        return paths
+
     def _known_to(self, schema: Schema | None, split: Split, path: tuple[str | int, ...]) -> None:
         """Report keys of a `split` that the manifest's schema does not know."""
+        named: list[tuple[tuple[str, ...], str]]
         named = [((split.key,), "key"), *(((split.key, key), "inherit") for key in split.inherit)]
         named += [((split.list,), "list")] if split.list else []
         for keys, where in named:
-            found = schema.look(keys) if schema is not None else None
-            if found is not None and not found.known:
-                hint = f"; did you mean `{found.nearest}`?" if found.nearest else ""
-                message = f"`{'.'.join(keys)}` is not in the manifest's schema{hint}"
-                self.compiler.problem(message, (*path, where))
+            self._in_schema(schema, keys, (*path, where))
+
+    def _in_schema(
+        self, schema: Schema | None, keys: tuple[str, ...], path: tuple[str | int, ...]
+    ) -> None:
+        found = schema.look(keys) if schema is not None else None
+        if found is not None and not found.known:
+            hint = f"; did you mean `{found.nearest}`?" if found.nearest else ""
+            message = f"`{'.'.join(keys)}` is not in the manifest's schema{hint}"
+            self.compiler.problem(message, path)
 
     def _foreign(self, scope: MappingNames) -> tuple[tuple[Leaf, str], ...]:
         return tuple(

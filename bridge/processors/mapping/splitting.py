@@ -7,20 +7,21 @@
 
 A part is the document with one of these under its `key`: templates and schema see nothing else.
 What it lacks is taken whole, the first of: the document's top level, what stands under `key` (for
-an item of `list`), and documents of the file that hold shared keys alone. An own key always wins,
-even an empty one, and lists are never merged.
+an item of `list`), documents of the file that hold shared keys alone, and the defaults for the
+project's groups. An own key always wins, even an empty one, and lists are never merged.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from bridge.language.text import Path, Positions, YamlDocument
 from bridge.language.text_positions import Moved
 from bridge.model.entities import Json
+from bridge.processors.mapping.defaults import ByKey, Default
 
 PART_LIMIT: Final = 100  # parts of one file
 
@@ -41,13 +42,15 @@ class Split:
 class Part:
     """One manifest of a document: `key` is where it stands in it, `written` where in the file.
 
-    `inherited` are the paths in it that came from elsewhere.
+    `inherited` are the paths in it that came from elsewhere, `given` those that came from the
+    defaults for the project's groups.
     """
 
     document: YamlDocument
     key: str
     written: str
     inherited: frozenset[Path] = frozenset()
+    given: Mapping[Path, Default] = field(default_factory=dict)
 
     def in_words(self, message: str) -> str:
         """A message about the part, with the place that people see: `services[1].name`."""
@@ -78,7 +81,10 @@ def lends_only(document: YamlDocument, splits: Sequence[Split]) -> bool:
 
 
 def is_whole(
-    document: YamlDocument, splits: Sequence[Split], lenders: Sequence[YamlDocument]
+    document: YamlDocument,
+    splits: Sequence[Split],
+    lenders: Sequence[YamlDocument],
+    given: ByKey,
 ) -> bool:
     """Whether a document is one manifest as it stands, with nothing to inherit."""
     tree = document.tree
@@ -86,6 +92,8 @@ def is_whole(
         return True
     found = heads(splits) & tree.keys()
     lists = {each.list for each in splits}
+    if found and given:
+        return False
     return len(found) < 2 and not found & lists and not lenders and not shared(splits) & tree.keys()
 
 
@@ -102,9 +110,12 @@ def envelope(document: YamlDocument, splits: Sequence[Split]) -> Json:
 
 
 def parts(
-    document: YamlDocument, splits: Sequence[Split], lenders: Sequence[YamlDocument]
+    document: YamlDocument,
+    splits: Sequence[Split],
+    lenders: Sequence[YamlDocument],
+    given: ByKey,
 ) -> Iterator[Part]:
-    """The manifests of a document, in its order."""
+    """The manifests of a document, in its order. `given` are the defaults for its groups."""
     tree: dict[str, Json] = document.tree
     apart = heads(splits) | shared(splits)
     rest = {key: value for key, value in tree.items() if key not in apart}
@@ -112,11 +123,11 @@ def parts(
     lent: list[Source] = [(lender, ()) for lender in lenders]
     for each in splits:
         if each.key in tree:
-            yield _part(document, each, (each.key,), rest, [top, *lent])
+            yield _part(document, each, (each.key,), rest, [top, *lent], given=given)
         items = tree.get(each.list) if each.list else None
         for index in range(len(items) if isinstance(items, list) else 0):
             beside: Source = (document, (each.key,))
-            yield _part(document, each, (each.list, index), rest, [top, beside, *lent])
+            yield _part(document, each, (each.list, index), rest, [top, beside, *lent], given=given)
 
 
 def _part(
@@ -125,10 +136,13 @@ def _part(
     place: Path,
     rest: Mapping[str, Json],
     sources: Sequence[Source],
+    *,
+    given: ByKey,
 ) -> Part:
     own = _at(document.tree, place)
     moves: dict[Path, tuple[Positions, Path]] = {(split.key,): (document.positions, place)}
     merged = own
+    added: dict[Path, Default] = {}
     if isinstance(own, dict):
         merged = dict(own)
         for key in split.inherit:
@@ -137,11 +151,14 @@ def _part(
                 lender, above = source
                 merged[key] = _at(lender.tree, (*above, key))
                 moves[split.key, key] = (lender.positions, (*above, key))
+            elif key not in own and (key,) in given:
+                added[split.key, key] = given[key,]
+                merged[key] = given[key,].value
     tree = {**rest, split.key: merged}
     positions = Moved(document.positions.values, document.positions.keys, moves)
     written = split.key if len(place) == 1 else f"{split.list}[{place[1]}]"
     inherited = frozenset(moves.keys() - {(split.key,)})
-    return Part(YamlDocument(tree, positions), split.key, written, inherited)
+    return Part(YamlDocument(tree, positions), split.key, written, inherited, added)
 
 
 def _has(document: YamlDocument, above: Path, key: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import structlog
@@ -17,6 +17,7 @@ from bridge.model.manifests import Translation, Verdict, as_data
 from bridge.model.problems import Problem
 from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project, in_repositories
+from bridge.processors.mapping.defaults import NOTHING, Defaults, Given, anything, inherited
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import plain
@@ -34,12 +35,14 @@ LANGUAGE: Final = "4"
 class Mappings:
     """The loaded mappings; a `bridge.ports.Translator`.
 
-    `notes` are their authors' mistakes with which they can be used.
+    `notes` are their authors' mistakes with which they can be used. `defaults` are what manifests
+    inherit from their groups.
     """
 
     all: tuple[Mapping, ...]
     notes: tuple[Problem, ...] = ()
     find_definitions: bool = False
+    defaults: Defaults = field(default_factory=Defaults)
     _digests: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False)
 
     @property
@@ -52,11 +55,16 @@ class Mappings:
         name = file.path.rpartition("/")[2]
         return tuple(mapping for mapping in self.all if name in mapping.files)
 
+    def with_defaults(self, defaults: Defaults) -> Mappings:
+        """The same mappings, with these defaults in force."""
+        return replace(self, defaults=defaults)
+
     def fingerprint(self, project: Project, file: ManifestFile) -> str:
         """Names the blob, the mappings that want it, and the project's fields that they read."""
         digest, uses = self._digest(file)
         fields = [repr(getattr(project, key)) for key in uses]
         parts = (LANGUAGE, digest, file.path, file.oid, file.refused, *fields, *self._read(file))
+        parts += tuple(f"{name} {each.digest}" for name, each in self._given(project, file).items())
         return hashlib.blake2b(
             "\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16
         ).hexdigest()
@@ -65,6 +73,19 @@ class Mappings:
         """What a translation depends on besides the file itself."""
         found = (str(self.find_definitions),) if self.find_definitions else ()
         return (*found, file.reads.digest) if file.reads.digest else found
+
+    def _given(self, project: Project, file: ManifestFile) -> dict[str, Given]:
+        """What a file may inherit from its groups, by mapping."""
+        if not self.defaults:
+            return {}
+        found = {each.id: self.defaults.of(project, each.id) for each in self.wanting(file)}
+        return {name: given for name, given in found.items() if given is not NOTHING}
+
+    def lacking(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
+        """The keys that a file does not have and that defaults for its groups could give."""
+        work = self._at_work(project, file)
+        work.defaults = {each.id: anything(each.inheritable) for each in self.wanting(file)}
+        return tuple(each.key for each in inherited(_or_nothing(work.inheriting, ())))
 
     @property
     def reads(self) -> str:
@@ -87,7 +108,8 @@ class Mappings:
 
     def _at_work(self, project: Project, file: ManifestFile, *, telling: bool = False) -> Work:
         settings = {"find_definitions": self.find_definitions}
-        return Work(project, file, self.wanting(file), telling, settings)
+        given = self._given(project, file)
+        return Work(project, file, self.wanting(file), telling, settings, given)
 
     def _digest(self, file: ManifestFile) -> tuple[str, tuple[str, ...]]:
         name = file.path.rpartition("/")[2]
@@ -150,6 +172,7 @@ class Mappings:
             tuple(problem.at(**place) for problem in work.problems),
             reason,
             partial=verdict is Verdict.VALID and bool(work.broken),
+            inherited=inherited(work.given.values()) if verdict is Verdict.VALID else (),
         )
 
 

@@ -20,6 +20,7 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
+from bridge.processors.mapping.defaults import NOTHING, ByKey, Given, filled
 from bridge.processors.mapping.files import NESTED_LIMIT, Files, wish
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
@@ -85,10 +86,12 @@ class Work:
     mappings: tuple[Mapping, ...]
     telling: bool = False
     settings: dict[str, Json] = field(default_factory=dict)
+    defaults: dict[str, Given] = field(default_factory=dict)
     documents: tuple[YamlDocument, ...] = ()
     read: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
     origins: dict[int, int] = field(default_factory=dict)  # of parts, the document
+    given: dict[int, ByKey] = field(default_factory=dict)
     used: dict[str, None] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -124,6 +127,11 @@ class Work:
                     for item in element.expand(state):
                         found |= wish(item, element, self.file.folder)
         return found
+
+    def inheriting(self) -> tuple[ByKey, ...]:
+        """What the file's documents and parts inherit from its groups; raises as `run` does."""
+        self._apart(self._choose(self._read())[0])
+        return tuple(self.given.values())
 
     def nested(self) -> tuple[str, ...]:
         """The patterns of further manifests that the file names; raises as `run` does."""
@@ -240,15 +248,19 @@ class Work:
         whole: list[tuple[int, Mapping]] = []
         for number, mapping in chosen:
             document, splits = self.documents[number], mapping.splits
+            given = self.defaults.get(mapping.id, NOTHING).values
             lenders = [
                 self.documents[other]
                 for other, its in chosen
                 if splits and its is mapping and lends_only(self.documents[other], splits)
             ]
-            if not splits or is_whole(document, splits, lenders):
+            if not splits:
+                whole.append((self._filled(number, given), mapping))
+            elif is_whole(document, splits, lenders, given):
                 whole.append((number, mapping))
             elif not lends_only(document, splits):
-                whole += [(part, mapping) for part in self._parts(number, mapping, lenders)]
+                found = self._parts(number, mapping, lenders, given)
+                whole += [(part, mapping) for part in found]
             elif len(lenders) == len(chosen):
                 named = " or ".join(f"`{key}`" for key in sorted(heads(splits)))
                 message = f"there are shared keys and nothing that they are for: add {named}"
@@ -265,7 +277,20 @@ class Work:
             self.documents = (*before, replace(self.documents[number], tree=tree), *after)
         return secrets
 
-    def _parts(self, number: int, mapping: Mapping, lenders: list[YamlDocument]) -> list[int]:
+    def _filled(self, number: int, given: ByKey) -> int:
+        """The number of a document with what it inherits from its groups: its own for nothing."""
+        document = self.documents[number]
+        tree, added = filled(document.tree, given)
+        if not added:
+            return number
+        made = len(self.documents)
+        self.given[made], self.origins[made] = added, number
+        self.documents = (*self.documents, replace(document, tree=tree))
+        return made
+
+    def _parts(
+        self, number: int, mapping: Mapping, lenders: list[YamlDocument], given: ByKey
+    ) -> list[int]:
         """The numbers of a document's parts; none when what they share is wrong."""
         document = self.documents[number]
         found = [
@@ -279,12 +304,13 @@ class Work:
             return []
         self._note(found)
         before = len(self.documents)
-        for part in parts(document, mapping.splits, lenders):
+        for part in parts(document, mapping.splits, lenders, given):
             if len(self.documents) - self.read >= PART_LIMIT:
                 message = f"holds more than {PART_LIMIT} manifests; split the file"
                 self._broke(number, self.problem(message, "manifest-invalid", self.top(number)))
                 break
             self.parts[len(self.documents)] = part
+            self.given[len(self.documents)] = part.given
             self.origins[len(self.documents)] = number
             self.documents = (*self.documents, part.document)
         numbers = list(range(before, len(self.documents)))
