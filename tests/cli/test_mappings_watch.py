@@ -50,7 +50,17 @@ def test_the_commands_print_schemas_and_look_once(mine: Path) -> None:
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         return result.exit_code, result.output
 
-    names = ["facts", "fester", "initiatives", "mapping", "merge", "presets", "qm", "rubric"]
+    names = [
+        "defaults",
+        "facts",
+        "fester",
+        "initiatives",
+        "mapping",
+        "merge",
+        "presets",
+        "qm",
+        "rubric",
+    ]
     assert run("schema")[1].split() == names
     assert json.loads(run("schema", "mapping")[1])["title"] == "A mapping file"
     code, said = run("schema", "maping")
