@@ -263,8 +263,8 @@ class ModelStore(Protocol):
     ) -> int:
         """Write what is wrong with the references of entities, and those that were put right."""
 
-    async def note_all_places(self, source: str, edition: int) -> int:
-        """Note that everything is to be rendered."""
+    async def note_places(self, source: str, edition: int, places: Collection[str] | None) -> int:
+        """Note that what lies at these places is to be rendered; None: everything."""
 
     async def count_under(self, source: str, place: str) -> int:
         """How many entities have a place that begins so."""

@@ -14,7 +14,7 @@ import structlog
 
 from bridge.errors import SourceError
 from bridge.model.destinations import Fence, Mark
-from bridge.model.entities import CatalogEntity
+from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
 from bridge.model.moments import iso
@@ -68,6 +68,13 @@ def as_it_is(entity: CatalogEntity) -> CatalogEntity:
     return entity
 
 
+# Takes on what is shown of entities now, and notes before whose that is otherwise; None: all of
+# them. It is told what the files were rendered in: of another one it cannot know what they show.
+Renewal: TypeAlias = Callable[
+    [object, Callable[[Collection[Ref] | None], Awaitable[None]]], Awaitable[None]
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A further source of the same catalog, and the fingerprint of what a full sweep asks it."""
@@ -83,7 +90,7 @@ class Stages:
 
     `further` are more sources by name, whose projects go by numbers of their own. `shown` makes of
     a merged entity what is published of it. Where it may give something else
-    for the same entity later, scheduled passes call `renew` and render everything.
+    for the same entity later, scheduled passes call `renew`.
     """
 
     scraper: Scraper
@@ -100,7 +107,7 @@ class Stages:
     fence: Callable[[], Awaitable[None]] = no_fence  # raises `LeadLost` when another one leads
     problems: tuple[Problem, ...] = ()  # of Fester's own files: they go into every report
     shown: Shown = as_it_is
-    renew: Callable[[], None] | None = None
+    renew: Renewal | None = None
     observes: bool = True  # whether anybody wants to know what else a project's page told
     # Globs of project paths, and the patterns of further manifests in those.
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -366,9 +373,23 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     await merging.derive()  # what went may have been what something was made of
     await merging.check()
     if stages.renew is not None and long:
-        stages.renew()
-        await ledger.write(epoch, lambda edition: model.note_all_places(source, edition))
+        await _renew(stages.renew, work)
     return merging, withheld
+
+
+async def _renew(renew: Renewal, work: Conclusion) -> None:
+    """Have rendered what is published otherwise now, although the same is said of it."""
+    ledger, renderer = work.ledger, work.stages.renderer
+
+    async def note(refs: Collection[Ref] | None) -> None:
+        places = None if refs is None else {renderer.place(ref) for ref in refs}
+        if places is None or places:
+            await ledger.write(
+                work.intake.epoch,
+                lambda edition: ledger.model.note_places(ledger.source, edition, places),
+            )
+
+    await renew((ledger, ledger.epoch), note)
 
 
 async def _lanes(work: Conclusion) -> Collection[str]:

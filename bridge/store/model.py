@@ -252,9 +252,12 @@ class SqlModel:
                 )
         return edition + 1
 
-    async def note_all_places(self, source: str, edition: int) -> int:
-        """Note that everything is to be rendered."""
+    async def note_places(self, source: str, edition: int, places: Collection[str] | None) -> int:
+        """Note that what lies at these places is to be rendered; None: everything."""
         async with self._changing(source, edition, {}) as (connection, source_id):
+            if places is not None:
+                await _note(connection, source_id, "render", places)
+                return edition + 1
             items = select(entities.c.place).where(entities.c.source_id == source_id).distinct()
             await _note_from(connection, source_id, "render", items)
         return edition + 1

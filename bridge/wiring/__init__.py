@@ -430,7 +430,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
             # Else one pass would publish the entities without what is known of them.
             await scores.load()
             await after_pass.facts.load()
-            shown.renew()
+            shown.take()
         async with _gatekeeper(settings) as gate:
             yield Wired(
                 _stages(settings, given, store, shown),

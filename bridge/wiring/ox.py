@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from bridge.errors import ConfigurationError
@@ -23,11 +23,11 @@ from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.ox.facts.schemas import DAY
 from bridge.ox.facts.snyk import Snyk, SnykCollector
-from bridge.ox.facts.tool_annotations import with_tool_annotations
+from bridge.ox.facts.tool_annotations import changed_tools, with_tool_annotations
 from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.scores.initiatives import NAME as INITIATIVES
 from bridge.ox.scores.initiatives import Initiatives, load_initiatives
-from bridge.ox.scores.publishing import with_score_annotations
+from bridge.ox.scores.publishing import changed_scores, with_score_annotations
 from bridge.ox.scores.rubric import LoadedRubric, load_rubric
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
@@ -213,11 +213,25 @@ class WithScores:
         self._board = scores.board
         self.facts: FactService | None = None
         self._readings: Mapping[Ref, Mapping[str, Reading]] = {}
+        self._files: object = None  # those that show what is taken
 
-    def renew(self) -> None:
+    def take(self) -> None:
         """Take the scores and facts as they are now."""
         self._board = self._scores.board
         self._readings = self.facts.board.latest if self.facts is not None else {}
+
+    async def renew(
+        self, files: object, note: Callable[[Collection[Ref] | None], Awaitable[None]]
+    ) -> None:
+        """Take them after those were noted of which `files` show something else; None: all."""
+        board = self._scores.board
+        readings = self.facts.board.latest if self.facts is not None else {}
+        changed = None
+        if files == self._files:
+            changed = changed_scores(self._board, board) | changed_tools(self._readings, readings)
+        self._files = None
+        await note(changed)
+        self._board, self._readings, self._files = board, readings, files
 
     def __call__(self, entity: CatalogEntity) -> CatalogEntity:
         """What is published of an entity."""

@@ -6,9 +6,9 @@ Its statements are held to SQLite's own plans.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from bridge.model.runs import Artifact
+from bridge.model.entities import CatalogEntity, Ref
+from bridge.model.runs import Artifact, Stage
 from bridge.passes.runner import Passes
 from bridge.store import open_store
 from tests.fakes import WordRenderer
@@ -165,3 +166,48 @@ async def test_an_idle_pass_sends_the_same_statements_whatever_the_size(tmp_path
         finally:
             await store.close()
     assert sent[3] == sent[300]
+
+
+@dataclass(frozen=True)
+class Halves(WordRenderer):
+    """Entities in two shards, by the first letter of their names; notes what is rendered."""
+
+    limit: int = 1
+    rendered: list[str] = field(default_factory=list)
+
+    def place(self, ref: Ref) -> str:
+        return "0" if ref.name < "m" else "1"
+
+    def shard(self, bits: str, entities: Sequence[CatalogEntity]) -> tuple[Artifact, ...]:
+        self.rendered.append(bits)
+        body = "\n".join(str(entity.ref) for entity in entities).encode()
+        return (Artifact(f"half/{bits}", body, "text/plain", Stage.ENTITIES),)
+
+    def bits(self, path: str) -> str | None:
+        return path.removeprefix("half/") if path.startswith("half/") else None
+
+
+async def test_a_pass_renders_what_is_shown_otherwise_and_no_more(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    differs: list[Collection[Ref] | None] = []
+
+    async def renew(files: object, note: Callable[..., Awaitable[None]]) -> None:
+        await note(differs.pop())
+
+    try:
+        bench = Bench(Gitlab({1: "early", 2: "late", 3: "zeal", 4: "zest"}), store)
+        renderer = Halves()
+        bench.passes = Passes(replace(bench.stages(), renderer=renderer, renew=renew))
+        late = Ref("component", "default", "late")
+        for wanted, rendered in (
+            (None, ["0", "1"]),
+            ((), []),
+            ((late,), ["0"]),
+            (None, ["0", "1"]),
+        ):
+            differs.append(wanted)
+            renderer.rendered.clear()
+            await bench.due()
+            assert sorted(renderer.rendered) == rendered
+    finally:
+        await store.close()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
-from bridge.model.entities import Body, CatalogEntity, Json
+from bridge.model.entities import Body, CatalogEntity, Json, Ref
 from bridge.model.facts import Reading, Standing
 from bridge.ox.facts.pagerduty import PAGERDUTY, SERVICE_ID, SERVICE_URL
 from bridge.ox.facts.snyk import PROJECTS, SNYK, WHERE
+
+Latest: TypeAlias = Mapping[Ref, Mapping[str, Reading]]
 
 ORG: Final = "snyk.io/org-id"
 IDS: Final = "snyk.io/project-ids"
@@ -39,6 +41,18 @@ def with_tool_annotations(entity: CatalogEntity, readings: Mapping[str, Reading]
     changed |= {"links": [*known, *links]} if links else {}
     body: Body = {**entity.body, "metadata": changed}
     return replace(entity, body=body)
+
+
+def changed_tools(before: Latest, now: Latest) -> set[Ref]:
+    """The entities of which the latest readings say something else in these tools."""
+    if before is now:
+        return set()
+    pairs = ((ref, before.get(ref, {}), now.get(ref, {})) for ref in before.keys() | now.keys())
+    return {ref for ref, old, new in pairs if old is not new and _said(old) != _said(new)}
+
+
+def _said(readings: Mapping[str, Reading]) -> tuple[object, ...]:
+    return dict(_annotations(readings)), list(_links(readings))
 
 
 def _annotations(readings: Mapping[str, Reading]) -> Iterator[tuple[str, str]]:

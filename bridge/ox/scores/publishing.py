@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from bridge.model.entities import Body, CatalogEntity, Json
+from bridge.model.entities import Body, CatalogEntity, Json, Ref
 from bridge.model.scores import Score, Scoreboard
 
 SCORE: Final = "fester.dev/ox-score"
@@ -24,14 +24,31 @@ def with_score_annotations(
     return entity if board is None else _scored(entity, board.scores.get(entity.ref), url)
 
 
-def _scored(entity: CatalogEntity, score: Score | None, url: str) -> CatalogEntity:
+def changed_scores(before: Scoreboard | None, now: Scoreboard | None) -> set[Ref]:
+    """The entities of which the boards give different annotations."""
+    if before is now:
+        return set()
+    old, new = (board.scores if board is not None else {} for board in (before, now))
+    return {
+        ref
+        for ref in old.keys() | new.keys()
+        if _annotations(old.get(ref)) != _annotations(new.get(ref))
+    }
+
+
+def _annotations(score: Score | None) -> dict[str, str]:
     if score is None:
-        return entity
-    metadata: Mapping[str, Json] = entity.body["metadata"]
+        return {}
     known = score.sufficient and score.value is not None
     said = {SCORE: f"{score.value:.0f}" if known else "insufficient data"}
-    if score.level:
-        said[LEVEL] = score.level
+    return {**said, LEVEL: score.level} if score.level else said
+
+
+def _scored(entity: CatalogEntity, score: Score | None, url: str) -> CatalogEntity:
+    said = _annotations(score)
+    if not said:
+        return entity
+    metadata: Mapping[str, Json] = entity.body["metadata"]
     changed = {**metadata, "annotations": {**(metadata.get("annotations") or {}), **said}}
     if url:
         link = {"url": scorecard_url(url, str(entity.ref)), "title": "Scorecard", "type": "ox"}
