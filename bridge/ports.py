@@ -112,6 +112,17 @@ class Destination(Protocol):
 
 
 @runtime_checkable
+class Rereadable(Protocol):
+    """What a destination may offer beside: to give back definitions that were published there."""
+
+    async def definition(self, path: str) -> bytes | None:
+        """The file at a path below `definitions/`; None when there is none.
+
+        Raises `PublishError`.
+        """
+
+
+@runtime_checkable
 class Amending(Protocol):
     """What an exporter may offer beside: to write only what changed since its last `publish`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from bridge.cli.checkout_seen import remote_of
 from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
 from bridge.language.text import Limits
+from bridge.model.blob_ids import blob_id
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.reads import KnownReads, Wanted
@@ -39,7 +39,7 @@ def read_manifest(path: Path, name: str) -> ManifestFile:
     except OSError as error:
         problem = Problem(f"cannot be read: {error.strerror}", "unreadable", file=str(path))
         raise ConfigurationError([problem]) from None
-    oid = hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest()
+    oid = blob_id(raw)
     if len(raw) > limit:
         return ManifestFile(name, oid, size, None, f"{size} bytes; the limit is {limit}")
     try:

@@ -19,6 +19,7 @@ from bridge.exporters.plan import Plan, check_paths, make_plan
 from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS
 from bridge.model.definitions import FOLDER as DEFINITIONS
+from bridge.model.definitions import is_definition
 from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.runs import Artifact, Receipt, Stage
 
@@ -58,6 +59,10 @@ class FolderExporter:
     async def catalog(self) -> PublishedCatalog | None:
         """See `bridge.ports.Destination`."""
         return await asyncio.to_thread(self._catalog)
+
+    async def definition(self, path: str) -> bytes | None:
+        """See `bridge.ports.Rereadable`."""
+        return await asyncio.to_thread(self._definition, path)
 
     async def claim(self, mark: Mark, over: Mark | None) -> None:
         """See `bridge.ports.Destination`."""
@@ -128,6 +133,10 @@ class FolderExporter:
                 return None
             at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
             return read_catalog(file.read_bytes(), at, self.name, self._read)
+
+    def _definition(self, path: str) -> bytes | None:
+        with self._explained():
+            return self._read(path) if is_definition(path) else None
 
     def _claim(self, mark: Mark, over: Mark | None) -> None:
         with self._explained():

@@ -29,6 +29,7 @@ from bridge.exporters.plan import Plan, check_paths, is_ours, is_safe, make_plan
 from bridge.exporters.published import read_catalog
 from bridge.exporters.render import CATALOG, INDEX, PROVENANCE, SHARDS, YAML_TYPE
 from bridge.model.definitions import FOLDER as DEFINITIONS
+from bridge.model.definitions import is_definition
 from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
@@ -96,6 +97,10 @@ class GcsExporter:
     async def catalog(self) -> PublishedCatalog | None:
         """See `bridge.ports.Destination`."""
         return await asyncio.to_thread(self._catalog)
+
+    async def definition(self, path: str) -> bytes | None:
+        """See `bridge.ports.Rereadable`."""
+        return await asyncio.to_thread(self._definition, path)
 
     async def claim(self, mark: Mark, over: Mark | None) -> None:
         """See `bridge.ports.Destination`."""
@@ -170,6 +175,10 @@ class GcsExporter:
                 return None
             body = self._objects.read(CATALOG, found.generation)
             return read_catalog(body, found.updated, self.url, self._body)
+
+    def _definition(self, path: str) -> bytes | None:
+        with self._objects.explained():
+            return self._body(path) if is_definition(path) else None
 
     def _body(self, path: str) -> bytes | None:
         """What lies at a path; None when nothing does."""

@@ -6,9 +6,11 @@ with, and a definition that changes gets another address.
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
+from bridge.model.blob_ids import blob_id
 from bridge.model.entities import Body, Json
 
 FOLDER: Final = "definitions/"
@@ -18,6 +20,7 @@ PLACEHOLDER: Final = "$text"
 ELSEWHERE: Final = "The definition of this API is "
 UNDEFINED: Final = "gives no definition of it."
 _PATH: Final = re.compile(r"definitions/(?P<oid>[0-9a-f]{40}(?:[0-9a-f]{24})?)\.(?P<ending>[a-z]+)")
+_SHA1: Final = 40  # digits
 # By the ending of the file in its repository; anything else is published as plain text.
 _TYPES: Final = {
     "yaml": "application/yaml; charset=utf-8",
@@ -65,6 +68,16 @@ def blob_of(path: str) -> tuple[str, str]:
     if found is None:
         raise ValueError(f"{path!r} is not the path of a definition")
     return found["oid"], _TYPES.get(found["ending"], _TYPES["txt"])
+
+
+def is_named_after(path: str, body: bytes) -> bool:
+    """Whether a definition is the blob that it is named after. Raises ValueError.
+
+    GitLab leaves out the mark at the beginning of a text that has one.
+    """
+    oid, _ = blob_of(path)
+    marked = codecs.BOM_UTF8 + body
+    return oid in (blob_id(each, sha256=len(oid) > _SHA1) for each in (body, marked))
 
 
 def definition_of(body: Body) -> str | None:

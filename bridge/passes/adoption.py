@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from bridge.model.definitions import definition_of, is_named_after
 from bridge.model.destinations import DestinationContent, Mark, PublishedCatalog, refusal
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
@@ -186,6 +187,26 @@ def is_plainly_ours(catalog: PublishedCatalog, memory: Memory, source: str) -> b
             if _SOURCE_LOCATION in entity.body["metadata"].get("annotations", {})
         ]
     return not catalog.entities or (bool(told) and sum(told) * 2 >= len(told))
+
+
+def definitions_in(published: PublishedCatalog) -> dict[str, int]:
+    """The definitions that published APIs name, by path, each with the project whose it is."""
+    found: dict[str, int] = {}
+    for entity in published.entities:
+        path = definition_of(entity.body)
+        if path is not None and entity.origins:
+            found.setdefault(path, entity.origins[0].project_id)
+    return found
+
+
+def defined_by(path: str, body: bytes) -> str | None:
+    """The text of a published definition; None when it is not the blob that it is named after."""
+    if not is_named_after(path, body):
+        return None
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def with_published(catalog: Catalog, published: PublishedCatalog) -> Catalog:

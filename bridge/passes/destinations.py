@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 import structlog
 
 from bridge.errors import ConfigurationError, DestinationTaken, PublishError
+from bridge.model.definitions import blob_of
 from bridge.model.destinations import Mark, PublishedCatalog
 from bridge.model.entities import Catalog, CatalogEntity
 from bridge.model.memory import Memory
@@ -19,6 +23,8 @@ from bridge.model.statements import Concluded, Merged, StoredEntity
 from bridge.passes.adoption import (
     DestinationStanding,
     adopt,
+    defined_by,
+    definitions_in,
     is_plainly_ours,
     standing,
     with_published,
@@ -26,9 +32,11 @@ from bridge.passes.adoption import (
 from bridge.passes.intake import difference
 from bridge.passes.interfaces import EntityMaker, Renderer, Store
 from bridge.passes.ledger import Ledger
-from bridge.ports import Destination, Exporter
+from bridge.ports import Destination, Exporter, Rereadable
 
 log = structlog.get_logger()
+
+_AT_ONCE: Final = 16  # definitions that are read side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +148,34 @@ class _Settling:
             )
         if stand.adopt and ours and not stand.foreign:
             self.memory = adopt(self.memory, published, self.by.clock())
+        if self.by.saves and isinstance(destination, Rereadable):
+            await self._definitions(destination, name, published)
         known = len(self.catalog.entities)
         self.catalog = with_published(self.catalog, published)
         if count := len(self.catalog.entities) - known:
             self.notes.append(_adopted(name, count))
+
+    async def _definitions(
+        self, destination: Rereadable, name: str, published: PublishedCatalog
+    ) -> None:
+        """Keep the definitions that lie there and that the store does not have: an entity without
+        its definition is not what was published."""
+        reads, source = self.ledger.model.reads, self.ledger.source
+        owners = definitions_in(published)
+        changed = []
+        for start in range(0, len(owners), _AT_ONCE):
+            part = {path: blob_of(path)[0] for path in list(owners)[start : start + _AT_ONCE]}
+            there = await reads.anybodys(source, list(part.values()))
+            lacking = [path for path, oid in part.items() if oid not in there]
+            bodies = await asyncio.gather(*(destination.definition(path) for path in lacking))
+            told = {p: body for p, body in zip(lacking, bodies, strict=True) if body is not None}
+            texts = {path: defined_by(path, body) for path, body in told.items()}
+            changed += [path for path, text in texts.items() if text is None]
+            kept = [(owners[p], part[p], text) for p, text in texts.items() if text is not None]
+            if kept:
+                await self.ledger.write(self.ledger.epoch, partial(reads.adopt, source, texts=kept))
+        if changed:
+            self.notes.append(_changed(name, changed))
 
     async def _published(self, destination: Destination, name: str) -> PublishedCatalog | None:
         """The catalog that lies there; None when it is to be replaced, whatever it is."""
@@ -212,6 +244,16 @@ class _Settling:
         return Report(
             Outcome.INCOMPLETE, 0.0, entities=counts, problems=tuple(self.notes), started_at=started
         )
+
+
+def _changed(name: str, paths: Sequence[str]) -> Problem:
+    return Problem(
+        f"{paths[0]} and the like at {name} ({len(paths)} in all) are not the blobs that they are "
+        "named after: somebody changed them there. They are not adopted, and their APIs say that "
+        "the definition is read again with the next sweep of its project",
+        "definition-changed",
+        Severity.WARNING,
+    )
 
 
 def _adopted(name: str, count: int) -> Problem:

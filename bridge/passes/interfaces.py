@@ -172,6 +172,10 @@ class ReadStore(Protocol):
     async def keep(self, source: str, edition: int, kept: Sequence[KeptReads]) -> int:
         """Keep what was read of some projects, in place of what was before; the next edition."""
 
+    async def adopt(self, source: str, edition: int, texts: Sequence[tuple[int, str, str]]) -> int:
+        """Keep texts of blobs, each (project, object id, text), until their projects are read
+        again; the next edition."""
+
 
 class ModelStore(Protocol):
     """Keeps what is known of a source, what is said of each entity, and what was made of it.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 SIZE_LIMIT = 256 * 1024  # bytes; the largest manifest seen in the wild has a tenth of it
 
 
@@ -38,12 +36,6 @@ def decode(raw: bytes) -> tuple[str | None, str]:
         return raw.decode("utf-8"), ""
     except UnicodeDecodeError as error:
         return None, f"not UTF-8 (at byte {error.start})"
-
-
-def blob_id(raw: bytes) -> str:
-    """The id that git gives these bytes."""
-    # SHA-1 because git says so, not for security.
-    return hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest()
 
 
 def _size(size: int) -> str:

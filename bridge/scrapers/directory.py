@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.errors import SourceError
+from bridge.model.blob_ids import blob_id
 from bridge.model.reads import FurtherReads
 from bridge.model.scrape import (
     Coverage,
@@ -30,7 +31,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
     in_repositories,
 )
-from bridge.scrapers.blobs import SIZE_LIMIT, blob_id, decode, refusal
+from bridge.scrapers.blobs import SIZE_LIMIT, decode, refusal
 from bridge.scrapers.disk_reads import completed
 
 DEPTH_LIMIT = 6  # levels of folders below the one that was given

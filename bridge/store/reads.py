@@ -25,6 +25,8 @@ Changing: TypeAlias = Callable[
     [str, int, Mapping[str, int]], AbstractAsyncContextManager[tuple[AsyncConnection, int]]
 ]
 
+_ADOPTED = "adopted"  # the key of a project of which nothing was read yet: the next one differs
+
 
 class SqlReads:
     """A `bridge.ports.ReadStore`; `reading` and `changing` are those of the model that it is of."""
@@ -85,6 +87,19 @@ class SqlReads:
         async with self._changing(source, edition, {}) as (connection, source_id):
             for part in batched(kept):
                 await _keep(connection, source_id, {each.project_id: each for each in part})
+        return edition + 1
+
+    async def adopt(self, source: str, edition: int, texts: Sequence[tuple[int, str, str]]) -> int:
+        """Keep texts of blobs, each (project, object id, text), until their projects are read
+        again. Gives the next edition. Raises `StoreConflict` when `edition` is not the latest.
+        """
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            projects = sorted({project_id for project_id, _, _ in texts})
+            begun = [KeptReads(number, "", _ADOPTED, Reads()) for number in projects]
+            made = _read_rows(source_id, begun)
+            await connection.execute(insert_into(connection, reads).on_conflict_do_nothing(), made)
+            new = await asyncio.to_thread(_text_rows, source_id, texts)
+            await connection.execute(insert_into(connection, blobs).on_conflict_do_nothing(), new)
         return edition + 1
 
 
@@ -161,9 +176,14 @@ def _blob_rows(
         for file in each.reads.files.values()
         if file.text is not None and file.oid not in there.get(each.project_id, ())
     }
+    texts = [(number, oid, text) for (number, oid), text in sorted(new.items())]
+    return _text_rows(source_id, texts)
+
+
+def _text_rows(source_id: int, texts: Iterable[tuple[int, str, str]]) -> list[dict[str, Any]]:
     return [
         {"source_id": source_id, "project_id": number, "oid": oid, "body": _compressed(text)}
-        for (number, oid), text in sorted(new.items())
+        for number, oid, text in texts
     ]
 
 

@@ -15,22 +15,26 @@ import pytest
 
 from bridge.sandbox.faults import ONLY_ON, Fault, FaultPlan, FaultRule, Target
 from bridge.store import open_store
-from tests.passes.town import Town, Weather, town
+from tests.passes.town import NESTED, Town, Weather, town
 
 pytestmark = pytest.mark.real
 
 PLACES: dict[str, tuple[Target, ...]] = {
     "listing": ("rest-enumeration",),
     "reading": ("graphql", "rest"),
+    "further": ("graphql",),
 }
-RATES = (0.01, 0.1, 1.0)
+# Of further reads there are few requests: they fail all, or none does.
+RATES = {"listing": (0.01, 0.1, 1.0), "reading": (0.01, 0.1, 1.0), "further": (1.0,)}
+# In a sweep one request for the people, and four pages of projects, come before further reads.
+BEFORE = {"further": 5}
 
 
 def cases() -> Iterator[tuple[Fault, str, float]]:
     for fault in sorted(Fault):
         for place, targets in PLACES.items():
             if set(targets) & set(ONLY_ON.get(fault, targets)):
-                yield from ((fault, place, rate) for rate in RATES)
+                yield from ((fault, place, rate) for rate in RATES[place])
 
 
 def striking(rate: float) -> int:
@@ -45,9 +49,10 @@ def throws(seed: int) -> list[float]:
 
 
 def change(it: Town, first: int) -> None:
-    """One change of each kind, on the nine projects from number `first` * 7 on."""
-    numbers = [7 * (first + n) for n in range(9)]
-    rename, transfer, archive, delete, commit, break_it, remove, hide, forbid = numbers
+    """One change of each kind, on the eleven projects from number `first` * 7 on."""
+    numbers = [7 * (first + n) for n in range(11)]
+    rename, transfer, archive, delete, commit, break_it, remove, hide, forbid = numbers[:9]
+    define, less = numbers[9:]
     it.add(1000 + first)
     it.world.rename(rename, f"renamed-{first}")
     it.world.transfer(transfer, "elsewhere/deep")
@@ -56,6 +61,8 @@ def change(it: Town, first: int) -> None:
     it.commit(commit)
     it.break_it(break_it)
     it.remove_file(remove)
+    it.define(define)
+    it.remove_file(less, NESTED)
     it.known(hide).hidden = True
     it.known(forbid).repository = "forbidden"
     it.world.members.add("shop", f"new-{first}")
@@ -67,13 +74,15 @@ async def test_nothing_is_lost_and_nothing_lingers(
     tmp_path: Path, fault: Fault, place: str, rate: float
 ) -> None:
     plan = FaultPlan(
-        tuple(FaultRule(fault, target, rate) for target in PLACES[place]),
+        tuple(
+            FaultRule(fault, target, rate, skip=BEFORE.get(place, 0)) for target in PLACES[place]
+        ),
         seed=striking(rate),
         retry_after_as="date" if rate == 0.1 else "seconds",
     )
     bad = Weather(plan, 0.05 if fault is Fault.HANG else 2.0)
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
-    async with town(tmp_path / "out", store, people=True) as it:
+    async with town(tmp_path / "out", store, people=True, further=True) as it:
         await it.converge()
         change(it, 1)
         it.time.now += 600.0

@@ -17,14 +17,26 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule, Target
 from bridge.store import open_store
 from tests.laws import examples
-from tests.passes.town import GOOD, MEMBERS, Town, Weather, nothing, town
+from tests.passes.town import GOOD, MEMBERS, NESTED, Town, Weather, nothing, town
 
 pytestmark = pytest.mark.real
 
 NUMBERS = st.integers(1, 20).map(lambda n: n * 7)
 GROUPS, NAMES = st.sampled_from(sorted(MEMBERS)), st.sampled_from(["ann", "bob", "cy", "dee"])
 SOME = st.sets(NUMBERS, max_size=5)
-STAMPED = ("commit", "break", "remove", "rename", "transfer", "archive", "unarchive", "delete")
+STAMPED = (
+    "commit",
+    "break",
+    "remove",
+    "define",
+    "less",
+    "more",
+    "rename",
+    "transfer",
+    "archive",
+    "unarchive",
+    "delete",
+)
 UNSTAMPED = ("forbid", "allow", "poison", "heal", "hide", "show")
 CHANGES = st.sampled_from(STAMPED + UNSTAMPED)
 PLACES: tuple[Target | None, ...] = (None, "rest-enumeration", "graphql", "rest")
@@ -60,7 +72,7 @@ class Histories(RuleBasedStateMachine):
         store = await open_store(f"sqlite:///{folder}/s.db")
         self.stack.push_async_callback(store.close)
         return await self.stack.enter_async_context(
-            town(folder / "out", store, projects=20, people=True)
+            town(folder / "out", store, projects=20, people=True, further=True)
         )
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -166,6 +178,10 @@ def change(it: Town, number: int, what: str) -> None:  # noqa: PLR0912 — one l
             it.break_it(number)
         case "remove":
             it.remove_file(number)
+        case "define":
+            it.define(number)
+        case "less" | "more":
+            it.remove_file(number, NESTED) if what == "less" else it.nest(number)
         case "rename":
             it.world.rename(number, f"p{number}-{it.revision}")
         case "transfer":

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.exporters.render import ShardRenderer, render_catalog
+from bridge.model.blob_ids import blob_id
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory
 from bridge.model.problems import Problem
@@ -29,7 +30,6 @@ from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.scrapers.blobs import blob_id
 from bridge.store import SqlStore, open_store
 from tests import whole
 from tests.fakes import NOON, RecordingExporter, fresh, project

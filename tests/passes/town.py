@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import ShardRenderer
+from bridge.model.definitions import definition_of
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.interfaces import Store
@@ -42,13 +43,29 @@ MOST_REQUESTS = 1_500
 REAL_SECONDS = 60.0  # the last resort against a pass that waits for nothing
 
 
-def manifest(number: int, revision: int = 0) -> str:
-    return (
+def manifest(number: int, revision: int = 0, *, further: bool = False) -> str:
+    text = (
         f"version: 1\nservice:\n  name: s{number}\n  description: revision {revision}\n"
         "  owner: {team: crew}\n"
     )
+    if further:
+        text += f"  apis: {{provides: [{{name: a{number}, type: openapi, definition: {API}}}]}}\n"
+        text += "include: ['*/qm.yaml']\n"
+    return text
 
 
+def nested(number: int) -> str:
+    """The manifest of the component `n<number>`."""
+    return f"version: 1\nservice: {{name: n{number}, owner: {{team: crew}}}}\n"
+
+
+def definition(number: int, revision: int = 0) -> str:
+    """Of the API `a<number>`."""
+    title = f"{{title: a{number}, version: '{revision}'}}"
+    return f"openapi: 3.1.0\ninfo: {title}\npaths: {{}}\n"
+
+
+API, NESTED = "api.yaml", "svc/qm.yaml"
 BROKEN = "version: 1\nservice: {name: ''}\n"
 
 
@@ -73,6 +90,7 @@ class Weather:
 GOOD = Weather()
 MEMBERS = {"shop": ("ann", "bob"), "bank": ("cy",), "bank/core": ("ann", "dee"), "empty": ()}
 Member: TypeAlias = tuple[str, str]  # a group's name, a user's
+Further: TypeAlias = tuple[str, int]  # a path, a project's number
 Meanwhile = Callable[[int], None]
 
 
@@ -101,6 +119,7 @@ class Town:
     revision: int = 0
     group: str = ""
     people: bool = False  # groups and their members are read, too
+    further: bool = False  # projects have an API with a definition, and a nested manifest
     # Projects whose latest change GitLab stamps nowhere: only a full sweep must see them.
     unstamped: set[int] = field(default_factory=set)
     passes: Passes = field(init=False)
@@ -115,22 +134,36 @@ class Town:
     def add(self, number: int, path: str = "", files: bool = True) -> None:
         """A new project, with a manifest or without."""
         group = "shop" if number % 2 else "bank/core"
-        held = {"qm.yaml": manifest(number, self.revision)} if files else {}
+        held = {"qm.yaml": self._manifest(number)} if files else {}
+        if files and self.further:
+            held |= {API: definition(number, self.revision), NESTED: nested(number)}
         self.world.add_project(path or f"{group}/p{number}", id=number, files=held)
 
     def commit(self, number: int) -> None:
         """A new, valid manifest."""
         self.revision += 1
-        self.world.commit_file(number, "qm.yaml", manifest(number, self.revision))
+        self.world.commit_file(number, "qm.yaml", self._manifest(number))
+
+    def _manifest(self, number: int) -> str:
+        return manifest(number, self.revision, further=self.further)
+
+    def define(self, number: int) -> None:
+        """Another definition of its API; the manifest stays as it is."""
+        self.revision += 1
+        self.world.commit_file(number, API, definition(number, self.revision))
 
     def break_it(self, number: int) -> None:
         """A manifest that is not valid."""
         self.revision += 1
         self.world.commit_file(number, "qm.yaml", f"{BROKEN}# {self.revision}\n")
 
-    def remove_file(self, number: int) -> None:
-        if "qm.yaml" in self.known(number).files:
-            self.world.delete_file(number, "qm.yaml")
+    def nest(self, number: int) -> None:
+        """A nested manifest, which the one at the root includes."""
+        self.world.commit_file(number, NESTED, nested(number))
+
+    def remove_file(self, number: int, path: str = "qm.yaml") -> None:
+        if path in self.known(number).files:
+            self.world.delete_file(number, path)
 
     def known(self, number: int) -> SandboxProject:
         project = self.world.get(number)
@@ -158,6 +191,40 @@ class Town:
                 described = re.search(r"revision \d+", text)
                 assert described is not None
                 found[p.id] = Published(p.path, described[0])
+        return found
+
+    def more_must_stand(self) -> set[Further]:
+        """The same of definitions and nested manifests."""
+        standing = self.must_stand() if self.further else ()
+        return {
+            (path, p.id)
+            for p in self.world
+            if p.id in standing
+            for path in (API, NESTED)
+            if path in p.files or self._unreadable(p)
+        }
+
+    def gives_more(self) -> dict[Further, str]:
+        """Definitions with their texts, and nested manifests, of projects that give anything."""
+        found = {}
+        for number in self.gives() if self.further else ():
+            files = self.known(number).files
+            if API in files:
+                found[API, number] = files[API].content.decode()
+            if NESTED in files:
+                found[NESTED, number] = ""
+        return found
+
+    def more_published(self) -> dict[Further, str]:
+        """The same as the published files have it."""
+        found = {}
+        for entity in self._entities() if self.further else ():
+            kind, _, name = entity["ref"].partition(":default/")
+            path = definition_of(entity["entity"])
+            if path is not None:
+                found[API, int(name[1:])] = (self.folder / path).read_text()
+            elif kind == "component" and name.startswith("n"):
+                found[NESTED, int(name[1:])] = ""
         return found
 
     def _belong(self) -> set[Member]:
@@ -233,10 +300,11 @@ class Town:
         """
         before, standing, giving = self.published(), self.must_stand(), set(self.gives())
         members, belong = self.members_published(), self._belong()
+        more, there = self.more_published(), self.more_must_stand()
         hinted: list[asyncio.Task[Pass]] = []
 
         def hear(_: CountedRequest) -> None:
-            nonlocal standing, giving, belong
+            nonlocal standing, giving, belong, there
             if beside and not hinted:
                 request = ScrapeRequest(MAPPINGS.files, only=tuple(sorted(beside)))
                 hinted.append(asyncio.create_task(self.passes.run(PassOptions(request=request))))
@@ -244,6 +312,7 @@ class Town:
             standing &= self.must_stand()
             giving |= set(self.gives())
             belong &= self._belong()
+            there &= self.more_must_stand()
 
         self.sandbox.forget_requests()
         self.sandbox.use_faults(weather.faults)
@@ -264,6 +333,8 @@ class Town:
         assert not lost, f"{sorted(lost)} stood all the while and were removed"
         gone = (members - self.members_published()) & belong
         assert not gone, f"{sorted(gone)} belonged to it all the while and were removed"
+        less = (more.keys() - self.more_published().keys()) & there
+        assert not less, f"{sorted(less)} were there all the while and were removed"
         made_up = set(after) - set(before) - giving
         assert not made_up, f"{sorted(made_up)} never were there"
         assert len(self.sandbox.requests) < MOST_REQUESTS
@@ -301,6 +372,7 @@ class Town:
         before, kept = self.published(), self.must_stand()
         hidden = {team for team, _ in self.members(hidden=True)}
         unseen = {each for each in self.members_published() if each[0] in hidden}
+        more = self.more_published()
         await self.sweep()
         assert self.members_published() == self.members() | unseen
         self.unstamped.clear()
@@ -309,6 +381,8 @@ class Town:
         stays = {number: before[number] for number in kept & set(before) if number not in gives}
         assert after.keys() == gives.keys() | stays.keys()
         assert {number: after[number] for number in gives} == gives
+        more = {key: value for key, value in more.items() if key[1] in stays}
+        assert self.more_published() == self.gives_more() | more
 
     async def is_current(self) -> None:
         """After a good pass of what changed: what GitLab stamps and shows is published as it is."""
@@ -318,6 +392,10 @@ class Town:
         for number, given in self.gives().items():
             if number not in gaps | self.unstamped:
                 assert after.get(number) == given
+        more = self.more_published()
+        for key, text in self.gives_more().items():
+            if key[1] not in gaps | self.unstamped:
+                assert more.get(key) == text
 
     def _stages(self, timeout: float) -> Stages:
         options = GitLabOptions(
@@ -341,17 +419,23 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    folder: Path, store: Store, projects: int = 30, *, people: bool = False
+    folder: Path,
+    store: Store,
+    projects: int = 30,
+    *,
+    people: bool = False,
+    further: bool = False,
 ) -> AsyncIterator[Town]:
     """A town of so many projects, most with a manifest, before its first pass.
 
-    With `people` its groups have members, who are read, too.
+    With `people` its groups have members, who are read, too; with `further` its projects have APIs
+    with definitions, and nested manifests.
     """
     time = BoundedTime()
     world = World(time.moment)
     sandbox = SandboxGitLab(world, token=TOKEN)
     async with running(sandbox) as url:
-        made = Town(folder, store, url, sandbox, world, time, people=people)
+        made = Town(folder, store, url, sandbox, world, time, people=people, further=further)
         for number in range(1, projects + 1):
             made.add(number * 7, files=number % 4 != 0)
         for group, names in MEMBERS.items() if people else ():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bridge.exporters.filesystem import FolderExporter
+from bridge.exporters import FolderExporter, destination
 from bridge.exporters.render import ShardRenderer
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.interfaces import Store
@@ -52,6 +52,7 @@ class Village:
     mappings: Mappings = field(default_factory=load_mappings)
     options: dict[str, Any] = field(default_factory=dict)
     page: int = 50
+    to: str = ""  # another destination than the folder `out`
     passes: Passes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,13 +70,22 @@ class Village:
                 self.mappings,
                 BackstageProcessor(load_merge_rules(shipped_folder() / "merge.yaml")),
                 ShardRenderer(),
-                (FolderExporter(self.out),),
+                (destination(self.to) if self.to else FolderExporter(self.out),),
                 self.store,
                 self.time.moment,
                 guard=Guard(share=1.0),
                 nested=tuple(self.nested.items()),
             )
         )
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    async def lose_store(self) -> None:
+        """As a new process with an empty store: only what was published is left."""
+        await self.store.close()
+        self.store = await open_store(f"sqlite:///{self.folder}/another.db")
+        self.restart()
 
     @property
     def out(self) -> Path:
@@ -135,8 +145,8 @@ async def village(folder: Path, **more: Any) -> AsyncIterator[Village]:
     world = World(time.moment)
     sandbox = SandboxGitLab(world, token=TOKEN)
     store = await open_store(f"sqlite:///{folder}/village.db")
-    try:
-        async with running(sandbox) as url:
-            yield Village(folder, store, url, sandbox, world, time, **more)
-    finally:
-        await store.close()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(running(sandbox))
+        made = Village(folder, store, url, sandbox, world, time, **more)
+        stack.push_async_callback(made.close)
+        yield made
