@@ -151,10 +151,15 @@ class Coverage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScrapeEnd:
-    """The last record of every scrape; `requests` counts what it cost."""
+    """The last record of every scrape; `requests` counts what it cost.
+
+    `began` is when, by the source's own clock, where it tells: what it says of when something
+    changed goes by that one.
+    """
 
     coverage: Coverage
     requests: int = 0
+    began: datetime | None = field(default=None, compare=False)
 
 
 Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | ScrapeEnd

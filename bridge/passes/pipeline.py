@@ -452,7 +452,7 @@ def _horizon(work: Conclusion, *, complete: bool) -> Horizon:
     latest = work.ledger.state.horizon
     own = latest.of(work.wish.source)
     if intake.end is not None and not intake.lost:
-        own = moved(own, intake.end.coverage, now, work.stages.scope)
+        own = moved(own, intake.end, now, work.stages.scope)
     own = replace(own, complete_at=now) if complete else own
     horizon = latest.moved(work.wish.source, own, work.stages.sources)
     return replace(horizon, passes=latest.passes + 1)

@@ -83,7 +83,7 @@ class Reconciliation:
         self.problems.extend(enumeration_gap(reason) for reason in self.enumeration_lost)
         horizon = replace(self.before.horizon, passes=self.before.horizon.passes + 1)
         if self.end is not None and not self.enumeration_lost:
-            horizon = moved(horizon, self.end.coverage, self.now, self.scope)
+            horizon = moved(horizon, self.end, self.now, self.scope)
         return Memory(self.projects, self.manifests, horizon)
 
     def settle_unseen(self, ids: Collection[int]) -> None:
@@ -385,13 +385,17 @@ def translated_manifests(memory: Memory) -> tuple[TranslatedManifest, ...]:
     return tuple(each for each in found if each is not None)
 
 
-def moved(horizon: Horizon, coverage: Coverage, now: datetime, scope: str) -> Horizon:
-    """How far is known after a scrape whose listing was whole, and that began at `now`."""
-    if coverage is Coverage.SELECTED:
+def moved(horizon: Horizon, end: ScrapeEnd, now: datetime, scope: str) -> Horizon:
+    """How far is known after a scrape whose listing was whole, and that began at `now`.
+
+    The source is asked by its own clock what changed since: by ours, if that is ahead, something
+    would never be asked for.
+    """
+    if end.coverage is Coverage.SELECTED:
         return horizon
-    if coverage is Coverage.FULL:
+    if end.coverage is Coverage.FULL:
         horizon = replace(horizon, swept_at=now, scope=scope)
-    return replace(horizon, listed_at=now)
+    return replace(horizon, listed_at=min(now, end.began or now))
 
 
 def enumeration_gap(reason: str) -> Problem:

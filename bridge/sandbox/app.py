@@ -166,6 +166,7 @@ class SandboxGitLab:
         answer = await self._answer(request, handler, rule)
         if not answer.prepared:
             answer.headers.update(headers)
+            answer.headers["Date"] = format_datetime(self.clock().astimezone(UTC), usegmt=True)
             if answer.status == 429 and not self._dice.plan.healthy_headers:
                 _say_exhausted(answer)
         return answer

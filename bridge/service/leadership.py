@@ -8,13 +8,15 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from bridge.errors import LeadLost, StoreError
 from bridge.ports import Lease
+from bridge.service.in_time import in_time
 
 log = structlog.get_logger()
 
@@ -95,15 +97,11 @@ class Leadership:
             for wait in waits:
                 wait.cancel()
 
-    async def _ask(self, question: Callable[[str, str, float], Awaitable[bool]]) -> None:
+    async def _ask(self, question: Callable[[str, str, float], Coroutine[Any, Any, bool]]) -> None:
         """Ask the store, for no longer than a third of the lease. Raises `StoreError`."""
         begun = self.clock()  # the lease lasts from some moment after this
-        try:
-            async with asyncio.timeout(self.ttl / 3):
-                held = await question(self.name, self.holder, self.ttl)
-        except TimeoutError:
-            message = f"the store did not answer about the lease within {self.ttl / 3:g} seconds"
-            raise StoreError(message) from None
+        asked = question(self.name, self.holder, self.ttl)
+        held = await in_time(asked, self.ttl / 3, "the store did not answer about the lease")
         if held and not self.leads:
             log.info("This replica leads", action="lead_taken", holder=self.holder)
         self.leads = held

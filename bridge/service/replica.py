@@ -27,6 +27,7 @@ from bridge.model.scrape import ScrapeRequest
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.service.hint_queue import HintQueue
+from bridge.service.in_time import in_time
 from bridge.service.leadership import Leadership
 from bridge.service.pulse import Pulse
 from bridge.service.schedule import Audience, Audiences, Schedule, ended
@@ -37,6 +38,7 @@ _LOOK = 0.5  # seconds between two looks for hints of other replicas
 # Seconds: GitLab waits ten for the answer to a hook.
 _ACCEPT = 6.0  # for it to be kept
 _RECALL = 2.0  # for what was read of its project
+_SILENT = "the store did not answer"
 _HANGS = 120.0  # seconds without a sign of life, after which a part that asks the store hangs
 _PASS_HANGS = 1800.0  # the same of a pass: GitLab may ask to wait for long
 _FOLLOW = 2.0  # seconds between two looks for a new pass, or for a lease that is free
@@ -155,8 +157,7 @@ class Service:
 
     async def accept(self, hints: Iterable[Hint]) -> None:
         """Keep hints where they survive this process. Raises `StoreError`."""
-        async with _within(_ACCEPT):
-            await self.hints.leave(self.source, hints)
+        await in_time(self.hints.leave(self.source, hints), _ACCEPT, _SILENT)
         self._left.set()
 
     async def further_paths(self, project_id: int) -> frozenset[str]:
@@ -164,8 +165,7 @@ class Service:
 
         Nobody waits for a pass that holds the store, either.
         """
-        async with _within(_RECALL):
-            return await self.passes.further_paths(project_id)
+        return await in_time(self.passes.further_paths(project_id), _RECALL, _SILENT)
 
     async def refuse_others(self) -> None:
         """Raise `ConfigurationError` when a destination is another's; changes nothing."""
@@ -334,17 +334,6 @@ class Service:
         self.account(done)
         if done.report.outcome is not Outcome.FAILED and not self.wish.dry_run:
             self.audience.hear(done)
-
-
-@asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
-    """Raise `StoreError` when what the store is asked in the block takes longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        message = f"the store did not answer within {seconds:g} seconds; deliver the hook again"
-        raise StoreError(message) from None
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util.concurrency import in_greenlet
 
 from bridge.errors import ConfigurationError, StoreError
 from bridge.model.problems import Problem
@@ -127,6 +129,7 @@ def _sqlite(address: StoreAddress, patience: float) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", _settle_connection)
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
@@ -143,6 +146,14 @@ def _settle_connection(connection: Any, _record: object) -> None:
         connection.close()  # the pool has not taken it over yet: its thread would outlive us
         raise
     cursor.close()
+
+
+def _roll_back(connection: Any, _record: object, _error: object) -> None:
+    # A query that was cancelled midway keeps a closed connection alive, and its lock with it, until
+    # the garbage collector finds its cursor: https://www.sqlite.org/c3ref/close.html (zombies).
+    if in_greenlet():  # else the collector found the connection itself
+        with suppress(sqlite3.Error, ValueError):
+            connection.rollback()
 
 
 def _begin(connection: Connection) -> None:

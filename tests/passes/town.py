@@ -120,6 +120,7 @@ class Town:
     group: str = ""
     people: bool = False  # groups and their members are read, too
     further: bool = False  # projects have an API with a definition, and a nested manifest
+    off: timedelta = timedelta()  # by how much Fester's clock is ahead of GitLab's
     # Projects whose latest change GitLab stamps nowhere: only a full sweep must see them.
     unstamped: set[int] = field(default_factory=set)
     passes: Passes = field(init=False)
@@ -412,7 +413,7 @@ class Town:
             ShardRenderer(),
             (FolderExporter(self.folder),),
             self.store,
-            self.time.moment,
+            lambda: self.time.moment() + self.off,
             guard=NO_GUARD,
         )
 

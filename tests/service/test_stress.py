@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -53,7 +55,7 @@ async def test_a_network_that_swallows_packets_ends_the_lead_and_no_wait_lasts(
         url = address.set(port=relay.port, database="postgres")
         store = await open_store(url.render_as_string(hide_password=False), patience=0.5)
         try:
-            lead = Leadership(store.lease, "lead", 1.0)
+            lead = Leadership(store.lease, "lead", 6.0)
             assert await lead.take()
             relay.swallow()
             async with asyncio.timeout(LONG):
@@ -102,6 +104,36 @@ async def test_a_leader_whose_destination_is_held_tries_again_as_soon_as_it_may_
             assert "another Fester (killed:1) is publishing here" in refused.failure
             assert done.outcome is Outcome.COMPLETE
             assert b"s1" in bucket.read("a/")["services.csv"]
+
+
+@pytest.mark.real
+async def test_while_somebody_keeps_sqlites_lock_nobody_leads_and_hooks_are_refused(
+    tmp_path: Path,
+) -> None:
+    """As a leader does that is stopped within a transaction: nothing tells but the waiting."""
+    world = a_world()
+    async with (
+        a_gitlab(world) as (_, gitlab),
+        a_replica(settings(gitlab, tmp_path)) as replica,
+    ):
+        await replica.until(lambda: bool(replica.reports))
+        base = replica.hooks_url.removesuffix("/webhooks/gitlab")
+        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            hooks = hooks_to(world, replica)
+            world.commit_file(2, "qm.yaml", manifest("pushed"))
+            assert await hooks.deliver() == [503]
+            await until(lambda: replica.live.store_away_since is not None)
+            async with aiohttp.ClientSession() as session, session.get(f"{base}/readyz") as answer:
+                told = await answer.json()
+                assert (answer.status, told["role"]) == (200, "follower")
+                assert "store_away_since" in told
+            holder.execute("ROLLBACK")
+        await until(lambda: replica.live.role == "leader")
+        assert replica.live.store_away_since is None
+        world.commit_file(3, "qm.yaml", manifest("afterwards"))
+        assert await hooks.deliver() == [202]
+        await replica.until(lambda: "afterwards" in replica.names)
 
 
 class Breaks:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -43,10 +45,19 @@ class GitLabAnswer:
 
 @dataclass(slots=True)
 class Tally:
-    """The requests of one crawl. An urgent one, of a few projects, does not queue behind others."""
+    """The requests of one crawl. An urgent one, of a few projects, does not queue behind others.
+
+    `began` is the time of the first answer, by GitLab's clock.
+    """
 
     urgent: bool = False
     requests: int = 0
+    began: datetime | None = None
+
+    def answered(self, headers: Mapping[str, str]) -> None:
+        """Note an answer."""
+        if self.began is None:
+            self.began = _date_of(headers)
 
 
 # Crawls overlap: whatever is asked within one counts for it.
@@ -181,6 +192,7 @@ class GitLabClient:
         try:
             answer = await self._open().send(method, url, body=body)
             status, headers = answer.status, answer.headers
+            TALLY.get(_NO_TALLY).answered(headers)
         except NoAnswer as error:
             raise Trouble(_CAUSES[error.failure], str(error)) from None
         finally:
@@ -235,6 +247,15 @@ class GitLabClient:
 
 
 _NO_TALLY: Final = Tally()
+
+
+def _date_of(headers: Mapping[str, str]) -> datetime | None:
+    """What time it was where an answer was made (RFC 9110, section 6.6.1), if that is told."""
+    try:
+        told = parsedate_to_datetime(headers.get("Date", ""))
+        return told if told.tzinfo else told.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 # What may help when there was no answer.

@@ -127,7 +127,7 @@ class GitLabScraper:
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-        yield ScrapeEnd(_coverage(request), tally.requests)
+        yield ScrapeEnd(_coverage(request), tally.requests, tally.began)
 
 
 def _coverage(request: ScrapeRequest) -> Coverage:
