@@ -39,6 +39,7 @@ NOT_RUN = {
     "pip install -e . && pytest": "tests/test_extending.py does it with the package's own files",
     ".venv/bin/python -m tests.benchmarks.": "takes minutes; its options are looked at below",
     "FESTER_BACKSTAGE=newest ": "installs the npm packages of the day, and takes minutes",
+    "fester worker ": "tests/service/test_workers.py does it, beside a PostgreSQL",
     "pg_dump ": "PostgreSQL's own program on a database that is not there",
 }
 # Code that another test looks at, by the page and how it begins, and which.

@@ -21,6 +21,7 @@ from bridge.model.receivers import ReceiverStanding
 from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Traffic
 from bridge.model.statements import Statement, StoredFile
+from bridge.model.work import Progress
 from bridge.passes.view import Known
 
 _HELD = 64  # files whose bodies are kept at hand
@@ -42,6 +43,11 @@ async def no_file(path: str) -> tuple[Artifact, str] | None:
 
 async def no_changes(query: ChangeQuery) -> list[EntityChange]:
     """What changed where no history is kept."""
+    return []
+
+
+async def no_sweeps() -> list[Progress]:
+    """How far sweeps are where none is shared."""
     return []
 
 
@@ -122,6 +128,7 @@ class Live:
     said: Callable[[str], Awaitable[tuple[Sequence[Statement], Memory]]] = nothing_said
     receivers: Callable[[], Awaitable[list[ReceiverStanding]]] = no_receivers
     news: Callable[[], None] = lambda: None  # hears that there may be something to tell
+    sweeps: Callable[[], Awaitable[list[Progress]]] = no_sweeps  # that several processes read
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

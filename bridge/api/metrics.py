@@ -15,6 +15,7 @@ from bridge.api.changes.metrics import receiver_metrics
 from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
 from bridge.api.ox_metrics import OxMetrics
+from bridge.errors import StoreError
 from bridge.model.runs import Outcome
 
 OX_METRICS: Final = web.AppKey("ox_metrics", OxMetrics)
@@ -187,6 +188,27 @@ def _family(
     return family
 
 
+async def sweep_families(live: Live) -> list[Metric]:
+    """How far sweeps are that several processes read; none where the store does not answer."""
+    try:
+        found = await live.sweeps()
+    except StoreError:
+        return []
+    parts = GaugeMetricFamily(
+        "fester_sweep_parts", "parts of the latest shared sweep", labels=["source", "state"]
+    )
+    projects = GaugeMetricFamily(
+        "fester_sweep_projects", "projects of the latest shared sweep", labels=["source", "state"]
+    )
+    for each in found:
+        name = each.reading or "first"
+        for state in ("waiting", "under_way", "done", "failed"):
+            parts.add_metric([name, state], getattr(each, state))
+        projects.add_metric([name, "listed"], each.projects)
+        projects.add_metric([name, "done"], each.projects_done)
+    return [parts, projects] if found else []
+
+
 async def expose(request: web.Request) -> web.StreamResponse:
     """`GET /metrics` in Prometheus's text format."""
     registry = CollectorRegistry()
@@ -194,6 +216,7 @@ async def expose(request: web.Request) -> web.StreamResponse:
     now = app[CLOCK]()
     others = await app[OX_METRICS].families()
     others += await receiver_metrics(app[LIVE], now)
+    others += await sweep_families(app[LIVE])
     registry.register(LiveCollector(app[LIVE], now.timestamp(), app[HOOK_COUNTS], others))
     return web.Response(
         body=generate_latest(registry),

@@ -14,6 +14,7 @@ from bridge.cli.options import config_option, mappings_option, settings_from
 TEMPLATES: Final = MappingProxyType(
     {
         "kubernetes": ("kubernetes.yaml", "two replicas: Deployment, Service, ConfigMap and more"),
+        "kubernetes-workers": ("kubernetes-workers.yaml", "more machines that read a sweep"),
         "systemd": ("fester.service", "a unit for one machine"),
         "compose": ("compose.yaml", "Fester and a PostgreSQL on one machine"),
         "alerts": ("alerts.yaml", "Prometheus rules that say what to do"),
@@ -45,7 +46,7 @@ def deploy(what: str | None, mappings: Path | None, config: Path | None) -> None
         click.echo(template(what), nl=False)
         return
     for name, (file, about) in {**TEMPLATES, CHECKS: _MADE}.items():
-        click.echo(f"fester deploy {name:16} > {file:22} # {about}")
+        click.echo(f"fester deploy {name:18} > {file:23} # {about}")
 
 
 def _checks(folder: Path | None) -> str:

@@ -58,6 +58,10 @@ COMMANDS = {
         "bridge.cli.init:init",
         "Write a first qm.yaml for the repository of FOLDER, from what its files tell.",
     ),
+    "jobs": (
+        "bridge.cli.jobs:jobs",
+        "Show how far sweeps are that several processes read: parts done, left and failed.",
+    ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
     "mcp": (
@@ -84,6 +88,10 @@ COMMANDS = {
     "token": (
         "bridge.cli.token:token",
         "Make a token for programs that ask `fester serve`, called NAME in the log (ci).",
+    ),
+    "worker": (
+        "bridge.cli.worker:worker",
+        "Read parts of the sweeps that `fester serve` makes on the same PostgreSQL, until stopped.",
     ),
 }
 

@@ -130,6 +130,14 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A project that was listed and not read, for another process to read it."""
+
+    project_id: int
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """What a scraper has asked of its source since it was made.
 
@@ -162,7 +170,14 @@ class ScrapeEnd:
     began: datetime | None = field(default=None, compare=False)
 
 
-Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | ScrapeEnd
+Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | Unread | ScrapeEnd
+
+
+def number_of(record: Record) -> int | None:
+    """The project that a record is of, if it is of one."""
+    if isinstance(record, ProjectRead | ProjectSkipped):
+        return record.project.id
+    return record.project_id if isinstance(record, Gap | ProjectGone | Unread) else None
 
 
 # The manifest of a GitLab group, which the crawl makes. In a repository it is somebody's forgery.
@@ -180,7 +195,9 @@ class ScrapeRequest:
 
     `since` (aware) asks for what changed after it, and for the project ids in `also` whether they
     changed or not; `only` asks for these project ids. `further` tells what else to read of a
-    repository, and what is known of that; None asks for nothing else.
+    repository, and what is known of that; None asks for nothing else. With `listing` a project may
+    be told as `Unread`; who reads a `part` of what another listed is in no hurry, as one is with
+    `only` these else.
     """
 
     files: tuple[str, ...]
@@ -188,3 +205,5 @@ class ScrapeRequest:
     only: tuple[int, ...] = ()
     also: tuple[int, ...] = ()
     further: FurtherReads | None = field(default=None, compare=False, repr=False)
+    listing: bool = False
+    part: bool = False

@@ -14,8 +14,8 @@ from bridge.model.definitions import blob_of, definition_of
 from bridge.model.memory import KnownManifest
 from bridge.model.problems import Problem, Severity
 from bridge.model.reads import KeptReads, KnownReads, Reading, ReadKind, Reads, Wanted
-from bridge.model.scrape import ManifestFile, Project, ProjectRead
-from bridge.passes.interfaces import ReadStore
+from bridge.model.scrape import ManifestFile, Project, ProjectRead, Record
+from bridge.passes.interfaces import ModelStore, ReadStore
 from bridge.ports import Translator
 
 
@@ -92,6 +92,13 @@ def further(
     if not isinstance(translator, Reading) or not (translator.reads or nested):
         return None
     return Further(source, store, translator, nested)
+
+
+async def whole(record: Record, source: str, model: ModelStore) -> Record:
+    """The record with what it left in the store, for whoever translates it."""
+    if not isinstance(record, ProjectRead) or not (oids := lacks_texts(record)):
+        return record
+    return with_texts(record, await model.reads.texts(source, record.project.id, oids))
 
 
 def lacks_texts(record: ProjectRead) -> list[str]:

@@ -19,11 +19,11 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import (
     Coverage,
     Gap,
-    ProjectGone,
     ProjectRead,
     ProjectSkipped,
     Record,
     ScrapeEnd,
+    number_of,
 )
 from bridge.model.statements import (
     Statement,
@@ -33,7 +33,7 @@ from bridge.model.statements import (
     about_project,
     about_reads,
 )
-from bridge.passes.further import cut_short, kept_of, lacks_texts, with_texts
+from bridge.passes.further import cut_short, kept_of, whole
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.observed import Observations
@@ -108,10 +108,10 @@ class Intake:
         if not records:
             return
         async with self.ledger.lock:
-            ids = {number for record in records if (number := _project_of(record)) is not None}
+            ids = {number for record in records if (number := number_of(record)) is not None}
             if self.yields and ids & self.elsewhere:
                 raise Overtaken
-            settled = [r for r in records if _project_of(r) not in self.elsewhere]
+            settled = [r for r in records if number_of(r) not in self.elsewhere]
             self.seen |= ids & self.elsewhere
             await self._settle(settled, ids - self.elsewhere)
 
@@ -151,11 +151,11 @@ class Intake:
         told = [record for record in records if not self._says_nothing_new(record, marks)]
         for record in records:
             self._note(record)
-        concerned = {number for record in told if (number := _project_of(record)) is not None}
+        concerned = {number for record in told if (number := number_of(record)) is not None}
         known = await model.known(source, concerned & marks.keys())
         taking = self._reconciliation(known, concerned)
 
-        told = [await self._whole(record) for record in told]
+        told = [await whole(record, source, model) for record in told]
 
         def take() -> None:
             for record in told:
@@ -166,13 +166,6 @@ class Intake:
         await self._write(known, taking, concerned)
         await self._tell_of_discovery(records)
         self.settled(ids)
-
-    async def _whole(self, record: Record) -> Record:
-        """The record with what it left in the store, for whoever translates it."""
-        if not isinstance(record, ProjectRead) or not (oids := lacks_texts(record)):
-            return record
-        reads, source = self.ledger.model.reads, self.ledger.source
-        return with_texts(record, await reads.texts(source, record.project.id, oids))
 
     async def _keep_reads(
         self, records: Sequence[Record], told: Sequence[Record], taking: Reconciliation
@@ -228,7 +221,7 @@ class Intake:
 
     def _note(self, record: Record) -> None:
         """Remember of a record what needs no row."""
-        number = _project_of(record)
+        number = number_of(record)
         if number is None:
             return
         if isinstance(record, ProjectRead):
@@ -289,12 +282,6 @@ class Intake:
     def reports_of(self) -> list[Problem]:
         """What this scrape itself has to tell."""
         return [*self.problems, *map(enumeration_gap, self.lost)]
-
-
-def _project_of(record: Record) -> int | None:
-    if isinstance(record, ProjectRead | ProjectSkipped):
-        return record.project.id
-    return record.project_id if isinstance(record, Gap | ProjectGone) else None
 
 
 def told_twice(record: Record) -> dict[int, tuple[Problem, ...]]:

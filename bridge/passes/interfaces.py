@@ -22,6 +22,7 @@ from bridge.model.statements import (
     StoredFile,
     Taken,
 )
+from bridge.model.work import Part, Settled
 
 
 class EntityMaker(Protocol):
@@ -304,6 +305,39 @@ class ModelStore(Protocol):
 
     def said_of_kind(self, source: str, kind: str) -> AsyncIterator[list[Statement]]:
         """All that is said of each entity of a kind, by reference."""
+
+
+class Work(Protocol):
+    """Has other processes read parts of a sweep. Not an entry point.
+
+    Where there is none a pass reads all by itself, as it does where nobody else has `hands`.
+    """
+
+    async def hands(self) -> int:
+        """How many other processes would read now. Raises `StoreError`."""
+
+    async def begin(
+        self, source: str, edition: int, reading: str, files: tuple[str, ...]
+    ) -> tuple[int, int]:
+        """Begin a sweep over one source of a catalog; its number, and the next edition.
+
+        Raises `StoreConflict` when another process made one meanwhile.
+        """
+
+    async def put(self, part: Part) -> None:
+        """Have a part read. Raises `StoreConflict` when another process began the sweep anew."""
+
+    async def listed(self, sweep: int) -> None:
+        """Say that there are no more parts. Raises as `put`."""
+
+    async def settled(self, sweep: int) -> Sequence[Settled]:
+        """Some parts that are settled, each once; none when there are none for a moment.
+
+        Raises as `put`.
+        """
+
+    async def drop(self, sweep: int) -> None:
+        """Have nothing more read of a sweep. Raises `StoreError`."""
 
 
 class Store(Protocol):

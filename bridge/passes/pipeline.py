@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,7 +29,7 @@ from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, LANE, lane_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Report
-from bridge.model.scrape import Coverage, Observation, Project, ScrapeRequest
+from bridge.model.scrape import Coverage, Observation, Project, Record, ScrapeRequest
 from bridge.model.statements import (
     Changes,
     Concluded,
@@ -34,7 +42,7 @@ from bridge.model.statements import (
 from bridge.passes.destinations import Settled
 from bridge.passes.further import further
 from bridge.passes.intake import BATCH, Intake, difference
-from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store
+from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store, Work
 from bridge.passes.ledger import Ledger
 from bridge.passes.merge import Guard, Merging
 from bridge.passes.publish import (
@@ -48,6 +56,7 @@ from bridge.passes.publish import (
     render,
 )
 from bridge.passes.reconcile import moved, translated_manifests
+from bridge.passes.sharing import Prepared, Sharing
 from bridge.passes.spool import Spool
 from bridge.passes.view import Known
 from bridge.ports import Exporter, Processor, Scraper, Translator
@@ -113,6 +122,7 @@ class Stages:
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
     further: Mapping[str, Reading] = field(default_factory=dict)
     history: timedelta = timedelta(days=90)  # how long what changed is kept
+    work: Work | None = None  # has other processes read parts of a full sweep
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -235,7 +245,7 @@ async def scrape(stages: Stages, wish: PassOptions, intake: Intake) -> None:
     more = further(ledger.source, ledger.model.reads, stages.translator, stages.nested)
     request = replace(request, further=more)
     seen = 0
-    async with aclosing(stages.scraper.scrape(request)) as records:  # type: ignore[type-var]
+    async with aclosing(await _records(stages, wish, request, intake)) as records:  # type: ignore[type-var]
         async for record in records:
             await intake.take(record)
             seen += 1
@@ -246,6 +256,19 @@ async def scrape(stages: Stages, wish: PassOptions, intake: Intake) -> None:
             "Run again; if it stays, the scraper has a fault (its last record must be ScrapeEnd)"
         )
     await intake.settle_unseen()
+
+
+async def _records(
+    stages: Stages, wish: PassOptions, request: ScrapeRequest, intake: Intake
+) -> AsyncIterator[Record]:
+    """What is read: by this process, or of a full sweep by all that have a hand free."""
+    work = stages.work
+    if work is None or wish.kind != Coverage.FULL.value or not await work.hands():
+        return stages.scraper.scrape(request)
+    prepared = Prepared(intake.translator)
+    intake.translator = prepared
+    sharing = Sharing(stages.scraper, work, intake.ledger, intake.epoch, wish.source, prepared)
+    return sharing.records(request)
 
 
 @dataclass(slots=True)

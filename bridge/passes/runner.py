@@ -204,7 +204,7 @@ class Passes:
     async def _tried(self, wishes: Sequence[PassOptions]) -> Pass:
         """A pass on a copy of what is known, which is gone afterwards."""
         async with self.stages.store.scratch(self._ledger.source) as store:
-            stages = replace(self.stages, store=store)
+            stages = replace(self.stages, store=store, work=None)
             trial = Passes(stages, self.full_every, self.grace, trial=True)
             done = await trial.run_all(wishes)
             known = await trial.known()

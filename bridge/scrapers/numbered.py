@@ -20,6 +20,7 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
     Traffic,
+    Unread,
 )
 from bridge.ports import Measured, Scraper
 
@@ -109,7 +110,7 @@ class Numbered:
                 project = record.project
                 number = number_of(self._source, project.id)
                 return replace(record, project=replace(project, id=number))
-            if isinstance(record, ProjectGone):
+            if isinstance(record, ProjectGone | Unread):
                 return replace(record, project_id=number_of(self._source, record.project_id))
             if isinstance(record, Gap) and record.project_id is not None:
                 return replace(record, project_id=number_of(self._source, record.project_id))

@@ -598,6 +598,15 @@ class SqlModel:
                     self._ids[source] = number
             yield connection, number
 
+    def changing(
+        self, source: str, edition: int, figures: Mapping[str, int]
+    ) -> AbstractAsyncContextManager[tuple[AsyncConnection, int]]:
+        """A transaction that makes the next edition, and the number of the source.
+
+        Raises `StoreConflict` where another process made one since `edition`.
+        """
+        return self._changing(source, edition, figures)
+
     @asynccontextmanager
     async def _changing(
         self, source: str, edition: int, figures: Mapping[str, int]

@@ -32,7 +32,7 @@ def connector(
     async def connect() -> psycopg.AsyncConnection[Any]:
         try:
             return await _kind(longest).connect(
-                make_conninfo("", **_parameters(url, patience)),
+                make_conninfo("", **parameters(url, patience)),
                 connect_timeout=max(2, round(min(_CONNECT_SECONDS, patience))),  # libpq's least
             )
         except (psycopg.Error, OSError, ValueError) as error:
@@ -77,8 +77,8 @@ def _reason(error: Exception, password: object) -> str:
     return reason.replace(str(password), "***") if password else reason
 
 
-def _parameters(url: URL, patience: float) -> dict[str, Any]:
-    """What libpq is to be told."""
+def parameters(url: URL, patience: float) -> dict[str, Any]:
+    """What libpq is to be told: the names and values of its parameters."""
     of_url: dict[str, Any] = {
         "host": url.host,
         "port": url.port,

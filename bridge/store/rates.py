@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from typing import TypeVar
 
-from sqlalchemy import extract, func, select, update
+from sqlalchemy import extract, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.rates import Rate
@@ -22,41 +22,44 @@ Open = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
 class SqlRates:
     """A `bridge.model.rates.Rates` in a store; get one from `SqlStore.rates`.
 
-    The database's clock counts, on PostgreSQL: hosts may think of the time what they like. A row
-    is locked for as long as it is changed.
+    The database's clock counts, on PostgreSQL: hosts may think of the time what they like. `alone`
+    gives a connection on which each statement is a transaction: nobody who is paused between two of
+    them holds a lock that others wait for.
     """
 
-    def __init__(self, writing: Open, clock: Callable[[], float]) -> None:
-        self._writing = writing
+    def __init__(self, alone: Open, clock: Callable[[], float]) -> None:
+        self._alone = alone
         self._clock = clock
 
     async def change(self, name: str, act: Callable[[Rate, float], tuple[Rate, Given]]) -> Given:
-        """Put what `act` makes of a counter in its place. Raises `StoreError`."""
-        async with self._writing("count requests to GitLab") as connection:
-            known = await self._locked(connection, name)
-            rate, given = act(known, await self._now(connection))
-            if rate != known:
-                body = json.dumps(asdict(rate))
-                await connection.execute(
-                    update(rates).where(rates.c.name == name).values(body=body)
-                )
-        return given
+        """Put what `act` makes of a counter in its place. Raises `StoreError`.
 
-    async def _locked(self, connection: AsyncConnection, name: str) -> Rate:
-        wanted = select(rates.c.body).where(rates.c.name == name).with_for_update()
-        body = (await connection.execute(wanted)).scalar_one_or_none()
-        if body is None:
+        `act` is asked again when another process was first: one of those who try always is.
+        """
+        async with self._alone("count requests to GitLab") as connection:
+            while True:
+                body, now = await self._seen(connection, name)
+                known = _rate(body)
+                rate, given = act(known, now)
+                if rate == known:
+                    return given
+                mine = rates.c.name == name, rates.c.body == body
+                made = update(rates).where(*mine).values(body=json.dumps(asdict(rate)))
+                if (await connection.execute(made)).rowcount == 1:
+                    return given
+
+    async def _seen(self, connection: AsyncConnection, name: str) -> tuple[str, float]:
+        """A counter as it is written, and the time."""
+        server = connection.dialect.name == "postgresql"
+        # Not now(): that is when the transaction began.
+        time = extract("epoch", func.clock_timestamp()) if server else literal(self._clock())
+        wanted = select(rates.c.body, time).where(rates.c.name == name)
+        row = (await connection.execute(wanted)).one_or_none()
+        if row is None:
             made = insert_into(connection, rates).values(name=name, body="{}")
             await connection.execute(made.on_conflict_do_nothing(index_elements=["name"]))
-            body = (await connection.execute(wanted)).scalar_one()
-        return _rate(body)
-
-    async def _now(self, connection: AsyncConnection) -> float:
-        if connection.dialect.name != "postgresql":
-            return self._clock()
-        # Not now(), which is when the transaction began: it may have waited for a lock since.
-        wanted = select(extract("epoch", func.clock_timestamp()))
-        return float((await connection.execute(wanted)).scalar_one())
+            row = (await connection.execute(wanted)).one()
+        return row[0], float(row[1])
 
 
 def _rate(body: str) -> Rate:

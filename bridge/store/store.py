@@ -40,6 +40,7 @@ from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
 from bridge.store.notices import SqlNotices
+from bridge.store.parts import SqlParts
 from bridge.store.rates import SqlRates
 from bridge.store.receivers import SqlReceivers
 from bridge.store.remediation import SqlRemediation
@@ -143,7 +144,8 @@ class SqlStore:
         self.lease = SqlLease(self._writing, self._reading)
         self._marks = Marks(self._writing, self._reading)
         self.model = SqlModel(self._writing, self._reading, clock)
-        self.rates = SqlRates(self._writing, lambda: clock().timestamp())
+        self.parts = SqlParts(self._writing, self._reading, self.model.changing, clock)
+        self.rates = SqlRates(self._alone, lambda: clock().timestamp())
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.entity_changes = SqlEntityChanges(self._reading)
@@ -284,6 +286,19 @@ class SqlStore:
                 if connection.dialect.name == "postgresql":
                     wait = text("SELECT set_config('lock_timeout', :wait, true)")
                     await connection.execute(wait, {"wait": f"{int(self._patience * 1000)}ms"})
+                yield connection
+
+    @asynccontextmanager
+    async def _alone(self, action: str) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction; on SQLite all of them are one."""
+        if self._address.sqlite:
+            async with self._writing(action) as connection:
+                yield connection
+            return
+        with explained(self._address, action):
+            self._refuse_closed()
+            single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            async with single.connect() as connection:
                 yield connection
 
     def _refuse_closed(self) -> None:

@@ -324,6 +324,41 @@ rates = Table(
     Column("body", Text, nullable=False),  # JSON
 )
 
+# Sweeps that several processes read, and their parts.
+sweeps = Table(
+    "fester_sweeps",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # drawn: never used again
+    _source_column(key=False),
+    Column("reading", String(60), nullable=False),  # the name of the GitLab
+    Column("began", BigInteger, nullable=False),  # microseconds since 1970, UTC
+    Column("files", Text, nullable=False),  # JSON: the names of the manifests that are wanted
+    Column("listed", Integer, nullable=False),  # 1: all parts are there
+    Index("fester_sweeps_by_source", "source_id", "reading"),
+)
+
+parts = Table(
+    "fester_parts",
+    metadata,
+    Column(
+        "sweep_id",
+        BigInteger,
+        ForeignKey("fester_sweeps.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("projects", LargeBinary, nullable=False),  # packed JSON
+    Column("count", Integer, nullable=False),  # of projects
+    Column("state", String(10), nullable=False),
+    Column("fence", Integer, nullable=False),  # how often it was begun
+    Column("worker", Text, nullable=False),  # JSON: who began it last
+    Column("reason", Text, nullable=False),  # JSON: why it failed last
+    Column("found", LargeBinary, nullable=True),  # packed JSON, until it is taken in
+    Column("taken", Integer, nullable=False),  # 1: taken in
+    Index("fester_parts_by_state", "sweep_id", "state"),
+)
+
 # What remediation knows of each service's checks, and each issue of ours.
 remediation_streaks = Table(
     "fester_remediation_streaks",

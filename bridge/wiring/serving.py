@@ -56,6 +56,7 @@ from bridge.wiring.receivers import change_receivers
 from bridge.wiring.remediation import Book, remedied
 from bridge.wiring.schemas import schema_names, schema_of
 from bridge.wiring.sources import each_source
+from bridge.wiring.work import Crew, crew
 
 log = structlog.get_logger()
 
@@ -96,15 +97,22 @@ async def serving(
         },
         source=parts.stages.scraper.name,
     )
-    async with remedied(parts, settings) as after_pass:
-        parts = replace(parts, after_pass=after_pass)
-        async with _served(parts, settings, wish, live, account) as url:
+    async with remedied(parts, settings) as after_pass, crew(settings, parts) as others:
+        stages = replace(parts.stages, work=others.work if others is not None else None)
+        parts = replace(parts, after_pass=after_pass, stages=stages)
+        async with _served(parts, settings, wish, live, account, others=others) as url:
             yield url
 
 
 @asynccontextmanager
 async def _served(
-    parts: Wired, settings: Settings, wish: PassOptions, live: Live, account: Account
+    parts: Wired,
+    settings: Settings,
+    wish: PassOptions,
+    live: Live,
+    account: Account,
+    *,
+    others: Crew | None,
 ) -> AsyncIterator[str]:
     keeper = feed(settings, parts.stages)
     service = a_service(parts, settings, wish, live, account, keeper=keeper)
@@ -134,7 +142,7 @@ async def _served(
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
-        port = await _start(site, runner, settings)
+        port = await started(site, runner, settings)
         own = own_url(settings, port)
         live.public_url = keeper.reader.public_url = settings.public_url or own
         work = asyncio.create_task(service.run())
@@ -145,6 +153,9 @@ async def _served(
             asyncio.create_task(watch_token(scraper, live, name))
             for name, (_, scraper) in parts.sources.items()
         ]
+        if others is not None:
+            others.current = lambda: service.passes.stages
+            watching.append(asyncio.create_task(others.hand.run()))
         try:
             yield f"{own}/"
         finally:
@@ -229,6 +240,7 @@ def a_service(
     live.censuses = partial(parts.store.censuses.since, source)
     live.last_census = partial(parts.store.censuses.last, source)
     live.fetch = partial(parts.store.model.file, source)
+    live.sweeps = partial(parts.store.parts.progress, source)
 
     def role(name: str) -> None:
         nonlocal untold
@@ -317,7 +329,8 @@ def webhooks(settings: Settings, service: Service) -> Webhooks:
     )
 
 
-async def _start(site: web.TCPSite, runner: web.AppRunner, settings: Settings) -> int:
+async def started(site: web.TCPSite, runner: web.AppRunner, settings: Settings) -> int:
+    """Begin to listen; gives the port. Raises `ConfigurationError` where that cannot be."""
     try:
         await site.start()
     except OSError as error:

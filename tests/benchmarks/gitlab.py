@@ -57,15 +57,20 @@ class GitLab:
 
 @contextmanager
 def gitlab(
-    projects: int, latency: Latency | None = None, furnish: Furnish | None = None
+    projects: int,
+    latency: Latency | None = None,
+    furnish: Furnish | None = None,
+    *,
+    rate_limit: int | None = None,
 ) -> Iterator[GitLab]:
     """A generated organization of this many projects, served until left.
 
-    `furnish` changes the world before it is served; it must be a function of a module.
+    `furnish` changes the world before it is served; it must be a function of a module. `rate_limit`
+    is of requests a minute.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    server = context.Process(target=_serve, args=(projects, latency, furnish, theirs))
+    server = context.Process(target=_serve, args=(projects, latency, furnish, rate_limit, theirs))
     server.start()
     try:
         yield GitLab(ours.recv(), ours)
@@ -76,13 +81,21 @@ def gitlab(
 
 
 def _serve(
-    projects: int, latency: Latency | None, furnish: Furnish | None, pipe: Connection
+    projects: int,
+    latency: Latency | None,
+    furnish: Furnish | None,
+    rate_limit: int | None,
+    pipe: Connection,
 ) -> None:
-    asyncio.run(_answer(projects, latency, furnish, pipe))
+    asyncio.run(_answer(projects, latency, furnish, rate_limit, pipe))
 
 
 async def _answer(
-    projects: int, latency: Latency | None, furnish: Furnish | None, pipe: Connection
+    projects: int,
+    latency: Latency | None,
+    furnish: Furnish | None,
+    rate_limit: int | None,
+    pipe: Connection,
 ) -> None:
     from bridge.sandbox.app import SandboxGitLab, running
     from bridge.sandbox.organization import generate
@@ -90,7 +103,13 @@ async def _answer(
     world = generate(projects, seed=1, clock=lambda: datetime.now(UTC) - AGE)
     if furnish is not None:
         furnish(world)
-    sandbox = SandboxGitLab(world, token=TOKEN, latency=latency, clock=lambda: datetime.now(UTC))
+    sandbox = SandboxGitLab(
+        world,
+        token=TOKEN,
+        latency=latency,
+        clock=lambda: datetime.now(UTC),
+        rate_limit=rate_limit,
+    )
     async with running(sandbox) as url:
         pipe.send(url)
         while (asked := await asyncio.to_thread(pipe.recv)) != "end":

@@ -113,6 +113,23 @@ def test_the_kubernetes_deployment_is_bounded_watched_and_without_rights() -> No
     assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
+def test_workers_on_kubernetes_have_what_the_others_have() -> None:
+    """The same settings and secrets, and no more rights: else they would take no part."""
+    (workers,) = documents("kubernetes-workers")
+    ours = kinds()["Deployment"]["spec"]["template"]["spec"]
+    theirs = workers["spec"]["template"]["spec"]
+    for same in ("securityContext", "volumes", "serviceAccountName"):
+        assert theirs[same] == ours[same]
+    (container,), (server,) = theirs["containers"], ours["containers"]
+    assert all(each in server["env"] for each in container["env"])
+    for same in ("image", "volumeMounts", "securityContext", "livenessProbe", "readinessProbe"):
+        assert container[same] == server[same]
+    assert container["args"] == ["worker", *server["args"][1:]]
+    labels = workers["spec"]["template"]["metadata"]["labels"]
+    assert labels != kinds()["Service"]["spec"]["selector"]
+    assert workers["spec"]["selector"]["matchLabels"] == labels
+
+
 def test_kubernetes_gets_its_secrets_by_reference_alone() -> None:
     assert "Secret" not in kinds()
     (container,) = kinds()["Deployment"]["spec"]["template"]["spec"]["containers"]
@@ -153,6 +170,11 @@ def test_compose_names_only_secrets_and_volumes_that_it_has(tmp_path: Path) -> N
     assert given.keys() == fester["environment"].keys()
     settings = load_settings({"from": "https://gitlab.example.com"}, environment=given)
     assert settings.store.startswith("postgresql://")
+    worker = whole["services"]["worker"]
+    assert worker["profiles"] == ["workers"]
+    for same in ("environment", "secrets", "volumes", "user", "cap_drop", "read_only", "image"):
+        assert worker[same] == fester[same]
+    assert worker["command"] == ["worker", *fester["command"][1:]]
     assert fester["read_only"] is True
     assert fester["cap_drop"] == ["ALL"]
     assert all(port.startswith("127.0.0.1:") for port in fester["ports"])

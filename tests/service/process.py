@@ -7,8 +7,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -54,14 +54,33 @@ class Process:
         return served
 
 
-@asynccontextmanager
-async def serve(
-    gitlab: str, folder: Path, store: str, *, to: str = "", **more: str
-) -> AsyncIterator[Process]:
+# Parts of a few projects: so many of them as a sweep of an hour has.
+SMALL_PARTS = "import bridge.passes.sharing as sharing; sharing.PART = 4; "
+
+
+def serve(
+    gitlab: str, folder: Path, store: str, before: str = "", *, to: str = "", **more: str
+) -> AbstractAsyncContextManager[Process]:
     """`fester serve` in a process, killed at the end if it still runs.
 
-    It publishes to `folder`/out, or where `to` says.
+    It publishes to `folder`/out, or where `to` says. `before` is code that runs first.
     """
+    arguments = "--from", gitlab, "--to", to or str(folder / "out"), "--store", store
+    return _started(["serve", "--port", "0", *arguments], folder, before, **more)
+
+
+def worker(
+    gitlab: str, folder: Path, store: str, before: str = "", **more: str
+) -> AbstractAsyncContextManager[Process]:
+    """`fester worker` in a process, killed at the end if it still runs."""
+    arguments = "--from", gitlab, "--store", store
+    return _started(["worker", "--port", "0", *arguments], folder, before, **more)
+
+
+@asynccontextmanager
+async def _started(
+    arguments: Sequence[str], folder: Path, before: str, **more: str
+) -> AsyncIterator[Process]:
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("FESTER_")},
         "GITLAB_TOKEN": TOKEN,
@@ -73,8 +92,7 @@ async def serve(
     said = folder / f"said-{next(_numbers)}"
     with said.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from bridge.cli import main; main()", "serve"),
-            *("--port", "0", "--from", gitlab, "--to", to or str(folder / "out"), "--store", store),
+            *(sys.executable, "-c", f"{before}from bridge.cli import main; main()", *arguments),
             env=environment,
             cwd=folder,
             stdout=asyncio.subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +90,27 @@ async def test_two_stores_count_in_one_place(url: str) -> None:
         await second.leave("b:rest", 429, {"Retry-After": "500"})
         assert await first.enter("b:rest", longest=10) is None
         assert slept == []
+    finally:
+        await one.close()
+        await other.close()
+
+
+async def test_who_ask_at_once_are_each_counted(url: str) -> None:
+    """Whoever was overtaken looks again: nobody uses what another one has used."""
+    one, other = await open_store(url), await open_store(url)
+    until = datetime.now(UTC).timestamp() + 3000
+
+    def told(rate: Rate, now: float) -> tuple[Rate, None]:
+        return replace(rate, remaining=7, reset=until), None
+
+    def asked(rate: Rate, now: float) -> tuple[Rate, bool]:
+        after, pause = rate.entering(now, ahead=True, most=120)
+        return after, pause == 0
+
+    try:
+        await one.rates.change("a", told)
+        found = await asyncio.gather(*(s.rates.change("a", asked) for s in (one, other) * 8))
+        assert sum(found) == 7
     finally:
         await one.close()
         await other.close()

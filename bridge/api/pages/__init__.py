@@ -18,6 +18,7 @@ from bridge.errors import StoreError
 from bridge.model.census import Census
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
+from bridge.model.work import Progress
 from bridge.passes.explain import Explanation, explain
 
 WORST = 50  # problems on the first page
@@ -89,9 +90,18 @@ async def home(request: web.Request) -> web.StreamResponse:
     order = {severity: rank for rank, severity in enumerate(Severity)}
     ranked = sorted(problems, key=lambda problem: order[problem.severity])
     counts = {s.value: sum(p.severity is s for p in problems) for s in Severity}
+    last, sweeps = await _last_census(live), await _sweeps(live)
     return render(
-        request, "home.html", problems=ranked[:WORST], counts=counts, last=await _last_census(live)
+        request, "home.html", problems=ranked[:WORST], counts=counts, last=last, sweeps=sweeps
     )
+
+
+async def _sweeps(live: Live) -> list[Progress]:
+    """The sweeps that several processes read now, or could not read whole."""
+    try:
+        return [each for each in await live.sweeps() if each.left or each.failed]
+    except StoreError:
+        return []
 
 
 async def _last_census(live: Live) -> Census | None:

@@ -17,6 +17,7 @@ from bridge.model.scrape import (
     ProjectSkipped,
     Record,
     ScrapeRequest,
+    Unread,
     in_repositories,
 )
 from bridge.scrapers.gitlab import queries
@@ -180,6 +181,8 @@ class Crawl:
             self._fork_by_list.add(project.id)
         if reason:
             await self._give(ProjectSkipped(project, reason))
+        elif self._request.listing:
+            await self._give(Unread(project.id, project.path))
         elif branch:
             self._put_off(project.id, branch)
         else:
@@ -198,7 +201,9 @@ class Crawl:
         """As many projects as one request may ask for now; empty when there are no more."""
         ids: list[int] = []
         async with self._taking:
-            left = self._waiting.qsize() if self._all_listed else None
+            # A part is whole pages: to share them out among all readers would cost requests.
+            ending = self._all_listed and not self._request.part
+            left = self._waiting.qsize() if ending else None
             size = self._pacing.page(left, self._options.concurrency)
             while not self._exhausted and len(ids) < size:
                 project_id = await self._waiting.get()

@@ -107,7 +107,7 @@ class GitLabScraper:
         Raises `SourceRefused` when GitLab refuses the token, `SourceError` when not even the
         first page can be had, `ConfigurationError` when too many file names are wanted.
         """
-        tally = Tally(urgent=bool(request.only))
+        tally = Tally(urgent=bool(request.only) and not request.part)
         crawl = Crawl(
             self._client,
             self._options,

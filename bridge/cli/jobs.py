@@ -1,0 +1,90 @@
+"""`fester jobs`: how far the sweeps are that several processes read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bridge.cli.options import config_option, settings_from, store_option
+from bridge.cli.show import plain
+from bridge.model.moments import iso
+from bridge.model.work import Progress
+from bridge.scrapers.gitlab.address import read_address
+from bridge.settings import Settings
+from bridge.store import open_store, without_making
+
+
+@click.command()
+@config_option
+@store_option
+@click.option("--from", "from_", metavar="SOURCE", help="A GitLab URL, as `fester serve` has it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def jobs(*, config: Path | None, as_json: bool, **flags: Any) -> None:
+    """Show how far sweeps are that several processes read: parts done, left and failed.
+
+    A part is some hundred projects. Of each GitLab the latest shared sweep is shown; one that a
+    process reads alone has no parts.
+    """
+    settings = settings_from(flags, config=config, need=("from",), uses=())
+    found = asyncio.run(_progress(settings))
+    if as_json:
+        click.echo(json.dumps([as_tree(each) for each in found], indent=2))
+    elif not found:
+        click.echo("no sweep was shared: `fester worker` on another machine makes one so")
+    else:
+        _show(found)
+
+
+async def _progress(settings: Settings) -> list[Progress]:
+    store = await open_store(without_making(settings.store))
+    try:
+        name = read_address(settings.source, settings.gitlab.url).name
+        return await store.parts.progress(name)
+    finally:
+        await store.close()
+
+
+def as_tree(each: Progress) -> dict[str, Any]:
+    """A sweep as JSON has it."""
+    return {
+        "source": each.reading or "first",
+        "began": iso(each.began),
+        "listed": each.listed,
+        "parts": {
+            "done": each.done,
+            "under_way": each.under_way,
+            "waiting": each.waiting,
+            "failed": each.failed,
+        },
+        "projects": {"listed": each.projects, "done": each.projects_done},
+        "failures": list(each.failures),
+    }
+
+
+def _show(found: Sequence[Progress]) -> None:
+    console = Console()
+    table = Table("source", "since", "parts done", "left", "failed", "projects", box=None)
+    now = datetime.now(UTC)
+    for each in found:
+        listed = "" if each.listed else " so far"
+        minutes = (now - each.began).total_seconds() / 60
+        table.add_row(
+            each.reading or "first",
+            f"{minutes:.0f} min",
+            str(each.done),
+            str(each.left),
+            str(each.failed),
+            f"{each.projects_done} of {each.projects}{listed}",
+        )
+    console.print(table)
+    for each in found:
+        for reason in each.failures:
+            console.print(plain(f"{each.reading or 'first'}: {reason}"), markup=False)

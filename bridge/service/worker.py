@@ -1,0 +1,132 @@
+"""A hand for the sweeps of others: reads parts until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+
+from bridge.errors import FesterError, StoreError
+from bridge.model.work import Claim, Part, PartRead
+from bridge.secret.masks import masked
+from bridge.service.schedule import ended
+
+log = structlog.get_logger()
+
+_LONGEST: Final = 1800.0  # seconds for one part: GitLab may ask to wait for long
+_LOOK: Final = 20.0  # seconds between two looks at what this process would read, and how
+_PAUSE: Final = 2.0  # seconds after a fault of the store's
+
+
+class PartStore(Protocol):
+    """Knows what is to be read, and takes what was. Every method raises `StoreError`."""
+
+    async def claim(self, sweep: int, number: int, worker: str) -> Claim | None:
+        """Begin a part; None where nothing is to be done."""
+
+    async def finish(self, claim: Claim, read: PartRead) -> bool:
+        """Write what was read; whether it counts."""
+
+    async def fail(self, claim: Claim, reason: str) -> bool:
+        """Say why a part could not be read; whether it is to be tried again."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads parts for one process, called `name`; `counts` what came of them."""
+
+    parts: PartStore
+    read: Callable[[Part], Awaitable[PartRead]]
+    name: str
+    counts: Counter[str] = field(default_factory=Counter)  # done, failed, late
+
+    async def do(self, sweep: int, number: int) -> bool:
+        """Read a part; whether it is to be tried again. Raises `StoreError`."""
+        claim = await self.parts.claim(sweep, number, self.name)
+        if claim is None:
+            return False
+        try:
+            async with asyncio.timeout(_LONGEST):
+                read = await self.read(claim.part)
+        except TimeoutError:
+            return await self._failed(claim, f"it took longer than {_LONGEST / 60:g} minutes")
+        except FesterError as error:
+            return await self._failed(claim, str(error))
+        except Exception as error:
+            log.exception("A part could not be read", action="part_broke", number=number)
+            return await self._failed(claim, f"a fault in Fester ({type(error).__name__})")
+        return await self._finished(claim, read)
+
+    async def _finished(self, claim: Claim, read: PartRead) -> bool:
+        counts = await self.parts.finish(claim, read)
+        self.counts["done" if counts else "late"] += 1
+        if not counts:
+            log.warning(
+                "What was read came too late: another process has read it, or the sweep is over",
+                action="part_late",
+                number=claim.part.number,
+            )
+        return False
+
+    async def _failed(self, claim: Claim, reason: str) -> bool:
+        self.counts["failed"] += 1
+        reason = masked(reason)
+        log.warning(
+            "A part was not read", action="part_failed", number=claim.part.number, reason=reason
+        )
+        return await self.parts.fail(claim, reason)
+
+
+@dataclass(slots=True)
+class Hand:
+    """Takes jobs of `queues()`, one task each, and begins anew where those change.
+
+    `work` does the jobs of one queue until it is cancelled.
+    """
+
+    queues: Callable[[], Awaitable[frozenset[str]]]
+    work: Callable[[str], Awaitable[None]]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def taking(self) -> int:
+        """Of how many queues it takes jobs."""
+        return len(self._tasks)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await self._look()
+                await self.sleep(_LOOK)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _look(self) -> None:
+        try:
+            wanted = await self.queues()
+        except FesterError as error:
+            log.error("What to read is as it was", action="worker_settings", error=str(error))
+            return
+        for gone in self._tasks.keys() - wanted:
+            await ended(self._tasks.pop(gone))
+        for queue in wanted - self._tasks.keys():
+            self._tasks[queue] = asyncio.create_task(self._working(queue))
+
+    async def _working(self, queue: str) -> None:
+        """Take jobs again after a fault: a worker outlives a restart of its database."""
+        while True:
+            try:
+                await self.work(queue)
+            except StoreError as error:
+                log.error("The store does not answer", action="worker_failed", error=str(error))
+            except Exception:
+                log.exception("Taking jobs broke", action="worker_broke")
+            await self.sleep(_PAUSE)

@@ -1,0 +1,252 @@
+"""The parts of sweeps that several processes read: who began which, and what came of it.
+
+Every time that a part is begun its fence grows: what a process writes that began it before, and
+was paused or cut off since, is refused. A sweep that was begun anew has another number, so all of
+the one before is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.errors import StoreConflict, StoreError
+from bridge.model.work import Claim, Part, PartRead, Progress, Settled
+from bridge.store.codec import Undecodable, pack, unpack
+from bridge.store.model_codec import dumped, loaded
+from bridge.store.part_codec import decode_part, encode_part
+from bridge.store.sources import source_name
+from bridge.store.tables import parts, sources, sweeps
+
+Open = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
+Changing = Callable[
+    [str, int, dict[str, int]], AbstractAsyncContextManager[tuple[AsyncConnection, int]]
+]
+
+TRIES: Final = 5  # times that a part is begun: one that ends whoever reads it ends no more
+_WAITING, _READING, _DONE, _FAILED = "waiting", "reading", "done", "failed"
+_AT_ONCE = 2  # parts taken in at once: each holds the texts of some hundred manifests
+_TOLD = 5  # failures told of
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SqlParts:
+    """Parts of sweeps in a store; get one from `SqlStore.parts`.
+
+    Every method raises `StoreError`; `StoreConflict` where the sweep was begun anew by another.
+    """
+
+    def __init__(
+        self, writing: Open, reading: Open, changing: Changing, clock: Callable[[], datetime]
+    ) -> None:
+        self._writing = writing
+        self._reading = reading
+        self._changing = changing
+        self._clock = clock
+
+    async def begin(
+        self, source: str, edition: int, reading: str, files: tuple[str, ...]
+    ) -> tuple[int, int]:
+        """Begin a sweep over one source in place of the one before; its number, and the edition.
+
+        Only who builds on what was saved last may: `StoreConflict` for another.
+        """
+        sweep = secrets.randbits(62)
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            mine = sweeps.c.source_id == source_id, sweeps.c.reading == reading
+            await connection.execute(delete(sweeps).where(*mine))
+            row = {
+                "id": sweep,
+                "source_id": source_id,
+                "reading": reading,
+                "began": (self._clock() - _EPOCH) // timedelta(microseconds=1),
+                "files": dumped(list(files)),
+                "listed": 0,
+            }
+            await connection.execute(sweeps.insert(), row)
+        return sweep, edition + 1
+
+    async def put(self, part: Part) -> None:
+        """Add a part that is to be read."""
+        row = {
+            "sweep_id": part.sweep,
+            "number": part.number,
+            "projects": pack(dumped([list(each) for each in part.projects])),
+            "count": len(part.projects),
+            "state": _WAITING,
+            "fence": 0,
+            "worker": dumped(""),
+            "reason": dumped(""),
+            "found": None,
+            "taken": 0,
+        }
+        async with self._writing("add a part of a sweep") as connection:
+            await _refuse_another(connection, part.sweep)
+            await connection.execute(parts.insert(), row)
+
+    async def listed(self, sweep: int) -> None:
+        """Say that all parts of a sweep are there."""
+        async with self._writing("end the list of a sweep") as connection:
+            await _refuse_another(connection, sweep)
+            await connection.execute(update(sweeps).where(sweeps.c.id == sweep).values(listed=1))
+
+    async def drop(self, sweep: int) -> None:
+        """Forget a sweep: what is still read of it is refused."""
+        async with self._writing("drop a sweep") as connection:
+            await connection.execute(delete(sweeps).where(sweeps.c.id == sweep))
+
+    async def claim(self, sweep: int, number: int, worker: str) -> Claim | None:
+        """Begin a part, also one that another process began; None where nothing is to be done."""
+        mine = parts.c.sweep_id == sweep, parts.c.number == number
+        open_ = parts.c.state.in_((_WAITING, _READING))
+        worn = parts.c.fence >= TRIES
+        why = f"{TRIES} processes began to read it and none came to an end"
+        begun = (
+            update(parts)
+            .where(*mine, open_)
+            .values(
+                fence=parts.c.fence + 1,
+                state=case((worn, _FAILED), else_=_READING),
+                worker=dumped(worker),
+                reason=case((worn, dumped(why)), else_=parts.c.reason),
+            )
+            .returning(parts.c.state, parts.c.fence, parts.c.projects)
+        )
+        async with self._writing("begin a part of a sweep") as connection:
+            row = (await connection.execute(begun)).one_or_none()
+            if row is None or row.state != _READING:
+                return None
+            wanted = select(sweeps.c.reading, sweeps.c.files, sources.c.name).join_from(
+                sweeps, sources, sweeps.c.source_id == sources.c.id
+            )
+            of = (await connection.execute(wanted.where(sweeps.c.id == sweep))).one()
+        projects = tuple((int(n), str(path)) for n, path in loaded(unpack(row.projects)))
+        files = tuple(map(str, loaded(of.files)))
+        return Claim(Part(of.name, of.reading, sweep, number, files, projects), row.fence)
+
+    async def finish(self, claim: Claim, read: PartRead) -> bool:
+        """Write what was read; whether it counts: another one may have begun the part since."""
+        found = await asyncio.to_thread(encode_part, read)
+        return await self._end(claim, state=_DONE, reason=dumped(""), found=found)
+
+    async def fail(self, claim: Claim, reason: str) -> bool:
+        """Say why a part could not be read; whether it is to be tried again."""
+        again = claim.fence < TRIES
+        state = _WAITING if again else _FAILED
+        return await self._end(claim, state=state, reason=dumped(reason)) and again
+
+    async def _end(self, claim: Claim, **values: Any) -> bool:
+        mine = (
+            parts.c.sweep_id == claim.part.sweep,
+            parts.c.number == claim.part.number,
+            parts.c.fence == claim.fence,
+            parts.c.state == _READING,
+        )
+        ended = update(parts).where(*mine).values(values)
+        async with self._writing("end a part of a sweep") as connection:
+            return (await connection.execute(ended)).rowcount == 1
+
+    async def settled(self, sweep: int) -> list[Settled]:
+        """Some parts that are settled and were not given before; each is given once."""
+        wanted = (
+            select(parts.c.number, parts.c.state, parts.c.reason, parts.c.found)
+            .where(parts.c.sweep_id == sweep, parts.c.state.in_((_DONE, _FAILED)))
+            .where(parts.c.taken == 0)
+            .order_by(parts.c.number)
+            .limit(_AT_ONCE)
+        )
+        async with self._reading("look at a sweep") as connection:
+            await _refuse_another(connection, sweep)
+            found = (await connection.execute(wanted)).all()
+        if not found:
+            return []
+        made = [await asyncio.to_thread(_settled, row) for row in found]
+        numbers = [each.number for each in made]
+        taken = update(parts).where(parts.c.sweep_id == sweep, parts.c.number.in_(numbers))
+        async with self._writing("take in parts of a sweep") as connection:
+            await connection.execute(taken.values(taken=1, found=None))
+        return made
+
+    async def open(self, sweep: int) -> list[int]:
+        """The parts that are not settled."""
+        open_ = parts.c.state.in_((_WAITING, _READING))
+        wanted = select(parts.c.number).where(parts.c.sweep_id == sweep, open_)
+        async with self._reading("look at a sweep") as connection:
+            return list((await connection.execute(wanted)).scalars())
+
+    async def progress(self, source: str) -> list[Progress]:
+        """How far the latest sweep over each source of a catalog is, by the source's name."""
+        of = select(sources.c.id).where(sources.c.name == source_name(source)).scalar_subquery()
+        counted = (
+            select(
+                sweeps.c.id,
+                parts.c.state,
+                func.count().label("parts"),
+                func.sum(parts.c.count).label("projects"),
+            )
+            .join_from(sweeps, parts, sweeps.c.id == parts.c.sweep_id)
+            .where(sweeps.c.source_id == of)
+            .group_by(sweeps.c.id, parts.c.state)
+        )
+        why = select(sweeps.c.id, parts.c.reason).join_from(
+            sweeps, parts, sweeps.c.id == parts.c.sweep_id
+        )
+        why = why.where(sweeps.c.source_id == of, parts.c.reason != dumped(""))
+        async with self._reading("look at sweeps") as connection:
+            told = select(sweeps).where(sweeps.c.source_id == of).order_by(sweeps.c.reading)
+            found = (await connection.execute(told)).all()
+            counts = (await connection.execute(counted)).all()
+            reasons = (await connection.execute(why.order_by(parts.c.number))).all()
+        return [
+            _progress(
+                row,
+                {each.state: each for each in counts if each.id == row.id},
+                [each.reason for each in reasons if each.id == row.id],
+            )
+            for row in found
+        ]
+
+
+async def _refuse_another(connection: AsyncConnection, sweep: int) -> None:
+    wanted = select(sweeps.c.id).where(sweeps.c.id == sweep)
+    if (await connection.execute(wanted)).one_or_none() is None:
+        raise StoreConflict(
+            "another Fester began this sweep anew; this one ends, and publishes nothing of it"
+        )
+
+
+def _settled(row: Any) -> Settled:
+    reason = str(loaded(row.reason))
+    if row.found is None:
+        return Settled(row.number, None, reason)
+    try:
+        return Settled(row.number, decode_part(row.found))
+    except Undecodable as error:
+        message = f"what was read of part {row.number} of a sweep (table fester_parts): {error}"
+        raise StoreError(message) from error
+
+
+def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> Progress:
+    def parts_in(state: str) -> int:
+        return int(by_state[state].parts) if state in by_state else 0
+
+    projects = {state: int(each.projects) for state, each in by_state.items()}
+    return Progress(
+        reading=row.reading,
+        began=_EPOCH + timedelta(microseconds=row.began),
+        listed=bool(row.listed),
+        waiting=parts_in(_WAITING),
+        under_way=parts_in(_READING),
+        done=parts_in(_DONE),
+        failed=parts_in(_FAILED),
+        projects=sum(projects.values()),
+        projects_done=projects.get(_DONE, 0),
+        failures=tuple(str(loaded(each)) for each in reasons[-_TOLD:]),
+    )

@@ -1,0 +1,139 @@
+"""Several processes that read one sweep: who may read what, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from bridge.errors import StoreError
+from bridge.model.work import Part, PartRead
+from bridge.passes.further import further
+from bridge.passes.pipeline import Stages
+from bridge.passes.sharing import read_part
+from bridge.service.leadership import this_process
+from bridge.service.worker import Hand, Reader
+from bridge.settings import Settings
+from bridge.store.work import SharedWork
+from bridge.wiring import Wired, remapped
+from bridge.wiring.neighbours import secret
+
+log = structlog.get_logger()
+
+_FORM: Final = "1"  # of what is read of a part: raise it when another release cannot read it
+
+
+def queue_of(settings: Settings, stages: Stages, reading: str) -> str:
+    """The queue of those who read a source just as this process would.
+
+    They have its settings and mapping files, and the same token: another one may be shown less,
+    and what it is not shown would be taken for gone.
+    """
+    token = secret(settings, "token")
+    scope = stages.reading(reading).scope
+    told = (_FORM, stages.scraper.name, reading, scope, token() if token is not None else "")
+    text = "\0".join(told).encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=12).hexdigest()
+
+
+@dataclass(slots=True)
+class Eyes:
+    """How this process reads: `settings` are those of the catalog, `stages` what follows of them.
+
+    Mapping files that changed are read anew.
+    """
+
+    settings: Settings
+    parts: Wired
+    stages: Stages
+    _stamp: tuple[object, ...] | None = None
+
+    async def queues(self) -> frozenset[str]:
+        """The queues of what this process reads as others would."""
+        stamp = _stamp(self.settings.mappings)
+        if self._stamp is not None and stamp != self._stamp:
+            teams = self.parts.elsewhere.teams
+            self.stages = await asyncio.to_thread(remapped, self.settings, self.stages, teams)
+        self._stamp = stamp
+        each = self.parts.sources
+        return frozenset(queue_of(own, self.stages, name) for name, (own, _) in each.items())
+
+    async def read(self, part: Part) -> PartRead:
+        """Read a part. Raises `SourceError`, `StoreError`."""
+        stages, model = self.stages.reading(part.reading), self.parts.store.model
+        more = further(part.source, model.reads, stages.translator, stages.nested)
+        return await read_part(part, stages.scraper, stages.translator, model, more)
+
+
+@dataclass(slots=True)
+class Crew:
+    """What one process needs to read with others: `work` to have parts read, `hand` to read them.
+
+    `current` gives the stages of the passes that this process makes.
+    """
+
+    work: SharedWork
+    hand: Hand
+    reader: Reader
+    current: Callable[[], Stages]
+
+
+@asynccontextmanager
+async def crew(
+    settings: Settings, parts: Wired, *, needed: bool = False
+) -> AsyncIterator[Crew | None]:
+    """The crew of the processes on a store while it is open; None where a store has only one.
+
+    Where the queue cannot be had each reads alone, unless it is `needed`: then `StoreError`.
+    """
+    if not parts.store.shared:
+        yield None
+        return
+    try:
+        from bridge.store.job_queue import open_queue  # noqa: PLC0415 — its library is an extra
+    except ImportError:
+        log.warning(
+            "Processes on one store do not share their sweeps: type pip install "
+            "'fester[postgresql]'",
+            action="work_alone",
+        )
+        yield None
+        return
+    eyes = Eyes(settings, parts, parts.stages)
+    reader = Reader(parts.store.parts, eyes.read, this_process())
+    async with AsyncExitStack() as stack:
+        try:
+            queue = await stack.enter_async_context(open_queue(settings.store, settings.lease))
+        except StoreError as error:
+            if needed:
+                raise
+            log.warning("No sweep is shared", action="work_alone", error=str(error))
+            yield None
+            return
+
+        def named(reading: str) -> str:
+            return queue_of(parts.sources[reading][0], made.current(), reading)
+
+        work = SharedWork(parts.store.parts, queue, named, settings.lease, clock=time.monotonic)
+        hand = Hand(eyes.queues, lambda name: queue.work(name, reader.do))
+        made = Crew(work, hand, reader, lambda: parts.stages)
+        yield made
+
+
+def _stamp(folder: Path | None) -> tuple[object, ...]:
+    """Something that changes when a file in a folder does."""
+    if folder is None or not folder.is_dir():
+        return ()
+    found = []
+    for each in sorted(folder.rglob("*")):
+        with suppress(OSError):  # it was removed in this moment
+            stat = each.stat()
+            found.append((each, stat.st_mtime_ns, stat.st_size))
+    return tuple(found)

@@ -1,0 +1,68 @@
+"""What `fester worker` runs: a hand for others' sweeps, and what watches it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from bridge.api.app import app_runner
+from bridge.api.worker_app import worker_app
+from bridge.errors import ConfigurationError
+from bridge.model.problems import Problem
+from bridge.model.scrape import Traffic
+from bridge.ports import Measured, Scraper
+from bridge.service.schedule import ended
+from bridge.settings import Settings
+from bridge.wiring import Wired, own_url
+from bridge.wiring.serving import started
+from bridge.wiring.work import Crew, crew
+
+
+@asynccontextmanager
+async def working(parts: Wired, settings: Settings) -> AsyncIterator[str]:
+    """Parts of others' sweeps are read while it is open; yields the address that tells of it.
+
+    Raises `ConfigurationError` where no other process can use the store.
+    """
+    async with crew(settings, parts, needed=True) as made:
+        if made is None:
+            raise ConfigurationError([_alone(parts)])
+        runner = app_runner(_app(parts, made))
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.host, settings.port)
+            port = await started(site, runner, settings)
+            work = asyncio.create_task(made.hand.run())
+            try:
+                yield f"{own_url(settings, port)}/"
+            finally:
+                await ended(work)
+        finally:
+            await runner.cleanup()
+
+
+def _app(parts: Wired, made: Crew) -> web.Application:
+    def traffic_of(scraper: Scraper) -> Traffic:
+        return scraper.traffic if isinstance(scraper, Measured) else Traffic()
+
+    traffic = {
+        name: (lambda scraper=scraper: traffic_of(scraper))
+        for name, (_, scraper) in parts.sources.items()
+    }
+    return worker_app(made.reader.counts, lambda: made.hand.taking, traffic)
+
+
+def _alone(parts: Wired) -> Problem:
+    if parts.store.shared:
+        return Problem(
+            "a worker needs the library of jobs; type: pip install 'fester[postgresql]'",
+            "no-jobs",
+        )
+    return Problem(
+        f"a worker reads for `fester serve` on other machines, and {parts.store!r} is of one "
+        "process alone; name the postgresql://… store that `fester serve` has",
+        "store-not-shared",
+    )

@@ -1,0 +1,49 @@
+"""`fester worker` and `fester jobs` where there is nothing to share."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bridge.cli import jobs
+from bridge.cli.program import main
+from bridge.model.work import Progress
+from bridge.settings import Settings
+
+GITLAB = "https://gitlab.example.com"
+SWEEP = Progress(
+    "", datetime(2026, 1, 1, tzinfo=UTC), True, 1, 2, 3, 4, 2000, 600, ("why \x1b[2J",)
+)
+
+
+def test_a_worker_needs_a_store_that_others_reach(tmp_path: Path) -> None:
+    """Of a SQLite file there is nothing to share; it says which store is meant."""
+    command = ["worker", "--from", GITLAB, "--store", f"sqlite:///{tmp_path}/s.db", "--port", "0"]
+    result = CliRunner(env={"GITLAB_TOKEN": "t"}).invoke(main, command)
+    assert result.exit_code == 2
+    assert "postgresql://" in result.output
+
+
+def test_no_shared_sweep_is_said_to_be_none(tmp_path: Path) -> None:
+    command = ["jobs", "--from", GITLAB, "--store", f"sqlite:///{tmp_path}/s.db"]
+    result = CliRunner().invoke(main, command)
+    assert (result.exit_code, "fester worker" in result.output) == (0, True)
+    assert json.loads(CliRunner().invoke(main, [*command, "--json"]).output) == []
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_how_far_a_sweep_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(settings: Settings) -> list[Progress]:
+        return [SWEEP]
+
+    monkeypatch.setattr(jobs, "_progress", found)
+    shown = CliRunner().invoke(main, ["jobs", "--from", GITLAB]).output
+    assert "600 of 2000" in shown
+    assert "first: why" in shown
+    assert "\x1b[2J" not in shown
+    told = json.loads(CliRunner().invoke(main, ["jobs", "--json", "--from", GITLAB]).output)
+    assert told[0]["parts"] == {"done": 3, "under_way": 2, "waiting": 1, "failed": 4}

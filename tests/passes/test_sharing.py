@@ -1,0 +1,344 @@
+"""A sweep that several processes read gives what one that reads alone gives, and loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import SourceError, StoreConflict
+from bridge.model.runs import Outcome
+from bridge.model.scrape import Gap, Record, ScrapeEnd, ScrapeRequest, Unread, number_of
+from bridge.model.work import Part, PartRead
+from bridge.passes import sharing
+from bridge.passes.pipeline import PassOptions, Stages
+from bridge.passes.sharing import read_part
+from bridge.service.worker import Reader
+from bridge.store import SqlStore, open_store
+from bridge.store.parts import TRIES
+from bridge.store.work import SharedWork
+from tests.fakes import WordTranslator, fresh, project
+from tests.passes.test_runner import FILES, Bench, Gitlab
+
+
+@dataclass
+class Listing(Gitlab):
+    """A source that tells what there is, for others to read."""
+
+    async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+        async for record in super().scrape(request):
+            if request.listing and not isinstance(record, Gap | ScrapeEnd):
+                number = number_of(record)
+                assert number is not None
+                yield Unread(number, project(number).path)
+            else:
+                yield record
+
+
+@dataclass
+class Here:
+    """A queue whose jobs are done in this process, as soon as they are put; `hold` forgets them."""
+
+    do: Callable[[int, int], Awaitable[bool]] | None = None
+    hands: int = 1
+    loses: int = 0
+    put_: list[tuple[str, int]] = field(default_factory=list)
+    looked: int = 0
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def put(self, queue: str, sweep: int, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.put_.append((queue, number))
+            if self.loses:
+                self.loses -= 1
+            else:
+                self._tasks.add(asyncio.create_task(self._done(sweep, number)))
+
+    async def _done(self, sweep: int, number: int) -> None:
+        assert self.do is not None
+        while await self.do(sweep, number):
+            pass
+
+    async def others(self) -> int:
+        return self.hands
+
+    async def take_over(self, queue: str) -> int:
+        self.looked += 1
+        return 0
+
+    async def known(self, sweep: int) -> set[int]:
+        return set()
+
+
+class Shop(Bench):
+    """A leader's passes over a town, and a worker beside it with a translator of its own."""
+
+    def __init__(self, gitlab: Gitlab, store: SqlStore) -> None:
+        self.queue = Here()
+        self.now_ = 0.0
+        self.parts = store.parts
+        self.work = SharedWork(store.parts, self.queue, str, 5, clock=self.clock, sleep=self.slept)
+        self.others = WordTranslator()
+        self.reader = Reader(store.parts, self.read, "worker")
+        self.queue.do = self.reader.do
+        super().__init__(gitlab, store)
+
+    def stages(self) -> Stages:
+        return replace(super().stages(), work=self.work)
+
+    def clock(self) -> float:
+        return self.now_
+
+    async def slept(self, seconds: float) -> None:
+        self.now_ += seconds
+        await asyncio.sleep(0)
+
+    async def read(self, part: Part) -> PartRead:
+        return await read_part(part, self.gitlab, self.others, self.store.model, None)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    opened = await open_store(fresh(tmp_path))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "PART", 4)
+
+
+def a_town(count: int = 14) -> Listing:
+    texts: dict[int, str | None] = {n: f"s{n:02}" for n in range(1, count + 1)}
+    return Listing(texts | {3: None, 5: "broken", 6: "foreign"})
+
+
+async def test_it_gives_what_one_that_reads_alone_gives(store: SqlStore, tmp_path: Path) -> None:
+    """The same files, the same report; and the leader has translated nothing."""
+    shop = Shop(a_town(), store)
+    shared = await shop.passes.run(PassOptions())
+    assert shop.translator.calls == []
+    assert len(shop.others.calls) == 13
+    assert [number for _, number in shop.queue.put_] == [0, 1, 2, 3]
+
+    other = await open_store(fresh(tmp_path, "alone.db"))
+    alone = Bench(a_town(), other)
+    told = await alone.passes.run(PassOptions())
+    assert shop.published == alone.published
+    assert shared.digests == told.digests
+    assert (shared.report.outcome, shared.report.projects) == (
+        told.report.outcome,
+        told.report.projects,
+    )
+    assert await store.model.problems(shop.gitlab.name) == await other.model.problems(
+        alone.gitlab.name
+    )
+    await other.close()
+
+
+async def test_what_did_not_change_is_not_translated_again(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+    await shop.passes.run(PassOptions())
+    shop.others.calls.clear()
+    again = await shop.passes.run(PassOptions())
+    assert (shop.others.calls, shop.translator.calls) == ([], [])
+    assert again.report.outcome is Outcome.COMPLETE
+
+
+async def test_where_nobody_else_is_it_reads_alone(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+    shop.queue.hands = 0
+    await shop.passes.run(PassOptions())
+    assert shop.queue.put_ == []
+    assert len(shop.translator.calls) == 13
+
+
+async def test_a_push_is_read_at_once_and_by_the_leader(store: SqlStore) -> None:
+    """It waits for no job: one question is sooner asked than handed on."""
+    shop = Shop(a_town(), store)
+    await shop.passes.run(PassOptions())
+    put = len(shop.queue.put_)
+    shop.gitlab.texts[1] = "renamed"
+    await shop.hinted(1)
+    assert "renamed" in shop.published
+    assert len(shop.queue.put_) == put
+
+
+async def test_a_part_that_nobody_can_read_is_a_gap_and_removes_nothing(store: SqlStore) -> None:
+    """What was known of its projects stays, and the reason is one that a person can read."""
+    shop = Shop(a_town(), store)
+    await shop.passes.run(PassOptions())
+    before = shop.published
+
+    async def refuses(part: Part) -> PartRead:
+        if part.number == 1:
+            raise SourceError("GitLab answered 500 to this machine")
+        return await shop.read(part)
+
+    shop.reader.read = refuses
+    for number in (5, 6, 7, 8):
+        del shop.gitlab.texts[number]
+        shop.gitlab.texts[number] = "changed"
+    shop.gitlab.texts = dict(sorted(shop.gitlab.texts.items()))
+    del shop.gitlab.texts[14]
+    done = await shop.passes.run(PassOptions())
+    assert done.report.outcome is Outcome.INCOMPLETE
+    assert dict.fromkeys(done.observations, shop.gitlab.name) == dict.fromkeys(
+        (5, 6, 7, 8), shop.gitlab.name
+    )
+    assert shop.published == [each for each in before if each != "s14"]
+    assert shop.reader.counts["failed"] == TRIES
+    problems = await store.model.problems(shop.gitlab.name)
+    assert any("GitLab answered 500 to this machine" in each.message for each in problems)
+    (progress,) = await store.parts.progress(shop.gitlab.name)
+    assert (progress.failed, progress.left, progress.listed) == (1, 0, True)
+    assert progress.failures == ("GitLab answered 500 to this machine",)
+
+
+async def test_a_project_of_which_nothing_was_told_is_a_gap(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+    await shop.passes.run(PassOptions())
+    before = shop.published
+
+    async def forgets(part: Part) -> PartRead:
+        read = await shop.read(part)
+        return replace(read, records=read.records[1:])
+
+    shop.reader.read = forgets
+    done = await shop.passes.run(PassOptions())
+    assert set(done.observations) == {1, 5, 9, 13}
+    assert shop.published == before
+
+
+async def test_what_comes_of_projects_that_were_not_asked_for_is_not_taken(
+    store: SqlStore,
+) -> None:
+    shop = Shop(a_town(), store)
+
+    async def more(part: Part) -> PartRead:
+        read = await shop.read(part)
+        extra = shop.gitlab.record(99)
+        return replace(read, records=(*read.records, extra))
+
+    shop.reader.read = more
+    done = await shop.passes.run(PassOptions())
+    assert done.report.projects["seen"] == 14
+
+
+async def test_whose_mapping_files_are_others_translates_for_nobody(store: SqlStore) -> None:
+    """What it made has other names: the leader makes it anew from the texts."""
+
+    class Other(WordTranslator):
+        def fingerprint(self, project: object, file: object) -> str:
+            return "other"
+
+    shop = Shop(a_town(), store)
+    shop.others = Other()
+    await shop.passes.run(PassOptions())
+    assert len(shop.translator.calls) == 13
+    assert "s01" in shop.published
+
+
+async def test_a_job_that_was_lost_is_put_again(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+    shop.queue.loses = 2
+    done = await shop.passes.run(PassOptions())
+    assert done.report.outcome is Outcome.COMPLETE
+    assert sorted(number for _, number in shop.queue.put_) == [0, 0, 1, 1, 2, 3]
+    assert shop.queue.looked >= 1
+
+
+async def test_a_push_during_a_shared_sweep_is_not_undone(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+    held, reading = asyncio.Event(), asyncio.Event()
+
+    async def slow(part: Part) -> PartRead:
+        read = await shop.read(part)
+        reading.set()
+        await held.wait()
+        return read
+
+    shop.reader.read = slow
+    sweep = asyncio.create_task(shop.passes.run(PassOptions()))
+    await reading.wait()
+    shop.gitlab.texts[1] = "pushed"
+    await shop.hinted(1)
+    held.set()
+    await sweep
+    assert "pushed" in shop.published
+    assert "s01" not in shop.published
+
+
+async def test_when_the_list_breaks_off_nothing_more_is_read_of_the_sweep(
+    store: SqlStore,
+) -> None:
+    class Broken(Listing):
+        async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+            async for record in super().scrape(request):
+                if request.listing and isinstance(record, ScrapeEnd):
+                    raise SourceError("GitLab is gone")
+                yield record
+
+    shop = Shop(Broken(a_town().texts), store)
+    done = await shop.passes.run(PassOptions())
+    assert (done.report.outcome, done.report.failure) == (Outcome.FAILED, "GitLab is gone")
+    assert await store.parts.progress(shop.gitlab.name) == []
+
+
+async def test_who_was_overtaken_can_begin_no_sweep(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+    await shop.passes.run(PassOptions())
+    with pytest.raises(StoreConflict):
+        await store.parts.begin(shop.gitlab.name, 1, "", FILES)
+
+
+async def begun(store: SqlStore) -> int:
+    """A sweep with one part."""
+    edition = (await store.model.state("town")).edition
+    sweep, _ = await store.parts.begin("town", edition, "", FILES)
+    await store.parts.put(Part("town", "", sweep, 0, FILES, ((1, "group/p1"), (2, "group/p2"))))
+    return sweep
+
+
+async def test_what_comes_of_one_that_was_taken_for_dead_is_refused(store: SqlStore) -> None:
+    """It was paused, another one began its part: only that one's rows count."""
+    sweep = await begun(store)
+    first = await store.parts.claim(sweep, 0, "first")
+    second = await store.parts.claim(sweep, 0, "second")
+    assert first is not None
+    assert second is not None
+    assert not await store.parts.finish(first, PartRead((Gap("old", 1),)))
+    assert not await store.parts.fail(first, "it was paused")
+    assert await store.parts.finish(second, PartRead((Gap("new", 1),)))
+    assert not await store.parts.finish(first, PartRead((Gap("old", 1),)))
+    (settled,) = await store.parts.settled(sweep)
+    assert settled.read is not None
+    assert settled.read.records == (Gap("new", 1),)
+    assert await store.parts.settled(sweep) == []
+    assert await store.parts.claim(sweep, 0, "third") is None
+
+
+async def test_what_comes_of_a_sweep_that_was_begun_anew_is_refused(store: SqlStore) -> None:
+    old = await begun(store)
+    claim = await store.parts.claim(old, 0, "first")
+    assert claim is not None
+    await begun(store)
+    assert not await store.parts.finish(claim, PartRead())
+    with pytest.raises(StoreConflict):
+        await store.parts.settled(old)
+    with pytest.raises(StoreConflict):
+        await store.parts.put(replace(claim.part, number=1))
+
+
+async def test_a_part_that_ends_whoever_reads_it_is_given_up(store: SqlStore) -> None:
+    sweep = await begun(store)
+    for _ in range(TRIES):
+        assert await store.parts.claim(sweep, 0, "mortal") is not None
+    assert await store.parts.claim(sweep, 0, "careful") is None
+    (settled,) = await store.parts.settled(sweep)
+    assert settled.read is None
+    assert "none came to an end" in settled.reason

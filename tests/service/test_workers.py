@@ -1,0 +1,220 @@
+"""`fester worker` beside `fester serve`, on PostgreSQL: processes that read one sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bridge.sandbox.latency import Latency
+from bridge.sandbox.world import World
+from bridge.store import open_store
+from tests.benchmarks.gitlab import gitlab as in_a_process
+from tests.benchmarks.workers import compared
+from tests.service.process import SMALL_PARTS, Process, serve, worker
+from tests.service.site import a_gitlab, a_world, manifest, published, until
+from tests.service.test_random_deaths import known_to, rename, shows, soon_without, whole
+from tests.store.conftest import database
+
+pytestmark = pytest.mark.real
+
+PROJECTS = 40
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """An empty PostgreSQL store's URL."""
+    return database(server)
+
+
+async def metric(process: Process, name: str) -> float:
+    _, body = await process.asks("metrics")
+    found = re.search(rf"^{re.escape(name)} (\S+)$", body.decode(), re.M)
+    return float(found[1]) if found else 0.0
+
+
+async def ready(process: Process) -> bool:
+    return (await process.asks("readyz"))[0] == 200
+
+
+async def test_workers_read_what_one_process_would(url: str, tmp_path: Path) -> None:
+    """Every part is read once, by whoever has a hand free; the catalog is whole."""
+    async with a_gitlab(a_world(PROJECTS)) as (_, gitlab), AsyncExitStack() as stack:
+        made = [
+            await stack.enter_async_context(worker(gitlab, tmp_path, url, SMALL_PARTS))
+            for _ in range(2)
+        ]
+        for each in made:
+            await until(lambda each=each: ready(each))  # type: ignore[misc]
+        await stack.enter_async_context(serve(gitlab, tmp_path, url, SMALL_PARTS))
+        truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
+        await until(lambda: published(tmp_path) == truth)
+        store = await open_store(url)
+        (progress,) = await store.parts.progress(gitlab)
+        await store.close()
+        done = [await metric(each, 'fester_worker_parts_total{fate="done"}') for each in made]
+        assert progress.done == PROJECTS / 4
+        assert (progress.failed, progress.left, progress.projects_done) == (0, 0, PROJECTS)
+        assert 0 < sum(done) <= progress.done
+        told = jobs(gitlab, url)
+        assert told[0]["parts"] == {"done": 10, "under_way": 0, "waiting": 0, "failed": 0}
+
+
+SLOW = Latency(rest=0.02, graphql=0.15)
+AGAIN = {"FESTER_LEASE": "1s", "FESTER_EVERY": "1s", "FESTER_FULL_EVERY": "1s"}
+
+
+def a_town() -> World:
+    """Its clock is ours: who asks what changed is told."""
+    world = World(lambda: datetime.now(UTC))
+    for number in range(1, PROJECTS + 1):
+        world.add_project(f"shop/p{number}", files={"qm.yaml": manifest(f"s{number}")})
+    return world
+
+
+@asynccontextmanager
+async def hands(count: int, gitlab: str, folder: Path, url: str) -> AsyncIterator[list[Process]]:
+    """Workers that take jobs."""
+    async with AsyncExitStack() as stack:
+        made = [
+            await stack.enter_async_context(worker(gitlab, folder, url, SMALL_PARTS, **AGAIN))
+            for _ in range(count)
+        ]
+        for each in made:
+            await until(lambda each=each: ready(each))  # type: ignore[misc]
+        yield made
+
+
+async def shared(url: str, gitlab: str) -> bool:
+    """Whether a sweep is under way that several processes read."""
+    store = await open_store(url)
+    try:
+        return any(each.left for each in await store.parts.progress(gitlab))
+    finally:
+        await store.close()
+
+
+async def test_workers_that_are_killed_or_stopped_lose_nothing(url: str, tmp_path: Path) -> None:
+    """kill -9 and SIGSTOP in mid-sweep at instants that nobody chose; SIGCONT when it is over.
+
+    What they were at is read by others, and what the one that was stopped brings late is refused:
+    in between every project was renamed, and nothing of before comes back.
+    """
+    world, dice = a_town(), Random(3)
+    async with a_gitlab(world, SLOW) as (_, gitlab), hands(3, gitlab, tmp_path, url) as made:
+        doomed, stopped, _ = made
+        truth = rename(world, 0)
+        async with serve(gitlab, tmp_path, url, SMALL_PARTS, **AGAIN) as leader:
+            await until(lambda: shared(url, gitlab))
+            await asyncio.sleep(dice.uniform(0.0, 0.4))
+            doomed.process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(dice.uniform(0.0, 0.4))
+            stopped.process.send_signal(signal.SIGSTOP)
+            await until(lambda: published(tmp_path) == truth)
+            whole(tmp_path)
+            truth = rename(world, 1)
+            await until(lambda: published(tmp_path) == truth)
+            stopped.process.send_signal(signal.SIGCONT)
+            await until(lambda: ready(stopped))
+            await until(lambda: shared(url, gitlab))
+            truth = rename(world, 2)
+            await until(lambda: published(tmp_path) == truth)
+            await until(lambda: shows(leader, truth))
+            whole(tmp_path)
+        assert await known_to(url, gitlab) == truth
+
+
+async def test_a_leader_that_is_killed_in_a_shared_sweep_loses_nothing(
+    url: str, tmp_path: Path
+) -> None:
+    """Again and again, with workers beside it: the next one begins its sweep anew."""
+    world, dice = a_town(), Random(8)
+    async with a_gitlab(world, SLOW) as (_, gitlab), hands(2, gitlab, tmp_path, url):
+        for turn in range(3):
+            truth = rename(world, turn)
+            async with serve(gitlab, tmp_path, url, SMALL_PARTS, **AGAIN) as doomed:
+                await asyncio.sleep(dice.uniform(0.5, 2.5))
+                doomed.process.send_signal(signal.SIGKILL)
+                await doomed.process.wait()
+            whole(tmp_path)
+        async with serve(gitlab, tmp_path, url, SMALL_PARTS, **AGAIN) as last:
+            await until(lambda: published(tmp_path) == truth)
+            await until(lambda: shows(last, truth))
+        whole(tmp_path)
+        assert await known_to(url, gitlab) == truth
+
+
+async def test_a_leader_that_was_stopped_in_a_shared_sweep_publishes_nothing_old(
+    url: str, tmp_path: Path
+) -> None:
+    """The follower takes over while its parts are still read; then SIGCONT."""
+    world, dice, url = a_town(), Random(4), soon_without(url)
+    truth = rename(world, 0)
+    async with (
+        a_gitlab(world, SLOW) as (_, gitlab),
+        hands(1, gitlab, tmp_path, url),
+        serve(gitlab, tmp_path, url, SMALL_PARTS, **AGAIN) as first,
+    ):
+        await until(first.leads)
+        async with serve(gitlab, tmp_path, url, SMALL_PARTS, **AGAIN) as second:
+            await until(lambda: published(tmp_path) == truth)
+            await until(lambda: shared(url, gitlab))
+            await asyncio.sleep(dice.uniform(0.0, 0.3))
+            first.process.send_signal(signal.SIGSTOP)
+            truth = rename(world, 1)
+            await until(second.leads)
+            await until(lambda: published(tmp_path) == truth)
+            first.process.send_signal(signal.SIGCONT)
+            await until(first.follows)
+            assert published(tmp_path) == truth
+            for each in (first, second):
+                await until(lambda each=each: shows(each, truth))  # type: ignore[misc]
+        whole(tmp_path)
+
+
+async def test_a_worker_that_is_told_to_stop_ends_what_it_is_at(url: str, tmp_path: Path) -> None:
+    """SIGTERM ends it with 0, and nothing is taken over: it left nothing behind."""
+    async with (
+        a_gitlab(a_town(), SLOW) as (_, gitlab),
+        hands(2, gitlab, tmp_path, url) as made,
+        serve(gitlab, tmp_path, url, SMALL_PARTS),
+    ):
+        await until(lambda: shared(url, gitlab))
+        made[0].process.send_signal(signal.SIGTERM)
+        assert await made[0].process.wait() == 0
+        truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
+        await until(lambda: published(tmp_path) == truth)
+
+
+async def test_what_several_publish_is_the_same_to_the_byte(server: str) -> None:
+    """The benchmark `tests.benchmarks.workers`, small: one process, and two."""
+    with in_a_process(300) as there:
+        alone, shared = await compared(there, server, [1, 2])
+    assert alone.published == shared.published
+    assert (alone.entities, alone.shared) == (shared.entities, 0)
+    assert shared.shared == 2
+    assert shared.requests <= 300 / 100 + 300 / 50 + 20
+    assert (alone.refused, shared.refused) == (0, 0)
+
+
+def jobs(gitlab: str, url: str) -> list[dict[str, dict[str, int]]]:
+    told = subprocess.run(
+        [
+            *(sys.executable, "-c", "from bridge.cli import main; main()", "jobs", "--json"),
+            *("--from", gitlab, "--store", url),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    found: list[dict[str, dict[str, int]]] = json.loads(told.stdout)
+    return found
