@@ -143,6 +143,7 @@ class Live:
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     index: Index = field(default_factory=Index)
     source: str = ""
+    notice: str = ""  # what every page says first
     public_url: str = "http://127.0.0.1:8080"  # where the files are
     refreshes: Mapping[str, int] = field(default_factory=dict)  # what Backstage was told, by result
     _bodies: OrderedDict[str, Served] = field(default_factory=OrderedDict)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from bridge import sandbox
 from bridge.cli.after_pass import facts_and_scores, scored
+from bridge.cli.demo_past import NOTICE, with_past
 from bridge.cli.serve import accounted, ending_in_time, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
@@ -22,7 +24,7 @@ from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
-from bridge.wiring import wired
+from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.serving import serving
 
@@ -85,6 +87,7 @@ def _settings(url: str, port: int, to: Path) -> Settings:
             "port": port,
             "every": 30,
             "gitlab": {"people": True},
+            "remediation": {"digest": True},
             "mappings": Path(sandbox.__file__).parent / "mappings",
             "token": SecretStr(SANDBOX_TOKEN),
         }
@@ -111,13 +114,23 @@ async def _once(to: Path) -> tuple[Report, str, str]:
         return done.report, scored(parts), parts.stages.scraper.name
 
 
+@asynccontextmanager
+async def _served(made: Wired, settings: Settings) -> AsyncIterator[str]:
+    """`serve` with a past that is made up, which every page says."""
+    after_pass = with_past(made.after_pass, made.store, made.source)
+    parts = replace(made, after_pass=after_pass)
+    async with serving(parts, settings, PassOptions(), accounted(None), NOTICE) as address:
+        yield address
+
+
 async def _serve(port: int, to: Path, told: Callable[[], None]) -> None:
     async with _sandbox() as url:
         settings = _settings(url, port, to)
         async with (
-            wired(settings) as parts,
-            serving(parts, settings, PassOptions(), accounted(None)) as address,
+            wired(settings) as made,
+            _served(made, settings) as address,
         ):
+            click.echo(NOTICE)
             click.echo(f"the sandbox GitLab answers at {url}")
             click.echo(f"serving {address} (Ctrl-C ends it)")
             await until_told_to_stop()

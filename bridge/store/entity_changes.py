@@ -28,7 +28,7 @@ from bridge.store.codec import Undecodable
 from bridge.store.fact_log import microseconds
 from bridge.store.lease import Open
 from bridge.store.rows import unreadable
-from bridge.store.sources import CHUNK, source_id_of, source_name
+from bridge.store.sources import CHUNK, claim_source, source_id_of, source_name
 from bridge.store.tables import before, entities, entity_changes, sources
 from bridge.store.upsert import insert_into
 
@@ -116,10 +116,19 @@ def row_of(source_id: int, change: EntityChange) -> dict[str, Any]:
 
 
 class SqlEntityChanges:
-    """Reads the history; get one from `SqlStore.entity_changes`."""
+    """The history; get one from `SqlStore.entity_changes`."""
 
-    def __init__(self, reading: Open) -> None:
+    def __init__(self, writing: Open, reading: Open) -> None:
+        self._writing = writing
         self._reading = reading
+
+    async def add(self, source: str, changes: Sequence[EntityChange]) -> None:
+        """Add changes that no pass found, oldest first. Raises `StoreError`."""
+        async with self._writing(f"add changes of {source}") as connection:
+            number = await claim_source(connection, source)
+            rows = [row_of(number, each) for each in changes]
+            if rows:
+                await connection.execute(entity_changes.insert(), rows)
 
     async def find(self, source: str, query: ChangeQuery) -> list[EntityChange]:
         """The changes that a query asks for, newest first. Raises `StoreError`."""

@@ -148,7 +148,7 @@ class SqlStore:
         self.rates = SqlRates(self._alone, lambda: clock().timestamp())
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
-        self.entity_changes = SqlEntityChanges(self._reading)
+        self.entity_changes = SqlEntityChanges(self._writing, self._reading)
         self.censuses = SqlCensuses(self._writing, self._reading)
         self.receivers = SqlReceivers(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)

@@ -84,11 +84,15 @@ def access_of(settings: Settings, gatekeeper: Gatekeeper | None) -> Access:
 
 @asynccontextmanager
 async def serving(
-    parts: Wired, settings: Settings, wish: PassOptions, account: Account = lambda done: None
+    parts: Wired,
+    settings: Settings,
+    wish: PassOptions,
+    account: Account = lambda done: None,
+    notice: str = "",
 ) -> AsyncIterator[str]:
     """The HTTP server and this replica's passes, running; yields the base URL.
 
-    `account` hears of every pass that is made here.
+    `account` hears of every pass that is made here; every page begins with `notice`.
     """
     live = Live(
         schemas={
@@ -96,6 +100,7 @@ async def serving(
             **{m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
         },
         source=parts.stages.scraper.name,
+        notice=notice,
     )
     async with remedied(parts, settings) as after_pass, crew(settings, parts) as others:
         stages = replace(parts.stages, work=others.work if others is not None else None)

@@ -27,6 +27,7 @@ from bridge.model.scores import Score, Waiver
 from bridge.model.vulnerabilities import BY_AGE
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from tests.api.scored import API, DARK, EVIL, TODAY, WEB, scored
+from tests.ox.rubrics import reading
 
 pytestmark = pytest.mark.real
 
@@ -82,7 +83,7 @@ async def test_waivers_are_listed_with_who_and_until_when(client: Client) -> Non
     assert "4 hold now" in text
     assert "1 end within two weeks" in text
     text = await (await client.get("/waivers?q=nobody")).text()
-    assert "<p>None.</p>" in text
+    assert "<p>None that fits.</p>" in text
 
 
 async def test_movement_is_that_of_the_score_whatever_the_rank(client: Client) -> None:
@@ -220,3 +221,23 @@ async def test_what_is_open_is_told_by_team_severity_and_age(
 async def test_where_snyk_is_not_asked_the_page_says_so(client: Client) -> None:
     assert "Snyk is not set up" in await (await client.get("/vulnerabilities")).text()
     assert (await (await client.get("/api/ox/vulnerabilities")).json()) == {"items": []}
+
+
+async def test_scores_of_earlier_days_can_be_added_and_the_latest_stay(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    board = keeper.board
+    assert board is not None
+    before = await keeper.trend(API.ref, (TODAY - timedelta(days=90)).date(), TODAY.date())
+    long_ago = TODAY - timedelta(days=60)
+    facts = {"readme": False, "protected": True, "approvals": 0}
+    await keeper.backfill([(long_ago, {API.ref: reading(API, facts, at=long_ago)})])
+    after = await keeper.trend(API.ref, (TODAY - timedelta(days=90)).date(), TODAY.date())
+    assert keeper.board is board
+    assert after[0].day == long_ago.date()
+    assert after[0].value != before[0].value
+    assert after[-1].value == before[-1].value
+    again = Scorekeeper(keeper._source, keeper._file, keeper._store, lambda: TODAY)
+    await again.load()
+    assert again.board is not None
+    assert again.board.scores[API.ref].value == board.scores[API.ref].value

@@ -98,3 +98,17 @@ async def test_the_keyboard_alone_skips_to_the_content(page: Tab, demo: str) -> 
     assert await page.evaluate("location.hash") == "#content"
     await page.press("Tab")
     assert await page.evaluate("document.activeElement.closest('main') !== null")
+
+
+async def test_the_demo_has_a_past_and_says_that_it_is_made_up(page: Tab, demo: str) -> None:
+    """Its trend, its problems over time and its changes; every page begins with the notice."""
+    for path in ("/", "/scores", "/problems", "/changes", "/docs", "/entity/nothing-like-this"):
+        await page.open(demo + path)
+        assert "made up" in await page.evaluate("document.querySelector('aside.notice').innerText")
+    await page.open(f"{demo}/scores?days=90")
+    drawn = "document.querySelector('.plot path.line').getTotalLength()"
+    assert await page.evaluate(drawn) > 300
+    await page.open(f"{demo}/problems")
+    assert await page.evaluate(drawn) > 300
+    await page.open(f"{demo}/changes")
+    assert await page.evaluate("document.querySelectorAll('tbody tr').length") > 50

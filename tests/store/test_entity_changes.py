@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.exporters.render import ShardRenderer
+from bridge.model.entities import Ref
 from bridge.model.entity_changes import (
     ChangedManifest,
     ChangeKind,
@@ -135,3 +136,23 @@ async def test_a_long_value_is_bounded_and_holds_one_printable_line(shop: Shop) 
     assert after is not None
     assert len(after) == 200
     assert after.isprintable()
+
+
+async def test_changes_from_elsewhere_lie_before_those_that_passes_find(shop: Shop) -> None:
+    first = EntityChange(
+        Ref("component", "default", "cart"),
+        ChangeKind.CHANGED,
+        NOON - timedelta(days=9),
+        "cart",
+        owner="group:default/crew",
+        fields=(FieldChange("spec.owner", "group:default/old", "group:default/crew"),),
+    )
+    await shop.store.entity_changes.add(SOURCE, [first, replace(first, at=NOON)])
+    await shop.store.entity_changes.add(SOURCE, [])
+    await shop.holds(service(1, "cart"))
+    await shop.holds(service(1, "cart"), service(2, "pay"))
+    found = await shop.changes()
+    assert [str(each.ref) for each in found[:-2]] != []
+    assert found[-1] == replace(first, number=found[-1].number)
+    assert found[0].number > found[-2].number > found[-1].number
+    assert await shop.changes(ChangeQuery(owner="group:default/crew", until=NOON)) == found[-1:]

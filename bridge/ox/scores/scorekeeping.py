@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -160,6 +160,20 @@ class Scorekeeper:
                 services=len(board.services),
                 rubric=board.rubric,
             )
+
+    async def backfill(self, earlier: Iterable[tuple[datetime, Latest]]) -> None:
+        """Add to the history how the catalog would have scored by facts of earlier moments.
+
+        They come oldest first; the board that is shown stays the latest. Raises `StoreError`.
+        """
+        async with self._evaluating:
+            board, catalog, loaded = self._board, self._catalog, self._file.good
+            if board is None or catalog is None:
+                return
+            for at, latest in earlier:
+                past = await asyncio.to_thread(evaluate, loaded, catalog.entities, latest, at)
+                await self._store.record_scores(self._source, past, loaded.rubric)
+            await self._store.record_scores(self._source, board, loaded.rubric)
 
     async def proposed(
         self, entities: Sequence[CatalogEntity], latest: Latest
