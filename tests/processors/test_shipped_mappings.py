@@ -230,6 +230,15 @@ WEBHOOKS = [
     "https://chat.example.com/hooks/abcdefghijklmnopqrstuvwxyz",
     "https://bot:geheim@chat.example.com/",
     "https://x.logic.azure.com/workflows/1/invoke?api-version=1&sig=abcdefghij",
+    "https://api.telegram.org/bot123456:ABC-DEF1234/sendMessage",
+    "https://maker.ifttt.com/trigger/down/json/with/key/abcdef",
+    "https://webexapis.com/v1/webhooks/incoming/Y2lzY29",
+    "https://hook.eu1.make.com/abcdefgh",
+    "https://hc-ping.com/5a1b0000-0000-0000-0000-000000000000",
+    "https://glpat-abcdefghij0123456789@gitlab.example.com/x",
+    "https://x.example.com/?dd-api-key=abcdef0123456789",
+    "https://x.example.com/file?X-Amz-Signature=abcdef0123456789",
+    "https://x.example.com/?user=a&password=abcdef0123",
 ]
 
 
@@ -252,6 +261,22 @@ def test_a_contact_that_is_a_secret_address_is_not_published(
     assert described.verdict is Verdict.VALID
     assert address not in repr(described)
     assert component(described)["metadata"]["description"] == "Post to (a secret address) today"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/o/r?token_type=bearer-tokens",
+        "https://docs.example.com/passwords?topic=signatures",
+        "https://ghost@blog.example.com/",
+        "https://hc-ping.com/",
+        "https://telegram.org/bot",
+    ],
+)
+def test_an_address_that_only_speaks_of_secrets_is_shown(shipped: Mappings, address: str) -> None:
+    contact = f"contacts:\n  - {{name: C, type: chat, contact: '{address}'}}\n"
+    seen = translate(shipped, "service.datadog.yaml", datadog("a") + contact)
+    assert address in repr(seen)
 
 
 def test_a_secret_address_is_not_repeated_by_a_message(shipped: Mappings) -> None:

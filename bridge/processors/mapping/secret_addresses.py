@@ -22,9 +22,16 @@ _SIGNS: Final = (
     r"open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/",
     r"oapi\.dingtalk\.com/robot/",
     r"qyapi\.weixin\.qq\.com/cgi-bin/webhook/",
+    r"api\.telegram\.org/(?:file/)?bot[0-9]+:",
+    r"maker\.ifttt\.com/(?:use|trigger/[^\s/]+(?:/json)?/with/key)/",
+    r"(?:webexapis|api\.ciscospark)\.com/v1/webhooks/incoming/",
+    r"hook\.(?:[a-z0-9]+\.)?(?:make|integromat)\.com/[^\s/]",
+    r"(?:hc-ping\.com|uptime\.betterstack\.com/api/v1/heartbeat)/[^\s/]",
     r"[^\s/?#]+/hooks/[a-z0-9]{17,}(?:/|\b)",  # Mattermost, Rocket.Chat
     r"[^\s/?#@:]+:[^\s/?#@]+@",  # a password
-    r"[^\s?#]+\?[^\s#]*?\b(?:sig|secret|api_?key|(?:(?:access|private|auth)_)?token)=[^&\s#]{8}",
+    r"(?:gl[a-z]{2,6}-|gh[a-z]_|github_pat_|xox[a-z]-)[^\s/?#@]+@",  # a token as the user's name
+    r"[^\s?#]+\?[^\s#]*?\b(?:sig|signature|secret|passw(?:or)?d|api[-_]?key|"
+    r"(?:(?:access|private|auth)[-_])?token)=[^&\s#]{8}",
 )
 
 
