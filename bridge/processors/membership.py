@@ -14,13 +14,18 @@ from typing import Final
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Draft, Json, Ref
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.statements import Statement
 from bridge.processors.teams import Teams
 
 _RULE: Final = "membership-of-gitlab"
 _MOST_NAMED: Final = 3  # values that one message names
-_TEAMS: Final = {"user": "memberOf", "group": "children"}  # how an entity joins itself to teams
+# How an entity joins itself to teams, and others to itself: the field, and what it leads to.
+_JOINING: Final = {
+    "user": (("memberOf", "group"),),
+    "group": (("children", "group"), ("members", "user")),
+}
 _ALONE: Final[Mapping[str, tuple[str, ...]]] = {
     "user": ("memberOf", "email"),
     "group": ("members", "parent", "children", "email"),
@@ -55,19 +60,21 @@ def of_gitlab(statements: Sequence[Statement]) -> tuple[Sequence[Statement], lis
 def without_foreign(
     manifest: TranslatedManifest, teams: Teams
 ) -> tuple[TranslatedManifest, tuple[Problem, ...]]:
-    """A manifest whose own Users and Groups join no group that GitLab tells of, and why.
+    """A manifest whose own Users and Groups join no group that GitLab tells of, and whose Groups
+    have no member who is a stranger to its project; and why.
 
-    Of a User or Group that GitLab tells of itself, `of_gitlab` judges. A manifest that needs
-    nothing is the very same object.
+    People of GitLab are no strangers where they are in a group that the project lies in. Of a User
+    or Group that GitLab tells of itself, `of_gitlab` judges. A manifest that needs nothing is the
+    very same object.
     """
     if manifest.project.id < 0:
         return manifest, ()
     drafts: list[Draft] = []
     problems: list[Problem] = []
     for draft in manifest.translation.drafts:
-        right, problem = _joining_none(manifest, draft, teams)
+        right, told = _joining_none(manifest, draft, teams)
         drafts.append(right)
-        problems += [problem] if problem else []
+        problems += told
     if not problems:
         return manifest, ()
     translation = replace(manifest.translation, drafts=tuple(drafts))
@@ -76,34 +83,61 @@ def without_foreign(
 
 def _joining_none(
     manifest: TranslatedManifest, draft: Draft, teams: Teams
-) -> tuple[Draft, Problem | None]:
+) -> tuple[Draft, list[Problem]]:
     try:
         ref = Ref.of(draft.body)
     except (KeyError, AttributeError, TypeError):
-        return draft, None  # the rules for entities report it
-    field, spec = _TEAMS.get(ref.kind, ""), draft.body.get("spec")
-    said = spec.get(field) if isinstance(spec, Mapping) else None
-    if not isinstance(spec, Mapping) or not isinstance(said, list) or teams.is_read(ref):
-        return draft, None
-    foreign = [each for each in said if _is_read(each, ref, teams)]
-    if not foreign:
-        return draft, None
-    left = [each for each in said if not _is_read(each, ref, teams)]
-    message = (
-        f"{clean(str(ref), 255)}: GitLab alone says who is in its groups, so `{field}` "
-        f"{_list(foreign)} of {clean(manifest.project.path)} is left out: change it in GitLab"
-    )
-    problem = _problem(message, manifest, draft, ref)
-    return replace(draft, body={**draft.body, "spec": {**spec, field: left}}), problem
+        return draft, []  # the rules for entities report it
+    spec = draft.body.get("spec")
+    if not isinstance(spec, Mapping) or teams.is_read(ref):
+        return draft, []
+    problems = []
+    for field, kind in _JOINING.get(ref.kind, ()):
+        said = spec.get(field)
+        if not isinstance(said, list):
+            continue
+        foreign = _foreign(said, ref, kind, manifest, teams)
+        if foreign:
+            spec = {**spec, field: [each for each in said if each not in foreign]}
+            message = _left_out(field, foreign, ref, manifest)
+            problems.append(_problem(message, manifest, draft, ref))
+    return (replace(draft, body={**draft.body, "spec": spec}) if problems else draft), problems
 
 
-def _is_read(value: Json, by: Ref, teams: Teams) -> bool:
+def _foreign(
+    said: Sequence[Json], by: Ref, kind: str, manifest: TranslatedManifest, teams: Teams
+) -> list[Json]:
+    """Those of the values that lead to a group of GitLab, or to a person who is a stranger."""
+    gitlab, project = mark_in(manifest.project.id), manifest.project.path
+    found = []
+    for each in said:
+        ref = _ref(each, kind, by)
+        if ref is not None and teams.is_read(ref):
+            near = ref.kind == "user" and teams.is_met_above(ref, gitlab, project)
+            found += [] if near else [each]
+    return found
+
+
+def _ref(value: Json, kind: str, by: Ref) -> Ref | None:
     try:
-        return isinstance(value, str) and teams.is_read(
-            Ref.parse(value.strip(), kind="group", namespace=by.namespace)
-        )
+        text = value.strip() if isinstance(value, str) else ""
+        return Ref.parse(text, kind=kind, namespace=by.namespace) if text else None
     except ValueError:
-        return False
+        return None
+
+
+def _left_out(field: str, foreign: Sequence[Json], ref: Ref, manifest: TranslatedManifest) -> str:
+    said, project = clean(str(ref), 255), clean(manifest.project.path)
+    if field == "members":
+        return (
+            f"{said}: {_list(foreign)} are in no GitLab group that {project} lies in, so its "
+            "`members` are without them: else anybody might put them into any team. Add them "
+            "to a group above in GitLab, or move the manifest to a project of theirs"
+        )
+    return (
+        f"{said}: GitLab alone says who is in its groups, so `{field}` {_list(foreign)} of "
+        f"{project} is left out: change it in GitLab"
+    )
 
 
 def _said(statement: Statement, field: str) -> Iterator[tuple[str, Json]]:

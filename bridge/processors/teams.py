@@ -84,7 +84,11 @@ class Teams:
         # Who is met in a group that is left out alone is left out with it, and holds no name.
         users = [each for each in read if each.ref.kind == "user"]
         met = [each for each in users if not self.holder(each.gitlab, each.within)]
+        self._met_in: dict[Ref, set[str]] = {}
         self._beaten_users = self._named(met)
+        for each in met:
+            if self.user_holder(each.gitlab, each.path) is None:
+                self._met_in.setdefault(each.ref, set()).add(each.within)
         for team in teams:
             if not team.path:
                 self.by_ref.setdefault(team.ref, team)
@@ -118,6 +122,15 @@ class Teams:
         """Whether GitLab itself tells of this team: the crawl read the group, or met the person."""
         team = self.by_ref.get(ref)
         return team is not None and bool(team.path)
+
+    def is_met_above(self, ref: Ref, gitlab: int, project: str) -> bool:
+        """Whether a person is in a group that a project of a GitLab lies in, or it is their own."""
+        team = self.by_ref.get(ref)
+        if team is None or team.gitlab != gitlab:
+            return False
+        above = project.split("/")[:-1]
+        groups = {"/".join(above[:n]) for n in range(1, len(above) + 1)}
+        return not groups.isdisjoint({*self._met_in.get(ref, ()), team.path})
 
     def user_holder(self, gitlab: int, username: str) -> Team | None:
         """The person who has the name which a user of GitLab would have, if it is another one."""

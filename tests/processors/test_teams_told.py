@@ -133,7 +133,7 @@ def test_no_manifest_puts_anybody_into_a_group_of_gitlab_or_a_group_elsewhere() 
     # What GitLab does not tell of is the manifest's to say, as long as it joins no group there.
     assert found["user:default/eve"]["memberOf"] == ["guests"]
     assert found["group:default/guests"]["children"] == []
-    assert found["group:default/guests"]["members"] == ["ann"]
+    assert found["group:default/guests"]["members"] == []
     told = {(p.ref, p.project): p.message for p in problems if p.rule == "membership-of-gitlab"}
     ann = [p.message for p in problems if p.ref == "user:default/ann"]
     assert any('(by the group pay), so ["secops"] of org/p5 is left out' in each for each in ann)
@@ -143,6 +143,24 @@ def test_no_manifest_puts_anybody_into_a_group_of_gitlab_or_a_group_elsewhere() 
         *("group:default/secops", "group:default/guests"),
     }
     assert {project for _, project in told} == {"org/p5"}
+
+
+def test_a_manifest_names_people_of_gitlab_only_as_members_of_groups_near_them() -> None:
+    crawled = (gitlab_group(-7, "org", "ann"), gitlab_group(-9, "secops", "bob"))
+    names = ["ann", "user:default/bob", "eve"]
+    guild = written(5, entity("Group", "guild", {"type": "team", "children": [], "members": names}))
+    found, problems = with_people(*crawled, guild)
+    # The project org/p5 lies in org, where ann is; eve nobody knows.
+    assert found["group:default/guild"]["members"] == ["ann", "eve"]
+    (told,) = [each for each in problems if each.rule == "membership-of-gitlab"]
+    assert told.project == "org/p5"
+    assert '["user:default/bob"] are in no GitLab group that org/p5 lies in' in told.message
+    # One's own project is near, too; another GitLab's group of the same path is not.
+    own = replace(guild, project=replace(guild.project, path="bob/notes"))
+    assert "user:default/bob" in with_people(*crawled, own)[0]["group:default/guild"]["members"]
+    elsewhere = gitlab_group(number_of("b", -7), "org", "cy")
+    names[:] = ["cy"]
+    assert with_people(elsewhere, guild)[0]["group:default/guild"]["members"] == []
 
 
 def test_what_agrees_with_gitlab_is_no_problem_and_without_people_manifests_say_all() -> None:

@@ -97,6 +97,35 @@ async def test_a_push_that_touches_no_manifest_costs_no_request(tmp_path: Path) 
         assert set(crawled(gitlab)) == {(3,)}
 
 
+async def test_a_push_that_touches_only_a_definition_publishes_it(tmp_path: Path) -> None:
+    """The manifest is as it was: what it names beside is another text."""
+    first, second = "openapi: 3.1.0\ninfo: {title: One}\n", "openapi: 3.1.0\ninfo: {title: Two}\n"
+    world = a_world()
+    world.commit_file(2, "openapi.yaml", first)
+    apis = "  apis: {provides: [{name: Two, type: openapi, definition: openapi.yaml}]}\n"
+    world.commit_file(2, "qm.yaml", manifest("two") + apis)
+    out = tmp_path / "out"
+
+    def definitions() -> set[str]:
+        return {path.read_text() for path in out.glob("definitions/*.yaml")}
+
+    def named() -> set[str]:
+        """The definitions that the published APIs lead to."""
+        text = "".join(path.read_text() for path in out.glob("entities/*.yaml"))
+        return {(out / name).read_text() for name in re.findall(r"definitions/\w+\.yaml", text)}
+
+    async with a_gitlab(world) as (gitlab, url), a_replica(settings(url, tmp_path)) as replica:
+        await replica.until(lambda: len(replica.reports) == 1)
+        assert definitions() == {first}
+        gitlab.forget_requests()
+        hooks = hooks_to(world, replica)
+        world.commit_file(2, "openapi.yaml", second)
+        assert await hooks.deliver() == [202]
+        await replica.until(lambda: second in definitions())
+        assert set(crawled(gitlab)) == {(2,)}
+        assert named() == {second}
+
+
 async def test_a_push_to_another_branch_costs_no_request(tmp_path: Path) -> None:
     """The branch of the settings is none of those: it is read though it is not the default one."""
     world = a_world()
