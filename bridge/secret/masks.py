@@ -109,6 +109,8 @@ def _forms(secret: str) -> Iterator[tuple[str, str]]:
         *(secret, quote(raw), quote(raw, safe=""), quote_plus(raw)),
         *(repr(secret)[1:-1], repr(raw)[2:-1], json.dumps(secret)[1:-1], html.escape(secret)),
     }
+    # An address within an address, a JSON text within another one.
+    texts |= {quote(quote(raw, safe=""), safe=""), json.dumps(json.dumps(secret)[1:-1])[1:-1]}
     texts |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text) for text in texts}
     for text in texts:
         whole = re.escape(text)

@@ -32,6 +32,8 @@ HOSTILE = "glpat-a/b+c=d&e %41<é>\"'\n-Z9"
         f"InvalidHeader({('PRIVATE-TOKEN', HOSTILE)!r})",
         f"InvalidHeader({HOSTILE.encode()!r})",
         json.dumps({"token": HOSTILE}),
+        json.dumps({"body": json.dumps({"token": HOSTILE})}),
+        "https://proxy.example/?to=" + quote(f"https://x/?t={quote(HOSTILE, safe='')}", safe=""),
         "Basic " + base64.b64encode(f"oauth2:{HOSTILE}".encode()).decode(),
         "Basic " + base64.b64encode(f"x:{HOSTILE}".encode()).decode(),
         "Basic " + base64.urlsafe_b64encode(f":{HOSTILE}".encode()).decode(),
