@@ -35,7 +35,9 @@ _KIND_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document. `ref` is the entity that it is, or the one that links to it."""
+    """One document. `ref` is the entity that it is, or the one that links to it; `service` is
+    what it is about, "" when that is not known.
+    """
 
     kind: str  # a key of `KINDS`
     title: str
@@ -44,6 +46,7 @@ class Document:
     about: str
     owner: str
     system: str
+    service: str = ""
 
 
 def documents(known: Knowledge) -> list[Document]:
@@ -85,15 +88,22 @@ def _of(entity: Mapping[str, Any]) -> Iterator[Document]:
         url = url or str(
             (entity["metadata"].get("annotations") or {}).get("backstage.io/view-url", "")
         )
-        yield Document(kind, title, _http(url), ref, title, owner, system)
+        yield Document(kind, title, _http(url), ref, title, owner, system, _service(entity))
         return
     for link in links:
         linked = kind_of(str(link.get("type") or ""))
         if linked:
             said = str(link.get("title") or link.get("url") or "")
             yield Document(
-                linked, said, _http(str(link.get("url") or "")), ref, title, owner, system
+                linked, said, _http(str(link.get("url") or "")), ref, title, owner, system, ref
             )
+
+
+def _service(entity: Mapping[str, Any]) -> str:
+    """The first entity that a document is about."""
+    relations = entity.get("relations") or ()
+    found = (str(each["targetRef"]) for each in relations if each["type"] == "dependencyOf")
+    return next(found, "")
 
 
 def _http(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
+from bridge.api.facts.nothing import NoFacts
 from bridge.api.live import Live
-from bridge.model.entities import Catalog
+from bridge.model.entities import Catalog, Ref
+from bridge.model.facts import FactBoard
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
-from tests.answers.fleet import CART, FLEET, service
+from tests.answers.fleet import CART, FLEET, reading, service
 from tests.api.shown import show
 from tests.fakes import NOON
 
@@ -134,3 +137,38 @@ async def test_the_maps_script_is_served_as_one(client: Client) -> None:
     answer = await client.get("/assets/map.js")
     here = Path(__file__).parents[2] / "bridge" / "api" / "assets" / "map.js"
     assert (answer.content_type, await answer.read()) == ("text/javascript", here.read_bytes())
+
+
+async def test_stale_and_broken_documents_are_marked_and_listed(aiohttp_client: MakeClient) -> None:
+    blob = "https://gitlab.example.com/shop/{}/-/blob/main/docs/a.md"
+    names = ("old", "new", "lost")
+    made = [
+        service(
+            each, links=[{"url": blob.format(each), "title": f"{each} guide", "type": "runbook"}]
+        )
+        for each in names
+    ]
+    long_ago = (NOON - timedelta(days=800)).isoformat()
+    told = {
+        "old": reading("gitlab_rest", NOON, docs_changed_at=long_ago, runbook_present=True),
+        "new": reading("gitlab_rest", NOON, docs_changed_at=NOON.isoformat()),
+        "lost": reading("gitlab_rest", NOON, runbook_present=False),
+    }
+    book = NoFacts()
+    latest = {Ref.parse(f"component:default/{n}"): {"gitlab_rest": r} for n, r in told.items()}
+    book.board = FactBoard((), latest, NOON)
+    live = Live()
+    catalog = Catalog(tuple(sorted(made, key=lambda each: str(each.ref))))
+    show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), catalog), (), Memory(), NOON)
+    client = await aiohttp_client(make_app(live, clock=lambda: NOON, facts=book))
+
+    async def titles(query: str) -> list[str]:
+        page = await (await client.get(f"/documents{query}")).text()
+        return re.findall(r">(\w+) guide</a>", page)
+
+    assert sorted(await titles("")) == sorted(names)
+    assert await titles("?state=stale") == ["old"]
+    assert await titles("?state=broken") == ["lost"]
+    assert sorted(await titles("?state=odd")) == sorted(names)
+    page = await (await client.get("/documents")).text()
+    assert page.count(">stale<") == page.count(">missing or empty</b>") == 1

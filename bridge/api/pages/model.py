@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from bridge.answers.document_state import STALE, state_of
 from bridge.answers.documents import KINDS, Document, documents
 from bridge.answers.fields import MOST, FieldOrigin, fields_of
 from bridge.answers.knowledge import Knowledge, title_of
@@ -21,7 +22,7 @@ from bridge.answers.system_map import SystemMap, system_map
 from bridge.api.answers import error_response
 from bridge.api.hardening import CSP, WITH_SCRIPT
 from bridge.api.incident import KNOWLEDGE
-from bridge.api.keys import LIVE
+from bridge.api.keys import CLOCK, LIVE
 from bridge.api.memo import OF_INDEX
 from bridge.api.pages import MAX_QUERY, render
 from bridge.api.pages.map_layout import Drawing, drawing
@@ -30,6 +31,7 @@ from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 
 SHOWN: Final = 200  # entities of a sheet
+STATES: Final = {"stale": "not changed for long", "broken": "missing or empty"}
 PAGE: Final = 100  # documents on one page
 MOST_JSON: Final = 100_000  # characters of an entity's JSON on its page
 
@@ -143,11 +145,15 @@ async def _map_script(request: web.Request) -> web.StreamResponse:
 
 async def _documents(request: web.Request) -> web.StreamResponse:
     query = {
-        key: request.query.get(key, "")[:MAX_QUERY] for key in ("q", "kind", "owner", "system")
+        key: request.query.get(key, "")[:MAX_QUERY]
+        for key in ("q", "kind", "owner", "system", "state")
     }
     known = _known(request)
     everything = await request.app[OF_INDEX].get(known.index, "documents", lambda: documents(known))
     found = [each for each in everything if _wanted(each, query)]
+    now = request.app[CLOCK]()
+    if query["state"] in STATES:
+        found = [e for e in found if getattr(state_of(e, known, now), query["state"])]
     start = _start(request)
     following = ""
     if start + PAGE < len(found):
@@ -156,7 +162,9 @@ async def _documents(request: web.Request) -> web.StreamResponse:
     return render(
         request,
         "documents.html",
-        documents=found[start : start + PAGE],
+        documents=[(e, state_of(e, known, now)) for e in found[start : start + PAGE]],
+        states=STATES,
+        bound=STALE.days,
         total=len(found),
         start=start,
         following=following,
