@@ -43,8 +43,8 @@ class Ref:
         if not slash:
             space, name = namespace, rest
         found = head or kind or ""
-        parts = (found, space, name)
-        if not all(parts) or any("/" in part or ":" in part for part in parts):
+        whole = f"{found}{space}{name}"
+        if not (found and space and name) or "/" in whole or ":" in whole:
             raise ValueError(f"{text!r} is not a reference like [kind:][namespace/]name")
         return cls(intern(found.lower()), intern(space.lower()), name.lower())
 

@@ -184,7 +184,9 @@ class Merging:
             for ref, stored in there.items():
                 linked = links[ref]
                 shown = self.maker.published(linked)
-                if entity_digest(shown) != entity_digest(stored.entity):
+                if shown is not stored.entity and (
+                    entity_digest(shown) != entity_digest(stored.entity)
+                ):
                     put.append(replace(stored, entity=shown))
                 if linked.missing:
                     problems[about_links(ref)] = self.maker.dangling(

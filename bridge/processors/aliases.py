@@ -24,7 +24,8 @@ _SEPARATORS: Final = re.compile(r"[-_.]+")
 
 def spelt(ref: Ref) -> Ref:
     """The reference with one separator for all: `catalog_service` is `catalog-service`."""
-    return replace(ref, name=_SEPARATORS.sub("-", ref.name))
+    name = _SEPARATORS.sub("-", ref.name)
+    return ref if name == ref.name else replace(ref, name=name)
 
 
 def _aliases(entity: CatalogEntity) -> Iterator[str]:

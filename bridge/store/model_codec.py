@@ -106,7 +106,7 @@ def entity(ref: str, text: str) -> CatalogEntity:
     tree = loaded(text)
     try:
         origins = tuple(
-            Origin(*(each.get(name, "") for name in _ORIGIN)) for each in tree["origins"]
+            Origin(*[each.get(name, "") for name in _ORIGIN]) for each in tree["origins"]
         )
         return CatalogEntity(ref_of(ref), interned(tree["body"]), origins)
     except (KeyError, TypeError) as error:
