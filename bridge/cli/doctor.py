@@ -100,7 +100,7 @@ async def _gitlab(settings: Settings) -> AsyncIterator[Finding]:
         variable=settings.token_variable,
     )
     try:
-        async for finding in inspect(client, groups, utc_now()):
+        async for finding in inspect(client, groups, utc_now(), people=settings.gitlab.people):
             yield finding
     finally:
         await client.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,11 @@ from click.testing import CliRunner, Result
 from bridge.cli import main
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
+from bridge.sandbox.world import World
 
 
 @contextmanager
-def gitlab_in_a_thread() -> Iterator[str]:
+def gitlab_in_a_thread(change: Callable[[World], None] = lambda world: None) -> Iterator[str]:
     """The sandbox GitLab in a thread of its own, as the command runs its own loop."""
     started = threading.Event()
     found: list[str] = []
@@ -27,6 +28,7 @@ def gitlab_in_a_thread() -> Iterator[str]:
 
     async def serve() -> None:
         world = sample_organization(lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        change(world)
         async with running(SandboxGitLab(world, token="sandbox-token")) as url:
             found.append(url)
             started.set()
@@ -96,6 +98,28 @@ def test_the_groups_of_the_settings_are_looked_at_too(tmp_path: Path) -> None:
     assert "ok   projects: there are projects to be seen in kestrel" in result.output
     assert "the group nobody is not there" in result.output
     assert "the group no/body is not there" in result.output
+
+
+@pytest.mark.real
+def test_whether_the_members_of_groups_are_shown_is_told(tmp_path: Path) -> None:
+    def hide(world: World) -> None:
+        world.members.hidden.add("gangway")
+        world.members.add("kestrel", "catalog-crawler", 20)
+
+    (tmp_path / "fester.yaml").write_text("gitlab: {people: true}\n", encoding="utf-8")
+    with gitlab_in_a_thread(hide) as url:
+        one = doctor("--from", f"{url}/kestrel", "--to", "out", token="sandbox-token")
+        hidden = doctor("--from", f"{url}/gangway", "--to", "out", token="sandbox-token")
+        everything = doctor("--from", url, "--to", "out", token="sandbox-token")
+    assert "ok   people: GitLab shows its members; the token's user is reporter of kestrel" in (
+        one.output
+    )
+    for result in (hidden, everything):
+        assert result.exit_code == 1
+        assert "FAIL people: gangway: GitLab does not show its members to this token" in (
+            result.output
+        )
+        assert "as a guest at least" in result.output
 
 
 @pytest.mark.parametrize("below", [".", "not/there/yet"])

@@ -5,22 +5,30 @@ So it is asked as the crawl asks it, trusts what the crawl trusts, and says what
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 from bridge.errors import SourceRefused
+from bridge.model.scrape import Gap, ProjectRead, Record
 from bridge.model.token_expiry import end_of, warning
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import LEAST, not_told
 from bridge.scrapers.gitlab.options import GitLabOptions
+from bridge.scrapers.gitlab.people import People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _READING: Final = ("read_api", "api")
 # The scope of fine-grained tokens, whose rights are set one by one and cannot be asked for.
 _GRANULAR: Final = "granular"
+_MOST_TOLD: Final = 3  # groups that one line names
+# https://docs.gitlab.com/api/access_requests/#valid-access-levels
+_ROLES: Final = {
+    10: "guest", 15: "planner", 20: "reporter", 30: "developer", 40: "maintainer", 50: "owner"
+}  # fmt: skip
 INSPECTION: Final = GitLabOptions(timeout=15.0, max_retries=1, longest_wait=30.0)
 
 
@@ -35,11 +43,11 @@ class Finding:
 
 
 async def inspect(
-    client: GitLabClient, groups: Sequence[str], now: datetime
+    client: GitLabClient, groups: Sequence[str], now: datetime, *, people: bool = False
 ) -> AsyncIterator[Finding]:
     """Look at the server, the token, its scopes and end, and what it may see in `groups`.
 
-    Without any group, in all of GitLab.
+    Without any group, in all of GitLab. With `people`, at the members of groups, too.
     """
     try:
         async for finding in _server(client):
@@ -49,6 +57,8 @@ async def inspect(
                 yield finding
         for group in tuple(dict.fromkeys(groups)) or ("",):
             yield await _visible(client, group)
+        if people:
+            yield await _members(client, groups)
     except SourceRefused as refused:
         yield Finding(
             "token",
@@ -156,6 +166,45 @@ async def _visible(client: GitLabClient, group: str) -> Finding:
         f"no project can be seen {where}",
         "add the token's user to the groups as Reporter",
     )
+
+
+async def _members(client: GitLabClient, groups: Sequence[str]) -> Finding:
+    """Whether the members of groups are shown, and as what the token's user is among them."""
+    records: list[Record] = []
+
+    async def take(record: Record) -> None:
+        records.append(record)
+
+    user = _tree((await client.get("/user", {})).body).get("username")
+    await People(client, replace(INSPECTION, groups=tuple(dict.fromkeys(groups))), take).some()
+    gaps = [f"{each.path}: {each.reason}".lstrip(": ") for each in records if isinstance(each, Gap)]
+    shown = {
+        each.project.path: _role_of(user, each) for each in records if isinstance(each, ProjectRead)
+    }
+    if gaps:
+        return Finding(
+            "people",
+            False,
+            f"{'; '.join(gaps[:_MOST_TOLD])}{'; …' if len(gaps) > _MOST_TOLD else ''}",
+            "add the token's user to these groups, as a guest at least, so that GitLab shows their "
+            "members; until then such a group keeps what was known of it",
+        )
+    if not shown:
+        return Finding(
+            "people", False, "no group can be seen", "add the token's user to the groups"
+        )
+    roles = [f"{role} of {path}" for path, role in shown.items() if role]
+    where = "its members" if len(shown) == 1 else f"the members of {len(shown)} groups"
+    said = f"GitLab shows {where}"
+    told = ", ".join(roles[:_MOST_TOLD])
+    return Finding("people", True, f"{said}; the token's user is {told}" if told else said)
+
+
+def _role_of(user: Any, record: ProjectRead) -> str:
+    """A user's role among the members of a group; "" for nobody, or one that has no name."""
+    members = json.loads(record.files[0].text or "{}").get("members", ())
+    role = next((each["role"] for each in members if each["username"] == user), 0)
+    return _ROLES.get(role, "")
 
 
 def _tree(body: Any) -> dict[str, Any]:

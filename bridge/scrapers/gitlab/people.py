@@ -34,6 +34,7 @@ from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 PAGE: Final = 40  # groups a request, to start with: complexity 100 of 250
+SAMPLE: Final = 20  # groups that are looked at before a first crawl
 MEMBERS: Final = 100  # members of a group that come with its page; more are asked for
 _OF_ONE_FILE: Final = 400  # members a manifest tells of, which may make 500 entities
 _MOST_MEMBERS: Final = 20_000
@@ -115,6 +116,20 @@ class People:
             await self._listing(SUBGROUPS, root)
         if not self._options.groups:
             await self._listing(ALL_GROUPS, "")
+
+    async def some(self) -> None:
+        """The groups of the settings without what is below, or the first ones of the instance."""
+        for root in self._options.groups:
+            await self._one(root)
+        if not self._options.groups:
+            try:
+                asked = {"first": SAMPLE, "members": MEMBERS}
+                page = _page(await self._asked(ALL_GROUPS, asked), "")
+            except Trouble as trouble:
+                await self._emit(Gap(f"the groups could not be listed: {trouble.reason}"))
+                return
+            for index, node in enumerate(page.nodes):
+                await self._listed(node, page.failed.get(index, ""), "the groups")
 
     async def again(self, group_ids: Sequence[int]) -> None:
         """Groups by id, once more: those that could not be read."""
