@@ -16,7 +16,7 @@ from bridge.api.live import Live
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress
-from bridge.model.scores import Rollup, Score, Scoreboard
+from bridge.model.scores import CheckResult, CheckState, Rollup, Score, Scoreboard
 from bridge.ox.scores.initiatives import Initiatives, concerned, load_initiatives, promised
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
@@ -191,15 +191,13 @@ def test_the_pace_is_that_of_four_weeks() -> None:
 )
 def test_an_expression_says_whom_it_concerns(where: str, names: list[str]) -> None:
     scores = {
-        Ref("component", "default", name): Score(
-            *(Ref("component", "default", name), value, 1.0, known, level, tier),
-            *(90.0, (), (), "r", NOW),
-        )
+        ref: Score(ref, value, 1.0, known, level, tier, 90.0, (), (failing(ref),), "r", NOW)
         for name, value, known, level, tier in [
             ("a", 70.0, True, "bronze", 1),
             ("b", 95.0, True, "gold", 2),
             ("c", 10.0, False, "", None),
         ]
+        for ref in [Ref("component", "default", name)]
     }
     a, b, _ = scores
     rollups = [
@@ -212,6 +210,26 @@ def test_an_expression_says_whom_it_concerns(where: str, names: list[str]) -> No
         "g", "G", "o", ("readme",), NOW.date(), NOW.date(), where=f"${{{{ {where} }}}}"
     )
     assert [ref.name for ref in concerned(goal, board, 3)] == names
+
+
+def failing(ref: Ref, check: str = "readme") -> CheckResult:
+    return CheckResult(ref, check, CheckState.FAIL, 1.0)
+
+
+def test_what_none_of_its_checks_is_about_is_not_concerned() -> None:
+    """APIs and groups are on the board, too: of an initiative of services they are no part."""
+    api, web = Ref("api", "default", "http"), Ref("component", "default", "web")
+    scores = {
+        ref: Score(ref, 0.0, 1.0, True, "", 1, 90.0, (), results, "r", NOW)
+        for ref, results in (
+            (api, (failing(api, "api-defined"),)),
+            (web, (failing(web),)),
+        )
+    }
+    board = Scoreboard(NOW, "r", scores)
+    goal = Initiative("g", "G", "o", ("readme",), NOW.date(), NOW.date())
+    assert concerned(goal, board, 3) == [web]
+    assert concerned(replace(goal, checks=("api-defined",)), board, 3) == [api]
 
 
 @pytest.mark.parametrize(

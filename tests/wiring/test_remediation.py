@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,9 @@ def failing(name: str) -> Score:
 def test_a_shared_repository_is_nobodys_alone() -> None:
     """Two services in one project: no code owners are guessed, and each runbook has its name."""
     scores = {one.entity: one for one in map(failing, ("alone", "left", "right"))}
+    # An API is scored, too, and its project is that of its service: it is no second service.
+    api = Ref("api", "default", "alone")
+    scores[api] = replace(scores[Ref("component", "default", "alone")], entity=api)
     grounds = Grounds(Scoreboard(NOW, "r", scores), shipped().rubric, Catalog(()), Memory())
     places = {
         ref: IssuePlace(

@@ -31,7 +31,7 @@ from bridge.language.source import Source
 from bridge.model.entities import Json, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress, open_service
 from bridge.model.problems import Problem
-from bridge.model.scores import SERVICE, CheckState, Scoreboard, ScoreDay
+from bridge.model.scores import CheckState, Scoreboard, ScoreDay
 from bridge.ox.scores.initiative_names import ServiceNames, chosen
 from bridge.ox.scores.scorekeeping import Scorekeeper
 
@@ -117,12 +117,12 @@ def _day(source: Source, text: str, path: tuple[str | int, ...]) -> date:
 
 
 def concerned(goal: Initiative, board: Scoreboard, untiered: int) -> list[Ref]:
-    """The services that it is for, as they are now; entities of other kinds by their checks."""
+    """Whom it is for, as they are now: who has any of its checks."""
     found = [
         ref
         for ref, score in board.scores.items()
         if (not goal.tiers or (score.tier or untiered) in goal.tiers)
-        and (ref.kind == SERVICE or any(each.check in goal.checks for each in score.results))
+        and any(result.check in goal.checks for result in score.results)
     ]
     for kind, names in (("system", goal.systems), ("team", goal.teams)):
         if names:
