@@ -82,6 +82,7 @@ class Sharing:
     _parts: int = 0
     _open: dict[int, Part] = field(default_factory=dict)  # not taken in yet
     _listed: bool = False
+    _over: bool = False  # the list broke off
     _end: ScrapeEnd | None = None
     _requests: int = 0
     _queue: asyncio.Queue[PartRead | None] = field(default_factory=lambda: asyncio.Queue(_WAITING))
@@ -115,18 +116,22 @@ class Sharing:
         return edition
 
     async def _run(self, request: ScrapeRequest) -> None:
-        tasks = [asyncio.create_task(each) for each in (self._list(request), self._collect())]
+        listing = asyncio.create_task(self._list(request))
+        collecting = asyncio.create_task(self._collect())
         try:
-            await asyncio.gather(*tasks)
+            await asyncio.gather(listing, collecting)
         except asyncio.CancelledError:
             raise  # nobody takes anything any more
         except BaseException:
+            self._over = True
+            await _ended(listing)
+            await asyncio.wait([collecting])  # it ends between two questions to the store
             await self._queue.put(None)
             raise
         else:
             await self._queue.put(None)
         finally:
-            await _ended(*tasks)
+            await _ended(listing, collecting)
 
     async def _list(self, request: ScrapeRequest) -> None:
         """List the projects, and have them read part by part."""
@@ -166,7 +171,7 @@ class Sharing:
 
     async def _collect(self) -> None:
         """Take in what was read, until all is."""
-        while self._open or not self._listed:
+        while not self._over and (self._open or not self._listed):
             for each in await self.work.settled(self._sweep):
                 part = self._open[each.number]
                 found = taken_of(part, each)
