@@ -56,3 +56,23 @@ async def test_many_projects_take_as_many_statements_as_one(store: SqlStore) -> 
 
     await taken(0, range(1))
     assert await taken(1, range(1, 2)) == await taken(2, range(100, 200))
+
+
+async def test_texts_of_a_destination_stay_until_their_project_is_read_again(url: str) -> None:
+    opened = await open_store(url)
+    try:
+        reads = opened.model.reads
+        await reads.keep("s", 0, [kept(2, "b")])
+        await reads.adopt("s", 1, [(1, "a", "adopted a"), (1, "c", "c"), (2, "b", "other")])
+        assert await reads.texts("s", 1, ["a", "c"]) == {"a": "adopted a", "c": "c"}
+        # What was read itself stands; of a project that was not, nothing is known.
+        assert await reads.texts("s", 2, ["b"]) == {"b": "text of b"}
+        known = await reads.known("s", [1, 2])
+        assert (known[1].tip, dict(known[1].reads.files)) == ("", {})
+        assert known[2].key == "k"
+        await reads.keep("s", 2, [kept(1, "d", needed="c")])
+        assert set(await reads.texts("s", 1, ["a", "c", "d"])) == {"c", "d"}
+        await reads.keep("s", 3, [kept(1, key="")])
+        assert await reads.texts("s", 1, ["a", "c", "d"]) == {}
+    finally:
+        await opened.close()
