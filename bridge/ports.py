@@ -21,6 +21,7 @@ from typing import Protocol, runtime_checkable
 from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
+from bridge.model.reads import ReadFile
 from bridge.model.runs import Artifact, Processed, Receipt
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest, Traffic
 
@@ -50,6 +51,17 @@ class Measured(Protocol):
     @property
     def traffic(self) -> Traffic:
         """What was asked of the source so far."""
+
+
+@runtime_checkable
+class Browsing(Protocol):
+    """What a scraper may offer beside: one file of one project, for Fester's own settings."""
+
+    async def look(self, project: str, path: str) -> tuple[int, ReadFile]:
+        """The id of the project with this full path, and what it has at a path, with its text.
+
+        Raises `SourceError` when that cannot be told: "not there" is said of what is known whole.
+        """
 
 
 @runtime_checkable

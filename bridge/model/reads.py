@@ -130,6 +130,9 @@ class Reading(Protocol):
     def is_manifest(self, path: str) -> bool:
         """Whether a mapping wants files of this name."""
 
+    def depends(self, project: Project, file: ManifestFile) -> str:
+        """Names what the wishes of a manifest depend on besides its text; "" for nothing."""
+
     def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
         """The patterns of further manifests that a root's manifest names."""
 

@@ -43,6 +43,7 @@ class Further:
         if not nested and not (files and self.reading.reads):
             return ""
         parts = [self.reading.reads, *nested, *(f"{file.path} {file.oid}" for file in files)]
+        parts += filter(None, (self.reading.depends(project, file) for file in files))
         text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

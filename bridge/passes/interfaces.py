@@ -340,12 +340,26 @@ class Work(Protocol):
         """Have nothing more read of a sweep. Raises `StoreError`."""
 
 
+class KeptText(Protocol):
+    """Keeps a text a source. Raises `StoreError`."""
+
+    async def load(self, source: str) -> str:
+        """The text that was saved last; "" when none ever was."""
+
+    async def save(self, source: str, text: str) -> None:
+        """Keep this text in place of the one before."""
+
+
 class Store(Protocol):
     """Keeps what must survive a restart. Not an entry point: SQLite or PostgreSQL by URL."""
 
     @property
     def model(self) -> ModelStore:
         """What is known, part by part."""
+
+    @property
+    def group_defaults(self) -> KeptText:
+        """What manifests inherit from their groups, as it was read last."""
 
     async def load(self, source: str) -> Memory:
         """All that is known of a source; empty when it was never seen. Raises `StoreError`."""

@@ -23,6 +23,7 @@ import structlog
 from bridge.errors import SourceError
 from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import CatalogEntity, Ref
+from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
 from bridge.model.moments import iso
@@ -91,6 +92,7 @@ class Reading:
     scraper: Scraper
     scope: str = ""
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    defaults: DefaultsPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Stages:
     observes: bool = True  # whether anybody wants to know what else a project's page told
     # Globs of project paths, and the patterns of further manifests in those.
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    defaults: DefaultsPlace | None = None  # the file that says what manifests inherit
     further: Mapping[str, Reading] = field(default_factory=dict)
     history: timedelta = timedelta(days=90)  # how long what changed is kept
     work: Work | None = None  # has other processes read parts of a full sweep
@@ -134,7 +137,13 @@ class Stages:
         if source == FIRST:
             return self
         one = self.further[source]
-        return replace(self, scraper=one.scraper, scope=one.scope, nested=one.nested)
+        return replace(
+            self,
+            scraper=one.scraper,
+            scope=one.scope,
+            nested=one.nested,
+            defaults=one.defaults,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Observation, ScrapeRequest
 from bridge.model.statements import Changes
 from bridge.passes.destinations import Publisher, Settled, settle
-from bridge.passes.intake import Intake, Overtaken
+from bridge.passes.inheritance import Inheritance, Inherited, with_projects
+from bridge.passes.intake import BATCH, Intake, Overtaken
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import (
@@ -49,6 +50,7 @@ from bridge.passes.view import Known, View
 log = structlog.get_logger()
 
 _TRIES = 3  # of a small pass that other passes overtook
+_MOST_INHERITING = 500  # projects that a small pass reads because their defaults changed
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Passes:
     _destinations: Destinations = field(init=False)
     _under_way: list[Intake] = field(default_factory=list)
     _learned: tuple[EntityMaker, EntityMaker] | None = None  # a maker, and what became of it
+    _inheritance: Inheritance = field(default_factory=Inheritance)
     _ours: frozenset[str] = frozenset()  # the destinations that are known to be ours
 
     def __post_init__(self) -> None:
@@ -135,11 +138,19 @@ class Passes:
 
     async def further_paths(self, project_id: int) -> frozenset[str]:
         """What is read of a project besides its root's manifests; folders end in `/`."""
+        path = await self._inheritance.path_in(self._ledger, project_id) if self._keeps else ""
+        own = {path} - {""}
         known = await self._ledger.model.reads.known(self._ledger.source, [project_id])
         files = known[project_id].reads.files.values() if project_id in known else ()
-        return frozenset(
+        return frozenset(own) | frozenset(
             f"{file.path}/" if file.kind is ReadKind.FOLDER else file.path for file in files
         )
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether a project of some source keeps defaults for groups."""
+        readings = (self.stages.reading(source) for source in self.stages.sources)
+        return any(each.defaults is not None for each in readings)
 
     async def in_groups(self, groups: Collection[str], source: str = FIRST) -> frozenset[int]:
         """The projects of a source that are known to lie in groups, by paths in lower case."""
@@ -216,7 +227,14 @@ class Passes:
         return replace(done, known=as_tried, standing=standing)
 
     async def _run(self, wish: PassOptions, *, yields: bool) -> Pass:
+        try:
+            inherited = await self._inherited(wish)
+        except SourceError as error:
+            log.error("Defaults could not be read", action="defaults_unread", error=str(error))
+            return self.failed(str(error), wish.kind, wish.source)
+        wish = inherited.wish
         stages, ledger = self.stages.reading(wish.source), self._ledger
+        stages = replace(stages, problems=(*stages.problems, *self._inheritance.problems))
         started, begun = stages.clock(), perf_counter()
         async with AsyncExitStack() as stack:
             async with ledger.lock:
@@ -241,7 +259,52 @@ class Passes:
                 stale = self.stages.translator is not stages.translator
                 if yields and (stale or intake.seen & intake.elsewhere):
                     raise Overtaken
-                return await self._shielded(self._conclude(work))
+                return await self._shielded(self._conclude(work, inherited))
+
+    async def _inherited(self, wish: PassOptions) -> Inherited:
+        """What manifests inherit from their groups, renewed; and the wish, with the projects that
+        are to be read for it. Raises `SourceError`, `StoreError`, `LeadLost`.
+        """
+        while True:
+            stages = self.stages.reading(wish.source)
+            translator, due = await self._inheritance.renew(stages, wish, self._ledger)
+            if self.stages.translator is stages.translator:
+                break  # else the mappings were read anew meanwhile
+        if translator is not stages.translator:
+            self.stages = replace(self.stages, translator=translator)
+        ids = await self._below(due, wish.source)
+        if wish.small and len(ids) > _MOST_INHERITING:
+            due, ids = frozenset(), frozenset()  # for the next scheduled pass
+        return Inherited(with_projects(wish, ids), due, ids)
+
+    async def _below(self, groups: frozenset[str], source: str) -> frozenset[int]:
+        """The projects of a source with a manifest that lie in groups; "" is all there are."""
+        if "" in groups:
+            known = self._ledger.model.project_ids(self._ledger.source)
+            found = {n async for part in known for n in part if mark_in(n) == mark_of(source)}
+        else:
+            found = set(await self.in_groups(groups, source))
+        numbers = sorted(number for number in found if number >= 0)
+        concerned: set[int] = set()
+        for start in range(0, len(numbers), BATCH):
+            part = numbers[start : start + BATCH]
+            marks = await self._ledger.model.marks(self._ledger.source, part)
+            concerned |= {number for number, (_, files) in marks.items() if files}
+        return frozenset(concerned)
+
+    async def _has_settled(self, work: Conclusion, inherited: Inherited) -> None:
+        """Whose groups' defaults changed have been read, if no other pass took some of them."""
+        intake, translator = work.intake, work.stages.translator
+        alone = all(
+            other.translator is translator
+            for other in self._under_way
+            if other.source == intake.source
+        )
+        whole = intake.end is not None and not intake.lost
+        current = self.stages.translator is translator
+        if inherited.due and whole and alone and current and not intake.elsewhere & inherited.ids:
+            stages, source = work.stages, intake.source
+            await self._inheritance.settled(stages, self._ledger, source, inherited.due)
 
     async def _settle(self, wish: PassOptions) -> Settled:
         """Whoever asks holds the ledger's lock."""
@@ -297,8 +360,9 @@ class Passes:
         intake.settled = settled
         return intake
 
-    async def _conclude(self, work: Conclusion) -> Pass:
+    async def _conclude(self, work: Conclusion, inherited: Inherited) -> Pass:
         report, changes, horizon, retry_in = await conclude(work)
+        await self._has_settled(work, inherited)
         if self._learned is not None:
             self._learned = self._learned[0], work.stages.maker
         self._view.changed(changes)

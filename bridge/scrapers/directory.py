@@ -16,8 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.errors import SourceError
+from bridge.language.paths import within
 from bridge.model.blob_ids import blob_id
-from bridge.model.reads import FurtherReads
+from bridge.model.reads import FurtherReads, ReadFile
 from bridge.model.scrape import (
     Coverage,
     Gap,
@@ -31,6 +32,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
     in_repositories,
 )
+from bridge.scrapers import disk_reads
 from bridge.scrapers.blobs import SIZE_LIMIT, decode, refusal
 from bridge.scrapers.disk_reads import completed
 
@@ -63,6 +65,17 @@ class DirectoryScraper:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    async def look(self, project: str, path: str) -> tuple[int, ReadFile]:
+        """A `bridge.ports.Browsing`: a checkout is named by its folder's path in this one."""
+        root = self._root / project
+        if within("", project) != project or not root.is_dir():
+            raise SourceError(f"there is no checkout {project} in {self.name}")
+        try:
+            found = await asyncio.to_thread(disk_reads.look, root, path)
+        except OSError as error:
+            raise SourceError(f"it cannot be read: {error.strerror}") from None
+        return project_id(project), found
 
     async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
         """Yield a record a project and `ScrapeEnd` as the last; `since` reads everything.

@@ -7,8 +7,9 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any, cast
 
+from bridge.errors import SourceError
 from bridge.model.numbers import TooLarge, number_of, own_id
-from bridge.model.reads import FurtherReads, KnownReads, Wanted
+from bridge.model.reads import FurtherReads, KnownReads, ReadFile, Wanted
 from bridge.model.scrape import (
     Gap,
     ManifestFile,
@@ -22,7 +23,7 @@ from bridge.model.scrape import (
     Traffic,
     Unread,
 )
-from bridge.ports import Measured, Scraper
+from bridge.ports import Browsing, Measured, Scraper
 
 
 class NumberedReads:
@@ -50,11 +51,11 @@ class NumberedReads:
 
     def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
         """Names what may be wanted of a project."""
-        return self._inner.key(project, files)
+        return self._inner.key(self._numbered(project), files)
 
     def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
         """The patterns of further manifests."""
-        return self._inner.nested(project, files)
+        return self._inner.nested(self._numbered(project), files)
 
     def is_manifest(self, path: str) -> bool:
         """Whether a file of this name is a manifest."""
@@ -62,7 +63,14 @@ class NumberedReads:
 
     def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
         """What these manifests want to be read besides."""
-        return self._inner.wanted(project, files)
+        return self._inner.wanted(self._numbered(project), files)
+
+    def _numbered(self, project: Project) -> Project:
+        """The project as the catalog knows it: what it inherits depends on its source."""
+        try:
+            return replace(project, id=number_of(self._source, project.id))
+        except TooLarge:
+            return project
 
 
 class Numbered:
@@ -127,6 +135,12 @@ class Numbered:
             project=replace(record.project, id=number),
             observation=replace(seen, project_id=number) if seen is not None else None,
         )
+
+    async def look(self, project: str, path: str) -> tuple[int, ReadFile]:
+        """A `bridge.ports.Browsing`, by the source's own ids."""
+        if not isinstance(self.inner, Browsing):
+            raise SourceError("this source cannot be asked for one file")
+        return await self.inner.look(project, path)
 
     async def close(self) -> None:
         """Release the source's connections; safe to call twice."""

@@ -163,6 +163,23 @@ class _SettingsSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class DefaultsSettings(_SettingsSection):
+    """Which file says what manifests inherit from the groups above them."""
+
+    project: str = Field(
+        min_length=1, max_length=1024, description="the full path of the project that keeps it"
+    )
+    path: str = Field("qm.defaults.yaml", max_length=1024, description="the file in that project")
+
+    @field_validator("project", "path")
+    @classmethod
+    def _a_path(cls, value: str) -> str:
+        path = value.strip().strip("/")
+        if within("", path) != path or is_pattern(path):
+            raise ValueError("write a path, such as platform/catalog-defaults")
+        return path
+
+
 class GitLabSettings(_SettingsSection):
     """How to crawl GitLab."""
 
@@ -183,6 +200,9 @@ class GitLabSettings(_SettingsSection):
     )
     nested: dict[str, TextList] = Field(
         {}, description="globs of project paths, and patterns of further manifests in those"
+    )
+    defaults: DefaultsSettings | None = Field(
+        None, description="the file of a project that says what manifests inherit from groups"
     )
     find_definitions: bool = Field(
         False, description="look for an API's definition under common names where none is named"

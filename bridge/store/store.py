@@ -36,6 +36,7 @@ from bridge.store.entity_changes import SqlEntityChanges
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
+from bridge.store.kept_text import KeptText
 from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
@@ -47,7 +48,6 @@ from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.sources import parts_of, source_id_of, source_name
 from bridge.store.tables import MODEL, manifests, passes, projects, sources
-from bridge.store.teams_elsewhere import TeamsElsewhere
 
 log = structlog.get_logger()
 
@@ -153,7 +153,12 @@ class SqlStore:
         self.receivers = SqlReceivers(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
-        self.teams_elsewhere = TeamsElsewhere(self._writing, self._reading)
+        self.teams_elsewhere = KeptText(
+            self._writing, self._reading, sources.c.teams_elsewhere, "the teams elsewhere"
+        )
+        self.group_defaults = KeptText(
+            self._writing, self._reading, sources.c.group_defaults, "the defaults for groups"
+        )
 
     @property
     def shared(self) -> bool:

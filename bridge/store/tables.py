@@ -50,6 +50,7 @@ sources = Table(
     Column("figures", Text, nullable=False, server_default="{}"),  # JSON: counts of what is known
     Column("rules", String(40), nullable=False, server_default=""),  # what statements are made by
     Column("teams_elsewhere", Text, nullable=False, server_default=""),  # JSON, of Backstage
+    Column("group_defaults", Text, nullable=False, server_default=""),  # JSON, as read last
 )
 
 projects = Table(

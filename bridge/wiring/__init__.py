@@ -22,14 +22,15 @@ from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import ShardRenderer, location_of
 from bridge.model.access import Scope
 from bridge.model.facts import FactBoard, FactSchema
-from bridge.model.numbers import FIRST, mark_of
+from bridge.model.group_defaults import DefaultsPlace
+from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.pipeline import Guard, Listener, Reading, Stages
-from bridge.ports import Exporter, FactCollector, Processor, Scraper
+from bridge.ports import Exporter, FactCollector, Processor, Scraper, Translator
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
@@ -195,6 +196,11 @@ def _nested(settings: Settings) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(settings.gitlab.nested.items())
 
 
+def _defaults(settings: Settings) -> DefaultsPlace | None:
+    kept = settings.gitlab.defaults
+    return DefaultsPlace(kept.project, kept.path) if kept is not None else None
+
+
 def _mappings_of(settings: Settings) -> tuple[Mappings, MergeRules]:
     return mappings_and_rules(settings.mappings, find_definitions=settings.gitlab.find_definitions)
 
@@ -211,10 +217,9 @@ def processors() -> tuple[Processor, ...]:
 
 def scope(settings: Settings, mappings: Mappings) -> str:
     """Names what a full sweep asks for: the filters, and the mappings down to their text."""
-    chosen = settings.gitlab.model_dump(exclude={"concurrency", "page_size", "timeout"})
+    chosen = settings.gitlab.model_dump(exclude={"concurrency", "page_size", "timeout", "defaults"})
     digests = sorted((mapping.id, mapping.digest, mapping.files) for mapping in mappings.all)
     asked = [settings.source, chosen, mappings.files, digests]
-    asked += [mappings.defaults.digests(mark_of(FIRST))] if mappings.defaults else []
     # A sweep of the first source settles what a source leaves behind that is none any more.
     asked += [[each.name for each in settings.further]] if settings.further else []
     text = json.dumps(asked, sort_keys=True)
@@ -249,7 +254,7 @@ def remapped(settings: Settings, stages: Stages, elsewhere: Sequence[Team] = ())
     found = scope(settings, mappings)
     maker = _maker(settings, rules, owners)
     if found == stages.scope and maker == stages.maker:
-        return replace(stages, problems=mappings.notes)
+        return replace(stages, problems=mappings.notes, translator=_same(stages, mappings))
     further = {
         name: replace(stages.further[name], scope=scope(one, mappings))
         for name, one in each_source(settings).items()
@@ -263,6 +268,13 @@ def remapped(settings: Settings, stages: Stages, elsewhere: Sequence[Team] = ())
         further=further,
         problems=mappings.notes,
     )
+
+
+def _same(stages: Stages, mappings: Mappings) -> Translator:
+    """The mappings in use, unless their folder says other defaults for groups by now."""
+    used = stages.translator
+    same = isinstance(used, Mappings) and used.defaults.everywhere == mappings.defaults.everywhere
+    return used if same else mappings
 
 
 def _maker(settings: Settings, rules: MergeRules, owners: OwnerRules) -> BackstageProcessor:
@@ -483,6 +495,7 @@ def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScore
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
         nested=_nested(settings),
+        defaults=_defaults(settings),
         history=timedelta(seconds=settings.history),
         further={
             name: _further(name, read, given.each[name], given.mappings)
@@ -493,4 +506,4 @@ def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScore
 
 
 def _further(name: str, read: Scraper, own: Settings, mappings: Mappings) -> Reading:
-    return Reading(Numbered(read, name), scope(own, mappings), _nested(own))
+    return Reading(Numbered(read, name), scope(own, mappings), _nested(own), _defaults(own))

@@ -33,7 +33,8 @@ def _of(settings: Settings, one: SourceSettings) -> Settings:
 def _gitlab(common: GitLabSettings, own: GitLabSettings) -> GitLabSettings:
     """What is written for one GitLab, over what is written for all.
 
-    Where a GitLab lies, and which of its groups are read, is said of each by itself.
+    Where a GitLab lies, which of its groups are read, and which of its projects keeps defaults for
+    groups is said of each by itself.
     """
     written = {name: getattr(own, name) for name in own.model_fields_set}
-    return common.model_copy(update={"url": "", "groups": (), **written})
+    return common.model_copy(update={"url": "", "groups": (), "defaults": None, **written})

@@ -80,3 +80,20 @@ async def test_a_broken_mapping_never_replaces_a_good_one(tmp_path: Path) -> Non
     file = tmp_path / "mappings" / MAPPING
     file.write_text(file.read_text().replace("\nentitees: []\n", ""))
     assert remapped(settings, broken).problems == ()
+
+
+async def test_changed_defaults_of_the_folder_are_taken_without_a_sweep(tmp_path: Path) -> None:
+    """Their groups alone are read again: `test_inheritance`."""
+    settings = a_folder(tmp_path)
+    file = tmp_path / "mappings" / "qm.defaults.yaml"
+    file.write_text("version: 1\ndefaults: {shop: {product: Before}}\n", "utf-8")
+    before = await stages_of(settings)
+    assert remapped(settings, before).translator is before.translator
+    file.write_text("version: 1\ndefaults: {shop: {product: After}}\n", "utf-8")
+    after = remapped(settings, before)
+    assert after.translator is not before.translator
+    assert after.scope == before.scope
+    file.write_text("version: 1\ndefaults: {shop: {prodct: After}}\n", "utf-8")
+    broken = remapped(settings, after)
+    assert broken.translator is after.translator
+    assert [each.rule for each in broken.problems] == ["mappings-kept", "defaults-invalid"]

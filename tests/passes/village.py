@@ -12,6 +12,7 @@ import yaml
 
 from bridge.exporters import FolderExporter, destination
 from bridge.exporters.render import ShardRenderer
+from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.interfaces import Store
 from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
@@ -51,6 +52,7 @@ class Village:
     nested: dict[str, tuple[str, ...]] = field(default_factory=dict)
     mappings: Mappings = field(default_factory=load_mappings)
     options: dict[str, Any] = field(default_factory=dict)
+    defaults: DefaultsPlace | None = None
     page: int = 50
     to: str = ""  # another destination than the folder `out`
     passes: Passes = field(init=False)
@@ -75,6 +77,7 @@ class Village:
                 self.time.moment,
                 guard=Guard(share=1.0),
                 nested=tuple(self.nested.items()),
+                defaults=self.defaults,
             )
         )
 
@@ -93,6 +96,10 @@ class Village:
 
     async def sweep(self, faults: FaultPlan | None = None) -> Pass:
         return await self._run(PassOptions(), faults)
+
+    async def due(self, faults: FaultPlan | None = None) -> Pass:
+        """The pass that the schedule asks for: what changed, unless all is due."""
+        return await self._run(await self.passes.next_pass(PassOptions()), faults)
 
     async def hinted(self, *ids: int, faults: FaultPlan | None = None) -> Pass:
         """The pass that hooks about these projects ask for."""

@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLObjectType, GraphQLSchema, build_schema, extend_schema, parse, validate
 
 from bridge.sandbox.schema import SCHEMA, UNKNOWN_TO_16_3
-from bridge.scrapers.gitlab import people, queries
+from bridge.scrapers.gitlab import one_file, people, queries
 from bridge.scrapers.gitlab.dialect import OPTIONAL, Dialect, not_told
 from bridge.scrapers.gitlab.further_queries import Asked, Question, read_further
 
@@ -63,6 +63,8 @@ def every_query(lacks: frozenset[str] = frozenset()) -> list[str]:
         queries.FILES_THERE,
         queries.list_group(lacks),
         read_further(FURTHER)[0],
+        one_file.read_file(branch=False),
+        one_file.read_file(branch=True),
         queries.read_projects(("qm.yaml",), tip=True, with_facts=True, lacks=lacks),
         *(
             queries.read_projects(

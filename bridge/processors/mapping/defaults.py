@@ -82,12 +82,13 @@ def anything(paths: Iterable[Path]) -> Given:
 class Defaults:
     """All defaults that are in force: those for every source, and those of single ones.
 
-    `of_sources` are by the mark that the numbers of a source's projects have. Of one group what
-    its own source says wins.
+    `of_sources` are by the mark that the numbers of a source's projects have, and `texts` what they
+    were read from. Of one group what its own source says wins.
     """
 
     everywhere: ByMapping = field(default_factory=dict)
     of_sources: Mapping[int, ByMapping] = field(default_factory=dict)
+    texts: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     _found: dict[tuple[int, str, str], Given] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
@@ -109,6 +110,16 @@ class Defaults:
                 values |= layer.get(mapping, {}).get(above, {})
         told = [[*path, each.value, each.group, each.file] for path, each in sorted(values.items())]
         return Given(values, _digest(told)) if values else NOTHING
+
+    def with_source(self, mark: int, found: ByMapping, written: tuple[str, str] | None) -> Defaults:
+        """The same, with those of one source replaced."""
+        others = {key: each for key, each in self.of_sources.items() if key != mark}
+        texts = {key: each for key, each in self.texts.items() if key != mark}
+        return Defaults(
+            self.everywhere,
+            others | ({mark: found} if found else {}),
+            texts | ({mark: written} if written else {}),
+        )
 
     def _layers(self, mark: int) -> Sequence[ByMapping]:
         return self.everywhere, self.of_sources.get(mark, {})

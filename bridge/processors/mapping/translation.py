@@ -10,14 +10,18 @@ from typing import Final, TypeVar
 import structlog
 
 from bridge.caching.interning import interned
+from bridge.errors import ConfigurationError
 from bridge.language.filters import EvaluationError
 from bridge.language.text import Position
 from bridge.model.entities import Draft
+from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.numbers import mark_of
 from bridge.model.problems import Problem
 from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project, in_repositories
 from bridge.processors.mapping.defaults import NOTHING, Defaults, Given, anything, inherited
+from bridge.processors.mapping.defaults_file import read_defaults
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.templates import plain
@@ -59,6 +63,25 @@ class Mappings:
         """The same mappings, with these defaults in force."""
         return replace(self, defaults=defaults)
 
+    def with_file(
+        self, source: str, place: DefaultsPlace, text: str
+    ) -> tuple[Mappings, tuple[Problem, ...]]:
+        """The mappings with a source's own defaults: see `bridge.model.group_defaults`."""
+        mark = mark_of(source)
+        written = (str(place), text) if text else None
+        if self.defaults.texts.get(mark) == written:
+            return self, ()
+        try:
+            found = read_defaults(text, str(place), self.all) if text else {}
+        except ConfigurationError as error:
+            here = {"project": place.project, "file": place.path}
+            return self, tuple(each.at(**here) for each in error.problems)
+        return self.with_defaults(self.defaults.with_source(mark, found, written)), ()
+
+    def groups(self, source: str) -> dict[str, str]:
+        """The groups of a source that have defaults, and what names theirs."""
+        return self.defaults.digests(mark_of(source))
+
     def fingerprint(self, project: Project, file: ManifestFile) -> str:
         """Names the blob, the mappings that want it, and the project's fields that they read."""
         digest, uses = self._digest(file)
@@ -92,6 +115,12 @@ class Mappings:
         """Names what the mappings want to be read of a repository besides; "" for nothing."""
         wanting = [each.digest for each in self.all if each.reads or each.nested]
         return "+".join([*wanting, str(self.find_definitions)]) if wanting else ""
+
+    def depends(self, project: Project, file: ManifestFile) -> str:
+        """Names what the wishes of a manifest depend on besides its text: its groups' defaults."""
+        if not any(each.reads or each.nested for each in self.wanting(file)):
+            return ""
+        return " ".join(each.digest for each in self._given(project, file).values())
 
     def is_manifest(self, path: str) -> bool:
         """Whether a mapping wants files of this name."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from bridge.model.rates import Rates
+from bridge.model.reads import ReadFile
 from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic
 from bridge.model.token_expiry import end_of
 from bridge.scrapers.gitlab.address import read_address
@@ -18,6 +19,7 @@ from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
 from bridge.scrapers.gitlab.crawl import Crawl
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.inspection import own_token
+from bridge.scrapers.gitlab.one_file import look
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.throttle import Clock, Sleep, Throttle
 from bridge.scrapers.gitlab.trouble import Trouble
@@ -96,6 +98,10 @@ class GitLabScraper:
         except Trouble:
             return None
         return end_of(own.get("expires_at")) if own is not None else None
+
+    async def look(self, project: str, path: str) -> tuple[int, ReadFile]:
+        """A `bridge.ports.Browsing`, on the branch that the project's files are read from."""
+        return await look(self._client, project, path, self._options.branch_of(project))
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""

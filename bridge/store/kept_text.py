@@ -1,12 +1,12 @@
-"""The teams that Backstage has from others, as its catalog told them last: one text a source."""
+"""A text of each source, such as an answer of somebody else's: a column of the sources' table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import select, update
+from sqlalchemy import Column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.sources import claim_source, source_name
@@ -15,22 +15,24 @@ from bridge.store.tables import sources
 Open: TypeAlias = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
 
 
-class TeamsElsewhere:
-    """Keeps the answer of Backstage's catalog. Every method raises `StoreError`."""
+class KeptText:
+    """Keeps the text in a column; `what` it is, for errors. Every method raises `StoreError`."""
 
-    def __init__(self, writing: Open, reading: Open) -> None:
+    def __init__(self, writing: Open, reading: Open, column: Column[Any], what: str) -> None:
         self._writing = writing
         self._reading = reading
+        self._column = column
+        self._what = what
 
     async def load(self, source: str) -> str:
         """The text that was saved last; "" when none ever was."""
-        wanted = select(sources.c.teams_elsewhere).where(sources.c.name == source_name(source))
-        async with self._reading(f"load the teams that {source} knows of elsewhere") as connection:
+        wanted = select(self._column).where(sources.c.name == source_name(source))
+        async with self._reading(f"load {self._what} of {source}") as connection:
             return (await connection.execute(wanted)).scalar_one_or_none() or ""
 
     async def save(self, source: str, text: str) -> None:
         """Keep this text in place of the one before."""
-        async with self._writing(f"save the teams that {source} knows of elsewhere") as connection:
+        async with self._writing(f"save {self._what} of {source}") as connection:
             number = await claim_source(connection, source)
             statement = update(sources).where(sources.c.id == number)
-            await connection.execute(statement.values(teams_elsewhere=text))
+            await connection.execute(statement.values({self._column: text}))
