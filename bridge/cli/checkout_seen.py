@@ -11,6 +11,7 @@ from typing import Final
 
 from yarl import URL
 
+from bridge.language.codeowners import PLACES, owners_of_everything
 from bridge.language.text_faults import clean
 
 _BYTES: Final = 64 * 1024  # that are read of a file
@@ -18,7 +19,6 @@ _FILES: Final = 5_000
 _DEEPEST: Final = 4
 _SKIPPED: Final = frozenset({".git", "node_modules", "vendor", "target", "dist", "build", ".venv"})
 _READMES: Final = ("readme.md", "readme.markdown", "readme.rst", "readme.txt", "readme")
-_CODEOWNERS: Final = ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 _LANGUAGES: Final = {
     ".py": "Python", ".go": "Go", ".rs": "Rust", ".java": "Java", ".kt": "Kotlin",
     ".ts": "TypeScript", ".tsx": "TypeScript", ".js": "JavaScript", ".jsx": "JavaScript",
@@ -132,15 +132,13 @@ def _title(root: Path) -> Guess | None:
 
 
 def _code_owner(root: Path) -> Guess | None:
-    """The first group or user that owns everything by CODEOWNERS."""
-    for name in _CODEOWNERS:
-        for line in _lines(root / name):
-            pattern, *owners = line.partition("#")[0].split() or [""]
-            handles = [owner for owner in owners if owner.startswith("@") and len(owner) > 1]
-            if pattern == "*" and handles:
-                handle = clean(handles[0], 200)
-                return Guess(handle.lstrip("@").rpartition("/")[2], f"{name} ({handle})")
-    return None
+    """The first group or user that owns everything by CODEOWNERS: GitLab reads one alone."""
+    name = next((each for each in PLACES if (root / each).is_file()), "")
+    owners = owners_of_everything(_text(root / name)) if name else ()
+    if not owners:
+        return None
+    handle = clean(owners[0], 200)
+    return Guess(handle.lstrip("@").rpartition("/")[2], f"{name} ({handle})")
 
 
 def _group(remote: Remote | None) -> Guess | None:
