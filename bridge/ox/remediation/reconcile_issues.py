@@ -228,7 +228,7 @@ def _open(case: Case, now: datetime) -> Case:
 def _closed(
     case: Case, seen: SeenIssue, habits: SnoozePolicy, now: datetime
 ) -> tuple[Case, ActionKind]:
-    if case.status in (CaseStatus.FIXED, CaseStatus.SNOOZED):
+    if case.status in (CaseStatus.FIXED, CaseStatus.SNOOZED) and not _closed_anew(case, seen):
         return replace(case, intent=""), ActionKind.SETTLE
     at = seen.closed_at or now
     if _closed_by_us(case, seen):
@@ -256,6 +256,15 @@ def _closed(
 def _closed_by_us(case: Case, seen: SeenIssue) -> bool:
     """What GitLab says of who closed it; only where it says nothing, what we meant to do."""
     return case.intent == "close" if seen.closed_by_us is None else seen.closed_by_us
+
+
+def _closed_anew(case: Case, seen: SeenIssue) -> bool:
+    """Whether a person opened and closed it again, both between two looks.
+
+    Our own close, be it by a user who is not known as ours any more, is told by its moment.
+    """
+    at = seen.closed_at
+    return seen.closed_by_us is False and at is not None and at > case.since + CLOCKS_APART
 
 
 def _done_with(case: Case, seen: SeenIssue) -> bool:

@@ -393,6 +393,24 @@ def test_the_waivers_label_holds_until_its_date() -> None:
     assert days.cases[IssueKey.checklist(1, service(1))].checks == ("ci", "slo"), done
 
 
+def test_who_opened_and_closed_it_between_two_looks_is_listened_to() -> None:
+    """It was closed because it passed, or by a person: the last word is the person's."""
+    days = begun()
+    for states in ({"owner": F}, {"owner": F}, {}, {}):
+        done = days.day(states)
+    assert kinds(done) == ["close"]
+    days.at += timedelta(hours=12)
+    days.close(1)
+    assert kinds(days.day({"owner": F})) == ["snooze"]
+    for _ in range(10):
+        assert days.day({"owner": F}) == []
+    days.close(1)
+    again = days.at
+    assert kinds(days.day({"owner": F})) == ["snooze"]
+    assert days.cases[GATE].until == again + timedelta(days=30)
+    assert days.day({"owner": F}) == []
+
+
 def test_a_waiver_in_the_manifest_closes_with_its_reason() -> None:
     days = begun()
     days.day({"owner": F})
