@@ -44,7 +44,7 @@ from bridge.api.memo import OF_BOARD, OF_INDEX, Memo
 from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
 from bridge.api.problems import routes as problems
-from bridge.api.remediation import NoRemediation, Remediation, RemediationBook
+from bridge.api.remediation import NoRemediation, Notices, Remediation, RemediationBook
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
 from bridge.api.scores.initiatives import InitiativeBook, Initiatives, NoInitiatives
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
@@ -145,6 +145,7 @@ def make_app(
     remedies = Remediation(book)
     app[REMEDIED] = remedies.about
     routes += remedies.routes()
+    routes += Notices(book).routes()
     routes += Initiatives(initiatives or NoInitiatives()).routes()
     facts, checks = facts or NoFacts(), checks or NoChecks()
     app[FACTS] = facts

@@ -82,6 +82,14 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeFilter:
+    """Which deliveries are asked for: those of a team, in a state; "" and None: of all."""
+
+    team: str = ""
+    state: DeliveryState | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeTally:
     """How many deliveries of a channel are in a state; `tries` were refused, `oldest` was made."""
 

@@ -18,6 +18,7 @@ from bridge.model.notices import (
     Delivery,
     DeliveryState,
     Notice,
+    NoticeFilter,
     NoticeMemory,
     NoticeTally,
 )
@@ -27,6 +28,7 @@ from bridge.store.sources import claim_source, source_id_of
 from bridge.store.tables import notice_memory, notices
 from bridge.store.upsert import insert_into, replace_into
 
+EVERY_NOTICE: Final = NoticeFilter()
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK: Final = 500
 _NOTICE = TypeAdapter(Notice)
@@ -127,12 +129,18 @@ class SqlNotices:
             for each in deliveries:
                 await connection.execute(update(notices).where(*_same(number, each)).values(values))
 
-    async def latest(self, source: str, limit: int) -> list[Delivery]:
-        """The newest ones. Raises `StoreError`."""
+    async def latest(
+        self, source: str, limit: int, asked: NoticeFilter = EVERY_NOTICE
+    ) -> list[Delivery]:
+        """The newest ones that are asked for. Raises `StoreError`."""
         order = (notices.c.made.desc(), notices.c.key, notices.c.channel)
         async with self._reading(f"load the notices of {source}") as connection:
             number = await source_id_of(connection, source)
             wanted = select(notices).where(notices.c.source_id == number)
+            if asked.team:
+                wanted = wanted.where(notices.c.team == asked.team)
+            if asked.state is not None:
+                wanted = wanted.where(notices.c.state == asked.state.value)
             return await _deliveries(connection, wanted.order_by(*order).limit(limit))
 
     async def tallies(self, source: str) -> list[NoticeTally]:

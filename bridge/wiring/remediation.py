@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Json, Ref
-from bridge.model.notices import Delivery, NoticeTally
+from bridge.model.notices import Delivery, NoticeFilter, NoticeTally
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, RemediationRun
@@ -181,9 +181,9 @@ class Book:
         """The latest run's account. Raises `StoreError`."""
         return await self.store.remediation.latest_run(self.source)
 
-    async def notices(self, limit: int) -> list[Delivery]:
-        """The newest notices. Raises `StoreError`."""
-        return await self.store.notices.latest(self.source, limit)
+    async def notices(self, limit: int, asked: NoticeFilter) -> list[Delivery]:
+        """The newest notices that are asked for. Raises `StoreError`."""
+        return await self.store.notices.latest(self.source, limit, asked)
 
     async def notice_tallies(self) -> list[NoticeTally]:
         """How many there are, by channel and state. Raises `StoreError`."""

@@ -13,7 +13,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.model.entities import Json, Ref
-from bridge.model.notices import Delivery, DeliveryState, Notice, NoticeKind, NoticeTally
+from bridge.model.notices import (
+    Delivery,
+    DeliveryState,
+    Notice,
+    NoticeFilter,
+    NoticeKind,
+    NoticeTally,
+)
 from bridge.model.remediation import (
     Action,
     ActionKind,
@@ -47,7 +54,7 @@ class Book:
     async def latest_run(self) -> RemediationRun | None:
         return self.run
 
-    async def notices(self, limit: int) -> Sequence[Delivery]:
+    async def notices(self, limit: int, asked: NoticeFilter) -> Sequence[Delivery]:
         notice = Notice(
             "k", NoticeKind.GATE, "group:default/a", "it broke", str(API), "owner", "/x"
         )

@@ -43,5 +43,6 @@ KINDS: Final = {
     "/waivers": ("/waivers",),
     "/movers/{kind}": ("/movers/team",),
     "/vulnerabilities": ("/vulnerabilities",),
+    "/notices": ("/notices", "/notices?state=sent", "/notices?state=nothing-like-this"),
 }
 ALL: Final = tuple(address for addresses in KINDS.values() for address in addresses)

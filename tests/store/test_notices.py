@@ -15,6 +15,7 @@ from bridge.model.notices import (
     DeliveryState,
     GateSeen,
     Notice,
+    NoticeFilter,
     NoticeKind,
     NoticeMemory,
 )
@@ -50,6 +51,21 @@ async def test_it_survives_a_restart(url: str) -> None:
         changed = replace(delivery(ONE), made=LATER)
         await store.notices.note(SOURCE, NoticeMemory(), [changed])
         assert set(await store.notices.latest(SOURCE, 9)) == set(given), "each is noted once"
+
+
+async def test_those_of_a_team_and_in_a_state_are_found(url: str) -> None:
+    async with opened(url) as store:
+        given = [delivery(ONE), delivery(TWO), delivery(TWO, "backstage")]
+        await store.notices.note(SOURCE, MEMORY, given)
+        await store.notices.claim(SOURCE, [given[2]], "b1", LATER)
+        sending = NoticeFilter(state=DeliveryState.SENDING)
+        for asked, count in (
+            (NoticeFilter(), 3),
+            (NoticeFilter(TWO.team), 2),
+            (sending, 1),
+            (replace(sending, team=ONE.team), 0),
+        ):
+            assert len(await store.notices.latest(SOURCE, 9, asked)) == count, asked
 
 
 async def test_one_of_two_claims_a_message_and_settles_it(url: str) -> None:

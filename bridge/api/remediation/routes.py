@@ -1,15 +1,16 @@
-"""`/api/ox/remediations`, `/api/ox/notices`, `/api/ox/digests`: reading only."""
+"""`/api/ox/remediations`, `/api/ox/digests`: reading only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from aiohttp import web
 
 from bridge.api.answers import error_response
+from bridge.api.remediation.book import RemediationBook
+from bridge.api.remediation.counted import MOST, count
 from bridge.model.entities import Json, Ref
-from bridge.model.notices import Delivery, NoticeTally
 from bridge.model.remediation import (
     ActionKind,
     ActionOutcome,
@@ -23,50 +24,6 @@ STATUSES: Final = (
     *("planned", "deferred", "failed", "skipped"),
     *("opening", "opened", "snoozed", "waived", "fixed"),
 )
-MOST: Final = 1000  # in one answer
-
-
-class RemediationBook(Protocol):
-    """What is known of remediation; every method raises `StoreError`."""
-
-    async def cases(self) -> Mapping[IssueKey, Case]:
-        """Every issue and merge request of ours."""
-
-    async def latest_run(self) -> RemediationRun | None:
-        """The latest run's account."""
-
-    async def notices(self, limit: int) -> Sequence[Delivery]:
-        """The newest notices."""
-
-    async def notice_tallies(self) -> Sequence[NoticeTally]:
-        """How many there are, by channel and state."""
-
-    async def digests(self) -> Sequence[Json]:
-        """The latest week's digests."""
-
-
-class NoRemediation:
-    """Where there is none."""
-
-    async def cases(self) -> Mapping[IssueKey, Case]:
-        """No issue of ours."""
-        return {}
-
-    async def latest_run(self) -> RemediationRun | None:
-        """No run was made."""
-        return None
-
-    async def notices(self, limit: int) -> Sequence[Delivery]:
-        """No notice."""
-        return []
-
-    async def notice_tallies(self) -> Sequence[NoticeTally]:
-        """No notice."""
-        return []
-
-    async def digests(self) -> Sequence[Json]:
-        """No digest."""
-        return []
 
 
 class Remediation:
@@ -79,7 +36,6 @@ class Remediation:
         """All of them."""
         return [
             web.get("/api/ox/remediations", self._remediations),
-            web.get("/api/ox/notices", self._notices),
             web.get("/api/ox/digests", self._digests),
         ]
 
@@ -98,7 +54,7 @@ class Remediation:
             entity = Ref.parse(asked["entity"], kind="component") if asked.get("entity") else None
         except ValueError as error:
             return error_response(request, 400, "InputError", str(error)[:300])
-        limit, offset = _count(asked, "limit", MOST, least=1), _count(asked, "offset", 0)
+        limit, offset = count(asked, "limit", MOST, least=1), count(asked, "offset", 0)
         if limit is None or offset is None or limit > MOST:
             message = f"`limit` is a number from 1 to {MOST}, `offset` one from 0 on"
             return error_response(request, 400, "InputError", message)
@@ -121,25 +77,8 @@ class Remediation:
         }
         return web.json_response(body)
 
-    async def _notices(self, request: web.Request) -> web.StreamResponse:
-        limit = _count(request.query, "limit", MOST, least=1)
-        if limit is None or limit > MOST:
-            message = f"`limit` is a number from 1 to {MOST}"
-            return error_response(request, 400, "InputError", message)
-        found = await self._book.notices(limit)
-        return web.json_response({"items": [each.as_json() for each in found]})
-
     async def _digests(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"items": list(await self._book.digests())})
-
-
-def _count(query: Mapping[str, str], key: str, default: int, *, least: int = 0) -> int | None:
-    """A whole number of a query; None for what is none."""
-    text = query.get(key)
-    if text is None:
-        return default
-    good = text.isascii() and text.isdigit() and len(text) <= 9 and int(text) >= least
-    return int(text) if good else None
 
 
 def remediations(
