@@ -31,7 +31,7 @@ from bridge.wiring.serving import a_service, webhooks
 
 TOKEN = "sandbox-token"
 SECRET = "hook-secret"
-LONG = 30.0  # seconds after which a test gives up waiting
+LONG = 60.0  # seconds after which a test gives up waiting
 
 
 def manifest(name: str, team: str = "tide") -> str:
