@@ -27,7 +27,7 @@ class Seen:
 
     def __init__(self, sandbox: SandboxGitLab, world: World, url: str, time: Time) -> None:
         self.sandbox, self.world = sandbox, world
-        options = GitLabOptions(max_retries=1, branches=(("old/*", "release"),))
+        options = GitLabOptions(max_retries=1, timeout=2.0, branches=(("old/*", "release"),))
         self.scraper = GitLabScraper(
             url, TOKEN, options=options, clock=time.clock, sleep=time.sleep
         )
