@@ -244,7 +244,8 @@ def test_the_demo_ends_as_the_readme_says(tmp_path: Path) -> None:
 def test_the_rest_of_the_settings_shown_load(tmp_path: Path) -> None:
     (tmp_path / "fester.yaml").write_text(block("facts", "yaml", "snyk:"), "utf-8")
     shown = load_settings({}, config=tmp_path / "fester.yaml", environment={"SNYK_TOKEN": "x"})
-    assert shown.pagerduty == load_settings({}, environment={}).pagerduty
+    usual = load_settings({}, environment={})
+    assert (shown.pagerduty, shown.opsgenie) == (usual.pagerduty, usual.opsgenie)
     (tmp_path / "fester.yaml").write_text(block("backstage", "yaml", "# fester.yaml"), "utf-8")
     shown = load_settings({}, config=tmp_path / "fester.yaml", environment={})
     assert shown.access.configured

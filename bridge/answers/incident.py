@@ -144,7 +144,7 @@ def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge, now: da
         needs=walk([entity], known, NEEDS),
         needed_by=walk([entity], known, NEEDED_BY),
         parts=walk([entity], known, PARTS, hops=PART_HOPS),
-        data=dict(_data(ref, known)),
+        data=_data(ref, known),
         gates_failed=tuple(
             known.check_titles.get(gate, gate) for gate in (score.gates_failed if score else ())
         ),
@@ -205,6 +205,7 @@ def ranked(found: Iterator[Link]) -> Sequence[Link]:
 # What a responder asks, and the facts that answer it: (name, retriever, fact).
 _FACTS: Final = (
     ("on_call", "pagerduty", "on_call"),
+    ("on_call", "opsgenie", "on_call"),
     ("last_release", "gitlab", "last_release"),
     ("last_release_at", "gitlab", "last_release_at"),
     ("pipeline", "gitlab", "pipeline_status"),
@@ -213,7 +214,21 @@ _FACTS: Final = (
 )
 
 
-def _data(ref: Ref, known: Knowledge) -> Iterator[tuple[str, Datum]]:
+def _data(ref: Ref, known: Knowledge) -> Mapping[str, Datum]:
+    """By name; of several tools that answer the same, the one that says most."""
+    found: dict[str, Datum] = {}
+    for name, datum in _each_datum(ref, known):
+        if name not in found or _says(datum) > _says(found[name]):
+            found[name] = datum
+    return found
+
+
+def _says(datum: Datum) -> int:
+    """Something is more than nobody, and that is more than what could not be read."""
+    return 2 if datum.value else 1 if datum.value is not None else 0
+
+
+def _each_datum(ref: Ref, known: Knowledge) -> Iterator[tuple[str, Datum]]:
     readings = known.facts.get(ref, {})
     for name, retriever, fact_name in _FACTS:
         reading = readings.get(retriever)

@@ -160,7 +160,7 @@ def _link(link: Link, note: str = "") -> Item:
 def _on_call(incident: Incident, now: datetime) -> Iterator[Item]:
     datum = incident.data.get("on_call")
     if datum is None:
-        yield Item("not known: nothing was read from PagerDuty")
+        yield Item("not known: nothing was read from PagerDuty or Opsgenie")
     elif not isinstance(datum.value, list):
         yield Item(f"not known: {said(datum.reason or 'nobody could tell')}")
     elif not datum.value:

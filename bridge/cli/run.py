@@ -23,7 +23,7 @@ from bridge.store import without_making
 from bridge.wiring import wired
 
 # Digests and webhooks are things of `serve`.
-_USES = ("token", "backstage_token", "snyk_token", "pagerduty_token")
+_USES = ("token", "backstage_token", "snyk_token", "pagerduty_token", "opsgenie_token")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Look-alikes of Snyk and PagerDuty, from their public API descriptions; no kinder than these."""
+"""Look-alikes of Snyk, PagerDuty and Opsgenie, from their public API descriptions; no kinder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SnykIssue:
 
 @dataclass
 class SandboxTools:
-    """Both services. `answers` are statuses to give instead, one a request, in their order."""
+    """All of them. `answers` are statuses to give instead, one a request, in their order."""
 
     token: str = "sandbox-token"  # noqa: S105 — opens nothing but the sandbox
     projects: dict[str, str] = field(default_factory=dict)  # id → name, "group/repo:file"
@@ -41,9 +41,12 @@ class SandboxTools:
     answers: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     next_elsewhere: bool = False
+    schedules: list[dict[str, Any]] = field(default_factory=list)  # Opsgenie's
+    recipients: dict[str, list[str]] = field(default_factory=dict)  # by a schedule's id
+    closed: set[str] = field(default_factory=set)  # schedules of teams that the key is not for
 
     def app(self) -> web.Application:
-        """All routes of both."""
+        """All routes."""
         app = web.Application(middlewares=[self._door])
         app.add_routes(
             [
@@ -54,6 +57,8 @@ class SandboxTools:
                 web.get("/v1/org/{org}/integrations/{integration}/import/{job}", self._import_job),
                 web.get("/services", self._services),
                 web.get("/oncalls", self._on_calls),
+                web.get("/v2/schedules", self._schedules),
+                web.get("/v2/schedules/{schedule}/on-calls", self._recipients),
             ]
         )
         return app
@@ -64,8 +69,7 @@ class SandboxTools:
         if self.answers and (status := self.answers.pop(0)) != 200:
             headers = {"Retry-After": "0"} if status == 429 else {}
             return web.json_response({"errors": []}, status=status, headers=headers)
-        scheme = "token " if "/org" in request.path else "Token token="
-        if request.headers.get("Authorization") != f"{scheme}{self.token}":
+        if request.headers.get("Authorization") != f"{_scheme(request.path)}{self.token}":
             return web.json_response({"errors": [{"status": "401"}]}, status=401)
         org = request.match_info.get("org", ORG)
         if "/org" in request.path and org != ORG and org not in self.others:
@@ -155,10 +159,44 @@ class SandboxTools:
         page = {"limit": size, "offset": start, "more": more, "total": None}
         return web.json_response({key: rows[start : start + size], **page})
 
+    async def _schedules(self, request: web.Request) -> web.Response:
+        """Twenty a page, as Opsgenie gives where nothing is asked for; the next by a whole URL."""
+        start = int(request.query.get("offset", "0"))
+        page = self.schedules[start : start + 20]
+        body: dict[str, Any] = {"data": page, "took": 0.1, "requestId": "r", "expandable": []}
+        if start + 20 < len(self.schedules):
+            host = "https://elsewhere.example" if self.next_elsewhere else request.url.origin()
+            body["paging"] = {"next": f"{host}{request.path}?offset={start + 20}&limit=20"}
+        return web.json_response(body)
+
+    async def _recipients(self, request: web.Request) -> web.Response:
+        """User names with `flat`, else participants; 40301 is a team's key at another team's."""
+        asked = request.match_info["schedule"]
+        found = next((each for each in self.schedules if each["id"] == asked), None)
+        if asked in self.closed:
+            said = {"message": "You are not authorized.", "code": 40301, "requestId": "r"}
+            return web.json_response(said, status=403)
+        if found is None or asked not in self.recipients:
+            said = {"message": "Schedule does not exist", "requestId": "r"}
+            return web.json_response(said, status=404)
+        data: dict[str, Any] = {"_parent": {key: found[key] for key in ("id", "name", "enabled")}}
+        if request.query.get("flat") == "true":
+            data["onCallRecipients"] = self.recipients[asked]
+        else:
+            people = [{"name": name, "type": "user"} for name in self.recipients[asked]]
+            data["onCallParticipants"] = people
+        return web.json_response({"data": data, "took": 0.1, "requestId": "r"})
+
+
+def _scheme(path: str) -> str:
+    if path.startswith("/v2/schedules"):
+        return "GenieKey "
+    return "token " if "/org" in path else "Token token="
+
 
 @asynccontextmanager
 async def tools_running(tools: SandboxTools) -> AsyncIterator[str]:
-    """Serve both on this machine only; gives the base URL."""
+    """Serve them on this machine only; gives the base URL."""
     runner = web.AppRunner(tools.app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

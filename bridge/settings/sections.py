@@ -383,6 +383,16 @@ class PagerDutySettings(_SettingsSection):
     url: str = Field("https://api.pagerduty.com", pattern=r"^https?://", description="the API")
 
 
+class OpsgenieSettings(_SettingsSection):
+    """Where Opsgenie is; off without OPSGENIE_TOKEN."""
+
+    url: str = Field(
+        "https://api.opsgenie.com",
+        pattern=r"^https?://",
+        description="the API; in the EU https://api.eu.opsgenie.com",
+    )
+
+
 class OwnersSettings(_SettingsSection):
     """How owners are resolved. Where teams are known, a name that is none of them is a mistake.
 
@@ -598,6 +608,7 @@ class Settings(_SettingsSection):
     notices: NoticesSettings = NoticesSettings()
     snyk: SnykSettings = SnykSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
+    opsgenie: OpsgenieSettings = OpsgenieSettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
     backstage_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_BACKSTAGE_TOKEN"
@@ -606,6 +617,7 @@ class Settings(_SettingsSection):
     pagerduty_token: SecretStr | None = Field(
         None, exclude=True, description="from PAGERDUTY_TOKEN"
     )
+    opsgenie_token: SecretStr | None = Field(None, exclude=True, description="from OPSGENIE_TOKEN")
     digest_webhook: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_DIGEST_WEBHOOK"
     )

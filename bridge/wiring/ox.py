@@ -18,6 +18,7 @@ from bridge.ox.facts.collecting import FactService, OnChange
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
+from bridge.ox.facts.opsgenie import Opsgenie, OpsgenieCollector
 from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
@@ -141,8 +142,16 @@ def pagerduty_of(settings: Settings) -> PagerDuty | None:
     return PagerDuty(token, base=settings.pagerduty.url, trust=trust_of(settings))
 
 
+def opsgenie_of(settings: Settings) -> Opsgenie | None:
+    """Opsgenie, where its key is set."""
+    token = secret(settings, "opsgenie_token")
+    if token is None:
+        return None
+    return Opsgenie(token, base=settings.opsgenie.url, trust=trust_of(settings))
+
+
 def _tools(settings: Settings) -> list[FactCollector]:
-    """Snyk and PagerDuty, each only where its token is set."""
+    """Snyk, PagerDuty and Opsgenie, each only where its token is set."""
     made: list[FactCollector] = []
     snyk = snyk_of(settings)
     if snyk is not None:
@@ -150,6 +159,9 @@ def _tools(settings: Settings) -> list[FactCollector]:
     pagerduty = pagerduty_of(settings)
     if pagerduty is not None:
         made.append(PagerDutyCollector(pagerduty, utc_now))
+    opsgenie = opsgenie_of(settings)
+    if opsgenie is not None:
+        made.append(OpsgenieCollector(opsgenie, utc_now))
     return made
 
 

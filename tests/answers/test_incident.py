@@ -95,6 +95,28 @@ def test_every_datum_has_its_source_and_age() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("pagerduty", "opsgenie", "said"),
+    [
+        ("?no service has its name", ["kim@example.com"], "kim@example.com (seen 2 hours ago"),
+        (["Ann"], "?no team is named", "Ann (seen 1 hour ago)"),
+        (["Ann"], [], "Ann (seen 1 hour ago)"),
+        ([], ["kim@example.com"], "kim@example.com (seen 2 hours ago"),
+        ([], "?Opsgenie answered 503", "nobody (seen 1 hour ago)"),
+    ],
+)
+def test_of_two_tools_the_one_that_says_most_tells_who_is_on_call(
+    pagerduty: Any, opsgenie: Any, said: str
+) -> None:
+    facts = {
+        REF: {
+            "pagerduty": reading("pagerduty", NOON - timedelta(hours=1), on_call=pagerduty),
+            "opsgenie": reading("opsgenie", NOON - timedelta(hours=2), on_call=opsgenie),
+        }
+    }
+    assert said in as_text(in_words(asked("cart", facts=facts)))
+
+
 def test_what_is_not_known_says_why() -> None:
     facts = {REF: {"pagerduty": reading("pagerduty", NOON, on_call="?PagerDuty said 401")}}
     assert "not known: PagerDuty said 401" in as_text(in_words(asked("cart", facts=facts)))

@@ -1,4 +1,4 @@
-"""`fester doctor` on Ox: what collectors last gave, and whether Snyk and PagerDuty answer."""
+"""`fester doctor` on Ox: what collectors last gave, and whether tools answer."""
 
 from __future__ import annotations
 
@@ -75,10 +75,11 @@ async def test_what_a_collector_last_gave(
 async def test_whether_tools_take_their_token(token: str) -> None:
     async with tools_running(SandboxTools()) as url:
         settings = f"snyk: {{org: {ORG}, url: '{url}'}}\npagerduty: {{url: '{url}'}}\n"
+        settings += f"opsgenie: {{url: '{url}'}}\n"
         await asyncio.to_thread(Path("fester.yaml").write_text, settings, "utf-8")
-        result = await doctor(SNYK_TOKEN=token, PAGERDUTY_TOKEN=token)
+        result = await doctor(SNYK_TOKEN=token, PAGERDUTY_TOKEN=token, OPSGENIE_TOKEN=token)
     taken = token == "sandbox-token"
-    for name in ("snyk", "pagerduty"):
+    for name in ("snyk", "pagerduty", "opsgenie"):
         said = "it answers, and takes the token" if taken else "refuses the token (401)"
         (line,) = [each for each in result.output.splitlines() if f" {name}: " in each]
         assert said in line

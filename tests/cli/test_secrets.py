@@ -36,6 +36,7 @@ SECRETS = {
     "FESTER_BACKSTAGE_TOKEN": "backstage-Secret/1",
     "SNYK_TOKEN": "snyk-Secret/1",
     "PAGERDUTY_TOKEN": "pagerduty-Secret/1",
+    "OPSGENIE_TOKEN": "opsgenie-Secret/1",
     "FESTER_WEBHOOK_TOKEN": "webhook-Secret/1 of two words",
     "FESTER_WEBHOOK_SIGNING_KEY": "whsec_" + base64.b64encode(b"signing-Secret/1").decode(),
     "FESTER_DIGEST_WEBHOOK": "http://127.0.0.1:9/services/digest-Secret/1",
@@ -100,6 +101,7 @@ def config(folder: Path) -> None:
     (folder / "fester.yaml").write_text(
         "snyk: {org: x, url: 'http://127.0.0.1:9'}\n"
         "pagerduty: {url: 'http://127.0.0.1:9'}\n"
+        "opsgenie: {url: 'http://127.0.0.1:9'}\n"
         "backstage: {url: 'http://127.0.0.1:9', refresh: true}\n"
         "remediation:\n"
         "  apply: true\n  baseline: true\n  digest: true\n"
@@ -143,7 +145,7 @@ async def test_whatever_is_written_and_answered_shows_no_secret(
         seen = {"run": await fester("run", *source, "--to", "out", "--report", "report.json")}
         assert seen["run"].exit_code == 0, seen["run"].output
         seen["doctor"] = await fester("doctor", *source, "--to", "out")
-        assert seen["doctor"].exit_code == 1, seen["doctor"].output  # Snyk and PagerDuty are away
+        assert seen["doctor"].exit_code == 1, seen["doctor"].output  # Snyk and the others are away
         seen["remediate"] = await fester("remediate", *source, "--apply")
         assert "***" in seen["remediate"].output
         seen["json"] = await fester("remediate", *source, "--json")
@@ -179,9 +181,10 @@ def test_a_secret_that_cannot_be_one_ends_every_command_that_uses_it_in_one_line
     """Before anything is done, with exit code 2; each problem once, and no value."""
     monkeypatch.chdir(tmp_path)
     config(tmp_path)
+    tools = ("SNYK_TOKEN", "PAGERDUTY_TOKEN", "OPSGENIE_TOKEN")
     used = {
-        "run": {"GITLAB_TOKEN", "FESTER_BACKSTAGE_TOKEN", "SNYK_TOKEN", "PAGERDUTY_TOKEN"},
-        "remediate": {"GITLAB_TOKEN", "SNYK_TOKEN", "PAGERDUTY_TOKEN"},
+        "run": {"GITLAB_TOKEN", "FESTER_BACKSTAGE_TOKEN", *tools},
+        "remediate": {"GITLAB_TOKEN", *tools},
     }.get(command, set(SECRETS))
     for name in SECRETS:
         monkeypatch.setenv(name, "bad-Secret\nX-Evil: 1")

@@ -201,7 +201,7 @@ def test_of_several_owners_the_first_answers_and_all_are_groups(shipped: Mapping
 INTEGRATIONS = """\
   integrations:
     pagerduty: {service_id: PABC123}
-    opsgenie: {component_selector: 'tag:"service:cart"', team: Checkout}
+    opsgenie: {component_selector: 'tag:"service:cart"', team: Checkout, schedule: Nights}
     grafana: {dashboard_selector: "tags @> 'cart'", alert_label_selector: service=cart}
     sentry: {project: shop/cart}
     sonarqube: {project: 'shop:cart'}
@@ -246,6 +246,7 @@ def test_what_plugins_read_stands_where_they_look_for_it(shipped: Mappings) -> N
         "rollbar.com/project-slug": "cart",
         "example.com/cost-centre": "4711",
     }
+    assert metadata["annotations"]["fester.dev/opsgenie-schedule"] == "Nights"
     assert metadata["labels"] == {"example.com/region": "eu"}
     assert [link["title"] for link in metadata["links"]] == ["#cart", "Wiki"]
 

@@ -134,6 +134,8 @@ async def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
                 "snyk": {"org": ORG, "url": behind},
                 "pagerduty_token": "sandbox-token",
                 "pagerduty": {"url": behind},
+                "opsgenie_token": "sandbox-token",
+                "opsgenie": {"url": behind},
                 "backstage_token": "a-static-token",
                 "backstage": {"url": elsewhere, "refresh": True},
                 "access": {"backstage_users": True},
@@ -191,7 +193,9 @@ async def test_one_setting_or_variable_names_the_ca_for_everything(
         assert done.report.outcome is Outcome.COMPLETE, done.report
         assert [receipt.written > 0 for receipt in done.report.published] == [True]
         reasons = unread(parts)
-        assert not {"gitlab", "gitlab_rest", "snyk", "pagerduty"} & reasons.keys(), reasons
+        assert not {"gitlab", "gitlab_rest", "snyk", "pagerduty", "opsgenie"} & reasons.keys(), (
+            reasons
+        )
         assert set((await spoken_to(parts, settings)).values()) == {""}
     assert "POST /services/T00" in everybody.company.asked
     assert "POST /api/catalog/refresh" in everybody.company.asked

@@ -18,7 +18,10 @@ from bridge.ox.facts.schemas import MANIFEST
 TIER_LABEL: Final = "fester.dev/tier"
 CHANNEL: Final = "fester.dev/owner-channel"
 MISSING: Final = "fester.dev/missing-dependencies"  # with commas between them
-_ON_CALL: Final = ("pagerduty.com/service-id", "pagerduty.com/integration-key")
+_ON_CALL: Final = (
+    *("pagerduty.com/service-id", "pagerduty.com/integration-key"),
+    *("opsgenie.com/team", "fester.dev/opsgenie-schedule"),
+)
 _DOCS: Final = ("backstage.io/techdocs-ref", "backstage.io/techdocs-entity")
 # Backstage's own three, and what the formats that we read call theirs.
 LIFECYCLES: Final = frozenset(

@@ -1,6 +1,7 @@
 """The facts that Fester collects itself, as tech-insights fact retrievers.
 
-`snyk` and `pagerduty` describe theirs beside their clients. What the default rubric rests on:
+`snyk`, `pagerduty` and `opsgenie` describe theirs beside their clients. What the default rubric
+rests on:
 
 | check | facts |
 |---|---|
