@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from bridge.cli.channels_seen import channel_findings
 from bridge.cli.collectors_seen import collector_findings
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
 from bridge.cli.receivers_seen import receiver_findings
@@ -84,6 +85,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     async for finding in collector_findings(settings):
         yield finding
     async for finding in receiver_findings(settings):
+        yield finding
+    async for finding in channel_findings(settings):
         yield finding
 
 

@@ -210,14 +210,29 @@ def notifying(settings: Settings, source: str, store: SqlStore) -> Notifier | No
 
     Raises `ConfigurationError` where there is no way to anybody.
     """
-    wanted, token = settings.notices, secret(settings, "backstage_token")
+    wanted = settings.notices
     if not wanted.send:
         return None
+    channels = notice_channels(settings)
+    return Notifier(
+        source,
+        store.notices,
+        channels,
+        utc_now,
+        QuietHours.of(wanted.quiet, wanted.timezone),
+        timedelta(seconds=wanted.apart),
+        Breaker(settings.remediation.breaker),
+    )
+
+
+def notice_channels(settings: Settings) -> list[NoticeChannel]:
+    """The ways to teams. Raises `ConfigurationError` where there is no way to anybody."""
+    token = secret(settings, "backstage_token")
     other, teams = webhooks(settings)
     channels: list[NoticeChannel] = []
     if other is not None or teams:
         channels.append(WebhookChannel(teams, other, settings.public_url))
-    if wanted.backstage:
+    if settings.notices.backstage:
         if token is None or not settings.backstage.url:
             message = "`notices.backstage` needs `backstage.url` and FESTER_BACKSTAGE_TOKEN"
             raise ConfigurationError([Problem(message, "setting-missing")])
@@ -232,15 +247,7 @@ def notifying(settings: Settings, source: str, store: SqlStore) -> Notifier | No
             "teams in `remediation.webhooks`, or set `notices.backstage`"
         )
         raise ConfigurationError([Problem(message, "setting-missing")])
-    return Notifier(
-        source,
-        store.notices,
-        channels,
-        utc_now,
-        QuietHours.of(wanted.quiet, wanted.timezone),
-        timedelta(seconds=wanted.apart),
-        Breaker(settings.remediation.breaker),
-    )
+    return channels
 
 
 def digesting(settings: Settings, source: str, store: SqlStore) -> Digesting | None:

@@ -28,6 +28,7 @@ SHOWN: Final = 20  # notices in one message; the others are counted
 LONGEST: Final = 500  # characters of one
 _BLOCK: Final = 2900  # Slack takes 3,000 characters a block
 _TITLE: Final = 150
+_FOR_PEOPLE: Final = b"does not allow 'service' credentials"
 TIMEOUT: Final = 10.0
 BYTES: Final = 4_000_000  # of an answer: a row for each person of a team
 _SEVERITY: Final = {
@@ -142,6 +143,20 @@ class BackstageChannel:
             log.info("Backstage has nobody there", action="notice_for_nobody", team=team)
             return DeliveryState.NOBODY
         return DeliveryState.SENT
+
+    async def refused(self) -> str:
+        """Why Backstage would take no notice, "" where it would; nothing is sent to anybody.
+
+        The list that is asked for is for people. That a caller is refused for being a service
+        tells that the plugin is there and the token good (read in backend-defaults' httpAuth).
+        """
+        try:
+            answer = await self._http.send("GET", self._post_to)
+        except NoAnswer as error:
+            return f"it cannot be reached: {error}"
+        if answer.status == 403 and _FOR_PEOPLE in answer.body:
+            return ""
+        return _advice(answer.status if answer.status >= 300 else 404)
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""

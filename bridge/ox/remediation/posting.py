@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
+from yarl import URL
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
@@ -51,6 +52,18 @@ class Webhook:
 
     def __repr__(self) -> str:
         return "Webhook('***')"
+
+    async def unreachable(self) -> str:
+        """Why its host does not answer, "" where it does; nothing says which webhook is meant."""
+        origin = str(URL(self._url()).origin())
+        http = HttpClient(origin, timeout=TIMEOUT, limit=BYTES, trust=self._trust)
+        try:
+            await http.send("HEAD", "/")
+        except NoAnswer as error:
+            return str(error)
+        finally:
+            await http.close()
+        return ""
 
     async def post(self, messages: Sequence[dict[str, Json]]) -> list[bool]:
         """Whether each was taken, or may have been; never raises."""
