@@ -36,7 +36,17 @@ from bridge.api.hardening import harden
 from bridge.api.hooks import Wanted
 from bridge.api.incident.slack import PATH as SLACK_PATH
 from bridge.api.interfaces import CheckBook, FactBook, Scores
-from bridge.api.keys import CLOCK, FACTS, HOOK_COUNTS, LIVE, REMEDIED, SCORES, VALIDATE, Validate
+from bridge.api.keys import (
+    CLOCK,
+    DEACTIVATIONS,
+    FACTS,
+    HOOK_COUNTS,
+    LIVE,
+    REMEDIED,
+    SCORES,
+    VALIDATE,
+    Validate,
+)
 from bridge.api.live import Live
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
@@ -144,6 +154,7 @@ def make_app(
     book = remediation or NoRemediation()
     remedies = Remediation(book)
     app[REMEDIED] = remedies.about
+    app[DEACTIVATIONS] = remedies.deactivations
     routes += remedies.routes()
     routes += Notices(book).routes()
     routes += Initiatives(initiatives or NoInitiatives()).routes()

@@ -21,6 +21,10 @@ HOOK_COUNTS: web.AppKey[Counter[str]] = web.AppKey("hook_counts")
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock")
 VALIDATE: web.AppKey[Validate] = web.AppKey("validate")
 # What is known of remediation about one entity, as `/api/ox/remediations` tells it.
+# What is planned for Snyk's projects of archived repositories.
+DEACTIVATIONS: web.AppKey[Callable[[], Awaitable[list[dict[str, Json]]]]] = web.AppKey(
+    "deactivations"
+)
 REMEDIED: web.AppKey[Callable[[Ref], Awaitable[list[dict[str, Json]]]]] = web.AppKey("remedied")
 FACTS: web.AppKey[FactBook] = web.AppKey("facts")
 SCORES: web.AppKey[Scores] = web.AppKey("scores")

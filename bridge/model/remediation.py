@@ -14,6 +14,8 @@ from bridge.model.numbers import mark_in, own_id
 CHECKLIST = "*"
 _MERGE_REQUEST = "mr:"
 _REGISTRATION = "snyk:import"
+_SNYK_TAGS = "snyk:tags:"
+_DEACTIVATION = "snyk:deactivate:"
 
 
 class KeyKind(StrEnum):
@@ -23,6 +25,8 @@ class KeyKind(StrEnum):
     CHECKLIST = "checklist"  # the one issue that lists everything which is no gate
     MERGE_REQUEST = "merge-request"
     REGISTRATION = "registration"  # of a project with another tool
+    SNYK_TAGS = "snyk-tags"  # of one of the project's projects in Snyk
+    DEACTIVATION = "deactivation"  # of one of them, as the project is archived
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +55,16 @@ class IssueKey:
         """The key of a project's registration with Snyk."""
         return cls(project_id, _project(project_id), _REGISTRATION)
 
+    @classmethod
+    def snyk_tags(cls, project_id: int, snyk_id: str) -> IssueKey:
+        """The key of the tags of one of a project's projects in Snyk."""
+        return cls(project_id, _project(project_id), f"{_SNYK_TAGS}{snyk_id}")
+
+    @classmethod
+    def deactivation(cls, project_id: int, snyk_id: str) -> IssueKey:
+        """The key of the deactivation of one of a project's projects in Snyk."""
+        return cls(project_id, _project(project_id), f"{_DEACTIVATION}{snyk_id}")
+
     @property
     def kind(self) -> KeyKind:
         """What it names."""
@@ -58,6 +72,10 @@ class IssueKey:
             return KeyKind.CHECKLIST
         if self.check.startswith(_MERGE_REQUEST):
             return KeyKind.MERGE_REQUEST
+        if self.check.startswith(_SNYK_TAGS):
+            return KeyKind.SNYK_TAGS
+        if self.check.startswith(_DEACTIVATION):
+            return KeyKind.DEACTIVATION
         return KeyKind.REGISTRATION if ":" in self.check else KeyKind.GATE
 
     @property
@@ -290,10 +308,12 @@ class ActionKind(StrEnum):
     SETTLE = "settle"  # noticed: something else about a case changed in GitLab
     MERGE_REQUEST = "merge-request"
     REGISTER = "register"  # a project with a tool that does not know it
+    TAG = "tag"  # a project in Snyk
+    DEACTIVATE = "deactivate"  # a project in Snyk whose repository is archived
 
     @property
     def writes(self) -> bool:
-        """Whether GitLab is changed by it."""
+        """Whether GitLab, or Snyk, is changed by it."""
         return self in _WRITING
 
 
@@ -305,6 +325,8 @@ _WRITING = frozenset(
         ActionKind.CLOSE,
         ActionKind.MERGE_REQUEST,
         ActionKind.REGISTER,
+        ActionKind.TAG,
+        ActionKind.DEACTIVATE,
     }
 )
 
@@ -430,3 +452,4 @@ class IssuePlace:
     owner: str = ""  # the owner's reference
     web_url: str = ""
     default_branch: str = ""
+    system: str = ""  # the system's reference

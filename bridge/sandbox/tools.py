@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 ORG = "11111111-2222-3333-4444-555555555555"
 
 
@@ -32,6 +34,8 @@ class SandboxTools:
 
     token: str = "sandbox-token"  # noqa: S105 — opens nothing but the sandbox
     projects: dict[str, str] = field(default_factory=dict)  # id → name, "group/repo:file"
+    tags: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # by project
+    inactive: set[str] = field(default_factory=set)  # projects that are not tested
     others: dict[str, dict[str, str]] = field(default_factory=dict)  # of more organizations
     issues: list[SnykIssue] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
@@ -55,6 +59,9 @@ class SandboxTools:
                 web.get("/rest/orgs/{org}/issues", self._issues),
                 web.post("/v1/org/{org}/integrations/{integration}/import", self._import),
                 web.get("/v1/org/{org}/integrations/{integration}/import/{job}", self._import_job),
+                web.post("/v1/org/{org}/project/{project}/tags", self._tag),
+                web.post("/v1/org/{org}/project/{project}/tags/remove", self._untag),
+                web.post("/v1/org/{org}/project/{project}/deactivate", self._deactivate),
                 web.get("/services", self._services),
                 web.get("/oncalls", self._on_calls),
                 web.get("/v2/schedules", self._schedules),
@@ -86,7 +93,16 @@ class SandboxTools:
 
     async def _projects(self, request: web.Request) -> web.Response:
         rows = [
-            {"id": number, "type": "project", "attributes": {"name": name, "origin": "gitlab"}}
+            {
+                "id": number,
+                "type": "project",
+                "attributes": {
+                    "name": name,
+                    "origin": "gitlab",
+                    "status": "inactive" if number in self.inactive else "active",
+                    "tags": [{"key": key, "value": is_} for key, is_ in self.tags.get(number, [])],
+                },
+            }
             for number, name in sorted(self._of(request).items())
         ]
         return self._cursor(request, rows)
@@ -130,6 +146,42 @@ class SandboxTools:
             )
         body = {"jsonapi": {"version": "1.0"}, "data": rows[start : start + size], "links": links}
         return web.json_response(body)
+
+    async def _tag(self, request: web.Request) -> web.Response:
+        """One more tag. Where Snyk does not say what it answers, the look-alike refuses."""
+        tag = await self._tag_in(request)
+        if tag is None or len(tag[0]) > 30 or len(tag[1]) > 50 or not _WORD.fullmatch("".join(tag)):
+            return web.json_response({"code": 422, "message": "Invalid tag"}, status=422)
+        mine = self.tags.setdefault(request.match_info["project"], [])
+        if tag in mine:
+            return web.json_response({"code": 409, "message": "Tag exists"}, status=409)
+        mine.append(tag)
+        return self._tags_left(mine)
+
+    async def _untag(self, request: web.Request) -> web.Response:
+        tag, mine = await self._tag_in(request), self.tags.get(request.match_info["project"], [])
+        if tag not in mine:
+            return web.json_response({"code": 404, "message": "No such tag"}, status=404)
+        mine.remove(tag)
+        return self._tags_left(mine)
+
+    async def _tag_in(self, request: web.Request) -> tuple[str, str] | None:
+        if request.match_info["project"] not in self._of(request):
+            raise web.HTTPNotFound
+        tree = await request.json()
+        key, value = tree.get("key"), tree.get("value")
+        return (key, value) if isinstance(key, str) and isinstance(value, str) else None
+
+    @staticmethod
+    def _tags_left(tags: list[tuple[str, str]]) -> web.Response:
+        return web.json_response({"tags": [{"key": key, "value": is_} for key, is_ in tags]})
+
+    async def _deactivate(self, request: web.Request) -> web.Response:
+        project = request.match_info["project"]
+        if project not in self._of(request):
+            raise web.HTTPNotFound
+        self.inactive.add(project)
+        return web.json_response({})
 
     async def _import(self, request: web.Request) -> web.Response:
         target = (await request.json())["target"]

@@ -366,6 +366,10 @@ class NoticesSettings(_SettingsSection):
         return value
 
 
+# https://docs.snyk.io/snyk-api/reference/projects-v1
+SnykTagKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,30}$")]
+
+
 class SnykSettings(_SettingsSection):
     """Which organizations of Snyk are read; off without SNYK_TOKEN."""
 
@@ -375,6 +379,22 @@ class SnykSettings(_SettingsSection):
         "", max_length=100, description="its integration with GitLab: registers missing projects"
     )
     url: str = Field("https://api.snyk.io", pattern=r"^https?://", description="another region's")
+    tags: dict[Literal["owner", "tier", "system"], SnykTagKey] = Field(
+        {}, description="keys of tags that are ours, by what they say: {owner: team}"
+    )
+    propose_deactivation: bool = Field(
+        False, description="propose to deactivate projects of archived repositories"
+    )
+    deactivate: bool = Field(False, description="deactivate what is proposed, where `apply` is on")
+    per_run: int = Field(50, ge=1, le=1000, description="projects tagged, and deactivated, a run")
+
+    @model_validator(mode="after")
+    def _settled(self) -> SnykSettings:
+        if self.deactivate and not self.propose_deactivation:
+            raise ValueError("`deactivate` needs `propose_deactivation: true`, too")
+        if len(set(self.tags.values())) < len(self.tags):
+            raise ValueError("two of `tags` have one key; give each a key of its own")
+        return self
 
 
 class PagerDutySettings(_SettingsSection):

@@ -27,6 +27,7 @@ from bridge.ox.remediation.posting import Digesting, Webhook
 from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules
+from bridge.ox.remediation.snyk_upkeep import SnykUpkeep
 from bridge.ox.remediation.streaks import Breaker
 from bridge.ports import Scraper
 from bridge.processors.mapping import shipped_folder
@@ -87,8 +88,29 @@ def assignment(parts: Wired) -> Assignment | None:
         utc_now,
         issues,
         registration,
+        _upkeep(settings, store, scraper.name, issues),
     )
     return Assignment(terms, remediator, issues)
+
+
+def _upkeep(
+    settings: Settings, store: SqlStore, source: str, issues: GitLabIssues | IssuesBySource
+) -> SnykUpkeep | None:
+    """Tags and deactivations in Snyk, as far as the settings want them."""
+    wanted = settings.snyk
+    snyk = snyk_of(settings) if wanted.tags or wanted.propose_deactivation else None
+    if snyk is None:
+        return None
+    return SnykUpkeep(
+        snyk,
+        store.remediation,
+        source,
+        tags={str(what): key for what, key in wanted.tags.items()},
+        proposes=wanted.propose_deactivation,
+        deactivates=wanted.deactivate,
+        per_run=wanted.per_run,
+        closed=issues.closed,
+    )
 
 
 def _tracker(

@@ -17,6 +17,7 @@ from bridge.model.remediation import (
     ActionRecord,
     Case,
     IssueKey,
+    KeyKind,
     RemediationRun,
 )
 
@@ -43,6 +44,15 @@ class Remediation:
         """What there is about one entity. Raises `StoreError`."""
         every = remediations(await self._book.cases(), await self._book.latest_run())
         return [item for item in every if item["entity"] == str(entity)]
+
+    async def deactivations(self) -> list[dict[str, Json]]:
+        """What the last run left to do about Snyk's projects of archived repositories.
+
+        Raises `StoreError`.
+        """
+        run = await self._book.latest_run()
+        left = _left_to_do(run.records if run is not None else ())
+        return [item for item in left if item["kind"] == KeyKind.DEACTIVATION.value]
 
     async def _remediations(self, request: web.Request) -> web.StreamResponse:
         asked = request.query

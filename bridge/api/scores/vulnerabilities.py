@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from bridge.api.answers import error_response
-from bridge.api.keys import FACTS, SCORES
+from bridge.api.keys import DEACTIVATIONS, FACTS, SCORES
 from bridge.api.pages import render
 from bridge.api.sheets import sheet
 from bridge.model.entities import Json, Ref
@@ -103,7 +103,21 @@ async def _listed(request: web.Request) -> web.StreamResponse:
     found = _reports(request)
     if found is None:
         return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
-    return web.json_response({"items": [each.as_json() for each in found]})
+    items: list[Json] = [each.as_json() for each in found]
+    return web.json_response({"items": items, "deactivations": await _deactivations(request)})
+
+
+async def _deactivations(request: web.Request) -> list[dict[str, Json]]:
+    """Projects in Snyk of archived repositories, as the last run of remediation left them."""
+    return [
+        {
+            "project": item["project"],
+            "snyk": str(item["check"]).rpartition(":")[2],
+            "status": item["status"],
+            "reason": item["reason"],
+        }
+        for item in await request.app[DEACTIVATIONS]()
+    ]
 
 
 async def _sheet(request: web.Request) -> web.StreamResponse:
@@ -137,4 +151,5 @@ async def _page(request: web.Request) -> web.StreamResponse:
         sheet=sheet(request, found, ROWS),
         severities=SEVERITIES,
         ages=list(AGES),
+        deactivations=await _deactivations(request),
     )

@@ -103,6 +103,12 @@ class JsonApi:
             )
         return str(answer.headers.get("Location", ""))
 
+    async def command(self, path: str, body: Mapping[str, Any]) -> None:
+        """Send once, never again by itself; any 2xx will do. Raises `Unanswered`."""
+        answer = await self._once("POST", path, NOTHING, body)
+        if answer.status >= 300:
+            self._read(answer)
+
     async def _once(
         self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> Answer:

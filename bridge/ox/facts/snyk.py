@@ -83,10 +83,16 @@ class SnykIssue:
 
 @dataclass(frozen=True, slots=True)
 class SnykProject:
-    """A project as Snyk has it: in which organization, and its id."""
+    """A project as Snyk has it: in which organization, and its id.
+
+    `tags` are pairs of key and value, None where Snyk did not list them. `active` is whether Snyk
+    says that it tests it.
+    """
 
     org: str
     id: str
+    tags: tuple[tuple[str, str], ...] | None = None
+    active: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,8 @@ class Snyk:
             for row in listed:
                 name = _NAME.fullmatch(str(at(row, "attributes", "name") or ""))
                 if at(row, "attributes", "origin") == "gitlab" and name and row.get("id"):
-                    mine = SnykProject(org, str(row["id"]))
+                    active = at(row, "attributes", "status") == "active"
+                    mine = SnykProject(org, str(row["id"]), _tags(row), active)
                     found[name["path"].strip().lower()].append(mine)
         return SnykListing(found, failures)
 
@@ -194,6 +201,25 @@ class Snyk:
         target = {"target": {"id": project_id, "branch": branch}}
         return str(self.api.base.join(URL(await self.api.post(path, target))))
 
+    async def tag(self, project: SnykProject, key: str, value: str) -> None:
+        """Put one tag on a project; its others stay. Raises `Unanswered`.
+
+        Of version 1 on purpose: REST's PATCH takes the whole list, and would take away what
+        somebody else adds meanwhile. https://docs.snyk.io/snyk-api/reference/projects-v1
+        """
+        await self.api.command(f"{_v1(project)}/tags", {"key": key, "value": value})
+
+    async def untag(self, project: SnykProject, key: str, value: str) -> None:
+        """Take one tag off a project. Raises `Unanswered`."""
+        await self.api.command(f"{_v1(project)}/tags/remove", {"key": key, "value": value})
+
+    async def deactivate(self, project: SnykProject) -> None:
+        """Stop Snyk's tests of a project; its history stays. Raises `Unanswered`.
+
+        There is no such request in REST.
+        """
+        await self.api.command(f"{_v1(project)}/deactivate", {})
+
     async def import_job(self, address: str) -> ImportJob:
         """What became of an import, by the address of its job. Raises `Unanswered`."""
         path = self.api.link(address)
@@ -220,6 +246,17 @@ class Snyk:
             tree = await self.api.get(link)
             found += rows(tree, "data")
         raise Unanswered(f"Snyk's list goes on after {PAGES} pages")
+
+
+def _v1(project: SnykProject) -> str:
+    return f"/v1/org/{project.org}/project/{quote(project.id, safe='')}"
+
+
+def _tags(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
+    found = at(row, "attributes", "tags")
+    if not isinstance(found, list):
+        return None
+    return tuple((str(at(tag, "key")), str(at(tag, "value"))) for tag in found)
 
 
 class SnykCollector:

@@ -13,7 +13,7 @@ from bridge.model.memory import Memory
 from bridge.model.remediation import IssuePlace, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
 from bridge.model.suggested_owner import LikelyOwners
-from bridge.ox.remediation.closed_projects import closed_projects
+from bridge.ox.remediation.closed_projects import archived_places, closed_projects
 from bridge.ox.remediation.drafts import Contact
 from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.proposals import (
@@ -120,6 +120,7 @@ class Assignment:
             baseline=baseline or self.terms.baseline,
             proposals=list(proposals(self.terms, grounds, places)),
             closed=closed_projects(grounds.memory),
+            archived=archived_places(grounds.memory),
             promised=grounds.promised,
         )
         rules = replace(self.remediator.rules, policy=lambda place: self.terms.policy(place, apply))
@@ -128,8 +129,9 @@ class Assignment:
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
         await self.issues.close()
-        if self.remediator.registration is not None:
-            await self.remediator.registration.snyk.api.close()
+        for each in (self.remediator.registration, self.remediator.upkeep):
+            if each is not None:
+                await each.snyk.api.close()
 
 
 def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, IssuePlace]:
@@ -147,17 +149,23 @@ def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, IssuePlace]:
             _owner(entity),
             known.project.web_url if known else "",
             known.project.default_branch if known else "",
+            _named(entity, "system", "system"),
         )
     return found
 
 
 def _owner(entity: CatalogEntity) -> str:
+    return _named(entity, "owner", "group")
+
+
+def _named(entity: CatalogEntity, field_name: str, kind: str) -> str:
+    """The reference in a field of an entity's spec; "" where there is none."""
     spec = entity.body.get("spec")
-    owner = spec.get("owner") if isinstance(spec, Mapping) else None
-    if not isinstance(owner, str):
+    named = spec.get(field_name) if isinstance(spec, Mapping) else None
+    if not isinstance(named, str):
         return ""
     try:
-        return str(Ref.parse(owner, kind="group", namespace=entity.ref.namespace))
+        return str(Ref.parse(named, kind=kind, namespace=entity.ref.namespace))
     except ValueError:
         return ""
 

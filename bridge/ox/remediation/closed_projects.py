@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
 from bridge.model.memory import Memory
+from bridge.model.numbers import mark_in
+from bridge.model.remediation import IssuePlace
 
 ARCHIVED: Final = "the project is archived, so nothing is written there"
 SCHEDULED: Final = "the project is scheduled for deletion, so nothing is written there"
@@ -35,3 +38,19 @@ def closed_projects(memory: Memory) -> Mapping[int, str]:
         for number, known in memory.projects.items()
     }
     return {number: reason for number, reason in reasons.items() if reason}
+
+
+def archived_places(memory: Memory) -> list[IssuePlace]:
+    """The projects of the first source that GitLab said to be archived when it was asked last.
+
+    One that could not be read is not among them, nor one whose path is another project's by now.
+    """
+    mine = [(n, each) for n, each in memory.projects.items() if n >= 0 and not mark_in(n)]
+    used = Counter(known.project.path.lower() for _, known in mine)
+    return [
+        IssuePlace(number, known.project.path, known.project.path, web_url=known.project.web_url)
+        for number, known in sorted(mine, key=lambda pair: pair[0])
+        if known.project.archived
+        and known.gap_since is None
+        and used[known.project.path.lower()] == 1
+    ]

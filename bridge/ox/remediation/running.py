@@ -44,6 +44,7 @@ from bridge.ox.remediation.reconcile_issues import (
     suspicion,
 )
 from bridge.ox.remediation.registering import Registration
+from bridge.ox.remediation.snyk_upkeep import SnykUpkeep
 from bridge.ox.remediation.streaks import Breaker, Observed, asks, observe
 from bridge.ports import Lease
 
@@ -76,6 +77,7 @@ class Task:
     `baseline` asks to open issues also for what failed before Ox first looked. `closed` are
     projects in which nothing is written, by id, and why. `promised` are failures, as (service,
     check), that an initiative waits for: of equals they come first, and no others are opened.
+    `archived` are the projects that are known to be.
     """
 
     board: Scoreboard
@@ -86,6 +88,7 @@ class Task:
     proposals: Sequence[Proposal] = ()
     closed: Mapping[int, str] = field(default_factory=dict)
     promised: Collection[tuple[Ref, str]] = ()
+    archived: Sequence[IssuePlace] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Remediator:
     clock: Callable[[], datetime]
     requests: MergeRequests | None = None
     registration: Registration | None = None
+    upkeep: SnykUpkeep | None = None
 
     async def run(self, task: Task) -> RemediationRun | None:
         """One run; None when another replica has its turn. Raises `StoreError` only."""
@@ -184,6 +188,16 @@ class Remediator:
                 lambda place: rules.policy(place).applies,
                 self.clock(),
                 max(0, room),
+            )
+        if self.upkeep is not None and not hands.stopped:
+            records += await self.upkeep.run(
+                task.board,
+                {r: each for r, each in task.places.items() if each.project_id not in task.closed},
+                task.archived,
+                cases=cases,
+                applies=lambda place: rules.policy(place).applies,
+                now=self.clock(),
+                still_ours=hands.still_ours,
             )
         baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
         return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
@@ -322,9 +336,7 @@ class _Executor:
             )
         if not action.applies:
             return ActionRecord(action, ActionOutcome.PLANNED, url=action.case.url)
-        if not self.stopped and not await self.r.leases.renew(
-            self.lease, self.r.holder, LEASE_SECONDS
-        ):
+        if not self.stopped and not await self.still_ours():
             self.stopped = "another replica took over"
         if self.stopped:
             return ActionRecord(action, ActionOutcome.PLANNED, self.stopped, action.case.url)
@@ -336,6 +348,10 @@ class _Executor:
         if closed:
             return await self._left(action, action.case, closed)
         return await self._write(action, action.case)
+
+    async def still_ours(self) -> bool:
+        """Whether it is this replica's turn still; renews the lease."""
+        return await self.r.leases.renew(self.lease, self.r.holder, LEASE_SECONDS)
 
     async def _closed(self, project_id: int) -> str:
         """Why nothing may be written in a project, as GitLab says right now."""

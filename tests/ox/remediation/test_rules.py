@@ -904,6 +904,8 @@ def test_what_an_initiative_waits_for_comes_first_and_opens_no_more() -> None:
             "runbook",
         ),
         (IssueKey.registration(1), KeyKind.REGISTRATION, "snyk:import", "snyk:import"),
+        (IssueKey.snyk_tags(1, "s"), KeyKind.SNYK_TAGS, "snyk:tags:s", "snyk:tags:s"),
+        (IssueKey.deactivation(1, "s"), "deactivation", "snyk:deactivate:s", "snyk:deactivate:s"),
     ],
 )
 def test_a_key_says_what_it_names_and_is_spelt_as_stores_have_it(
