@@ -381,7 +381,17 @@ def test_the_owner_sees_a_notice_and_sees_it_once(pair: Pair) -> None:
             await channel.close()
             await wrong.close()
 
+    async def asked(token: str) -> str:
+        channel = BackstageChannel(backstage.url, Secret(token))
+        try:
+            return await channel.refused()
+        finally:
+            await channel.close()
+
     backstage.eventually(lambda: backstage.entity("user:development/guest"), "the guest is there")
+    assert asyncio.run(asked(backstage.token)) == ""
+    assert "refuses the token (401)" in asyncio.run(asked("not-the-token"))
+    assert ask(path, token=token)[1]["totalCount"] == 0, "asking sends nothing"
     sent, waiting = DeliveryState.SENT, DeliveryState.WAITING
     assert asyncio.run(told()) == [sent, sent, sent, DeliveryState.NOBODY, waiting]
     status, body = ask(path, token=token)
