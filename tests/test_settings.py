@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from bridge.errors import ConfigurationError
 from bridge.secret.masks import masked
 from bridge.settings import load_settings
+from bridge.settings.sections import SnykSettings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -378,3 +381,17 @@ def test_two_receivers_of_one_name_are_refused(tmp_path: Path) -> None:
     twice = AUDIT + AUDIT.splitlines()[-1] + "\n"
     with pytest.raises(ConfigurationError, match="two receivers have one name"):
         load_settings({}, config=write(tmp_path, twice), environment={})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"deactivate": True}, "needs `propose_deactivation: true`"),
+        ({"tags": {"owner": "a", "tier": "a"}}, "a key of its own"),
+        ({"tags": {"owner": "two words"}}, "tags.owner"),
+        ({"tags": {"colour": "a"}}, "tags.colour"),
+    ],
+)
+def test_what_is_written_to_snyk_is_said_without_contradiction(given: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SnykSettings.model_validate(given)

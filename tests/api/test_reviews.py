@@ -19,10 +19,19 @@ from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.facts.nothing import NoFacts
 from bridge.api.live import Live
+from bridge.api.remediation import NoRemediation
 from bridge.api.scores.badge import said, svg
 from bridge.model.access import Scope
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, FactBoard, Reading, Standing
+from bridge.model.remediation import (
+    Action,
+    ActionKind,
+    ActionOutcome,
+    ActionRecord,
+    IssueKey,
+    RemediationRun,
+)
 from bridge.model.scores import Score, Waiver
 from bridge.model.vulnerabilities import BY_AGE
 from bridge.ox.scores.scorekeeping import Scorekeeper
@@ -222,6 +231,27 @@ async def test_where_snyk_is_not_asked_the_page_says_so(client: Client) -> None:
     assert "Snyk is not set up" in await (await client.get("/vulnerabilities")).text()
     found = await (await client.get("/api/ox/vulnerabilities")).json()
     assert found == {"items": [], "deactivations": []}
+
+
+class _Proposed(NoRemediation):
+    async def latest_run(self) -> RemediationRun:
+        action = Action(ActionKind.DEACTIVATE, IssueKey.deactivation(7, "s1"), EVIL, "archived")
+        records = [
+            ActionRecord(action, each) for each in (ActionOutcome.PLANNED, ActionOutcome.DONE)
+        ]
+        return RemediationRun(TODAY, tuple(records))
+
+
+async def test_projects_of_archived_repositories_are_proposed_beside_what_is_open(
+    keeper: Scorekeeper, aiohttp_client: MakeClient
+) -> None:
+    """Only what is left to do; a repository's path is a stranger's text."""
+    client = await aiohttp_client(make_app(Live(), scored=keeper, remediation=_Proposed()))
+    found = (await (await client.get("/api/ox/vulnerabilities")).json())["deactivations"]
+    assert found == [{"project": EVIL, "snyk": "s1", "status": "planned", "reason": "archived"}]
+    page = await (await client.get("/vulnerabilities")).text()
+    assert "Of archived repositories" in page
+    assert EVIL not in page
 
 
 async def test_scores_of_earlier_days_can_be_added_and_the_latest_stay(
