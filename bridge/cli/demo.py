@@ -22,6 +22,7 @@ from bridge.model.runs import Report
 from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.company import KEEPER
 from bridge.sandbox.organization import sample_organization
 from bridge.settings import Settings
 from bridge.wiring import Wired, wired
@@ -86,7 +87,7 @@ def _settings(url: str, port: int, to: Path) -> Settings:
             "store": _store(to),
             "port": port,
             "every": 30,
-            "gitlab": {"people": True},
+            "gitlab": {"people": True, "defaults": {"project": KEEPER}},
             "remediation": {"digest": True},
             "mappings": Path(sandbox.__file__).parent / "mappings",
             "token": SecretStr(SANDBOX_TOKEN),

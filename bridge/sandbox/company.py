@@ -317,13 +317,24 @@ version: 1
 documentation:
   name: Golden Paths
   description: How things are done at Kestrel Ferries
-  owner: {team: shipwrights, channel: "#shipwrights"}
-  product: platform
   docs:
     - {kind: golden_path, title: A new service, path: docs/new-service.md}
     - {kind: playbook, title: Storm at sea, path: docs/storm.md}
 """,
 }
+
+# What lies below a group has this from it; the file lies in a project that the settings name.
+KEEPER: Final = "kestrel/crew/handbook"
+DEFAULTS: Final = """\
+version: 1
+defaults:
+  kestrel/crew/**:
+    owner: {team: shipwrights, channel: "#shipwrights"}
+    product: platform
+  kestrel/platform/foundation/**:
+    product: platform
+"""
+INHERITING: Final = frozenset(("audit-log", "feature-flags"))  # services that name no product
 
 IBM_MQ: Final = """\
 apiVersion: mq.ibm.com/v1beta1

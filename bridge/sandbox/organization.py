@@ -102,7 +102,7 @@ def _manifest(service: SampleService) -> str:
         f"  lifecycle: {service.lifecycle}",
         f"  type: {service.type}",
         f"  tier: tier_{service.tier}",
-        f"  product: {service.product}",
+        *([] if name in company.INHERITING else [f"  product: {service.product}"]),
         "  owner:",
         f"    team: {team}",
         f'    channel: "#{team}"',
@@ -210,8 +210,12 @@ def _troubles(world: World) -> None:
     world.add_project("kestrel/attic/paper-tickets", files={"qm.yaml": old}, archived=True)
     world.add_project("kestrel/attic/someday", repository="empty")
     world.add_project("kestrel/platform/vault/crown-jewels", repository="forbidden")
-    notes = {"README.md": README, "handbook.pdf": lfs_file(b"%PDF-1.7 all about ropes")}
-    world.add_project("kestrel/crew/handbook", files=notes)
+    notes: dict[str, SandboxFile | str] = {
+        "README.md": README,
+        "qm.defaults.yaml": company.DEFAULTS,
+    }
+    notes["handbook.pdf"] = lfs_file(b"%PDF-1.7 all about ropes")
+    world.add_project(company.KEEPER, files=notes)
     world.add_project("kestrel/crew/dotfiles", files={"README.md": README}, fork=True)
 
 

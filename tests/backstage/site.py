@@ -28,6 +28,7 @@ from bridge.passes.view import Known
 from bridge.processors.validation import entity_faults
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
+from bridge.sandbox.company import KEEPER
 from bridge.sandbox.world import World
 from bridge.settings import Settings
 from bridge.wiring import Wired, feed, refresher, wired
@@ -167,7 +168,10 @@ class Site:
                 "to": list(self.to),
                 "store": f"sqlite:///{self.folder}/{self.prefix}.db",
                 "location_prefix": self.prefix,
-                "gitlab": {"people": self.people},
+                "gitlab": {
+                    "people": self.people,
+                    "defaults": {"project": KEEPER} if self.world.find(KEEPER) else None,
+                },
                 "token": SecretStr("sandbox-token"),
             }
         )

@@ -12,6 +12,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge.model.manifests import Verdict
+from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.mapping import load_mappings
+from bridge.processors.mapping.defaults import Defaults
+from bridge.processors.mapping.defaults_file import read_defaults
+from bridge.sandbox.company import KEEPER
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.organization import generate, sample_organization
 from bridge.sandbox.world import UnknownProject, World
@@ -129,3 +135,31 @@ def test_a_moved_project_is_listed_once(world: World) -> None:
     assert [found.id for found in world].count(project.id) == 1
     world.delete(project.id)
     assert project.id not in {found.id for found in world}
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "owner"),
+    [
+        ("kestrel/crew/golden-paths", {"owner", "product"}, "shipwrights"),
+        ("kestrel/platform/foundation/audit-log", {"product"}, "shipwrights"),
+        ("kestrel/platform/foundation/identity", set(), "shipwrights"),  # it says all itself
+        ("kestrel/booking/fares/fare-engine", set(), "tide-tables"),  # below no group with defaults
+    ],
+)
+def test_some_of_the_sample_inherit_from_the_groups_above_them(
+    clock: HandClock, path: str, keys: set[str], owner: str
+) -> None:
+    world = sample_organization(clock)
+    kept, found = world.find(KEEPER), world.find(path)
+    assert kept is not None
+    assert found is not None
+    shipped = load_mappings()
+    text = kept.files["qm.defaults.yaml"].content.decode()
+    known = shipped.with_defaults(Defaults(read_defaults(text, KEEPER, shipped.all), {}))
+    file = ManifestFile("qm.yaml", "oid", 1, found.files["qm.yaml"].content.decode())
+    told = known.translate(Project(found.id, path, "", "main"), file)
+    assert told.verdict is Verdict.VALID
+    assert {each.key for each in told.inherited} == keys
+    (component,) = (each.body for each in told.drafts if each.body["kind"] == "Component")
+    assert component["spec"]["owner"] == f"group:default/{owner}"
+    assert component["metadata"]["annotations"]["fester.dev/product"]
