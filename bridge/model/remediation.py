@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -268,7 +268,8 @@ class IssueChange:
 class Proposal:
     """A merge request to make: one new file on one branch of its own.
 
-    `check` is the one whose failure asks for it; "" when something else does.
+    `check` is the one whose failure asks for it; "" when something else does. `by_code_owners`
+    gives the content by who owns everything (handles) by which CODEOWNERS file, where that counts.
     """
 
     key: IssueKey  # its check is "mr:" and the kind
@@ -281,6 +282,9 @@ class Proposal:
     text: str
     reason: str
     check: str = ""
+    by_code_owners: Callable[[Sequence[str], str], str] | None = field(
+        default=None, compare=False, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,11 @@ class LikelyOwners:
         return found
 
     @cached_property
+    def _by_name(self) -> Mapping[str, Ref]:
+        teams = (each.ref for each in self._entities if each.ref.kind == "group")
+        return {ref.name: ref for ref in teams if ref.namespace == "default"}
+
+    @cached_property
     def _with_members(self) -> frozenset[Ref]:
         users = (each.body["spec"] for each in self._entities if each.ref.kind == "user")
         return frozenset(
@@ -74,6 +79,18 @@ class LikelyOwners:
         """
         group = path.rpartition("/")[0]
         return self._lies_in(group) or self._beside(group) or self._above(group)
+
+    def named(self, handles: Iterable[str], file: str) -> SuggestedOwner | None:
+        """The first of CODEOWNERS' handles (`@shop/api`) of everything that is a team we know.
+
+        `file` is the CODEOWNERS file that names them. None where none is known.
+        """
+        for handle in handles:
+            path = handle.removeprefix("@").lower()
+            team = self._teams.get(path) or self._by_name.get(path)
+            if team is not None:
+                return SuggestedOwner(team, f"{file} names {handle} as the owner of everything")
+        return None
 
     def _lies_in(self, group: str) -> SuggestedOwner | None:
         team = self._teams.get(group.lower())

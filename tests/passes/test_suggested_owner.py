@@ -8,7 +8,7 @@ import pytest
 
 from bridge.model.entities import CatalogEntity, Origin, Ref
 from bridge.model.scrape import Project
-from bridge.model.suggested_owner import GROUP_PATH, LikelyOwners, SuggestedOwner
+from bridge.model.suggested_owner import GROUP_PATH, LikelyOwners
 from bridge.ox.remediation.proposals import manifest_proposal
 
 
@@ -68,7 +68,26 @@ def test_the_group_that_it_lies_in_or_who_owns_what_lies_beside(
 
 
 def test_a_draft_names_the_guess_and_says_that_it_is_one() -> None:
-    owner = SuggestedOwner(Ref("group", "default", "crew"), "3 of 4 services in shop are theirs")
-    draft = manifest_proposal(Project(7, "shop/api", "", "main"), owner)
-    assert '    # A guess: 3 of 4 services in shop are theirs.\n    team: "crew"\n' in draft.content
-    assert 'team: "shop"\n' in manifest_proposal(Project(7, "shop/api", "", "main")).content
+    beside = [service(f"s{number}", "shop", "crew") for number in range(3)]
+    draft = manifest_proposal(Project(7, "shop/api", "", "main"), LikelyOwners([*CREW, *beside]))
+    assert '    # A guess: 3 of 3 services in shop are theirs.\n    team: "crew"\n' in draft.content
+    unknown = manifest_proposal(Project(7, "shop/api", "", "main"), LikelyOwners(()))
+    assert 'team: "shop"\n' in unknown.content
+
+
+@pytest.mark.parametrize(
+    ("handles", "name"),
+    [
+        (("@Shop/Payments",), "shop-payments"),
+        (("@nobody", "@other", "@crew"), "other"),  # the first that is known
+        (("@crew/payments",), None),  # a path is no name
+        (("@nobody",), None),
+        ((), None),
+    ],
+)
+def test_code_owners_count_where_they_are_a_known_team(
+    handles: tuple[str, ...], name: str | None
+) -> None:
+    likely = LikelyOwners([*(each for part in SHOP for each in part), *CREW])
+    found = likely.named(handles, "CODEOWNERS")
+    assert (found.ref.name if found else None) == name

@@ -211,4 +211,4 @@ def _manifests(grounds: Grounds, closed: Collection[int]) -> Iterator[Proposal]:
         bare = project_id not in described and read and project_id not in closed
         if bare and project.default_branch and offered < OFFERED:
             offered += 1
-            yield manifest_proposal(project, likely.of(project.path))
+            yield manifest_proposal(project, likely)

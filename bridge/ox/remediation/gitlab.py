@@ -21,6 +21,7 @@ from bridge.model.remediation import (
 )
 from bridge.neighbours.gitlab_rest import PAGE
 from bridge.ox.interfaces import NOWHERE
+from bridge.ox.remediation.code_owner import with_code_owner
 from bridge.ox.remediation.gitlab_clients import (
     THREADS,
     TIMEOUT,
@@ -78,7 +79,7 @@ class GitLabIssues:
             if found:
                 return _seen_request(found[0].attributes)
             if not _has_branch(project, proposal.branch):
-                project.commits.create(_commit(proposal))
+                project.commits.create(_commit(with_code_owner(proposal, project)))
             body = {
                 "source_branch": proposal.branch,
                 "target_branch": proposal.target,

@@ -25,7 +25,7 @@ from bridge.model.remediation import (
     SeenMergeRequest,
 )
 from bridge.model.scrape import Project
-from bridge.model.suggested_owner import SuggestedOwner
+from bridge.model.suggested_owner import LikelyOwners, SuggestedOwner
 from bridge.ox.remediation.wording import plain, quoted, titled
 
 KINDS: Final = ("manifest", "codeowners", "runbook")
@@ -39,11 +39,36 @@ _FOOT: Final = (
 )
 
 
-def manifest_proposal(project: Project, owner: SuggestedOwner | None = None) -> Proposal:
+def manifest_proposal(project: Project, likely: LikelyOwners) -> Proposal:
     """A draft of `qm.yaml` from what GitLab knows of a project that has no manifest.
 
-    `owner` is who may own it, if the catalog tells.
+    The owner is a guess: whom CODEOWNERS names, if we know that team, else whom the catalog tells.
     """
+    owner = likely.of(project.path)
+
+    def by_code_owners(handles: Sequence[str], file: str) -> str:
+        return _manifest(project, likely.named(handles, file) or owner)
+
+    text = (
+        f"{quoted(project.path)} is not in the software catalog, because it has no manifest. This "
+        f"draft says what GitLab knows. Check the owner, add tier, system and links, and mark it "
+        f"as ready.{_FOOT}"
+    )
+    return Proposal(
+        IssueKey.merge_request(project.id, "manifest"),
+        project.path,
+        "ox/manifest",
+        project.default_branch,
+        MANIFEST,
+        _manifest(project, owner),
+        f"Draft: Describe {titled(project.name, 80)} in {MANIFEST}",
+        text,
+        "it has no manifest",
+        by_code_owners=by_code_owners,
+    )
+
+
+def _manifest(project: Project, owner: SuggestedOwner | None) -> str:
     team = project.path.rpartition("/")[0].rpartition("/")[2] or project.path
     why = "The group that the project lies in; change it if the team goes by another name."
     if owner is not None:
@@ -62,23 +87,7 @@ def manifest_proposal(project: Project, owner: SuggestedOwner | None = None) -> 
     ]
     if project.topics:
         lines.append(f"  tags: [{', '.join(_yaml(topic) for topic in project.topics[:20])}]")
-    key = IssueKey.merge_request(project.id, "manifest")
-    text = (
-        f"{quoted(project.path)} is not in the software catalog, because it has no manifest. This "
-        f"draft says what GitLab knows. Check the owner, add tier, system and links, and mark it "
-        f"as ready.{_FOOT}"
-    )
-    return Proposal(
-        key,
-        project.path,
-        "ox/manifest",
-        project.default_branch,
-        MANIFEST,
-        "\n".join(lines) + "\n",
-        f"Draft: Describe {titled(project.name, 80)} in {MANIFEST}",
-        text,
-        "it has no manifest",
-    )
+    return "\n".join(lines) + "\n"
 
 
 def codeowners_proposal(ref: Ref, place: IssuePlace, handle: str) -> Proposal | None:

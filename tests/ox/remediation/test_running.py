@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bridge.model.entities import Ref
+from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.remediation import (
     ActionOutcome,
     CaseStatus,
@@ -20,6 +20,7 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import CheckState
 from bridge.model.scrape import Project
+from bridge.model.suggested_owner import LikelyOwners
 from bridge.ox.remediation.drafts import Contact
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.marker import digest_of
@@ -336,12 +337,19 @@ async def test_a_lost_lease_stops_before_the_next_write(site: Site) -> None:
     assert list(site.world.issues) == []
 
 
+CREW = (CatalogEntity(Ref("group", "default", "crew"), {"metadata": {}, "spec": {}}, ()),)
+
+
 def proposals() -> tuple[Proposal, ...]:
     where = IssuePlace(1, "corp/service-1", "Service `1`", "group:default/team", "", "main")
     owners = codeowners_proposal(service(1), where, "@corp/team")
     assert owners is not None
     project = Project(2, "corp/service-2", default_branch="main", description='x": {a: *b}\n# no')
-    return (owners, runbook_proposal(service(1), where), manifest_proposal(project))
+    return (
+        owners,
+        runbook_proposal(service(1), where),
+        manifest_proposal(project, LikelyOwners(CREW)),
+    )
 
 
 def free(given: tuple[Proposal, ...]) -> tuple[Proposal, ...]:
@@ -463,3 +471,33 @@ async def test_who_waived_by_a_label_is_remembered_and_forgotten_with_it(site: S
     assert await waived_by() == "kim", "asked for once"
     site.world.issues.unlabel(1, 1, "ox::waived")
     assert await waived_by() == ""
+
+
+GROUP = "The group that the project lies in; change it if the team goes by another name."
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("files", "team", "why"),
+    [
+        ({}, "corp", GROUP),
+        (
+            {"docs/CODEOWNERS": "* @nobody @Crew"},
+            "crew",
+            "A guess: docs/CODEOWNERS names @Crew as the owner of everything.",
+        ),
+        ({"CODEOWNERS": "* @nobody", "docs/CODEOWNERS": "* @crew"}, "corp", GROUP),  # one counts
+        ({"CODEOWNERS": "/docs @crew"}, "corp", GROUP),  # not of everything
+        ({"CODEOWNERS": "* @crew\n" + "#" * 100_000}, "corp", GROUP),  # too long to be read
+    ],
+)
+async def test_a_draft_names_the_team_that_code_owners_name(
+    site: Site, files: dict[str, str], team: str, why: str
+) -> None:
+    for name, text in files.items():
+        site.world.commit_file(2, name, text)
+    assert outcomes(await site.day(proposals=free(proposals()[2:])))
+    branch = site.sandbox.branches.find(site.world.projects[1], "ox/manifest")
+    assert branch is not None
+    text = branch.files["qm.yaml"].content.decode()
+    assert f'    # {why}\n    team: "{team}"\n' in text
