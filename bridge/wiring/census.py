@@ -32,10 +32,12 @@ class CensusTaker:
             self._due = report
 
     async def count(self) -> None:
-        """Keep the census that is due. Raises `StoreError`."""
-        full, self._due = self._due, None
+        """Keep the census that is due. Raises `StoreError`: it stays due until it is kept."""
+        full = self._due
         if full is None or self.live.report is None:
             return
         problems, index = self.live.report.problems, self.live.index
         census = await asyncio.to_thread(lambda: census_of(full, problems, Owners.of(index)))
         await self.censuses.keep(self.source, census, (census.at - KEPT).date())
+        if self._due is full:  # no other was heard of meanwhile
+            self._due = None

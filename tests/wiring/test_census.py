@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import pytest
+
 from bridge.api.live import Live
+from bridge.errors import StoreError
 from bridge.model.runs import Outcome
 from bridge.store import open_store
 from bridge.wiring.census import CensusTaker
@@ -34,5 +37,23 @@ async def test_a_full_pass_is_counted_once_also_when_small_ones_follow() -> None
         live.report = replace(REPORT, problems=())
         await taker.count()
         assert await store.censuses.last(SOURCE) == kept
+    finally:
+        await store.close()
+
+
+async def test_a_census_that_could_not_be_kept_is_kept_later() -> None:
+    live = Live()
+    serving(live, *PROBLEMS)
+    store = await open_store("sqlite://")
+    taker = CensusTaker(store.censuses, SOURCE, live)
+    taker.hear(replace(REPORT, problems=()))
+    await store.close()
+    with pytest.raises(StoreError):
+        await taker.count()
+    store = await open_store("sqlite://")
+    try:
+        taker.censuses = store.censuses
+        await taker.count()
+        assert await store.censuses.last(SOURCE) is not None
     finally:
         await store.close()
