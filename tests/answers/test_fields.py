@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bridge.answers.fields import MOST, MOST_PLACES, FieldOrigin, fields_of
+import pytest
+
+from bridge.answers.fields import MOST, MOST_ITEMS, MOST_PLACES, FieldOrigin, fields_of
 from bridge.model.entities import Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict, as_data
 from bridge.model.memory import KnownManifest, Memory
@@ -119,3 +121,33 @@ def test_a_checkout_has_no_address() -> None:
     placed = replace(bare, manifest=replace(bare.manifest, project=project))
     title = by_path(fields_of(SERVED, [placed], Memory()))["metadata.title", "The Cart"]
     assert (title.at[0].project, title.at[0].url) == ("shop/p1", "")
+
+
+def test_a_long_list_is_read_once_however_many_fields_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+    parse = Ref.parse
+
+    def counted(text: str) -> Ref:
+        read.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(Ref, "parse", counted)
+    refs = [f"component:default/s{number}" for number in range(2_000)]
+    one = said(1, {"spec": {"dependsOn": refs}}, *((ref, 9, 1) for ref in refs))
+    found = fields_of({"spec": {"dependsOn": refs}}, [one], Memory())
+    assert {each.at[0].line for each in found} == {9}
+    assert len(read) < 3 * len(refs)
+
+
+def test_of_more_than_is_read_nothing_false_is_told() -> None:
+    full = said(1, {"spec": {"dependsOn": ["component:default/x"] * MOST_ITEMS}})
+    last = said(2, {"spec": {"dependsOn": ["component:default/web"]}})
+    found = fields_of({"spec": {"dependsOn": ["component:default/web"]}}, [full, last], Memory())
+    (web,) = found
+    assert web.at == ()
+    assert web.how.startswith("not looked up")
+    written = {"service": ["web", *(f"s{number}" for number in range(MOST_ITEMS))]}
+    (web,) = fields_of({"spec": {"dependsOn": ["component:web"]}}, [last], memory(p2=written))
+    assert web.how == "said by the manifest, or made of it by its mapping"
