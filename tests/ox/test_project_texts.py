@@ -15,7 +15,16 @@ from bridge.model.facts import Reading
 from bridge.ox.facts import codeowners_text, readme_text
 from bridge.ox.facts.dependency_updates import LOOKED_AT, UPDATE_FACTS
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
-from bridge.ox.facts.project_texts import CODEOWNERS_FACTS, DOCS_FACTS, README_FACTS, TEXT_FACTS
+from bridge.ox.facts.project_page import told_of
+from bridge.ox.facts.project_texts import (
+    CODEOWNERS_FACTS,
+    DOCS_FACTS,
+    README_FACTS,
+    TEXT_FACTS,
+    read_texts,
+)
+from bridge.ox.facts.readings import ReadingBuilder
+from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.facts.subjects import gitlab_names
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.sessions import Edition, Role, Session
@@ -196,6 +205,50 @@ async def test_what_is_not_there_does_not_apply(
     reading = await read(world(files, **facts))
     assert {told(reading, name) for name in names} == {NA}
     assert fact(reading, names[0]).reason.startswith(reason)
+
+
+LATE: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
+    (("readme",), README_FACTS, "GitLab did not give README.md: Timeout on x"),
+    (("owners0",), CODEOWNERS_FACTS, "GitLab did not give CODEOWNERS: Timeout on x"),
+    (("owners2", "nodes", "0", "rawTextBlob"), (), ""),  # the one before it counts
+    (("docs",), DOCS_FACTS, "GitLab did not give docs: Timeout on x"),
+    (("docs", "blobs"), (), ""),  # a folder in it was told
+    ((), TEXT_FACTS, "GitLab did not give repository: Timeout on x"),
+]
+
+
+@pytest.mark.parametrize(("path", "names", "reason"), LATE)
+def test_what_was_too_late_is_not_missing(
+    path: tuple[str, ...], names: tuple[str, ...], reason: str
+) -> None:
+    """GitLab's null with an error says nothing; what was told beside it stays known."""
+    file = {"nodes": [{"mode": "100644", "rawTextBlob": "* @a"}]}
+    docs = {"lastCommit": {"authoredDate": NOW.isoformat()}, "trees": {"nodes": [{"name": "a"}]}}
+    whole = {"readme": file, "owners0": {"nodes": []}, "owners1": file, "docs": docs}
+    repository = None if not path else {k: v for k, v in whole.items() if k != path[0] or path[1:]}
+    node = {"id": "gid://gitlab/Project/7", "repository": repository}
+    error = {"message": "Timeout on x", "path": ["projects", "nodes", 0, "repository", *path]}
+    answer = told_of({"data": {"projects": {"nodes": [node]}}, "errors": [error]}, frozenset(), ())
+    notes = ReadingBuilder(GITLAB_REST, Ref.parse("component:default/x"), NOW, "x")
+    read_texts(notes, subject(), node, answer[7].failed, asked=True)
+    reading = notes.reading()
+    lost = tuple(name for name in TEXT_FACTS if told(reading, name) == UNKNOWN)
+    assert lost == names
+    assert {fact(reading, name).reason for name in lost} <= {reason}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("slow", ["blobs", "tree", "repository"])
+async def test_a_file_that_came_too_late_is_unknown(slow: str) -> None:
+    """Neither its text is "not there", nor a runbook among the files that were looked for."""
+    made = world({"README.md": README, "docs/run.md": "x"}, slow=frozenset({slow}))
+    async with bench(made) as it:
+        reading = await it.only(f"{it.url}/shop/api/-/blob/main/docs/run.md")
+    lost = {name for name in TEXT_FACTS if told(reading, name) == UNKNOWN}
+    files = {*README_FACTS, *CODEOWNERS_FACTS}
+    assert lost == {"blobs": files, "tree": {*DOCS_FACTS}, "repository": {*TEXT_FACTS}}[slow]
+    assert told(reading, "runbook_present") is True
+    assert isinstance(told(reading, "commits"), int)
 
 
 @pytest.mark.real

@@ -232,7 +232,7 @@ def read(client: Client, subject: Subject, now: datetime, known: KnownOfRound) -
     if told is not None:
         read_riders(notes, told.node, told.failed, told.lacks)
         read_updates(notes, told.node, told.failed)
-        read_texts(notes, subject, told.node, asked=told.texts)
+        read_texts(notes, subject, told.node, told.failed, asked=told.texts)
     elif known.closed:
         notes.not_applicable(known.closed, *_RIDING)
     else:
@@ -342,13 +342,13 @@ def _runbook(
 def _size(client: Client, project: Project, path: str, told: PageAnswer | None) -> int:
     """A file's bytes, 0 without it. Raises `Unread` as `Client.size`, `Busy` or `SourceRefused`."""
     repository = told.node.get("repository") if told is not None else None
-    if told is None or repository is None or path not in told.paths:
+    blobs = repository.get("blobs") if repository is not None else None
+    if told is None or blobs is None or path not in told.paths:  # null if hidden, or it failed
         at = f"/projects/{project.id}/repository/files/{quote(path, safe='')}"
         return client.size(at, project.default_branch)
-    blobs = (repository.get("blobs") or {}).get("nodes") or ()
     sizes = [
         int(blob.get("size") or 0)
-        for blob in blobs
+        for blob in blobs.get("nodes") or ()
         # A folder and a submodule are no files.
         if blob and blob.get("path") == path and str(blob.get("mode") or "").startswith("100")
     ]

@@ -29,6 +29,7 @@ PATHS: Final = 20  # different files asked for on one page
 RULES_OF: Final = "Project.branchRules"
 PERMISSIONS: Final = "Project.userPermissions"
 LICENCE: Final = "Namespace.availableFeatures"
+REPOSITORY: Final = "repository"
 _GID: Final = "gid://gitlab/Project/"
 _UNDEFINED: Final = re.compile(r"Field '(\w+)' doesn't exist on type '(\w+)'")
 _NO_ARGUMENT: Final = re.compile(r"Field '(\w+)' doesn't accept argument")
@@ -50,8 +51,10 @@ OPTIONAL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PageAnswer:
-    """What a page told of one project. `node` is GraphQL's; `failed` are its fields' errors.
+    """What a page told of one project. `node` is GraphQL's.
 
+    `failed` are its fields' errors, by the field's key; of the repository also one step deeper
+    ("repository.readme").
     `paths` are the files that were asked for, `texts` whether texts were. `enterprise` says whether
     the code of paid features is there, None if that is not known.
     """
@@ -157,13 +160,16 @@ def _unless(lacks: frozenset[str], text: str, *needs: str) -> str:
 
 
 def _failures(errors: Sequence[Any]) -> dict[int, dict[str, str]]:
-    """Errors with a path, by the project's place on the page and the field."""
+    """Errors with a path, by the project's place on the page and the field; see `PageAnswer`."""
     found: dict[int, dict[str, str]] = {}
     for error in errors:
         path = error.get("path") if isinstance(error, Mapping) else None
         match path:
-            case ["projects", "nodes", int(index), str(key), *_]:
-                found.setdefault(index, {})[key] = str(error.get("message") or "")
+            case ["projects", "nodes", int(index), str(key), *below]:
+                said = str(error.get("message") or "")
+                found.setdefault(index, {})[key] = said
+                if key == REPOSITORY and below:
+                    found[index][f"{key}.{below[0]}"] = said
     return found
 
 

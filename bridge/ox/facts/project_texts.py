@@ -5,7 +5,8 @@ One file an alias: some releases of GitLab price the texts of several paths tenf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from bridge.model.facts import Subject
@@ -38,33 +39,76 @@ ASKED: Final = " ".join(
     ]
 )
 
+_SHOWN: Final = 200  # characters of what GitLab says
 _HIDDEN: Final = "GitLab does not show the repository to the token"
 _TOO_HEAVY: Final = "GitLab could not give the project's texts in time"
 _BINARY: Final = "it is no text"
 _NOBODY: Final = "the catalog knows no groups and people of GitLab (`gitlab.people`)"
 
 
+class _Untold(Exception):
+    """GitLab failed to give a part: what is null there is not known to be missing."""
+
+
 def read_texts(
-    notes: ReadingBuilder, subject: Subject, node: Mapping[str, Any], *, asked: bool
+    notes: ReadingBuilder,
+    subject: Subject,
+    node: Mapping[str, Any],
+    failed: Mapping[str, str],
+    *,
+    asked: bool,
 ) -> None:
-    """The facts of a project's texts; `asked` says whether the page asked for them."""
+    """The facts of a project's texts; `asked` says whether the page asked for them.
+
+    `failed` are `PageAnswer.failed`: what is null with an error is unknown, not missing.
+    """
     repository = node.get("repository")
-    if not asked:
+    if not isinstance(repository, Mapping):
+        with _untold_is_unknown(notes, TEXT_FACTS):
+            _told("repository", failed)
+            notes.not_applicable(_HIDDEN, *TEXT_FACTS)
+    elif not asked:
         notes.unknown(_TOO_HEAVY, *TEXT_FACTS)
-    elif not isinstance(repository, Mapping):
-        notes.not_applicable(_HIDDEN, *TEXT_FACTS)
     else:
-        _readme(notes, _file(repository, "readme"))
-        found = (_file(repository, f"owners{number}") for number in range(len(CODEOWNERS)))
-        _codeowners(notes, next((each for each in found if each is not None), None), subject)
-        _docs(notes, repository.get("docs"))
+        with _untold_is_unknown(notes, README_FACTS):
+            _readme(notes, _file(repository, "readme", failed))
+        with _untold_is_unknown(notes, CODEOWNERS_FACTS):
+            _codeowners(notes, _owners(repository, failed), subject)
+        with _untold_is_unknown(notes, DOCS_FACTS):
+            _docs(notes, repository.get("docs"), failed)
 
 
-def _file(repository: Mapping[str, Any], alias: str) -> Mapping[str, Any] | None:
+@contextmanager
+def _untold_is_unknown(notes: ReadingBuilder, names: tuple[str, ...]) -> Iterator[None]:
+    try:
+        yield
+    except _Untold as untold:
+        notes.unknown(str(untold), *names)
+
+
+def _file(
+    repository: Mapping[str, Any], alias: str, failed: Mapping[str, str]
+) -> Mapping[str, Any] | None:
     """The file's node; None where there is no file: a folder and a submodule are none."""
     nodes = (repository.get(alias) or {}).get("nodes") or ()
     files = (each for each in nodes if each and str(each.get("mode") or "").startswith("100"))
-    return next(files, None)
+    file = next(files, None)
+    if file is None or file.get("rawTextBlob") is None:
+        _told(f"repository.{alias}", failed)
+    return file
+
+
+def _owners(repository: Mapping[str, Any], failed: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """The first CODEOWNERS file; one after a place that was not told may not be the first."""
+    found = (_file(repository, f"owners{number}", failed) for number in range(len(CODEOWNERS)))
+    return next((each for each in found if each is not None), None)
+
+
+def _told(field: str, failed: Mapping[str, str]) -> None:
+    """Raises `_Untold` for a field with an error."""
+    if field in failed:
+        alias = field.removeprefix("repository.")
+        raise _Untold(f"GitLab did not give {_ALIASES.get(alias, alias)}: {failed[field]}"[:_SHOWN])
 
 
 def _readme(notes: ReadingBuilder, file: Mapping[str, Any] | None) -> None:
@@ -92,10 +136,11 @@ def _codeowners(notes: ReadingBuilder, file: Mapping[str, Any] | None, subject: 
         notes.not_applicable(_NOBODY, "codeowners_unknown")
 
 
-def _docs(notes: ReadingBuilder, tree: Any) -> None:
+def _docs(notes: ReadingBuilder, tree: Any, failed: Mapping[str, str]) -> None:
     folder = tree if isinstance(tree, Mapping) else {}
     there = any((folder.get(kind) or {}).get("nodes") for kind in ("blobs", "trees"))
     if not there:  # the last commit may be the one that deleted it
+        _told("repository.docs", failed)
         notes.not_applicable(f"there is no folder {DOCS}/", *DOCS_FACTS)
         return
     at = moment((folder.get("lastCommit") or {}).get("authoredDate"))
