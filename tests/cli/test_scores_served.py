@@ -33,7 +33,7 @@ async def scores(url: str) -> Any:
     """What is served once there are scores."""
     async with aiohttp.ClientSession() as session:
         while True:
-            async with session.get(f"{url}api/ox/scores?limit=500") as response:
+            async with session.get(f"{url}api/ox/scores?kind=all&limit=500") as response:
                 if response.status == 200:
                     return await response.json()
             await asyncio.sleep(0.05)

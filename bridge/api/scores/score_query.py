@@ -9,13 +9,14 @@ from typing import Final
 
 from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
-from bridge.model.scores import ROLLUPS, CheckState, Score, Scoreboard
+from bridge.model.scores import ROLLUPS, SERVICE, CheckState, Score, Scoreboard
 
 MOST: Final = 500  # items of a page
 LONGEST: Final = 3 * 366  # days of a trend
 _SPAN: Final = 90
 _TEXT: Final = 600  # characters of one parameter
 _FLAGS: Final = {"true": True, "false": False}
+ALL_KINDS: Final = "all"
 FILTERS: Final = (
     *("team", "system", "domain", "product", "kind"),
     *("tier", "level", "onTarget", "check", "state", "q"),
@@ -100,18 +101,19 @@ def _day(query: Mapping[str, str], key: str, default: date) -> date:
 
 
 def selected(board: Scoreboard, query: Mapping[str, str]) -> list[Score]:
-    """The scores that a request asks for, in the order it asks for. Raises `BadQuestion`."""
+    """The scores that a request asks for, in the order it asks for. Raises `BadQuestion`.
+
+    Those of services, unless it says which `kind`.
+    """
     unknown = sorted(query.keys() - {*FILTERS, "order", "limit", "offset"})
     if unknown:
         raise BadQuestion(f"unknown parameter `{unknown[0][:40]}`; there are {', '.join(FILTERS)}")
-    found = list(board.scores.values())
+    found = _of_kind(board, query.get("kind", SERVICE).lower())
     for kind in ROLLUPS:
         if kind in query:
             rollup = board.rollup(kind, query[kind])
             members = set(rollup.members) if rollup else set()
             found = [score for score in found if score.entity in members]
-    if "kind" in query:
-        found = [score for score in found if score.entity.kind == query["kind"].lower()]
     if "q" in query:
         text = query["q"][:_TEXT].lower()
         found = [score for score in found if text in str(score.entity)]
@@ -125,6 +127,10 @@ def selected(board: Scoreboard, query: Mapping[str, str]) -> list[Score]:
             raise BadQuestion("`onTarget` is true or false")
         found = [score for score in found if score.on_target is wanted]
     return _ordered(_by_check(found, query), query.get("order", "name"))
+
+
+def _of_kind(board: Scoreboard, kind: str) -> list[Score]:
+    return [each for ref, each in board.scores.items() if kind in (ALL_KINDS, ref.kind)]
 
 
 def _by_check(scores: list[Score], query: Mapping[str, str]) -> list[Score]:

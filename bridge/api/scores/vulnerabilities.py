@@ -66,10 +66,13 @@ def routes() -> list[web.RouteDef]:
 
 
 def report(board: Scoreboard, facts: FactBoard) -> list[TeamReport]:
-    """A report a team, those with most critical ones first."""
+    """A report a team, those with most critical ones first.
+
+    Of services alone: an API or a system of the same repository has the same counts.
+    """
     teams = {r: each.name for each in board.rollups if each.kind == "team" for r in each.members}
     found: dict[str, TeamReport] = {}
-    for ref in board.scores:
+    for ref in board.services:
         fact = _fact(facts, ref)
         if fact is None:
             continue
