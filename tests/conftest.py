@@ -14,6 +14,9 @@ from tests.laws import examples
 
 pytest_plugins = ("tests.starting", "tests.tables")
 
+# Rooms whose tests share what takes long to start: a Backstage, a demo in a browser.
+SHARED = frozenset(("backstage", "browser"))
+
 # How long a machine takes is nothing that a law says.
 settings.register_profile(
     "laws",
@@ -22,6 +25,17 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("laws")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (`-n 2 --dist loadgroup`), who shares something stays together.
+
+    That is a file with what its tests start once, and the rooms where all of them share it.
+    """
+    for item in items:
+        file = item.nodeid.split("::")[0]
+        room = file.split("/")[1]
+        item.add_marker(pytest.mark.xdist_group(room if room in SHARED else file))
 
 
 def pytest_collection_finish() -> None:
