@@ -6,18 +6,20 @@ every document in it. Of what lies elsewhere nothing is known.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final
 
 from bridge.answers.documents import Document
-from bridge.answers.knowledge import Knowledge, annotation
+from bridge.answers.knowledge import Knowledge, annotation, ref_of
+from bridge.language.links import own_file
 from bridge.model.entities import Ref
 from bridge.model.facts import Reading
 
 STALE: Final = timedelta(days=365)
 _READINGS: Final = "gitlab_rest"
+_PROJECT: Final = "gitlab"
 _FOLDER: Final = "docs/"
 
 
@@ -33,10 +35,10 @@ class DocumentState:
 def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentState:
     """What is known of a document, by the facts of the service whose it is."""
     service = known.entity(document.service)
-    reading = _reading(document.service, known)
+    reading = _reading(document.service, _READINGS, known)
     if service is None or reading is None:
         return DocumentState()
-    path = _own_path(document.url, annotation(service, "gitlab.com/project-slug"))
+    path = _own_path(document.url, service, known)
     values = reading.values()
     changed = _moment(values.get("docs_changed_at")) if path.startswith(_FOLDER) else None
     return DocumentState(
@@ -46,16 +48,22 @@ def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentSta
     )
 
 
-def _reading(ref: str, known: Knowledge) -> Reading | None:
-    return known.facts.get(Ref.parse(ref), {}).get(_READINGS) if ref else None
+def _reading(ref: str, retriever: str, known: Knowledge) -> Reading | None:
+    return known.facts.get(Ref.parse(ref), {}).get(retriever) if ref else None
 
 
-def _own_path(url: str, project: str) -> str:
-    """The file of a project that an address of its own repository shows; "" for others."""
-    where, dash, rest = unquote(urlsplit(url).path).partition("/-/blob/")
-    if not (dash and project and where.strip("/").lower().endswith(project.lower())):
+def _own_path(url: str, service: Mapping[str, Any], known: Knowledge) -> str:
+    """The file of a service's own project that an address shows; "" for others.
+
+    Its project's address is that of its manifest, without the file.
+    """
+    web, dash, _ = annotation(service, "backstage.io/view-url").partition("/-/")
+    project = annotation(service, "gitlab.com/project-slug")
+    reading = _reading(ref_of(service), _PROJECT, known)
+    branch = reading.values().get("default_branch") if reading is not None else None
+    if not (dash and project and isinstance(branch, str) and web.endswith(f"/{project}")):
         return ""
-    return rest.partition("/")[2]
+    return own_file(url, web, branch) or ""
 
 
 def _moment(value: object) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote, unquote
 
 from bridge.model.entities import Body, Json
 
@@ -33,6 +34,16 @@ def links_of(body: Body) -> list[tuple[str, str]]:
     return [
         (kind_of(link), str(link.get("url", ""))) for link in found if isinstance(link, Mapping)
     ]
+
+
+def own_file(url: str, web_url: str, branch: str) -> str | None:
+    """The path of a project's file by its address on the default branch; None for what lies
+    elsewhere, and when the project's address or branch is not known.
+    """
+    begin = f"{web_url}/-/blob/{quote(branch, safe='/')}/"
+    if not (web_url and branch) or not url.startswith(begin):
+        return None
+    return unquote(url.removeprefix(begin).partition("#")[0].partition("?")[0])
 
 
 def kind_of(link: Mapping[str, Json]) -> str:

@@ -18,7 +18,13 @@ BLOB = f"{GITLAB}/shop/cart/-/blob/main"
 
 
 def state(url: str, kind: str = "runbook", service: str = CART, **facts: Any) -> DocumentState:
-    told = {Ref.parse(CART): {"gitlab_rest": reading("gitlab_rest", NOON, **facts)}}
+    branch = facts.pop("branch", "main")
+    told = {
+        Ref.parse(CART): {
+            "gitlab": reading("gitlab", NOON, default_branch=branch),
+            "gitlab_rest": reading("gitlab_rest", NOON, **facts),
+        }
+    }
     document = Document(kind, "When it is down", url, CART, "cart", "", "", service)
     return state_of(document, known(TEAM, CART_SERVICE, facts=told), NOON)
 
@@ -34,12 +40,24 @@ def test_the_last_change_of_its_folder_stands_for_a_document() -> None:
     [
         f"{BLOB}/down.md",  # in another folder
         f"{GITLAB}/shop/other/-/blob/main/docs/down.md",  # of another project
+        f"{GITLAB}/other/shop/cart/-/blob/main/docs/down.md",  # of one whose path ends so
+        f"{GITLAB}/my-shop/cart/-/blob/main/docs/down.md",
+        "https://elsewhere.example/shop/cart/-/blob/main/docs/down.md",
+        f"{GITLAB}/shop/cart/-/blob/old/docs/down.md",  # of another branch
         "https://wiki.example.com/docs/down",
         "",
     ],
 )
 def test_of_what_lies_elsewhere_nothing_is_known(url: str) -> None:
     assert state(url, docs_changed_at=OLD.isoformat()).changed is None
+
+
+def test_a_branch_may_have_a_slash() -> None:
+    url = f"{GITLAB}/shop/cart/-/blob/release/2/docs/down.md"
+    old = OLD.isoformat()
+    assert state(url, docs_changed_at=old, branch="release/2").stale
+    assert state(url, docs_changed_at=old, branch="release") == DocumentState()
+    assert state(url, docs_changed_at=old, branch="?GitLab is away") == DocumentState()
 
 
 def test_a_fact_that_is_unknown_or_odd_makes_nothing_stale_or_broken() -> None:

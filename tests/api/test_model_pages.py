@@ -155,7 +155,11 @@ async def test_stale_and_broken_documents_are_marked_and_listed(aiohttp_client: 
         "lost": reading("gitlab_rest", NOON, runbook_present=False),
     }
     book = NoFacts()
-    latest = {Ref.parse(f"component:default/{n}"): {"gitlab_rest": r} for n, r in told.items()}
+    branch = reading("gitlab", NOON, default_branch="main")
+    latest = {
+        Ref.parse(f"component:default/{name}"): {"gitlab_rest": each, "gitlab": branch}
+        for name, each in told.items()
+    }
     book.board = FactBoard((), latest, NOON)
     live = Live()
     catalog = Catalog(tuple(sorted(made, key=lambda each: str(each.ref))))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from bridge.language import links
 from bridge.model.facts import FactSchema, Reading, Subject
@@ -308,11 +308,7 @@ def _runbook_files(subject: Subject) -> list[str]:
 
 
 def _own_file(url: str, project: Project) -> str | None:
-    """A file's path by its address on the default branch; None for what lies elsewhere."""
-    begin = f"{project.web_url}/-/blob/{quote(project.default_branch, safe='/')}/"
-    if not project.web_url or not url.startswith(begin):
-        return None
-    return unquote(url.removeprefix(begin).partition("#")[0].partition("?")[0])
+    return links.own_file(url, project.web_url, project.default_branch)
 
 
 def _runbook(
