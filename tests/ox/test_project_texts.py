@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,9 @@ from bridge.model.facts import Reading
 from bridge.ox.facts import codeowners_text, readme_text
 from bridge.ox.facts.dependency_updates import LOOKED_AT, UPDATE_FACTS
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
+from bridge.ox.facts.page_asking import BUDGET
 from bridge.ox.facts.project_page import told_of
+from bridge.ox.facts.project_riders import RIDER_FACTS
 from bridge.ox.facts.project_texts import (
     CODEOWNERS_FACTS,
     DOCS_FACTS,
@@ -288,3 +291,27 @@ async def test_a_project_whose_texts_are_too_much_is_asked_without_them() -> Non
     assert "could not give the project's texts" in fact(big, "readme_length").reason
     assert isinstance(told(big, "commits"), int)
     assert told(readings["shop/other"], "readme_sections") == 3
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("heavy", "most"), [((7, 33), 8), ((1, 20, 33, 49), 26)])
+async def test_heavy_texts_cost_nobody_what_else_the_page_asks(
+    heavy: tuple[int, ...], most: int
+) -> None:
+    """However many are too much: of all fifty the rest is known, by few requests."""
+    made = World(lambda: NOW)
+    file = SandboxFile(b"x" * 9_000_000)
+    for number in range(50):
+        project = made.add_project(f"shop/p{number}")
+        files = {"README.md": file, "CODEOWNERS": file} if number in heavy else {}
+        project.files |= files or {"README.md": SandboxFile(README.encode())}
+    async with bench(made) as it:
+        readings = await it.read()
+        requests = [each for each in it.sandbox.requests if each.kind == "graphql"]
+    assert len(requests) <= BUDGET
+    names = (*RIDER_FACTS, *UPDATE_FACTS[:1])
+    assert not [p for p, r in readings.items() for name in names if told(r, name) == UNKNOWN]
+    sections = {path: told(reading, "readme_sections") for path, reading in readings.items()}
+    assert {sections[f"shop/p{number}"] for number in heavy} == {UNKNOWN}
+    assert set(sections.values()) <= {UNKNOWN, 3}
+    assert Counter(sections.values())[UNKNOWN] <= most

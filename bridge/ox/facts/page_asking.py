@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-BUDGET: Final = 16  # requests that a page may cost: one poisoned project of fifty costs twelve
+BUDGET: Final = 16  # requests that a page may cost: one poisoned project of fifty costs fifteen
 PAGES_OF_RULES: Final = 10
 
 
@@ -51,28 +51,24 @@ class PageAsking:
 
         Those that are missing could not be told. Raises `Busy` or `SourceRefused`.
         """
-        found: dict[int, PageAnswer] = {}
-        waiting = deque([(list(ids), True)])
-        for _ in range(BUDGET):
-            if self.closed or not waiting:
-                break
-            part, texts = waiting.popleft()
-            try:
-                body = self._body(client, part, paths, now, texts=texts)
-            except Unread as unread:
-                self._judge(unread)
-                waiting.extend(_lighter(part, texts=texts))
-            else:
-                found |= told_of(body, self.lacks, paths, texts=texts)
+        page = _Page(self, client, paths, now)
+        found = page.told(ids, texts=True)
+        if found is None:
+            # Heavy texts cost nobody what else the page asks; they are looked for with the rest.
+            found = page.in_halves([list(ids)], texts=False)
+            known = [number for number in ids if number in found]
+            parts = [known] if len(known) < len(ids) else _halves(known)
+            for number, told in page.in_halves(parts, texts=True).items():
+                found[number] = found[number].with_texts(told)
         return {number: self._whole(client, told) for number, told in found.items()}
 
-    def _judge(self, unread: Unread) -> None:
+    def judge(self, unread: Unread) -> None:
         """A refusal holds for every page; what failed may have been too heavy."""
         if 400 <= unread.status < 500:
             self.closed = f"GitLab's GraphQL API is not open to the token: {unread}"
             log.warning("Facts are asked for by REST", action="facts_by_rest", reason=str(unread))
 
-    def _body(
+    def body(
         self,
         client: Client,
         ids: Sequence[int],
@@ -118,12 +114,47 @@ class PageAsking:
         return replace(told, node=node, lacks=told.lacks | {RULES_OF})
 
 
-def _lighter(part: list[int], *, texts: bool) -> list[tuple[list[int], bool]]:
-    """What is asked in place of a page that was too much: its halves; of one project, no texts."""
+class _Page:
+    """Questions about one page, as many as its budget allows."""
+
+    def __init__(
+        self, asking: PageAsking, client: Client, paths: Sequence[str], now: datetime
+    ) -> None:
+        self._asking = asking
+        self._client = client
+        self._paths = paths
+        self._now = now
+        self._left = BUDGET
+
+    def told(self, ids: Sequence[int], *, texts: bool) -> dict[int, PageAnswer] | None:
+        """What GitLab tells of these; None where that is too much for it, or it is refused."""
+        self._left -= 1
+        asking = self._asking
+        try:
+            body = asking.body(self._client, ids, self._paths, self._now, texts=texts)
+        except Unread as unread:
+            asking.judge(unread)
+            return None
+        return told_of(body, asking.lacks, self._paths, texts=texts)
+
+    def in_halves(self, parts: list[list[int]], *, texts: bool) -> dict[int, PageAnswer]:
+        """What is told of the parts; one that is too much is asked for in halves."""
+        found: dict[int, PageAnswer] = {}
+        waiting = deque(part for part in parts if part)
+        while waiting and self._left > 0 and not self._asking.closed:
+            part = waiting.popleft()
+            told = self.told(part, texts=texts)
+            if told is None:
+                waiting.extend(_halves(part))
+            else:
+                found |= told
+        return found
+
+
+def _halves(part: list[int]) -> list[list[int]]:
+    """Both; none of one project."""
     middle = len(part) // 2
-    if middle:
-        return [(part[:middle], texts), (part[middle:], texts)]
-    return [(part, False)] if texts else []
+    return [part[:middle], part[middle:]] if middle else []
 
 
 def _said(body: Mapping[str, Any]) -> str:

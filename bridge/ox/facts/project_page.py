@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -65,6 +65,13 @@ class PageAnswer:
     paths: frozenset[str] = frozenset()
     enterprise: bool | None = None
     texts: bool = True
+
+    def with_texts(self, other: PageAnswer) -> PageAnswer:
+        """This one with the repository, and so the texts, that `other` told of."""
+        failed = {key: said for key, said in self.failed.items() if not _of_repository(key)}
+        failed |= {key: said for key, said in other.failed.items() if _of_repository(key)}
+        node = {**self.node, REPOSITORY: other.node.get(REPOSITORY)}
+        return replace(self, node=node, failed=failed, texts=other.texts)
 
 
 def page_query(lacks: frozenset[str], *, files: bool, texts: bool = True) -> str:
@@ -129,6 +136,10 @@ def told_of(
             errors = failed.get(index, {})
             found[number] = PageAnswer(node, errors, lacks, asked, enterprise, texts)
     return found
+
+
+def _of_repository(key: str) -> bool:
+    return key.partition(".")[0] == REPOSITORY
 
 
 def unknown_fields(errors: Sequence[Any]) -> frozenset[str]:
