@@ -13,6 +13,7 @@ from bridge.model.entities import Json, Ref
 
 HOPS: Final = 2  # unless somebody says otherwise
 MOST_HOPS: Final = 4
+MOST_STARTS: Final = 500  # entities of one project that a question is about
 # By these a whole project is meant, with all that its manifests speak of.
 _OF_A_PROJECT: Final = ("GitLab project", "GitLab project id", "GitLab address")
 _KINDS: Final = ("component", "api", "resource", "system", "domain", "group", "user")
@@ -35,7 +36,7 @@ ITSELF: Final = Role("itself")
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What was asked about: `roles` by reference; `cut` when a walk was ended by its bounds.
+    """What was asked about: `roles` by reference; `cut` when bounds left some out.
 
     Without roles `found` lists what may be meant. A `project` is asked about where only its
     manifests are known of, and no entity.
@@ -76,14 +77,19 @@ def about(asked: str, known: Knowledge, hops: int = HOPS) -> About:
         return About(asked, found, dict.fromkeys(refs, ITSELF), "" if refs else path_in(asked))
     if found.total > 1 and found.matches[0].key not in _OF_A_PROJECT:
         return About(asked, found)
-    entities = [each for match in found.matches if (each := known.entity(match.ref)) is not None]
+    whole = found
+    if found.total > len(found.matches):
+        whole = identify(asked, known, MOST_STARTS)  # asked about are also those not listed
+    entities = [each for match in whole.matches if (each := known.entity(match.ref)) is not None]
     roles, cut = around(entities, known, hops)
-    return About(asked, found, roles, cut=cut)
+    return About(asked, found, roles, cut=cut or whole.total > len(whole.matches))
 
 
 def gone(asked: str) -> Iterator[str]:
     """The references that a name may be that nothing has now; none where it is a path."""
     text = asked.strip()
+    if not text.isprintable():
+        return  # no reference is so, and a store may refuse it
     try:
         if ":" in text:
             yield str(Ref.parse(text))
@@ -96,7 +102,7 @@ def gone(asked: str) -> Iterator[str]:
 def path_in(asked: str) -> str:
     """A project's path as it may be asked for; "" for what is none."""
     text = asked.strip().strip("/")
-    return text if "/" in text and ":" not in text else ""
+    return text if "/" in text and ":" not in text and text.isprintable() else ""
 
 
 def around(

@@ -83,13 +83,16 @@ async def _sheet(query: ChangeQuery, find: Find, now: datetime) -> Told:
 
 def question(asked: Mapping[str, str], now: datetime) -> ChangeQuery:
     """The filters that parameters mean, besides `around`; raises `BadQuestion`."""
+    for name, text in asked.items():
+        if not text.strip().isprintable():
+            raise BadQuestion(f"`{name}` holds characters that cannot be printed; leave them out")
     kind = asked.get("kind", "")
     if kind and kind not in [each.value for each in ChangeKind]:
         raise BadQuestion(f"`kind` is one of {', '.join(ChangeKind)}")
     ref = _ref(asked.get("ref", ""), "component", "ref")
     return ChangeQuery(
         refs=(ref,) if ref else (),
-        entity_kind=asked.get("entity_kind", "").lower()[:LONGEST],
+        entity_kind=_entity_kind(asked.get("entity_kind", "")),
         owner=_ref(asked.get("owner", ""), "group", "owner"),
         project=asked.get("project", "").strip("/ ")[:LONGEST],
         kind=kind,
@@ -97,6 +100,12 @@ def question(asked: Mapping[str, str], now: datetime) -> ChangeQuery:
         until=_moment(asked.get("until", ""), now, "until"),
         below=_number(asked.get("below", "")),
     )
+
+
+def _entity_kind(text: str) -> str:
+    if text.strip() and not re.fullmatch(r"[A-Za-z]{1,63}", text.strip()):
+        raise BadQuestion("`entity_kind` is a kind such as component")
+    return text.strip().lower()
 
 
 def _ref(text: str, kind: str, name: str) -> str:
@@ -142,6 +151,8 @@ def as_lines(found: Told) -> Iterator[str]:
     """A sheet for a terminal: a line a change, and below it a line a field."""
     if not found.clear:
         yield from _unclear(found)
+    if found.about is not None and found.about.cut:
+        yield "More belongs to it, or lies near it, than was looked at."
     for change in found.changes:
         role = found.role(change)
         where = f", in {places(change)}" if change.manifests else ""

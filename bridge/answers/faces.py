@@ -133,7 +133,12 @@ def _changed_json(changed: ChangedLately) -> dict[str, Json]:
         {"role": each.role.word, "hops": each.role.hops, **each.change.as_json()}
         for each in changed.nearby
     ]
-    return {"since": _iso(changed.since), "cut": changed.cut, "items": items}
+    return {
+        "since": _iso(changed.since),
+        "cut": changed.cut,
+        "beyond": changed.beyond,
+        "items": items,
+    }
 
 
 def _walk_json(walk: Walk) -> dict[str, Json]:

@@ -51,7 +51,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """What was found: the first `MOST` matches, how many there are, and names that are near."""
+    """What was found: the first matches, how many there are, and names that are near."""
 
     matches: tuple[Match, ...] = ()
     total: int = 0
@@ -70,14 +70,17 @@ NOBODY: Final = Candidates()
 Search: TypeAlias = Callable[[str, Knowledge], Candidates]
 
 
-def identify(asked: str, known: Knowledge) -> Identified:
-    """Find what is meant by a text of at most `LONGEST` characters; longer ones find nothing."""
+def identify(asked: str, known: Knowledge, most: int = MOST) -> Identified:
+    """Find what is meant by a text of at most `LONGEST` characters; longer ones find nothing.
+
+    `most` matches are listed, and all are counted.
+    """
     text = asked.strip().strip("<>").strip()
     if not text or len(text) > LONGEST:
         return Identified()
     folded = text.lower()
     for key, search in _KEYS:
-        found, total = _checked(search(folded, known), known)
+        found, total = _checked(search(folded, known), known, most)
         if total:
             matches = sorted(
                 (_match(each, key) for each in found), key=lambda each: _order(each.ref)
@@ -86,16 +89,18 @@ def identify(asked: str, known: Knowledge) -> Identified:
     return Identified(near=_near(folded, known))
 
 
-def _checked(candidates: Candidates, known: Knowledge) -> tuple[list[dict[str, Any]], int]:
-    """At most `MOST` of those that are meant, and how many there are; no more are read than that.
+def _checked(
+    candidates: Candidates, known: Knowledge, most: int
+) -> tuple[list[dict[str, Any]], int]:
+    """At most `most` of those that are meant, and how many there are; no more are read than that.
 
     Where candidates have to be looked at, a thousand are: then counts are of those.
     """
     picked = known.picked(candidates.mask)
     if candidates.meant is None:
-        return list(islice(picked, MOST)), candidates.mask.bit_count()
+        return list(islice(picked, most)), candidates.mask.bit_count()
     found = [each for each in islice(picked, _LOOKED_AT) if candidates.meant(each)]
-    return found[:MOST], len(found)
+    return found[:most], len(found)
 
 
 def _match(entity: dict[str, Any], key: str) -> Match:

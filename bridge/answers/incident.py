@@ -74,12 +74,14 @@ class Nearby:
 class ChangedLately:
     """What changed since a moment of what the incident is about and of what lies near it.
 
-    Newest first; `cut` when more changed in the whole catalog than is at hand.
+    Newest first; `cut` when more changed in the whole catalog than is at hand, `beyond` when more
+    lies near than was followed.
     """
 
     since: datetime
     nearby: tuple[Nearby, ...]
     cut: bool = False
+    beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,11 @@ def _changed(entity: Mapping[str, Any], known: Knowledge, now: datetime) -> Chan
     if known.lately is None:
         return None
     since = now - LATELY
-    roles, _ = around([entity], known, HOPS) if known.lately.by_ref else ({}, False)
+    roles, beyond = around([entity], known, HOPS) if known.lately.by_ref else ({}, False)
     found = [Nearby(each, roles[str(each.ref)]) for each in known.lately.of(roles, since)]
     # What changed itself comes before its neighbours of the same pass.
     found.sort(key=lambda each: (each.change.at, each.role == ITSELF), reverse=True)
-    return ChangedLately(since, tuple(found[:MOST_NEARBY]), known.lately.cut)
+    return ChangedLately(since, tuple(found[:MOST_NEARBY]), known.lately.cut, beyond)
 
 
 def _target(entity: Mapping[str, Any], relation: str) -> str:

@@ -218,6 +218,8 @@ def _changed(changed: ChangedLately, now: datetime) -> Iterator[Item]:
         yield Item(f"… and {left} more")
     if not changed.nearby:
         yield Item("nothing of it or near it in the last 24 hours")
+    if changed.beyond:
+        yield Item("more lies near it than was followed: what changed there is not told here")
     if changed.cut:
         yield Item("so much changed in the whole catalog that not all of it is looked at here")
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.answers.around import ITSELF, Role, about
-from bridge.answers.changes import ASKED, Told, as_lines, told, with_history
+from bridge.answers.around import ITSELF, MOST_STARTS, Role, about
+from bridge.answers.changes import ASKED, Told, as_lines, question, told, with_history
 from bridge.answers.dependencies import MOST
+from bridge.answers.identify import MOST as MOST_LISTED
 from bridge.answers.knowledge import Knowledge
 from bridge.answers.lately import LATELY, Lately, lately
 from bridge.answers.lately import MOST as MOST_LATELY
@@ -104,6 +105,19 @@ def test_a_project_means_all_that_its_manifests_speak_of() -> None:
     assert set(about("shop/cart", known(*FLEET, api), 0).roles) == {CART, "api:default/orders"}
 
 
+def test_all_of_a_large_project_is_asked_about_and_what_is_left_out_is_said() -> None:
+    def crowd(count: int) -> Knowledge:
+        slug = {"gitlab.com/project-slug": "shop/mono"}
+        return known(*(entity("Component", f"s{n:04}", annotations=slug) for n in range(count)))
+
+    found = about("shop/mono", crowd(MOST_LISTED + 70), 0)
+    assert (len(found.roles), found.cut) == (MOST_LISTED + 70, False)
+    assert len(found.found.matches) == MOST_LISTED
+    found = about("shop/mono", crowd(MOST_STARTS + 1), 0)
+    assert (len(found.roles), found.cut) == (MOST_STARTS, True)
+    assert "than was looked at" in "".join(as_lines(Told(NOON, about=found)))
+
+
 async def ask(history: History, asked: dict[str, str], knowledge: Knowledge | None = None) -> Told:
     return await told(asked, knowledge or known(*FLEET), history.find, NOON)
 
@@ -148,6 +162,24 @@ async def test_what_cannot_be_meant_is_said(wrong: dict[str, str]) -> None:
     with pytest.raises(BadQuestion, match="`"):
         await ask(History(), {"around": "cart", **wrong})
     assert set(wrong) <= set(ASKED)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"entity_kind": each} for each in ("com\0ponent", "a/b", "compönent")),
+        *({name: "x\0/y"} for name in ("around", "ref", "owner", "project")),
+        {"owner": "\ud800"},
+    ],
+)
+async def test_what_no_store_takes_is_refused_before_it_is_asked(wrong: dict[str, str]) -> None:
+    history = History()
+    with pytest.raises(BadQuestion, match=f"`{next(iter(wrong))}`"):
+        await ask(history, wrong)
+    for odd in ("x\0", "shop/x\0"):
+        await with_history(Explanation(odd, (), (), ()), history.find)
+    assert not history.asked
+    assert question({"entity_kind": " API "}, NOON).entity_kind == "api"
 
 
 async def test_an_explanation_tells_the_last_changes_also_of_what_is_gone() -> None:

@@ -189,6 +189,17 @@ def test_that_nothing_changed_is_told_and_that_not_all_is_known_too() -> None:
     assert "Changed" not in as_text(in_words(asked("cart")))  # no history is at hand there
 
 
+def test_a_neighbour_beyond_what_was_followed_is_not_told_to_be_quiet() -> None:
+    crowd = [service(f"s{number:03}", needs=("hub",)) for number in range(MOST + 50)]
+    far = f"component:default/s{MOST + 49}"
+    knowledge = replace(known(service("hub"), *crowd), lately=Lately({far: (changed(far, 5),)}))
+    found = answer("hub", knowledge, NOON)
+    assert "more lies near it than was followed" in as_text(in_words(found))
+    assert as_json(found)["incident"]["changed"]["beyond"] is True
+    knowledge = replace(known(*FLEET), lately=Lately({CART: (changed(CART, 5),)}))
+    assert "more lies near it" not in as_text(in_words(answer("cart", knowledge, NOON)))
+
+
 def test_a_long_address_stays_whole_on_every_face() -> None:
     url = "https://logs.example.com/search?q=" + "x" * 1500
     bare = service("bare", links=[{"url": url}, {"url": url, "title": "t" * 300}])
