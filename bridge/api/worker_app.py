@@ -49,11 +49,15 @@ def worker_app(
     parts: Counter[str],
     queues: Callable[[], int],
     traffic: Mapping[str, Callable[[], Traffic]],
+    alive: Callable[[], bool],
 ) -> web.Application:
-    """The application: `/healthz`, `/readyz` (503 while it takes no jobs) and `/metrics`."""
+    """The application: `/healthz` (503 when it will take no job any more), `/readyz` (503 while it
+    takes no jobs) and `/metrics`.
+    """
 
     async def healthz(request: web.Request) -> web.Response:
-        return web.json_response({"alive": True})
+        lives = alive()
+        return web.json_response({"alive": lives}, status=200 if lives else 503)
 
     async def readyz(request: web.Request) -> web.Response:
         taking = queues()

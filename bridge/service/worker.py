@@ -92,11 +92,13 @@ class Hand:
     work: Callable[[str], Awaitable[None]]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _broke: set[str] = field(default_factory=set)  # since the last look
+    _broke_before: set[str] = field(default_factory=set)  # between the two looks before
 
     @property
     def taking(self) -> int:
-        """Of how many queues it takes jobs."""
-        return len(self._tasks)
+        """Of how many queues it takes jobs, and had no fault for some seconds."""
+        return len(self._tasks.keys() - self._broke - self._broke_before)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -110,10 +112,14 @@ class Hand:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _look(self) -> None:
+        self._broke, self._broke_before = set(), self._broke
         try:
             wanted = await self.queues()
         except FesterError as error:
             log.error("What to read is as it was", action="worker_settings", error=str(error))
+            return
+        except Exception:  # a folder that cannot be read now, say: the next look may find it
+            log.exception("What to read is as it was", action="worker_settings")
             return
         for gone in self._tasks.keys() - wanted:
             await ended(self._tasks.pop(gone))
@@ -129,4 +135,5 @@ class Hand:
                 log.error("The store does not answer", action="worker_failed", error=str(error))
             except Exception:
                 log.exception("Taking jobs broke", action="worker_broke")
+            self._broke.add(queue)
             await self.sleep(_PAUSE)

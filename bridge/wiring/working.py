@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -30,21 +30,21 @@ async def working(parts: Wired, settings: Settings) -> AsyncIterator[str]:
     async with crew(settings, parts, needed=True) as made:
         if made is None:
             raise ConfigurationError([_alone(parts)])
-        runner = app_runner(_app(parts, made))
-        await runner.setup()
+        work = asyncio.create_task(made.hand.run())
+        runner = app_runner(_app(parts, made, lambda: not work.done()))
         try:
+            await runner.setup()
             site = web.TCPSite(runner, settings.host, settings.port)
             port = await started(site, runner, settings)
-            work = asyncio.create_task(made.hand.run())
-            try:
-                yield f"{own_url(settings, port)}/"
-            finally:
-                await ended(work)
+            yield f"{own_url(settings, port)}/"
         finally:
-            await runner.cleanup()
+            try:
+                await ended(work)
+            finally:
+                await runner.cleanup()
 
 
-def _app(parts: Wired, made: Crew) -> web.Application:
+def _app(parts: Wired, made: Crew, alive: Callable[[], bool]) -> web.Application:
     def traffic_of(scraper: Scraper) -> Traffic:
         return scraper.traffic if isinstance(scraper, Measured) else Traffic()
 
@@ -52,7 +52,7 @@ def _app(parts: Wired, made: Crew) -> web.Application:
         name: (lambda scraper=scraper: traffic_of(scraper))
         for name, (_, scraper) in parts.sources.items()
     }
-    return worker_app(made.reader.counts, lambda: made.hand.taking, traffic)
+    return worker_app(made.reader.counts, lambda: made.hand.taking, traffic, alive)
 
 
 def _alone(parts: Wired) -> Problem:
