@@ -25,9 +25,9 @@ class Inheriting(Protocol):
     """What a translator may offer beside: manifests inherit from the groups above them."""
 
     def with_file(
-        self, source: str, place: DefaultsPlace, text: str
+        self, source: str, place: DefaultsPlace, text: str | None
     ) -> tuple[Self, tuple[Problem, ...]]:
-        """The same translator with the defaults that a source has in `text`, "" for none.
+        """The same translator with the defaults that a source has in `text`; None: no file.
 
         Itself where it has these already. What is wrong with the text comes beside, and then it
         is the translator as it was.

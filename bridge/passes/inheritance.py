@@ -33,7 +33,8 @@ _MOST_GROUPS: Final = 2_000  # that are due one by one; of more, all is
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a source's defaults: the file's `text` as it could be used last.
+    """What is known of a source's defaults: the file's `text` as it could be used last, None if
+    there was no file.
 
     `number` is that of its project, 0 unknown. `read`: whether the file was ever read, or found
     not to be there. `groups` name the defaults of each group as the manifests were last to have
@@ -43,7 +44,7 @@ class Kept:
     place: DefaultsPlace = _NOWHERE
     number: int = 0
     read: bool = False
-    text: str = ""
+    text: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     due: frozenset[str] = frozenset()
 
@@ -176,7 +177,7 @@ async def _read(stages: Stages, before: Kept, source: str) -> Kept:
     own, found = await scraper.look(place.project, place.path)
     number = number_of(source, own)
     if found.kind is ReadKind.ABSENT:
-        return replace(before, number=number, read=True, text="")
+        return replace(before, number=number, read=True, text=None)
     if found.text is None:
         raise SourceError(f"it cannot be used: {found.refused or 'it is a folder'}")
     return replace(before, number=number, read=True, text=found.text)
@@ -204,7 +205,7 @@ def _told(now: Kept, faults: Sequence[Problem]) -> tuple[Problem, ...]:
     if faults:
         message = "cannot be used as it is now; the defaults that it gave before stay in force"
         rule = "defaults-kept"
-    elif not now.text:
+    elif now.text is None:
         message = (
             "there is no such file, so no defaults are in force: write it, or take "
             "`gitlab.defaults` out"
@@ -230,7 +231,7 @@ async def _load(ledger: Ledger) -> dict[str, Kept]:
 
 def _kept(tree: Mapping[str, Any]) -> Kept:
     place = DefaultsPlace(str(tree["project"]), str(tree["path"]))
-    number, read, text = int(tree["number"]), bool(tree["read"]), str(tree["text"])
+    number, read, text = int(tree["number"]), bool(tree["read"]), str(tree["text"]) or None
     return Kept(place, number, read, text, dict(tree["groups"]), frozenset(tree["due"]))
 
 
@@ -244,7 +245,7 @@ async def _save(stages: Stages, ledger: Ledger, kept: Mapping[str, Kept]) -> Non
             "path": each.place.path,
             "number": each.number,
             "read": each.read,
-            "text": each.text,
+            "text": each.text or "",  # an empty file could never be used
             "groups": each.groups,
             "due": sorted(each.due),
         }

@@ -155,6 +155,25 @@ async def test_a_broken_file_keeps_what_it_said_and_is_told_line_by_line(tmp_pat
         assert not rules(done) & {"defaults-invalid", "defaults-kept"}
 
 
+async def test_an_empty_file_is_a_broken_one_and_not_one_that_is_gone(tmp_path: Path) -> None:
+    async with village(tmp_path, defaults=PLACE) as it:
+        kept, *_ = people(it)
+        await it.sweep()
+        it.world.commit_file(kept.id, PLACE.path, "")
+        for _ in range(2):
+            done = await it.due()
+            assert owners(it) == BEFORE
+            assert {"defaults-kept", "defaults-invalid"} <= rules(done)
+            assert "defaults-missing" not in rules(done)
+            assert "stale-manifest" not in it.entities()["Component:site"]["metadata"].get(
+                "tags", ()
+            )
+            it.restart()
+        it.world.commit_file(kept.id, PLACE.path, SHOP.replace("pay-team", "desk-team"))
+        await it.due()
+        assert owners(it) == {**BEFORE, "desk": "desk-team"}
+
+
 async def test_one_that_is_gone_for_certain_ends_its_defaults(tmp_path: Path) -> None:
     """What only they made whole is broken now, and keeps what it said last."""
     async with village(tmp_path, defaults=PLACE) as it:

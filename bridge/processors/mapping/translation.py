@@ -64,15 +64,15 @@ class Mappings:
         return replace(self, defaults=defaults)
 
     def with_file(
-        self, source: str, place: DefaultsPlace, text: str
+        self, source: str, place: DefaultsPlace, text: str | None
     ) -> tuple[Mappings, tuple[Problem, ...]]:
         """The mappings with a source's own defaults: see `bridge.model.group_defaults`."""
         mark = mark_of(source)
-        written = (str(place), text) if text else None
+        written = None if text is None else (str(place), text)
         if self.defaults.texts.get(mark) == written:
             return self, ()
         try:
-            found = read_defaults(text, str(place), self.all) if text else {}
+            found = {} if text is None else read_defaults(text, str(place), self.all)
         except ConfigurationError as error:
             here = {"project": place.project, "file": place.path}
             return self, tuple(each.at(**here) for each in error.problems)
