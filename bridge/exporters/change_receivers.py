@@ -164,6 +164,9 @@ class ChangeReceivers:
             ChangeQuery(above=state.cursor, below=below, oldest_first=True, limit=AT_ONCE)
         )
         if not window and not state.sending:
+            current = state.up_to_date(self.clock(), self.history)
+            if current != state:
+                await self._save(receiver, state, current)
             return None
         claimed = replace(state, sending=state.sending or window[-1].number)
         if claimed != state and not await self._save(receiver, state, claimed):
@@ -194,17 +197,21 @@ class ChangeReceivers:
             reason = str(error)
         else:
             if 200 <= answer.status < 300:
-                return self._delivered(receiver, state, len(changes))
+                return self._delivered(receiver, state, changes)
             reason = _refusal(answer.status)
             longest = LONGEST_PAUSE.total_seconds()
             pause = asked_pause(answer.headers, now.timestamp(), counted=longest)
             asked = timedelta(seconds=pause or 0)
         return self._failed(receiver, state.failed(reason, self.clock(), asked))
 
-    def _delivered(self, receiver: Receiver, state: ReceiverState, count: int) -> ReceiverState:
+    def _delivered(
+        self, receiver: Receiver, state: ReceiverState, changes: Sequence[EntityChange]
+    ) -> ReceiverState:
         self.counts[receiver.name, "delivered"] += 1
-        log.info("A receiver was told", action="changes_told", name=receiver.name, changes=count)
-        return state.delivered(self.clock())
+        log.info(
+            "A receiver was told", action="changes_told", name=receiver.name, changes=len(changes)
+        )
+        return state.delivered(self.clock(), changes[-1].at)
 
     def _failed(self, receiver: Receiver, state: ReceiverState) -> ReceiverState:
         self.counts[receiver.name, "failed"] += 1
@@ -229,9 +236,10 @@ class ChangeReceivers:
             "missed": None,
         }
         oldest = now - self.history
-        if state.failing_since is not None and state.failing_since < oldest:
+        since = state.told_until or state.failing_since
+        if since is not None and since < oldest:
             # What is older is kept no longer: who was away for so long is told so.
-            data["missed"] = {"since": iso(state.failing_since), "until": iso(oldest)}
+            data["missed"] = {"since": iso(since), "until": iso(oldest)}
         message = {
             "type": "catalog.changed",
             "timestamp": changes[-1].at.astimezone(UTC).isoformat(timespec="seconds"),

@@ -14,6 +14,7 @@ from bridge.model.moments import iso
 
 FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+_NOTED: Final = 1 / 100  # of the history
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class ReceiverState:
 
     Those up to `sending` are on their way: nobody knows yet whether they arrived, and they go again
     together. `tries` failed in a row, the first of them at `failing_since`, the last for `reason`;
-    before `next_at` there is no other.
+    before `next_at` there is no other. Until `told_until` there is nothing that it was not told,
+    or not told that it missed; None: not known.
     """
 
     cursor: int
@@ -58,10 +60,23 @@ class ReceiverState:
     failing_since: datetime | None = None
     delivered_at: datetime | None = None
     reason: str = ""
+    told_until: datetime | None = None
 
-    def delivered(self, now: datetime) -> ReceiverState:
-        """What is on its way was taken."""
-        return ReceiverState(self.sending, delivered_at=now)
+    def delivered(self, now: datetime, until: datetime | None = None) -> ReceiverState:
+        """What is on its way was taken; the last of it changed at `until`."""
+        told = until or self.told_until
+        return ReceiverState(self.sending, delivered_at=now, told_until=told)
+
+    def up_to_date(self, now: datetime, history: timedelta) -> ReceiverState:
+        """There is nothing to tell: noted once in a while.
+
+        Who was away for longer than `history` keeps the moment until it takes a message that says
+        so.
+        """
+        until = self.told_until
+        if until is not None and (now - until > history or now - until < history * _NOTED):
+            return self
+        return replace(self, told_until=now)
 
     def passed_over(self) -> ReceiverState:
         """What was on its way is not for this receiver, or no longer kept.
@@ -81,6 +96,7 @@ class ReceiverState:
             self.failing_since or now,
             self.delivered_at,
             reason,
+            self.told_until,
         )
 
 

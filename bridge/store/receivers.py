@@ -91,6 +91,7 @@ async def _state(connection: AsyncConnection, number: int, name: str) -> Receive
         _moment(row.failing_since),
         _moment(row.delivered_at),
         row.reason,
+        _moment(row.told_until),
     )
 
 
@@ -103,6 +104,7 @@ def _row(state: ReceiverState) -> dict[str, Any]:
         "failing_since": _micros(state.failing_since),
         "delivered_at": _micros(state.delivered_at),
         "reason": state.reason,
+        "told_until": _micros(state.told_until),
     }
 
 

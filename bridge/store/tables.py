@@ -460,6 +460,7 @@ receivers = Table(
     Column("failing_since", BigInteger, nullable=True),
     Column("delivered_at", BigInteger, nullable=True),
     Column("reason", Text, nullable=False),
+    Column("told_until", BigInteger, nullable=True),
 )
 
 # How everything stood at the end of a day's last full pass. Days are ordinals.

@@ -337,6 +337,37 @@ async def test_who_was_away_for_longer_than_history_is_told_what_it_missed(
     assert inbox.took[1]["data"]["missed"] is None
 
 
+async def test_one_that_was_taken_out_for_longer_than_history_is_told_what_it_missed(
+    post: Post, inbox: Inbox
+) -> None:
+    await post.changes(change("cart"))
+    await post.tell()  # it takes it; then nobody asks for it
+    await post.changes(change("pay", at=NOON + timedelta(days=1)))
+    post.now += HISTORY + timedelta(days=2)
+    await forgotten(post.store, SOURCE, post.now - HISTORY)
+    assert await post.tell() is None  # nothing is left to tell, and nothing said yet
+    await post.changes(change("cart", at=post.now))
+    inbox.answers = [500]
+    pause = await post.tell()
+    assert pause is not None
+    post.now += pause
+    await post.tell()
+    missed = inbox.took[1]["data"]["missed"]
+    assert missed["since"] == NOON.isoformat(timespec="seconds")
+    await post.changes(change("cart", at=post.now))
+    await post.tell()
+    assert inbox.took[2]["data"]["missed"] is None
+
+
+async def test_in_a_quiet_catalog_nothing_is_missed(post: Post, inbox: Inbox) -> None:
+    for _ in range(10):
+        post.now += HISTORY / 5
+        await post.tell()
+    await post.changes(change("cart", at=post.now))
+    await post.tell()
+    assert inbox.took[0]["data"]["missed"] is None
+
+
 async def test_one_that_hangs_does_not_hold_up_another(post: Post, inbox: Inbox) -> None:
     """The loops of `serve`: each receiver has its own."""
     post.receivers[:] = [

@@ -52,6 +52,11 @@ async def test_a_state_is_kept_whole_and_taken_for_another_once(store: SqlStore)
     done = failed.delivered(NOON)
     assert await store.receivers.save(SOURCE, "audit", failed, done)
     assert await store.receivers.known(SOURCE, "audit") == ReceiverState(9, delivered_at=NOON)
+    current = done.up_to_date(NOON, timedelta(days=90))
+    assert await store.receivers.save(SOURCE, "audit", done, current)
+    known = await store.receivers.known(SOURCE, "audit")
+    assert known is not None
+    assert known.told_until == NOON
 
 
 async def test_what_a_receiver_was_not_told_is_counted(store: SqlStore) -> None:
