@@ -30,6 +30,16 @@ from tests.laws import examples
         ("path\\ with\\ spaces @a\n\\#file @b\n", ()),
         ("", ()),
         ("[", ()),
+        # GitLab knows no comment behind an entry: what looks like an owner there is one.
+        ("* # @a nobody yet\n", ("@a",)),
+        ("* @a # not @b\n", ("@a", "@b")),
+        ("[A] @a # not @b\n*\n", ("@a",)),  # a heading ends at what is no owner
+        ("* -@a @b,@c.\n", ("@a", "@b", "@c")),
+        ("[A] @a\n* nobody\n", ()),  # what names somebody has not the heading's
+        ("* @a\n!*\n", ()),  # taken out again
+        ("[A]x @a\n*\n", ()),
+        ("* @x\n[CodeOwners] @a\n*\n", ("@a",)),  # what has no heading is called so
+        ("[A\tb] @a\n*\tjane@x.example\t@@nobody\n", ()),
     ],
 )
 def test_the_owners_of_everything(text: str, owners: tuple[str, ...]) -> None:
@@ -43,5 +53,6 @@ def test_no_text_breaks_it(text: str) -> None:
 
 
 def test_a_long_file_is_cut() -> None:
-    assert owners_of_everything("x @y\n" * 5_000 + "* @late\n") == ()
+    assert owners_of_everything("x @y\n" * 30_000 + "* @in\n") == ("@in",)
+    assert owners_of_everything("x @y\n" * 40_000 + "* @late\n") == ()
     assert owners_of_everything("\\" * 100_000 + "\n* @team\n") == ("@team",)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.language.codeowners import owners_of_everything
 from bridge.model.entities import Body, CatalogEntity, Json, Ref
 from bridge.model.facts import Reading
 from bridge.ox.facts import codeowners_text, readme_text
@@ -124,6 +125,15 @@ def test_codeowners_are_read_as_gitlab_reads_them() -> None:
 )
 def test_whether_everything_has_an_owner(text: str, default: bool) -> None:
     assert codeowners_text.parsed(text).default is default
+
+
+@pytest.mark.parametrize(
+    "text", ["* # @a nobody yet\n", "* -@a @b", "* @a,@b", "[A] @a # x\n*", "[A] @a\n* x", "* @@x"]
+)
+def test_facts_and_drafts_read_the_same_owners(text: str) -> None:
+    found = codeowners_text.parsed(text)
+    assert found.owners == owners_of_everything(text)
+    assert (found.default, found.unowned) == (bool(found.owners), int(not found.owners))
 
 
 def entity(kind: str, name: str, **annotations: str) -> CatalogEntity:

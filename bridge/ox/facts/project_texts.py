@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from bridge.language.codeowners import PLACES
 from bridge.model.facts import Subject
 from bridge.ox.facts import codeowners_text, readme_text
 from bridge.ox.facts.readings import ReadingBuilder, moment
 
 README: Final = "README.md"
 DOCS: Final = "docs"
-# In the order in which GitLab looks for it.
-CODEOWNERS: Final = ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 README_FACTS: Final = (
     *("readme_length", "readme_sections", "readme_links", "readme_says_how_to_run"),
     *("readme_says_who_owns", "readme_quality"),
@@ -30,7 +29,7 @@ TEXT_FACTS: Final = (*README_FACTS, *CODEOWNERS_FACTS, *DOCS_FACTS)
 
 _ENTRY: Final = "(first: 1) { nodes { name } }"
 _FILE: Final = '{alias}: blobs(paths: ["{path}"], first: 1) {{ nodes {{ mode rawTextBlob }} }}'
-_ALIASES: Final = {"readme": README} | {f"owners{n}": path for n, path in enumerate(CODEOWNERS)}
+_ALIASES: Final = {"readme": README} | {f"owners{n}": path for n, path in enumerate(PLACES)}
 ASKED: Final = " ".join(
     [
         *(_FILE.format(alias=alias, path=path) for alias, path in _ALIASES.items()),
@@ -100,7 +99,7 @@ def _file(
 
 def _owners(repository: Mapping[str, Any], failed: Mapping[str, str]) -> Mapping[str, Any] | None:
     """The first CODEOWNERS file; one after a place that was not told may not be the first."""
-    found = (_file(repository, f"owners{number}", failed) for number in range(len(CODEOWNERS)))
+    found = (_file(repository, f"owners{number}", failed) for number in range(len(PLACES)))
     return next((each for each in found if each is not None), None)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 from bridge.errors import ConfigurationError
+from bridge.language.codeowners import PLACES
 from bridge.model.problems import Problem
 
 LARGEST_PAGE = 100  # GitLab clamps silently above it
@@ -47,7 +48,7 @@ CI_CONFIG = ".gitlab-ci.yml"
 LOOKED_FOR = {
     "readme": ("README.md",),
     "license": ("LICENSE",),
-    "codeowners": ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS"),
+    "codeowners": PLACES,
     "ci_config": (CI_CONFIG,),
     # https://docs.renovatebot.com/configuration-options/ and dependabot-gitlab's own
     "dependency_updater": (
