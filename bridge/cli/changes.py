@@ -18,9 +18,9 @@ from bridge.cli.show import plain
 from bridge.errors import BadQuestion
 from bridge.model.entity_changes import ChangeKind
 from bridge.settings import Settings
-from bridge.store import open_store
+from bridge.store import open_store, without_making
 from bridge.store.store import SqlStore
-from bridge.wiring.answers import no_pass, stored_knowledge
+from bridge.wiring.answers import one_source, stored_knowledge
 from bridge.wiring.clock import utc_now
 
 
@@ -82,16 +82,13 @@ def _show(found: Told) -> None:
 
 
 async def _told(settings: Settings, asked: dict[str, str]) -> Told:
-    """The answer of the first source that has one; the sources are asked in their order."""
-    store = await open_store(settings.store)
+    """The answer of one source: what several say cannot be one sheet."""
+    store = await open_store(without_making(settings.store))
     try:
-        sources = [settings.source] if settings.source else await store.sources()
-        found = [await _told_by(store, source, asked) for source in sources]
+        source = await one_source(store, settings.source, settings.store)
+        return await _told_by(store, source, asked)
     finally:
         await store.close()
-    if not found:
-        raise no_pass(settings.store)
-    return max(found, key=lambda each: (bool(each.changes), each.clear))
 
 
 async def _told_by(store: SqlStore, source: str, asked: dict[str, str]) -> Told:

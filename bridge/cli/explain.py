@@ -19,7 +19,7 @@ from bridge.model.problems import Problem
 from bridge.passes.explain import Explanation
 from bridge.passes.explain import explain as explain_from
 from bridge.settings import Settings
-from bridge.store import open_store
+from bridge.store import open_store, without_making
 from bridge.wiring.clock import utc_now
 
 
@@ -59,7 +59,7 @@ def explain(  # noqa: PLR0917 — click passes the options by name
 
 
 async def _answers(settings: Settings, ref: str) -> list[Explanation]:
-    store = await open_store(settings.store)
+    store = await open_store(without_making(settings.store))
     try:
         sources = [settings.source] if settings.source else await store.sources()
         answers = []

@@ -13,7 +13,7 @@ from bridge.answers.incident import IncidentAnswer, answer
 from bridge.answers.wording import in_words
 from bridge.cli.options import config_option, settings_from, store_option
 from bridge.settings import Settings
-from bridge.store import open_store
+from bridge.store import open_store, without_making
 from bridge.wiring.answers import no_pass, stored_knowledge
 from bridge.wiring.clock import utc_now
 
@@ -50,7 +50,7 @@ def incident(  # noqa: PLR0917 — click passes the options by name
 
 async def _answer(settings: Settings, anything: str) -> IncidentAnswer:
     """The first source's answer that has a match; the sources are asked in their order."""
-    store = await open_store(settings.store)
+    store = await open_store(without_making(settings.store))
     try:
         sources = [settings.source] if settings.source else await store.sources()
         found: list[IncidentAnswer] = []

@@ -46,6 +46,21 @@ def no_pass(store: str) -> ConfigurationError:
     return ConfigurationError([Problem(message, "no-pass")])
 
 
+async def one_source(store: SqlStore, source: str, name: str) -> str:
+    """The source that is named, or the only one that the store called `name` knows.
+
+    Raises `ConfigurationError` when there is no pass yet, or several sources to choose from.
+    """
+    sources = [source] if source else list(await store.sources())
+    if len(sources) > 1:
+        known = ", ".join(sources)
+        message = f"{name} knows several sources ({known}); choose one with --from"
+        raise ConfigurationError([Problem(message, "several-sources")])
+    if not sources:
+        raise no_pass(name)
+    return sources[0]
+
+
 class StoredLibrary:
     """What a store knows of one source, read again when another pass was saved."""
 
@@ -58,16 +73,9 @@ class StoredLibrary:
     async def of(cls, store: SqlStore, source: str, name: str) -> Self:
         """The one for a source; for the store's only one when none is named.
 
-        Raises `ConfigurationError` when there is no pass yet, or several sources to choose from.
+        Raises `ConfigurationError` as `one_source`.
         """
-        sources = [source] if source else list(await store.sources())
-        if len(sources) > 1:
-            known = ", ".join(sources)
-            message = f"{name} knows several sources ({known}); choose one with --from"
-            raise ConfigurationError([Problem(message, "several-sources")])
-        if not sources:
-            raise no_pass(name)
-        return cls(store, sources[0], name)
+        return cls(store, await one_source(store, source, name), name)
 
     async def open(self) -> Opened:
         """What is known now. Raises `StoreError`, or `ConfigurationError` before the first pass."""

@@ -56,7 +56,25 @@ def test_what_cannot_be_meant_is_a_usage_error(store: str) -> None:
     assert (unclear.exit_code, unclear.output) == (1, "Nothing known is called so.\n")
 
 
-def test_a_store_without_a_pass_says_what_to_do(tmp_path: Path) -> None:
-    said = asked(f"sqlite:///{tmp_path}/new.db", "cart")
+@pytest.mark.parametrize("command", ["changes", "explain", "incident"])
+def test_a_store_without_a_pass_says_what_to_do_and_is_not_made(
+    tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "new.db"
+    said = CliRunner().invoke(main, [command, "--store", f"sqlite:///{file}", "cart"])
     assert said.exit_code == 2
     assert "`fester run` makes one" in said.output
+    assert "new.db" in said.output
+    assert not file.exists()
+
+
+def test_of_several_sources_one_is_to_be_chosen(store: str, tmp_path: Path) -> None:
+    """What only one of them says would be taken for what all of them say."""
+    lab = tmp_path / "lab"
+    manifest(lab, "probe", "production")
+    passing = ["run", "--from", str(lab), "--to", str(tmp_path / "of-lab"), "--store", store]
+    assert CliRunner().invoke(main, passing).exit_code == 0
+    said = asked(store)
+    assert said.exit_code == 2
+    assert "choose one with --from" in said.output
+    assert "stock changed" in asked(store, "--from", str(tmp_path / "shop")).output
