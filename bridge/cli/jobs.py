@@ -17,6 +17,7 @@ from bridge.cli.options import config_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.model.moments import iso
 from bridge.model.work import Progress
+from bridge.scrapers import source
 from bridge.scrapers.gitlab.address import read_address
 from bridge.settings import Settings
 from bridge.store import open_store, without_making
@@ -46,10 +47,19 @@ def jobs(*, config: Path | None, as_json: bool, **flags: Any) -> None:
 async def _progress(settings: Settings) -> list[Progress]:
     store = await open_store(without_making(settings.store))
     try:
-        name = read_address(settings.source, settings.gitlab.url).name
-        return await store.parts.progress(name)
+        return await store.parts.progress(_name(settings))
     finally:
         await store.close()
+
+
+def _name(settings: Settings) -> str:
+    """The name that the store has for the source; a folder has one, too, though nobody shares it.
+
+    Raises `ConfigurationError` for what is neither.
+    """
+    if settings.source.lower().startswith(("http://", "https://")):
+        return read_address(settings.source, settings.gitlab.url).name
+    return source(settings.source).name
 
 
 def as_tree(each: Progress) -> dict[str, Any]:

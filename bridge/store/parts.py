@@ -33,7 +33,8 @@ Changing = Callable[
 TRIES: Final = 5  # times that a part is begun: one that ends whoever reads it ends no more
 _WAITING, _READING, _DONE, _FAILED = "waiting", "reading", "done", "failed"
 _AT_ONCE = 2  # parts taken in at once: each holds the texts of some hundred manifests
-_TOLD = 5  # failures told of
+_TOLD = 5  # failures told of, of each sweep
+_REASON = 500  # characters of one: an answer that is no JSON may be a whole page
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -140,7 +141,7 @@ class SqlParts:
         """Say why a part could not be read; whether it is to be tried again."""
         again = claim.fence < TRIES
         state = _WAITING if again else _FAILED
-        return await self._end(claim, state=state, reason=dumped(reason)) and again
+        return await self._end(claim, state=state, reason=dumped(reason[:_REASON])) and again
 
     async def _end(self, claim: Claim, **values: Any) -> bool:
         mine = (
@@ -195,20 +196,16 @@ class SqlParts:
             .where(sweeps.c.source_id == of)
             .group_by(sweeps.c.id, parts.c.state)
         )
-        why = select(sweeps.c.id, parts.c.reason).join_from(
-            sweeps, parts, sweeps.c.id == parts.c.sweep_id
-        )
-        why = why.where(sweeps.c.source_id == of, parts.c.reason != dumped(""))
         async with self._reading("look at sweeps") as connection:
             told = select(sweeps).where(sweeps.c.source_id == of).order_by(sweeps.c.reading)
             found = (await connection.execute(told)).all()
             counts = (await connection.execute(counted)).all()
-            reasons = (await connection.execute(why.order_by(parts.c.number))).all()
+            reasons = {row.id: await _reasons(connection, row.id) for row in found}
         return [
             _progress(
                 row,
                 {each.state: each for each in counts if each.id == row.id},
-                [each.reason for each in reasons if each.id == row.id],
+                reasons[row.id],
             )
             for row in found
         ]
@@ -220,6 +217,13 @@ async def _refuse_another(connection: AsyncConnection, sweep: int) -> None:
         raise StoreConflict(
             "another Fester began this sweep anew; this one ends, and publishes nothing of it"
         )
+
+
+async def _reasons(connection: AsyncConnection, sweep: int) -> list[str]:
+    """Why the last parts of a sweep could not be read."""
+    why = select(parts.c.reason).where(parts.c.sweep_id == sweep, parts.c.reason != dumped(""))
+    last = why.order_by(parts.c.number.desc()).limit(_TOLD)
+    return list((await connection.execute(last)).scalars())[::-1]
 
 
 def _settled(row: Any) -> Settled:
@@ -248,5 +252,5 @@ def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> Progres
         failed=parts_in(_FAILED),
         projects=sum(projects.values()),
         projects_done=projects.get(_DONE, 0),
-        failures=tuple(str(loaded(each)) for each in reasons[-_TOLD:]),
+        failures=tuple(str(loaded(each)) for each in reasons),
     )

@@ -165,6 +165,11 @@ class SqlStore:
         """Whether processes on several machines may use it at once."""
         return not self._address.sqlite
 
+    @property
+    def shown(self) -> str:
+        """Its address as people may see it, without a password."""
+        return self._address.shown
+
     def facts(self, history: FactHistory | None = None) -> SqlFactStore:
         """Facts and their history in the same database."""
         return SqlFactStore(self._writing, self._reading, history or FactHistory())

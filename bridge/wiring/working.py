@@ -62,7 +62,7 @@ def _alone(parts: Wired) -> Problem:
             "no-jobs",
         )
     return Problem(
-        f"a worker reads for `fester serve` on other machines, and {parts.store!r} is of one "
+        f"a worker reads for `fester serve` on other machines, and {parts.store.shown} is of one "
         "process alone; name the postgresql://… store that `fester serve` has",
         "store-not-shared",
     )

@@ -26,6 +26,8 @@ def test_a_worker_needs_a_store_that_others_reach(tmp_path: Path) -> None:
     result = CliRunner(env={"GITLAB_TOKEN": "t"}).invoke(main, command)
     assert result.exit_code == 2
     assert "postgresql://" in result.output
+    assert f"sqlite:///{tmp_path}/s.db is of one" in " ".join(result.output.split())
+    assert "SqlStore" not in result.output
 
 
 def test_no_shared_sweep_is_said_to_be_none(tmp_path: Path) -> None:
@@ -34,6 +36,14 @@ def test_no_shared_sweep_is_said_to_be_none(tmp_path: Path) -> None:
     assert (result.exit_code, "fester worker" in result.output) == (0, True)
     assert json.loads(CliRunner().invoke(main, [*command, "--json"]).output) == []
     assert not (tmp_path / "s.db").exists()
+
+
+def test_a_folder_is_a_source_that_nobody_shares(tmp_path: Path) -> None:
+    command = ["jobs", "--store", f"sqlite:///{tmp_path}/s.db", "--from"]
+    result = CliRunner().invoke(main, [*command, str(tmp_path)])
+    assert (result.exit_code, "no sweep was shared" in result.output) == (0, True)
+    result = CliRunner().invoke(main, [*command, str(tmp_path / "nowhere")])
+    assert (result.exit_code, "a folder" in result.output) == (2, True)
 
 
 def test_how_far_a_sweep_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

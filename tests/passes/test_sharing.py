@@ -342,3 +342,15 @@ async def test_a_part_that_ends_whoever_reads_it_is_given_up(store: SqlStore) ->
     (settled,) = await store.parts.settled(sweep)
     assert settled.read is None
     assert "none came to an end" in settled.reason
+
+
+async def test_of_what_failed_some_reasons_are_told_each_cut_short(store: SqlStore) -> None:
+    sweep = await begun(store)
+    for number in range(1, 9):
+        await store.parts.put(Part("town", "", sweep, number, FILES, ((number, "group/p"),)))
+        claim = await store.parts.claim(sweep, number, "worker")
+        assert claim is not None
+        await store.parts.fail(claim, f"{number} " + "x" * 100_000)
+    (told,) = await store.parts.progress("town")
+    assert [each[0] for each in told.failures] == ["4", "5", "6", "7", "8"]
+    assert {len(each) for each in told.failures} == {500}
