@@ -7,7 +7,6 @@ or cannot be used, leaves what was known in force.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -84,7 +83,6 @@ class Inheritance:
     """The defaults of all sources of one ledger. `problems` are what is wrong with them now."""
 
     _problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -97,7 +95,7 @@ class Inheritance:
         """The translator with the defaults as they are now, and the groups that are due.
 
         Raises `SourceError` where nothing was ever known of a file that the settings name, and
-        `StoreError`, `LeadLost`.
+        `StoreError`, `LeadLost`; `StoreConflict` when another process saved something meanwhile.
         """
         translator = stages.translator
         if not isinstance(translator, Inheriting):
@@ -105,7 +103,9 @@ class Inheritance:
         in_use = bool(stages.defaults or translator.groups(wish.source))
         if wish.small and not in_use:
             return translator, frozenset()
-        before = (await _load(ledger)).get(wish.source, Kept())
+        async with ledger.lock:
+            await ledger.refresh()
+            epoch, before = ledger.epoch, (await _load(ledger)).get(wish.source, Kept())
         if before == Kept() and not in_use:
             return translator, frozenset()
         now = await self._now(stages, translator, before, wish)
@@ -114,7 +114,7 @@ class Inheritance:
             raise SourceError(_never(now.place, str(faults[0])))
         now = now.moved(made.groups(wish.source))
         if now != before:
-            await self._keep(stages, ledger, wish.source, now)
+            await _keep(stages, ledger, epoch, wish.source, now)
         return made, now.due
 
     async def _now(
@@ -148,19 +148,15 @@ class Inheritance:
     async def settled(
         self, stages: Stages, ledger: Ledger, source: str, groups: frozenset[str]
     ) -> None:
-        """All projects in these groups have the defaults that there are now."""
-        async with self._lock:
-            kept = await _load(ledger)
-            own = kept.get(source, Kept())
-            left = replace(own, due=own.due - groups)
-            if left != own:
-                await _save(stages, ledger, {**kept, source: left})
+        """All projects in these groups have the defaults that there are now.
 
-    async def _keep(self, stages: Stages, ledger: Ledger, source: str, now: Kept) -> None:
-        log.info("Defaults changed", action="defaults_changed", groups=len(now.due), source=source)
-        async with self._lock:
-            kept = await _load(ledger)
-            await _save(stages, ledger, {**kept, source: now})
+        Whoever tells it holds the ledger's lock.
+        """
+        kept = await _load(ledger)
+        own = kept.get(source, Kept())
+        left = replace(own, due=own.due - groups)
+        if left != own:
+            await _save(stages, ledger, ledger.epoch, {**kept, source: left})
 
     async def path_in(self, ledger: Ledger, number: int) -> str:
         """The path of the defaults in a project; "" where it keeps none."""
@@ -235,8 +231,18 @@ def _kept(tree: Mapping[str, Any]) -> Kept:
     return Kept(place, number, read, text, dict(tree["groups"]), frozenset(tree["due"]))
 
 
-async def _save(stages: Stages, ledger: Ledger, kept: Mapping[str, Kept]) -> None:
-    """Keep it, unless another process leads by now: then it is that one's to keep."""
+async def _keep(stages: Stages, ledger: Ledger, epoch: int, source: str, now: Kept) -> None:
+    log.info("Defaults changed", action="defaults_changed", groups=len(now.due), source=source)
+    async with ledger.lock:
+        kept = await _load(ledger)
+        await _save(stages, ledger, epoch, {**kept, source: now})
+
+
+async def _save(stages: Stages, ledger: Ledger, epoch: int, kept: Mapping[str, Kept]) -> None:
+    """Keep it, unless another process leads by now: then it is that one's to keep.
+
+    The edition refuses what was held up between the look at the lease and the write.
+    """
     await stages.fence()
     known = {name: each for name, each in kept.items() if name in stages.sources}
     tree = {
@@ -252,4 +258,5 @@ async def _save(stages: Stages, ledger: Ledger, kept: Mapping[str, Kept]) -> Non
         for name, each in known.items()
         if each != Kept()
     }
-    await ledger.store.group_defaults.save(ledger.source, json.dumps(tree, ensure_ascii=True))
+    text, keep = json.dumps(tree, ensure_ascii=True), ledger.store.group_defaults.keep
+    await ledger.write(epoch, lambda edition: keep(ledger.source, edition, text))

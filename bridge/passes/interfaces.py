@@ -350,6 +350,19 @@ class KeptText(Protocol):
         """Keep this text in place of the one before."""
 
 
+class EditionText(Protocol):
+    """Keeps a text a source, of which each is an edition of the source. Raises `StoreError`."""
+
+    async def load(self, source: str) -> str:
+        """The text that was kept last; "" when none ever was."""
+
+    async def keep(self, source: str, edition: int, text: str) -> int:
+        """Keep this text in place of the one before. Gives the next edition.
+
+        Raises `StoreConflict` when `edition` is not the latest.
+        """
+
+
 class Store(Protocol):
     """Keeps what must survive a restart. Not an entry point: SQLite or PostgreSQL by URL."""
 
@@ -358,7 +371,7 @@ class Store(Protocol):
         """What is known, part by part."""
 
     @property
-    def group_defaults(self) -> KeptText:
+    def group_defaults(self) -> EditionText:
         """What manifests inherit from their groups, as it was read last."""
 
     async def load(self, source: str) -> Memory:

@@ -36,7 +36,7 @@ from bridge.store.entity_changes import SqlEntityChanges
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
-from bridge.store.kept_text import KeptText
+from bridge.store.kept_text import EditionText, KeptText
 from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
@@ -156,8 +156,8 @@ class SqlStore:
         self.teams_elsewhere = KeptText(
             self._writing, self._reading, sources.c.teams_elsewhere, "the teams elsewhere"
         )
-        self.group_defaults = KeptText(
-            self._writing, self._reading, sources.c.group_defaults, "the defaults for groups"
+        self.group_defaults = EditionText(
+            self._reading, self.model.changing, sources.c.group_defaults, "the defaults for groups"
         )
 
     @property

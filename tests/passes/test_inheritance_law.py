@@ -10,17 +10,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import SourceError
+from bridge.errors import SourceError, StoreConflict
 from bridge.exporters.render import ShardRenderer
 from bridge.model.blob_ids import blob_id
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.numbers import FIRST
 from bridge.model.reads import ReadFile, ReadKind
 from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead, Record, ScrapeRequest
+from bridge.passes.inheritance import Inheritance
 from bridge.passes.interfaces import Store
+from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import Guard, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
@@ -210,3 +213,24 @@ def test_any_history_ends_with_the_defaults_that_there_are(steps: list[tuple[str
 
     with TemporaryDirectory() as folder:
         asyncio.run(run(Path(folder)))
+
+
+async def test_who_was_held_up_past_its_lead_keeps_no_defaults(tmp_path: Path) -> None:
+    town = Town({1: TEXTS[0]}, paths={1: "a/p1"}, kept=written([("a", 1)]))
+    store = await open_store(fresh(tmp_path))
+    try:
+        usual = stages(town, store, Clock())
+        ours, theirs = Ledger(store, town.name), Ledger(store, town.name)
+        await Inheritance().renew(usual, PassOptions(), ours)
+
+        async def held_up() -> None:
+            """The lease is ours; before we write, another process has taken it and written."""
+            town.kept = written([("a", 3)])
+            await Inheritance().renew(usual, PassOptions(), theirs)
+
+        town.kept = written([("a", 2)])
+        with pytest.raises(StoreConflict):
+            await Inheritance().renew(replace(usual, fence=held_up), PassOptions(), ours)
+        assert "team-3" in await store.group_defaults.load(town.name)
+    finally:
+        await store.close()
