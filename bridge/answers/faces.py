@@ -137,6 +137,8 @@ def _changed_json(changed: ChangedLately) -> dict[str, Json]:
         "since": _iso(changed.since),
         "cut": changed.cut,
         "beyond": changed.beyond,
+        "missed": changed.missed,
+        "readAt": _iso(changed.read_at),
         "items": items,
     }
 

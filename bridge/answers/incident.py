@@ -75,13 +75,15 @@ class ChangedLately:
     """What changed since a moment of what the incident is about and of what lies near it.
 
     Newest first; `cut` when more changed in the whole catalog than is at hand, `beyond` when more
-    lies near than was followed.
+    lies near than was followed. `missed` when the store did not tell since `read_at` (None: ever).
     """
 
     since: datetime
     nearby: tuple[Nearby, ...]
     cut: bool = False
     beyond: bool = False
+    missed: bool = False
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,10 @@ def _changed(entity: Mapping[str, Any], known: Knowledge, now: datetime) -> Chan
     found = [Nearby(each, roles[str(each.ref)]) for each in known.lately.of(roles, since)]
     # What changed itself comes before its neighbours of the same pass.
     found.sort(key=lambda each: (each.change.at, each.role == ITSELF), reverse=True)
-    return ChangedLately(since, tuple(found[:MOST_NEARBY]), known.lately.cut, beyond)
+    lately = known.lately
+    return ChangedLately(
+        since, tuple(found[:MOST_NEARBY]), lately.cut, beyond, lately.missed, lately.read_at
+    )
 
 
 def _target(entity: Mapping[str, Any], relation: str) -> str:

@@ -20,12 +20,15 @@ _SHEET: Final = 500
 class Lately:
     """The newest changes by entity, newest first. `cut` when there are more than are at hand.
 
-    `newest` is the number of the last one that was looked at.
+    `newest` is the number of the last one that was looked at, `read_at` when it was. `missed` when
+    the store has not told since then: what changed meanwhile is not known.
     """
 
     by_ref: Mapping[str, tuple[EntityChange, ...]] = field(default_factory=dict)
     newest: int = 0
     cut: bool = False
+    read_at: datetime | None = None
+    missed: bool = False
 
     def of(self, refs: Iterable[str], since: datetime) -> Iterator[EntityChange]:
         """The changes of some entities since then."""
@@ -46,7 +49,7 @@ async def lately(find: Find, now: datetime, before: Lately | None = None) -> Lat
     newest = max(known.newest, found[0].number if found else 0)
     # What was cut stays so until all of it has grown old.
     cut = len(found) > MOST or (known.cut and len(found) >= MOST)
-    return Lately(_by_ref(found[:MOST]), newest, cut)
+    return Lately(_by_ref(found[:MOST]), newest, cut, now)
 
 
 def _by_ref(changes: Iterable[EntityChange]) -> dict[str, tuple[EntityChange, ...]]:

@@ -216,7 +216,12 @@ def _changed(changed: ChangedLately, now: datetime) -> Iterator[Item]:
     left = len(changed.nearby) - CHANGES_SHOWN
     if left > 0:
         yield Item(f"… and {left} more")
-    if not changed.nearby:
+    if changed.missed:
+        begin = max(filter(None, (changed.read_at, changed.since)))
+        yield Item(
+            f"what changed since {begin:%H:%M} {begin:%Z} is not at hand: the store did not tell"
+        )
+    elif not changed.nearby:
         yield Item("nothing of it or near it in the last 24 hours")
     if changed.beyond:
         yield Item("more lies near it than was followed: what changed there is not told here")

@@ -18,7 +18,7 @@ from aiohttp import web
 from yarl import URL
 
 from bridge.answers.fields import MOST_SAID
-from bridge.answers.lately import lately
+from bridge.answers.lately import Lately, lately
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
 from bridge.api.feed import Feed
@@ -260,6 +260,8 @@ def a_service(
 
     async def after_pass(done: Pass) -> None:
         await tried(taker.count)
+        if live.lately is not None and live.lately.missed:
+            await remember_lately(live)
         known = await done.known()
         await parts.after_pass.run(known.catalog, known.memory, done.observations)
 
@@ -287,10 +289,14 @@ def a_service(
 
 
 async def remember_lately(live: Live) -> None:
-    """Have at hand what changed within a day; what the store does not tell now comes later."""
+    """Have at hand what changed within a day; what the store does not tell now comes later.
+
+    Until it does, answers say that it is missing: an old state is not the present.
+    """
     try:
         live.lately = await lately(live.changes, utc_now(), live.lately)
     except StoreError as error:
+        live.lately = replace(live.lately or Lately(), missed=True)
         log.warning("What changed is not at hand", action="changes_unread", error=str(error))
 
 

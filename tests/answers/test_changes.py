@@ -212,4 +212,6 @@ async def test_when_everything_changes_at_once_the_newest_are_at_hand() -> None:
     assert (len(found.by_ref), found.cut, found.newest) == (MOST_LATELY, True, len(flood))
     history.changes.clear()
     assert (await lately(history.find, NOON, found)).cut
-    assert await lately(history.find, NOON + LATELY, found) == Lately(newest=len(flood))
+    assert await lately(history.find, NOON + LATELY, found) == Lately(
+        newest=len(flood), read_at=NOON + LATELY
+    )

@@ -200,6 +200,19 @@ def test_a_neighbour_beyond_what_was_followed_is_not_told_to_be_quiet() -> None:
     assert "more lies near it" not in as_text(in_words(answer("cart", knowledge, NOON)))
 
 
+def test_what_the_store_did_not_tell_is_not_told_to_be_quiet() -> None:
+    def text(lately: Lately) -> str:
+        return as_text(in_words(answer("cart", replace(known(*FLEET), lately=lately), NOON)))
+
+    read_at = NOON - timedelta(minutes=20)
+    late = text(Lately({CART: (changed(CART, 60),)}, read_at=read_at, missed=True))
+    assert "cart changed: spec.owner" in late
+    assert f"what changed since {read_at:%H:%M} UTC is not at hand" in late
+    never = text(Lately(missed=True))
+    assert "is not at hand" in never
+    assert "nothing of it or near it" not in never
+
+
 def test_a_long_address_stays_whole_on_every_face() -> None:
     url = "https://logs.example.com/search?q=" + "x" * 1500
     bare = service("bare", links=[{"url": url}, {"url": url, "title": "t" * 300}])
