@@ -26,7 +26,7 @@ from bridge.model.scrape import (
     number_of,
 )
 from bridge.model.work import Part, PartRead, Settled
-from bridge.passes.further import Further, whole
+from bridge.passes.further import Further, lacks_texts, with_texts
 from bridge.passes.interfaces import ModelStore, Work
 from bridge.passes.ledger import Ledger
 from bridge.ports import Scraper, Translator
@@ -210,20 +210,44 @@ async def read_part(
             else:
                 records.append(record)
     marks = await model.marks(part.source, only)
-    complete = [await whole(each, part.source, model) for each in records]
+    known = {number: set(files.values()) for number, (_, files) in marks.items()}
+    records, new = await asyncio.to_thread(_new_last, records, known, translator)
+    texts = await _texts_of(new, part.source, model)
+    new = [with_texts(each, texts) for each in new]
 
     def made() -> dict[str, Translation]:
-        known = {number: set(files.values()) for number, (_, files) in marks.items()}
         made: dict[str, Translation] = {}
-        read = [each for each in complete if isinstance(each, ProjectRead)]
-        for record in read:
+        for record in new:
             for file in record.files:
                 mark = translator.fingerprint(record.project, file)
                 if mark not in known.get(record.project.id, ()) and mark not in made:
                     made[mark] = translator.translate(record.project, file)
         return made
 
-    return PartRead(tuple(records), await asyncio.to_thread(made), requests)
+    return PartRead((*records, *new), await asyncio.to_thread(made), requests)
+
+
+def _new_last(
+    records: Sequence[Record], known: Mapping[int, set[str]], translator: Translator
+) -> tuple[list[Record], list[ProjectRead]]:
+    """Records with nothing to translate, and those with some: only these need kept texts."""
+    quiet: list[Record] = []
+    new: list[ProjectRead] = []
+    for record in records:
+        if isinstance(record, ProjectRead) and any(
+            translator.fingerprint(record.project, file) not in known.get(record.project.id, ())
+            for file in record.files
+        ):
+            new.append(record)
+        else:
+            quiet.append(record)
+    return quiet, new
+
+
+async def _texts_of(new: Sequence[ProjectRead], source: str, model: ModelStore) -> dict[str, str]:
+    """The texts that records left in the store, by one question for all of them."""
+    oids = {oid for each in new for oid in lacks_texts(each)}
+    return dict(await model.reads.anybodys(source, sorted(oids))) if oids else {}
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import SourceError, StoreConflict
+from bridge.model.reads import ReadFile, ReadKind, Reads
 from bridge.model.runs import Outcome
-from bridge.model.scrape import Gap, Record, ScrapeEnd, ScrapeRequest, Unread, number_of
+from bridge.model.scrape import (
+    Coverage,
+    Gap,
+    ManifestFile,
+    ProjectRead,
+    Record,
+    ScrapeEnd,
+    ScrapeRequest,
+    Unread,
+    number_of,
+)
 from bridge.model.work import Part, PartRead
 from bridge.passes import sharing
 from bridge.passes.pipeline import PassOptions, Stages
@@ -20,7 +31,7 @@ from bridge.service.worker import Reader
 from bridge.store import SqlStore, open_store
 from bridge.store.parts import TRIES
 from bridge.store.work import SharedWork
-from tests.fakes import WordTranslator, fresh, project
+from tests.fakes import ListScraper, WordTranslator, fresh, project
 from tests.passes.test_runner import FILES, Bench, Gitlab
 
 
@@ -354,3 +365,43 @@ async def test_of_what_failed_some_reasons_are_told_each_cut_short(store: SqlSto
     (told,) = await store.parts.progress("town")
     assert [each[0] for each in told.failures] == ["4", "5", "6", "7", "8"]
     assert {len(each) for each in told.failures} == {500}
+
+
+def leaving_texts(number: int) -> ProjectRead:
+    """A project as it is read whose further file lies in the store."""
+    oid = f"{number:040}"
+    file = ReadFile("a.yaml", ReadKind.FILE, oid, 5, kept=True)
+    reads = Reads({"a.yaml": file})
+    manifest = ManifestFile("qm.yaml", oid, 5, f"s{number}", reads=reads)
+    return ProjectRead(project(number), (manifest,), tip="t", reads=reads, reads_key="k")
+
+
+async def test_texts_are_loaded_of_what_is_new_alone_and_at_once(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of what is known as it is; of the others by one question."""
+    town = [leaving_texts(number) for number in range(1, 5)]
+    scraper = ListScraper([*town, ScrapeEnd(Coverage.SELECTED, 1)])
+    translator = WordTranslator()
+    part = Part("town", "", 1, 0, FILES, tuple((n, f"group/p{n}") for n in range(1, 5)))
+    asked: list[list[str]] = []
+
+    async def texts(source: str, oids: Sequence[str]) -> dict[str, str]:
+        asked.append(list(oids))
+        return dict.fromkeys(oids, "text")
+
+    async def marks(source: str, ids: Sequence[int]) -> dict[int, tuple[str, dict[str, str]]]:
+        known = {each.project.id: each for each in town[:2]}
+        return {
+            n: ("", {"qm.yaml": translator.fingerprint(each.project, each.files[0])})
+            for n, each in known.items()
+        }
+
+    monkeypatch.setattr(store.model.reads, "anybodys", texts)
+    monkeypatch.setattr(store.model, "marks", marks)
+    read = await read_part(part, scraper, translator, store.model, None)
+    assert [oids for oids in asked if oids] == [[f"{n:040}" for n in (3, 4)]]
+    assert translator.calls == ["s3", "s4"]
+    found = {number_of(each): each for each in read.records}
+    assert found[1] == town[0]
+    assert found[3] != town[2]
