@@ -71,6 +71,7 @@ class Passes:
     _under_way: list[Intake] = field(default_factory=list)
     _learned: tuple[EntityMaker, EntityMaker] | None = None  # a maker, and what became of it
     _inheritance: Inheritance = field(default_factory=Inheritance)
+    _put_off: dict[str, frozenset[str]] = field(default_factory=dict)  # groups due, by source
     _ours: frozenset[str] = frozenset()  # the destinations that are known to be ours
 
     def __post_init__(self) -> None:
@@ -272,9 +273,12 @@ class Passes:
                 break  # else the mappings were read anew meanwhile
         if translator is not stages.translator:
             self.stages = replace(self.stages, translator=translator)
+        if wish.small and due and due == self._put_off.get(wish.source):
+            return Inherited(wish)
         ids = await self._below(due, wish.source)
         if wish.small and len(ids) > _MOST_INHERITING:
-            due, ids = frozenset(), frozenset()  # for the next scheduled pass
+            self._put_off[wish.source] = due  # which the next push need not find out again
+            return Inherited(wish)  # the next scheduled pass reads them
         return Inherited(with_projects(wish, ids), due, ids)
 
     async def _below(self, groups: frozenset[str], source: str) -> frozenset[int]:

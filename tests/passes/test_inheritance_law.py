@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.numbers import FIRST
 from bridge.model.reads import ReadFile, ReadKind
 from bridge.model.scrape import Gap, ManifestFile, Project, ProjectRead, Record, ScrapeRequest
+from bridge.passes import runner
 from bridge.passes.inheritance import Inheritance
 from bridge.passes.interfaces import Store
 from bridge.passes.ledger import Ledger
@@ -30,6 +31,7 @@ from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.store import open_store
+from bridge.store.model import SqlModel
 from tests.fakes import NOON, RecordingExporter, fresh
 from tests.laws import examples
 from tests.passes.test_runner import Gitlab
@@ -232,5 +234,33 @@ async def test_who_was_held_up_past_its_lead_keeps_no_defaults(tmp_path: Path) -
         with pytest.raises(StoreConflict):
             await Inheritance().renew(replace(usual, fence=held_up), PassOptions(), ours)
         assert "team-3" in await store.group_defaults.load(town.name)
+    finally:
+        await store.close()
+
+
+async def test_what_is_too_much_for_a_push_is_not_looked_at_by_every_push(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_MOST_INHERITING", 1)
+    places = {1: "a/p1", 2: "a/b/p2", 3: "c/p3"}
+    town = Town(dict.fromkeys(places, TEXTS[0]), paths=places, kept=written([("a", 1)]))
+    store = await open_store(fresh(tmp_path))
+    asked: list[int] = []
+    real = SqlModel.marks
+
+    async def marks(model: SqlModel, source: str, ids: Collection[int]) -> Any:
+        asked.extend(ids)
+        return await real(model, source, ids)
+
+    try:
+        story = Story(town, store)
+        await story.passes.run(PassOptions())
+        town.kept = written([("a", 2)])
+        await story.hinted(KEEPER)  # which finds out that it is too much
+        monkeypatch.setattr(SqlModel, "marks", marks)
+        await story.hinted(3)
+        assert set(asked) == {3}
+        await story.due()
+        await story.is_as_the_truth()
     finally:
         await store.close()
