@@ -33,7 +33,7 @@ from bridge.catalog.jsontext import dumped
 SHOWN: Final = 200  # entities of a sheet
 STATES: Final = {"stale": "not changed for long", "broken": "missing or empty"}
 PAGE: Final = 100  # documents on one page
-MOST_JSON: Final = 100_000  # characters of an entity's JSON on its page
+MOST_JSON: Final = 30_000  # characters of an entity's JSON on its page; quotes weigh five each
 
 
 def routes() -> list[web.RouteDef]:
