@@ -21,7 +21,7 @@ from bridge.sandbox.world import World
 from bridge.store import open_store
 from tests.benchmarks.gitlab import gitlab as in_a_process
 from tests.benchmarks.workers import compared
-from tests.service import site
+from tests.service import process, site
 from tests.service.process import SMALL_PARTS, Process, serve, worker
 from tests.service.site import a_gitlab, a_world, manifest, published, until
 from tests.service.test_random_deaths import known_to, rename, shows, soon_without, whole
@@ -35,7 +35,8 @@ PROJECTS = 40
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four or five processes start here, and each sweep is one of many parts."""
-    monkeypatch.setattr(site, "LONG", 120.0)
+    for each in (site, process):
+        monkeypatch.setattr(each, "LONG", 120.0)
 
 
 @pytest.fixture
