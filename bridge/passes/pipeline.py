@@ -274,6 +274,13 @@ async def _records(
     work = stages.work
     if work is None or wish.kind != Coverage.FULL.value or not await work.hands():
         return stages.scraper.scrape(request)
+    if stages.defaults is not None:  # others know nothing of what manifests inherit
+        log.info(
+            "A sweep is not shared: a project keeps defaults for groups (`gitlab.defaults`)",
+            action="sweep_alone",
+            source=stages.scraper.name,
+        )
+        return stages.scraper.scrape(request)
     prepared = Prepared(intake.translator)
     intake.translator = prepared
     sharing = Sharing(stages.scraper, work, intake.ledger, intake.epoch, wish.source, prepared)

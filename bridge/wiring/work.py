@@ -89,11 +89,13 @@ class Crew:
 async def crew(
     settings: Settings, parts: Wired, *, needed: bool = False
 ) -> AsyncIterator[Crew | None]:
-    """The crew of the processes on a store while it is open; None where a store has only one.
+    """The crew of the processes on a store while it is open.
+
+    None where sweeps are not shared (`share_sweeps`), and where a store has only one process.
 
     Where the queue cannot be had each reads alone, unless it is `needed`: then `StoreError`.
     """
-    if not parts.store.shared:
+    if not (settings.share_sweeps and parts.store.shared):
         yield None
         return
     try:

@@ -25,11 +25,11 @@ from bridge.wiring.work import Crew, crew
 async def working(parts: Wired, settings: Settings) -> AsyncIterator[str]:
     """Parts of others' sweeps are read while it is open; yields the address that tells of it.
 
-    Raises `ConfigurationError` where no other process can use the store.
+    Raises `ConfigurationError` where sweeps are not shared, or no other process can use the store.
     """
     async with crew(settings, parts, needed=True) as made:
         if made is None:
-            raise ConfigurationError([_alone(parts)])
+            raise ConfigurationError([_alone(parts, settings)])
         work = asyncio.create_task(made.hand.run())
         runner = app_runner(_app(parts, made, lambda: not work.done()))
         try:
@@ -55,7 +55,14 @@ def _app(parts: Wired, made: Crew, alive: Callable[[], bool]) -> web.Application
     return worker_app(made.reader.counts, lambda: made.hand.taking, traffic, alive)
 
 
-def _alone(parts: Wired) -> Problem:
+def _alone(parts: Wired, settings: Settings) -> Problem:
+    if parts.store.shared and not settings.share_sweeps:
+        return Problem(
+            "sharing of sweeps is off, so there is nothing for a worker to read; write "
+            "`share_sweeps: true` into the settings of `fester serve` and of its workers, or set "
+            "FESTER_SHARE_SWEEPS=true for each of them",
+            "sharing-off",
+        )
     if parts.store.shared:
         return Problem(
             "a worker needs the library of jobs; type: pip install 'fester[postgresql]'",

@@ -96,7 +96,9 @@ async def sweep(given: Settings) -> tuple[float, int, int, int]:
 def lead(url: str, store: str, folder: Path, pipe: Connection) -> None:
     """A leader in a process of its own, whose peak memory is then its own."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    found = asyncio.run(sweep(settings(url, folder).model_copy(update={"store": store})))
+    found = asyncio.run(
+        sweep(settings(url, folder).model_copy(update={"store": store, "share_sweeps": True}))
+    )
     pipe.send((*found, peak()))
 
 
@@ -127,7 +129,7 @@ async def a_worker(url: str, store: str, folder: Path) -> AsyncIterator[Worker]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "from bridge.cli import main; main()", "worker", "--port", "0"),
         *("--from", url, "--store", store),
-        env={**os.environ, "GITLAB_TOKEN": TOKEN},
+        env={**os.environ, "GITLAB_TOKEN": TOKEN, "FESTER_SHARE_SWEEPS": "true"},
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
     )

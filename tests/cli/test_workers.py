@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from click.testing import CliRunner
 
 from bridge.cli import jobs
 from bridge.cli.program import main
+from bridge.errors import ConfigurationError
 from bridge.model.work import Progress
 from bridge.settings import Settings
+from bridge.wiring import Wired
+from bridge.wiring.working import working
 
 GITLAB = "https://gitlab.example.com"
 SWEEP = Progress(
@@ -28,6 +34,18 @@ def test_a_worker_needs_a_store_that_others_reach(tmp_path: Path) -> None:
     assert "postgresql://" in result.output
     assert f"sqlite:///{tmp_path}/s.db is of one" in " ".join(result.output.split())
     assert "SqlStore" not in result.output
+
+
+def test_a_worker_says_that_sharing_is_off() -> None:
+    """And where to turn it on; no job queue is opened."""
+    parts = SimpleNamespace(store=SimpleNamespace(shared=True))
+    with pytest.raises(ConfigurationError, match="share_sweeps: true"):
+        asyncio.run(_opened(cast(Wired, parts), Settings(source=GITLAB)))
+
+
+async def _opened(parts: Wired, settings: Settings) -> None:
+    async with working(parts, settings):
+        pass
 
 
 def test_no_shared_sweep_is_said_to_be_none(tmp_path: Path) -> None:

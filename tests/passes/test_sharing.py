@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from bridge.errors import SourceError, StoreConflict
+from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.reads import ReadFile, ReadKind, Reads
 from bridge.model.runs import Outcome
 from bridge.model.scrape import (
@@ -33,6 +35,7 @@ from bridge.store.parts import TRIES
 from bridge.store.work import SharedWork
 from tests.fakes import ListScraper, WordTranslator, fresh, project
 from tests.passes.test_runner import FILES, Bench, Gitlab
+from tests.passes.village import service, village
 
 
 @dataclass
@@ -166,6 +169,22 @@ async def test_where_nobody_else_is_it_reads_alone(store: SqlStore) -> None:
     await shop.passes.run(PassOptions())
     assert shop.queue.put_ == []
     assert len(shop.translator.calls) == 13
+
+
+@pytest.mark.real
+async def test_where_a_project_keeps_defaults_it_reads_alone(tmp_path: Path) -> None:
+    """Others know nothing of what its manifests inherit: what they read would take it away."""
+    place = DefaultsPlace("platform/defaults", "qm.defaults.yaml")
+    text = "version: 1\nmappings: {qm-v1: {shop/**: {tags: [inherited]}}}\n"
+    async with village(tmp_path, defaults=place) as it:
+        it.world.add_project(place.project, files={place.path: text})
+        it.world.add_project("shop/cart", files={"qm.yaml": service("cart")})
+        store, queue = cast(SqlStore, it.store), Here()
+        work = SharedWork(store.parts, queue, str, 5, clock=lambda: 0.0)
+        it.passes.stages = replace(it.passes.stages, work=work)
+        done = await it.sweep()
+        assert (done.report.outcome, queue.put_) == (Outcome.COMPLETE, [])
+        assert "Component:cart" in it.entities()
 
 
 async def test_a_push_is_read_at_once_and_by_the_leader(store: SqlStore) -> None:
