@@ -54,7 +54,7 @@ def decode_part(packed: bytes) -> PartRead:
             {key: decode_translation(text) for key, text in tree["translations"].items()},
             int(tree["requests"]),
         )
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise Undecodable(f"expected what was read of a part ({error!r})") from error
 
 

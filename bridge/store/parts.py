@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge.errors import StoreConflict, StoreError
+from bridge.errors import StoreConflict
 from bridge.model.work import Claim, Part, PartRead, Progress, Settled
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.model_codec import dumped, loaded
@@ -143,6 +143,14 @@ class SqlParts:
         state = _WAITING if again else _FAILED
         return await self._end(claim, state=state, reason=dumped(reason[:_REASON])) and again
 
+    async def give_up(self, sweep: int, reason: str) -> int:
+        """Have nothing read any more that is not settled; how many parts these are."""
+        open_ = parts.c.state.in_((_WAITING, _READING))
+        ended = update(parts).where(parts.c.sweep_id == sweep, open_)
+        async with self._writing("give up parts of a sweep") as connection:
+            done = await connection.execute(ended.values(state=_FAILED, reason=dumped(reason)))
+            return done.rowcount
+
     async def _end(self, claim: Claim, **values: Any) -> bool:
         mine = (
             parts.c.sweep_id == claim.part.sweep,
@@ -232,9 +240,9 @@ def _settled(row: Any) -> Settled:
         return Settled(row.number, None, reason)
     try:
         return Settled(row.number, decode_part(row.found))
-    except Undecodable as error:
+    except Undecodable as error:  # its projects are gaps; the rest of the sweep counts
         message = f"what was read of part {row.number} of a sweep (table fester_parts): {error}"
-        raise StoreError(message) from error
+        return Settled(row.number, None, message)
 
 
 def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> Progress:

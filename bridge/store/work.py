@@ -14,6 +14,9 @@ from bridge.store.parts import SqlParts
 log = structlog.get_logger()
 
 _LOOK: Final = 0.1  # seconds between two looks for parts that are settled
+_CHANGED: Final = (
+    "the token or the mapping files changed during the sweep, so nobody reads it any more"
+)
 
 
 class Queue(Protocol):
@@ -56,6 +59,7 @@ class SharedWork:
         self._clock = clock
         self._sleep = sleep
         self._readings: dict[int, str] = {}
+        self._queues: dict[int, str] = {}  # as it was when the sweep began, to its end
         self._looked: dict[int, float] = {}
 
     async def hands(self) -> int:
@@ -68,6 +72,7 @@ class SharedWork:
         """Begin a sweep over one source; its number, and the next edition."""
         sweep, edition = await self._parts.begin(source, edition, reading, files)
         self._readings[sweep] = reading
+        self._queues[sweep] = self._queue_of(reading)
         self._looked[sweep] = self._clock()
         log.info("A sweep is shared", action="sweep_shared", reading=reading, sweep=sweep)
         return sweep, edition
@@ -75,7 +80,7 @@ class SharedWork:
     async def put(self, part: Part) -> None:
         """Have a part read."""
         await self._parts.put(part)
-        await self._queue.put(self._queue_of(part.reading), part.sweep, [part.number])
+        await self._queue.put(self._queues[part.sweep], part.sweep, [part.number])
 
     async def listed(self, sweep: int) -> None:
         """Say that there are no more parts."""
@@ -97,7 +102,11 @@ class SharedWork:
 
     async def _look_after(self, sweep: int) -> None:
         """Have read again what nobody reads any more: a part never waits for one who died."""
-        queue = self._queue_of(self._readings[sweep])
+        queue = self._queues[sweep]
+        if self._queue_of(self._readings[sweep]) != queue:  # hands take jobs of the new one alone
+            given_up = await self._parts.give_up(sweep, _CHANGED)
+            log.warning("Parts of a sweep are given up", action="parts_given_up", count=given_up)
+            return
         over = await self._queue.take_over(queue)
         lost = set(await self._parts.open(sweep)) - await self._queue.known(sweep)
         if lost:

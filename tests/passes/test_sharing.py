@@ -30,7 +30,8 @@ from bridge.passes import sharing
 from bridge.passes.pipeline import PassOptions, Stages
 from bridge.passes.sharing import read_part
 from bridge.service.worker import Reader
-from bridge.store import SqlStore, open_store
+from bridge.store import SqlStore, open_store, parts
+from bridge.store.codec import pack
 from bridge.store.parts import TRIES
 from bridge.store.work import SharedWork
 from tests.fakes import ListScraper, WordTranslator, fresh, project
@@ -282,6 +283,27 @@ async def test_a_job_that_was_lost_is_put_again(store: SqlStore) -> None:
     assert shop.queue.looked >= 1
 
 
+async def test_when_token_or_mappings_change_in_a_sweep_it_ends(store: SqlStore) -> None:
+    """Hands take jobs of another queue by then: what nobody reads is a gap, and removes nothing."""
+    shop = Shop(a_town(), store)
+    await shop.passes.run(PassOptions())
+    before, names = shop.published, iter(["old"])
+    shop.work = SharedWork(
+        *(store.parts, shop.queue, lambda _: next(names, "new"), 5),
+        clock=shop.clock,
+        sleep=shop.slept,
+    )
+    shop.passes.stages = shop.stages()
+    shop.queue.loses, shop.queue.put_ = 2, []
+    async with asyncio.timeout(20):
+        done = await shop.passes.run(PassOptions())
+    assert {queue for queue, _ in shop.queue.put_} == {"old"}
+    assert set(done.observations) == set(range(1, 9))
+    assert (done.report.outcome, shop.published) == (Outcome.INCOMPLETE, before)
+    problems = await store.model.problems(shop.gitlab.name)
+    assert any("changed during the sweep" in each.message for each in problems)
+
+
 async def test_a_push_during_a_shared_sweep_is_not_undone(store: SqlStore) -> None:
     shop = Shop(a_town(), store)
     held, reading = asyncio.Event(), asyncio.Event()
@@ -350,6 +372,20 @@ async def test_what_comes_of_one_that_was_taken_for_dead_is_refused(store: SqlSt
     assert settled.read.records == (Gap("new", 1),)
     assert await store.parts.settled(sweep) == []
     assert await store.parts.claim(sweep, 0, "third") is None
+
+
+async def test_what_cannot_be_understood_of_a_part_is_a_gap(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep goes on, and the reason names the part."""
+    sweep = await begun(store)
+    claim = await store.parts.claim(sweep, 0, "first")
+    assert claim is not None
+    monkeypatch.setattr(parts, "encode_part", lambda read: pack("nonsense"))
+    assert await store.parts.finish(claim, PartRead())
+    (settled,) = await store.parts.settled(sweep)
+    assert settled.read is None
+    assert "part 0 of a sweep" in settled.reason
 
 
 async def test_what_comes_of_a_sweep_that_was_begun_anew_is_refused(store: SqlStore) -> None:

@@ -66,7 +66,14 @@ def test_everything_comes_back_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "{}", '{"records": [["x"]], "translations": {}, "requests": 0}', "nonsense"],
+    [
+        "[]",
+        "{}",
+        '{"records": [["x"]], "translations": {}, "requests": 0}',
+        "nonsense",
+        '{"records": [], "translations": {}, "requests": "many"}',
+        '{"records": [["gone", "x", ""]], "translations": {}, "requests": 0}',
+    ],
 )
 def test_what_is_no_part_is_refused(text: str) -> None:
     with pytest.raises(Undecodable):
