@@ -7,10 +7,11 @@ or cannot be used, leaves what was known in force.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -25,6 +26,7 @@ from bridge.ports import Browsing, Translator
 
 log = structlog.get_logger()
 
+_Inheriting = TypeVar("_Inheriting", bound=Inheriting)
 _NOWHERE: Final = DefaultsPlace()
 _ALL: Final = frozenset({""})
 _MOST_GROUPS: Final = 2_000  # that are due one by one; of more, all is
@@ -109,7 +111,7 @@ class Inheritance:
         if before == Kept() and not in_use:
             return translator, frozenset()
         now = await self._now(stages, translator, before, wish)
-        made, faults = translator.with_file(wish.source, now.place, now.text)
+        made, faults = await _checked(translator, wish.source, now)
         if faults:
             raise SourceError(_never(now.place, str(faults[0])))
         now = now.moved(made.groups(wish.source))
@@ -137,7 +139,7 @@ class Inheritance:
                 raise SourceError(_never(place, str(error))) from None
             self._problems[wish.source] = (_unread(place, str(error)),)
             return before
-        _, faults = translator.with_file(wish.source, place, now.text)
+        _, faults = await _checked(translator, wish.source, now)
         self._problems[wish.source] = _told(now, faults)
         if not faults:
             return now
@@ -177,6 +179,13 @@ async def _read(stages: Stages, before: Kept, source: str) -> Kept:
     if found.text is None:
         raise SourceError(f"it cannot be used: {found.refused or 'it is a folder'}")
     return replace(before, number=number, read=True, text=found.text)
+
+
+async def _checked(
+    translator: _Inheriting, source: str, now: Kept
+) -> tuple[_Inheriting, tuple[Problem, ...]]:
+    """The translator with these defaults; a large file would hold up all else."""
+    return await asyncio.to_thread(translator.with_file, source, now.place, now.text)
 
 
 def _never(place: DefaultsPlace, why: str) -> str:

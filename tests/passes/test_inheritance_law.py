@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import Guard, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
-from bridge.processors.mapping import load_mappings, shipped_folder
+from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules
 from bridge.store import open_store
 from bridge.store.model import SqlModel
@@ -262,5 +263,27 @@ async def test_what_is_too_much_for_a_push_is_not_looked_at_by_every_push(
         assert set(asked) == {3}
         await story.due()
         await story.is_as_the_truth()
+    finally:
+        await store.close()
+
+
+async def test_defaults_are_checked_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = Town({1: TEXTS[0]}, paths={1: "a/p1"}, kept=written([("a", 1)]))
+    store = await open_store(fresh(tmp_path))
+    threads: set[int] = set()
+    real = Mappings.with_file
+
+    def with_file(mappings: Mappings, *given_: Any) -> Any:
+        threads.add(get_ident())
+        return real(mappings, *given_)
+
+    monkeypatch.setattr(Mappings, "with_file", with_file)
+    try:
+        ledger = Ledger(store, town.name)
+        await Inheritance().renew(stages(town, store, Clock()), PassOptions(), ledger)
+        assert threads
+        assert get_ident() not in threads
     finally:
         await store.close()

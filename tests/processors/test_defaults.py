@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
+from bridge.language.schema.validator import Schema
 from bridge.model.manifests import Inherited, Translation, Verdict
 from bridge.model.numbers import mark_of, number_of
 from bridge.model.scrape import ManifestFile, Project
@@ -66,6 +67,20 @@ def told(text: str) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
         read_defaults(text, "d.yaml", MAPPINGS.all)
     return [str(each) for each in caught.value.problems]
+
+
+def test_the_schema_of_defaults_is_compiled_once_a_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    real = Schema.part
+
+    def part(*args: Any) -> Schema:
+        made.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(Schema, "part", part)
+    groups = "".join(f"  shop/g{n}/**: {{product: P{n}}}\n" for n in range(30))
+    found = read_defaults(f"version: 1\ndefaults:\n{groups}", "d", MAPPINGS.all)
+    assert (len(found["qm-v1"]), len(made)) == (30, 1)
 
 
 def test_the_nearest_group_wins_key_by_key_and_whole() -> None:

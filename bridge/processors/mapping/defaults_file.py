@@ -21,6 +21,7 @@ from typing import Final
 from bridge.errors import ConfigurationError
 from bridge.language.names import did_you_mean
 from bridge.language.own_schemas import faults
+from bridge.language.schema.validator import Schema
 from bridge.language.source import Source
 from bridge.language.text import Path, Positions
 from bridge.language.text_faults import clean, shown
@@ -92,6 +93,7 @@ def _groups(
     source: Source, mapping: LoadedMapping, groups: Mapping[str, Json], path: Path
 ) -> dict[str, ByKey]:
     found: dict[str, ByKey] = {}
+    schema = mapping.schema.part(mapping.inheritable)  # to compile it costs more than to use it
     for pattern, values in groups.items():
         at = (*path, pattern)
         group = group_of(pattern)
@@ -105,12 +107,18 @@ def _groups(
             message = f"`{clean(pattern)}` is there twice, perhaps in other letter case"
             source.problem(message, at, key=True)
         elif isinstance(values, dict):
-            found[group] = dict(_values(source, mapping, group, values, at))
+            found[group] = dict(_values(source, mapping, group, values, at, schema=schema))
     return found
 
 
 def _values(
-    source: Source, mapping: LoadedMapping, group: str, values: dict[str, Json], at: Path
+    source: Source,
+    mapping: LoadedMapping,
+    group: str,
+    values: dict[str, Json],
+    at: Path,
+    *,
+    schema: Schema,
 ) -> Iterator[tuple[Path, Default]]:
     """The values for one group, as far as the manifest's own schema takes them."""
     if not mapping.inheritable:
@@ -121,7 +129,7 @@ def _values(
     moves = {(key,): (source.positions, (*at, key)) for key in values}
     beginning = source.positions.value(at)
     positions = Moved({(): beginning}, {(): beginning}, moves)
-    for found in mapping.schema.part(mapping.inheritable).problems(values, lambda: positions):
+    for found in schema.problems(values, lambda: positions):
         source.problems.append(_told(source, found))
     for path in mapping.inheritable:
         value = values
