@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 from xml.etree import ElementTree
@@ -107,6 +108,24 @@ async def test_the_page_shows_changes_and_runs_nothing(client: Client) -> None:
     assert "shop/cart qm.yaml" in text
     assert EVIL not in text
     assert 'href="/changes?owner=crew&amp;below=51"' in text
+
+
+async def test_the_page_stays_light_whatever_changed(aiohttp_client: MakeClient) -> None:
+    """A changed mapping changes much of everything: twenty long fields of each."""
+    long = FieldChange("metadata.annotations.example.com/" + "x" * 60, "b" * 400, "a" * 400)
+    manifests = tuple(ChangedManifest(f"shop/p{at}", "qm.yaml", "abc") for at in range(30))
+    much = replace(change(1), fields=(long,) * 20, left_out=3, manifests=manifests)
+
+    async def changes(query: ChangeQuery) -> list[EntityChange]:
+        return [much] * query.limit
+
+    live = Live()
+    live.changes = changes
+    client = await aiohttp_client(make_app(live, clock=lambda: NOON))
+    page = await (await client.get("/changes")).text()
+    assert len(page) < 200_000
+    assert "… and 18 more fields" in page, "fifteen that are not shown, three that were not kept"
+    assert "… and 27 more" in page, "of the manifests"
 
 
 async def test_what_lies_around_something_is_asked_for_by_its_references(
