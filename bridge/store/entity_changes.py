@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,14 +25,12 @@ from bridge.model.entity_changes import (
 from bridge.model.statements import HistoryStep
 from bridge.store import model_codec
 from bridge.store.codec import Undecodable
-from bridge.store.fact_log import microseconds
 from bridge.store.lease import Open
+from bridge.store.moments import microseconds, moment_of
 from bridge.store.rows import unreadable
 from bridge.store.sources import CHUNK, claim_source, source_id_of, source_name
 from bridge.store.tables import before, entities, entity_changes, sources
 from bridge.store.upsert import insert_into
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def note_before(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
@@ -166,7 +164,7 @@ def _change(row: Any) -> EntityChange:
         return EntityChange(
             ref_of(row.ref),
             ChangeKind(row.kind),
-            _EPOCH + timedelta(microseconds=row.at),
+            moment_of(row.at),
             tree["title"],
             tree["owner"],
             tree["owner_before"],

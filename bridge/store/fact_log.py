@@ -12,15 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.store.codec import Undecodable
+from bridge.store.moments import microseconds, moment_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -40,17 +40,10 @@ class LoggedReading:
         return sha256(text.encode("ascii")).hexdigest()[:32]
 
 
-def microseconds(moment: datetime) -> int:
-    """A moment as a number. Raises ValueError for one without a zone."""
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
 def moment(at: int) -> datetime:
     """The moment of a number. Raises `Undecodable`."""
     try:
-        return _EPOCH + timedelta(microseconds=at)
+        return moment_of(at)
     except OverflowError as error:
         raise Undecodable(f"expected microseconds since 1970, got {at}") from error
 

@@ -23,6 +23,7 @@ from bridge.model.facts import Reading
 from bridge.store import fact_log
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.fact_log import LoggedReading
+from bridge.store.moments import microseconds
 from bridge.store.sources import claim_source, parts_of, source_id_of
 from bridge.store.tables import fact_history, facts
 from bridge.store.upsert import replace_into
@@ -118,7 +119,7 @@ class SqlFactStore:
         self, source: str, entity: Ref, retrievers: Sequence[str], start: datetime, end: datetime
     ) -> Sequence[Reading]:
         """The readings of one entity from `start` to `end`, oldest first. Raises `StoreError`."""
-        first, last = fact_log.microseconds(start), fact_log.microseconds(end)
+        first, last = microseconds(start), microseconds(end)
         async with self._reading(f"load facts of {entity}") as connection:
             source_id = await source_id_of(connection, source)
             mine = (
@@ -136,7 +137,7 @@ class SqlFactStore:
             )
             latest = (await connection.execute(now)).all()
         read = await asyncio.to_thread(_range, kept, latest)
-        between = (each for each in read if first <= fact_log.microseconds(each.seen_at) <= last)
+        between = (each for each in read if first <= microseconds(each.seen_at) <= last)
         return sorted(between, key=lambda each: (each.seen_at, each.retriever))
 
     async def prune_facts(self, source: str, now: datetime) -> None:
@@ -144,7 +145,7 @@ class SqlFactStore:
 
         Cheap when there is nothing to do, so it may be called after every pass.
         """
-        today, history = fact_log.microseconds(now), self._history
+        today, history = microseconds(now), self._history
         oldest = today - int(history.keep * 1_000_000)
         whole = (today - int(history.thin_after * 1_000_000)) // SEGMENT
         async with self._writing(f"prune the facts of {source}") as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.store.moments import microseconds, moment_of
 from bridge.store.tables import leases
 from bridge.store.upsert import insert_into
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Open = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
 
 
@@ -103,23 +103,19 @@ class SqlLease:
             row = (await connection.execute(statement)).one_or_none()
         if row is None:
             return None
-        return Held(row.holder, _EPOCH + timedelta(microseconds=row.expires), row.fence)
+        return Held(row.holder, moment_of(row.expires), row.fence)
 
 
 def _moment(connection: AsyncConnection, now: datetime | None) -> ColumnElement[int]:
     """Microseconds since 1970, as the database has them, or of `now`."""
     if now is not None:
-        return literal(_micros(now), BigInteger)
+        return literal(microseconds(now), BigInteger)
     if connection.dialect.name == "postgresql":
         # Not now(), which is when the transaction began: it may have waited for a lock since.
         seconds = extract("epoch", func.clock_timestamp())
         return cast(seconds * 1_000_000, BigInteger)
     days = func.julianday("now") - literal(2440587.5)  # the Julian day of 1970
     return cast(days * literal(86_400_000_000.0), BigInteger)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _span(seconds: float) -> int:

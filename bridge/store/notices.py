@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -24,12 +24,12 @@ from bridge.model.notices import (
 )
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
+from bridge.store.moments import microseconds, moment_of
 from bridge.store.sources import claim_source, source_id_of
 from bridge.store.tables import notice_memory, notices
 from bridge.store.upsert import insert_into, replace_into
 
 EVERY_NOTICE: Final = NoticeFilter()
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK: Final = 500
 _NOTICE = TypeAdapter(Notice)
 _MEMORY = TypeAdapter(NoticeMemory)
@@ -88,13 +88,13 @@ class SqlNotices:
                 .group_by(notices.c.channel, notices.c.team)
             )
             found = (await connection.execute(wanted)).all()
-        return {(row.channel, row.team): _moment(row.at) for row in found}
+        return {(row.channel, row.team): moment_of(row.at) for row in found}
 
     async def claim(
         self, source: str, deliveries: Sequence[Delivery], batch: str, at: datetime
     ) -> bool:
         """Write the intent to send these as one message. Raises `StoreError`."""
-        values = {"state": DeliveryState.SENDING.value, "batch": batch, "at": _micros(at)}
+        values = {"state": DeliveryState.SENDING.value, "batch": batch, "at": microseconds(at)}
         try:
             async with self._writing(f"claim notices of {source}") as connection:
                 number = await claim_source(connection, source)
@@ -118,12 +118,12 @@ class SqlNotices:
                 notices.c.state == DeliveryState.SENDING.value,
             )
             tries = notices.c.tries + int(refused)
-            values = {"state": state.value, "at": _micros(at), "tries": tries}
+            values = {"state": state.value, "at": microseconds(at), "tries": tries}
             await connection.execute(update(notices).where(*mine).values(values))
 
     async def drop(self, source: str, deliveries: Sequence[Delivery], at: datetime) -> None:
         """These are over before they were sent. Raises `StoreError`."""
-        values = {"state": DeliveryState.OVER.value, "at": _micros(at)}
+        values = {"state": DeliveryState.OVER.value, "at": microseconds(at)}
         async with self._writing(f"drop notices of {source}") as connection:
             number = await claim_source(connection, source)
             for each in deliveries:
@@ -166,7 +166,7 @@ class SqlNotices:
                 DeliveryState(row.state),
                 row.number,
                 int(row.tries),
-                _moment(row.oldest),
+                moment_of(row.oldest),
             )
             for row in found
         ]
@@ -175,7 +175,7 @@ class SqlNotices:
         """Forget what was settled before then. Raises `StoreError`."""
         async with self._writing(f"prune the notices of {source}") as connection:
             number = await claim_source(connection, source)
-            old = (notices.c.at < _micros(before), notices.c.state.not_in(_OPEN))
+            old = (notices.c.at < microseconds(before), notices.c.state.not_in(_OPEN))
             await connection.execute(delete(notices).where(notices.c.source_id == number, *old))
 
 
@@ -186,7 +186,7 @@ def _same(number: int, delivery: Delivery) -> tuple[Any, ...]:
         notices.c.key == _digest(delivery.notice.key),
         notices.c.channel == delivery.channel,
         notices.c.state == delivery.state.value,
-        notices.c.at == _micros(delivery.at),
+        notices.c.at == microseconds(delivery.at),
     )
 
 
@@ -198,8 +198,8 @@ def _row(number: int, delivery: Delivery) -> Mapping[str, Any]:
         "channel": delivery.channel,
         "team": notice.team,
         "state": delivery.state.value,
-        "made": _micros(delivery.made),
-        "at": _micros(delivery.at),
+        "made": microseconds(delivery.made),
+        "at": microseconds(delivery.at),
         "batch": delivery.batch,
         "tries": delivery.tries,
         "body": json.dumps(_NOTICE.dump_python(notice, mode="json"), separators=(",", ":")),
@@ -221,8 +221,8 @@ def _delivery(row: Any) -> Delivery:
     return Delivery(
         notice,
         row.channel,
-        _moment(row.made),
-        _moment(row.at),
+        moment_of(row.made),
+        moment_of(row.at),
         DeliveryState(row.state),
         row.batch,
         row.tries,
@@ -241,11 +241,3 @@ def _memory(body: bytes, source: str) -> NoticeMemory:
 
 def _digest(key: str) -> str:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(micros))

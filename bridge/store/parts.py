@@ -11,7 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import case, delete, func, select, update
@@ -21,6 +21,7 @@ from bridge.errors import StoreConflict
 from bridge.model.work import Claim, Part, PartRead, Progress, Settled
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.model_codec import dumped, loaded
+from bridge.store.moments import microseconds, moment_of
 from bridge.store.part_codec import decode_part, encode_part
 from bridge.store.sources import source_name
 from bridge.store.tables import parts, sources, sweeps
@@ -35,7 +36,6 @@ _WAITING, _READING, _DONE, _FAILED = "waiting", "reading", "done", "failed"
 _AT_ONCE = 2  # parts taken in at once: each holds the texts of some hundred manifests
 _TOLD = 5  # failures told of, of each sweep
 _REASON = 500  # characters of one: an answer that is no JSON may be a whole page
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SqlParts:
@@ -67,7 +67,7 @@ class SqlParts:
                 "id": sweep,
                 "source_id": source_id,
                 "reading": reading,
-                "began": (self._clock() - _EPOCH) // timedelta(microseconds=1),
+                "began": microseconds(self._clock()),
                 "files": dumped(list(files)),
                 "listed": 0,
             }
@@ -252,7 +252,7 @@ def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> Progres
     projects = {state: int(each.projects) for state, each in by_state.items()}
     return Progress(
         reading=row.reading,
-        began=_EPOCH + timedelta(microseconds=row.began),
+        began=moment_of(row.began),
         listed=bool(row.listed),
         waiting=parts_in(_WAITING),
         under_way=parts_in(_READING),

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.receivers import Backlog, ReceiverState
-from bridge.store.fact_log import microseconds
 from bridge.store.lease import Open
+from bridge.store.moments import microseconds, moment_of
 from bridge.store.sources import source_id_of
 from bridge.store.tables import entity_changes, receivers
 from bridge.store.upsert import insert_into
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_COUNTED: Final = 10_000
 
 
@@ -113,4 +112,4 @@ def _micros(moment: datetime | None) -> int | None:
 
 
 def _moment(micros: int | None) -> datetime | None:
-    return _EPOCH + timedelta(microseconds=int(micros)) if micros is not None else None
+    return moment_of(micros) if micros is not None else None
