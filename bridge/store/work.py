@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
@@ -35,6 +36,15 @@ class Queue(Protocol):
         """The parts of a sweep that somebody is to read, or reads."""
 
 
+@dataclass(slots=True)
+class _Sweep:
+    """A sweep that was begun here. Its queue stays to its end; `looked` is when it was seen to."""
+
+    reading: str
+    queue: str
+    looked: float
+
+
 class SharedWork:
     """A `bridge.passes.interfaces.Work` on one store.
 
@@ -58,9 +68,7 @@ class SharedWork:
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
-        self._readings: dict[int, str] = {}
-        self._queues: dict[int, str] = {}  # as it was when the sweep began, to its end
-        self._looked: dict[int, float] = {}
+        self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading
 
     async def hands(self) -> int:
         """How many other processes would read now."""
@@ -71,16 +79,15 @@ class SharedWork:
     ) -> tuple[int, int]:
         """Begin a sweep over one source; its number, and the next edition."""
         sweep, edition = await self._parts.begin(source, edition, reading, files)
-        self._readings[sweep] = reading
-        self._queues[sweep] = self._queue_of(reading)
-        self._looked[sweep] = self._clock()
+        others = {n: each for n, each in self._sweeps.items() if each.reading != reading}
+        self._sweeps = {**others, sweep: _Sweep(reading, self._queue_of(reading), self._clock())}
         log.info("A sweep is shared", action="sweep_shared", reading=reading, sweep=sweep)
         return sweep, edition
 
     async def put(self, part: Part) -> None:
         """Have a part read."""
         await self._parts.put(part)
-        await self._queue.put(self._queues[part.sweep], part.sweep, [part.number])
+        await self._queue.put(self._sweeps[part.sweep].queue, part.sweep, [part.number])
 
     async def listed(self, sweep: int) -> None:
         """Say that there are no more parts."""
@@ -90,9 +97,10 @@ class SharedWork:
         """Some parts that are settled, each once; none when there are none for a moment."""
         if found := await self._parts.settled(sweep):
             return found
-        if self._clock() - self._looked[sweep] >= self._patience:
-            self._looked[sweep] = self._clock()
-            await self._look_after(sweep)
+        known = self._sweeps[sweep]
+        if self._clock() - known.looked >= self._patience:
+            known.looked = self._clock()
+            await self._look_after(sweep, known)
         await self._sleep(_LOOK)
         return []
 
@@ -100,10 +108,10 @@ class SharedWork:
         """Have nothing more read of a sweep."""
         await self._parts.drop(sweep)
 
-    async def _look_after(self, sweep: int) -> None:
+    async def _look_after(self, sweep: int, known: _Sweep) -> None:
         """Have read again what nobody reads any more: a part never waits for one who died."""
-        queue = self._queues[sweep]
-        if self._queue_of(self._readings[sweep]) != queue:  # hands take jobs of the new one alone
+        queue = known.queue
+        if self._queue_of(known.reading) != queue:  # hands take jobs of the new one alone
             given_up = await self._parts.give_up(sweep, _CHANGED)
             log.warning("Parts of a sweep are given up", action="parts_given_up", count=given_up)
             return
