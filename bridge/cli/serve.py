@@ -23,9 +23,9 @@ from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
 from bridge.passes.pipeline import Pass, PassOptions
-from bridge.settings import Settings
+from bridge.settings import Settings, is_loopback
 from bridge.wiring import wired
-from bridge.wiring.serving import Account, freeze_gc_after_sweep, is_loopback, serving
+from bridge.wiring.serving import Account, freeze_gc_after_sweep, serving
 
 STOP = 10.0  # seconds after which it ends, whatever still runs
 MOST_FILES = 65_536  # open at once, which bounds connections

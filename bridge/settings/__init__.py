@@ -8,6 +8,7 @@ from bridge.settings.sections import (
     RemediationSettings,
     Settings,
     TokenSettings,
+    is_loopback,
     signing_key,
 )
 
@@ -16,6 +17,7 @@ __all__ = [
     "RemediationSettings",
     "Settings",
     "TokenSettings",
+    "is_loopback",
     "load_settings",
     "normal_of",
     "settings_schema",

@@ -9,7 +9,7 @@ from hashlib import sha256
 from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -226,14 +226,20 @@ class GitLabSettings(_SettingsSection):
         return given
 
 
+# What people call one of several, and variables end with.
+OwnName: TypeAlias = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
+    AfterValidator(_no_file),
+]
+
+
 class SourceSettings(_SettingsSection):
     """A further GitLab whose projects are in the same catalog."""
 
-    name: Annotated[
-        str,
-        StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
-        AfterValidator(_no_file),
-    ] = Field(description="what Fester knows it by, whatever its address; kept for ever")
+    name: OwnName = Field(
+        description="what Fester knows it by, whatever its address; kept for ever"
+    )
     url: str = Field(
         pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/]", description="its URL, or that of a group"
     )
@@ -521,12 +527,13 @@ def _for_a_receiver(value: str) -> str:
         raise ValueError("it is no address; expected https://host/path")
     if parts.username or parts.password:
         raise ValueError("no name and password in it: what is sent is signed instead")
-    if parts.scheme == "http" and not _is_this_machine(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("expected https://; http:// is for this machine alone (127.0.0.1)")
     return value
 
 
-def _is_this_machine(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -536,11 +543,7 @@ def _is_this_machine(host: str) -> bool:
 class ReceiverSettings(_SettingsSection):
     """Who is told of changes in the catalog; all filters that are given must fit."""
 
-    name: Annotated[
-        str,
-        StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"),
-        AfterValidator(_no_file),
-    ] = Field(description="what Fester knows it by, and remembers how far it was told")
+    name: OwnName = Field(description="what Fester knows it by, and remembers how far it was told")
     url: Annotated[str, AfterValidator(_for_a_receiver)] = Field(
         max_length=2000, description="its address: https://host/path"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -46,7 +45,7 @@ from bridge.service.leadership import Leadership, lease_name
 from bridge.service.replica import Service
 from bridge.service.schedule import Audience, Audiences, ended
 from bridge.service.token_watch import TokenWatch
-from bridge.settings import Settings, signing_key
+from bridge.settings import Settings, is_loopback, signing_key
 from bridge.wiring import Wired, feed, gitlab_options, own_url, renewed
 from bridge.wiring.census import CensusTaker
 from bridge.wiring.clock import utc_now
@@ -63,14 +62,6 @@ log = structlog.get_logger()
 GRACE = 6.0  # seconds that a pass has to end its publish when the process is told to stop
 
 Account: TypeAlias = Callable[[Pass], None]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def access_of(settings: Settings, gatekeeper: Gatekeeper | None) -> Access:

@@ -16,9 +16,9 @@ from bridge.cli.serve import (
     refuse_open_address,
 )
 from bridge.errors import ConfigurationError
-from bridge.settings import Settings
+from bridge.settings import Settings, is_loopback
 from bridge.wiring import own_url
-from bridge.wiring.serving import access_of, is_loopback
+from bridge.wiring.serving import access_of
 
 ACCESS = {"tokens": [{"name": "ci", "sha256": "0" * 64}]}
 
