@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ _PROGRAM = (sys.executable, "-c", "from bridge.cli import main; main()")
 
 @contextmanager
 def running_demo(folder: Path) -> Iterator[str]:
-    """It runs, after its first pass and its first scores; yields its address without a slash."""
+    """It runs, has scores and its past; yields its address without a slash."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*_PROGRAM, "demo", "--port", "0", "--to", str(folder / "out")],
@@ -29,7 +30,7 @@ def running_demo(folder: Path) -> Iterator[str]:
     try:
         url = _address(process)
         deadline = time.monotonic() + PATIENCE
-        while not _scored(url):
+        while not (_scored(url) and past_of(url)):
             assert time.monotonic() < deadline, (folder / "log").read_text("utf-8")[-2000:]
             time.sleep(0.1)
         yield url
@@ -44,6 +45,13 @@ def _address(process: subprocess.Popen[str]) -> str:
         if line.startswith("serving "):
             return line.split()[1].rstrip("/")
     raise AssertionError("fester demo ended before it served")
+
+
+def past_of(url: str) -> list[object]:
+    """What the demo tells that changed before it was started."""
+    with urlopen(f"{url}/api/changes", timeout=10) as answer:
+        items: list[object] = json.load(answer)["items"]
+    return items
 
 
 def _scored(url: str) -> bool:
