@@ -84,16 +84,15 @@ async def _sheet(query: ChangeQuery, find: Find, now: datetime) -> Told:
 def question(asked: Mapping[str, str], now: datetime) -> ChangeQuery:
     """The filters that parameters mean, besides `around`; raises `BadQuestion`."""
     for name, text in asked.items():
-        if not text.strip().isprintable():
-            raise BadQuestion(f"`{name}` holds characters that cannot be printed; leave them out")
+        _printable(text, name)
     kind = asked.get("kind", "")
     if kind and kind not in [each.value for each in ChangeKind]:
         raise BadQuestion(f"`kind` is one of {', '.join(ChangeKind)}")
-    ref = _ref(asked.get("ref", ""), "component", "ref")
+    ref = asked_ref(asked.get("ref", ""), "component", "ref")
     return ChangeQuery(
         refs=(ref,) if ref else (),
         entity_kind=_entity_kind(asked.get("entity_kind", "")),
-        owner=_ref(asked.get("owner", ""), "group", "owner"),
+        owner=asked_ref(asked.get("owner", ""), "group", "owner"),
         project=asked.get("project", "").strip("/ ")[:LONGEST],
         kind=kind,
         since=_moment(asked.get("since", ""), now, "since"),
@@ -108,7 +107,15 @@ def _entity_kind(text: str) -> str:
     return text.strip().lower()
 
 
-def _ref(text: str, kind: str, name: str) -> str:
+def _printable(text: str, name: str) -> None:
+    """Refuse what a PostgreSQL cannot be asked for. Raises `BadQuestion`."""
+    if not text.strip().isprintable():
+        raise BadQuestion(f"`{name}` holds characters that cannot be printed; leave them out")
+
+
+def asked_ref(text: str, kind: str, name: str) -> str:
+    """The reference that the parameter `name` means, "" for none. Raises `BadQuestion`."""
+    _printable(text, name)
     if not text.strip():
         return ""
     try:

@@ -64,6 +64,7 @@ async def test_what_strangers_wrote_is_text_and_leads_nowhere(client: TestClient
         ("state=waiting&team=pay", 200, "the gate owner"),
         ("state=nonsense", 400, "is one of waiting"),
         ("team=a/b/c", 400, "is a reference like"),
+        ("team=a%00b", 400, "cannot be printed"),
     ],
 )
 async def test_filters(client: TestClient, query: str, status: int, said: str) -> None:  # type: ignore[type-arg]

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from bridge.answers.owners import Owners
+from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.memo import OF_INDEX
@@ -23,7 +24,6 @@ from bridge.api.problems.asked import (
     sorts,
     worst_first,
 )
-from bridge.api.scores import score_query
 from bridge.api.scores.plots import Plot, Point, plot
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion, StoreError
@@ -51,7 +51,7 @@ async def _all(request: web.Request) -> list[Owned]:
 
 async def _listed(request: web.Request) -> web.StreamResponse:
     try:
-        asked, page = question(request.query), score_query.page(request.query)
+        asked, page = question(request.query), paging.page(request.query)
     except BadQuestion as refusal:
         return error_response(request, 400, "InputError", str(refusal))
     found = [each for each in await _all(request) if asked.fits(each)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from bridge.model.entities import Json
 from bridge.model.notices import Delivery, NoticeFilter, NoticeTally
 from bridge.model.remediation import Case, IssueKey, RemediationRun
+
+MOST: Final = 1000  # in one answer
 
 
 class RemediationBook(Protocol):

@@ -8,14 +8,14 @@ from typing import Final
 
 from aiohttp import web
 
+from bridge.answers.changes import asked_ref
 from bridge.answers.wording import age
+from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK
 from bridge.api.pages import MAX_QUERY, render
-from bridge.api.remediation.book import RemediationBook
-from bridge.api.remediation.counted import MOST, count
+from bridge.api.remediation.book import MOST, RemediationBook
 from bridge.errors import BadQuestion, StoreError
-from bridge.model.entities import Ref
 from bridge.model.notices import DeliveryState, NoticeFilter, NoticeKind
 
 ROWS: Final = 200
@@ -47,11 +47,8 @@ class Notices:
         return [web.get("/api/ox/notices", self._listed), web.get("/notices", self._page)]
 
     async def _listed(self, request: web.Request) -> web.StreamResponse:
-        limit = count(request.query, "limit", MOST, least=1)
-        if limit is None or limit > MOST:
-            message = f"`limit` is a number from 1 to {MOST}"
-            return error_response(request, 400, "InputError", message)
         try:
+            limit = paging.number(request.query, "limit", MOST, MOST, 1)
             asked = notice_filter(request.query)
         except BadQuestion as refusal:
             return error_response(request, 400, "InputError", str(refusal))
@@ -87,11 +84,8 @@ class Notices:
 
 def notice_filter(query: Mapping[str, str]) -> NoticeFilter:
     """What parameters ask for. Raises `BadQuestion`."""
-    state, team = query.get("state", ""), query.get("team", "").strip()[:MAX_QUERY]
+    state = query.get("state", "")
     if state and state not in [each.value for each in DeliveryState]:
         raise BadQuestion(f"`state` is one of {', '.join(DeliveryState)}")
-    try:
-        whose = str(Ref.parse(team, kind="group")) if team else ""
-    except ValueError:
-        raise BadQuestion("`team` is a reference like group:default/name, or a name") from None
-    return NoticeFilter(whose, DeliveryState(state) if state else None)
+    team = asked_ref(query.get("team", ""), "group", "team")
+    return NoticeFilter(team, DeliveryState(state) if state else None)

@@ -7,9 +7,10 @@ from typing import Final
 
 from aiohttp import web
 
+from bridge.api import paging
 from bridge.api.answers import error_response
-from bridge.api.remediation.book import RemediationBook
-from bridge.api.remediation.counted import MOST, count
+from bridge.api.remediation.book import MOST, RemediationBook
+from bridge.errors import BadQuestion
 from bridge.model.entities import Json, Ref
 from bridge.model.remediation import (
     ActionKind,
@@ -64,10 +65,10 @@ class Remediation:
             entity = Ref.parse(asked["entity"], kind="component") if asked.get("entity") else None
         except ValueError as error:
             return error_response(request, 400, "InputError", str(error)[:300])
-        limit, offset = count(asked, "limit", MOST, least=1), count(asked, "offset", 0)
-        if limit is None or offset is None or limit > MOST:
-            message = f"`limit` is a number from 1 to {MOST}, `offset` one from 0 on"
-            return error_response(request, 400, "InputError", message)
+        try:
+            page = paging.page(asked, default=MOST, most=MOST)
+        except BadQuestion as refusal:
+            return error_response(request, 400, "InputError", str(refusal))
         run = await self._book.latest_run()
         every = remediations(await self._book.cases(), run)
         found = [
@@ -83,7 +84,7 @@ class Remediation:
             "listing_failure": run.listing_failure if run is not None else "",
             "stopped": run.stopped if run is not None else "",
             "total": len(found),
-            "items": found[offset : offset + limit],
+            "items": found[page.offset : page.offset + page.limit],
         }
         return web.json_response(body)
 

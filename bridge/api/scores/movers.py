@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, SCORES
@@ -83,7 +84,7 @@ async def _listed(request: web.Request) -> web.StreamResponse:
         return error_response(request, 503, "ServiceUnavailableError", message)
     try:
         kind, _, since, found = await _found(request, scores, board)
-        page = score_query.page(request.query)
+        page = paging.page(request.query)
     except BadQuestion as refusal:
         return error_response(request, 400, "InputError", str(refusal))
     items = [each.as_json() for each in found[page.offset : page.offset + page.limit]]

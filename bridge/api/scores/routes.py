@@ -7,6 +7,7 @@ from datetime import UTC, date
 
 from aiohttp import web
 
+from bridge.api import paging
 from bridge.api.access import Handler
 from bridge.api.answers import error_response
 from bridge.api.interfaces import Scores
@@ -64,7 +65,7 @@ def _asked(handler: WithBoard) -> Handler:
 
 
 async def _scores(request: web.Request, _: Scores, board: Scoreboard) -> web.StreamResponse:
-    page = score_query.page(request.query)
+    page = paging.page(request.query)
     found = score_query.selected(board, request.query)
     items = [summary_json(each) for each in found[page.offset : page.offset + page.limit]]
     return web.json_response({**board_json(board), "items": items, "totalItems": len(found)})
@@ -86,7 +87,7 @@ def _no_score(request: web.Request, ref: Ref) -> web.Response:
 async def _rollups(request: web.Request, _: Scores, board: Scoreboard) -> web.StreamResponse:
     kind, page = (
         score_query.rollup_kind(request.match_info["kind"]),
-        score_query.page(request.query),
+        paging.page(request.query),
     )
     found = [each for each in board.rollups if each.kind == kind]
     items = [rollup_json(each) for each in found[page.offset : page.offset + page.limit]]
@@ -96,7 +97,7 @@ async def _rollups(request: web.Request, _: Scores, board: Scoreboard) -> web.St
 async def _rollup(request: web.Request, _: Scores, board: Scoreboard) -> web.StreamResponse:
     kind, page = (
         score_query.rollup_kind(request.match_info["kind"]),
-        score_query.page(request.query),
+        paging.page(request.query),
     )
     rollup = board.rollup(kind, request.match_info["name"])
     if rollup is None:
@@ -159,7 +160,7 @@ async def _rollup_changes(
     kind = score_query.rollup_kind(request.match_info["kind"])
     name = score_query.rollup_name(board, kind, request.match_info["name"])
     start, end = score_query.span(request.query, _today(request))
-    page = score_query.page(request.query)
+    page = paging.page(request.query)
     rollup = board.rollup(kind, name)
     if rollup is None:
         return _no_rollup(request, kind)

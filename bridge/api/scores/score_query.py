@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -11,7 +10,6 @@ from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.scores import ROLLUPS, SERVICE, CheckState, Score, Scoreboard
 
-MOST: Final = 500  # items of a page
 LONGEST: Final = 3 * 366  # days of a trend
 _SPAN: Final = 90
 _TEXT: Final = 600  # characters of one parameter
@@ -22,28 +20,6 @@ FILTERS: Final = (
     *("tier", "level", "onTarget", "check", "state", "q"),
 )
 ORDERS: Final = ("name", "score", "-score", "coverage")
-
-
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """Which items of a list."""
-
-    limit: int
-    offset: int
-
-
-def page(query: Mapping[str, str]) -> Paging:
-    """`limit` and `offset`. Raises `BadQuestion`."""
-    return Paging(_count(query, "limit", 100, MOST, 1), _count(query, "offset", 0, 10_000_000, 0))
-
-
-def _count(query: Mapping[str, str], key: str, default: int, most: int, least: int) -> int:
-    text = query.get(key)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-        raise BadQuestion(f"`{key}` is a number from {least} to {most}")
-    return int(text)
 
 
 def entity(text: str) -> Ref:

@@ -9,10 +9,10 @@ from typing import Final
 
 from aiohttp import web
 
+from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, SCORES
 from bridge.api.pages import render
-from bridge.api.scores import score_query
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion
 from bridge.model.entities import Json
@@ -93,7 +93,7 @@ async def _listed(request: web.Request) -> web.StreamResponse:
     if found is None:
         return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
     try:
-        page = score_query.page(request.query)
+        page = paging.page(request.query)
     except BadQuestion as refusal:
         return error_response(request, 400, "InputError", str(refusal))
     items = [each.as_json() for each in found[page.offset : page.offset + page.limit]]
