@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -17,30 +16,13 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from bridge.neighbours.signed_webhook import signature
 from bridge.passes.pipeline import PassOptions
 from bridge.settings import Settings, load_settings
 from bridge.wiring import wired
 from bridge.wiring.serving import serving
+from tests.inbox import SECRET, Inbox
 
 MakeServer = Callable[[web.Application], Awaitable[TestServer]]
-KEY = bytes(range(32))
-SECRET = "whsec_" + base64.b64encode(KEY).decode()
-
-
-class Inbox:
-    """Takes messages while it is `open`, and says when one came."""
-
-    def __init__(self) -> None:
-        self.open = True
-        self.came: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
-
-    async def receive(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        names = (request.headers["webhook-id"], request.headers["webhook-timestamp"])
-        assert request.headers["webhook-signature"] == signature(KEY, *names, body)
-        self.came.put_nowait((names[0], json.loads(body)))
-        return web.Response(status=204 if self.open else 503)
 
 
 def manifest(folder: Path, lifecycle: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,35 +11,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.neighbours.signed_webhook import signature
+from tests.inbox import SECRET, Inbox
 from tests.service.process import serve
 
 pytestmark = pytest.mark.real
 
-KEY = bytes(range(32))
 LONG = 120.0
-
-
-class Inbox:
-    """Keeps every message waiting until it is `open`."""
-
-    def __init__(self) -> None:
-        self.open = False
-        self.came: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
-
-    async def receive(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        names = (request.headers["webhook-id"], request.headers["webhook-timestamp"])
-        assert request.headers["webhook-signature"] == signature(KEY, *names, body)
-        self.came.put_nowait((names[0], json.loads(body)))
-        if not self.open:
-            await asyncio.Event().wait()
-        return web.Response(status=204)
 
 
 @pytest.fixture
 async def inbox() -> AsyncIterator[tuple[Inbox, str]]:
-    made, app = Inbox(), web.Application()
+    made, app = Inbox(opened=False, hangs=True), web.Application()
     app.router.add_post("/in", made.receive)
     async with TestServer(app) as server:
         yield made, str(server.make_url("/in"))
@@ -60,8 +40,7 @@ async def test_what_was_on_its_way_when_serve_was_killed_arrives_by_the_same_id(
     (tmp_path / "fester.yaml").write_text(
         f"changes: {{receivers: [{{name: audit, url: '{url}'}}]}}\n"
     )
-    secret = "whsec_" + base64.b64encode(KEY).decode()
-    more = {"FESTER_RECEIVER_SECRET_AUDIT": secret, "FESTER_EVERY": "1s"}
+    more = {"FESTER_RECEIVER_SECRET_AUDIT": SECRET, "FESTER_EVERY": "1s"}
     store = f"sqlite:///{tmp_path}/s.db"
     manifest(tmp_path, "experimental")
     async with asyncio.timeout(LONG):
