@@ -196,7 +196,7 @@ def a_service(
     passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
 
     live.sources = {
-        name: SourceHealth(stages.scraper.name, _traffic_of(stages.scraper))
+        name: SourceHealth(stages.scraper.name, traffic_of(stages.scraper))
         for name in parts.stages.sources
         for stages in (parts.stages.reading(name),)
     }
@@ -312,7 +312,8 @@ async def tell(refresher: Refresher, live: Live, done: Pass) -> None:
         live.note(problem)
 
 
-def _traffic_of(scraper: Scraper) -> Callable[[], Traffic]:
+def traffic_of(scraper: Scraper) -> Callable[[], Traffic]:
+    """Tells what a scraper asked of its GitLab until now."""
     return lambda: scraper.traffic if isinstance(scraper, Measured) else Traffic()
 
 

@@ -12,12 +12,10 @@ from bridge.api.app import app_runner
 from bridge.api.worker_app import worker_app
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
-from bridge.model.scrape import Traffic
-from bridge.ports import Measured, Scraper
 from bridge.service.schedule import ended
 from bridge.settings import Settings
 from bridge.wiring import Wired, own_url
-from bridge.wiring.serving import started
+from bridge.wiring.serving import started, traffic_of
 from bridge.wiring.work import Crew, crew
 
 
@@ -45,13 +43,7 @@ async def working(parts: Wired, settings: Settings) -> AsyncIterator[str]:
 
 
 def _app(parts: Wired, made: Crew, alive: Callable[[], bool]) -> web.Application:
-    def traffic_of(scraper: Scraper) -> Traffic:
-        return scraper.traffic if isinstance(scraper, Measured) else Traffic()
-
-    traffic = {
-        name: (lambda scraper=scraper: traffic_of(scraper))
-        for name, (_, scraper) in parts.sources.items()
-    }
+    traffic = {name: traffic_of(scraper) for name, (_, scraper) in parts.sources.items()}
     return worker_app(made.reader.counts, lambda: made.hand.taking, traffic, alive)
 
 
