@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from bridge.secret.masks import IN_FORCE
 from tests.laws import examples
@@ -27,15 +29,18 @@ settings.register_profile(
 settings.load_profile("laws")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (`-n 2 --dist loadgroup`), who shares something stays together.
+class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    """With several workers (`-n 2`) the tests of a file stay together, for what they start once."""
 
-    That is a file with what its tests start once, and the rooms where all of them share it.
-    """
-    for item in items:
-        file = item.nodeid.split("::")[0]
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", maxsplit=1)[0]
         room = file.split("/")[1]
-        item.add_marker(pytest.mark.xdist_group(room if room in SHARED else file))
+        return room if room in SHARED else file
+
+
+@pytest.hookimpl(optionalhook=True)  # with pytest-xdist alone
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherByFile:
+    return TogetherByFile(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -17,11 +17,11 @@ _PROGRAM = (sys.executable, "-c", "from bridge.cli import main; main()")
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[str]:
+def running_demo(folder: Path, *more: str) -> Iterator[str]:
     """It runs, has scores and its past; yields its address without a slash."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [*_PROGRAM, "demo", "--port", "0", "--to", str(folder / "out")],
+            [*_PROGRAM, "demo", "--port", "0", "--to", str(folder / "out"), *more],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=log,

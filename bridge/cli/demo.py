@@ -40,6 +40,13 @@ SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 — not a secret
 @click.option("--once", is_flag=True, help="Make one pass, print what it gave, and end.")
 @click.option("--port", type=int, default=8080, show_default=True, help="Port to serve on.")
 @click.option(
+    "--sandbox-port",
+    type=int,
+    default=SANDBOX_PORT,
+    show_default=True,
+    help="Port of the sandbox GitLab. Where it is taken, any other is used.",
+)
+@click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("fester-demo"),
@@ -47,17 +54,18 @@ SANDBOX_TOKEN = "sandbox-token"  # noqa: S105 — not a secret
     help="Folder for the published catalog.",
 )
 @click.pass_context
-def demo(ctx: click.Context, once: bool, port: int, to: Path) -> None:
+def demo(ctx: click.Context, once: bool, port: int, sandbox_port: int, to: Path) -> None:
     """Crawl a sample organization in a sandbox GitLab on this machine.
 
     Nothing leaves the machine. With --once the exit code is 0 although the sample holds a project
-    that cannot be read: that is part of the show.
+    that cannot be read: that is part of the show. A second demo in the same folder wants the same
+    port of the sandbox: its address is the source's name, and a folder belongs to one source.
     """
     if not once:
         with ending_in_time() as told:
-            asyncio.run(_serve(port, to, told))
+            asyncio.run(_serve(port, sandbox_port, to, told))
         return
-    report, said, source = asyncio.run(_once(to))
+    report, said, source = asyncio.run(_once(sandbox_port, to))
     show_report(Console(), report)
     click.echo(said)
     click.echo(f"\nThe catalog lies in {to}/")
@@ -99,18 +107,18 @@ def _settings(url: str, port: int, to: Path) -> Settings:
 
 
 @asynccontextmanager
-async def _sandbox() -> AsyncIterator[str]:
-    """The sandbox GitLab with the sample organization; yields its URL."""
+async def _sandbox(port: int) -> AsyncIterator[str]:
+    """The sandbox GitLab with the sample organization, on `port` if it is free; yields its URL."""
     gitlab = SandboxGitLab(sample_organization(utc_now), token=SANDBOX_TOKEN)
     with socket.socket() as probe:
-        taken = probe.connect_ex(("127.0.0.1", SANDBOX_PORT)) == 0
-    async with running(gitlab, port=0 if taken else SANDBOX_PORT) as url:
+        taken = probe.connect_ex(("127.0.0.1", port)) == 0
+    async with running(gitlab, port=0 if taken else port) as url:
         yield url
 
 
-async def _once(to: Path) -> tuple[Report, str, str]:
+async def _once(sandbox_port: int, to: Path) -> tuple[Report, str, str]:
     """The pass's account, how many services were scored after it, and the source's name."""
-    async with _sandbox() as url, wired(_settings(url, 0, to)) as parts:
+    async with _sandbox(sandbox_port) as url, wired(_settings(url, 0, to)) as parts:
         with progress_of_pass() as progress:
             passes = Passes(parts.stages)
             done = await passes.with_problems(await passes.run(PassOptions(progress=progress)))
@@ -127,8 +135,8 @@ async def _served(made: Wired, settings: Settings) -> AsyncIterator[str]:
         yield address
 
 
-async def _serve(port: int, to: Path, told: Callable[[], None]) -> None:
-    async with _sandbox() as url:
+async def _serve(port: int, sandbox_port: int, to: Path, told: Callable[[], None]) -> None:
+    async with _sandbox(sandbox_port) as url:
         settings = _settings(url, port, to)
         async with (
             wired(settings) as made,
