@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from bridge.catalog.index import Index
 from bridge.catalog.keys import slots_of
@@ -13,6 +14,38 @@ from bridge.model.problems import Problem
 _OWNER: Final = "relations.ownedby"
 _PROJECT: Final = "metadata.annotations.gitlab.com/project-slug"
 _FILE: Final = "metadata.annotations.backstage.io/view-url"
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedProject:
+    """The teams of a project's entities; `places` are theirs by "branch/file" of the manifest."""
+
+    teams: frozenset[str]
+    places: Mapping[str, frozenset[str]]
+
+    def of_file(self, file: str) -> frozenset[str]:
+        """The teams of what a manifest makes; nobody where it makes nothing.
+
+        An address does not tell where the branch ends. Branches are of one word mostly; a longer
+        one begins the addresses of all manifests of a project.
+        """
+        for place, teams in self.places.items():
+            if place.partition("/")[2] == file:
+                return teams
+        for place, teams in self.places.items():
+            branch = place.removesuffix(file)
+            if branch.endswith("/") and place != branch and self._all_under(branch):
+                return teams
+        return _NOBODY
+
+    def _all_under(self, branch: str) -> bool:
+        return all(place.startswith(branch) for place in self.places)
+
+    def at_the_root(self) -> frozenset[str]:
+        """The teams of the manifest that lies highest."""
+        highest = min(self.places, key=lambda place: (place.count("/"), place), default="")
+        return self.places.get(highest, _NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,50 +54,62 @@ class Owners:
 
     refs: Mapping[str, int] = field(default_factory=dict)
     teams: Mapping[int, str] = field(default_factory=dict)
-    projects: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    files: Mapping[int, str] = field(default_factory=dict)  # addresses of manifests
+    projects: Mapping[str, OwnedProject] = field(default_factory=dict)
+    _said: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, index: Index) -> Owners:
         """What an index tells, without reading a single entity."""
-        projects: dict[str, list[int]] = {}
-        teams = _by_slot(index, _OWNER)
-        for slot, path in _by_slot(index, _PROJECT).items():
+        teams, urls = dict(_by_slot(index, _OWNER)), dict(_by_slot(index, _FILE))
+        here: dict[str, set[str]] = {}
+        places: dict[str, dict[str, set[str]]] = {}
+        for slot, path in _by_slot(index, _PROJECT):
             if slot in teams:
-                projects.setdefault(path.lower(), []).append(slot)
-        return cls(index.slots, teams, projects, _by_slot(index, _FILE))
+                project = path.lower()
+                here.setdefault(project, set()).add(teams[slot])
+                place = unquote(urls.get(slot, "").partition("/-/blob/")[2])
+                if place:
+                    theirs = places.setdefault(project, {})
+                    theirs.setdefault(place, set()).add(teams[slot])
+        projects = {
+            project: OwnedProject(
+                frozenset(found),
+                {at: frozenset(who) for at, who in places.get(project, {}).items()},
+            )
+            for project, found in here.items()
+        }
+        return cls(index.slots, teams, projects)
 
     def team(self, problem: Problem) -> str:
         """The reference of the team whose a problem is; "" when nobody is known.
 
-        What a manifest says is its own team's, also where it speaks of another's entity.
+        What a manifest says is its own team's, also where it speaks of another's entity. What is
+        not of a manifest that we know is its project's: of several teams there the one whose the
+        entity is, or else that of the manifest at the root.
         """
-        here = self.projects.get(problem.project.lower(), ())
-        found = {self.teams[slot] for slot in here}
-        if len(found) > 1 and problem.file:
-            found = {self.teams[slot] for slot in self._made_from(problem.file, here)} or found
+        project = self.projects.get(problem.project.lower())
+        found = self._saying(problem, project) if project is not None else _NOBODY
         if len(found) == 1:
-            return found.pop()
+            return min(found)
         if problem.ref.startswith("group:"):
             return problem.ref
-        return self.teams.get(self.refs.get(problem.ref, -1), "") or min(found, default="")
+        team = self.teams.get(self.refs.get(problem.ref, -1), "")
+        if project is None or team in found:
+            return team
+        return min(project.at_the_root() or found)
 
-    def _made_from(self, file: str, slots: Sequence[int]) -> list[int]:
-        """Those of a project's entities that a file makes: the shortest address that ends so."""
-        found = {
-            slot: url for slot in slots if (url := self.files.get(slot, "")).endswith(f"/{file}")
-        }
-        shortest = min(map(len, found.values()), default=0)
-        return [slot for slot, url in found.items() if len(url) == shortest]
+    def _saying(self, problem: Problem, project: OwnedProject) -> frozenset[str]:
+        """The teams of the manifest that a problem is about, or else of all its project."""
+        if len(project.teams) == 1 or not problem.file:
+            return project.teams
+        key = problem.project.lower(), problem.file
+        if key not in self._said:
+            self._said[key] = project.of_file(problem.file)
+        return self._said[key] or project.teams
 
 
-def _by_slot(index: Index, name: str) -> dict[int, str]:
+def _by_slot(index: Index, name: str) -> Iterator[tuple[int, str]]:
     key = index.keys.get(name)
-    if key is None:
-        return {}
-    return {
-        slot: value
-        for value, posting in key.values.items()
-        if value is not None
-        for slot in slots_of(posting)
-    }
+    for value, posting in key.values.items() if key is not None else ():
+        if value is not None:
+            yield from ((slot, value) for slot in slots_of(posting))

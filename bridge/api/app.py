@@ -50,7 +50,7 @@ from bridge.api.keys import (
 from bridge.api.live import Live
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
-from bridge.api.memo import OF_BOARD, OF_INDEX, Memo
+from bridge.api.memo import OF_BOARD, OF_INDEX, OF_REPORT, Memo
 from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
 from bridge.api.problems import routes as problems
@@ -122,7 +122,7 @@ def make_app(
     app[ROOT] = root
     app[LIVE] = live
     app[CLOCK] = clock
-    app[OF_INDEX], app[OF_BOARD] = Memo(), Memo()
+    app[OF_INDEX], app[OF_BOARD], app[OF_REPORT] = Memo(), Memo(), Memo()
     app[HOOK_COUNTS] = webhooks.counts
     app[VALIDATE] = validate
     if scored is not None:

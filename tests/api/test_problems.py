@@ -250,16 +250,6 @@ def test_a_census_counts_each_problem_once_by_rule_and_by_team() -> None:
     assert made.count(rule="owner", team="") is None
 
 
-def test_a_problem_is_its_manifests_teams_before_its_entitys() -> None:
-    owners = Owners.of(known(*CATALOG).index)
-    here = Problem("?", "r", project="shop/mono", file="qm.yaml", ref="component:default/finder")
-    assert owners.team(here) == PAYMENTS
-    assert owners.team(replace(here, file="")) == SEARCH  # of several teams, by the entity
-    assert owners.team(replace(here, file="", ref="")) == PAYMENTS  # else the first
-    assert owners.team(Problem("?", "r", ref="group:default/gone")) == "group:default/gone"
-    assert Owners().team(here) == ""
-
-
 def test_the_span_of_a_trend_is_kept() -> None:
     from bridge.api.problems.routes import SPAN
     from bridge.wiring.census import KEPT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -11,12 +10,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from bridge.answers.knowledge import Knowledge, ref_of, title_of
-from bridge.answers.owners import Owners
-from bridge.api.keys import CLOCK, LIVE, SCORES
-from bridge.api.memo import OF_BOARD, OF_INDEX
+from bridge.api.keys import CLOCK, SCORES
+from bridge.api.memo import OF_BOARD
+from bridge.api.problems.owned import counted_by_team
 from bridge.api.scores.waivers import Given, waivers
 from bridge.model.entities import Ref
-from bridge.model.problems import Severity
 from bridge.model.scores import Rollup, Score, tier_of
 
 MOST: Final = 100  # services
@@ -40,7 +38,7 @@ class Team:
     services: tuple[TeamService, ...]
     total: int
     rollup: Rollup | None
-    problems: dict[str, int]
+    problems: Mapping[str, int]
     waivers: tuple[Given, ...]
     waived: int  # how many waivers there are
 
@@ -55,7 +53,7 @@ async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
         tuple(services[:MOST]),
         len(services),
         board.rollup("team", ref) if board is not None else None,
-        await _problems(request, ref),
+        (await counted_by_team(request)).get(ref, {}),
         tuple(given[:MOST_WAIVERS]),
         len(given),
     )
@@ -72,14 +70,6 @@ def _service(entity: Mapping[str, Any], known: Knowledge) -> TeamService:
     ref = ref_of(entity)
     score = known.scores.get(Ref.parse(ref))
     return TeamService(ref, title_of(entity), tier_of(entity), score)
-
-
-async def _problems(request: web.Request, ref: str) -> dict[str, int]:
-    live = request.app[LIVE]
-    index, problems = live.index, live.report.problems if live.report is not None else ()
-    owners = await request.app[OF_INDEX].get(index, "owners", lambda: Owners.of(index))
-    counts = Counter(each.severity.value for each in problems if owners.team(each) == ref)
-    return {each.value: counts[each.value] for each in Severity if counts[each.value]}
 
 
 async def _waivers(request: web.Request, ref: str) -> list[Given]:

@@ -9,11 +9,9 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from bridge.answers.owners import Owners
 from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, LIVE
-from bridge.api.memo import OF_INDEX
 from bridge.api.pages import MAX_QUERY, render
 from bridge.api.problems.asked import (
     NOBODY,
@@ -22,8 +20,8 @@ from bridge.api.problems.asked import (
     Sorts,
     question,
     sorts,
-    worst_first,
 )
+from bridge.api.problems.owned import owned
 from bridge.api.scores.plots import Plot, Point, plot
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion, StoreError
@@ -41,20 +39,12 @@ def routes() -> list[web.RouteDef]:
     return [web.get("/api/problems", _listed), web.get("/problems", _page)]
 
 
-async def _all(request: web.Request) -> list[Owned]:
-    live = request.app[LIVE]
-    report, index = live.report, live.index
-    owners = await request.app[OF_INDEX].get(index, "owners", lambda: Owners.of(index))
-    problems = report.problems if report is not None else ()
-    return worst_first(Owned(each, owners.team(each)) for each in problems)
-
-
 async def _listed(request: web.Request) -> web.StreamResponse:
     try:
         asked, page = question(request.query), paging.page(request.query)
     except BadQuestion as refusal:
         return error_response(request, 400, "InputError", str(refusal))
-    found = [each for each in await _all(request) if asked.fits(each)]
+    found = [each for each in await owned(request) if asked.fits(each)]
     items = [_json(each) for each in found[page.offset : page.offset + page.limit]]
     counts = dict(sorts(found).severities)
     return web.json_response({"items": items, "totalItems": len(found), "counts": counts})
@@ -62,7 +52,7 @@ async def _listed(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request) -> web.StreamResponse:
     said = {key: request.query.get(key, "")[:MAX_QUERY] for key in _ASKED}
-    everything = await _all(request)
+    everything = await owned(request)
     try:
         asked, wrong, status = question(request.query), "", 200
     except BadQuestion as refusal:
