@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 
 import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Middleware
 
 from bridge.answers.knowledge import Knowledge
 from bridge.answers.library import Library, Opened
 from bridge.api import catalog, guide, incident, metrics, pages, scores
 from bridge.api.access import (
-    Access,
     Handler,
-    Patience,
     answer_in_time,
     body_in_time,
     cross_origin,
     guard,
-    needs,
     preflight,
     short_query,
 )
@@ -30,12 +26,10 @@ from bridge.api.changes import routes as changes
 from bridge.api.description import describe
 from bridge.api.facts.checked_facts import CheckedFacts
 from bridge.api.facts.facts import FactRoutes
-from bridge.api.facts.nothing import NoChecks, NoFacts
 from bridge.api.facts.tech_insights import TechInsights
 from bridge.api.hardening import harden
-from bridge.api.hooks import Wanted
+from bridge.api.health import healthz, readyz
 from bridge.api.incident.slack import PATH as SLACK_PATH
-from bridge.api.interfaces import CheckBook, FactBook, Scores
 from bridge.api.keys import (
     CLOCK,
     DEACTIVATIONS,
@@ -45,7 +39,6 @@ from bridge.api.keys import (
     REMEDIED,
     SCORES,
     VALIDATE,
-    Validate,
 )
 from bridge.api.live import Live
 from bridge.api.mcp_server import PATH as MCP_PATH
@@ -53,16 +46,13 @@ from bridge.api.mcp_server import McpOverHttp
 from bridge.api.memo import OF_BOARD, OF_INDEX, OF_REPORT, Memo
 from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
+from bridge.api.parts import AppParts
 from bridge.api.problems import routes as problems
-from bridge.api.remediation import NoRemediation, Notices, Remediation, RemediationBook
+from bridge.api.remediation import Notices, Remediation
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
-from bridge.api.scores.initiatives import InitiativeBook, Initiatives, NoInitiatives
+from bridge.api.scores.initiatives import Initiatives
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
-from bridge.api.webhooks import Webhooks
 from bridge.errors import StoreError
-from bridge.model.access import Scope
-from bridge.model.entities import Json
-from bridge.model.hints import Hint
 from bridge.passes.explain import Explanation, explain
 from bridge.passes.view import Known
 
@@ -81,53 +71,61 @@ _NO_ERRORS = (HttpProcessingError, web.RequestPayloadError, ClientConnectionRese
 LINGERING_SECONDS = 2.0  # for the rest of a body that nobody reads
 
 
-def make_app(
-    live: Live,
-    *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    webhooks: Webhooks | None = None,
-    validate: Validate = lambda entity: (),
-    access: Access | None = None,
-    patience: Patience | None = None,
-    facts: FactBook | None = None,
-    checks: CheckBook | None = None,
-    scored: Scores | None = None,
-    remediation: RemediationBook | None = None,
-    slack: incident.SlackCommand | None = None,
-    initiatives: InitiativeBook | None = None,
-    root: str = "",
-) -> web.Application:
-    """The application that serves `live` to those whom `access` lets in (None: everybody).
-
-    It takes GitLab's hooks in by `webhooks`; `validate` gives the rules that an entity breaks.
-    `facts` and `checks` are served to tech-insights, `scored` and `initiatives` are what is served
-    of scores; None: there are none here. `root` is the path under which others reach it ("";
-    "/fester" behind a proxy): every link begins with it, and requests may come with it or, from a
-    proxy that takes it off, without.
-    """
-    webhooks = webhooks or Webhooks(put=_drop, wanted=lambda source: Wanted(frozenset()))
-    access, patience = access or Access(), patience or Patience()
-    app = web.Application(
-        middlewares=[
-            answer_in_time(patience),
-            preflight(access),
-            _errors_answered,
-            short_query,
-            guard(access),
-            body_in_time(patience),
-        ],
-        client_max_size=MAX_BODY,
-    )
-    app.on_response_prepare.extend((harden, cross_origin(access), rooted_redirect))
-    app[ROOT] = root
-    app[LIVE] = live
-    app[CLOCK] = clock
-    app[OF_INDEX], app[OF_BOARD], app[OF_REPORT] = Memo(), Memo(), Memo()
-    app[HOOK_COUNTS] = webhooks.counts
-    app[VALIDATE] = validate
-    if scored is not None:
-        app[SCORES] = scored
+def make_app(live: Live, parts: AppParts) -> web.Application:
+    """The application that serves `live`, and what its parts have to tell."""
+    app = web.Application(middlewares=_middlewares(parts), client_max_size=MAX_BODY)
+    app.on_response_prepare.extend((harden, cross_origin(parts.access), rooted_redirect))
+    remedies = Remediation(parts.remediation)
+    _keep(app, live, parts, remedies)
     routes = [
+        *_plain_routes(parts),
+        *catalog.routes(),
+        *scores.routes(),
+        *incident.routes(),
+        *model.routes(),
+        *changes.routes(),
+        *problems.routes(),
+        *guide.routes(),
+        *remedies.routes(),
+        *Notices(parts.remediation).routes(),
+        *Initiatives(parts.initiatives).routes(),
+        *_fact_routes(live, parts),
+        web.post(MCP_PATH, _mcp(app, live, parts).handle),
+    ]
+    app.add_routes(reachable(routes, parts.root))
+    return app
+
+
+def _middlewares(parts: AppParts) -> list[Middleware]:
+    """What every request passes through, from outside to inside."""
+    return [
+        answer_in_time(parts.patience),
+        preflight(parts.access),
+        _errors_answered,
+        short_query,
+        guard(parts.access),
+        body_in_time(parts.patience),
+    ]
+
+
+def _keep(app: web.Application, live: Live, parts: AppParts, remedies: Remediation) -> None:
+    """Put what handlers find in the application there."""
+    app[ROOT] = parts.root
+    app[LIVE] = live
+    app[CLOCK] = parts.clock
+    app[OF_INDEX], app[OF_BOARD], app[OF_REPORT] = Memo(), Memo(), Memo()
+    app[HOOK_COUNTS] = parts.webhooks.counts
+    app[VALIDATE] = parts.validate
+    app[FACTS] = parts.facts
+    app[SCORES] = parts.scored
+    app[REMEDIED] = remedies.about
+    app[DEACTIVATIONS] = remedies.deactivations
+    app[metrics.OX_METRICS] = OxMetrics(parts.facts, parts.scored, parts.remediation, parts.clock)
+    app[incident.KNOWLEDGE] = lambda: _knowledge(live, parts)
+
+
+def _plain_routes(parts: AppParts) -> list[web.RouteDef]:
+    return [
         web.get("/", pages.home),
         web.get("/explain", pages.explain_page),
         web.get("/catalog/", _catalog_root),
@@ -136,56 +134,44 @@ def make_app(
         web.get("/schemas/{name}", _schema),
         web.get("/api/report", _report),
         web.get("/api/explain", _explain),
-        web.get("/healthz", _healthz),
-        web.get("/readyz", _readyz),
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
         web.get("/metrics", metrics.expose),
-        web.post(WEBHOOK_PATH, webhooks.receive),
-        web.post(f"{WEBHOOK_PATH}/{{source}}", webhooks.receive),
+        web.post(WEBHOOK_PATH, parts.webhooks.receive),
+        web.post(f"{WEBHOOK_PATH}/{{source}}", parts.webhooks.receive),
         web.get("/openapi.json", describe),
-        *catalog.routes(),
-        *scores.routes(),
-        *incident.routes(),
-        *model.routes(),
-        *changes.routes(),
-        *problems.routes(),
-        web.post(SLACK_PATH, (slack or incident.SlackCommand()).receive),
-        *guide.routes(),
+        web.post(SLACK_PATH, parts.slack.receive),
     ]
-    book = remediation or NoRemediation()
-    remedies = Remediation(book)
-    app[REMEDIED] = remedies.about
-    app[DEACTIVATIONS] = remedies.deactivations
-    routes += remedies.routes()
-    routes += Notices(book).routes()
-    routes += Initiatives(initiatives or NoInitiatives()).routes()
-    facts, checks = facts or NoFacts(), checks or NoChecks()
-    app[FACTS] = facts
-    app[metrics.OX_METRICS] = OxMetrics(facts, scored, book, clock)
-    app[incident.KNOWLEDGE] = lambda: _knowledge(live, facts, scored)
+
+
+def _fact_routes(live: Live, parts: AppParts) -> list[web.RouteDef]:
+    """What other systems pull: facts, and every check as a fact."""
+    facts = CheckedFacts(parts.facts, parts.scored, parts.clock)
+    insights = TechInsights(facts, parts.checks, parts.scored, lambda: live.public_url)
+    return [*FactRoutes(facts).routes(), *insights.routes()]
+
+
+def _mcp(app: web.Application, live: Live, parts: AppParts) -> McpOverHttp:
+    """What answers language models, for as long as the application runs."""
 
     async def opened() -> Opened:
         return _opened(live, app[incident.KNOWLEDGE](), await live.known())
 
-    mcp = McpOverHttp(Library(opened, clock))
-    routes.append(web.post(MCP_PATH, mcp.handle))
+    mcp = McpOverHttp(Library(opened, parts.clock))
     app.cleanup_ctx.append(mcp.lifetime)
-    pulled = facts if scored is None else CheckedFacts(facts, scored, clock)
-    routes += FactRoutes(pulled).routes()
-    routes += TechInsights(pulled, checks, scored, lambda: live.public_url).routes()
-    app.add_routes(reachable(routes, root))
-    return app
+    return mcp
 
 
-def _knowledge(live: Live, facts: FactBook, scored: Scores | None) -> Knowledge:
+def _knowledge(live: Live, parts: AppParts) -> Knowledge:
     """What answers draw on at this moment."""
-    board = scored.board if scored is not None else None
+    board = parts.scored.board
     return Knowledge(
         live.index,
-        facts.board.latest,
+        parts.facts.board.latest,
         board.scores if board is not None else {},
         live.served_since,
         live.last_complete,
-        {check.id: check.title for check in scored.rubric.checks} if scored is not None else {},
+        {check.id: check.title for check in parts.scored.rubric.checks},
         live.lately,
     )
 
@@ -204,10 +190,6 @@ def _opened(live: Live, known: Knowledge, all_known: Known) -> Opened:
         lambda asked: explain(asked, memory, record, source),
         live.changes,
     )
-
-
-async def _drop(hints: Iterable[Hint]) -> None:
-    """Nobody is here who would act on hints."""
 
 
 def app_runner(app: web.Application, *, idle: float = IDLE_SECONDS) -> web.AppRunner:
@@ -331,40 +313,3 @@ async def _explain(request: web.Request) -> web.StreamResponse:
     if answer is None:
         return error_response(request, 503, "ServiceUnavailableError", "no pass has ended yet")
     return web.json_response(answer.as_json())
-
-
-@needs(Scope.PUBLIC)
-async def _healthz(request: web.Request) -> web.StreamResponse:
-    """Whether this process should go on: 503 when a part of it has come to a stop."""
-    hanging = _hanging(request.app[LIVE])
-    if hanging:
-        return web.json_response({"status": "hangs", "hanging": hanging}, status=503)
-    return web.json_response({"status": "ok"})
-
-
-def _hanging(live: Live) -> dict[str, int]:
-    """What does not move, and for how many seconds it is overdue."""
-    return {part: round(seconds) for part, seconds in live.hanging().items()}
-
-
-@needs(Scope.PUBLIC)
-async def _readyz(request: web.Request) -> web.StreamResponse:
-    live = request.app[LIVE]
-    since = live.served_since.isoformat(timespec="seconds") if live.served_since else None
-    hanging = _hanging(live)
-    status = "hangs" if hanging else "ready" if live.ready else "waiting for the first pass"
-    body: dict[str, Json] = {"status": status, "since": since, "role": live.role}
-    if hanging:
-        body["hanging"] = hanging
-    if live.store_away_since is not None:
-        body["store_away_since"] = live.store_away_since.isoformat(timespec="seconds")
-    if live.several:
-        body["sources"] = {name or "first": each.as_json() for name, each in live.sources.items()}
-    report = live.report
-    if report is not None:
-        body["last_pass"] = {
-            "outcome": report.outcome.value,
-            "kind": report.kind,
-            "started_at": report.started_at,
-        }
-    return web.json_response(body, status=200 if live.ready and not hanging else 503)

@@ -37,7 +37,7 @@ class OxMetrics:
     """Counts over ten thousand services take a part of a second: once a board, beside the loop."""
 
     facts: FactBook
-    scored: Scores | None
+    scored: Scores
     book: RemediationBook
     clock: Callable[[], datetime]
     _facts: tuple[FactBoard | None, Mapping[str, CollectorHealth]] = (None, {})
@@ -69,8 +69,8 @@ class OxMetrics:
         return [age, waiting, failed]
 
     async def _of_scores(self) -> list[Metric]:
-        board = self.scored.board if self.scored is not None else None
-        if self.scored is None or board is None:
+        board = self.scored.board
+        if board is None:
             return []
         if self._scores[0] is not board:
             self._scores = (board, await asyncio.to_thread(_scores, board))

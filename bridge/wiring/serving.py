@@ -25,6 +25,7 @@ from bridge.api.hooks import Wanted
 from bridge.api.incident import SlackCommand
 from bridge.api.interfaces import Gatekeeper
 from bridge.api.live import Live, SourceHealth
+from bridge.api.parts import AppParts
 from bridge.api.webhooks import Webhooks
 from bridge.errors import ConfigurationError, StoreError
 from bridge.exporters.backstage_refresh import Refresher
@@ -122,17 +123,19 @@ async def _served(
     await service.catch_up()  # serve the last pass until the first new one ends
     app = make_app(
         live,
-        clock=utc_now,
-        webhooks=hooks,
-        validate=entity_faults,
-        access=access_of(settings, parts.gatekeeper),
-        facts=parts.facts,
-        checks=parts.scores,
-        scored=parts.scores,
-        remediation=Book(parts.stages.scraper.name, parts.store),
-        initiatives=initiatives_of(settings, parts.scores),
-        slack=SlackCommand(secret(settings, "slack_signing_secret")),
-        root=URL(settings.public_url).path.rstrip("/"),
+        AppParts(
+            clock=utc_now,
+            webhooks=hooks,
+            validate=entity_faults,
+            access=access_of(settings, parts.gatekeeper),
+            facts=parts.facts,
+            checks=parts.scores,
+            scored=parts.scores,
+            remediation=Book(parts.stages.scraper.name, parts.store),
+            initiatives=initiatives_of(settings, parts.scores),
+            slack=SlackCommand(secret(settings, "slack_signing_secret")),
+            root=URL(settings.public_url).path.rstrip("/"),
+        ),
     )
     runner = app_runner(app)
     await runner.setup()

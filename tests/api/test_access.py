@@ -23,6 +23,7 @@ from bridge.access.static_tokens import StaticToken, StaticTokens, digest_of
 from bridge.api.access import Access, needs, principal_of, scope_of
 from bridge.api.app import MAX_BODY, make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.errors import KeysUnavailable
 from bridge.exporters.render import render_catalog
 from bridge.model.access import Principal, Scope
@@ -63,7 +64,7 @@ async def _search(request: web.Request) -> web.Response:
 
 
 def app(access: Access) -> web.Application:
-    made = make_app(Live(schemas={"a.json": b"{}"}), access=access)
+    made = make_app(Live(schemas={"a.json": b"{}"}), AppParts(access=access))
     made.router.add_post("/api/change", _change)
     made.router.add_post("/api/search", _search)
     return made
@@ -209,7 +210,7 @@ async def scored_village(folder: Path, origins: frozenset[str]) -> AsyncIterator
     async with book(folder, "api") as facts:
         await facts.record([reading("api", tested=True)])
         access = Access(origins=origins)
-        yield make_app(live, access=access, facts=facts, checks=Checks(facts, [TESTED]))
+        yield make_app(live, AppParts(access=access, facts=facts, checks=Checks(facts, [TESTED])))
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

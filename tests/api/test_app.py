@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api import pages
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
@@ -68,7 +69,7 @@ def live() -> Live:
 
 @pytest.fixture
 async def client(live: Live, aiohttp_client: MakeClient) -> Client:
-    return await aiohttp_client(make_app(live, clock=lambda: NOON + timedelta(minutes=5)))
+    return await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON + timedelta(minutes=5))))
 
 
 async def test_the_published_tree_has_strong_etags_and_answers_304(client: Client) -> None:
@@ -117,7 +118,7 @@ async def test_a_failed_pass_keeps_serving_what_was_there(client: Client, live: 
 
 
 async def test_before_the_first_pass_it_is_alive_but_not_ready(aiohttp_client: MakeClient) -> None:
-    client = await aiohttp_client(make_app(Live()))
+    client = await aiohttp_client(make_app(Live(), AppParts()))
     assert (await client.get("/healthz")).status == 200
     for path in ("/readyz", "/catalog/index.yaml", "/api/report", "/api/explain?ref=x"):
         assert (await client.get(path)).status == 503

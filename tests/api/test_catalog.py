@@ -9,6 +9,7 @@ import pytest
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.exporters.render import render_catalog
 from bridge.model.entities import Body
 from bridge.model.memory import Memory, PassRecord
@@ -32,7 +33,7 @@ def live() -> Live:
 @pytest.fixture
 async def client(live: Live, aiohttp_client: MakeClient) -> Client:
     show(live, RECORD, render_catalog(CATALOG), Memory(), NOON)
-    return await aiohttp_client(make_app(live, validate=entity_faults))
+    return await aiohttp_client(make_app(live, AppParts(validate=entity_faults)))
 
 
 async def asked(client: Client, path: str, body: Any = None) -> tuple[int, Any]:
@@ -42,7 +43,7 @@ async def asked(client: Client, path: str, body: Any = None) -> tuple[int, Any]:
 
 
 async def test_before_the_first_pass_it_says_so(live: Live, aiohttp_client: MakeClient) -> None:
-    client = await aiohttp_client(make_app(live))
+    client = await aiohttp_client(make_app(live, AppParts()))
     status, body = await asked(client, "/entities")
     assert status == 503
     assert body["error"]["name"] == "ServiceUnavailableError"
@@ -211,7 +212,7 @@ async def test_a_large_list_comes_in_pieces_and_whole(
         Memory(),
         NOON,
     )
-    client = await aiohttp_client(make_app(live))
+    client = await aiohttp_client(make_app(live, AppParts()))
     answer = await client.get("/api/catalog/entities?filter=kind=resource&fields=metadata.name")
     assert answer.headers.get("Transfer-Encoding") == "chunked"
     names = [item["metadata"]["name"] for item in await answer.json()]

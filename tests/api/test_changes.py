@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api.app import make_app
 from bridge.api.changes.atom import atom_feed
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.entity_changes import (
@@ -67,7 +68,7 @@ async def client(aiohttp_client: MakeClient, asked: list[ChangeQuery]) -> Client
     record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(entities))
     show(live, record, (), Memory(), NOON)
     live.changes, live.public_url = changes, "http://fester.test"
-    return await aiohttp_client(make_app(live, clock=lambda: NOON))
+    return await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON)))
 
 
 async def test_the_data_comes_in_sheets_that_follow_each_other(client: Client) -> None:
@@ -121,7 +122,7 @@ async def test_the_page_stays_light_whatever_changed(aiohttp_client: MakeClient)
 
     live = Live()
     live.changes = changes
-    client = await aiohttp_client(make_app(live, clock=lambda: NOON))
+    client = await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON)))
     page = await (await client.get("/changes")).text()
     assert len(page) < 200_000
     assert "… and 18 more fields" in page, "fifteen that are not shown, three that were not kept"
@@ -150,7 +151,7 @@ async def test_the_page_lists_what_may_be_meant_or_what_is_near(client: Client) 
 
 
 async def test_an_empty_page_says_what_will_come(aiohttp_client: MakeClient) -> None:
-    client = await aiohttp_client(make_app(Live(), clock=lambda: NOON))
+    client = await aiohttp_client(make_app(Live(), AppParts(clock=lambda: NOON)))
     assert "from the second pass on" in await (await client.get("/changes")).text()
 
 
@@ -236,7 +237,7 @@ async def test_who_is_told_by_webhook_is_a_page_and_data(aiohttp_client: MakeCli
         return standings
 
     live = Live(receivers=receivers)
-    client = await aiohttp_client(make_app(live, clock=lambda: NOON + timedelta(hours=2)))
+    client = await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON + timedelta(hours=2))))
     page = await (await client.get("/changes/receivers")).text()
     assert EVIL not in page
     for said in (
@@ -263,7 +264,7 @@ async def test_metrics_are_given_while_the_store_is_away(aiohttp_client: MakeCli
     async def away() -> list[ReceiverStanding]:
         raise StoreError("the store is away")
 
-    client = await aiohttp_client(make_app(Live(receivers=away)))
+    client = await aiohttp_client(make_app(Live(receivers=away), AppParts()))
     answer = await client.get("/metrics")
     assert (answer.status, "fester_ready" in await answer.text()) == (200, True)
     assert (await client.get("/api/changes/receivers")).status == 503

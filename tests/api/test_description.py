@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from bridge.api.app import make_app
 from bridge.api.description import description
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from tests.laws import examples
 from tests.running_demo import running_demo
 
@@ -41,7 +42,7 @@ def test_what_is_described_and_what_is_served_are_the_same() -> None:
     """A new route is described in an `openapi.yaml` beside its handler."""
     served = {
         (route.method.lower(), re.sub(r"\{(\w+):[^}]+\}", r"{\1}", route.resource.canonical))
-        for route in make_app(Live()).router.routes()
+        for route in make_app(Live(), AppParts()).router.routes()
         if route.resource is not None and route.method != "HEAD"
     }
     assert described() == served

@@ -11,6 +11,7 @@ from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.guide import anchor, as_html
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.docs import TOPICS, guide_page
 from bridge.model.access import Principal
 
@@ -47,7 +48,7 @@ def test_an_anchor_is_what_gitlab_makes_of_a_heading() -> None:
 
 @pytest.mark.real
 async def test_pages_are_listed_served_and_missed() -> None:
-    async with TestClient(TestServer(make_app(Live()))) as client:
+    async with TestClient(TestServer(make_app(Live(), AppParts()))) as client:
         contents = await (await client.get("/docs")).text()
         assert all(f'href="/docs/{topic}"' in contents for topic in TOPICS)
         assert 'href="/docs"' in await (await client.get("/")).text()
@@ -64,7 +65,7 @@ async def test_pages_are_listed_served_and_missed() -> None:
 
 @pytest.mark.real
 async def test_the_guide_is_read_by_those_who_may_read_pages() -> None:
-    app = make_app(Live(), access=Access(Nobody(), frozenset(), frozenset()))
+    app = make_app(Live(), AppParts(access=Access(Nobody(), frozenset(), frozenset())))
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/docs")).status == 401
         assert (await client.get("/docs/manifest")).status == 401

@@ -19,6 +19,7 @@ from bridge.api.app import make_app
 from bridge.api.incident import SlackCommand
 from bridge.api.incident.slack import MOST_BODY
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
@@ -39,7 +40,9 @@ async def client(aiohttp_client: MakeClient) -> Client:
     record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(entities))
     complete = Horizon(complete_at=NOON - timedelta(hours=1))
     show(live, record, (), Memory(horizon=complete), NOON)
-    return await aiohttp_client(make_app(live, clock=lambda: NOON, slack=SlackCommand(SECRET)))
+    return await aiohttp_client(
+        make_app(live, AppParts(clock=lambda: NOON, slack=SlackCommand(SECRET)))
+    )
 
 
 async def test_the_json_is_what_the_answer_is(client: Client) -> None:
@@ -75,7 +78,7 @@ async def test_none_several_and_wrong_questions_have_their_status(client: Client
 
 
 async def test_before_the_first_pass_it_says_so(aiohttp_client: MakeClient) -> None:
-    fresh = await aiohttp_client(make_app(Live(), slack=SlackCommand(SECRET)))
+    fresh = await aiohttp_client(make_app(Live(), AppParts(slack=SlackCommand(SECRET))))
     assert (await fresh.get("/api/incident/cart")).status == 503
     page = await fresh.get("/incident/cart")
     assert "first pass has not ended" in await page.text()
@@ -148,7 +151,7 @@ async def test_an_endless_command_and_one_without_a_secret_are_refused(
     long = b"text=" + b"x" * MOST_BODY
     got = await client.post("/slack/incident", data=long, headers=signed(long, NOW))
     assert got.status == 413
-    bare = await aiohttp_client(make_app(Live()))
+    bare = await aiohttp_client(make_app(Live(), AppParts()))
     got = await bare.post("/slack/incident", data=BODY, headers=signed(BODY, NOW, ""))
     assert got.status == 403
     assert "FESTER_SLACK_SIGNING_SECRET" in await got.text()

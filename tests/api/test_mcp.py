@@ -17,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.cli import main
 from bridge.model.entities import Catalog, Ref
 from bridge.model.entity_changes import ChangeKind, ChangeQuery, EntityChange
@@ -49,7 +50,7 @@ async def test_an_assistant_asks_over_http() -> None:
         return [EntityChange(Ref.parse(CART), ChangeKind.CHANGED, NOON, "The Cart", number=7)]
 
     live.changes = changes
-    async with TestServer(make_app(live, clock=lambda: NOON)) as server:
+    async with TestServer(make_app(live, AppParts(clock=lambda: NOON))) as server:
         url = str(server.make_url("/mcp"))
         async with Client(streamable_http_client(url)) as client:
             tools = (await client.list_tools()).tools
@@ -81,7 +82,7 @@ async def test_an_assistant_asks_over_http() -> None:
 
 @pytest.mark.real
 async def test_a_question_is_bounded_and_needs_the_protocol() -> None:
-    async with TestClient(TestServer(make_app(Live()))) as client:
+    async with TestClient(TestServer(make_app(Live(), AppParts()))) as client:
         assert (await client.post("/mcp", data=b"x" * 100_001)).status == 413
         assert (await client.post("/mcp", data=b"{}")).status in (400, 406, 415)
         assert (await client.get("/mcp")).status == 405

@@ -13,8 +13,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
-from bridge.api.facts.nothing import NoFacts
 from bridge.api.live import Live
+from bridge.api.nothing import NoFacts
+from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard
 from bridge.model.memory import Memory, PassRecord
@@ -58,7 +59,7 @@ async def client(aiohttp_client: MakeClient) -> Client:
     entities = tuple(sorted((*FLEET, HOSTILE), key=lambda each: str(each.ref)))
     report = Report(Outcome.COMPLETE, 1.0, problems=(PROBLEM,))
     show(live, PassRecord(report, Catalog(entities)), (), Memory(), NOON)
-    return await aiohttp_client(make_app(live, clock=lambda: NOON))
+    return await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON)))
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -122,7 +123,7 @@ async def test_documents_are_filtered_and_paged(aiohttp_client: MakeClient) -> N
     many = tuple(service(f"s{number:03}", links=[link]) for number in range(150))
     live = Live()
     show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(many)), (), Memory(), NOON)
-    client = await aiohttp_client(make_app(live))
+    client = await aiohttp_client(make_app(live, AppParts()))
     first = await (await client.get("/documents?kind=guide")).text()
     assert 'href="/documents?kind=guide&amp;offset=100"' in first
     second = await (await client.get("/documents?kind=guide&offset=100")).text()
@@ -164,7 +165,7 @@ async def test_stale_and_broken_documents_are_marked_and_listed(aiohttp_client: 
     live = Live()
     catalog = Catalog(tuple(sorted(made, key=lambda each: str(each.ref))))
     show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), catalog), (), Memory(), NOON)
-    client = await aiohttp_client(make_app(live, clock=lambda: NOON, facts=book))
+    client = await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON, facts=book)))
 
     async def titles(query: str) -> list[str]:
         page = await (await client.get(f"/documents{query}")).text()

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.model.notices import Delivery, Notice, NoticeKind, NoticeMemory
 from bridge.store.store import open_store
 from bridge.wiring.remediation import Book
@@ -35,7 +36,7 @@ async def client(tmp_path: Path) -> AsyncIterator[TestClient]:  # type: ignore[t
         delivery("b", "pay", "the gate owner", "/scores/entity/component:default/pay"),
     ]
     await store.notices.note(SOURCE, NoticeMemory(), given)
-    app = make_app(Live(), remediation=Book(SOURCE, store), clock=lambda: NOW)
+    app = make_app(Live(), AppParts(remediation=Book(SOURCE, store), clock=lambda: NOW))
     async with TestClient(TestServer(app)) as made:
         yield made
     await store.close()
@@ -75,6 +76,6 @@ async def test_filters(client: TestClient, query: str, status: int, said: str) -
 
 
 async def test_where_none_was_made_the_page_says_how_they_are_turned_on() -> None:
-    async with TestClient(TestServer(make_app(Live()))) as client:
+    async with TestClient(TestServer(make_app(Live(), AppParts()))) as client:
         answer = await client.get("/notices")
         assert (answer.status, "notices.send" in await answer.text()) == (200, True)

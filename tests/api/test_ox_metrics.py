@@ -13,6 +13,7 @@ from prometheus_client.core import Metric
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.api.ox_metrics import OxMetrics
+from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.collector_health import cause
 from bridge.model.remediation import Case, IssueKey
@@ -116,13 +117,14 @@ async def test_a_store_that_is_away_is_asked_once_a_minute_and_fails_nothing(
 async def test_they_are_served_and_a_fester_without_ox_serves_the_others(tmp_path: Path) -> None:
     async with watched(tmp_path) as made:
         app = make_app(
-            Live(), clock=made.clock, facts=made.facts, scored=made.scored, remediation=made.book
+            Live(),
+            AppParts(clock=made.clock, facts=made.facts, scored=made.scored, remediation=made.book),
         )
         async with TestClient(TestServer(app)) as client:
             text = await (await client.get("/metrics")).text()
     assert 'fester_ox_facts{cause="token",collector="mine",standing="unknown"} 2.0' in text
     assert "fester_hints_waiting 0.0" in text
-    async with TestClient(TestServer(make_app(Live()))) as client:
+    async with TestClient(TestServer(make_app(Live(), AppParts()))) as client:
         answer = await client.get("/metrics")
         assert (answer.status, "fester_ready 0.0" in await answer.text()) == (200, True)
 

@@ -17,6 +17,7 @@ from bridge.answers.census import census_of
 from bridge.answers.owners import Owners
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.census import Census
 from bridge.model.entities import Catalog
@@ -70,7 +71,7 @@ def serving(live: Live, *problems: Problem) -> web.Application:
     entities = tuple(sorted(CATALOG, key=lambda each: str(each.ref)))
     record = PassRecord(replace(REPORT, problems=problems), Catalog(entities))
     show(live, record, (), Memory(), NOON)
-    return make_app(live, clock=lambda: NOON)
+    return make_app(live, AppParts(clock=lambda: NOON))
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ async def test_pages_stand_while_the_store_is_away(aiohttp_client: MakeClient) -
 
 
 async def test_before_the_first_pass_the_page_says_so(aiohttp_client: MakeClient) -> None:
-    client = await aiohttp_client(make_app(Live(), clock=lambda: NOON))
+    client = await aiohttp_client(make_app(Live(), AppParts(clock=lambda: NOON)))
     page = await (await client.get("/problems")).text()
     assert "The first pass has not ended yet" in page
     assert "the first one has not ended yet" in page

@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
+from bridge.api.remediation import NoRemediation, RemediationBook
 from bridge.model.entities import Json, Ref
 from bridge.model.notices import (
     Delivery,
@@ -91,8 +93,8 @@ def _record(kind: ActionKind, ref: Ref, outcome: ActionOutcome, detail: str = ""
     return ActionRecord(action, outcome, detail)
 
 
-async def asked(given: Book | None, path: str) -> tuple[int, Any]:
-    async with TestClient(TestServer(make_app(Live(), remediation=given))) as client:
+async def asked(given: RemediationBook, path: str) -> tuple[int, Any]:
+    async with TestClient(TestServer(make_app(Live(), AppParts(remediation=given)))) as client:
         answer = await client.get(path)
         return answer.status, await answer.json()
 
@@ -140,8 +142,8 @@ async def test_what_cannot_be_asked_is_refused(query: str) -> None:
 
 
 async def test_where_there_is_none_the_lists_are_empty() -> None:
-    assert (await asked(None, "/api/ox/remediations"))[1]["items"] == []
-    assert (await asked(None, "/api/ox/digests"))[1] == {"items": []}
+    assert (await asked(NoRemediation(), "/api/ox/remediations"))[1]["items"] == []
+    assert (await asked(NoRemediation(), "/api/ox/digests"))[1] == {"items": []}
     assert (await asked(book(), "/api/ox/digests"))[1]["items"] == [{"team": "group:default/a"}]
 
 
@@ -166,4 +168,4 @@ async def test_notices_are_listed_with_how_far_each_is() -> None:
         ],
     )
     assert (await asked(book(), "/api/ox/notices?limit=0"))[0] == 400
-    assert (await asked(None, "/api/ox/notices"))[1] == {"items": []}
+    assert (await asked(NoRemediation(), "/api/ox/notices"))[1] == {"items": []}

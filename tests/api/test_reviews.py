@@ -17,8 +17,9 @@ from bridge.access.gate import open_gate
 from bridge.access.static_tokens import StaticToken
 from bridge.api.access import Access
 from bridge.api.app import make_app
-from bridge.api.facts.nothing import NoFacts
 from bridge.api.live import Live
+from bridge.api.nothing import NoFacts
+from bridge.api.parts import AppParts
 from bridge.api.remediation import NoRemediation
 from bridge.api.scores.badge import said, svg
 from bridge.model.access import Scope
@@ -66,7 +67,7 @@ async def keeper(tmp_path: Path) -> AsyncIterator[Scorekeeper]:
 
 @pytest.fixture
 async def client(keeper: Scorekeeper, aiohttp_client: MakeClient) -> Client:
-    return await aiohttp_client(make_app(Live(), clock=lambda: TODAY, scored=keeper))
+    return await aiohttp_client(make_app(Live(), AppParts(clock=lambda: TODAY, scored=keeper)))
 
 
 async def test_waivers_are_listed_with_who_and_until_when(client: Client) -> None:
@@ -112,7 +113,7 @@ async def test_who_gained_most_stands_first(
 ) -> None:
     """Thirty days after the first week: the README of the tenth day is a gain of its team."""
     later = TODAY + timedelta(days=15)
-    client = await aiohttp_client(make_app(Live(), clock=lambda: later, scored=keeper))
+    client = await aiohttp_client(make_app(Live(), AppParts(clock=lambda: later, scored=keeper)))
     body = await (await client.get("/api/ox/movers/team")).json()
     red = body["items"][0]
     assert [each["name"] for each in body["items"]] == ["group:default/red", "user:default/jane"]
@@ -152,12 +153,14 @@ async def test_a_badge_is_shown_to_whom_scores_are(
     token = "0123456789abcdef0123456789abcdef"
     known = StaticToken("t", hashlib.sha256(token.encode()).hexdigest(), frozenset({Scope.READ}))
     async with open_gate([known], None, lambda: TODAY.astimezone(UTC)) as gate:
-        closed = await aiohttp_client(make_app(Live(), access=Access(gate), scored=keeper))
+        closed = await aiohttp_client(
+            make_app(Live(), AppParts(access=Access(gate), scored=keeper))
+        )
         assert (await closed.get("/badges/api.svg")).status == 401
         headers = {"Authorization": f"Bearer {token}"}
         assert (await closed.get("/badges/api.svg", headers=headers)).status == 200
         opened = Access(gate, public=frozenset({"badges"}))
-        open_ = await aiohttp_client(make_app(Live(), access=opened, scored=keeper))
+        open_ = await aiohttp_client(make_app(Live(), AppParts(access=opened, scored=keeper)))
         assert (await open_.get("/badges/api.svg")).status == 200
         assert (await open_.get("/api/ox/scores")).status == 401
 
@@ -176,7 +179,7 @@ def test_what_a_badge_says() -> None:
 
 
 async def test_before_the_first_scores_there_is_an_answer(aiohttp_client: MakeClient) -> None:
-    client = await aiohttp_client(make_app(Live()))
+    client = await aiohttp_client(make_app(Live(), AppParts()))
     for path, status in {
         "/api/ox/waivers": 503,
         "/waivers": 503,
@@ -207,7 +210,7 @@ async def test_what_is_open_is_told_by_team_severity_and_age(
 ) -> None:
     book = NoFacts()
     book.board = snyk_board()
-    client = await aiohttp_client(make_app(Live(), facts=book, scored=keeper))
+    client = await aiohttp_client(make_app(Live(), AppParts(facts=book, scored=keeper)))
     (red,) = (await (await client.get("/api/ox/vulnerabilities")).json())["items"]
     assert (red["team"], red["services"], red["unread"], red["unwatched"]) == (
         "group:default/red",
@@ -246,7 +249,9 @@ async def test_projects_of_archived_repositories_are_proposed_beside_what_is_ope
     keeper: Scorekeeper, aiohttp_client: MakeClient
 ) -> None:
     """Only what is left to do; a repository's path is a stranger's text."""
-    client = await aiohttp_client(make_app(Live(), scored=keeper, remediation=_Proposed()))
+    client = await aiohttp_client(
+        make_app(Live(), AppParts(scored=keeper, remediation=_Proposed()))
+    )
     found = (await (await client.get("/api/ox/vulnerabilities")).json())["deactivations"]
     assert found == [{"project": EVIL, "snyk": "s1", "status": "planned", "reason": "archived"}]
     page = await (await client.get("/vulnerabilities")).text()

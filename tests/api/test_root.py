@@ -188,7 +188,8 @@ def test_a_requests_own_path_is_without_the_root() -> None:
 
     from bridge.api.app import make_app
     from bridge.api.live import Live
+    from bridge.api.parts import AppParts
 
-    app = make_app(Live(), root="/f")
+    app = make_app(Live(), AppParts(root="/f"))
     for path, own in {"/f/x": "/x", "/fx": "/fx", "/x": "/x", "/f/f/x": "/f/x"}.items():
         assert own_path(make_mocked_request("GET", path, app=app)) == own

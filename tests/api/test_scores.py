@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
@@ -41,7 +42,7 @@ async def keeper(tmp_path: Path) -> AsyncIterator[Scorekeeper]:
 
 @pytest.fixture
 async def client(keeper: Scorekeeper, aiohttp_client: MakeClient) -> Client:
-    return await aiohttp_client(make_app(Live(), clock=lambda: TODAY, scored=keeper))
+    return await aiohttp_client(make_app(Live(), AppParts(clock=lambda: TODAY, scored=keeper)))
 
 
 async def get(client: Client, path: str) -> Any:
@@ -202,11 +203,13 @@ async def test_a_store_that_is_away_is_503_with_the_reason_wherever_it_is_asked(
     client = await aiohttp_client(
         make_app(
             live,
-            clock=lambda: TODAY,
-            facts=facts,
-            checks=keeper,
-            scored=keeper,
-            remediation=Book("here", store),
+            AppParts(
+                clock=lambda: TODAY,
+                facts=facts,
+                checks=keeper,
+                scored=keeper,
+                remediation=Book("here", store),
+            ),
         )
     )
     for path in AWAY:
@@ -263,7 +266,7 @@ async def test_refusals_have_backstages_shape(client: Client) -> None:
 async def test_without_scores_the_answer_is_503_and_the_page_says_when(
     aiohttp_client: MakeClient,
 ) -> None:
-    client = await aiohttp_client(make_app(Live(), clock=lambda: TODAY))
+    client = await aiohttp_client(make_app(Live(), AppParts(clock=lambda: TODAY)))
     for path in ("/api/ox/scores", "/api/ox/rubric"):
         response = await client.get(path)
         assert response.status == 503
@@ -344,7 +347,7 @@ async def test_each_check_is_a_fact_for_a_backstage_that_pulls(
     keeper: Scorekeeper, aiohttp_client: MakeClient
 ) -> None:
     """True or false where it is decided; nothing where it is not."""
-    client = await aiohttp_client(make_app(Live(), clock=lambda: TODAY, scored=keeper))
+    client = await aiohttp_client(make_app(Live(), AppParts(clock=lambda: TODAY, scored=keeper)))
     (listed,) = await (await client.get("/api/ox/fact-retrievers")).json()
     assert listed["id"] == "fester_checks"
     assert set(listed["schema"]) == {check.id for check in keeper.rubric.checks}
@@ -402,7 +405,7 @@ async def test_a_phone_shows_the_pages_whole_in_a_real_browser(
 ) -> None:
     if CHROMIUM is None:
         pytest.skip("NOT PROVEN IN A BROWSER: chromium is not installed")
-    app = make_app(Live(), clock=lambda: TODAY, scored=keeper)
+    app = make_app(Live(), AppParts(clock=lambda: TODAY, scored=keeper))
 
     async def probe(_: web.Request) -> web.Response:
         response = web.Response(text=PROBE.replace("PAGE", path), content_type="text/html")
@@ -463,7 +466,9 @@ async def test_what_a_proposed_rubric_would_move(
     facts = FactService(keeper._source, [], store.facts(), lambda: TODAY, pushable=[SCHEMA])
     known = {"readme": False, "protected": True, "approvals": 2}
     await facts.record([reading(each, known, at=TODAY)["repo"] for each in (API, WEB)])
-    client = await aiohttp_client(make_app(live, clock=lambda: TODAY, scored=keeper, facts=facts))
+    client = await aiohttp_client(
+        make_app(live, AppParts(clock=lambda: TODAY, scored=keeper, facts=facts))
+    )
     addresses = ("/api/ox/rubric/next", "/scores/rubric/next")
     for address in addresses:
         answer = await client.get(address)
@@ -484,6 +489,6 @@ async def test_what_a_proposed_rubric_would_move(
 
 
 async def test_where_nothing_is_scored_no_rubric_can_be_tried(aiohttp_client: MakeClient) -> None:
-    client = await aiohttp_client(make_app(Live()))
+    client = await aiohttp_client(make_app(Live(), AppParts()))
     for path in ("/api/ox/rubric/next", "/scores/rubric/next"):
         assert (await client.get(path)).status == 503

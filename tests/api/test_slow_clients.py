@@ -17,6 +17,7 @@ from aiohttp import ClientSession, web
 from bridge.api.access import MAX_QUERY, Patience
 from bridge.api.app import MAX_HEADERS, MAX_LINE, app_runner, make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 
 pytestmark = pytest.mark.real("they wait for time-outs")
 
@@ -34,7 +35,7 @@ async def _give(request: web.Request) -> web.Response:
 
 
 def _app(body: float = LONG, answer: float = LONG) -> web.Application:
-    app = make_app(Live(), patience=Patience(body=body, answer=answer))
+    app = make_app(Live(), AppParts(patience=Patience(body=body, answer=answer)))
     app.router.add_post("/take", _take)
     app.router.add_get("/give", _give)
     return app

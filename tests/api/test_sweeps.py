@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.runs import Outcome, Report
 from bridge.model.work import Progress
@@ -23,7 +24,7 @@ async def told(aiohttp_client: Any, *sweeps: Progress, broken: bool = False) -> 
         return list(sweeps)
 
     live = Live(report=Report(Outcome.COMPLETE, 1.0), sweeps=found)
-    client = await aiohttp_client(make_app(live, clock=lambda: NOON))
+    client = await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON)))
     texts = []
     for path in ("/", "/metrics"):
         answer = await client.get(path)

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
@@ -31,7 +32,7 @@ async def page_of(live: Live, aiohttp_client: MakeClient, folder: Path) -> str:
         return given
 
     async with scored(folder, waived) as keeper:
-        client = await aiohttp_client(make_app(live, clock=lambda: TODAY, scored=keeper))
+        client = await aiohttp_client(make_app(live, AppParts(clock=lambda: TODAY, scored=keeper)))
         return await (await client.get("/entity/group:default/red")).text()
 
 

@@ -15,6 +15,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.api.app import make_app
 from bridge.api.facts.checks import check_json, judged_json, markdown
 from bridge.api.live import Live
+from bridge.api.nothing import NoChecks
+from bridge.api.parts import AppParts
 from bridge.model.scores import CheckResult, CheckState, Evidence
 from bridge.ox.facts.collecting import FactService
 from tests.api.scored import scored
@@ -49,7 +51,8 @@ async def site(folder: Path, checks: bool = True) -> AsyncIterator[Site]:
                 reading("api", SPEED, NOW, p99_ms=2.5),
             ]
         )
-        app = make_app(Live(), facts=facts, checks=Checks(facts, [TESTED]) if checks else None)
+        found = Checks(facts, [TESTED]) if checks else NoChecks()
+        app = make_app(Live(), AppParts(facts=facts, checks=found))
         async with TestClient(TestServer(app)) as client:
             yield Site(client, facts)
 
@@ -206,7 +209,7 @@ async def test_one_check_stands_for_the_whole_score_and_names_what_is_not_known(
     async with scored(tmp_path) as keeper:
         live = Live()
         live.public_url = "https://fester.example.com/"
-        app = make_app(live, checks=keeper, scored=keeper)
+        app = make_app(live, AppParts(checks=keeper, scored=keeper))
         async with TestClient(TestServer(app)) as client:
 
             async def run(name: str, body: Any) -> Any:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from tests.fakes import NOON
 
 MakeClient = Callable[[web.Application], Awaitable[TestClient[web.Request, web.Application]]]
@@ -21,7 +22,7 @@ async def test_who_looks_sees_it_a_month_before(
     aiohttp_client: MakeClient, days: int | None, shown: bool
 ) -> None:
     live = Live(token_ends={"": NOON + timedelta(days=days) if days is not None else None})
-    client = await aiohttp_client(make_app(live, clock=lambda: NOON))
+    client = await aiohttp_client(make_app(live, AppParts(clock=lambda: NOON)))
     page = await (await client.get("/")).text()
     assert ("The GitLab token expire" in page) is shown
     metrics = await (await client.get("/metrics")).text()

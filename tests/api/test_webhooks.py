@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestClient
 from bridge.api.app import make_app
 from bridge.api.hooks import Wanted
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.api.webhooks import BODY_LIMIT, PATH, Webhooks
 from bridge.errors import StoreError
 from bridge.model.hints import Hint
@@ -47,7 +48,7 @@ class Door:
         self.hints.extend(hints)
 
     async def open(self, aiohttp_client: MakeClient) -> Client:
-        app = make_app(Live(), clock=lambda: NOW, webhooks=self.webhooks)
+        app = make_app(Live(), AppParts(clock=lambda: NOW, webhooks=self.webhooks))
         return await aiohttp_client(app)
 
 

@@ -17,6 +17,7 @@ from bridge.access.gate import BackstageCallers, open_gate
 from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.ox.facts.collecting import FactService
 from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
@@ -92,7 +93,9 @@ class Insights:
         assert self._facts is not None
         assert self._parts is not None
         scores = self._parts.scores
-        app = make_app(Live(), access=access, facts=self._facts, checks=scores, scored=scores)
+        app = make_app(
+            Live(), AppParts(access=access, facts=self._facts, checks=scores, scored=scores)
+        )
         app.middlewares.append(self._late)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

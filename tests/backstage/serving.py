@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.exporters.render import render_catalog
 from bridge.model.entities import Body, Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory, PassRecord
@@ -37,7 +38,7 @@ def serving(catalog: Catalog) -> Iterator[str]:
 
     async def serve() -> None:
         live = Live()
-        app = make_app(live, clock=utc_now, validate=entity_faults)
+        app = make_app(live, AppParts(clock=utc_now, validate=entity_faults))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:

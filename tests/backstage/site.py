@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from bridge.api.app import make_app
 from bridge.api.feed import Feed
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.definitions import definition_of
 from bridge.model.problems import Problem
@@ -142,7 +143,7 @@ class Site:
     async def _serve(self) -> None:
         sandbox = SandboxGitLab(self.world)
         async with gitlab_running(sandbox) as url, wired(self._settings(url)) as self._parts:
-            app = make_app(self.live, clock=utc_now, validate=entity_faults)
+            app = make_app(self.live, AppParts(clock=utc_now, validate=entity_faults))
             app.on_response_prepare.append(self._note)
             runner = web.AppRunner(app, access_log=None)
             await runner.setup()

@@ -14,6 +14,7 @@ from bridge.access.gate import BackstageCallers, open_gate
 from bridge.api.access import Access
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.wiring.clock import utc_now
 from tests.backstage.server import Backstage
 
@@ -27,7 +28,7 @@ MakeClient = Callable[[web.Application], Awaitable[Client]]
 async def client(backstage: Backstage, aiohttp_client: MakeClient) -> AsyncIterator[Client]:
     callers = BackstageCallers(backstage.url, ("probe",), True, ("catalog", "tech-insights"))
     async with open_gate((), callers, utc_now) as gate:
-        yield await aiohttp_client(make_app(Live(), access=Access(gate)))
+        yield await aiohttp_client(make_app(Live(), AppParts(access=Access(gate))))
 
 
 def plugin_token(backstage: Backstage, target: str) -> str:

@@ -22,6 +22,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.answers.lately import MOST, Lately
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.catalog.reader import Reader
 from bridge.model.entities import Catalog, Ref
 from bridge.model.entity_changes import ChangedManifest, ChangeKind, EntityChange, FieldChange
@@ -85,7 +86,7 @@ async def measure(size: int, questions: int) -> list[float]:
     ended = threading.Event()
     busy = threading.Thread(target=sweep, args=(entities, ended))
     taken = []
-    async with TestClient(TestServer(make_app(live, clock=lambda: NOON))) as client:
+    async with TestClient(TestServer(make_app(live, AppParts(clock=lambda: NOON)))) as client:
         busy.start()
         try:
             for number in range(questions):

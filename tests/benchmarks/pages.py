@@ -24,6 +24,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem, Severity
@@ -112,7 +113,7 @@ async def served(size: int) -> AsyncIterator[TestClient[web.Request, web.Applica
             facts = {"readme": False, "protected": False, "approvals": 1}
             services = [each for each in entities if each.ref.kind == "component"]
             await keeper.evaluate({each.ref: reading(each, facts, at=NOW) for each in services})
-            app = make_app(live, clock=lambda: NOW, scored=keeper)
+            app = make_app(live, AppParts(clock=lambda: NOW, scored=keeper))
             async with TestClient(TestServer(app)) as client:
                 yield client
     finally:

@@ -25,6 +25,7 @@ from bridge.answers.incident import answer
 from bridge.api.app import make_app
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.cli import main
 from bridge.model.memory import Memory
 from bridge.store import open_store
@@ -119,7 +120,7 @@ async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: Mak
     assert known is not None
     live = Live()
     show(live, record, (), Memory(), NOON)
-    app = make_app(live)
+    app = make_app(live, AppParts())
     app[KNOWLEDGE] = lambda: known
     client = await aiohttp_client(app)
     for text, key, expected in QUESTIONS:
@@ -163,7 +164,7 @@ async def test_what_changed_around_something_is_the_same_on_every_face(
         assert known is not None
         live = Live()
         live.changes = partial(opened.entity_changes.find, source)
-        app = make_app(live)
+        app = make_app(live, AppParts())
         app[KNOWLEDGE] = lambda: known
         client = await aiohttp_client(app)
         data = await (await client.get("/api/changes?around=whale-watch&since=2h")).json()

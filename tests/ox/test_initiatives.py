@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress
@@ -136,7 +137,7 @@ async def test_a_broken_file_keeps_the_last_good_one_and_says_so(tmp_path: Path)
 @pytest.mark.real
 async def test_the_pages_and_the_data(tmp_path: Path) -> None:
     async with following(tmp_path, 21) as goals:
-        app = make_app(Live(), clock=goals.clock, scored=goals.scores, initiatives=goals)
+        app = make_app(Live(), AppParts(clock=goals.clock, scored=goals.scores, initiatives=goals))
         async with TestClient(TestServer(app)) as client:
             listed = await (await client.get("/api/ox/initiatives")).json()
             one = await (await client.get("/api/ox/initiatives/readmes")).json()

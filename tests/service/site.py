@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.parts import AppParts
 from bridge.api.webhooks import PATH
 from bridge.model.runs import Report
 from bridge.passes.pipeline import Pass, PassOptions
@@ -109,7 +110,7 @@ async def a_replica(chosen: Settings, **instead: Any) -> AsyncIterator[Replica]:
         parts = replace(made, **instead)
         live = Live()
         service = a_service(parts, chosen, PassOptions(), live)
-        runner = web.AppRunner(make_app(live, webhooks=webhooks(chosen, service)))
+        runner = web.AppRunner(make_app(live, AppParts(webhooks=webhooks(chosen, service))))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]

@@ -28,7 +28,7 @@ _CADENCE: Final = 86_400.0
 
 
 class CheckedFacts:
-    """A `FactBook` with one retriever more, `CHECKED`: whether each check passes.
+    """A `FactBook` with one retriever more, `CHECKED`: whether each check passes, if there are any.
 
     A check that is not decided for an entity (not known, waived, for another tier) is left out, as
     every fact is that is not known. There is no history of it: a whole score has one.
@@ -44,6 +44,8 @@ class CheckedFacts:
     @property
     def board(self) -> FactBoard:
         """The latest facts, and how each check stands by the latest scores."""
+        if not self._scores.rubric.checks:
+            return self._book.board
         facts, scores, schema = self._book.board, self._scores.board, self._checked()
         if self._made is not None:
             of_facts, of_scores, of_schema, made = self._made

@@ -31,7 +31,7 @@ _AT_ONCE: Final = 200  # entities whose checks are written at once
 
 
 class TechInsights:
-    """The handlers, over a book of facts, one of checks, and the scores if there are some.
+    """The handlers, over a book of facts, one of checks, and the scores.
 
     `address` gives Fester's own, for links to scorecards; "" for none.
     """
@@ -40,8 +40,8 @@ class TechInsights:
         self,
         facts: FactBook,
         checks: CheckBook,
-        scores: Scores | None = None,
-        address: Callable[[], str] = lambda: "",
+        scores: Scores,
+        address: Callable[[], str],
     ) -> None:
         self._facts = facts
         self._checks = checks
@@ -154,7 +154,7 @@ class TechInsights:
 
     def _known(self) -> dict[str, Check]:
         """Every check by its id; that of the whole score comes first."""
-        whole = [SUMMARY] if self._scores is not None and self._checks.checks() else []
+        whole = [SUMMARY] if self._scores.rubric.checks else []
         return {check.id: check for check in (*whole, *self._checks.checks())}
 
     def _results(self, entity: Ref, wanted: Sequence[Check]) -> list[Json]:
@@ -171,9 +171,9 @@ class TechInsights:
         return [*self._whole(entity), *decided] if SUMMARY in wanted else decided
 
     def _whole(self, entity: Ref) -> Iterator[Json]:
-        board = self._scores.board if self._scores is not None else None
+        board = self._scores.board
         score = board.scores.get(entity) if board is not None else None
-        if self._scores is not None and score is not None:
+        if score is not None:
             address = self._address()
             path = score_path("entity", entity)
             scorecard = f"{address.rstrip('/')}{path}" if address else ""

@@ -47,8 +47,7 @@ async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
     """All of it, of the group of a reference."""
     services = _services(ref, known)
     given = await _waivers(request, ref)
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
+    board = request.app[SCORES].board
     return Team(
         tuple(services[:MOST]),
         len(services),
@@ -73,9 +72,9 @@ def _service(entity: Mapping[str, Any], known: Knowledge) -> TeamService:
 
 
 async def _waivers(request: web.Request, ref: str) -> list[Given]:
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
-    if scores is None or board is None:
+    scores = request.app[SCORES]
+    board = scores.board
+    if board is None:
         return []
     today, rubric = request.app[CLOCK]().astimezone(UTC).date(), scores.rubric
     every = await request.app[OF_BOARD].get(

@@ -33,8 +33,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def _badge(request: web.Request) -> web.StreamResponse:
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
+    board = request.app[SCORES].board
     try:
         ref = score_query.entity(request.match_info["ref"])
     except BadQuestion as refusal:

@@ -73,8 +73,8 @@ class Initiatives:
         return render(request, "initiatives.html", initiatives=found, problems=self._book.problems)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        found, scores = await self._found(request), request.app.get(SCORES)
-        if found is None or scores is None:
+        found, scores = await self._found(request), request.app[SCORES]
+        if found is None:
             return render(request, "scores_missing.html", sought=NOT_THERE, status=404)
         share = [Point(day, _share(found.concerned, left)) for day, left in found.burn_down]
         end = max(found.day, found.initiative.starts)

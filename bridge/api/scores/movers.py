@@ -15,6 +15,7 @@ from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, SCORES
 from bridge.api.pages import render
 from bridge.api.scores import score_query
+from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.scores.trees import rounded
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion
@@ -77,13 +78,11 @@ async def _found(
 
 
 async def _listed(request: web.Request) -> web.StreamResponse:
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
-    if scores is None or board is None:
-        message = "nothing was scored yet; the first scores follow the first pass"
-        return error_response(request, 503, "ServiceUnavailableError", message)
+    scores = request.app[SCORES]
+    if scores.board is None:
+        return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
     try:
-        kind, _, since, found = await _found(request, scores, board)
+        kind, _, since, found = await _found(request, scores, scores.board)
         page = paging.page(request.query)
     except BadQuestion as refusal:
         return error_response(request, 400, "InputError", str(refusal))
@@ -93,12 +92,11 @@ async def _listed(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
-    if scores is None or board is None:
+    scores = request.app[SCORES]
+    if scores.board is None:
         return render(request, "scores_missing.html", sought="", status=503)
     try:
-        kind, days, since, found = await _found(request, scores, board)
+        kind, days, since, found = await _found(request, scores, scores.board)
     except BadQuestion as refusal:
         return render(request, "scores_missing.html", sought=str(refusal), status=404)
     return render(

@@ -58,12 +58,11 @@ class Line:
 
 def _shown(page: Shown) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        scores = request.app.get(SCORES)
-        board = scores.board if scores is not None else None
-        if scores is None or board is None:
+        scores = request.app[SCORES]
+        if scores.board is None:
             return render(request, "scores_missing.html", sought="", status=503)
         try:
-            return await page(request, scores, board)
+            return await page(request, scores, scores.board)
         except BadQuestion as refusal:
             return render(request, "scores_missing.html", sought=str(refusal), status=404)
 

@@ -13,6 +13,7 @@ from bridge.api.answers import error_response
 from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, SCORES
 from bridge.api.scores import score_query
+from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.scores.trees import (
     board_json,
     change_json,
@@ -51,13 +52,11 @@ def _asked(handler: WithBoard) -> Handler:
     """A handler that has a board to look at, and whose refusals are answers."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        scores = request.app.get(SCORES)
-        board = scores.board if scores is not None else None
-        if scores is None or board is None:
-            message = "nothing was scored yet; the first scores follow the first pass"
-            return error_response(request, 503, "ServiceUnavailableError", message)
+        scores = request.app[SCORES]
+        if scores.board is None:
+            return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
         try:
-            return await handler(request, scores, board)
+            return await handler(request, scores, scores.board)
         except BadQuestion as refusal:
             return error_response(request, 400, "InputError", str(refusal))
 
@@ -171,8 +170,8 @@ async def _rollup_changes(
 
 
 async def _rubric(request: web.Request) -> web.StreamResponse:
-    scores = request.app.get(SCORES)
-    if scores is None:
+    scores = request.app[SCORES]
+    if not scores.rubric.checks:
         return error_response(request, 503, "ServiceUnavailableError", "nothing is scored here")
     problems = [problem_json(problem) for problem in scores.problems]
     return web.json_response({**rubric_json(scores.rubric), "problems": problems})

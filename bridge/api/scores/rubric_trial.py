@@ -9,6 +9,7 @@ from aiohttp import web
 from bridge.api.answers import error_response
 from bridge.api.keys import FACTS, LIVE, SCORES
 from bridge.api.pages import render
+from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
@@ -16,7 +17,6 @@ from bridge.model.rubric_trials import RubricTrial, level_of, shown
 
 ROWS = 300
 NONE_PROPOSED = "no rubric is proposed: put one as rubric.next.yaml beside rubric.yaml"
-NOTHING_SCORED = "nothing was scored yet; the first scores follow the first pass"
 
 
 def routes() -> list[web.RouteDef]:
@@ -29,8 +29,8 @@ def routes() -> list[web.RouteDef]:
 
 async def _trial(request: web.Request) -> RubricTrial | None:
     """The trial; None where no rubric is proposed. Raises HTTP 503 before the first pass."""
-    scores = request.app.get(SCORES)
-    if scores is None or scores.board is None:
+    scores = request.app[SCORES]
+    if scores.board is None:
         raise web.HTTPServiceUnavailable(text=NOTHING_SCORED)
     known = await request.app[LIVE].known()
     return await scores.proposed(known.catalog.entities, request.app[FACTS].board.latest)

@@ -10,6 +10,7 @@ from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.scores import ROLLUPS, SERVICE, CheckState, Score, Scoreboard
 
+NOTHING_SCORED: Final = "nothing was scored yet; the first scores follow the first pass"
 LONGEST: Final = 3 * 366  # days of a trend
 _SPAN: Final = 90
 _TEXT: Final = 600  # characters of one parameter

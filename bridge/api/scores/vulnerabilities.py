@@ -17,6 +17,7 @@ from aiohttp import web
 from bridge.api.answers import error_response
 from bridge.api.keys import DEACTIVATIONS, FACTS, SCORES
 from bridge.api.pages import render
+from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, FactBoard, Standing
@@ -25,7 +26,6 @@ from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, co
 
 ROWS: Final = 300
 NOBODY: Final = ""  # the team of services that nobody owns
-_SCORELESS: Final = "nothing was scored yet; the first scores follow the first pass"
 
 
 @dataclass(slots=True)
@@ -97,15 +97,14 @@ def _fact(facts: FactBoard, ref: Ref) -> Fact | None:
 
 def _reports(request: web.Request) -> list[TeamReport] | None:
     """None when nothing was scored yet."""
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
+    board = request.app[SCORES].board
     return None if board is None else report(board, request.app[FACTS].board)
 
 
 async def _listed(request: web.Request) -> web.StreamResponse:
     found = _reports(request)
     if found is None:
-        return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
+        return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
     items: list[Json] = [each.as_json() for each in found]
     return web.json_response({"items": items, "deactivations": await _deactivations(request)})
 
@@ -126,7 +125,7 @@ async def _deactivations(request: web.Request) -> list[dict[str, Json]]:
 async def _sheet(request: web.Request) -> web.StreamResponse:
     found = _reports(request)
     if found is None:
-        return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
+        return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["team", "severity", *AGES, "total", "services", "unread", "unwatched"])

@@ -13,6 +13,7 @@ from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, SCORES
 from bridge.api.pages import render
+from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion
 from bridge.model.entities import Json
@@ -20,7 +21,6 @@ from bridge.model.scores import CheckResult, CheckState, Rubric, Scoreboard, Wai
 
 ROWS: Final = 300
 SOON: Final = timedelta(days=14)
-_SCORELESS: Final = "nothing was scored yet; the first scores follow the first pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,10 @@ def waivers(board: Scoreboard, rubric: Rubric, today: date) -> list[Given]:
 
 def _asked(request: web.Request) -> list[Given] | None:
     """The waivers that a request asks for; None when nothing was scored yet."""
-    scores = request.app.get(SCORES)
-    board = scores.board if scores is not None else None
-    if scores is None or board is None:
+    scores = request.app[SCORES]
+    if scores.board is None:
         return None
-    found = waivers(board, scores.rubric, request.app[CLOCK]().astimezone(UTC).date())
+    found = waivers(scores.board, scores.rubric, request.app[CLOCK]().astimezone(UTC).date())
     return [each for each in found if _wanted(each, request.query)]
 
 
@@ -91,7 +90,7 @@ def _wanted(given: Given, query: Mapping[str, str]) -> bool:
 async def _listed(request: web.Request) -> web.StreamResponse:
     found = _asked(request)
     if found is None:
-        return error_response(request, 503, "ServiceUnavailableError", _SCORELESS)
+        return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
     try:
         page = paging.page(request.query)
     except BadQuestion as refusal:
@@ -101,8 +100,7 @@ async def _listed(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    found, scores = _asked(request), request.app.get(SCORES)
-    board = scores.board if scores is not None else None
+    found, board = _asked(request), request.app[SCORES].board
     if found is None or board is None:
         return render(request, "scores_missing.html", sought="", status=503)
     return render(
