@@ -9,24 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
-    Integer,
-    Select,
-    Table,
-    and_,
-    bindparam,
     delete,
     func,
-    insert,
     select,
-    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,13 +35,16 @@ from bridge.model.statements import (
     StoredEntity,
     StoredFile,
     Taken,
-    entity_digest,
 )
 from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
+from bridge.store.entity_queries import NEAR, RELINK, relinked, under_place
+from bridge.store.links import call, names_of, point
 from bridge.store.reads import SqlReads
-from bridge.store.sources import CHUNK, batched, claim_source, parts_of, source_id_of
+from bridge.store.said import say
+from bridge.store.sources import batched, claim_source, parts_of, remove_rows, source_id_of
+from bridge.store.stale import forget, note, note_from, note_needed, note_pointing_at
 from bridge.store.tables import (
     blobs,
     entities,
@@ -65,7 +60,7 @@ from bridge.store.tables import (
     statements,
     targets,
 )
-from bridge.store.upsert import insert_into, replace_into
+from bridge.store.upsert import replace_into
 
 Item = TypeVar("Item")
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
@@ -192,16 +187,16 @@ class SqlModel:
         """
         async with self._changing(source, edition, taken.figures) as (connection, source_id):
             gone = [(number,) for number in taken.gone_projects]
-            await _remove(connection, projects, source_id, gone)
+            await remove_rows(connection, projects, source_id, gone)
             await _forget_reads(connection, source_id, taken)
-            await _remove(connection, manifests, source_id, taken.gone_manifests)
+            await remove_rows(connection, manifests, source_id, taken.gone_manifests)
             for part in batched(taken.projects):
                 made = await asyncio.to_thread(rows.project_rows, source_id, part)
                 await connection.execute(replace_into(connection, projects), made)
             for known in batched(taken.manifests):
                 made = await asyncio.to_thread(rows.manifest_rows, source_id, known)
                 await connection.execute(replace_into(connection, manifests), made)
-            await _say(connection, source_id, taken, lane)
+            await say(connection, source_id, taken, lane)
             await _replace_problems(connection, source_id, taken.problems)
         return edition + 1
 
@@ -236,7 +231,7 @@ class SqlModel:
             swept = stale.c.source_id == source_id, stale.c.stage.in_(noted)
             if noted:
                 items = select(stale.c.item).where(*swept).distinct()
-                await _note_from(connection, source_id, "merge", items)
+                await note_from(connection, source_id, "merge", items)
                 await connection.execute(delete(stale).where(*swept))
             if state.rules != rules:
                 for table, column, stage in (
@@ -246,7 +241,7 @@ class SqlModel:
                     (entities, entities.c.place, "render"),
                 ):
                     items = select(column).where(table.c.source_id == source_id).distinct()
-                    await _note_from(connection, source_id, stage, items)
+                    await note_from(connection, source_id, stage, items)
                 await connection.execute(
                     update(sources).where(sources.c.id == source_id).values(rules=rules)
                 )
@@ -256,10 +251,10 @@ class SqlModel:
         """Note that what lies at these places is to be rendered; None: everything."""
         async with self._changing(source, edition, {}) as (connection, source_id):
             if places is not None:
-                await _note(connection, source_id, "render", places)
+                await note(connection, source_id, "render", places)
                 return edition + 1
             items = select(entities.c.place).where(entities.c.source_id == source_id).distinct()
-            await _note_from(connection, source_id, "render", items)
+            await note_from(connection, source_id, "render", items)
         return edition + 1
 
     async def todo(self, source: str, stage: str, limit: int | None = None) -> list[str]:
@@ -284,7 +279,7 @@ class SqlModel:
                     statements.c.source_id == source_id, statements.c.ref.in_(part)
                 )
                 for row in await connection.execute(wanted):
-                    found.setdefault(row.ref, []).append(_statement(row))
+                    found.setdefault(row.ref, []).append(rows.stored_statement(row))
         for said in found.values():
             said.sort(key=lambda each: each.place)
         return found
@@ -298,17 +293,17 @@ class SqlModel:
                     entities.c.source_id == source_id, entities.c.ref.in_(part)
                 )
                 for row in await connection.execute(wanted):
-                    found[row.ref] = _stored(row)
+                    found[row.ref] = rows.stored_entity(row)
         return found
 
     async def merged(self, source: str, edition: int, done: Merged) -> int:
         """Write what merging gave, and note what is to be checked and rendered for it."""
         async with self._changing(source, edition, done.figures) as (connection, source_id):
-            await _forget(connection, source_id, done.stage, done.refs)
-            await _forget(connection, source_id, "gone", done.back)
-            await _note(connection, source_id, "gone", done.gone)
-            await _note(connection, source_id, "check", done.check)
-            await _note(connection, source_id, "render", (each.place for each in done.put))
+            await forget(connection, source_id, done.stage, done.refs)
+            await forget(connection, source_id, "gone", done.back)
+            await note(connection, source_id, "gone", done.gone)
+            await note(connection, source_id, "check", done.check)
+            await note(connection, source_id, "render", (each.place for each in done.put))
             await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
             for part in batched(done.put):
                 made = [
@@ -327,17 +322,17 @@ class SqlModel:
                 await connection.execute(replace_into(connection, entities), made)
             if done.stage == "merge":
                 # What others depend on may be made of them, or of nobody any more.
-                await _note(
+                await note(
                     connection,
                     source_id,
                     "derive",
                     [ref for ref in done.gone if ref.startswith("resource:")],
                 )
-                await _note_needed(connection, source_id, done.refs)
-            await _point(connection, source_id, done.put)
-            await _note_needed(connection, source_id, [str(e.entity.ref) for e in done.put])
-            moved = await _call(connection, source_id, done.put)
-            await _note_pointing_at(connection, source_id, moved)
+                await note_needed(connection, source_id, done.refs)
+            await point(connection, source_id, done.put)
+            await note_needed(connection, source_id, [str(e.entity.ref) for e in done.put])
+            moved = await call(connection, source_id, done.put)
+            await note_pointing_at(connection, source_id, moved)
             await _replace_problems(connection, source_id, done.problems)
         return edition + 1
 
@@ -350,19 +345,19 @@ class SqlModel:
             for part in batched(refs):
                 mine = entities.c.source_id == source_id, entities.c.ref.in_(part)
                 places = await connection.execute(select(entities.c.place).where(*mine))
-                await _note(connection, source_id, "render", [row.place for row in places])
+                await note(connection, source_id, "render", [row.place for row in places])
                 await connection.execute(delete(entities).where(*mine))
-                await _note_needed(connection, source_id, part)
+                await note_needed(connection, source_id, part)
                 await connection.execute(
                     delete(targets).where(targets.c.source_id == source_id, targets.c.ref.in_(part))
                 )
-                lost = await _names_of(connection, source_id, part)
+                lost = await names_of(connection, source_id, part)
                 await connection.execute(
                     delete(names).where(names.c.source_id == source_id, names.c.ref.in_(part))
                 )
-                await _note_pointing_at(connection, source_id, {name for _, _, name in lost})
-            await _forget(connection, source_id, "gone", refs)
-            await _forget(connection, source_id, "check", refs)
+                await note_pointing_at(connection, source_id, {name for _, _, name in lost})
+            await forget(connection, source_id, "gone", refs)
+            await forget(connection, source_id, "check", refs)
             about = [f"{what} {ref}" for ref in refs for what in ("entity", "links")]
             await _replace_problems(connection, source_id, dict.fromkeys(about, ()))
         return edition + 1
@@ -394,7 +389,7 @@ class SqlModel:
                 kind, _, rest = ref.partition(":")
                 bound = {"mine": source_id, "first": f"{kind}:", "last": f"{kind};"}
                 bound |= {"near_ref": ref, "near_mirror": f"{kind}:{rest[::-1]}", "most": count}
-                rows_ = await connection.execute(_NEAR, bound)
+                rows_ = await connection.execute(NEAR, bound)
                 found[ref] = sorted({row.ref for row in rows_})
         return found
 
@@ -432,12 +427,12 @@ class SqlModel:
     ) -> int:
         """Write what is wrong with the references of entities, and those that were put right."""
         async with self._changing(source, edition, {}) as (connection, source_id):
-            await _forget(connection, source_id, "check", refs)
-            await _note(connection, source_id, "render", (each.place for each in linked))
+            await forget(connection, source_id, "check", refs)
+            await note(connection, source_id, "render", (each.place for each in linked))
             await history.note_before(connection, source_id, (str(e.entity.ref) for e in linked))
             for part in batched(linked):
-                made = [_relinked(source_id, each) for each in part]
-                await connection.execute(_RELINK, made)
+                made = [relinked(source_id, each) for each in part]
+                await connection.execute(RELINK, made)
             await _replace_problems(connection, source_id, found)
         return edition + 1
 
@@ -446,15 +441,15 @@ class SqlModel:
     async def count_under(self, source: str, place: str) -> int:
         """How many entities have a place that begins so."""
         async with self._of(source, "count entities of") as (connection, source_id):
-            wanted = select(func.count()).where(*_under(source_id, place))
+            wanted = select(func.count()).where(*under_place(source_id, place))
             return int((await connection.execute(wanted)).scalar_one())
 
     async def under(self, source: str, place: str) -> list[CatalogEntity]:
         """The entities whose place begins so, sorted by reference."""
         async with self._of(source, "load entities of") as (connection, source_id):
-            wanted = select(entities).where(*_under(source_id, place))
+            wanted = select(entities).where(*under_place(source_id, place))
             found = (await connection.execute(wanted)).all()
-        made = [_stored(row).entity for row in found]
+        made = [rows.stored_entity(row).entity for row in found]
         return sorted(made, key=lambda entity: str(entity.ref))
 
     async def files(self, source: str) -> Mapping[str, StoredFile]:
@@ -475,12 +470,12 @@ class SqlModel:
         async with self._of(source, "load a file of") as (connection, source_id):
             wanted = select(files).where(files.c.source_id == source_id, files.c.path == path)
             row = (await connection.execute(wanted)).one_or_none()
-        return None if row is None else (_artifact(row), row.digest)
+        return None if row is None else (rows.stored_file(row), row.digest)
 
     async def conclude(self, source: str, edition: int, done: Concluded) -> int:
         """Make the files of a pass the published ones, and its report that of the latest pass."""
         async with self._changing(source, edition, {}) as (connection, source_id):
-            await _remove(connection, files, source_id, [(path,) for path in done.gone])
+            await remove_rows(connection, files, source_id, [(path,) for path in done.gone])
             for part in batched(done.put, _FILES_AT_ONCE):
                 made = [
                     model_codec.file_row(source_id, artifact, digest, count)
@@ -521,7 +516,7 @@ class SqlModel:
         async with self._of(source, "list the problems of") as (connection, source_id):
             wanted = select(problems.c.body).where(problems.c.source_id == source_id)
             async for part in parts_of(connection, wanted):
-                found += [_problem(row.body) for row in part]
+                found += [rows.stored_problem(row.body) for row in part]
         return sorted(found, key=_order)
 
     async def problems_about(
@@ -535,7 +530,7 @@ class SqlModel:
                     problems.c.source_id == source_id, problems.c.about.in_(part)
                 )
                 for row in await connection.execute(wanted.order_by(problems.c.n)):
-                    found.setdefault(row.about, []).append(_problem(row.body))
+                    found.setdefault(row.about, []).append(rows.stored_problem(row.body))
         return found
 
     async def digests(self, source: str) -> Mapping[str, str]:
@@ -574,7 +569,7 @@ class SqlModel:
             )
             held: list[Statement] = []
             async for part in parts_of(connection, wanted.order_by(ordered)):
-                for _, found in groupby(map(_statement, part), lambda each: each.ref):
+                for _, found in groupby(map(rows.stored_statement, part), lambda each: each.ref):
                     said = list(found)
                     if held and held[0].ref != said[0].ref:
                         yield sorted(held, key=lambda each: each.place)
@@ -632,62 +627,6 @@ class SqlModel:
         self._ids[source] = source_id
 
 
-def _near() -> Any:
-    """The query of `SqlModel.neighbours`: both sides of a name, and of it backwards, at once."""
-    sides = []
-    for column in (entities.c.ref, entities.c.mirror):
-        near: Any = bindparam(f"near_{column.name}", type_=column.type)
-        first: Any = bindparam("first", type_=column.type)
-        last: Any = bindparam("last", type_=column.type)
-        mine = entities.c.source_id == bindparam("mine"), column.between(first, last)
-        for side, order in ((column >= near, column), (column < near, column.desc())):
-            wanted = select(entities.c.ref).where(*mine, side).order_by(order)
-            sides.append(select(wanted.limit(bindparam("most", type_=Integer)).subquery()))
-    return union_all(*sides)
-
-
-_NEAR: Final = _near()
-_RELINK: Final = (
-    update(entities)
-    .where(entities.c.source_id == bindparam("mine"), entities.c.ref == bindparam("named"))
-    .values(body=bindparam("body"), shown=bindparam("shown"), merged=bindparam("merged"))
-)
-
-
-def _relinked(source_id: int, each: StoredEntity) -> dict[str, Any]:
-    """The values of `_RELINK` for an entity whose references were put right."""
-    same = each.entity.body is each.merged.body
-    return {
-        "mine": source_id,
-        "named": str(each.entity.ref),
-        "body": model_codec.encoded_entity(each.entity),
-        "shown": entity_digest(each.entity),
-        "merged": None if same else model_codec.dumped(each.merged.body),
-    }
-
-
-# The kinds of which entities are made where nobody describes one.
-_MADE = targets.c.target.between("resource:", "resource;")
-
-
-def _under(source_id: int | None, place: str) -> tuple[Any, ...]:
-    mine = entities.c.source_id == source_id
-    return (mine, entities.c.place >= place, entities.c.place < f"{place}2") if place else (mine,)
-
-
-async def _remove(
-    connection: AsyncConnection, table: Table, source_id: int, gone: Sequence[tuple[Any, ...]]
-) -> None:
-    names = [column.name for column in table.primary_key.columns]
-    statement = delete(table).where(*(table.c[name] == bindparam(f"b_{name}") for name in names))
-    for part in batched(gone):
-        bound = [
-            {f"b_{name}": value for name, value in zip(names, (source_id, *key), strict=True)}
-            for key in part
-        ]
-        await connection.execute(statement, bound)
-
-
 async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Taken) -> None:
     """Projects that are gone or left out have nothing read of them any more."""
     out = [each.project.id for each in taken.projects if each.left_out]
@@ -695,209 +634,6 @@ async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Take
         for table in (reads, blobs):
             theirs = table.c.source_id == source_id, table.c.project_id.in_(part)
             await connection.execute(delete(table).where(*theirs))
-
-
-async def _say(connection: AsyncConnection, source_id: int, taken: Taken, lane: str) -> None:
-    """Replace what manifests say, and note the references of which something else is said."""
-    changed: set[str] = set()
-    moved: set[str] = set()
-    for keys in batched(taken.statements):
-        said = [each for key in keys for each in taken.statements[key]]
-        now = await asyncio.to_thread(_statement_rows, source_id, said)
-        before = await _said_before(connection, source_id, set(keys))
-        put = []
-        for row in now:
-            old = before.pop(_key(row), None)
-            if old is None or old.digest != row["digest"]:
-                changed.add(row["ref"])
-            elif (old.line, old.col, old.places) != (row["line"], row["col"], row["places"]):
-                moved.add(row["ref"])
-            elif old.oid == row["oid"]:
-                continue
-            put.append(row)
-        gone = list(before)
-        changed |= {key[0] for key in gone}
-        await _remove(connection, statements, source_id, gone)
-        if put:
-            await connection.execute(replace_into(connection, statements), put)
-    # Where a statement stands is told in problems alone.
-    changed |= await _with_problems(connection, source_id, moved - changed)
-    await _note(connection, source_id, lane, sorted(changed))
-
-
-def _statement_rows(source_id: int, said: Sequence[Statement]) -> list[dict[str, Any]]:
-    return [model_codec.statement_row(source_id, each) for each in said]
-
-
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["ref"], row["project_id"], row["file"], row["n"]
-
-
-_statement_key: Final = tuple(column.name for column in statements.primary_key.columns)
-
-
-async def _said_before(
-    connection: AsyncConnection, source_id: int, keys: set[tuple[int, str]]
-) -> dict[tuple[Any, ...], Any]:
-    # The index of projects knows only keys. Asked for whole rows, SQLite would sooner read all.
-    keyed, columns = statements.alias("keyed"), statements.c
-    same = and_(*(keyed.c[name] == columns[name] for name in _statement_key))
-    wanted = (
-        select(
-            *(columns.ref, columns.project_id, columns.file, columns.n),
-            *(columns.digest, columns.line, columns.col, columns.places, columns.oid),
-        )
-        .select_from(keyed.join(statements, same))
-        .where(keyed.c.source_id == source_id, keyed.c.project_id.in_({key[0] for key in keys}))
-    )
-    return {
-        (row.ref, row.project_id, row.file, row.n): row
-        for row in await connection.execute(wanted)
-        if (row.project_id, row.file) in keys
-    }
-
-
-async def _with_problems(
-    connection: AsyncConnection, source_id: int, refs: Collection[str]
-) -> set[str]:
-    found: set[str] = set()
-    for part in batched(refs, CHUNK // 2):
-        about = [f"{what} {ref}" for ref in part for what in ("entity", "links")]
-        wanted = select(problems.c.about).where(
-            problems.c.source_id == source_id, problems.c.about.in_(about)
-        )
-        found |= {row.about.partition(" ")[2] for row in await connection.execute(wanted)}
-    return found
-
-
-async def _note(
-    connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
-) -> None:
-    statement = insert_into(connection, stale).on_conflict_do_nothing()
-    for part in batched(dict.fromkeys(items)):
-        made = [{"source_id": source_id, "stage": stage, "item": item} for item in part]
-        await connection.execute(statement, made)
-
-
-async def _note_from(
-    connection: AsyncConnection, source_id: int, stage: str, items: Select[Any]
-) -> None:
-    """As `_note`, of what a query gives."""
-    inner = items.subquery()
-    known = (
-        select(stale.c.item)
-        .where(stale.c.source_id == source_id, stale.c.stage == stage)
-        .where(stale.c.item == inner.c[0])
-        .exists()
-    )
-    chosen = select(
-        bindparam("for_source", source_id, projects.c.project_id.type),
-        bindparam("for_stage", stage, stale.c.stage.type),
-        inner.c[0],
-    ).where(~known)
-    await connection.execute(insert(stale).from_select(["source_id", "stage", "item"], chosen))
-
-
-async def _forget(
-    connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
-) -> None:
-    for part in batched(items):
-        await connection.execute(
-            delete(stale).where(
-                stale.c.source_id == source_id, stale.c.stage == stage, stale.c.item.in_(part)
-            )
-        )
-
-
-async def _point(connection: AsyncConnection, source_id: int, put: Sequence[StoredEntity]) -> None:
-    """Replace where entities point."""
-    for part in batched(put):
-        refs = [str(each.entity.ref) for each in part]
-        await connection.execute(
-            delete(targets).where(targets.c.source_id == source_id, targets.c.ref.in_(refs))
-        )
-        made = [
-            {
-                "source_id": source_id,
-                "ref": ref,
-                "target": str(target)[:600],
-                "spelt": str(spelt)[:600],
-            }
-            for ref, each in zip(refs, part, strict=True)
-            for target, spelt in sorted(each.targets.items())
-        ]
-        if made:
-            await connection.execute(replace_targets(connection), made)
-
-
-def replace_targets(connection: AsyncConnection) -> Any:
-    """An INSERT that keeps a row that is there."""
-    return insert_into(connection, targets).on_conflict_do_nothing()
-
-
-async def _call(
-    connection: AsyncConnection, source_id: int, put: Sequence[StoredEntity]
-) -> set[str]:
-    """Replace the names that entities go by; gives those that lead somewhere else now."""
-    moved: set[str] = set()
-    for part in batched(put):
-        refs = [str(each.entity.ref) for each in part]
-        before = await _names_of(connection, source_id, refs)
-        now = {
-            (ref, rank, str(name)[:600])
-            for ref, each in zip(refs, part, strict=True)
-            for rank, name in each.names
-        }
-        gone, new = before - now, now - before
-        moved |= {name for _, _, name in gone | new}
-        keys = [(ref, rank, name) for ref, rank, name in sorted(gone)]
-        await _remove(connection, names, source_id, keys)
-        made = [
-            {"source_id": source_id, "ref": ref, "rank": rank, "name": name}
-            for ref, rank, name in sorted(new)
-        ]
-        if made:
-            await connection.execute(names.insert(), made)
-    return moved
-
-
-async def _names_of(
-    connection: AsyncConnection, source_id: int, refs: Sequence[str]
-) -> set[tuple[str, int, str]]:
-    wanted = select(names.c.ref, names.c.rank, names.c.name).where(
-        names.c.source_id == source_id, names.c.ref.in_(refs)
-    )
-    return {(row.ref, row.rank, row.name) for row in await connection.execute(wanted)}
-
-
-async def _note_pointing_at(
-    connection: AsyncConnection, source_id: int, names_: Iterable[str]
-) -> None:
-    """Whoever refers to one of these, in any spelling, has its references checked."""
-    for part in batched(names_):
-        pointing = (
-            select(targets.c.ref)
-            .where(targets.c.source_id == source_id, targets.c.spelt.in_(part))
-            .distinct()
-        )
-        await _note_from(connection, source_id, "check", pointing)
-        needed = (
-            select(targets.c.target)
-            .where(targets.c.source_id == source_id, targets.c.spelt.in_(part), _MADE)
-            .distinct()
-        )
-        await _note_from(connection, source_id, "derive", needed)
-
-
-async def _note_needed(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
-    """What these refer to and may be made of them is looked at anew."""
-    for part in batched(refs):
-        needed = (
-            select(targets.c.target)
-            .where(targets.c.source_id == source_id, targets.c.ref.in_(part), _MADE)
-            .distinct()
-        )
-        await _note_from(connection, source_id, "derive", needed)
 
 
 async def _replace_problems(
@@ -916,41 +652,11 @@ async def _replace_problems(
             await connection.execute(problems.insert(), made)
 
 
-def _statement(row: Any) -> Statement:
-    return _understood(model_codec.statement, row, f"what is said of {row.ref}", "statements")
-
-
-def _stored(row: Any) -> StoredEntity:
-    def made(row: Any) -> StoredEntity:
-        entity = model_codec.entity(row.ref, row.body)
-        merged = entity
-        if row.merged is not None:
-            merged = replace(entity, body=model_codec.loaded(row.merged))
-        return StoredEntity(entity, row.digest, row.place, merged)
-
-    return _understood(made, row, f"the entity {row.ref}", "entities")
-
-
 def _entities(found: Sequence[Any]) -> list[CatalogEntity]:
-    return [_stored(row).entity for row in found]
-
-
-def _artifact(row: Any) -> Artifact:
-    return _understood(model_codec.artifact, row, f"the file {row.path}", "files")
+    return [rows.stored_entity(row).entity for row in found]
 
 
 def _order(problem: Problem) -> tuple[Any, ...]:
     """By place, so that a project's stand together."""
     place = problem.project, problem.file, problem.line, problem.column
     return *place, problem.rule, problem.ref, problem.message
-
-
-def _problem(text: str) -> Problem:
-    return _understood(model_codec.problem, text, "a problem", "problems")
-
-
-def _understood(decode: Callable[[Any], Item], row: Any, what: str, table: str) -> Item:
-    try:
-        return decode(row)
-    except Undecodable as error:
-        raise rows.unreadable(f"{what} (table fester_{table})", error) from error

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Row
 
 from bridge.errors import StoreError
 from bridge.model.memory import KnownManifest, KnownProject, ManifestKey
-from bridge.model.runs import Report
-from bridge.store import codec
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Report
+from bridge.model.statements import Statement, StoredEntity
+from bridge.store import codec, model_codec
 from bridge.store.sources import source_name
 from bridge.store.tables import manifests
 
+Item = TypeVar("Item")
 Values: TypeAlias = dict[str, Any]
 
 # In the order of `KnownManifest`.
@@ -148,3 +152,38 @@ def _unstorable(what: str, error: Exception) -> StoreError:
 def unreadable(what: str, error: Exception) -> StoreError:
     """The error about a row that cannot be understood."""
     return StoreError(f"{what} cannot be understood: {error}. {_ADVICE}")
+
+
+def stored_statement(row: Any) -> Statement:
+    """What a row says. Raises `StoreError` that names the row that cannot be understood."""
+    return _understood(model_codec.statement, row, f"what is said of {row.ref}", "statements")
+
+
+def stored_entity(row: Any) -> StoredEntity:
+    """What a row says. Raises `StoreError` that names the row that cannot be understood."""
+
+    def made(row: Any) -> StoredEntity:
+        entity = model_codec.entity(row.ref, row.body)
+        merged = entity
+        if row.merged is not None:
+            merged = replace(entity, body=model_codec.loaded(row.merged))
+        return StoredEntity(entity, row.digest, row.place, merged)
+
+    return _understood(made, row, f"the entity {row.ref}", "entities")
+
+
+def stored_file(row: Any) -> Artifact:
+    """What a row says. Raises `StoreError` that names the row that cannot be understood."""
+    return _understood(model_codec.artifact, row, f"the file {row.path}", "files")
+
+
+def stored_problem(text: str) -> Problem:
+    """What a row's body says. Raises `StoreError`."""
+    return _understood(model_codec.problem, text, "a problem", "problems")
+
+
+def _understood(decode: Callable[[Any], Item], row: Any, what: str, table: str) -> Item:
+    try:
+        return decode(row)
+    except codec.Undecodable as error:
+        raise unreadable(f"{what} (table fester_{table})", error) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Table, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.tables import sources
@@ -56,3 +56,17 @@ def batched(items: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
             part = []
     if part:
         yield part
+
+
+async def remove_rows(
+    connection: AsyncConnection, table: Table, source_id: int, gone: Sequence[tuple[Any, ...]]
+) -> None:
+    """Delete rows by the rest of their primary keys."""
+    names = [column.name for column in table.primary_key.columns]
+    statement = delete(table).where(*(table.c[name] == bindparam(f"b_{name}") for name in names))
+    for part in batched(gone):
+        bound = [
+            {f"b_{name}": value for name, value in zip(names, (source_id, *key), strict=True)}
+            for key in part
+        ]
+        await connection.execute(statement, bound)

@@ -1,0 +1,87 @@
+"""What is left to do: which items of which stage are to be looked at anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Select, bindparam, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.store.sources import batched
+from bridge.store.tables import projects, stale, targets
+from bridge.store.upsert import insert_into
+
+# The kinds of which entities are made where nobody describes one.
+_MADE = targets.c.target.between("resource:", "resource;")
+
+
+async def note(
+    connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
+) -> None:
+    """Note items in a stage; one that is noted already stays so."""
+    statement = insert_into(connection, stale).on_conflict_do_nothing()
+    for part in batched(dict.fromkeys(items)):
+        made = [{"source_id": source_id, "stage": stage, "item": item} for item in part]
+        await connection.execute(statement, made)
+
+
+async def note_from(
+    connection: AsyncConnection, source_id: int, stage: str, items: Select[Any]
+) -> None:
+    """As `note`, of what a query gives."""
+    inner = items.subquery()
+    known = (
+        select(stale.c.item)
+        .where(stale.c.source_id == source_id, stale.c.stage == stage)
+        .where(stale.c.item == inner.c[0])
+        .exists()
+    )
+    chosen = select(
+        bindparam("for_source", source_id, projects.c.project_id.type),
+        bindparam("for_stage", stage, stale.c.stage.type),
+        inner.c[0],
+    ).where(~known)
+    await connection.execute(insert(stale).from_select(["source_id", "stage", "item"], chosen))
+
+
+async def forget(
+    connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
+) -> None:
+    """Take items off a stage."""
+    for part in batched(items):
+        await connection.execute(
+            delete(stale).where(
+                stale.c.source_id == source_id, stale.c.stage == stage, stale.c.item.in_(part)
+            )
+        )
+
+
+async def note_pointing_at(
+    connection: AsyncConnection, source_id: int, names_: Iterable[str]
+) -> None:
+    """Whoever refers to one of these, in any spelling, has its references checked."""
+    for part in batched(names_):
+        pointing = (
+            select(targets.c.ref)
+            .where(targets.c.source_id == source_id, targets.c.spelt.in_(part))
+            .distinct()
+        )
+        await note_from(connection, source_id, "check", pointing)
+        needed = (
+            select(targets.c.target)
+            .where(targets.c.source_id == source_id, targets.c.spelt.in_(part), _MADE)
+            .distinct()
+        )
+        await note_from(connection, source_id, "derive", needed)
+
+
+async def note_needed(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
+    """What these refer to and may be made of them is looked at anew."""
+    for part in batched(refs):
+        needed = (
+            select(targets.c.target)
+            .where(targets.c.source_id == source_id, targets.c.ref.in_(part), _MADE)
+            .distinct()
+        )
+        await note_from(connection, source_id, "derive", needed)
