@@ -18,6 +18,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from bridge.errors import ConfigurationError, StoreError
 from bridge.model.problems import Problem
+from bridge.store.sqlite_thread import DEFERRED, connect
 
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _FORMER = "postgresql+asyncpg"  # an older Fester's driver: people have it in their URLs
@@ -114,7 +115,7 @@ def make_engine(address: StoreAddress, patience: float, longest: float = 0.0) ->
 def reader_of(engine: AsyncEngine) -> AsyncEngine:
     """The same engine for reading: what is read in one transaction is of one moment."""
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(fester_begin="BEGIN")
+        return engine.execution_options(fester_begin=DEFERRED)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
@@ -124,7 +125,7 @@ def _sqlite(address: StoreAddress, patience: float) -> AsyncEngine:
     engine = create_async_engine(
         address.url.set(drivername="sqlite+aiosqlite"),
         hide_parameters=True,
-        connect_args={"timeout": patience},
+        connect_args={"timeout": patience, "async_creator_fn": connect},
         **(one if address.in_memory else {}),
     )
     event.listen(engine.sync_engine, "connect", _settle_connection)
