@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
 
 from bridge.catalog.index import Index
-from bridge.catalog.keys import slots_of
 from bridge.model.problems import Problem
 
 _OWNER: Final = "relations.ownedby"
@@ -60,10 +59,10 @@ class Owners:
     @classmethod
     def of(cls, index: Index) -> Owners:
         """What an index tells, without reading a single entity."""
-        teams, urls = dict(_by_slot(index, _OWNER)), dict(_by_slot(index, _FILE))
+        teams, urls = dict(index.column(_OWNER)), dict(index.column(_FILE))
         here: dict[str, set[str]] = {}
         places: dict[str, dict[str, set[str]]] = {}
-        for slot, path in _by_slot(index, _PROJECT):
+        for slot, path in index.column(_PROJECT):
             if slot in teams:
                 project = path.lower()
                 here.setdefault(project, set()).add(teams[slot])
@@ -106,10 +105,3 @@ class Owners:
         if key not in self._said:
             self._said[key] = project.of_file(problem.file)
         return self._said[key] or project.teams
-
-
-def _by_slot(index: Index, name: str) -> Iterator[tuple[int, str]]:
-    key = index.keys.get(name)
-    for value, posting in key.values.items() if key is not None else ():
-        if value is not None:
-            yield from ((slot, value) for slot in slots_of(posting))

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from bridge.answers.knowledge import Knowledge, ref_of, title_of
+from bridge.answers.ties import ties
 from bridge.model.scores import tier_of
 
-MOST_BOXES: Final = 150  # beyond that systems stand for what they hold, then domains
-MOST_ARROWS: Final = 3000
+# Beyond these systems stand for what they hold, then domains.
+MOST_BOXES: Final = 150
+MOST_ARROWS: Final = 500
 KINDS: Final = ("Component", "API", "Resource")
 # Arrows point from who needs to what is needed.
-_NEEDS: Final = ("dependsOn", "consumesApi")
 _OFFERS: Final = "providesApi"
+_OUT: Final = ("dependsOn", "consumesApi", _OFFERS)
+_IN: Final = {"dependencyOf": "needs", "apiConsumedBy": "needs", "apiProvidedBy": "provides"}
 NOWHERE: Final = ""  # of entities that are part of no system
+
+Ends: TypeAlias = "tuple[str, str]"  # of an arrow: who needs, and what is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class SystemMap:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     folded: str = ""
-    left_out: int = 0  # arrows beyond `MOST_ARROWS`
+    left_out: int = 0  # arrows beyond `MOST_ARROWS`, of those that fewest stand behind
 
 
 def system_map(ref: str, known: Knowledge) -> SystemMap | None:
@@ -60,124 +65,125 @@ def system_map(ref: str, known: Knowledge) -> SystemMap | None:
     None when the catalog does not have what was asked for.
     """
     if not ref:
-        return _drawn("Everything", _everything(known), known, neighbours=False)
+        return _drawn("Everything", _kinds(known), known, neighbours=False)
     entity = known.entity(ref.lower())
     if entity is None:
         return None
-    return _drawn(title_of(entity), _inside(entity, known), known, neighbours=True)
+    return _drawn(title_of(entity), _inside(ref.lower(), known), known, neighbours=True)
 
 
-def _everything(known: Knowledge) -> dict[str, Mapping[str, Any]]:
-    mask = known.index.equal("kind", (kind.lower() for kind in KINDS))
-    return {ref_of(entity): entity for entity in known.picked(mask)}
+def _kinds(known: Knowledge) -> int:
+    return known.index.equal("kind", (kind.lower() for kind in KINDS))
 
 
-def _inside(entity: Mapping[str, Any], known: Knowledge) -> dict[str, Mapping[str, Any]]:
-    """The entities of a system, of a domain's systems, of a team; or the entity alone."""
-    if entity["kind"] in KINDS:
-        return {ref_of(entity): entity}
-    found: dict[str, Mapping[str, Any]] = {}
-    for part in _ends(entity, ("hasPart", "ownerOf")):
-        each = known.entity(part)
-        if each is None:
-            continue
-        if each["kind"] in KINDS:
-            found[part] = each
-        elif entity["kind"] == "Domain":
-            found |= _inside(each, known)
+def _inside(ref: str, known: Knowledge) -> int:
+    """A mask of the entities of a system, of a domain's systems, of a team; or of it alone."""
+    index, kinds = known.index, _kinds(known)
+    alone = index.mask((index.slots[ref],))
+    if alone & kinds:
+        return alone
+    found, left, seen = 0, [ref], {ref}
+    while left:
+        holder = left.pop()
+        parts = index.equal("relations.partof", (holder,))
+        parts |= index.equal("relations.ownedby", (holder,))
+        found |= parts & kinds
+        if holder.startswith("domain:"):
+            below = {ref_of(each) for each in known.picked(parts & ~kinds)} - seen
+            seen |= below
+            left += below
     return found
 
 
-def _drawn(
-    title: str, inside: Mapping[str, Mapping[str, Any]], known: Knowledge, *, neighbours: bool
-) -> SystemMap:
-    boxes = {ref: _box(ref, entity) for ref, entity in inside.items()}
-    arrows = list(_arrows(inside, known, neighbours=neighbours))
-    for ref in {end for arrow in arrows for end in (arrow.source, arrow.target)} - boxes.keys():
-        boxes[ref] = _outsider(ref, known)
-    folded = ""
-    if len(boxes) > MOST_BOXES:
-        boxes, arrows, folded = _folded(boxes, arrows, known, "system")
-    if len(boxes) > MOST_BOXES:
-        boxes, arrows, folded = _folded(boxes, arrows, known, "domain")
-    shown = sorted(arrows, key=lambda each: (-each.count, each.source, each.target))[:MOST_ARROWS]
+def _drawn(title: str, mask: int, known: Knowledge, *, neighbours: bool) -> SystemMap:
+    flags = known.index.flags(mask)
+    inside = {ref for ref, slot in known.index.slots.items() if flags[slot]}
+    arrows = _arrows(mask, inside, known, neighbours=neighbours)
+    refs = inside.union(*arrows)
+    systems = _systems(refs, known)
+    few = len(refs) <= MOST_BOXES and len(arrows) <= MOST_ARROWS
+    if few or (len(refs) <= MOST_BOXES and len(set(systems.values())) <= 1):
+        boxes = [_box(ref, systems, known, outside=ref not in inside) for ref in refs]
+        return _shown(title, boxes, [Arrow(*ends, kind) for ends, kind in arrows.items()])
+    folded, into = "system", {ref: systems.get(ref, "system:") for ref in refs}
+    sizes, counts = _folded(into, dict.fromkeys(refs, 1), dict.fromkeys(arrows, 1))
+    if len(sizes) > MOST_BOXES:
+        folded, into = "domain", {ref: _domain(ref, known) for ref in sizes}
+        sizes, counts = _folded(into, sizes, counts)
+    boxes = [_holding(ref, size, known) for ref, size in sizes.items()]
+    return _shown(title, boxes, [Arrow(*ends, "needs", n) for ends, n in counts.items()], folded)
+
+
+def _shown(title: str, boxes: Iterable[Box], arrows: list[Arrow], folded: str = "") -> SystemMap:
+    order = sorted(arrows, key=lambda each: (-each.count, each.source, each.target))
     return SystemMap(
         title,
-        tuple(sorted(boxes.values(), key=lambda box: (box.group, box.kind, box.ref))),
-        tuple(shown),
+        tuple(sorted(boxes, key=lambda box: (box.group, box.kind, box.ref))),
+        tuple(order[:MOST_ARROWS]),
         folded,
-        len(arrows) - len(shown),
+        len(order[MOST_ARROWS:]),
     )
 
 
-def _box(ref: str, entity: Mapping[str, Any]) -> Box:
-    system = next(_ends(entity, ("partOf",), "system:"), NOWHERE)
-    return Box(ref, title_of(entity), str(entity["kind"]), system, tier_of(entity))
+def _arrows(mask: int, inside: Set[str], known: Knowledge, *, neighbours: bool) -> dict[Ends, str]:
+    """What each arrow says, between what is inside; with `neighbours` also across its border."""
+    found: dict[Ends, str] = {}
+    for ref, relation, target in ties(mask, _OUT, known):
+        if neighbours or target in inside:
+            kind = "provides" if relation == _OFFERS else found.get((ref, target), "needs")
+            found[ref, target] = kind
+    for ref, relation, source in ties(mask, tuple(_IN), known) if neighbours else ():
+        if source not in inside:
+            found[source, ref] = _IN[relation]
+    return found
 
 
-def _outsider(ref: str, known: Knowledge) -> Box:
+def _systems(refs: Iterable[str], known: Knowledge) -> dict[str, str]:
+    """The system that each lies in; of several the first by name."""
+    slots = known.index.slots
+    mask = known.index.mask(slots[ref] for ref in refs if ref in slots)
+    found: dict[str, str] = {}
+    for ref, _, target in ties(mask, ("partOf",), known):
+        if target.startswith("system:") and target <= found.get(ref, target):
+            found[ref] = target
+    return found
+
+
+def _box(ref: str, systems: Mapping[str, str], known: Knowledge, *, outside: bool) -> Box:
     entity = known.entity(ref)
     if entity is None:
         kind, _, name = ref.partition(":")
         return Box(ref, name.removeprefix("default/"), kind.title(), known=False, outside=True)
-    made = _box(ref, entity)
-    return Box(made.ref, made.title, made.kind, made.group, made.tier, outside=True)
-
-
-def _ends(entity: Mapping[str, Any], along: tuple[str, ...], begin: str = "") -> Iterator[str]:
-    for relation in entity.get("relations") or ():
-        if relation["type"] in along and relation["targetRef"].startswith(begin):
-            yield relation["targetRef"]
-
-
-def _arrows(
-    inside: Mapping[str, Mapping[str, Any]], known: Knowledge, *, neighbours: bool
-) -> Iterator[Arrow]:
-    """Arrows between what is inside; with `neighbours` also those that cross its border."""
-    for ref, entity in inside.items():
-        for target in _ends(entity, (*_NEEDS, _OFFERS)):
-            if neighbours or target in inside:
-                offers = any(target == each for each in _ends(entity, (_OFFERS,)))
-                yield Arrow(ref, target, "provides" if offers else "needs")
-        if neighbours:
-            for source in _ends(entity, ("dependencyOf", "apiConsumedBy")):
-                if source not in inside:
-                    yield Arrow(source, ref, "needs")
-            for source in _ends(entity, ("apiProvidedBy",)):
-                if source not in inside:
-                    yield Arrow(source, ref, "provides")
+    kind, group = str(entity["kind"]), systems.get(ref, NOWHERE)
+    return Box(ref, title_of(entity), kind, group, tier_of(entity), outside=outside)
 
 
 def _folded(
-    boxes: Mapping[str, Box], arrows: Iterable[Arrow], known: Knowledge, by: str
-) -> tuple[dict[str, Box], list[Arrow], str]:
-    """Boxes of systems (or domains) in the place of what they hold; arrows between them counted."""
-    into = {ref: _holder(box, known, by) for ref, box in boxes.items()}
-    sizes: Counter[str] = Counter()
-    for ref, holder in into.items():
-        sizes[holder] += boxes[ref].holds or 1
-    made = {holder: _holding(holder, size, known) for holder, size in sizes.items()}
-    counts: Counter[tuple[str, str]] = Counter()
-    for arrow in arrows:
-        source, target = into[arrow.source], into[arrow.target]
-        if source != target:
-            counts[source, target] += arrow.count
-    folded = [Arrow(source, target, "needs", count) for (source, target), count in counts.items()]
-    return made, folded, by
+    into: Mapping[str, str], sizes: Mapping[str, int], arrows: Mapping[Ends, int]
+) -> tuple[dict[str, int], dict[Ends, int]]:
+    """What is held, and the arrows between holders, counted."""
+    held: Counter[str] = Counter()
+    for ref, size in sizes.items():
+        held[into[ref]] += size
+    counts: Counter[Ends] = Counter()
+    for (source, target), count in arrows.items():
+        if into[source] != into[target]:
+            counts[into[source], into[target]] += count
+    return held, counts
 
 
-def _holder(box: Box, known: Knowledge, by: str) -> str:
-    if by == "system":
-        return box.group or f"{by}:"
-    system = known.entity(box.ref)
-    domain = next(_ends(system, ("partOf",), "domain:"), "") if system is not None else ""
-    return domain or f"{by}:"
+def _domain(system: str, known: Knowledge) -> str:
+    """The domain that a system lies in; a reference without a name where there is none."""
+    entity = known.entity(system)
+    relations = (entity.get("relations") or ()) if entity is not None else ()
+    found = (r["targetRef"] for r in relations if r["type"] == "partOf")
+    return next((ref for ref in found if ref.startswith("domain:")), "domain:")
 
 
 def _holding(ref: str, size: int, known: Knowledge) -> Box:
     entity = known.entity(ref)
     kind = ref.partition(":")[0].title()
     if entity is None:
-        name = ref.rpartition("/")[2]
+        name = ref.partition("/")[2]
         return Box(ref, name or f"No {kind.lower()}", kind, holds=size, known=False)
     return Box(ref, title_of(entity), kind, holds=size)

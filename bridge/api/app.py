@@ -43,7 +43,7 @@ from bridge.api.keys import (
 from bridge.api.live import Live
 from bridge.api.mcp_server import PATH as MCP_PATH
 from bridge.api.mcp_server import McpOverHttp
-from bridge.api.memo import OF_BOARD, OF_INDEX, OF_REPORT, Memo
+from bridge.api.memo import OF_BOARD, OF_FACTS, OF_INDEX, OF_REPORT, Memo
 from bridge.api.ox_metrics import OxMetrics
 from bridge.api.pages import model
 from bridge.api.parts import AppParts
@@ -113,7 +113,8 @@ def _keep(app: web.Application, live: Live, parts: AppParts, remedies: Remediati
     app[ROOT] = parts.root
     app[LIVE] = live
     app[CLOCK] = parts.clock
-    app[OF_INDEX], app[OF_BOARD], app[OF_REPORT] = Memo(), Memo(), Memo()
+    for memo in (OF_INDEX, OF_BOARD, OF_REPORT, OF_FACTS):
+        app[memo] = Memo()
     app[HOOK_COUNTS] = parts.webhooks.counts
     app[VALIDATE] = parts.validate
     app[FACTS] = parts.facts

@@ -39,3 +39,4 @@ class Memo:
 OF_INDEX: web.AppKey[Memo] = web.AppKey("of_index")
 OF_BOARD: web.AppKey[Memo] = web.AppKey("of_board")
 OF_REPORT: web.AppKey[Memo] = web.AppKey("of_report")
+OF_FACTS: web.AppKey[Memo] = web.AppKey("of_facts")

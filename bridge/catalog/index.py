@@ -7,7 +7,7 @@ order run at C's speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from cachetools import LRUCache
@@ -42,7 +42,7 @@ class Index:
         self.parents = parents or {}  # reference → the references that it was read from
         self.places = places
         self._masks: LRUCache[tuple[str, ...], int] = LRUCache(_REMEMBERED)
-        self.everything = self._mask(self.slots.values())
+        self.everything = self.mask(self.slots.values())
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -89,7 +89,7 @@ class Index:
     def prefixed(self, key: str, prefix: str) -> int:
         """Those with a value that begins so."""
         found = self.keys.get(key)
-        return self._mask(found.prefixed(prefix, self.uids)) if found else 0
+        return self.mask(found.prefixed(prefix, self.uids)) if found else 0
 
     def containing(self, keys: Iterable[str], term: str) -> int:
         """Those with the term in a value of one of the keys."""
@@ -99,6 +99,13 @@ class Index:
             if found is not None:
                 mask |= self._remembered((key, "~", term), found.containing(term))
         return mask
+
+    def column(self, key: str) -> Iterator[tuple[int, str]]:
+        """(slot, value) of all that have the key with a value, in no order; of a list each item."""
+        found = self.keys.get(key)
+        for value, posting in found.values.items() if found is not None else ():
+            if value is not None:
+                yield from ((slot, value) for slot in slots_of(posting))
 
     def ordered(self, key: str) -> Ordered | None:
         """All rows of a key in the order of its values; None when nothing has it."""
@@ -152,7 +159,8 @@ class Index:
                     flags[slot] = 1
         return int.from_bytes(flags, "little")
 
-    def _mask(self, slots: Iterable[int]) -> int:
+    def mask(self, slots: Iterable[int]) -> int:
+        """These slots as a mask."""
         flags = bytearray(len(self.raws))
         for slot in slots:
             flags[slot] = 1

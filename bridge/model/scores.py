@@ -23,7 +23,12 @@ ORGANIZATION: Final = "all"  # the name of the one roll-up of everything
 def tier_of(body: Body) -> int | None:
     """The tier that an entity names; None when it names none."""
     labels = body["metadata"].get("labels") or {}
-    found = _TIER.fullmatch(str(labels.get(TIER)))
+    return tier_in(str(labels.get(TIER)))
+
+
+def tier_in(label: str) -> int | None:
+    """The tier that the label `TIER` names; None when it names none."""
+    found = _TIER.fullmatch(label)
     return int(found[1]) if found else None
 
 

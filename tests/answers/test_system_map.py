@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +62,39 @@ def test_a_large_map_folds_by_system_then_by_domain() -> None:
     assert domains is not None
     assert (domains.folded, len(domains.boxes)) == ("domain", 3)
     assert sum(box.holds for box in domains.boxes) == MOST_BOXES + 1
+
+
+def test_what_lies_in_no_system_folds_into_a_box_that_says_so() -> None:
+    alone = [service(f"alone-{number}") for number in range(2)]
+    for each in alone:
+        del each.body["spec"]["system"]
+    found = system_map("", known(*many(20, MOST_BOXES // 10), *alone))
+    assert found is not None
+    assert [(box.title, box.holds) for box in found.boxes if not box.known] == [("No system", 2)]
+
+
+def test_a_domains_map_holds_what_lies_in_domains_below_it() -> None:
+    below = entity("Domain", "below", spec={"subdomainOf": "domain:default/d0"})
+    system = entity("System", "deep", spec={"domain": "domain:default/below"})
+    inner = service("inner")
+    inner.body["spec"]["system"] = "system:default/deep"
+    found = system_map("domain:default/d0", known(*many(1, 2), below, system, inner))
+    assert found is not None
+    assert {box.ref.rpartition("/")[2] for box in found.boxes} == {"c0-0", "c0-1", "inner"}
+
+
+@pytest.mark.parametrize(
+    "ref", ["", "domain:default/d1", "system:default/s3", "component:default/c3-1"]
+)
+def test_the_index_tells_of_many_what_reading_tells_of_few(
+    ref: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = known(*many(30, 4, domains=2))
+    read = system_map(ref, everything)
+    monkeypatch.setattr("bridge.answers.ties.READ", 0)
+    assert system_map(ref, everything) == read
+    assert read is not None
+    assert read.arrows
 
 
 REFS = [f"component:default/{letter}" for letter in "abcdefgh"]

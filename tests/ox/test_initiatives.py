@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -14,9 +15,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.api.parts import AppParts
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, StoreError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress
+from bridge.model.problems import Problem
 from bridge.model.scores import CheckResult, CheckState, Rollup, Score, Scoreboard
 from bridge.ox.scores.initiatives import Initiatives, concerned, load_initiatives, promised
 from bridge.ox.scores.rubric_file import RubricFile
@@ -158,6 +160,46 @@ async def test_the_pages_and_the_data(tmp_path: Path) -> None:
     assert "6 of 10" in pages["/initiatives"][1]
     assert 'href="/scores/entity/component:default/s6"' in pages["/initiatives/readmes"][1]
     assert not any(EVIL in text for _, text in pages.values())
+
+
+class Slow:
+    """A book that answers when it is let go, or cannot read its store."""
+
+    problems: Sequence[Problem] = ()
+
+    def __init__(self, goals: Initiatives) -> None:
+        self.goals, self.go, self.asked, self.fails = goals, asyncio.Event(), 0, False
+
+    async def progress(self) -> Sequence[Progress]:
+        self.asked += 1
+        await self.go.wait()
+        if self.fails:
+            raise StoreError("the disk is full")
+        return await self.goals.progress()
+
+
+@pytest.mark.real
+async def test_a_page_does_not_wait_for_a_long_history(tmp_path: Path) -> None:
+    async with following(tmp_path, 21) as goals:
+        slow = Slow(goals)
+        parts = AppParts(clock=goals.clock, scored=goals.scores, initiatives=slow)
+        app = make_app(Live(), parts)
+        async with TestClient(TestServer(app)) as client:
+
+            async def told() -> str:
+                """The page, as it is when it says no longer that it is worked out."""
+                while True:
+                    page = await (await client.get("/initiatives")).text()
+                    if "worked out" not in page:
+                        return page
+
+            for path in ("/initiatives", "/initiatives/readmes"):
+                assert "worked out" in await (await client.get(path)).text()
+            assert slow.asked == 1, "what goes on is not begun again"
+            slow.go.set()
+            assert "6 of 10" in await told()
+            slow.fails = True
+            assert "the disk is full" in await told()
 
 
 def goal(due: datetime, open_: int, *burn: tuple[int, int]) -> Progress:

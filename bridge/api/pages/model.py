@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from importlib.resources import files
 from typing import Final
 from urllib.parse import urlencode
@@ -148,12 +149,11 @@ async def _documents(request: web.Request) -> web.StreamResponse:
         key: request.query.get(key, "")[:MAX_QUERY]
         for key in ("q", "kind", "owner", "system", "state")
     }
-    known = _known(request)
+    known, now = _known(request), request.app[CLOCK]()
     everything = await request.app[OF_INDEX].get(known.index, "documents", lambda: documents(known))
     found = [each for each in everything if _wanted(each, query)]
-    now = request.app[CLOCK]()
     if query["state"] in STATES:
-        found = [e for e in found if getattr(state_of(e, known, now), query["state"])]
+        found = await asyncio.to_thread(_standing, found, query["state"], known, now)
     start = _start(request)
     following = ""
     if start + PAGE < len(found):
@@ -173,6 +173,13 @@ async def _documents(request: web.Request) -> web.StreamResponse:
         owners=_values(everything, "owner"),
         systems=_values(everything, "system"),
     )
+
+
+def _standing(
+    found: Sequence[Document], state: str, known: Knowledge, now: datetime
+) -> list[Document]:
+    """Those of which it is known that they stand so; in a thread, as there are many."""
+    return [each for each in found if getattr(state_of(each, known, now), state)]
 
 
 def _wanted(each: Document, query: dict[str, str]) -> bool:

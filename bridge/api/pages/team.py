@@ -11,14 +11,16 @@ from aiohttp import web
 
 from bridge.answers.knowledge import Knowledge, ref_of, title_of
 from bridge.api.keys import CLOCK, SCORES
-from bridge.api.memo import OF_BOARD
+from bridge.api.memo import OF_BOARD, OF_INDEX
 from bridge.api.problems.owned import counted_by_team
 from bridge.api.scores.waivers import Given, waivers
+from bridge.catalog.jsontext import loaded
 from bridge.model.entities import Ref
-from bridge.model.scores import Rollup, Score, tier_of
+from bridge.model.scores import TIER, Rollup, Score, tier_in, tier_of
 
 MOST: Final = 100  # services
 MOST_WAIVERS: Final = 20
+_TIER: Final = f"metadata.labels.{TIER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,14 @@ class Team:
 
 async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
     """All of it, of the group of a reference."""
-    services = _services(ref, known)
+    index = known.index
+    services = await request.app[OF_INDEX].get(
+        index, ("services", ref), lambda: _services(ref, known)
+    )
     given = await _waivers(request, ref)
     board = request.app[SCORES].board
     return Team(
-        tuple(services[:MOST]),
+        tuple(_service(loaded(index.raws[slot]), known) for slot in services[:MOST]),
         len(services),
         board.rollup("team", ref) if board is not None else None,
         (await counted_by_team(request)).get(ref, {}),
@@ -58,11 +63,17 @@ async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
     )
 
 
-def _services(ref: str, known: Knowledge) -> list[TeamService]:
+def _services(ref: str, known: Knowledge) -> list[int]:
+    """The slots of the team's services, the most critical first, then by title."""
     index = known.index
-    mask = index.equal("kind", ("component",)) & index.equal("relations.ownedby", (ref,))
-    found = [_service(entity, known) for entity in known.picked(mask)]
-    return sorted(found, key=lambda each: (each.tier or 9, each.title.lower()))
+    flags = index.flags(
+        index.equal("kind", ("component",)) & index.equal("relations.ownedby", (ref,))
+    )
+    titles = {slot: each.rpartition("/")[2] for each, slot in index.slots.items() if flags[slot]}
+    titles |= {slot: title for slot, title in index.column("metadata.title") if flags[slot]}
+    labels = {slot: label for slot, label in index.column(_TIER) if flags[slot]}
+    order = {slot: tier_in(labels.get(slot, "")) or 9 for slot in titles}
+    return sorted(titles, key=lambda slot: (order[slot], titles[slot].lower(), slot))
 
 
 def _service(entity: Mapping[str, Any], known: Knowledge) -> TeamService:

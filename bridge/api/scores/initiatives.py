@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
 
 ROWS = 300
+PATIENCE = 0.2  # seconds that a page waits for what is long to work out
 NOT_THERE = "there is no such initiative; /api/ox/initiatives lists them"
 
 
@@ -44,8 +46,10 @@ class NoInitiatives:
 class Initiatives:
     """The routes over a book."""
 
-    def __init__(self, book: InitiativeBook) -> None:
+    def __init__(self, book: InitiativeBook, patience: float = PATIENCE) -> None:
         self._book = book
+        self._patience = patience
+        self._working: asyncio.Task[Sequence[Progress]] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         """All of them."""
@@ -63,19 +67,39 @@ class Initiatives:
         return web.json_response({"items": items, "problems": problems})
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
-        found = await self._found(request)
+        found = _named(await self._book.progress(), request)
         if found is None:
             return error_response(request, 404, "NotFoundError", NOT_THERE)
         return web.json_response(found.as_json())
 
+    async def _soon(self) -> Sequence[Progress] | None:
+        """How far each is; None while a history is gone through that takes longer than a page may.
+
+        That goes on, once for all who ask. Raises `StoreError`.
+        """
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._progress())
+            self._working.add_done_callback(_heard)
+        await asyncio.wait({self._working}, timeout=self._patience)
+        return self._working.result() if self._working.done() else None
+
+    async def _progress(self) -> Sequence[Progress]:
+        return await self._book.progress()
+
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        found = await self._book.progress()
+        found = await self._soon()
+        if found is None:
+            return render(request, "working.html", title="Initiatives")
         return render(request, "initiatives.html", initiatives=found, problems=self._book.problems)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        found, scores = await self._found(request), request.app[SCORES]
+        every = await self._soon()
+        if every is None:
+            return render(request, "working.html", title="Initiatives")
+        found = _named(every, request)
         if found is None:
             return render(request, "scores_missing.html", sought=NOT_THERE, status=404)
+        rubric = request.app[SCORES].rubric
         share = [Point(day, _share(found.concerned, left)) for day, left in found.burn_down]
         end = max(found.day, found.initiative.starts)
         return render(
@@ -83,15 +107,21 @@ class Initiatives:
             "initiative.html",
             each=found,
             goal=found.initiative,
-            checks=[(name, scores.rubric.check(name)) for name in found.initiative.checks],
+            checks=[(name, rubric.check(name)) for name in found.initiative.checks],
             plot=plot(share, found.initiative.starts, end, 100.0),
             sheet=sheet(request, found.open, ROWS),
         )
 
-    async def _found(self, request: web.Request) -> Progress | None:
-        name = request.match_info["id"]
-        every = await self._book.progress()
-        return next((each for each in every if each.initiative.id == name), None)
+
+def _heard(task: asyncio.Task[Sequence[Progress]]) -> None:
+    """Nobody may ask for an error any more: the next who asks tries again."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _named(every: Sequence[Progress], request: web.Request) -> Progress | None:
+    name = request.match_info["id"]
+    return next((each for each in every if each.initiative.id == name), None)
 
 
 def _without_services(tree: dict[str, object]) -> dict[str, object]:

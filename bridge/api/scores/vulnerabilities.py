@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bridge.api.answers import error_response
 from bridge.api.keys import DEACTIVATIONS, FACTS, SCORES
+from bridge.api.memo import OF_FACTS
 from bridge.api.pages import render
 from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
@@ -24,7 +25,7 @@ from bridge.model.facts import Fact, FactBoard, Standing
 from bridge.model.scores import Scoreboard
 from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, counts_of
 
-ROWS: Final = 300
+ROWS: Final = 100  # teams, of four lines each
 NOBODY: Final = ""  # the team of services that nobody owns
 
 
@@ -95,14 +96,18 @@ def _fact(facts: FactBoard, ref: Ref) -> Fact | None:
     return next((fact for fact in every if fact.name == BY_AGE), None)
 
 
-def _reports(request: web.Request) -> list[TeamReport] | None:
+async def _reports(request: web.Request) -> list[TeamReport] | None:
     """None when nothing was scored yet."""
-    board = request.app[SCORES].board
-    return None if board is None else report(board, request.app[FACTS].board)
+    board, facts = request.app[SCORES].board, request.app[FACTS].board
+    if board is None:
+        return None
+    return await request.app[OF_FACTS].get(
+        facts, ("vulnerabilities", board.at), lambda: report(board, facts)
+    )
 
 
 async def _listed(request: web.Request) -> web.StreamResponse:
-    found = _reports(request)
+    found = await _reports(request)
     if found is None:
         return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
     items: list[Json] = [each.as_json() for each in found]
@@ -123,7 +128,7 @@ async def _deactivations(request: web.Request) -> list[dict[str, Json]]:
 
 
 async def _sheet(request: web.Request) -> web.StreamResponse:
-    found = _reports(request)
+    found = await _reports(request)
     if found is None:
         return error_response(request, 503, "ServiceUnavailableError", NOTHING_SCORED)
     text = io.StringIO()
@@ -144,7 +149,7 @@ def _rows(found: list[TeamReport]) -> Iterator[list[str | int]]:
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    found = _reports(request)
+    found = await _reports(request)
     if found is None:
         return render(request, "scores_missing.html", sought="", status=503)
     return render(

@@ -210,13 +210,14 @@ class Initiatives:
             return self._made[1]
 
     async def _progress(self, goal: Initiative, board: Scoreboard, today: date) -> Progress:
-        refs = concerned(goal, board, self.scores.rubric.untiered)
+        untiered = self.scores.rubric.untiered
+        refs = await asyncio.to_thread(concerned, goal, board, untiered)
         burn = [(day, await self._count_on(goal, refs, day)) for day in sampled(goal, today)]
         if today > goal.due:
             left = await self._record(goal, refs)
             return Progress(goal, goal.due, today, len(refs), left, (*burn, (goal.due, len(left))))
         states = ((ref, {r.check: r.state for r in board.scores[ref].results}) for ref in refs)
-        left = _left(goal, states)
+        left = await asyncio.to_thread(_left, goal, states)
         burn += [(today, len(left))] if today >= goal.starts else []
         return Progress(goal, today, today, len(refs), left, tuple(burn))
 
@@ -243,7 +244,7 @@ class Initiatives:
         found: Mapping[Ref, ScoreDay] = await self.scores.standing(refs, day)
         nothing = dict.fromkeys(goal.checks, CheckState.UNKNOWN)
         states = ((ref, found[ref].states if ref in found else nothing) for ref in refs)
-        return _left(goal, states)
+        return await asyncio.to_thread(_left, goal, states)
 
 
 def _bytes(path: Path | None) -> bytes | None:
