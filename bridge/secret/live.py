@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -15,6 +16,9 @@ from bridge.secret.values import header_value, read_secret
 log = structlog.get_logger()
 
 LOOK_EVERY: Final = 5.0  # seconds between two looks at a file's date
+# Earlier values that stay masked, for what is said late may quote them. A file that is written
+# anew every hour would else make every line of the log cost more for ever.
+EARLIER: Final = 8
 
 
 class Secret:
@@ -39,6 +43,7 @@ class Secret:
         self._looked = clock()
         self._stamp = self._stamped()
         self._complained = ""
+        self._earlier: deque[str] = deque()
         IN_FORCE.add(text)
 
     def __repr__(self) -> str:
@@ -65,10 +70,16 @@ class Secret:
         self._stamp, self._complained = stamp, ""
         changed = value != self._text
         if changed:
-            IN_FORCE.add(value)
-            self._text = value
+            self._now(value)
             log.info("A secret was read anew", action="secret_rotated", file=str(self._file))
         return changed
+
+    def _now(self, value: str) -> None:
+        IN_FORCE.add(value)
+        self._earlier.append(self._text)
+        self._text = value
+        if len(self._earlier) > EARLIER:
+            IN_FORCE.forget(self._earlier.popleft())
 
     def _stamped(self) -> tuple[int, int, int] | None:
         try:

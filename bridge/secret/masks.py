@@ -1,8 +1,8 @@
 """The one place that knows every secret in force, and takes each out of what people get to see.
 
 Whatever a library says of its failure may quote a token: in a header, in a URL, as a `repr`, in
-base64. So every error, problem and log line of ours passes through `masked`, and nothing else has
-to know which text of which library may be shown.
+base64, base32 or hexadecimal digits. So every error, problem and log line of ours passes through
+`masked`, and nothing else has to know which text of which library may be shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -20,13 +22,15 @@ MASK: Final = "***"
 _SHORT: Final = 8
 _TINY: Final = 4
 _PATH_OF_A_URL: Final = 12
+_HEAD: Final = 256  # bytes of a long secret by which its encoded forms are known
+_URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 class Masks:
     """Secrets, and a pattern for everything that shows one of them."""
 
     def __init__(self) -> None:
-        self._secrets: frozenset[str] = frozenset()
+        self._secrets: Counter[str] = Counter()
         self._hints: tuple[str, ...] = ()
         self._pattern: re.Pattern[str] | None = None
 
@@ -35,15 +39,28 @@ class Masks:
 
     def replace(self, secrets: Iterable[str]) -> None:
         """From now on mask these and no others."""
-        self._secrets = frozenset(_parts(secrets))
-        forms = {form: pattern for secret in self._secrets for form, pattern in _forms(secret)}
-        ordered = sorted(forms, key=len, reverse=True)  # else a part would leave the rest to see
-        self._hints = tuple(ordered)
-        self._pattern = re.compile("|".join(forms[form] for form in ordered)) if ordered else None
+        self._secrets = Counter(secrets)
+        self._prepare()
 
     def add(self, secret: str) -> None:
         """Mask this one, too; what was masked before stays so, for old logs speak of it."""
-        self.replace((*self._secrets, secret))
+        self._secrets[secret] += 1
+        if self._secrets[secret] == 1:
+            self._prepare()
+
+    def forget(self, secret: str) -> None:
+        """Undo one `add`: once nobody else has added it, it is not masked any longer."""
+        self._secrets[secret] -= 1
+        if self._secrets[secret] <= 0:
+            del self._secrets[secret]
+            self._prepare()
+
+    def _prepare(self) -> None:
+        parts = set(_parts(self._secrets))
+        forms = {form: pattern for part in parts for form, pattern in _forms(part)}
+        ordered = sorted(forms, key=len, reverse=True)  # else a part would leave the rest to see
+        self._hints = tuple(ordered)
+        self._pattern = re.compile("|".join(forms[form] for form in ordered)) if ordered else None
 
     def text(self, text: str) -> str:
         """The text without any secret."""
@@ -116,15 +133,58 @@ def _forms(secret: str) -> Iterator[tuple[str, str]]:
         whole = re.escape(text)
         yield text, rf"(?<![A-Za-z0-9]){whole}(?![A-Za-z0-9])" if len(text) < _SHORT else whole
     if len(secret) >= _SHORT:
-        for text in _in_base64(raw):
-            yield text, re.escape(text)
+        yield from _encoded(raw)
 
 
-def _in_base64(secret: bytes) -> Iterator[str]:
-    """What base64 makes of a secret wherever it stands in a text: three ways, by its place."""
-    for before in range(3):
-        whole = base64.b64encode(b"\0" * before + secret).decode()
-        # The first and the last characters hold bits of what stands beside the secret.
-        core = whole[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
-        yield core
-        yield core.replace("+", "-").replace("/", "_")
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """An encoding of bytes: `size` of them make whole characters, each of which holds `bits`."""
+
+    encode: Callable[[bytes], bytes]
+    size: int
+    bits: int
+    alphabet: str
+    variants: Callable[[str], Iterable[str]]
+
+
+# https://www.rfc-editor.org/rfc/rfc4648
+_ENCODINGS: Final = (
+    _Encoding(
+        base64.b64encode,
+        size=3,
+        bits=6,
+        alphabet="[A-Za-z0-9+/_%-]",
+        variants=lambda text: (text, quote(text, safe=""), text.translate(_URL_SAFE)),
+    ),
+    _Encoding(
+        base64.b32encode,
+        size=5,
+        bits=5,
+        alphabet="[A-Za-z2-7]",
+        variants=lambda text: (text, text.lower()),
+    ),
+    _Encoding(
+        base64.b16encode,
+        size=1,
+        bits=4,
+        alphabet="[A-Fa-f0-9]",
+        variants=lambda text: (text, text.lower()),
+    ),
+)
+
+
+def _encoded(secret: bytes) -> Iterator[tuple[str, str]]:
+    """What encodings make of a secret wherever it stands in a text, padded or not.
+
+    Of a long one the beginning is looked for, and all that follows it is hidden, too: else each of
+    the forms would be as long as the secret, and there are many.
+    """
+    head = secret[:_HEAD]
+    for each in _ENCODINGS:
+        rest = f"{each.alphabet}*" if len(head) < len(secret) else ""
+        for before in range(each.size):
+            whole = each.encode(b"\0" * before + head).decode()
+            # The first and the last characters hold bits of what stands beside the secret.
+            core = whole[-(-before * 8 // each.bits) : (before + len(head)) * 8 // each.bits]
+            for text in each.variants(core):
+                yield text, re.escape(text) + rest

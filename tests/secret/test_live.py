@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.secret.live import LOOK_EVERY, Secret
+from bridge.secret.live import EARLIER, LOOK_EVERY, Secret
 from bridge.secret.masks import masked
 from bridge.secret.values import LIMIT, header_value, read_secret, shared_secret, web_address
 
@@ -37,6 +37,21 @@ def test_a_changed_file_is_read_within_seconds(tmp_path: Path) -> None:
     assert secret() == "second-value"
     assert masked("first-value, second-value") == "***, ***"
     assert "value" not in repr(secret)
+
+
+def test_values_of_long_ago_are_masked_no_longer_unless_somebody_else_has_them(
+    tmp_path: Path,
+) -> None:
+    """A file that is written anew every hour must not make each line of the log dearer for ever."""
+    path, clock = tmp_path / "token", Clock()
+    first, alike = Secret("value-number-0", path, clock=clock), Secret("value-number-2")
+    for number in range(1, EARLIER + 4):
+        rewrite(path, f"value-number-{number}", number)
+        clock.now += LOOK_EVERY
+        assert first() == f"value-number-{number}"
+    told = masked(" ".join(f"value-number-{number}" for number in range(EARLIER + 4)))
+    assert told == " ".join(["value-number-0", "value-number-1", *["***"] * (EARLIER + 2)])
+    assert alike() == "value-number-2"
 
 
 def test_a_refused_secret_is_looked_for_at_once(tmp_path: Path) -> None:

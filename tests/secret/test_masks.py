@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 import re
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -62,6 +64,48 @@ def test_no_secret_is_left_in_any_text_however_it_is_written(
         assert form not in masks.text(f"{before}{form}{after}")
     inside = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
     assert masks.text(inside) != inside
+
+
+ENCODINGS: list[tuple[Callable[[bytes], bytes], int]] = [
+    (base64.b64encode, 6),
+    (base64.urlsafe_b64encode, 6),
+    (lambda raw: base64.b64encode(raw).rstrip(b"="), 6),
+    (lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"="), 6),
+    (base64.b32encode, 5),
+    (lambda raw: base64.b32encode(raw).lower(), 5),
+    (lambda raw: base64.b32encode(raw).rstrip(b"="), 5),
+    (base64.b16encode, 4),
+    (lambda raw: raw.hex().encode(), 4),
+]
+
+
+@pytest.mark.parametrize(("encode", "bits"), ENCODINGS)
+@given(
+    secret=st.text(st.characters(codec="utf-8"), min_size=8, max_size=40),
+    before=st.text(max_size=9),
+    after=st.text(max_size=9),
+)
+def test_of_an_encoded_secret_nothing_is_left_but_what_stands_around_it(
+    encode: Callable[[bytes], bytes], bits: int, secret: str, before: str, after: str
+) -> None:
+    masks = Masks()
+    masks.replace([secret])
+    shown = encode(f"{before}{secret}{after}".encode()).decode()
+    left = masks.text(f"<{shown}>").strip("<>").replace("=", "").split("***")
+    around = [-(-len(text.encode()) * 8 // bits) + 1 for text in (before, after)]
+    assert len(left) > 1
+    assert sum(map(len, left)) <= sum(around)
+
+
+@pytest.mark.parametrize(("encode", "bits"), ENCODINGS)
+def test_a_long_secret_in_an_encoding_is_hidden_to_its_end(
+    encode: Callable[[bytes], bytes], bits: int
+) -> None:
+    secret = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(40))
+    masks = Masks()
+    masks.replace([secret])
+    shown = encode(f"ab{secret}".encode()).decode()
+    assert re.fullmatch(r"a: .{2,5}\*\*\*=*, b", masks.text(f"a: {shown}, b"))
 
 
 def test_of_an_address_its_password_and_its_path_are_secrets_by_themselves() -> None:
