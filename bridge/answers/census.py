@@ -12,11 +12,11 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Report
 
 
-def census_of(full: Report, problems: Iterable[Problem], owners: Owners) -> Census:
-    """The census after a full pass, of its report and of everything that is wrong."""
+def census_of(full: Report, began: datetime, problems: Iterable[Problem], owners: Owners) -> Census:
+    """The census after a full pass that began then, of its report and everything that is wrong."""
     standing = list(dict.fromkeys((*full.problems, *problems)))
     return Census(
-        at=datetime.fromisoformat(full.started_at).astimezone(UTC),
+        at=began.astimezone(UTC),
         outcome=full.outcome.value,
         seconds=full.seconds,
         requests=full.gitlab_requests,

@@ -9,6 +9,7 @@ from bridge.api.keys import LIVE
 from bridge.api.live import Live
 from bridge.model.access import Scope
 from bridge.model.entities import Json
+from bridge.model.moments import iso
 
 
 @needs(Scope.PUBLIC)
@@ -44,6 +45,6 @@ async def readyz(request: web.Request) -> web.StreamResponse:
         body["last_pass"] = {
             "outcome": report.outcome.value,
             "kind": report.kind,
-            "started_at": report.started_at,
+            "started_at": iso(report.started_at),
         }
     return web.json_response(body, status=200 if live.ready and not hanging else 503)

@@ -87,8 +87,6 @@ class SourceHealth:
     traffic: Callable[[], Traffic] = Traffic
     outcome: str = ""
     failure: str = ""
-    kind: str = ""
-    started_at: str = ""
     listed_at: datetime | None = None
     complete_at: datetime | None = None
     gaps: int = 0
@@ -175,7 +173,6 @@ class Live:
         if report.source in self.sources:
             health = self.sources[report.source]
             health.outcome, health.failure = report.outcome.value, report.failure
-            health.kind, health.started_at = report.kind, report.started_at
         for name, health in self.sources.items():
             own = horizon.of(name)
             health.listed_at, health.complete_at = own.listed_at, own.complete_at

@@ -12,6 +12,7 @@ from bridge.errors import PublishError
 from bridge.exporters.plan import is_shard
 from bridge.model.destinations import PublishedCatalog
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref
+from bridge.model.moments import moment_in
 
 _ORIGIN_FIELDS = tuple(each.name for each in fields(Origin))
 
@@ -27,11 +28,11 @@ def read_catalog(
     try:
         tree = orjson.loads(body)
         if tree["format"] == 1:
-            return PublishedCatalog(tuple(_entity(each) for each in tree["entities"]), at)
+            return PublishedCatalog(tuple(_entity(each, at) for each in tree["entities"]), at)
         if tree["format"] != 2:
             raise ValueError(f"format {str(tree['format'])[:20]}")
         parts = [_part(path, shard) for path in tree["shards"]]
-        return PublishedCatalog(tuple(_entity(each) for part in parts for each in part), at)
+        return PublishedCatalog(tuple(_entity(each, at) for part in parts for each in part), at)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise PublishError(
             f"{place}: the catalog.json that lies there cannot be understood "
@@ -52,15 +53,22 @@ def _part(path: Json, shard: Callable[[str], bytes | None]) -> list[Json]:
     return entities
 
 
-def _entity(tree: Json) -> CatalogEntity:
+def _entity(tree: Json, at: datetime) -> CatalogEntity:
     body = tree["entity"]
-    origins = tuple(_origin(each) for each in tree["origins"])
+    origins = tuple(_origin(each, at) for each in tree["origins"])
     return CatalogEntity(Ref.of(body), body, origins)
 
 
-def _origin(tree: Json) -> Origin:
+def _origin(tree: Json, at: datetime) -> Origin:
+    """An origin; of moments that are none, as others may write them, the one of publishing."""
     values = {name: tree[name] for name in _ORIGIN_FIELDS if name in tree}
     texts = (value for name, value in values.items() if name != "project_id")
     if type(values["project_id"]) is not int or not all(isinstance(text, str) for text in texts):
         raise TypeError("an origin is of another shape")
-    return Origin(**{"oid": "", **values})  # which blob it was is not published
+    kept, held = (_since(values.pop(name, ""), at) for name in ("kept_since", "held_since"))
+    # Which blob it was is not published.
+    return Origin(**{"oid": "", **values}, kept_since=kept, held_since=held)
+
+
+def _since(text: str, at: datetime) -> datetime | None:
+    return (moment_in(text) or at.replace(microsecond=0)) if text else None

@@ -21,6 +21,7 @@ import orjson
 
 from bridge.exporters.yaml_text import document
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref, Shard
+from bridge.model.moments import iso
 from bridge.model.runs import Artifact, Stage
 
 SHARD_LIMIT = 100
@@ -218,9 +219,9 @@ def _with_origins(entity: CatalogEntity) -> Json:
                 "project": origin.project,
                 "file": origin.file,
                 "mapping": origin.mapping,
-                "kept_since": origin.kept_since,
-                "held_since": origin.held_since,
+                "kept_since": iso(origin.kept_since),
+                "held_since": iso(origin.held_since),
             }
-            for origin in sorted(entity.origins)
+            for origin in sorted(entity.origins, key=lambda each: each.place)
         ],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from sys import intern
 from typing import Any, TypeAlias
 
@@ -68,7 +69,7 @@ def ref_of(text: str) -> Ref:
     return Ref(intern(kind), intern(namespace), name)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Origin:
     """The manifest that an entity (or a part of it) came from."""
 
@@ -77,8 +78,13 @@ class Origin:
     file: str  # path in the repository, e.g. "qm.yaml"
     oid: str  # blob id of the text it was made from
     mapping: str  # the mapping's id, e.g. "qm-v1"
-    kept_since: str = ""  # ISO date-time when this stands only because something newer is broken
-    held_since: str = ""  # ISO date-time when this file was first seen valid: its claim's age
+    kept_since: datetime | None = None  # when this stands only because something newer is broken
+    held_since: datetime | None = None  # when this file was first seen valid: its claim's age
+
+    @property
+    def place(self) -> tuple[int, str, str, str, str]:
+        """Sorts origins by their projects and files."""
+        return self.project_id, self.project, self.file, self.oid, self.mapping
 
 
 @dataclass(frozen=True, slots=True)

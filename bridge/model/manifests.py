@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from bridge.model.entities import Draft, Json
@@ -73,18 +74,18 @@ def as_data(documents: Sequence[Json]) -> str:
 class TranslatedManifest:
     """A translation in its place: the project and file, and whether it is an older, kept one.
 
-    `kept_since` is an ISO date-time: since when `translation` stands in for a newer text that is
-    broken; `kept_because` says why. Both are "" for a current one. `held_since` is when this
-    manifest first claimed what it claims (ISO; "" unknown): the older claim wins.
+    `kept_since` is since when `translation` stands in for a newer text that is broken (None: it is
+    the current one), and `kept_because` says why. `held_since` is when this manifest first claimed
+    what it claims (None: unknown): the older claim wins.
     """
 
     project: Project
     file: str
     oid: str
     translation: Translation
-    kept_since: str = ""
+    kept_since: datetime | None = None
     kept_because: str = ""
-    held_since: str = ""
+    held_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

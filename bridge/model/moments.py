@@ -1,10 +1,22 @@
-"""Moments as people and published files have them."""
+"""Moments as text, for JSON and for people, and back; in between they are datetimes."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
+
+AFTER_ALL: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment: of what is unknown
 
 
 def iso(moment: datetime | None) -> str:
-    """ISO 8601 to the second, as 2026-12-31T23:59:59+00:00; "" for never."""
+    """A moment as an ISO date-time with seconds, "" for none."""
     return moment.isoformat(timespec="seconds") if moment is not None else ""
+
+
+def moment_in(text: str) -> datetime | None:
+    """The moment that a text names, aware: UTC where it names no zone. None where it names none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

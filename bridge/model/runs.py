@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from bridge.model.entities import Catalog, Json
+from bridge.model.moments import iso
 from bridge.model.problems import Problem
 
 
@@ -78,7 +80,7 @@ class Report:
     gitlab_requests: int = 0
     problems: tuple[Problem, ...] = ()
     published: tuple[Receipt, ...] = ()
-    started_at: str = ""
+    started_at: datetime | None = None
     failure: str = ""
     kind: str = "full"  # a `Coverage`: what the pass set out to see
     this_pass: Mapping[str, int] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class Report:
             "kind": self.kind,
             "source": self.source,
             "seconds": round(self.seconds, 3),
-            "started_at": self.started_at,
+            "started_at": iso(self.started_at),
             "failure": self.failure,
             "projects": dict(self.projects),
             "this_pass": dict(self.this_pass),

@@ -11,10 +11,9 @@ from bridge.model.entities import Body, CatalogEntity, Ref
 from bridge.model.json_text import ascii_json
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey
+from bridge.model.moments import AFTER_ALL, iso
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Report
-
-_UNKNOWN_AGE = "\U0010ffff"  # sorts after every date
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,9 @@ class Statement:
         return self.manifest.project.id, self.manifest.file, self.index
 
     @property
-    def age(self) -> tuple[str, int, str, int]:
+    def age(self) -> tuple[datetime, int, str, int]:
         """Sorts statements by how long their manifests have made them; an unknown age is last."""
-        return (self.manifest.held_since or _UNKNOWN_AGE, *self.place)
+        return (self.manifest.held_since or AFTER_ALL, *self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +184,10 @@ def entity_digest(entity: CatalogEntity) -> str:
     What many manifests say together would differ after each commit to any of them.
     """
     origins = [
-        (each.project_id, each.project, each.file, each.mapping, each.kept_since, each.held_since)
+        (
+            *(each.project_id, each.project, each.file, each.mapping),
+            *(iso(each.kept_since), iso(each.held_since)),
+        )
         for each in entity.origins
     ]
     text = ascii_json([entity.body, origins])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from bridge.model.definitions import definition_of, is_named_after
@@ -96,7 +96,7 @@ def _known(
     project_id: int, file: str, parts: Sequence[tuple[CatalogEntity, Origin]], age: datetime
 ) -> KnownManifest:
     origin, said = parts[0][1], _translation(parts)
-    held = _moment(origin.held_since) or age
+    held = origin.held_since or age
     if not origin.kept_since:
         return KnownManifest(project_id, file, origin.oid, said, held)
     return KnownManifest(  # its newer text was broken when this was published
@@ -107,17 +107,8 @@ def _known(
         held,
         good=said,
         good_oid=origin.oid,
-        broken_since=_moment(origin.kept_since) or age,
+        broken_since=origin.kept_since,
     )
-
-
-def _moment(published: str) -> datetime | None:
-    """A moment as it was published; None where it is none, for others may write there."""
-    try:
-        moment = datetime.fromisoformat(published)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

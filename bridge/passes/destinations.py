@@ -239,7 +239,7 @@ class _Settling:
         found = await self.by.store.passes(self.ledger.source, 1)
         if found:
             return found[0]
-        started = self.by.clock().isoformat(timespec="seconds")
+        started = self.by.clock().replace(microsecond=0)
         counts = self.catalog.counts()
         return Report(
             Outcome.INCOMPLETE, 0.0, entities=counts, problems=tuple(self.notes), started_at=started

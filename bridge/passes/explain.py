@@ -201,7 +201,7 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
         project = _whereabouts(known.project) if known is not None else origin.project
         line = f"  {project} {origin.file} (blob {origin.oid[:10]}) by mapping {origin.mapping}"
         if origin.kept_since:
-            line += f"; kept since {origin.kept_since}: the manifest's newer text is broken"
+            line += f"; kept since {iso(origin.kept_since)}: the manifest's newer text is broken"
         if known is not None and known.gap_since:
             line += f"; not readable since {iso(known.gap_since)}: {known.gap_reason}"
         if (origin.project_id, origin.file) not in memory.manifests:

@@ -26,7 +26,6 @@ from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
-from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, LANE, lane_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Processed, Report
@@ -307,7 +306,7 @@ def failed(work: Conclusion, error: SourceError) -> Report:
     return Report(
         Outcome.FAILED,
         perf_counter() - work.begun,
-        started_at=iso(work.started),
+        started_at=work.started.replace(microsecond=0),
         failure=str(error),
         kind=work.wish.kind,
         source=work.wish.source,
@@ -509,7 +508,7 @@ def _report(
         gitlab_requests=intake.end.requests if intake.end else 0,
         problems=(*work.stages.problems, *problems, *intake.reports_of()),
         published=tuple(receipts),  # type: ignore[arg-type]
-        started_at=iso(work.started),
+        started_at=work.started.replace(microsecond=0),
         kind=intake.end.coverage.value if intake.end else "",
         source=work.wish.source,
         this_pass={

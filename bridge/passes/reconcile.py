@@ -361,7 +361,7 @@ def translated_manifest(known: KnownProject, manifest: KnownManifest) -> Transla
             manifest.file,
             manifest.oid,
             manifest.current,
-            held_since=iso(manifest.held_since),
+            held_since=manifest.held_since,
         )
     if manifest.good is None:
         return None
@@ -370,9 +370,9 @@ def translated_manifest(known: KnownProject, manifest: KnownManifest) -> Transla
         manifest.file,
         manifest.good_oid,
         manifest.good,
-        kept_since=iso(manifest.broken_since),
+        kept_since=manifest.broken_since,
         kept_because="the manifest's newer text is broken",
-        held_since=iso(manifest.held_since),
+        held_since=manifest.held_since,
     )
 
 

@@ -19,7 +19,6 @@ import structlog
 
 from bridge.errors import SourceError
 from bridge.model.memory import Horizon, KnownProject
-from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
 from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome, Report
@@ -84,7 +83,7 @@ class Passes:
         report = Report(
             Outcome.FAILED,
             0.0,
-            started_at=iso(self.stages.clock()),
+            started_at=self.stages.clock().replace(microsecond=0),
             failure=failure,
             kind=kind,
             source=source,

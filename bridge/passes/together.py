@@ -50,7 +50,7 @@ def _account(reports: Sequence[Report], latest: Report, problems: Sequence[Probl
         gitlab_requests=sum(each.gitlab_requests for each in reports),
         problems=(*problems, *told),
         published=_receipts(reports),
-        started_at=min(each.started_at for each in reports),
+        started_at=min((each.started_at for each in reports if each.started_at), default=None),
         kind=reports[0].kind,
         this_pass=dict(counts),
         source="",

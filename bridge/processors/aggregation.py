@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import iso
 from bridge.model.problems import Problem, Severity
 from bridge.model.statements import Statement
 from bridge.model.suggested_owner import SOURCE_NAME
@@ -145,7 +147,7 @@ def _by_claim(statements: Sequence[Statement], rules: MergeRules) -> list[Statem
 
     A project's claim is as old as the oldest of its manifests that make it.
     """
-    oldest: dict[int, tuple[str, int, str, int]] = {}
+    oldest: dict[int, tuple[datetime, int, str, int]] = {}
     for each in statements:
         project = each.manifest.project.id
         oldest[project] = min(oldest.get(project, each.age), each.age)
@@ -171,7 +173,7 @@ def _lost(loser: Statement, winner: Statement, rules: MergeRules) -> Problem:
     collapsed = ""
     if all(names) and names[0] != names[1]:
         collapsed = f" (their names {shown(names[0])} and {shown(names[1])} become the same)"
-    since = f", there since {theirs.held_since}" if theirs.held_since else ""
+    since = f", there since {iso(theirs.held_since)}" if theirs.held_since else ""
     if (theirs.project.id, theirs.file) == (ours.project.id, ours.file):
         who = f"this file describes it more than once; what stands on line {winner.line} counts"
     else:
@@ -200,11 +202,13 @@ def _shared(
     ]
     body = with_description(body, statements)
     body = with_source(body, says_most(statements).manifest)
-    if all(statement.manifest.kept_since for statement in statements):
+    kept = [(m.kept_since, m) for m in (each.manifest for each in statements) if m.kept_since]
+    if len(kept) == len(statements):
         # It stands on old texts alone since the last of them broke.
-        last = max((each.manifest for each in statements), key=lambda each: each.kept_since)
-        body = as_kept(body, last, last.kept_since)
-    origins = tuple(sorted({_origin(statement.manifest) for statement in statements}))
+        since, last = max(kept, key=lambda each: each[0])
+        body = as_kept(body, last, since)
+    found = {_origin(statement.manifest) for statement in statements}
+    origins = tuple(sorted(found, key=lambda each: each.place))
     broken = broken_rules(body) if len(statements) > 1 else []
     if broken:
         message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from bridge.model.entities import DEFAULT_NAMESPACE, Body, CatalogEntity, Json, Ref
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import AFTER_ALL
 from bridge.processors.provenance import with_source
 from bridge.processors.references import targets
 from bridge.processors.rules import broken_rules
@@ -24,7 +26,6 @@ _FIELD: Final = "dependsOn"
 _MOST_NAMED: Final = 20  # references in one annotation
 _MOST_LEFT_OUT: Final = 100
 _MOST_SHOWN: Final = 3  # in one sentence
-_UNKNOWN_AGE: Final = "\U0010ffff"  # sorts after every date
 
 
 def needed(body: Body) -> frozenset[Ref]:
@@ -32,12 +33,12 @@ def needed(body: Body) -> frozenset[Ref]:
     return frozenset(target for _, target in targets(body, _FIELD))
 
 
-def age(entity: CatalogEntity) -> tuple[str, int, str, str]:
+def age(entity: CatalogEntity) -> tuple[datetime, int, str, str]:
     """Sorts services: the one that is there longest first, an unknown age last."""
     if not entity.origins:
-        return _UNKNOWN_AGE, 0, "", str(entity.ref)
+        return AFTER_ALL, 0, "", str(entity.ref)
     first = entity.origins[0]
-    return first.held_since or _UNKNOWN_AGE, first.project_id, first.file, str(entity.ref)
+    return first.held_since or AFTER_ALL, first.project_id, first.file, str(entity.ref)
 
 
 def resource_of(
@@ -64,7 +65,8 @@ def _resource(
     """The Resource of these services, the owner's first; None when Backstage would refuse it."""
     body = _body(ref, services)
     body = with_source(body, first) if first is not None else body
-    origins = tuple(sorted({origin for each in services for origin in each.origins[:1]}))
+    found = {origin for each in services for origin in each.origins[:1]}
+    origins = tuple(sorted(found, key=lambda each: each.place))
     return None if broken_rules(body) else CatalogEntity(ref, body, origins)
 
 

@@ -15,13 +15,13 @@ from typing import Final
 from bridge.language.text_faults import clean
 from bridge.model.entities import Body, Draft
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import AFTER_ALL
 from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
 from bridge.processors.teams import Team, Teams, team_of
 
 _MOST_NAMED: Final = 3  # people that one message names
-_UNKNOWN_AGE: Final = "\U0010ffff"  # sorts after every date
 
 
 def dated(team: Team, manifest: TranslatedManifest) -> Team:
@@ -31,7 +31,7 @@ def dated(team: Team, manifest: TranslatedManifest) -> Team:
     writes can take a group's name. The older claim comes first, then the group made first.
     """
     path = _path(team, manifest) if manifest.project.id < 0 else ""
-    age = manifest.held_since or _UNKNOWN_AGE, -manifest.project.id
+    age = manifest.held_since or AFTER_ALL, -manifest.project.id
     gitlab = mark_in(manifest.project.id)
     within = manifest.project.path if team.ref.kind == "user" else ""
     return replace(team, path=path, gitlab=gitlab, age=age, within=within) if path else team

@@ -7,10 +7,12 @@ on its page and in its lists: so a broken manifest is seen by those who never lo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from bridge.model.entities import Body, Json
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import iso
 from bridge.model.statements import Statement
 
 KEPT_SINCE: Final = "fester.dev/kept-since"
@@ -49,8 +51,8 @@ def with_source(body: Body, manifest: TranslatedManifest) -> Body:
     return _annotated(body, {**links, **said})
 
 
-def as_kept(body: Body, manifest: TranslatedManifest, since: str) -> Body:
-    """The body as one that stands on an old text since a moment (ISO), because a newer is broken.
+def as_kept(body: Body, manifest: TranslatedManifest, since: datetime) -> Body:
+    """The body as one that stands on an old text since a moment, because a newer is broken.
 
     An annotation says since when, a tag shows it in every list, and a link leads to the text.
     """
@@ -59,11 +61,11 @@ def as_kept(body: Body, manifest: TranslatedManifest, since: str) -> Body:
     changed = {**metadata, "tags": list(tags)}
     page = manifest.project.file_url(manifest.file)
     if page:
-        title = f"The manifest is broken since {since[:10]}: mend it"
+        title = f"The manifest is broken since {since.date().isoformat()}: mend it"
         link = {"url": page, "title": title, "icon": "warning", "type": "manifest"}
         changed["links"] = [*(metadata.get("links") or ()), link]
     said = metadata.get("annotations") or {}
-    return _annotated({**body, "metadata": changed}, {**said, KEPT_SINCE: since})
+    return _annotated({**body, "metadata": changed}, {**said, KEPT_SINCE: iso(since)})
 
 
 def _annotated(body: Body, annotations: Mapping[str, str]) -> Body:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 from bridge.language.names import nearest
 from bridge.language.naming import slug
 from bridge.model.entities import Body, Json, Ref
+from bridge.model.moments import AFTER_ALL
 from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
 from bridge.processors.aliases import ALIASES
 
@@ -41,7 +43,7 @@ class Team:
     elsewhere: bool = False
     path: str = ""
     gitlab: int = 0
-    age: tuple[str, int] = ("", 0)
+    age: tuple[datetime, int] = (AFTER_ALL, 0)
     within: str = ""
 
 

@@ -188,7 +188,7 @@ def encode_report(report: Report) -> str:
                 {name: getattr(receipt, name) for name in _RECEIPT_FIELDS}
                 for receipt in report.published
             ],
-            "started_at": report.started_at,
+            "started_at": moment_text(report.started_at),
             "failure": report.failure,
             "kind": report.kind,
             **({"source": report.source} if report.source else {}),
@@ -208,7 +208,7 @@ def decode_report(text: str) -> Report:
         gitlab_requests=_get(tree, "gitlab_requests", int, 0),
         problems=tuple(problem_of(each) for each in _get(tree, "problems", list, [])),
         published=tuple(_receipt(each) for each in _get(tree, "published", list, [])),
-        started_at=_get(tree, "started_at", str, ""),
+        started_at=moment_of(_get(tree, "started_at", str, "")),
         failure=_get(tree, "failure", str, ""),
         kind=_get(tree, "kind", str, "full"),
         source=_get(tree, "source", str, ""),

@@ -11,6 +11,7 @@ from bridge.caching.interning import interned
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
 from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
+from bridge.model.moments import moment_in
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Stage
 from bridge.model.scrape import Project
@@ -48,9 +49,9 @@ def statement_row(source_id: int, said: Statement) -> Values:
             "web_url": manifest.project.web_url,
             "default_branch": manifest.project.default_branch,
             "mapping": manifest.translation.mapping,
-            "kept_since": manifest.kept_since,
+            "kept_since": codec.moment_text(manifest.kept_since),
             "kept_because": manifest.kept_because,
-            "held_since": manifest.held_since,
+            "held_since": codec.moment_text(manifest.held_since),
         }
     )
     return {
@@ -78,9 +79,9 @@ def statement(row: Any) -> Statement:
             row.file,
             row.oid,
             Translation(Verdict.VALID, "", tree["mapping"]),
-            tree["kept_since"],
+            moment_in(tree["kept_since"]),
             tree["kept_because"],
-            tree["held_since"],
+            moment_in(tree["held_since"]),
         )
         return Statement(ref_of(row.ref), tree["body"], manifest, row.n, row.line, row.col, places)
     except (KeyError, TypeError, ValueError) as error:
@@ -92,12 +93,17 @@ def mirrored(ref: Ref) -> str:
     return f"{ref.kind}:{f'{ref.namespace}/{ref.name}'[::-1]}"
 
 
-_ORIGIN = ("project_id", "project", "file", "oid", "mapping", "kept_since", "held_since")
+_ORIGIN = ("project_id", "project", "file", "oid", "mapping")
+_ORIGIN_MOMENTS = ("kept_since", "held_since")
 
 
 def encoded_entity(entity: CatalogEntity) -> str:
     """The text of an entity's row."""
-    origins = [{name: getattr(each, name) for name in _ORIGIN} for each in entity.origins]
+    origins = [
+        {name: getattr(each, name) for name in _ORIGIN}
+        | {name: codec.moment_text(getattr(each, name)) for name in _ORIGIN_MOMENTS}
+        for each in entity.origins
+    ]
     return dumped({"body": entity.body, "origins": origins})
 
 
@@ -105,12 +111,15 @@ def entity(ref: str, text: str) -> CatalogEntity:
     """The entity of a row. Raises `Undecodable`."""
     tree = loaded(text)
     try:
-        origins = tuple(
-            Origin(*[each.get(name, "") for name in _ORIGIN]) for each in tree["origins"]
-        )
+        origins = tuple(_origin(each) for each in tree["origins"])
         return CatalogEntity(ref_of(ref), interned(tree["body"]), origins)
     except (KeyError, TypeError) as error:
         raise codec.Undecodable(f"expected an entity ({error})") from error
+
+
+def _origin(tree: Any) -> Origin:
+    moments = (moment_in(tree.get(name, "")) for name in _ORIGIN_MOMENTS)
+    return Origin(*(tree.get(name, "") for name in _ORIGIN), *moments)
 
 
 def problem_rows(source_id: int, about: str, problems: Sequence[Problem]) -> list[Values]:

@@ -29,12 +29,11 @@ async def _knowledge(
 ) -> Knowledge:
     memory = memory or await store.load(source)
     board = await store.scores().latest_scores(source)
-    started = record.report.started_at
     return Knowledge(
         Reader().read(record.catalog),
         await store.facts().latest_facts(source),
         board.scores if board is not None else {},
-        read_at=datetime.fromisoformat(started) if started else None,
+        read_at=record.report.started_at,
         complete_at=memory.horizon.whole_at,
         lately=await lately(partial(store.entity_changes.find, source), utc_now()),
     )

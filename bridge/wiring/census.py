@@ -34,10 +34,11 @@ class CensusTaker:
     async def count(self) -> None:
         """Keep the census that is due. Raises `StoreError`: it stays due until it is kept."""
         full = self._due
-        if full is None or self.live.report is None:
+        began = full.started_at if full is not None else None
+        if full is None or began is None or self.live.report is None:
             return
         problems, index = self.live.report.problems, self.live.index
-        census = await asyncio.to_thread(lambda: census_of(full, problems, Owners.of(index)))
+        census = await asyncio.to_thread(lambda: census_of(full, began, problems, Owners.of(index)))
         await self.censuses.keep(self.source, census, (census.at - KEPT).date())
         if self._due is full:  # no other was heard of meanwhile
             self._due = None

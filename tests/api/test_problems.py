@@ -62,7 +62,7 @@ REPORT = Report(
     {"seen": 9},
     gitlab_requests=7,
     problems=PROBLEMS,
-    started_at=NOON.isoformat(),
+    started_at=NOON,
     this_pass={"seen": 9},
 )
 
@@ -239,7 +239,7 @@ async def test_before_the_first_pass_the_page_says_so(aiohttp_client: MakeClient
 
 def test_a_census_counts_each_problem_once_by_rule_and_by_team() -> None:
     owners = Owners.of(known(*CATALOG).index)
-    made = census_of(REPORT, [*PROBLEMS[:2], replace(PROBLEMS[0], line=9)], owners)
+    made = census_of(REPORT, NOON, [*PROBLEMS[:2], replace(PROBLEMS[0], line=9)], owners)
     assert made.problems == {"error": 2, "warning": 3, "info": 1}
     assert made.by_rule["unknown-key"] == {"warning": 2}
     assert made.by_team[""] == {"error": 1, "info": 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -331,7 +332,7 @@ def a_pass(outcome: Outcome, source: str, **more: object) -> Pass:
     async def known() -> object:
         raise AssertionError
 
-    report = Report(outcome, 2.0, source=source, started_at="2024-05-01T12:00:00+00:00")
+    report = Report(outcome, 2.0, source=source, started_at=datetime(2024, 5, 1, 12, tzinfo=UTC))
     return Pass(replace(report, **more), Horizon(), known)  # type: ignore[arg-type]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from bridge.model.entities import Body, Catalog, CatalogEntity, Draft
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
+from bridge.model.moments import moment_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
 from bridge.model.suggested_owner import SOURCE_NAME
@@ -82,8 +84,8 @@ def test_an_ordinary_manifest_becomes_its_entities_sorted_by_reference() -> None
 def test_the_older_claim_stays_and_the_others_are_reported() -> None:
     catalog, (unknown, lost) = made(
         manifest(0, component("cart", "unknown")),
-        manifest(1, component("cart", "late"), held_since="2026-05-01T00:00:00Z"),
-        manifest(2, component("Cart", "early"), held_since="2025-01-01T00:00:00Z"),
+        manifest(1, component("cart", "late"), held_since=moment_in("2026-05-01T00:00:00Z")),
+        manifest(2, component("Cart", "early"), held_since=moment_in("2025-01-01T00:00:00Z")),
     )
     assert (unknown.rule, unknown.project) == ("claim-lost", "org/p0")
     assert only(catalog).body["spec"]["owner"] == "early"
@@ -195,7 +197,8 @@ def test_an_invalid_draft_is_left_out_alone_and_told_with_its_rule() -> None:
 
 def test_an_invalid_older_claim_does_not_take_the_name_from_a_valid_one() -> None:
     catalog, _ = made(
-        manifest(1, component("cart", ""), held_since="2020-01-01"), manifest(2, component("cart"))
+        manifest(1, component("cart", ""), held_since=moment_in("2020-01-01")),
+        manifest(2, component("cart")),
     )
     assert only(catalog).origins[0].project == "org/p2"
 
@@ -248,28 +251,28 @@ def test_only_valid_translations_speak(verdict: Verdict) -> None:
 
 
 def test_a_kept_component_says_since_when() -> None:
-    catalog, _ = made(manifest(1, component("cart"), kept_since="2026-01-02T03:04:05Z"))
+    catalog, _ = made(manifest(1, component("cart"), kept_since=moment_in("2026-01-02T03:04:05Z")))
     found = only(catalog)
-    assert found.body["metadata"]["annotations"] == {KEPT_SINCE: "2026-01-02T03:04:05Z"}
+    assert found.body["metadata"]["annotations"] == {KEPT_SINCE: "2026-01-02T03:04:05+00:00"}
     assert found.body["metadata"]["tags"] == [STALE]
-    assert found.origins[0].kept_since == "2026-01-02T03:04:05Z"
+    assert found.origins[0].kept_since == moment_in("2026-01-02T03:04:05Z")
 
 
 def test_a_shared_entity_is_kept_only_when_all_who_speak_of_it_are() -> None:
-    old = manifest(1, named("s", "s"), kept_since="2026-01-01T00:00:00Z")
-    older = manifest(2, named("s", "s"), kept_since="2025-01-01T00:00:00Z")
+    old = manifest(1, named("s", "s"), kept_since=moment_in("2026-01-01T00:00:00Z"))
+    older = manifest(2, named("s", "s"), kept_since=moment_in("2025-01-01T00:00:00Z"))
     fresh = manifest(3, named("s", "s"))
     both, _ = made(old, older)
-    assert only(both).body["metadata"]["annotations"][KEPT_SINCE] == "2026-01-01T00:00:00Z"
+    assert only(both).body["metadata"]["annotations"][KEPT_SINCE] == "2026-01-01T00:00:00+00:00"
     mixed, _ = made(old, older, fresh)
     assert KEPT_SINCE not in only(mixed).body["metadata"]["annotations"]
     kept = [origin.kept_since for origin in only(mixed).origins]
-    assert kept == ["2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z", ""]
+    assert kept == [moment_in("2026-01-01T00:00:00Z"), moment_in("2025-01-01T00:00:00Z"), None]
 
 
 NAMES = st.sampled_from(["cart", "Cart", "api", "bad name"])
 WORDS = st.sampled_from(["a", "b", "Team A"])
-AGES = st.sampled_from(["", "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"])
+AGES = st.sampled_from([None, *(datetime(year, 1, 1, tzinfo=UTC) for year in (2024, 2025))])
 BODIES = st.one_of(
     st.builds(component, NAMES, st.sampled_from(["a", "b", ""])),
     st.builds(named, WORDS, st.sampled_from(["s", "S", "t"]), owner=st.sampled_from("ab")),
@@ -312,7 +315,8 @@ def test_the_order_of_arrival_does_not_matter(
     assert made(*shuffled) == (catalog, problems)
     refs = [str(each.ref) for each in catalog.entities]
     assert refs == sorted(set(refs))
-    assert all(list(each.origins) == sorted(set(each.origins)) for each in catalog.entities)
+    for each in catalog.entities:
+        assert list(each.origins) == sorted(set(each.origins), key=lambda origin: origin.place)
     seen = {(o.project, o.file) for each in catalog.entities for o in each.origins}
     told = {(problem.project, problem.file) for problem in problems}
     speaking = {(m.project.path, m.file) for m in organization if m.translation.drafts}
@@ -321,11 +325,13 @@ def test_the_order_of_arrival_does_not_matter(
 
 @settings(max_examples=examples(40), deadline=None)
 @given(st.lists(AGES, min_size=1, max_size=4), st.lists(st.integers(1, 9), max_size=4))
-def test_a_later_claim_never_takes_a_name(ages: list[str], later: list[int]) -> None:
+def test_a_later_claim_never_takes_a_name(ages: list[datetime | None], later: list[int]) -> None:
     """A law: whoever holds a name keeps it, however many claim it after_pass."""
     held = [manifest(100 + n, component("cart"), held_since=age) for n, age in enumerate(ages)]
     new = [
-        manifest(n, component("cart"), file=f"{at}.yaml", held_since="2026-06-01T00:00:00Z")
+        manifest(
+            n, component("cart"), file=f"{at}.yaml", held_since=moment_in("2026-06-01T00:00:00Z")
+        )
         for at, n in enumerate(later)
     ]
     before, _ = made(*held)
@@ -384,7 +390,7 @@ def test_links_that_a_mapping_gives_stay() -> None:
 def test_what_stands_on_an_old_text_shows_it_in_backstage() -> None:
     old = component("cart")
     old["metadata"] |= {"tags": ["java"], "links": [{"url": "https://x.test", "title": "X"}]}
-    catalog, _ = made(in_gitlab(manifest(1, old, kept_since="2026-01-02T03:04:05Z")))
+    catalog, _ = made(in_gitlab(manifest(1, old, kept_since=moment_in("2026-01-02T03:04:05Z"))))
     metadata = only(catalog).body["metadata"]
     assert metadata["tags"] == ["java", STALE]
     assert metadata["links"] == [
@@ -397,8 +403,11 @@ def test_what_stands_on_an_old_text_shows_it_in_backstage() -> None:
         },
     ]
     assert old["metadata"]["tags"] == ["java"], "the draft is somebody else's"
-    assert metadata["annotations"][KEPT_SINCE] == "2026-01-02T03:04:05Z"
-    shared = [manifest(n, named("s", "s"), kept_since=f"202{n}-01-01T00:00:00Z") for n in (4, 5)]
+    assert metadata["annotations"][KEPT_SINCE] == "2026-01-02T03:04:05+00:00"
+    shared = [
+        manifest(n, named("s", "s"), kept_since=moment_in(f"202{n}-01-01T00:00:00Z"))
+        for n in (4, 5)
+    ]
     catalog, _ = made(*map(in_gitlab, shared))
     metadata = only(catalog).body["metadata"]
     assert (metadata["tags"], metadata["links"][0]["url"]) == ([STALE], page(5))

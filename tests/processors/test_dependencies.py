@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import moment_in
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.dependencies import MISSING, NAMED_BY
 from bridge.processors.rules import broken_rules
@@ -69,10 +70,10 @@ def test_a_resource_that_nobody_describes_is_made() -> None:
 
 def test_it_belongs_to_the_owner_of_the_service_that_is_there_longest() -> None:
     manifests = [
-        manifest(1, service("young", "b", "resource:db"), held_since="2026-05-01"),
+        manifest(1, service("young", "b", "resource:db"), held_since=moment_in("2026-05-01")),
         manifest(2, service("unknown", "b", "resource:db")),
-        manifest(3, service("old", "a", "resource:db"), held_since="2025-01-01"),
-        manifest(4, service("later", "b", "Resource:DB"), held_since="2025-01-01"),
+        manifest(3, service("old", "a", "resource:db"), held_since=moment_in("2025-01-01")),
+        manifest(4, service("later", "b", "Resource:DB"), held_since=moment_in("2025-01-01")),
     ]
     for seed in range(4):
         Random(seed).shuffle(manifests)

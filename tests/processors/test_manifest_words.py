@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
+from bridge.model.moments import moment_in
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.backstage import BackstageProcessor
@@ -48,7 +49,7 @@ def catalog(
 ) -> tuple[dict[str, Any], list[str]]:
     """The bodies by reference, and the rules of the problems; each with since when it is there."""
     placed = tuple(
-        TranslatedManifest(project(at), "qm.yaml", "o", translation, held_since=since)
+        TranslatedManifest(project(at), "qm.yaml", "o", translation, held_since=moment_in(since))
         for at, (translation, since) in enumerate(given, start=1)
     )
     processor = BackstageProcessor(rules, publish_dangling=publish)

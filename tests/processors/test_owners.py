@@ -10,6 +10,7 @@ import pytest
 from bridge.language.naming import ref
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import moment_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
@@ -42,7 +43,9 @@ def qm(number: int, team: str, name: str = "") -> TranslatedManifest:
     )
     project = Project(number, f"shop/s{number}", f"https://g.example/shop/s{number}", "main")
     translation = MAPPINGS.translate(project, ManifestFile("qm.yaml", f"o{number}", 9, text))
-    return TranslatedManifest(project, "qm.yaml", f"o{number}", translation, held_since="2026")
+    return TranslatedManifest(
+        project, "qm.yaml", f"o{number}", translation, held_since=moment_in("2026-01-01")
+    )
 
 
 def processed(
@@ -210,7 +213,9 @@ def test_owners_besides_the_first_are_looked_up_too_and_make_no_team_by_being_na
     )
     project = Project(1, "shop/s1", "https://g.example/shop/s1", "main")
     translation = MAPPINGS.translate(project, ManifestFile("qm.yaml", "o1", 9, text))
-    several = TranslatedManifest(project, "qm.yaml", "o1", translation, held_since="2026")
+    several = TranslatedManifest(
+        project, "qm.yaml", "o1", translation, held_since=moment_in("2026-01-01")
+    )
     teams = known(group("payments"), group("shop-pay", "Money Movers"), group("lighthouse"))
     bodies, problems = processed(teams, several, qm(2, "lighthuose"))
     assert groups(bodies) == set()

@@ -10,6 +10,7 @@ import pytest
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
+from bridge.model.moments import moment_in
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.aggregation import merged, said
@@ -31,7 +32,7 @@ def manifest(
     name: str, text: str, project: Project = PROJECT, since: str = ""
 ) -> TranslatedManifest:
     made = ALL.translate(project, ManifestFile(name, "o", len(text), text))
-    return TranslatedManifest(project, name, "o", made, held_since=since)
+    return TranslatedManifest(project, name, "o", made, held_since=moment_in(since))
 
 
 def test_presets_are_off_until_a_folder_names_them(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import moment_in
 from bridge.processors.services_csv import COLUMNS
 from tests.laws import examples
 from tests.processors.test_aggregation import component, entity, made, manifest, named
@@ -67,8 +68,8 @@ def test_no_manifests_give_the_heading_alone() -> None:
 def test_the_services_are_those_of_the_catalog() -> None:
     """A lost claim and an invalid entity are in neither."""
     manifests = [
-        manifest(1, component("cart", "late"), held_since="2026-01-01"),
-        manifest(2, component("cart", "early"), held_since="2025-01-01"),
+        manifest(1, component("cart", "late"), held_since=moment_in("2026-01-01")),
+        manifest(2, component("cart", "early"), held_since=moment_in("2025-01-01")),
         manifest(3, component("not valid"), component("api", "x")),
     ]
     listed = [(line["service"], line["owner"]) for line in lines(*manifests)]

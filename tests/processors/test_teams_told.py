@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.moments import moment_in
 from bridge.model.numbers import number_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import ManifestFile, Project
@@ -22,7 +23,9 @@ MAPPINGS = load_mappings(None)
 def manifest(number: int, name: str, file: str, text: str) -> TranslatedManifest:
     project = Project(number, f"shop/{name}", f"https://g.example/shop/{name}", "main")
     translation = MAPPINGS.translate(project, ManifestFile(file, f"o{number}", 9, text))
-    return TranslatedManifest(project, file, f"o{number}", translation, held_since="2026")
+    return TranslatedManifest(
+        project, file, f"o{number}", translation, held_since=moment_in("2026-01-01")
+    )
 
 
 def service(number: int, name: str) -> TranslatedManifest:
@@ -81,7 +84,9 @@ def gitlab_group(number: int, path: str, member: str) -> TranslatedManifest:
     )
     project = Project(number, path, "")
     translation = MAPPINGS.translate(project, ManifestFile("gitlab:group", "o", 9, text))
-    return TranslatedManifest(project, "gitlab:group", "o", translation, held_since="2026")
+    return TranslatedManifest(
+        project, "gitlab:group", "o", translation, held_since=moment_in("2026-01-01")
+    )
 
 
 def test_one_path_in_two_gitlabs_is_two_teams_of_which_the_first_has_the_name() -> None:
@@ -185,7 +190,9 @@ def test_one_username_in_two_gitlabs_is_two_people_of_whom_the_first_has_the_nam
     assert (problem.project, problem.severity) == ("secops", Severity.ERROR)
     assert "ann and ann of another GitLab both become user:default/ann" in problem.message
     # Who is left out together with a group holds no name against anybody.
-    lost = replace(gitlab_group(number_of("b", -7), "pay", "cy"), held_since="2026-02")
-    late = replace(gitlab_group(-11, "shop", "cy"), held_since="2026-03")
+    lost = replace(
+        gitlab_group(number_of("b", -7), "pay", "cy"), held_since=moment_in("2026-02-01")
+    )
+    late = replace(gitlab_group(-11, "shop", "cy"), held_since=moment_in("2026-03-01"))
     found, _ = with_people(first, lost, late)
     assert found["user:default/cy"]["memberOf"] == ["group:default/shop"]

@@ -111,7 +111,7 @@ async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:
         raise RuntimeError("no facts today")
 
     async def slow(done: Pass) -> None:
-        heard.append(done.report.started_at)
+        heard.append(done.report.failure)
         told.set()
         await release.wait()
 
@@ -141,7 +141,7 @@ async def test_audiences_do_not_wait_for_each_other() -> None:
         await asyncio.Event().wait()
 
     async def quick(done: Pass) -> None:
-        await heard.put(done.report.started_at)
+        await heard.put(done.report.failure)
 
     audiences = Audiences([Audience([slow]), Audience([quick])])
     task = asyncio.create_task(audiences.run())
@@ -153,4 +153,4 @@ async def test_audiences_do_not_wait_for_each_other() -> None:
 
 
 def a_pass(name: str) -> Pass:
-    return Pass(Report(Outcome.COMPLETE, 1.0, started_at=name), Horizon(), nothing_known)
+    return Pass(Report(Outcome.COMPLETE, 1.0, failure=name), Horizon(), nothing_known)

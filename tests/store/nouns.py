@@ -90,7 +90,7 @@ reports = st.builds(
     gitlab_requests=st.integers(0, 9),
     problems=some(problems),
     published=some(receipts),
-    started_at=dates,
+    started_at=moments,
     failure=anything,
 )
 # What is merged has a reference that Backstage takes.
@@ -107,7 +107,8 @@ origins = st.builds(
     file=anything,
     oid=anything,
     mapping=anything,
-    kept_since=dates,
+    kept_since=moments,
+    held_since=moments,
 )
 entities = st.builds(CatalogEntity, ref=refs, body=bodies, origins=some(origins))
 catalogs = st.lists(entities, max_size=2, unique_by=lambda entity: entity.ref).map(

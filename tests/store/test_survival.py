@@ -50,13 +50,13 @@ def known(count: int, generation: str = "g1") -> Memory:
 
 
 def outcome_of(name: str, entities: int = 1) -> PassRecord:
-    """A record whose report is told apart by `started_at`."""
+    """A record whose report is told apart by its `failure`."""
     origin = Origin(1, "shop/p1", "qm.yaml", "b1", "qm-v1")
     catalog = tuple(
         CatalogEntity(Ref("component", "default", f"c{n:05}"), {"kind": "Component"}, (origin,))
         for n in range(entities)
     )
-    return PassRecord(Report(Outcome.COMPLETE, 1.5, started_at=name), Catalog(catalog))
+    return PassRecord(Report(Outcome.COMPLETE, 1.5, failure=name), Catalog(catalog))
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ async def test_reports_are_kept_newest_first_up_to_a_limit(
     await save(store, "other", Memory(), Memory(), outcome_of("other"))
     for number in range(8):
         await save(store, SOURCE, Memory(), Memory(), outcome_of(str(number)))
-    found = [report.started_at for report in await store.passes(SOURCE, 1_000)]
+    found = [report.failure for report in await store.passes(SOURCE, 1_000)]
     assert found == ["7", "6", "5", "4", "3"]
     assert len(await store.passes(SOURCE, 3)) == 3
     assert len(await store.passes("other", 3)) == 1

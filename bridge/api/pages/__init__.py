@@ -16,6 +16,7 @@ from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
 from bridge.errors import StoreError
 from bridge.model.census import Census
+from bridge.model.moments import iso
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
 from bridge.model.work import Progress
@@ -49,6 +50,7 @@ def with_code(text: str) -> Markup:
 
 
 _templates.filters["code"] = with_code
+_templates.filters["iso"] = iso
 _templates.filters["short"] = short_name
 _templates.globals["score_path"] = score_path
 
