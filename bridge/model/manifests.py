@@ -36,6 +36,14 @@ class Inherited:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeOwners:
+    """Whom a CODEOWNERS file names for everything: the first handles (`@shop/api`), as written."""
+
+    file: str
+    handles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """What one manifest file became. Depends only on the blob, its project and the mappings.
 
@@ -45,6 +53,7 @@ class Translation:
     are of the others; it matters to whoever remembers what the file gave before, and is not
     stored. `fingerprint` names everything that the translation depends on: the same fingerprint
     never needs translating again. `inherited` is what it has from the defaults for its groups.
+    `code_owners` are for guesses alone; None where no CODEOWNERS names anybody for everything.
     """
 
     verdict: Verdict
@@ -56,6 +65,7 @@ class Translation:
     reason: str = ""
     partial: bool = False
     inherited: tuple[Inherited, ...] = ()
+    code_owners: CodeOwners | None = None
 
     @property
     def documents(self) -> Sequence[Json]:

@@ -20,9 +20,8 @@ from bridge.model.numbers import mark_in, own_id
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
 from bridge.model.scrape import Project
-from bridge.model.suggested_owner import LikelyOwners
+from bridge.passes.whose import unowned, whose
 
-_SHARED = frozenset({"domain", "group", "system", "user"})  # of whom several projects speak
 _SHOWN = 20  # how many findings of one sort are worth a person's time
 _ALIASES = "fester.dev/aliases"  # names that an entity also goes by, with commas between them
 _SOURCE_NAME = "fester.dev/source-name"  # the name as a person wrote it
@@ -166,7 +165,8 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
         for line in _standing(manifest, memory)
     )
     facts.extend(line for each in projects.values() for line in _state(each, memory))
-    facts.extend(_whose(projects.values(), record))
+    lacking = unowned(projects.values(), own, candidates, memory, record)
+    facts.extend(whose(lacking, memory, record))
     places = {
         *((origin.project, origin.file) for each in own for origin in each.origins),
         *((memory.projects[each.project_id].project.path, each.file) for each in candidates),
@@ -300,26 +300,6 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
             f"project {_whereabouts(project)} was read and has no manifest on {where}; manifests "
             "are read at a repository's root only"
         )
-
-
-def _whose(projects: Iterable[KnownProject], record: PassRecord) -> Iterator[str]:
-    """Who may own the projects that give nothing with an owner who is known."""
-    entities = record.catalog.entities
-    teams = {str(each.ref) for each in entities if each.ref.kind in ("group", "user")}
-    owned = {
-        each.origins[0].project_id
-        for each in entities
-        if each.ref.kind not in _SHARED and each.body["spec"].get("owner") in teams and each.origins
-    }
-    likely = LikelyOwners(entities)
-    for known in projects:
-        here = known.project.id >= 0 and not known.left_out and known.project.id not in owned
-        found = likely.of(known.project.path) if here else None
-        if found is not None:
-            yield (
-                f"the owner of {known.project.path} may be {found.ref}: {found.reason}; if so, "
-                f"name {found.team} in its manifest. This is a guess, and not in the catalog"
-            )
 
 
 def _problems(

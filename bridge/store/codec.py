@@ -15,7 +15,7 @@ from typing import TypeVar
 from bridge.caching.interning import interned
 from bridge.model.entities import Draft, Json
 from bridge.model.json_text import ascii_json, tree_of
-from bridge.model.manifests import Inherited, Translation, Verdict, as_data
+from bridge.model.manifests import CodeOwners, Inherited, Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
@@ -62,6 +62,11 @@ def encode_translation(translation: Translation) -> str:
             "problems": [problem_tree(problem) for problem in translation.problems],
             "reason": translation.reason,
             **({"inherited": told} if (told := _inherited(translation)) else {}),
+            **(
+                {"code_owners": [who.file, *who.handles]}
+                if (who := translation.code_owners)
+                else {}
+            ),
         }
     )
 
@@ -82,7 +87,12 @@ def decode_translation(text: str) -> Translation:
         problems=tuple(problem_of(each) for each in _get(tree, "problems", list, [])),
         reason=_get(tree, "reason", str, ""),
         inherited=tuple(_an_inherited(each) for each in _get(tree, "inherited", list, [])),
+        code_owners=_code_owners(_strings(_get(tree, "code_owners", list, []))),
     )
+
+
+def _code_owners(told: tuple[str, ...]) -> CodeOwners | None:
+    return CodeOwners(told[0], told[1:]) if told else None
 
 
 def _an_inherited(tree: Json) -> Inherited:

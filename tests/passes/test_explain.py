@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Json, Origin, Ref
-from bridge.model.manifests import Inherited, Translation, Verdict, as_data
+from bridge.model.manifests import CodeOwners, Inherited, Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Report
@@ -263,3 +263,54 @@ def test_what_a_service_has_from_its_groups_is_told_with_the_file() -> None:
     facts = explain("pay", memory, RECORD, SOURCE).facts
     assert "    owner, tier: inherited from the defaults for shop/** in qm.defaults.yaml" in facts
     assert "    product: inherited from the defaults for ** in qm.defaults.yaml" in facts
+
+
+def with_code_owners(number: int, *handles: str) -> Memory:
+    """What is known, where the CODEOWNERS of a project names these for everything."""
+    manifest = MEMORY.manifests[number, "qm.yaml"]
+    owners = CodeOwners("docs/CODEOWNERS", handles)
+    current = replace(manifest.current, code_owners=owners)
+    return replace(
+        MEMORY,
+        manifests={**MEMORY.manifests, (number, "qm.yaml"): replace(manifest, current=current)},
+    )
+
+
+def owned(entity: CatalogEntity, owner: str) -> CatalogEntity:
+    return replace(entity, body={**entity.body, "spec": {"owner": owner}})
+
+
+def guesses(answer: Explanation) -> list[str]:
+    return [fact for fact in answer.facts if "may be" in fact or "names @" in fact]
+
+
+@pytest.mark.parametrize("text", ["shop/fares", "Fares Board"])
+def test_of_a_manifest_without_an_owner_codeowners_says_who_it_may_be(text: str) -> None:
+    (told,) = guesses(asked(text, with_code_owners(6, "@shop/nobody", "@Red")))
+    assert told == (
+        "the owner of shop/fares may be group:default/red: docs/CODEOWNERS names @Red as the "
+        "owner of everything; if so, name red in its manifest. This is a guess, and not in the "
+        "catalog"
+    )
+
+
+@pytest.mark.parametrize("text", ["component:default/cart", "cart", "shop/cart"])
+def test_of_an_unknown_owner_codeowners_says_who_may_be_meant(text: str) -> None:
+    memory = with_code_owners(2, "@red")
+    other = component("cart-worker", 2)
+    for owner, guessed in (("group:default/rde", 1), ("group:default/red", 0)):
+        entities = (owned(CART, owner), owned(other, "group:default/red"), PAYMENTS, TEAM)
+        found = guesses(asked(text, memory, replace(RECORD, catalog=Catalog(entities))))
+        assert len(found) == guessed
+
+
+def test_whom_codeowners_names_and_nobody_knows_is_said_too() -> None:
+    assert guesses(asked("shop/fares", with_code_owners(6, "@a", "@b", "@c", "@d"))) == [
+        "docs/CODEOWNERS of shop/fares names @a, @b, @c as the owner of everything; the catalog "
+        "knows no team of that name"
+    ]
+    assert guesses(asked("shop/fares")) == []
+
+
+def test_who_owns_a_thing_that_several_speak_of_is_not_guessed() -> None:
+    assert guesses(asked("group:default/red", with_code_owners(2, "@red"))) == []

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.language.names import nearest
 from bridge.model.runs import Outcome
+from bridge.passes.explain import explain
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.scrapers.bounds import NAMED_LIMIT
@@ -216,3 +217,41 @@ async def test_definitions_are_found_under_common_names_if_the_settings_say_so(
         assert it.definition("cart") == "asyncapi: 3.0.0\n"
         assert it.entities()["API:cart"]["spec"]["type"] == "asyncapi"
         assert it.definition("grpc") == 'syntax = "proto3";\n'
+
+
+async def test_codeowners_is_read_for_guesses_and_never_lost(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        team = "version: 1\nservice: {name: till, owner: {team: %s}}\n"
+        it.world.add_project("shop/till", files={"qm.yaml": team % "red"})
+        it.world.add_project("shop/bell", files={"qm.yaml": team % "blue"})
+        cart = it.world.add_project(
+            "shop/cart",
+            files={"qm.yaml": "version: 1\nservice: {name: cart}\n", "CODEOWNERS": "* @red\n"},
+        )
+
+        async def guesses() -> list[str]:
+            source = it.passes.stages.scraper.name
+            memory, record = await it.store.load(source), await it.store.latest(source)
+            assert record is not None
+            return [each for each in explain("shop/cart", memory, record).facts if "guess" in each]
+
+        await it.sweep()
+        (told,) = await guesses()
+        assert "may be group:default/red: CODEOWNERS names @red" in told
+        published = it.entities()
+
+        # Nothing but CODEOWNERS changed; and then it cannot be read.
+        it.world.commit_file(cart.id, "CODEOWNERS", "* @blue\n")
+        await it.sweep(FaultPlan((FaultRule(Fault.SERVER_ERROR, "graphql", skip=1),)))
+        assert await guesses() == [told]
+        await it.hinted(cart.id)
+        (told,) = await guesses()
+        assert "may be group:default/blue: CODEOWNERS names @blue" in told
+        it.restart()
+        await it.sweep()
+        assert await guesses() == [told]
+        assert it.entities() == published
+
+        it.world.delete_file(cart.id, "CODEOWNERS")
+        await it.sweep()
+        assert await guesses() == []

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from bridge.errors import ConfigurationError
+from bridge.language.codeowners import PLACES
 from bridge.language.definitions import definition, definition_fault
-from bridge.model.manifests import TranslatedManifest, Translation, Verdict
+from bridge.model.manifests import CodeOwners, TranslatedManifest, Translation, Verdict
 from bridge.model.reads import ReadFile, ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.aggregation import said
@@ -80,7 +81,7 @@ def test_the_guides_reads_are_understood(tmp_path: Path) -> None:
     mappings = mappings_with(tmp_path, yaml.safe_load(shown)["reads"])
     given = file(json.dumps({"service": {"docs": [{"path": "docs/a.md"}]}}), path="sub/own.yaml")
     assert mappings.wanted(Project(1, "a/b"), given) == Wanted(
-        texts=frozenset({"sub/openapi.yaml"}),
+        texts=frozenset({"sub/openapi.yaml", *PLACES}),
         there=frozenset({"sub/docs/a.md"}),
         globs=frozenset({"sub/protos/*.proto"}),
         named=frozenset({"sub/docs/a.md"}),
@@ -101,7 +102,7 @@ def test_a_pattern_that_cannot_be_looked_for_is_a_mistake_of_the_mapping(
 )
 def test_a_path_that_leads_out_is_not_read(path: str) -> None:
     wanted = SHIPPED.wanted(Project(1, "a/b"), file(api(path)))
-    assert wanted.texts == frozenset()
+    assert wanted.texts == frozenset(PLACES)
     assert isinstance(made(api(path))["spec"]["definition"], str)
 
 
@@ -119,6 +120,31 @@ def test_what_was_not_looked_for_is_null_and_not_absent() -> None:
     gone = found("docs/a.md", kind=ReadKind.ABSENT)
     (problem,) = SHIPPED.translate(project, file(docs, gone)).problems
     assert problem.rule == "document-missing"
+
+
+@pytest.mark.parametrize(
+    ("files", "owners"),
+    [
+        ({"CODEOWNERS": "* @shop/pay @kim"}, ("CODEOWNERS", ("@shop/pay", "@kim"))),
+        ({"docs/CODEOWNERS": "* @a", ".gitlab/CODEOWNERS": "* @b"}, ("docs/CODEOWNERS", ("@a",))),
+        ({"CODEOWNERS": "*.md @a"}, None),
+        # GitLab takes the first one that is there, whatever it says.
+        ({"CODEOWNERS": None, "docs/CODEOWNERS": "* @b"}, None),
+        ({"CODEOWNERS": "[A] @a\n*\n" + "".join(f"[s{n}]\n* @t{n}\n" for n in range(50))}, "10"),
+        ({}, None),
+    ],
+)
+def test_a_translation_remembers_whom_codeowners_names_for_everything(
+    files: dict[str, str | None], owners: Any
+) -> None:
+    read = [found(path, text) for path, text in files.items()]
+    for manifest in (qm(), "version: 1\nservice: {name: no owner}\n", "kind: QueueManager\n"):
+        told = SHIPPED.translate(Project(1, "shop/a"), file(manifest, *read))
+        if owners == "10":
+            assert told.code_owners is not None
+            assert len(told.code_owners.handles) == 10
+        else:
+            assert told.code_owners == (CodeOwners(*owners) if owners else None)
 
 
 def test_a_translation_depends_on_the_blobs_that_were_read() -> None:

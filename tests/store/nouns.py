@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from bridge.model.entities import Catalog, CatalogEntity, Draft, Origin, Ref
-from bridge.model.manifests import Inherited, Translation, Verdict, as_data
+from bridge.model.manifests import CodeOwners, Inherited, Translation, Verdict, as_data
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
@@ -20,7 +20,8 @@ moments = st.none() | st.datetimes(
 )
 dates = st.sampled_from(["", "2024-05-01T10:00:00+00:00"])
 ids = st.integers(1, 2**63 - 1)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | anything
+numbers = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
+scalars = st.none() | st.booleans() | st.integers() | numbers | anything
 trees = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(anything, inner, max_size=2),
@@ -70,6 +71,7 @@ translations = st.builds(
     problems=some(problems),
     reason=anything,
     inherited=some(st.builds(Inherited, key=names, group=anything, file=anything)),
+    code_owners=st.none() | st.builds(CodeOwners, file=names, handles=some(anything)),
 )
 receipts = st.builds(
     Receipt,

@@ -11,14 +11,15 @@ import structlog
 
 from bridge.caching.interning import interned
 from bridge.errors import ConfigurationError
+from bridge.language.codeowners import PLACES, owners_of_everything
 from bridge.language.filters import EvaluationError
 from bridge.language.text import Position
 from bridge.model.entities import Draft
 from bridge.model.group_defaults import DefaultsPlace
-from bridge.model.manifests import Translation, Verdict, as_data
+from bridge.model.manifests import CodeOwners, Translation, Verdict, as_data
 from bridge.model.numbers import mark_of
 from bridge.model.problems import Problem
-from bridge.model.reads import Wanted
+from bridge.model.reads import ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, in_repositories
 from bridge.processors.mapping.defaults import NOTHING, Defaults, Given, anything, inherited
 from bridge.processors.mapping.defaults_file import read_defaults
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 # Part of every fingerprint: raise it when the same mapping gives something else.
 LANGUAGE: Final = "4"
+_CODE_OWNERS: Final = Wanted(texts=frozenset(PLACES))
+_MOST_CODE_OWNERS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Mappings:
     def reads(self) -> str:
         """Names what the mappings want to be read of a repository besides; "" for nothing."""
         wanting = [each.digest for each in self.all if each.reads or each.nested]
-        return "+".join([*wanting, str(self.find_definitions)]) if wanting else ""
+        return "+".join([*wanting, str(self.find_definitions), *PLACES]) if wanting else ""
 
     def depends(self, project: Project, file: ManifestFile) -> str:
         """Names what the wishes of a manifest depend on besides its text: its groups' defaults."""
@@ -132,8 +135,11 @@ class Mappings:
         return _or_nothing(work.nested, ())
 
     def wanted(self, project: Project, file: ManifestFile) -> Wanted:
-        """What a manifest wants to be read besides; nothing for one that cannot be used."""
-        return _or_nothing(self._at_work(project, file).wanted, Wanted())
+        """What a manifest wants to be read besides; CODEOWNERS alone for one that cannot be used.
+
+        Which owners are unknown shows when all is merged: too late to read of those alone.
+        """
+        return _or_nothing(self._at_work(project, file).wanted, Wanted()) | _CODE_OWNERS
 
     def _at_work(self, project: Project, file: ManifestFile, *, telling: bool = False) -> Work:
         settings = {"find_definitions": self.find_definitions}
@@ -202,6 +208,7 @@ class Mappings:
             reason,
             partial=verdict is Verdict.VALID and bool(work.broken),
             inherited=inherited(work.given.values()) if verdict is Verdict.VALID else (),
+            code_owners=_code_owners(work.file.reads),
         )
 
 
@@ -214,6 +221,14 @@ def _or_nothing(ask: Callable[[], Found], nothing: Found) -> Found:
     except Exception:  # whatever a mapping does, the pass goes on
         log.exception("A mapping broke", action="mapping_broke")
         return nothing
+
+
+def _code_owners(reads: Reads) -> CodeOwners | None:
+    """Whom CODEOWNERS names for everything: GitLab takes the first file that is there."""
+    there = (found for path in PLACES if (found := reads.files.get(path)))
+    file = next((each for each in there if each.kind is ReadKind.FILE), None)
+    handles = owners_of_everything(file.text) if file is not None and file.text else ()
+    return CodeOwners(file.path, handles[:_MOST_CODE_OWNERS]) if file and handles else None
 
 
 def _drafts(work: Work) -> Iterator[Draft]:
