@@ -133,6 +133,22 @@ class Intake:
                 left = [each for each in unseen if mark_in(each) not in standing]
                 await self._settle_unseen(left, "its GitLab is no longer one of the sources")
 
+    async def forget_strangers(self) -> None:
+        """After a full sweep: keep nothing that was read of projects that nobody knows.
+
+        A destination tells of those of another source, which no sweep can find gone. Whoever calls
+        it holds the ledger's lock. Raises `StoreError`, `StoreConflict`.
+        """
+        swept = self.end is not None and self.end.coverage is Coverage.FULL
+        if not swept or self.lost or self.nameless:
+            return
+        source, reads = self.ledger.source, self.ledger.model.reads
+        standing = {mark_of(name) for name in self.sources if name != self.source}
+        ids = [n for n in await reads.strangers(source) if mark_in(n) not in standing]
+        gone = [n for n in sorted(ids) if n not in self.seen and n not in self.elsewhere]
+        if gone:
+            await self.ledger.write(self.epoch, lambda edition: reads.forget(source, edition, gone))
+
     async def _settle_unseen(self, unseen: Sequence[int], why: str = "") -> None:
         """Settle projects that were not seen; with `why`, those of a source that is none now."""
         for start in range(0, len(unseen), BATCH):

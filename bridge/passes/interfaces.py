@@ -177,6 +177,12 @@ class ReadStore(Protocol):
         """Keep texts of blobs, each (project, object id, text), until their projects are read
         again; the next edition."""
 
+    async def strangers(self, source: str) -> frozenset[int]:
+        """The ids of projects that are not known, and of which something is kept."""
+
+    async def forget(self, source: str, edition: int, ids: Collection[int]) -> int:
+        """Keep nothing of some projects; the next edition."""
+
 
 class ModelStore(Protocol):
     """Keeps what is known of a source, what is said of each entity, and what was made of it.

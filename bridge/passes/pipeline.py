@@ -364,6 +364,8 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
             withheld or refusals or empty or ledger.state.figures.get("projects.unreadable")
         )
         horizon = _horizon(work, complete=complete)
+        if not withheld:
+            await intake.forget_strangers()
         notes = [*work.settled.notes, *withheld, *empty, *refusals]
         report = _report(work, notes, complete=complete, receipts=receipts)
         report = replace(

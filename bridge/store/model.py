@@ -41,12 +41,11 @@ from bridge.store import model_codec, rows
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
 from bridge.store.entity_queries import NEAR, RELINK, relinked, under_place
 from bridge.store.links import call, names_of, point
-from bridge.store.reads import SqlReads
+from bridge.store.reads import SqlReads, forget_reads
 from bridge.store.said import say
 from bridge.store.sources import batched, claim_source, parts_of, remove_rows, source_id_of
 from bridge.store.stale import forget, note, note_from, note_needed, note_pointing_at
 from bridge.store.tables import (
-    blobs,
     entities,
     files,
     manifests,
@@ -54,7 +53,6 @@ from bridge.store.tables import (
     passes,
     problems,
     projects,
-    reads,
     sources,
     stale,
     statements,
@@ -630,10 +628,7 @@ class SqlModel:
 async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Taken) -> None:
     """Projects that are gone or left out have nothing read of them any more."""
     out = [each.project.id for each in taken.projects if each.left_out]
-    for part in batched([*taken.gone_projects, *out]):
-        for table in (reads, blobs):
-            theirs = table.c.source_id == source_id, table.c.project_id.in_(part)
-            await connection.execute(delete(table).where(*theirs))
+    await forget_reads(connection, source_id, [*taken.gone_projects, *out])
 
 
 async def _replace_problems(

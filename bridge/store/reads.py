@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Select, Table, bindparam, delete, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.reads import KeptReads, KnownReads, ReadFile, ReadKind, Reads
 from bridge.store import codec, rows
 from bridge.store.sources import batched
-from bridge.store.tables import blobs, reads
+from bridge.store.tables import blobs, projects, reads
 from bridge.store.upsert import insert_into, replace_into
 
 Reading: TypeAlias = Callable[
@@ -89,6 +89,18 @@ class SqlReads:
                 await _keep(connection, source_id, {each.project_id: each for each in part})
         return edition + 1
 
+    async def strangers(self, source: str) -> frozenset[int]:
+        """The ids of projects that are not known, and of which something is kept."""
+        async with self._reading(source, "look at what was read of") as (connection, source_id):
+            wanted = union(*(_unknown(table, source_id) for table in (reads, blobs)))
+            return frozenset(row.project_id for row in await connection.execute(wanted))
+
+    async def forget(self, source: str, edition: int, ids: Collection[int]) -> int:
+        """Keep nothing of some projects. Gives the next edition, or raises `StoreConflict`."""
+        async with self._changing(source, edition, {}) as (connection, source_id):
+            await forget_reads(connection, source_id, ids)
+        return edition + 1
+
     async def adopt(self, source: str, edition: int, texts: Sequence[tuple[int, str, str]]) -> int:
         """Keep texts of blobs, each (project, object id, text), until their projects are read
         again. Gives the next edition. Raises `StoreConflict` when `edition` is not the latest.
@@ -101,6 +113,21 @@ class SqlReads:
             new = await asyncio.to_thread(_text_rows, source_id, texts)
             await connection.execute(insert_into(connection, blobs).on_conflict_do_nothing(), new)
         return edition + 1
+
+
+def _unknown(table: Table, source_id: int | None) -> Select[tuple[int]]:
+    known = select(projects.c.project_id).where(
+        projects.c.source_id == source_id, projects.c.project_id == table.c.project_id
+    )
+    return select(table.c.project_id).where(table.c.source_id == source_id, ~known.exists())
+
+
+async def forget_reads(connection: AsyncConnection, source_id: int, ids: Collection[int]) -> None:
+    """Keep nothing of what was read of some projects."""
+    for part in batched(ids):
+        for table in (reads, blobs):
+            theirs = table.c.source_id == source_id, table.c.project_id.in_(part)
+            await connection.execute(delete(table).where(*theirs))
 
 
 async def _keep(connection: AsyncConnection, source_id: int, kept: Mapping[int, KeptReads]) -> None:

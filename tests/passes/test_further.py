@@ -255,3 +255,42 @@ async def test_codeowners_is_read_for_guesses_and_never_lost(tmp_path: Path) -> 
         it.world.delete_file(cart.id, "CODEOWNERS")
         await it.sweep()
         assert await guesses() == []
+
+
+async def test_texts_of_projects_that_are_gone_go_and_by_a_gap_they_stay(tmp_path: Path) -> None:
+    async with village(tmp_path) as it:
+        for name in ("cart", "bill", "till"):
+            files = {"qm.yaml": service(name, "o.yaml"), "o.yaml": OPENAPI + f"x-of: {name}\n"}
+            it.world.add_project(f"shop/{name}", files=files)
+        await it.sweep()
+        source, reads = it.passes.stages.scraper.name, it.store.model.reads
+
+        oids = [
+            file.oid
+            for known in (await reads.known(source, [1, 2, 3])).values()
+            for file in known.reads.files.values()
+            if file.kept
+        ]
+        assert len(set(oids)) == 3
+
+        async def kept() -> set[int]:
+            wanted = [*oids, "left"]
+            return {n for n in (1, 2, 3, 99) if await reads.texts(source, n, wanted)}
+
+        # What a destination told of another source's project, which no sweep of this one shows.
+        state = await it.store.model.state(source)
+        await reads.adopt(source, state.edition, [(99, "left", "text")])
+        it.restart()
+        it.world.delete(3)
+        done = await it.sweep(FaultPlan((FaultRule(Fault.SERVER_ERROR, "rest-enumeration"),)))
+        assert done.report.outcome is not Outcome.COMPLETE
+        assert await kept() == {1, 2, 3, 99}
+        cart = it.world.find("shop/cart")
+        assert cart is not None
+        cart.repository = "forbidden"
+        assert (await it.sweep()).report.outcome is Outcome.INCOMPLETE
+        assert await kept() == {1, 2}
+        it.world.delete(2)
+        await it.hinted(2)
+        assert await kept() == {1}
+        assert await reads.strangers(source) == frozenset()

@@ -8,9 +8,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from bridge.errors import StoreConflict
+from bridge.model.memory import KnownProject
 from bridge.model.reads import KeptReads, ReadFile, ReadKind, Reads
+from bridge.model.scrape import Project
+from bridge.model.statements import Taken
 from bridge.store import open_store
 from bridge.store.store import SqlStore
+from tests.fakes import NOON
 
 
 @pytest.fixture
@@ -74,5 +79,23 @@ async def test_texts_of_a_destination_stay_until_their_project_is_read_again(url
         assert set(await reads.texts("s", 1, ["a", "c", "d"])) == {"c", "d"}
         await reads.keep("s", 3, [kept(1, key="")])
         assert await reads.texts("s", 1, ["a", "c", "d"]) == {}
+    finally:
+        await opened.close()
+
+
+async def test_projects_that_nobody_knows_are_told_and_forgotten(url: str) -> None:
+    opened = await open_store(url)
+    try:
+        reads = opened.model.reads
+        taken = Taken(projects=[KnownProject(Project(1, "a/b"), NOON)])
+        await opened.model.take("s", 0, taken, "merge")
+        await reads.keep("s", 1, [kept(1, "a"), kept(2, "b"), kept(3, "c")])
+        await reads.keep("s", 2, [kept(3, key="", needed="c")])
+        assert await reads.strangers("s") == {2, 3}
+        await reads.forget("s", 3, [2, 3])
+        assert await reads.strangers("s") == frozenset()
+        assert await reads.anybodys("s", ["a", "b", "c"]) == {"a": "text of a"}
+        with pytest.raises(StoreConflict):
+            await reads.forget("s", 3, [1])
     finally:
         await opened.close()
