@@ -17,7 +17,7 @@ def census_of(full: Report, began: datetime, problems: Iterable[Problem], owners
     standing = list(dict.fromkeys((*full.problems, *problems)))
     return Census(
         at=began.astimezone(UTC),
-        outcome=full.outcome.value,
+        outcome=full.outcome,
         seconds=full.seconds,
         requests=full.gitlab_requests,
         looked_at=full.this_pass.get("seen", 0),

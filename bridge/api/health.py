@@ -33,7 +33,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     since = live.served_since.isoformat(timespec="seconds") if live.served_since else None
     hanging = _hanging(live)
     status = "hangs" if hanging else "ready" if live.ready else "waiting for the first pass"
-    body: dict[str, Json] = {"status": status, "since": since, "role": live.role}
+    body: dict[str, Json] = {"status": status, "since": since, "role": live.role.value}
     if hanging:
         body["hanging"] = hanging
     if live.store_away_since is not None:
@@ -44,7 +44,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     if report is not None:
         body["last_pass"] = {
             "outcome": report.outcome.value,
-            "kind": report.kind,
+            "kind": report.kind.value,
             "started_at": iso(report.started_at),
         }
     return web.json_response(body, status=200 if live.ready and not hanging else 503)

@@ -18,8 +18,9 @@ from bridge.model.moments import iso
 from bridge.model.numbers import FIRST, mark_in, mark_of
 from bridge.model.problems import Problem
 from bridge.model.receivers import ReceiverStanding
+from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Artifact, Outcome, Report
-from bridge.model.scrape import Traffic
+from bridge.model.scrape import Coverage, Traffic
 from bridge.model.statements import Statement, StoredFile
 from bridge.model.work import Progress
 from bridge.passes.view import Known
@@ -80,12 +81,12 @@ async def nothing_known() -> Known:
 class SourceHealth:
     """How one source stands: what its last pass here gave, and how far it is known.
 
-    `name` is its address. `outcome` is "" until this process made a pass over it.
+    `name` is its address. `outcome` is None until this process made a pass over it.
     """
 
     name: str
     traffic: Callable[[], Traffic] = Traffic
-    outcome: str = ""
+    outcome: Outcome | None = None
     failure: str = ""
     listed_at: datetime | None = None
     complete_at: datetime | None = None
@@ -95,7 +96,7 @@ class SourceHealth:
         """What `/readyz` tells of it."""
         return {
             "url": self.name,
-            "last_pass": self.outcome or None,
+            "last_pass": self.outcome.value if self.outcome else None,
             "failure": self.failure,
             "known_until": iso(self.listed_at) or None,
             "complete_at": iso(self.complete_at) or None,
@@ -134,9 +135,9 @@ class Live:
     token_ends: dict[str, datetime | None] = field(default_factory=dict)  # by source, where known
     sources: Mapping[str, SourceHealth] = field(default_factory=dict)
     hints_waiting: Callable[[], int] = int
-    passes: Counter[tuple[str, str]] = field(default_factory=Counter)  # made here: kind, outcome
+    passes: Counter[tuple[Coverage, Outcome]] = field(default_factory=Counter)  # made here
     hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds
-    role: str = "leader"  # or "follower": another replica makes the passes
+    role: ReplicaRole = ReplicaRole.LEADER
     store_away_since: datetime | None = None  # who leads cannot be known since then
     schemas: Mapping[str, bytes] = field(default_factory=dict)
     index: Index = field(default_factory=Index)
@@ -172,7 +173,7 @@ class Live:
     def _take_health(self, report: Report, horizon: Horizon, gaps: Sequence[KnownProject]) -> None:
         if report.source in self.sources:
             health = self.sources[report.source]
-            health.outcome, health.failure = report.outcome.value, report.failure
+            health.outcome, health.failure = report.outcome, report.failure
         for name, health in self.sources.items():
             own = horizon.of(name)
             health.listed_at, health.complete_at = own.listed_at, own.complete_at

@@ -16,6 +16,7 @@ from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
 from bridge.api.ox_metrics import OxMetrics
 from bridge.errors import StoreError
+from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome
 
 OX_METRICS: Final = web.AppKey("ox_metrics", OxMetrics)
@@ -35,8 +36,8 @@ class LiveCollector(Collector):
         passes = CounterMetricFamily(
             "fester_passes", "passes made by this replica", labels=["kind", "outcome"]
         )
-        for (done, outcome), count in sorted(live.passes.items()):
-            passes.add_metric([done, outcome], count)
+        for (seen, outcome), count in sorted(live.passes.items()):
+            passes.add_metric([seen.value, outcome.value], count)
         yield passes
         requests = CounterMetricFamily(
             "fester_gitlab_requests",
@@ -78,7 +79,7 @@ class LiveCollector(Collector):
             labels=["source", "outcome"],
         )
         for name, each in sources.items():
-            unread.add_metric([name], int(each.outcome == Outcome.FAILED.value))
+            unread.add_metric([name], int(each.outcome is Outcome.FAILED))
             gaps.add_metric([name], each.gaps)
             if each.listed_at:
                 known = each.listed_at.timestamp()
@@ -91,7 +92,7 @@ class LiveCollector(Collector):
         """The metrics, each with its help text."""
         live = self._live
         yield GaugeMetricFamily("fester_ready", "1 when a catalog is served", int(live.ready))
-        leads = int(live.role == "leader")
+        leads = int(live.role is ReplicaRole.LEADER)
         yield GaugeMetricFamily("fester_leader", "1 when this replica makes the passes", leads)
         hooks = CounterMetricFamily("fester_webhooks", "webhooks by fate", labels=["fate"])
         for fate in ("accepted", "duplicate", "ignored", "refused", "unkept"):
@@ -140,7 +141,7 @@ class LiveCollector(Collector):
         kind = GaugeMetricFamily(
             "fester_last_pass_kind", "1 for what the last pass set out to see", labels=["kind"]
         )
-        kind.add_metric([report.kind], 1)
+        kind.add_metric([report.kind.value], 1)
         yield kind
         yield GaugeMetricFamily(
             "fester_last_pass_seconds", "how long the last pass took", report.seconds

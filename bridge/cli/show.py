@@ -72,7 +72,7 @@ def show_report(console: Console, report: Report) -> None:
         return
     counts = ", ".join(f"{count} {kind}" for kind, count in report.entities.items()) or "nothing"
     projects, manifests = report.projects, report.manifests
-    if report.kind != Coverage.FULL.value:
+    if report.kind is not Coverage.FULL:
         looked = report.this_pass
         console.print(
             f"this pass looked at {looked.get('seen', 0)} projects that may have changed, "

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from bridge.model.runs import Outcome
+
 # Problems by severity ("error", "warning", "info"); a severity without any may be left out.
 Counts: TypeAlias = Mapping[str, int]
 
@@ -21,7 +23,7 @@ class Census:
     """
 
     at: datetime
-    outcome: str
+    outcome: Outcome
     seconds: float = 0.0
     requests: int = 0
     looked_at: int = 0

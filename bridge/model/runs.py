@@ -10,6 +10,7 @@ from enum import StrEnum
 from bridge.model.entities import Catalog, Json
 from bridge.model.moments import iso
 from bridge.model.problems import Problem
+from bridge.model.scrape import Coverage
 
 
 class Stage(StrEnum):
@@ -82,7 +83,7 @@ class Report:
     published: tuple[Receipt, ...] = ()
     started_at: datetime | None = None
     failure: str = ""
-    kind: str = "full"  # a `Coverage`: what the pass set out to see
+    kind: Coverage = Coverage.FULL  # what the pass set out to see
     this_pass: Mapping[str, int] = field(default_factory=dict)
     source: str = ""  # of several sources the name of the one that was read; "" the first, or all
 
@@ -90,7 +91,7 @@ class Report:
         """The report as a JSON tree with the documented keys."""
         return {
             "outcome": self.outcome.value,
-            "kind": self.kind,
+            "kind": self.kind.value,
             "source": self.source,
             "seconds": round(self.seconds, 3),
             "started_at": iso(self.started_at),

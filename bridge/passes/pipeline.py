@@ -167,11 +167,11 @@ class PassOptions:
         return bool(self.request and self.request.only)
 
     @property
-    def kind(self) -> str:
-        """What it sets out to see, a `Coverage`."""
+    def kind(self) -> Coverage:
+        """What it sets out to see."""
         if self.request is None or (self.request.since is None and not self.request.only):
-            return Coverage.FULL.value
-        return Coverage.SELECTED.value if self.request.only else Coverage.CHANGES.value
+            return Coverage.FULL
+        return Coverage.SELECTED if self.request.only else Coverage.CHANGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ async def _records(
 ) -> AsyncIterator[Record]:
     """What is read: by this process, or of a full sweep by all that have a hand free."""
     work = stages.work
-    if work is None or wish.kind != Coverage.FULL.value or not await work.hands():
+    if work is None or wish.kind is not Coverage.FULL or not await work.hands():
         return stages.scraper.scrape(request)
     if stages.defaults is not None:  # others know nothing of what manifests inherit
         log.info(
@@ -511,7 +511,7 @@ def _report(
         problems=(*work.stages.problems, *problems, *intake.reports_of()),
         published=tuple(receipts),  # type: ignore[arg-type]
         started_at=work.started.replace(microsecond=0),
-        kind=intake.end.coverage.value if intake.end else "",
+        kind=intake.end.coverage if intake.end else work.wish.kind,
         source=work.wish.source,
         this_pass={
             "seen": _projects(intake.seen),
@@ -597,7 +597,7 @@ def _log_report(report: Report) -> None:
     log.info(
         "A pass has ended",
         action="pass_ended",
-        kind=report.kind,
+        kind=report.kind.value,
         outcome=report.outcome.value,
         seconds=round(report.seconds, 3),
         errors=errors,

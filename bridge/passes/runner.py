@@ -22,7 +22,7 @@ from bridge.model.memory import Horizon, KnownProject
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
 from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome, Report
-from bridge.model.scrape import Observation, ScrapeRequest
+from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.model.statements import Changes
 from bridge.passes.destinations import Publisher, Settled, settle
 from bridge.passes.inheritance import Inheritance, Inherited, with_projects
@@ -78,7 +78,7 @@ class Passes:
         self._view = View(self._ledger)
         self._destinations = Destinations()
 
-    def failed(self, failure: str, kind: str, source: str = FIRST) -> Pass:
+    def failed(self, failure: str, kind: Coverage, source: str = FIRST) -> Pass:
         """A pass that broke: it published nothing, and what was known last still stands."""
         report = Report(
             Outcome.FAILED,

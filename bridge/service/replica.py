@@ -22,8 +22,9 @@ import structlog
 from bridge.errors import FesterError, LeadLost, StoreConflict, StoreError
 from bridge.model.hints import Hint, by_source, hinted_groups, hinted_projects, something
 from bridge.model.numbers import FIRST
+from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome
-from bridge.model.scrape import ScrapeRequest
+from bridge.model.scrape import Coverage, ScrapeRequest
 from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.service.hint_queue import HintQueue
@@ -114,7 +115,7 @@ class Service:
     every: float
     show: Callable[[Pass], Awaitable[None]]
     account: Callable[[Pass], None] = lambda done: None
-    role: Callable[[str], None] = lambda name: None  # hears "leader" or "follower"
+    role: Callable[[ReplicaRole], None] = lambda name: None  # hears what this one does
     audience: Audience | Audiences = field(default_factory=lambda: Audience(()))
     hint_queue: HintQueue = field(default_factory=HintQueue)
     refreshed: Callable[[Stages], Awaitable[Stages]] | None = None  # before a scheduled pass
@@ -191,16 +192,16 @@ class Service:
                 if leads:
                     self.pulse.rest("follow")
                     return
-                self.role("follower")
+                self.role(ReplicaRole.FOLLOWER)
                 await self.catch_up()
             except StoreError as error:
-                self.role("follower")
+                self.role(ReplicaRole.FOLLOWER)
                 self.store_answers(False)
                 log.error("The store does not answer", action="follow_failed", error=str(error))
             await self.sleep(_FOLLOW)
 
     async def _lead(self) -> None:
-        self.role("leader")
+        self.role(ReplicaRole.LEADER)
         # What began last is ended first: the lease is kept until every pass has ended.
         async with AsyncExitStack() as stack:
             work = [self.leadership.keep(), self.audience.run()]
@@ -219,7 +220,7 @@ class Service:
             ]
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             if not self.leadership.leads:
-                self.role("follower")
+                self.role(ReplicaRole.FOLLOWER)
         self.pulse.rest("collect")
         for post in self.posts.values():
             post.schedule = None
@@ -253,7 +254,7 @@ class Service:
                     await self._left.wait()
 
     async def _due_pass(self, post: Post) -> float | None:
-        return (await self._made(self._due(post), "full", post)).retry_in
+        return (await self._made(self._due(post), Coverage.FULL, post)).retry_in
 
     async def _due(self, post: Post) -> Pass:
         if self.refreshed is not None:
@@ -270,7 +271,7 @@ class Service:
 
         return replace(self.wish, progress=heard, source=post.source)
 
-    async def _made(self, work: Awaitable[Pass], kind: str, post: Post) -> Pass:
+    async def _made(self, work: Awaitable[Pass], kind: Coverage, post: Post) -> Pass:
         """A pass, told to everybody. One that breaks is a failed one, and its error raised on."""
         self.pulse.beat(post.part, _PASS_HANGS)
         try:
@@ -306,7 +307,7 @@ class Service:
         files = self.passes.stages.translator.files
         request = ScrapeRequest(files, only=tuple(sorted(ids)))
         wish = replace(self._watched(post), request=request)
-        done = await self._made(self.passes.run(wish), "selected", post)
+        done = await self._made(self.passes.run(wish), Coverage.SELECTED, post)
         if done.report.outcome is Outcome.FAILED or done.retry_in is not None:
             return hints
         seen = ((number, done.observations.get(number)) for number in ids)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from bridge.model.census import Census
+from bridge.model.runs import Outcome
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
 from bridge.store.rows import unreadable
@@ -67,7 +68,8 @@ def _decoded(rows: Sequence[Any]) -> list[Census]:
 def _census(row: Any) -> Census:
     try:
         tree = json.loads(unpack(row.body))
-        return Census(**{**tree, "at": datetime.fromisoformat(tree["at"])})
+        at, outcome = datetime.fromisoformat(tree["at"]), Outcome(tree["outcome"])
+        return Census(**{**tree, "at": at, "outcome": outcome})
     except (Undecodable, KeyError, TypeError, ValueError) as error:
         day = date.fromordinal(row.day)
         raise unreadable(f"the census of {day} (table fester_censuses)", error) from error

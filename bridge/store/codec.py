@@ -19,7 +19,7 @@ from bridge.model.manifests import CodeOwners, Inherited, Translation, Verdict, 
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
-from bridge.model.scrape import Project
+from bridge.model.scrape import Coverage, Project
 
 Kind = TypeVar("Kind")
 
@@ -200,7 +200,7 @@ def encode_report(report: Report) -> str:
             ],
             "started_at": moment_text(report.started_at),
             "failure": report.failure,
-            "kind": report.kind,
+            "kind": report.kind.value,
             **({"source": report.source} if report.source else {}),
         }
     )
@@ -220,7 +220,7 @@ def decode_report(text: str) -> Report:
         published=tuple(_receipt(each) for each in _get(tree, "published", list, [])),
         started_at=moment_of(_get(tree, "started_at", str, "")),
         failure=_get(tree, "failure", str, ""),
-        kind=_get(tree, "kind", str, "full"),
+        kind=_coverage(_get(tree, "kind", str, "")),
         source=_get(tree, "source", str, ""),
         this_pass=_counts(tree.get("this_pass", {})),
     )
@@ -310,6 +310,14 @@ def _verdict(text: str) -> Verdict:
 def _outcome(text: str) -> Outcome:
     try:
         return Outcome(text)
+    except ValueError as error:
+        raise Undecodable(str(error)) from error
+
+
+def _coverage(text: str) -> Coverage:
+    """What a pass set out to see; "" is an older Fester's, which could not tell."""
+    try:
+        return Coverage(text) if text else Coverage.FULL
     except ValueError as error:
         raise Undecodable(str(error)) from error
 

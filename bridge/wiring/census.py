@@ -28,7 +28,7 @@ class CensusTaker:
 
     def hear(self, report: Report) -> None:
         """Note a pass that was made here; small ones may follow before anything is counted."""
-        if report.kind == Coverage.FULL.value and report.outcome is not Outcome.FAILED:
+        if report.kind is Coverage.FULL and report.outcome is not Outcome.FAILED:
             self._due = report
 
     async def count(self) -> None:

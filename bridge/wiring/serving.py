@@ -32,6 +32,7 @@ from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.memory import Memory
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
+from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Coverage, Traffic
 from bridge.model.statements import Statement
@@ -229,7 +230,7 @@ def a_service(
     taker = CensusTaker(parts.store.censuses, source, live)
 
     def counted(done: Pass) -> None:
-        live.passes[done.report.kind, done.report.outcome.value] += 1
+        live.passes[done.report.kind, done.report.outcome] += 1
         taker.hear(done.report)
         account(done)
 
@@ -241,12 +242,12 @@ def a_service(
     live.fetch = partial(parts.store.model.file, source)
     live.sweeps = partial(parts.store.parts.progress, source)
 
-    def role(name: str) -> None:
+    def role(now: ReplicaRole) -> None:
         nonlocal untold
-        untold = untold or name != live.role
-        live.role = name
+        untold = untold or now is not live.role
+        live.role = now
         live.news()  # who leads now tells receivers
-        if name != "leader":
+        if now is not ReplicaRole.LEADER:
             parts.scores.take_catalog(None)  # who leads now scores what is newer
 
     def store_answers(answers: bool) -> None:
@@ -354,7 +355,7 @@ async def freeze_gc_after_sweep(done: Pass) -> None:
     With 10,000 services that takes a second or two, in which no request is answered, whenever
     Python thinks that it is time for it; so it is done once in hours.
     """
-    if done.report.kind == Coverage.FULL.value:
+    if done.report.kind is Coverage.FULL:
         gc.unfreeze()
         gc.collect()
         gc.freeze()

@@ -20,6 +20,7 @@ from bridge.model.entities import Catalog, CatalogEntity, Origin, Ref
 from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Artifact, Outcome, Receipt, Report, Stage
+from bridge.model.scrape import Coverage
 from tests.api.shown import show
 from tests.fakes import NOON
 
@@ -209,7 +210,7 @@ async def test_metrics_tell_of_the_last_pass(client: Client) -> None:
 
 async def test_after_a_push_all_projects_are_still_counted(client: Client, live: Live) -> None:
     whole = record()
-    pushed = replace(whole.report, kind="selected", this_pass={"seen": 1, "unreadable": 0})
+    pushed = replace(whole.report, kind=Coverage.SELECTED, this_pass={"seen": 1, "unreadable": 0})
     show(live, replace(whole, report=pushed), (INDEX,), Memory(), NOON)
     page = await (await client.get("/")).text()
     assert "<b>2</b><span>projects seen</span>" in page

@@ -24,6 +24,7 @@ from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Coverage
 from tests.answers.fleet import FLEET, GITLAB, known, service
 from tests.api.shown import show
 from tests.fakes import NOON
@@ -168,7 +169,7 @@ def census(day: int, **errors: int) -> Census:
     counts = {team: {"error": count} for team, count in errors.items()}
     total = {"error": sum(errors.values())}
     at = NOON.replace(hour=6) - timedelta(days=10 - day)
-    return Census(at, "complete", 61.0, 40, 800, problems=total, by_team=counts)
+    return Census(at, Outcome.COMPLETE, 61.0, 40, 800, problems=total, by_team=counts)
 
 
 def counting(live: Live, *kept: Census) -> None:
@@ -204,13 +205,13 @@ async def test_after_a_push_the_last_full_pass_stands_beside_it(
     counting(live, census(3))
     app = serving(live)
     assert live.report is not None
-    live.report = replace(live.report, kind="selected", this_pass={"seen": 1})
+    live.report = replace(live.report, kind=Coverage.SELECTED, this_pass={"seen": 1})
     client = await aiohttp_client(app)
     began = census(3).at.strftime("%Y-%m-%d %H:%M")
     for path in ("/", "/problems"):
         page = await (await client.get(path)).text()
         assert f"The last full pass began {began} UTC, saw 800 projects" in page
-    live.report = replace(live.report, kind="full")
+    live.report = replace(live.report, kind=Coverage.FULL)
     assert "The last full pass began" not in await (await client.get("/")).text()
 
 

@@ -25,7 +25,7 @@ from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
 from bridge.model.receivers import ReceiverStanding
 from bridge.model.runs import Outcome, Receipt, Report
-from bridge.model.scrape import Traffic
+from bridge.model.scrape import Coverage, Traffic
 from bridge.settings import load_settings
 from bridge.wiring.ox import rubric
 from tests.api.measured import ox_measured
@@ -230,7 +230,7 @@ async def everything_measured(folder: Path) -> str:
     live.sources = {
         name: SourceHealth("here", lambda: Traffic(outcomes={"200": 1})) for name in ("", "lab")
     }
-    live.passes["full", "complete"] += 1
+    live.passes[Coverage.FULL, Outcome.COMPLETE] += 1
     live.receivers = one_receiver
     others = [*await ox_measured(folder), *await receiver_metrics(live, NOON)]
     registry = CollectorRegistry()

@@ -17,6 +17,7 @@ from bridge.api.live import nothing_known
 from bridge.cli import main
 from bridge.model.memory import Horizon
 from bridge.model.runs import Outcome, Report
+from bridge.model.scrape import Coverage
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
@@ -103,8 +104,10 @@ async def test_a_pass_is_scored_served_and_still_there_after_a_restart(tmp_path:
     assert (result.exit_code, ref in result.output) == (0, True)
 
 
-@pytest.mark.parametrize(("kind", "frozen"), [("full", True), ("changes", False)])
-async def test_only_after_a_full_sweep_is_memory_looked_through(kind: str, frozen: bool) -> None:
+@pytest.mark.parametrize(("kind", "frozen"), [(Coverage.FULL, True), (Coverage.CHANGES, False)])
+async def test_only_after_a_full_sweep_is_memory_looked_through(
+    kind: Coverage, frozen: bool
+) -> None:
     """What stays is then left out of every later search for garbage, which would stop requests."""
     gc.unfreeze()
     try:

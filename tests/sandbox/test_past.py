@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from bridge.model.census import Census
 from bridge.model.entity_changes import ChangeKind
+from bridge.model.runs import Outcome
 from bridge.sandbox.past import DAYS, STEP, earlier_censuses, earlier_changes, earlier_facts
 from tests.answers.fleet import FLEET
 from tests.fakes import NOON
@@ -14,7 +15,7 @@ from tests.ox.rubrics import reading, service
 NAMES = [f"service-{number}" for number in range(60)]
 TODAY = Census(
     NOON,
-    "incomplete",
+    Outcome.INCOMPLETE,
     problems={"error": 2, "warning": 4},
     by_rule={"owner": {"warning": 4}, "manifest-invalid": {"error": 2}},
     by_team={"": {"error": 2}, "group:default/red": {"warning": 4}},
@@ -76,5 +77,5 @@ def test_changes_are_of_what_there_is_and_end_in_what_it_is() -> None:
 
 def test_where_nothing_is_nothing_is_made_up_of_it() -> None:
     assert {each.kind for each in earlier_changes((), NOON)} == {ChangeKind.REMOVED}
-    assert all(each.count() == 0 for each in earlier_censuses(Census(NOON, "complete")))
+    assert all(each.count() == 0 for each in earlier_censuses(Census(NOON, Outcome.COMPLETE)))
     assert all(not latest for _, latest in earlier_facts({}, NOON))

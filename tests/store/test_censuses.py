@@ -11,12 +11,13 @@ from sqlalchemy import text
 
 from bridge.errors import StoreError
 from bridge.model.census import Census
+from bridge.model.runs import Outcome
 from bridge.store import SqlStore, open_store
 
 FIRST = datetime(2026, 3, 1, 6, tzinfo=UTC)
 CENSUS = Census(
     FIRST,
-    "incomplete",
+    Outcome.INCOMPLETE,
     61.5,
     40,
     800,

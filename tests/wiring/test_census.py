@@ -10,6 +10,7 @@ import pytest
 from bridge.api.live import Live
 from bridge.errors import StoreError
 from bridge.model.runs import Outcome
+from bridge.model.scrape import Coverage
 from bridge.store import open_store
 from bridge.wiring.census import CensusTaker
 from tests.api.test_problems import PROBLEMS, REPORT, serving
@@ -25,11 +26,11 @@ async def test_a_full_pass_is_counted_once_also_when_small_ones_follow() -> None
         taker = CensusTaker(store.censuses, SOURCE, live)
         await taker.count()
         taker.hear(replace(REPORT, outcome=Outcome.FAILED))
-        taker.hear(replace(REPORT, kind="changes"))
+        taker.hear(replace(REPORT, kind=Coverage.CHANGES))
         await taker.count()
         assert await store.censuses.last(SOURCE) is None
         taker.hear(replace(REPORT, problems=()))
-        taker.hear(replace(REPORT, kind="selected", gitlab_requests=1))
+        taker.hear(replace(REPORT, kind=Coverage.SELECTED, gitlab_requests=1))
         await taker.count()
         (kept,) = await store.censuses.since(SOURCE, date(2000, 1, 1))
         assert kept.requests == REPORT.gitlab_requests
