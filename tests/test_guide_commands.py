@@ -255,7 +255,7 @@ def test_the_rest_of_the_settings_shown_load(tmp_path: Path) -> None:
         {}, config=tmp_path / "fester.yaml", environment={"GITLAB_TOKEN_LAB": "lab-token"}
     )
     assert [each.name for each in shown.further] == ["lab"]
-    assert shown.source_tokens["lab"].get_secret_value() == "lab-token"
+    assert shown.source_secrets["lab"]["token"].get_secret_value() == "lab-token"
     (tmp_path / "fester.yaml").write_text(block("incident", "yaml", "changes:"), "utf-8")
     secret = "whsec_" + b64encode(bytes(32)).decode()
     names = ("AUDIT", "PLATFORM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import jsonschema
@@ -29,9 +30,9 @@ def loaded(folder: Path, text: str, **environment: str) -> Settings:
     return load_settings({}, config=config, environment=environment)
 
 
-def problems_of(folder: Path, text: str) -> str:
+def problems_of(folder: Path, text: str, **environment: str) -> str:
     with pytest.raises(ConfigurationError) as refused:
-        loaded(folder, text)
+        loaded(folder, text, **environment)
     return "\n".join(map(str, refused.value.problems))
 
 
@@ -65,6 +66,57 @@ def test_without_a_token_a_further_source_is_asked_as_anybody(tmp_path: Path) ->
     """The first one's token is never shown to it."""
     lab = each_source(loaded(tmp_path, TWO, GITLAB_TOKEN="first-token"))["lab-2"]
     assert secret(lab, "token") is None
+
+
+KEY = "webhook_signing_key"
+HOOK_KEYS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
+
+
+def test_each_source_has_its_own_secrets_for_webhooks(tmp_path: Path) -> None:
+    """From variables of its own, or their files; without any it has none, whatever others have."""
+    (tmp_path / "hook").write_text("lab hook\n")
+    settings = loaded(
+        tmp_path,
+        TWO.replace(
+            "gitlab: {archived", "  - {name: bare, url: 'https://bare'}\ngitlab: {archived"
+        ),
+        FESTER_WEBHOOK_TOKEN="first hook",
+        FESTER_WEBHOOK_TOKEN_LAB_2_FILE=str(tmp_path / "hook"),
+        FESTER_WEBHOOK_SIGNING_KEY=HOOK_KEYS[0],
+        FESTER_WEBHOOK_SIGNING_KEY_LAB_2=HOOK_KEYS[1],
+    )
+    found = {
+        name: [each and each() for each in (secret(one, "webhook_token"), secret(one, KEY))]
+        for name, one in each_source(settings).items()
+    }
+    assert found == {
+        "": ["first hook", HOOK_KEYS[0]],
+        "lab-2": ["lab hook", HOOK_KEYS[1]],
+        "bare": [None, None],
+    }
+    assert each_source(settings)["lab-2"].secret_files["webhook_token"] == tmp_path / "hook"
+    assert masked(f"first hook lab hook {HOOK_KEYS[1]}") == "*** *** ***"
+    assert "lab hook" not in f"{settings!r} {settings.model_dump_json()}"
+
+
+def test_gitlabs_with_one_secret_for_webhooks_are_told_beside_everything_else(
+    tmp_path: Path,
+) -> None:
+    """A hook of one would pass for another's."""
+    said = problems_of(
+        tmp_path,
+        TWO,
+        FESTER_WEBHOOK_TOKEN="hook-secret",
+        FESTER_WEBHOOK_TOKEN_LAB_2="hook-secret",
+        FESTER_WEBHOOK_SIGNING_KEY_LAB_2="no key",
+        GITLAB_TOKEN_LAB_2="glrt-abc",
+    ).splitlines()
+    assert len(said) == 3
+    assert any(
+        "FESTER_WEBHOOK_TOKEN and FESTER_WEBHOOK_TOKEN_LAB_2 hold one" in one for one in said
+    )
+    assert any("FESTER_WEBHOOK_SIGNING_KEY_LAB_2" in one for one in said)
+    assert "hook-secret" not in "".join(said)
 
 
 def test_two_gitlabs_may_share_a_host(tmp_path: Path) -> None:
@@ -123,7 +175,7 @@ def test_what_is_wrong_with_a_list_is_told_with_its_line(
 
 def test_what_stands_behind_the_list_cannot_be_written(tmp_path: Path) -> None:
     assert "`further` is not a setting" in problems_of(tmp_path, "further: []\n")
-    assert "GITLAB_TOKEN_…" in problems_of(tmp_path, "source_tokens: {a: b}\n")
+    assert "GITLAB_TOKEN_…" in problems_of(tmp_path, "source_secrets: {a: b}\n")
     with pytest.raises(ConfigurationError, match="FESTER_FURTHER"):
         load_settings({}, environment={"FESTER_FURTHER": "x"})
 
@@ -144,4 +196,4 @@ def test_editors_know_the_list(tmp_path: Path) -> None:
     jsonschema.validate({"from": ["https://a", lab]}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"from": ["https://a", {**lab, "token": "x"}]}, schema)
-    assert not {"further", "source_tokens"} & schema["properties"].keys()
+    assert not {"further", "source_secrets"} & schema["properties"].keys()

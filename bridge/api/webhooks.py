@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -42,6 +42,33 @@ class DeliveryRefused(Exception):
         super().__init__(reason)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class HookSecrets:
+    """What opens the door to one GitLab's hooks, as it is now.
+
+    `token` is its secret token, `signing_key` the bytes of its signing key; without either nothing
+    is taken. `suffix` is how the variables of both end.
+    """
+
+    token: str = ""
+    signing_key: bytes = b""
+    suffix: str = ""
+
+    def has_token(self, headers: Mapping[str, str]) -> bool:
+        """Whether a delivery shows the secret token."""
+        given = headers.get("X-Gitlab-Token", "")
+        # Digests, so that not even the length shows in the time it takes.
+        return bool(self.token) and hmac.compare_digest(_digest(given), _digest(self.token))
+
+    def is_signed(self, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+        """Whether a delivery's body was signed by the signing key, and lately."""
+        stamp = headers.get(TIMESTAMP, "")
+        if not _is_recent(stamp, now):
+            return False
+        right = signature(self.signing_key, headers.get(ID, ""), stamp, body)
+        return is_signature(headers[SIGNATURE], right)
+
+
 async def _nothing_further(project_id: int) -> frozenset[str]:
     """The further paths that were read of a project, where none ever are."""
     return frozenset()
@@ -51,20 +78,18 @@ async def _nothing_further(project_id: int) -> frozenset[str]:
 class Webhooks:
     """Takes hooks in and hands their hints to `put`, which raises `StoreError` if it cannot.
 
-    `token` is GitLab's secret token, `signing_key` the bytes of its signing key; without either
-    nothing is taken. `sources` are the names of the GitLabs that may send any, each to an address
-    of its own; `wanted` says of each what matters there. `secrets`, if given, gives both as they
-    are now. `further` tells what is read of the project of a number besides its manifests; it may
-    raise `StoreError`. `counts` has how many deliveries were accepted, ignored, duplicate,
-    refused, unkept.
+    Each GitLab sends them to an address of its own: `doors` gives by the GitLab's name what opens
+    that one, so that no other's hook is taken for one of its own. `wanted` says what matters there.
+    `further` tells what is read of the project of a number besides its manifests; it may raise
+    `StoreError`. `counts` has how many deliveries were accepted, ignored, duplicate, refused,
+    unkept.
     """
 
     put: Callable[[Iterable[Hint]], Awaitable[None]]
     wanted: Callable[[str], Wanted]
-    token: str = ""
-    signing_key: bytes = b""
-    sources: Collection[str] = (FIRST,)
-    secrets: Callable[[], tuple[str, bytes]] | None = None
+    doors: Mapping[str, Callable[[], HookSecrets]] = field(
+        default_factory=lambda: {FIRST: HookSecrets}
+    )
     further: Callable[[int], Awaitable[frozenset[str]]] = _nothing_further
     counts: Counter[str] = field(default_factory=Counter)
     _seen: TTLCache[str, bool] = field(
@@ -76,9 +101,9 @@ class Webhooks:
         """Answer one delivery; nothing of it is worked on here."""
         source = request.match_info.get("source", FIRST)
         try:
-            body, key = await self._checked(request)
-            if source not in self.sources:
+            if source not in self.doors:
                 raise DeliveryRefused(404, "no source in `from` has this name")
+            body, key = await _checked(request, self.doors[source]())
         except DeliveryRefused as refused:
             self.counts["refused"] += 1
             log.warning("A webhook was refused", action="hook_refused", reason=str(refused))
@@ -124,43 +149,28 @@ class Webhooks:
         # GitLab disables a hook that answers anything else too often, whatever it says.
         return web.json_response({"status": status, **more}, status=202)
 
-    async def _checked(self, request: web.Request) -> tuple[bytes, str]:
-        """The body of a delivery that is GitLab's, and its key. Raises `DeliveryRefused`."""
-        if self.secrets is not None:
-            self.token, self.signing_key = self.secrets()
-        if not (self.token or self.signing_key):
-            raise DeliveryRefused(
-                403,
-                "webhooks are not set up here: set FESTER_WEBHOOK_TOKEN (or "
-                "FESTER_WEBHOOK_SIGNING_KEY) to the secret that GitLab has for this webhook",
-            )
-        by_token = self._has_token(request.headers)
-        signed = bool(self.signing_key and request.headers.get(SIGNATURE))
-        if not (by_token or signed):
-            raise DeliveryRefused(
-                401, "the X-Gitlab-Token or webhook-signature is missing or wrong"
-            )
-        body = await _bounded(request)
-        if not by_token and not self._is_signed(request, body):
-            raise DeliveryRefused(
-                401, "the webhook-signature does not fit, or is older than five minutes"
-            )
-        # A signature covers one header only: whoever replays a delivery can write the others.
-        names = ("Idempotency-Key", ID) if by_token else (ID,)
-        return body, _key(request.headers, names)
 
-    def _has_token(self, headers: Mapping[str, str]) -> bool:
-        given = headers.get("X-Gitlab-Token", "")
-        # Digests, so that not even the length shows in the time it takes.
-        return bool(self.token) and hmac.compare_digest(_digest(given), _digest(self.token))
-
-    def _is_signed(self, request: web.Request, body: bytes) -> bool:
-        headers = request.headers
-        stamp = headers.get(TIMESTAMP, "")
-        if not _is_recent(stamp, request.app[CLOCK]()):
-            return False
-        right = signature(self.signing_key, headers.get(ID, ""), stamp, body)
-        return is_signature(headers[SIGNATURE], right)
+async def _checked(request: web.Request, secrets: HookSecrets) -> tuple[bytes, str]:
+    """The body of a delivery that is GitLab's, and its key. Raises `DeliveryRefused`."""
+    if not (secrets.token or secrets.signing_key):
+        raise DeliveryRefused(
+            403,
+            f"webhooks are not set up here: set FESTER_WEBHOOK_TOKEN{secrets.suffix} (or "
+            f"FESTER_WEBHOOK_SIGNING_KEY{secrets.suffix}) to the secret that this GitLab has for "
+            "this webhook",
+        )
+    by_token = secrets.has_token(request.headers)
+    signed = bool(secrets.signing_key and request.headers.get(SIGNATURE))
+    if not (by_token or signed):
+        raise DeliveryRefused(401, "the X-Gitlab-Token or webhook-signature is missing or wrong")
+    body = await _bounded(request)
+    if not by_token and not secrets.is_signed(request.headers, body, request.app[CLOCK]()):
+        raise DeliveryRefused(
+            401, "the webhook-signature does not fit, or is older than five minutes"
+        )
+    # A signature covers one header only: whoever replays a delivery can write the others.
+    names = ("Idempotency-Key", ID) if by_token else (ID,)
+    return body, _key(request.headers, names)
 
 
 async def _bounded(request: web.Request) -> bytes:

@@ -19,7 +19,6 @@ from bridge.settings.sections import signing_key
 
 TEAM_WEBHOOK: Final = "FESTER_DIGEST_WEBHOOK_"
 OF_RECEIVER: Final = "FESTER_RECEIVER_SECRET_"  # and its name
-OF_SOURCE: Final = "GITLAB_TOKEN_"  # and the name of a further source
 FILE: Final = "_FILE"
 STORE: Final = "FESTER_STORE"
 # The fields that hold secrets, and the variables that they come from.
@@ -34,6 +33,8 @@ SECRETS: Final = {
     "webhook_signing_key": "FESTER_WEBHOOK_SIGNING_KEY",
     "slack_signing_secret": "FESTER_SLACK_SIGNING_SECRET",
 }
+# Those that each further source has for itself: the variable, and the source's name behind it.
+PER_SOURCE: Final = ("token", "webhook_token", "webhook_signing_key")
 # Of these a part alone opens a door, or a person chose it.
 _IN_URLS: Final = ("password", "passfile", "sslpassword", "token", "private_token", "access_token")
 # GitLab's own prefixes: https://docs.gitlab.com/security/tokens/#token-prefixes
@@ -49,6 +50,11 @@ _NO_API: Final = {
     "glffct-": "a feature flags client's token",
     "gloas-": "an application's secret",
 }
+
+
+def of_source(field: str, suffix: str = "") -> str:
+    """The variable of a further source's own secret; without its suffix how those begin."""
+    return f"{SECRETS[field]}_{suffix}"
 
 
 def gitlab_token(text: str) -> str:
@@ -130,7 +136,7 @@ def given(
 
 def mask_everything(environment: Mapping[str, str], urls: Collection[object]) -> None:
     """From now on no secret of this environment is shown, used or not, well formed or not."""
-    by_name = (TEAM_WEBHOOK, OF_SOURCE, OF_RECEIVER)
+    by_name = (TEAM_WEBHOOK, OF_RECEIVER, *map(of_source, PER_SOURCE))
     names = [n for n in environment if n in SECRETS.values() or n.startswith(by_name)]
     texts = [environment[n] for n in names if not n.endswith(FILE)]
     for name in (*SECRETS.values(), *names):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bridge.errors import ConfigurationError
 from bridge.language.names import nearest
@@ -21,21 +21,26 @@ from bridge.secret.values import shared_secret
 from bridge.settings.given_secrets import (
     FILE,
     OF_RECEIVER,
-    OF_SOURCE,
+    PER_SOURCE,
     SECRETS,
     TEAM_WEBHOOK,
     Given,
     given,
     mask_everything,
     normal_of,
+    of_source,
 )
+from bridge.settings.named_secrets import named_secrets
+from bridge.settings.places import placed
 from bridge.settings.sections import WRITTEN, Settings, SourceSettings
 
 CONFIG_NAME = "fester.yaml"
 PREFIX = "FESTER_"
+# How the variables begin that end with a name which people chose.
+_BY_NAME = (TEAM_WEBHOOK, OF_RECEIVER, *map(of_source, PER_SOURCE))
 _COMMENT = re.compile(r":\s+(#[^\s#]\S*)")
 # Fields that stand in no file and in no variable of their own name.
-_OF_SOURCES = ("further", "source_tokens", "token_variable")
+_OF_SOURCES = ("further", "source_secrets", "token_variable")
 NOT_WRITTEN = (*SECRETS, *_OF_SOURCES, "team_webhooks", "receiver_secrets", "secret_files")
 
 
@@ -86,40 +91,17 @@ def load_settings(
         if not (settings.source if key == "from" else getattr(settings, key))
     )
     problems.extend(_contradictions(settings, places, used, environment))
-    teams = (
-        _team_webhooks(settings, environment, places, problems) if "team_webhooks" in used else {}
-    )
-    tokens = _source_tokens(settings, environment, problems) if "token" in used else {}
-    signing = (
-        _receiver_secrets(settings, environment, problems) if "receiver_secrets" in used else {}
-    )
+    named = named_secrets(settings, environment, used, places, problems)
     if problems:
         raise ConfigurationError(problems)
-    files = {name: secret.file for name, secret in (secrets | teams).items() if secret.file}
-    files |= {f"{OF_SOURCE}{name}": each.file for name, each in tokens.items() if each.file}
-    files |= {f"{OF_RECEIVER}{name}": each.file for name, each in signing.items() if each.file}
-    signed = {name: SecretStr(each.value) for name, each in signing.items()}
-    webhooks = {team: SecretStr(secret.value) for team, secret in teams.items()}
-    further = {name: SecretStr(each.value) for name, each in tokens.items()}
-    found = {"team_webhooks": webhooks, "source_tokens": further, "receiver_secrets": signed}
-    return settings.model_copy(update={**found, "secret_files": files})
+    named["secret_files"] |= {name: each.file for name, each in secrets.items() if each.file}
+    return settings.model_copy(update=named)
 
 
 def _urls(written: object) -> list[object]:
     """The URLs in `from`, as far as it is what it should be."""
     items = written if isinstance(written, list) else [written]
     return [each.get("url") if isinstance(each, dict) else each for each in items]
-
-
-def _source_tokens(
-    settings: Settings, environment: Mapping[str, str], problems: list[Problem]
-) -> dict[str, Given]:
-    """The token of each further source, by its name; without one it is asked as anybody."""
-    found = {
-        each.name: given(f"{OF_SOURCE}{each.suffix}", environment, problems, normal_of("token"))
-        for each in settings.further
-    }
-    return {name: token for name, token in found.items() if token is not None}
 
 
 def _secrets(
@@ -132,46 +114,6 @@ def _secrets(
         if name in used
     }
     return {name: secret for name, secret in found.items() if secret is not None}
-
-
-def _team_webhooks(
-    settings: Settings,
-    environment: Mapping[str, str],
-    places: Mapping[tuple[str, ...], str],
-    problems: list[Problem],
-) -> dict[str, Given]:
-    """The address of each team's webhook, from the variable that the settings name for it."""
-    teams: dict[str, Given] = {}
-    for team, variable in settings.remediation.webhooks.items():
-        before = len(problems)
-        secret = given(variable, environment, problems, normal_of("digest_webhook"))
-        if secret is not None:
-            teams[team] = secret
-        elif len(problems) == before:
-            message = (
-                f"the variable {variable} is not set; it holds the address of {team}'s webhook"
-            )
-            problems.append(_placed(message, places.get(("remediation", "webhooks", team), "")))
-    return teams
-
-
-def _receiver_secrets(
-    settings: Settings, environment: Mapping[str, str], problems: list[Problem]
-) -> dict[str, Given]:
-    """What signs what each receiver of changes is sent, by its name: none is sent unsigned."""
-    found: dict[str, Given] = {}
-    for each in settings.changes.receivers:
-        variable, before = f"{OF_RECEIVER}{each.suffix}", len(problems)
-        secret = given(variable, environment, problems, normal_of("receiver_secret"))
-        if secret is not None:
-            found[each.name] = secret
-        elif len(problems) == before:
-            message = (
-                f"the variable {variable} is not set; it holds what signs messages to the receiver "
-                f'{each.name}, which knows it, too: echo "whsec_$(openssl rand -base64 32)"'
-            )
-            problems.append(Problem(message, "setting-missing"))
-    return found
 
 
 def _store_from_file(
@@ -206,10 +148,10 @@ def _contradictions(
     for path, wished in wishes.items():
         if wished and not backstage.url:
             message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
-            yield _placed(message, places.get(path, ""))
+            yield placed(message, places.get(path, ""))
     own = settings.gitlab.url.rstrip("/")
     if own and settings.source and not f"{settings.source}/".startswith(f"{own}/"):
-        yield _placed(
+        yield placed(
             f"`gitlab.url` is {own}, and `from` does not lie under it: they must begin alike",
             places.get(("gitlab", "url"), ""),
         )
@@ -222,7 +164,7 @@ def _contradictions(
     }
     for path, wished in asking.items():
         if wished and "backstage_token" in used and not given_at_all:
-            yield _placed(
+            yield placed(
                 f"`{'.'.join(path)}` needs a token in {variable}: one of "
                 "`backend.auth.externalAccess` in Backstage's app-config.yaml",
                 places.get(path, ""),
@@ -278,7 +220,7 @@ def _note_comments(
                 f"`{'.'.join(path)}` is empty, for YAML takes {found[1]} for a comment; "
                 f"write '{found[1]}' in quotes"
             )
-            problems.append(_placed(message, place))
+            problems.append(placed(message, place))
 
 
 def _note_secrets(
@@ -286,14 +228,14 @@ def _note_secrets(
 ) -> None:
     wherever = {
         "team_webhooks": f"{TEAM_WEBHOOK}… and name it in `remediation.webhooks`",
-        "source_tokens": f"{OF_SOURCE}…",
+        "source_secrets": f"{of_source('token')}…",
         "receiver_secrets": f"{OF_RECEIVER}…",
     }
     for key, variable in (SECRETS | wherever | {"secret_files": "…_FILE"}).items():
         if key in tree:
             del tree[key]
             message = f"a secret must not stand in a file; set the variable {variable} instead"
-            problems.append(_placed(message, places.get((key,), "")))
+            problems.append(placed(message, places.get((key,), "")))
 
 
 def _from_variables(
@@ -304,7 +246,7 @@ def _from_variables(
     """FESTER_KEY and FESTER_SECTION__KEY as a tree; unknown ones are problems."""
     tree: dict[str, Any] = {}
     for name in sorted(environment):
-        if not name.startswith(PREFIX) or name.startswith((TEAM_WEBHOOK, OF_RECEIVER)):
+        if not name.startswith(PREFIX) or name.startswith(_BY_NAME):
             continue
         if name.removesuffix(FILE) in SECRETS.values() or name == f"{PREFIX}STORE{FILE}":
             continue
@@ -367,17 +309,7 @@ def _names(path: tuple[str, ...]) -> list[str]:
 def _unknown(shown: str, key: str, place: str, above: tuple[str, ...] = ()) -> Problem:
     near = nearest(key, _names(above))
     hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(_names(above))}"
-    return _placed(f"`{shown}` is not a setting: {hint}", place)
-
-
-def _placed(message: str, place: str) -> Problem:
-    """A problem at "file:line:col", or at a flag or variable."""
-    found = re.fullmatch(r"(.+):(\d+):(\d+)", place)
-    if found:
-        return Problem(
-            message, "setting-invalid", file=found[1], line=int(found[2]), column=int(found[3])
-        )
-    return Problem(message, "setting-invalid", file=place)
+    return placed(f"`{shown}` is not a setting: {hint}", place)
 
 
 def _problem(item: Any, places: Mapping[tuple[str, ...], str]) -> Problem:
@@ -388,4 +320,4 @@ def _problem(item: Any, places: Mapping[tuple[str, ...], str]) -> Problem:
     if item["type"] == "extra_forbidden":
         return _unknown(shown, path[-1], place, path[:-1])
     message = item["msg"].removeprefix("Value error, ")
-    return _placed(f"`{shown}`: {message[0].lower()}{message[1:]}", place)
+    return placed(f"`{shown}`: {message[0].lower()}{message[1:]}", place)

@@ -660,8 +660,11 @@ class Settings(_SettingsSection):
         None, exclude=True, description="from FESTER_SLACK_SIGNING_SECRET"
     )
     token_variable: str = Field("GITLAB_TOKEN", exclude=True, description="of this source")
-    source_tokens: dict[str, SecretStr] = Field(
-        {}, exclude=True, description="from GITLAB_TOKEN_NAME, by the names of further sources"
+    source_secrets: dict[str, dict[str, SecretStr]] = Field(
+        {},
+        exclude=True,
+        description="from GITLAB_TOKEN_NAME, FESTER_WEBHOOK_TOKEN_NAME and "
+        "FESTER_WEBHOOK_SIGNING_KEY_NAME, by the names of further sources and these fields",
     )
     receiver_secrets: dict[str, SecretStr] = Field(
         {}, exclude=True, description="from FESTER_RECEIVER_SECRET_NAME, by a receiver's name"

@@ -26,7 +26,7 @@ from bridge.api.incident import SlackCommand
 from bridge.api.interfaces import Gatekeeper
 from bridge.api.live import Live, SourceHealth
 from bridge.api.parts import AppParts
-from bridge.api.webhooks import Webhooks
+from bridge.api.webhooks import HookSecrets, Webhooks
 from bridge.errors import ConfigurationError, StoreError
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.memory import Memory
@@ -322,17 +322,27 @@ def traffic_of(scraper: Scraper) -> Callable[[], Traffic]:
 
 
 def webhooks(settings: Settings, service: Service) -> Webhooks:
-    """The door for the hooks of every GitLab: what they hint at is kept in the store."""
-    options = {name: gitlab_options(each) for name, each in each_source(settings).items()}
-    token, key = secret(settings, "webhook_token"), secret(settings, "webhook_signing_key")
+    """The doors for the hooks of every GitLab: what they hint at is kept in the store."""
+    sources = each_source(settings)
+    options = {name: gitlab_options(each) for name, each in sources.items()}
+    suffixes = {FIRST: ""} | {each.name: f"_{each.suffix}" for each in settings.further}
     return Webhooks(
         service.accept,
         lambda source: Wanted(
             frozenset(service.passes.stages.translator.files), options[source].branch_of
         ),
-        sources=tuple(options),
+        doors={name: door(each, suffixes[name]) for name, each in sources.items()},
         further=service.further_paths,
-        secrets=lambda: (token() if token else "", signing_key(key()) if key else b""),
+    )
+
+
+def door(settings: Settings, suffix: str) -> Callable[[], HookSecrets]:
+    """What opens the door for the hooks of the GitLab of these settings, as it is now."""
+    token, key = secret(settings, "webhook_token"), secret(settings, "webhook_signing_key")
+    return lambda: HookSecrets(
+        token=token() if token else "",
+        signing_key=signing_key(key()) if key else b"",
+        suffix=suffix,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bridge.model.numbers import FIRST
 from bridge.settings import Settings
-from bridge.settings.given_secrets import OF_SOURCE
+from bridge.settings.given_secrets import PER_SOURCE, of_source
 from bridge.settings.sections import GitLabSettings, SourceSettings
 
 
@@ -15,16 +15,21 @@ def each_source(settings: Settings) -> dict[str, Settings]:
 
 
 def _of(settings: Settings, one: SourceSettings) -> Settings:
-    files = {k: v for k, v in settings.secret_files.items() if k != "token"}
-    if (file := settings.secret_files.get(f"{OF_SOURCE}{one.name}")) is not None:
-        files["token"] = file
+    files = {k: v for k, v in settings.secret_files.items() if k not in PER_SOURCE}
+    own = settings.source_secrets.get(one.name, {})
+    variables = {field: of_source(field, one.suffix) for field in PER_SOURCE}
+    files |= {
+        field: settings.secret_files[variable]
+        for field, variable in variables.items()
+        if variable in settings.secret_files
+    }
     return settings.model_copy(
         update={
+            **{field: own.get(field) for field in PER_SOURCE},
             "source": one.url,
             "further": (),
             "gitlab": _gitlab(settings.gitlab, one.gitlab),
-            "token_variable": f"{OF_SOURCE}{one.suffix}",
-            "token": settings.source_tokens.get(one.name),
+            "token_variable": variables["token"],
             "secret_files": files,
         }
     )

@@ -17,9 +17,10 @@ from bridge.api.app import make_app
 from bridge.api.hooks import Wanted
 from bridge.api.live import Live
 from bridge.api.parts import AppParts
-from bridge.api.webhooks import BODY_LIMIT, PATH, Webhooks
+from bridge.api.webhooks import BODY_LIMIT, PATH, HookSecrets, Webhooks
 from bridge.errors import StoreError
 from bridge.model.hints import Hint
+from bridge.model.numbers import FIRST, number_of
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.world import World
 
@@ -39,7 +40,9 @@ class Door:
         self.hints: list[Hint] = []
         self.away = False
         self.webhooks = Webhooks(
-            self.keep, lambda source: Wanted(frozenset({"qm.yaml"})), token, signing_key
+            self.keep,
+            lambda source: Wanted(frozenset({"qm.yaml"})),
+            {FIRST: lambda: HookSecrets(token, signing_key)},
         )
 
     async def keep(self, hints: Iterable[Hint]) -> None:
@@ -230,7 +233,34 @@ async def test_a_push_of_an_id_that_no_number_can_be_made_of_is_json_all_the_sam
     assert (answer.status, said, door.hints) == (202, {"status": "accepted"}, [])
 
 
+@pytest.mark.parametrize("lab_key", [b"", KEY[::-1]])
+async def test_a_hook_of_one_gitlab_opens_no_other_ones_door(
+    aiohttp_client: MakeClient, lab_key: bytes
+) -> None:
+    """Neither by a token nor by a signature; and what is missing is told by its variable."""
+    door = Door(signing_key=KEY)
+    door.webhooks.doors = {
+        FIRST: lambda: HookSecrets(TOKEN, KEY),
+        "lab": lambda: HookSecrets("", lab_key, "_LAB"),
+        "old-lab": lambda: HookSecrets("the-old-labs-token", b"", "_OLD_LAB"),
+    }
+    client = await door.open(aiohttp_client)
+    headers, body = signed(KEY)
+    for shown in ({"X-Gitlab-Token": TOKEN}, headers):
+        answer = await client.post(f"{PATH}/lab", data=body, headers=shown)
+        assert answer.status == (401 if lab_key else 403)
+        assert ("FESTER_WEBHOOK_TOKEN_LAB " in await answer.text()) is not bool(lab_key)
+        assert (await client.post(f"{PATH}/old-lab", data=body, headers=shown)).status == 401
+        assert (await client.post(f"{PATH}/unheard", data=body, headers=shown)).status == 404
+    assert door.hints == []
+    old = {"X-Gitlab-Token": "the-old-labs-token"}
+    assert (await client.post(PATH, json=RENAME, headers=old)).status == 401
+    assert (await client.post(f"{PATH}/old-lab", json=RENAME, headers=old)).status == 202
+    assert door.hints == [Hint(number_of("old-lab", 5))]
+
+
 async def test_the_secrets_are_in_no_repr() -> None:
     door = Door(signing_key=KEY)
-    assert TOKEN not in repr(door.webhooks)
-    assert repr(KEY) not in repr(door.webhooks)
+    for shown in (repr(door.webhooks), repr(door.webhooks.doors[FIRST]())):
+        assert TOKEN not in shown
+        assert repr(KEY) not in shown

@@ -39,6 +39,8 @@ from tests.service.site import (
 
 pytestmark = pytest.mark.real
 
+LAB_SECRET = "what opens the lab's door"
+
 
 def a_lab() -> World:
     """Another organization: the same ids and the same paths, other services."""
@@ -51,7 +53,8 @@ def a_lab() -> World:
 def both(first: str, lab: str, folder: Path, **more: Any) -> Settings:
     sources = [first, {"name": "lab", "url": lab}]
     chosen = settings(first, folder, **({"from": sources} | more))
-    return chosen.model_copy(update={"source_tokens": {"lab": SecretStr(TOKEN)}})
+    own = {"token": SecretStr(TOKEN), "webhook_token": SecretStr(LAB_SECRET)}
+    return chosen.model_copy(update={"source_secrets": {"lab": own}})
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,14 @@ async def answer(replica: Replica, path: str) -> str:
         return await got.text()
 
 
+async def refused(address: str, token: str) -> int:
+    """The status by which a hook with this secret is refused."""
+    shown = {"X-Gitlab-Token": token}
+    async with ClientSession() as session, session.post(address, json={}, headers=shown) as got:
+        assert (await got.json())["status"] == "refused"
+        return got.status
+
+
 async def test_one_dies_and_the_other_goes_on(url: str, tmp_path: Path) -> None:
     """A push is followed by the GitLab that sent it. Of the dead one nothing is removed."""
     world, lab_world = a_world(2), a_lab()
@@ -86,16 +97,15 @@ async def test_one_dies_and_the_other_goes_on(url: str, tmp_path: Path) -> None:
         # The same id in both: which one is read depends on where the hook comes in.
         sandbox.forget_requests()
         lab_sandbox.forget_requests()
-        hooks = Hooks(lab_world, f"{replica.hooks_url}/lab", token=SECRET)
+        hooks = Hooks(lab_world, f"{replica.hooks_url}/lab", token=LAB_SECRET)
         lab_world.commit_file(2, "qm.yaml", manifest("pushed"))
         assert await hooks.deliver() == [202]
         await replica.until(lambda: "pushed" in published(tmp_path))
         assert replica.reports[-1].source == "lab"
         assert not [each for each in sandbox.requests if each.kind == "graphql"]
-        shown = {"X-Gitlab-Token": SECRET}
-        nowhere = f"{replica.hooks_url}/nowhere"
-        async with ClientSession() as session, session.post(nowhere, json={}, headers=shown) as got:
-            assert (got.status, (await got.json())["status"]) == (404, "refused")
+        assert await refused(f"{replica.hooks_url}/nowhere", SECRET) == 404
+        assert await refused(f"{replica.hooks_url}/lab", SECRET) == 401  # the first one's
+        assert await refused(replica.hooks_url, LAB_SECRET) == 401
 
         await mortal.aclose()  # the first is gone
         post = replica.service.posts[""]
@@ -131,7 +141,7 @@ async def test_a_group_of_one_gitlab_is_not_the_group_of_another(tmp_path: Path)
         await replica.until(lambda: len(published(tmp_path)) == 5)
         sandbox.forget_requests()
         lab_sandbox.forget_requests()
-        hooks = Hooks(lab_world, f"{replica.hooks_url}/lab", token=SECRET)
+        hooks = Hooks(lab_world, f"{replica.hooks_url}/lab", token=LAB_SECRET)
         lab_world.rename_group("shop", "store")
         assert set(await hooks.deliver()) == {202}
         await replica.until(lambda: replica.reports[-1].kind == "selected")
@@ -150,7 +160,7 @@ async def test_hints_of_both_wait_in_one_store_for_whoever_leads(tmp_path: Path)
         async with a_replica(chosen) as leader:
             await leader.until(lambda: len(published(tmp_path)) == 4)
             async with a_replica(chosen) as follower:
-                hooks = Hooks(lab_world, f"{follower.hooks_url}/lab", token=SECRET)
+                hooks = Hooks(lab_world, f"{follower.hooks_url}/lab", token=LAB_SECRET)
                 lab_world.commit_file(1, "qm.yaml", manifest("told"))
                 assert await hooks.deliver() == [202]
                 await leader.until(lambda: "told" in published(tmp_path))
@@ -214,7 +224,9 @@ async def test_each_gitlab_is_shown_its_own_token_and_asked_in_its_own_words(
                 "ox": {"collect": True},
             },
         )
-        chosen = chosen.model_copy(update={"source_tokens": {"lab": SecretStr("the-labs-own")}})
+        chosen = chosen.model_copy(
+            update={"source_secrets": {"lab": {"token": SecretStr("the-labs-own")}}}
+        )
         async with wired(chosen) as parts:
             passes = Passes(parts.stages)
             done = await passes.run_all([PassOptions(source=n) for n in parts.stages.sources])
