@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from bridge.errors import ConfigurationError
@@ -21,9 +23,15 @@ def collected(problems: list[Problem], load: Callable[[], Made]) -> Made | None:
         return None
 
 
+@lru_cache(maxsize=8)
+def _registered(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Looked for once: to find them, a file of every installed package is read."""
+    return tuple(sorted(entry_points(group=group), key=lambda entry: entry.name))
+
+
 def extensions(group: str) -> Iterator[Callable[..., Any]]:
     """The factories that other packages register, in the order of their names."""
-    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+    for entry in _registered(group, tuple(sys.path)):
         try:
             yield entry.load()
         except Exception as error:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-from graphql import GraphQLSchema, build_schema, extend_schema, parse, validate
+from graphql import GraphQLSchema, parse, validate
 
 from bridge.ox.facts.project_page import (
     OPTIONAL,
@@ -19,9 +18,9 @@ from bridge.ox.facts.project_page import (
 )
 from bridge.sandbox.complexity import LIMIT_AUTHENTICATED, score
 from bridge.sandbox.plan import QueryPlanner
+from tests.gitlab_schemas import gitlab_schema
 from tests.ox.subjects import NOW
 
-FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
 # What every GitLab has and the schemas at hand, which were reduced, have not.
 CUT_AWAY = """
 extend type Query { metadata: Metadata }
@@ -53,12 +52,7 @@ NEWER_THAN_16_3 = frozenset(
 
 
 def schema(version: str) -> GraphQLSchema:
-    file = FOLDER / f"{version}.graphql"
-    if not file.is_file():
-        pytest.skip(f"GitLab's schema {version} is not at hand: no query was checked against it")
-    whole = build_schema(file.read_text("utf-8"), assume_valid=True)
-    cut = CUT_AWAY + (CUT_FROM_19_3 if version == "19.3" else "")
-    return extend_schema(whole, parse(cut), assume_valid=True)
+    return gitlab_schema(version, CUT_AWAY + (CUT_FROM_19_3 if version == "19.3" else ""))
 
 
 def problems(version: str, query: str) -> list[str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from graphql import GraphQLObjectType, GraphQLSchema, build_schema, extend_schema, parse, validate
+from graphql import GraphQLObjectType, GraphQLSchema, extend_schema, parse, validate
 
 from bridge.sandbox.schema import SCHEMA, UNKNOWN_TO_16_3
 from bridge.scrapers.gitlab import one_file, people, queries
 from bridge.scrapers.gitlab.dialect import OPTIONAL, Dialect, not_told
 from bridge.scrapers.gitlab.further_queries import Asked, Question, read_further
+from tests.gitlab_schemas import gitlab_schema
 
-FOLDER = Path(__file__).parents[3] / "shared" / "gitlab-schema"
 # Every GitLab since 12.0 lists a tree's blobs and trees; the schemas at hand were reduced by this.
 BLOBS = """
 extend type Tree {
@@ -50,11 +48,7 @@ FURTHER = [
 
 
 def schema(version: str) -> GraphQLSchema:
-    file = FOLDER / f"{version}.graphql"
-    if not file.is_file():
-        pytest.skip(f"GitLab's schema {version} is not at hand: no query was checked against it")
-    whole = build_schema(file.read_text("utf-8"), assume_valid=True)
-    return extend_schema(whole, parse(BLOBS), assume_valid=True)
+    return gitlab_schema(version, BLOBS)
 
 
 def every_query(lacks: frozenset[str] = frozenset()) -> list[str]:

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -92,10 +91,15 @@ class Mapping:
 _kept: LRUCache[Path, Mapping] = LRUCache(maxsize=256)
 
 
-@lru_cache(maxsize=64)
-def _schema(path: Path, _content: bytes) -> Schema:
-    """A schema, checked once while its file stays the same: mappings are reloaded often."""
-    return Schema.load(path)
+# The schemas that were checked, by content: mappings are reloaded often, and their schemas copied.
+_checked: LRUCache[bytes, Schema] = LRUCache(maxsize=64)
+
+
+def _schema(path: Path, content: bytes) -> Schema:
+    schema = _checked.get(content)
+    if schema is None:
+        schema = _checked[content] = Schema.load(path)
+    return schema
 
 
 def shipped_folder() -> Path:
