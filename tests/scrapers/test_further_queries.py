@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,13 @@ def test_every_request_stays_within_what_gitlab_allows(wanted: list[Question]) -
         charged = score(QueryPlanner().prepare(query, variables, None))
         assert charged <= sum(each.cost for each in part) <= 1.6 * charged + 10
         assert charged <= ANONYMOUS_COMPLEXITY_LIMIT
+
+
+@pytest.mark.parametrize("asked", Asked)
+def test_the_largest_question_is_one_that_gitlab_answers_anybody(asked: Asked) -> None:
+    paths = tuple(f"p{n}" for n in range(PATHS_AT_ONCE if asked is Asked.BLOBS else 1))
+    largest = Question(asked, paths, tuple(range(PROJECTS_AT_ONCE)), "main")
+    assert largest.cost <= ANONYMOUS_COMPLEXITY_LIMIT
 
 
 @given(

@@ -15,7 +15,7 @@ from bridge.scrapers.gitlab.queries import LARGEST_PAGE, project_gid
 
 PROJECTS_AT_ONCE: Final = 100  # GitLab gives no more in one page
 TEXTS_AT_ONCE: Final = 50
-PATHS_AT_ONCE: Final = 60
+PATHS_AT_ONCE: Final = 53  # of as many projects they cost 197; GitLab allows nobody known 200
 MIXED_PATHS: Final = 20  # of several projects, asked of each of them
 QUESTIONS_AT_ONCE: Final = 30  # keeps a query's text below GitLab's limit
 TEXT_AT_ONCE: Final = 4 * 1024 * 1024  # bytes of text in one answer
