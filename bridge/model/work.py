@@ -36,11 +36,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class PartRead:
-    """What a process read of a part, and what it made of the manifests, by their fingerprints."""
+    """What a process read of a part, and what it made of the manifests, by their fingerprints.
+
+    Of one that is `cut` it read no more, as that is enough for one: the rest is to be another part.
+    """
 
     records: Sequence[Record] = ()
     translations: Mapping[str, Translation] = field(default_factory=dict)
     requests: int = 0
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

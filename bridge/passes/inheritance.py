@@ -20,6 +20,7 @@ from bridge.model.group_defaults import DefaultsPlace, Inheriting
 from bridge.model.numbers import number_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.reads import ReadKind
+from bridge.passes.interfaces import Store
 from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import PassOptions, Stages
 from bridge.ports import Browsing, Translator
@@ -167,6 +168,19 @@ class Inheritance:
         return next(found, "")
 
 
+async def with_kept(translator: Translator, store: Store, source: str) -> Translator:
+    """The translator with the defaults that the store has of a catalog's sources now.
+
+    For a process that reads for one that leads. Raises `StoreError`.
+    """
+    if not isinstance(translator, Inheriting):
+        return translator
+    made = translator
+    for name, kept in (await _known(store, source)).items():
+        made, _ = await _checked(made, name, kept)
+    return made
+
+
 async def _read(stages: Stages, before: Kept, source: str) -> Kept:
     """The file as it is now. Raises `SourceError`."""
     place, scraper = before.place, stages.scraper
@@ -224,7 +238,11 @@ def _told(now: Kept, faults: Sequence[Problem]) -> tuple[Problem, ...]:
 
 
 async def _load(ledger: Ledger) -> dict[str, Kept]:
-    text = await ledger.store.group_defaults.load(ledger.source)
+    return await _known(ledger.store, ledger.source)
+
+
+async def _known(store: Store, source: str) -> dict[str, Kept]:
+    text = await store.group_defaults.load(source)
     try:
         return {name: _kept(tree) for name, tree in json.loads(text or "{}").items()}
     except (ValueError, KeyError, TypeError, AttributeError):

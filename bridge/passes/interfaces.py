@@ -22,7 +22,7 @@ from bridge.model.statements import (
     StoredFile,
     Taken,
 )
-from bridge.model.work import Part, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled
 
 
 class EntityMaker(Protocol):
@@ -316,11 +316,11 @@ class ModelStore(Protocol):
 class Work(Protocol):
     """Has other processes read parts of a sweep. Not an entry point.
 
-    Where there is none a pass reads all by itself, as it does where nobody else has `hands`.
+    Where there is none a pass reads all by itself, as it does where there are no `others`.
     """
 
-    async def hands(self) -> int:
-        """How many other processes would read now. Raises `StoreError`."""
+    async def others(self, reading: str) -> int:
+        """How many other processes would read this source now. Raises `StoreError`."""
 
     async def begin(
         self, source: str, edition: int, reading: str, files: tuple[str, ...]
@@ -341,6 +341,18 @@ class Work(Protocol):
 
         Raises as `put`.
         """
+
+    async def abandoned(self, sweep: int) -> Claim | None:
+        """A part that nobody else would read, begun for this process; None where there is none.
+
+        Raises `StoreError`.
+        """
+
+    async def finish(self, claim: Claim, read: PartRead) -> bool:
+        """Take what this process read of such a part; whether it counts. Raises `StoreError`."""
+
+    async def fail(self, claim: Claim, reason: str) -> bool:
+        """Say why it could not be read; whether it is to be tried again. Raises `StoreError`."""
 
     async def drop(self, sweep: int) -> None:
         """Have nothing more read of a sweep. Raises `StoreError`."""

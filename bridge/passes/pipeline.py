@@ -271,18 +271,12 @@ async def _records(
 ) -> AsyncIterator[Record]:
     """What is read: by this process, or of a full sweep by all that have a hand free."""
     work = stages.work
-    if work is None or wish.kind is not Coverage.FULL or not await work.hands():
-        return stages.scraper.scrape(request)
-    if stages.defaults is not None:  # others know nothing of what manifests inherit
-        log.info(
-            "A sweep is not shared: a project keeps defaults for groups (`gitlab.defaults`)",
-            action="sweep_alone",
-            source=stages.scraper.name,
-        )
+    if work is None or wish.kind is not Coverage.FULL or not await work.others(wish.source):
         return stages.scraper.scrape(request)
     prepared = Prepared(intake.translator)
     intake.translator = prepared
-    sharing = Sharing(stages.scraper, work, intake.ledger, intake.epoch, wish.source, prepared)
+    ledger, epoch, more = intake.ledger, intake.epoch, request.further
+    sharing = Sharing(stages.scraper, work, ledger, epoch, wish.source, prepared, more)
     return sharing.records(request)
 
 

@@ -12,8 +12,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from bridge.errors import StoreError
+from bridge.errors import SourceError, StoreError
 from bridge.model.manifests import Translation
+from bridge.model.reads import FurtherReads
 from bridge.model.scrape import (
     Gap,
     ManifestFile,
@@ -25,13 +26,14 @@ from bridge.model.scrape import (
     Unread,
     number_of,
 )
-from bridge.model.work import Part, PartRead, Settled
-from bridge.passes.further import Further, lacks_texts, with_texts
+from bridge.model.work import Claim, Part, PartRead, Settled
+from bridge.passes.further import lacks_texts, with_texts
 from bridge.passes.interfaces import ModelStore, Work
 from bridge.passes.ledger import Ledger
 from bridge.ports import Scraper, Translator
 
 PART: Final = 200  # projects: a few seconds of work, and whole pages of GitLab's
+BYTES: Final = 16 << 20  # of text that a process holds of a part: what is beyond is a part more
 _AHEAD = 64  # parts that are listed and not settled: more is back pressure on the listing
 _WAITING = 2  # parts that are read and not taken: more is back pressure on taking them in
 _KEPT = 4  # parts whose translations are kept: records wait until there are some
@@ -70,7 +72,10 @@ class Prepared:
 
 @dataclass(slots=True, eq=False)
 class Sharing:
-    """One shared sweep over the source `reading` of a catalog."""
+    """One shared sweep over the source `reading` of a catalog.
+
+    `more` tells what is to be read besides the root's manifests, as this process would have it.
+    """
 
     scraper: Scraper
     work: Work
@@ -78,6 +83,7 @@ class Sharing:
     epoch: int
     reading: str
     prepared: Prepared
+    more: FurtherReads | None = None
     _sweep: int = 0
     _parts: int = 0
     _open: dict[int, Part] = field(default_factory=dict)  # not taken in yet
@@ -157,14 +163,10 @@ class Sharing:
         while len(self._open) >= _AHEAD:
             self._news.clear()
             await self._news.wait()
-        part = Part(
-            self.ledger.source,
-            self.reading,
-            self._sweep,
-            self._parts,
-            request.files,
-            tuple((each.project_id, each.path) for each in projects),
-        )
+        await self._add(request.files, tuple((each.project_id, each.path) for each in projects))
+
+    async def _add(self, files: tuple[str, ...], projects: tuple[tuple[int, str], ...]) -> None:
+        part = Part(self.ledger.source, self.reading, self._sweep, self._parts, files, projects)
         self._parts += 1
         self._open[part.number] = part
         await self.work.put(part)
@@ -174,14 +176,43 @@ class Sharing:
         while not self._over and (self._open or not self._listed):
             for each in await self.work.settled(self._sweep):
                 part = self._open[each.number]
-                found = taken_of(part, each)
+                if rest := rest_of(part, each):
+                    await self._add(part.files, rest)
+                    part = replace(part, projects=_without(part, rest))
+                found = await asyncio.to_thread(taken_of, part, each, self.more)
                 self._requests += found.requests
                 await self._queue.put(found)
                 del self._open[each.number]
                 self._news.set()
+            if claim := await self.work.abandoned(self._sweep):
+                await self._read(claim)
+
+    async def _read(self, claim: Claim) -> None:
+        """Read a part by this process, as it would have without others."""
+        model = self.ledger.model
+        try:
+            read = await read_part(claim.part, self.scraper, self.prepared, model, self.more)
+        except SourceError as error:
+            await self.work.fail(claim, str(error))
+        else:
+            await self.work.finish(claim, read)
 
 
-def taken_of(part: Part, settled: Settled) -> PartRead:
+def rest_of(part: Part, settled: Settled) -> tuple[tuple[int, str], ...]:
+    """The projects that were left for another part. None where it has nothing: else for ever."""
+    if settled.read is None or not settled.read.cut:
+        return ()
+    told = {number_of(each) for each in settled.read.records}
+    rest = tuple(each for each in part.projects if each[0] not in told)
+    return rest if len(rest) < len(part.projects) else ()
+
+
+def _without(part: Part, rest: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    left = set(rest)
+    return tuple(each for each in part.projects if each not in left)
+
+
+def taken_of(part: Part, settled: Settled, more: FurtherReads | None = None) -> PartRead:
     """What is to be taken in of a part: a record of each of its projects, at the least a gap."""
     read = settled.read or PartRead()
     why = "the process that was to read it told nothing of it"
@@ -189,31 +220,51 @@ def taken_of(part: Part, settled: Settled) -> PartRead:
         why = f"it could not be read by any of the processes that tried: {settled.reason}"
     asked = dict(part.projects)
     # A gap without a project stays: something was lost, and nobody knows what.
-    records = [each for each in read.records if (number_of(each) or 0) in {0, *asked}]
+    records = [
+        read_alike(each, more) for each in read.records if (number_of(each) or 0) in {0, *asked}
+    ]
     missing = asked.keys() - {number_of(each) for each in records}
     gaps = [Gap(why, number, asked[number]) for number in sorted(missing)]
     return replace(read, records=(*records, *gaps))
 
 
+def read_alike(record: Record, more: FurtherReads | None) -> Record:
+    """The record; a gap where whoever read it looked for other files than we would have.
+
+    Its mapping files or its defaults for groups were others. The next pass reads it again.
+    """
+    if not isinstance(record, ProjectRead) or more is None or record.reads is None:
+        return record
+    roots = [file for file in record.files if not file.folder]
+    if more.key(record.project, roots) == record.reads_key:
+        return record
+    why = (
+        "it was read by a process with other mapping files, or other defaults for groups, than "
+        "the one that leads; give all of them the same"
+    )
+    return Gap(why, record.project.id, record.project.path)
+
+
 async def read_part(
-    part: Part, scraper: Scraper, translator: Translator, model: ModelStore, more: Further | None
+    part: Part,
+    scraper: Scraper,
+    translator: Translator,
+    model: ModelStore,
+    more: FurtherReads | None,
 ) -> PartRead:
-    """Read a part, and translate what is new of it. Raises `SourceError`, `StoreError`."""
+    """Read a part, and translate what is new of it; no more than `BYTES` allow, but some of it.
+
+    Raises `SourceError`, `StoreError`.
+    """
     only = tuple(number for number, _ in part.projects)
-    request = ScrapeRequest(part.files, only=only, further=more, part=True)
-    records: list[Record] = []
-    requests = 0
-    async with aclosing(cast(Any, scraper.scrape(request))) as found:
-        async for record in found:
-            if isinstance(record, ScrapeEnd):
-                requests = record.requests
-            else:
-                records.append(record)
+    records, requests, cut = await _read_some(part, scraper, only, more)
     marks = await model.marks(part.source, only)
     known = {number: set(files.values()) for number, (_, files) in marks.items()}
     records, new = await asyncio.to_thread(_new_last, records, known, translator)
-    texts = await _texts_of(new, part.source, model)
-    new = [with_texts(each, texts) for each in new]
+    fitting = _fitting(new, first=not records)
+    cut = cut or len(fitting) < len(new)
+    texts = await _texts_of(fitting, part.source, model)
+    new = [with_texts(each, texts) for each in fitting]
 
     def made() -> dict[str, Translation]:
         made: dict[str, Translation] = {}
@@ -224,7 +275,49 @@ async def read_part(
                     made[mark] = translator.translate(record.project, file)
         return made
 
-    return PartRead((*records, *new), await asyncio.to_thread(made), requests)
+    return PartRead((*records, *new), await asyncio.to_thread(made), requests, cut)
+
+
+async def _read_some(
+    part: Part, scraper: Scraper, only: tuple[int, ...], more: FurtherReads | None
+) -> tuple[list[Record], int, bool]:
+    """The records of a part, what they cost if that is told, and whether that is not all."""
+    request = ScrapeRequest(part.files, only=only, further=more, part=True)
+    records: list[Record] = []
+    size = 0
+    async with aclosing(cast(Any, scraper.scrape(request))) as found:
+        async for record in found:
+            if isinstance(record, ScrapeEnd):
+                return records, record.requests, False
+            records.append(record)
+            size += _bytes_of(record)
+            if size > BYTES:
+                return records, 0, True
+    return records, 0, False
+
+
+def _bytes_of(record: Record, *, kept: bool = False) -> int:
+    """How much text a record holds; or with those that it left in the store."""
+    if not isinstance(record, ProjectRead):
+        return 0
+    reads = record.reads.files.values() if record.reads is not None else ()
+    return sum(
+        file.size
+        for file in (*record.files, *reads)
+        if file.text is not None or (kept and file.kept)
+    )
+
+
+def _fitting(new: Sequence[ProjectRead], *, first: bool) -> list[ProjectRead]:
+    """As many records as may be held with their texts; at least one where it is the `first`."""
+    fitting: list[ProjectRead] = []
+    size = 0
+    for record in new:
+        size += _bytes_of(record, kept=True)
+        if size > BYTES and (fitting or not first):
+            break
+        fitting.append(record)
+    return fitting
 
 
 def _new_last(

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -20,6 +20,8 @@ log = structlog.get_logger()
 _LONGEST: Final = 1800.0  # seconds for one part: GitLab may ask to wait for long
 _LOOK: Final = 20.0  # seconds between two looks at what this process would read, and how
 _PAUSE: Final = 2.0  # seconds after a fault of the store's
+_TRIES: Final = 30  # of what the store does not take or give: a minute and more
+_Done = TypeVar("_Done")
 
 
 class PartStore(Protocol):
@@ -43,15 +45,20 @@ class Reader:
     read: Callable[[Part], Awaitable[PartRead]]
     name: str
     counts: Counter[str] = field(default_factory=Counter)  # done, failed, late
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def do(self, sweep: int, number: int) -> bool:
-        """Read a part; whether it is to be tried again. Raises `StoreError`."""
+        """Read a part; whether it is to be tried again. Raises `StoreError`.
+
+        That the store does not answer is no fault of the part's: it is asked again. Whoever is
+        silent for so long that another one reads the part is refused in the end.
+        """
         claim = await self.parts.claim(sweep, number, self.name)
         if claim is None:
             return False
         try:
             async with asyncio.timeout(_LONGEST):
-                read = await self.read(claim.part)
+                read = await self._in_spite(lambda: self.read(claim.part))
         except TimeoutError:
             return await self._failed(claim, f"it took longer than {_LONGEST / 60:g} minutes")
         except FesterError as error:
@@ -62,7 +69,7 @@ class Reader:
         return await self._finished(claim, read)
 
     async def _finished(self, claim: Claim, read: PartRead) -> bool:
-        counts = await self.parts.finish(claim, read)
+        counts = await self._in_spite(lambda: self.parts.finish(claim, read))
         self.counts["done" if counts else "late"] += 1
         if not counts:
             log.warning(
@@ -78,7 +85,17 @@ class Reader:
         log.warning(
             "A part was not read", action="part_failed", number=claim.part.number, reason=reason
         )
-        return await self.parts.fail(claim, reason)
+        return await self._in_spite(lambda: self.parts.fail(claim, reason))
+
+    async def _in_spite(self, work: Callable[[], Awaitable[_Done]]) -> _Done:
+        """What comes of some work, as soon as the store answers."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await work()
+            except StoreError as error:
+                log.warning("The store did not answer", action="part_waits", error=str(error))
+                await self.sleep(_PAUSE)
+        return await work()
 
 
 @dataclass(slots=True)
@@ -128,6 +145,8 @@ class Hand:
 
     async def _working(self, queue: str) -> None:
         """Take jobs again after a fault: a worker outlives a restart of its database."""
+        task = asyncio.current_task()
+        assert task is not None
         while True:
             try:
                 await self.work(queue)
@@ -135,5 +154,7 @@ class Hand:
                 log.error("The store does not answer", action="worker_failed", error=str(error))
             except Exception:
                 log.exception("Taking jobs broke", action="worker_broke")
+            if task.cancelling():  # it ended with a fault of the store's in place of that
+                return
             self._broke.add(queue)
             await self.sleep(_PAUSE)

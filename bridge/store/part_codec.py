@@ -41,6 +41,7 @@ def encode_part(read: PartRead) -> bytes:
         "records": [_record_tree(each) for each in read.records],
         "translations": {key: encode_translation(t) for key, t in read.translations.items()},
         "requests": read.requests,
+        "cut": read.cut,
     }
     return pack(dumped(tree))
 
@@ -53,6 +54,7 @@ def decode_part(packed: bytes) -> PartRead:
             tuple(_record(each) for each in tree["records"]),
             {key: decode_translation(text) for key, text in tree["translations"].items()},
             int(tree["requests"]),
+            bool(tree["cut"]),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise Undecodable(f"expected what was read of a part ({error!r})") from error

@@ -18,6 +18,7 @@ from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreConflict
+from bridge.model.scrape import number_of
 from bridge.model.work import Claim, Part, PartRead, Progress, Settled
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.model_codec import dumped, loaded
@@ -135,21 +136,14 @@ class SqlParts:
     async def finish(self, claim: Claim, read: PartRead) -> bool:
         """Write what was read; whether it counts: another one may have begun the part since."""
         found = await asyncio.to_thread(encode_part, read)
-        return await self._end(claim, state=_DONE, reason=dumped(""), found=found)
+        left = {"count": len(set(map(number_of, read.records)))} if read.cut else {}
+        return await self._end(claim, state=_DONE, reason=dumped(""), found=found, **left)
 
     async def fail(self, claim: Claim, reason: str) -> bool:
         """Say why a part could not be read; whether it is to be tried again."""
         again = claim.fence < TRIES
         state = _WAITING if again else _FAILED
         return await self._end(claim, state=state, reason=dumped(reason[:_REASON])) and again
-
-    async def give_up(self, sweep: int, reason: str) -> int:
-        """Have nothing read any more that is not settled; how many parts these are."""
-        open_ = parts.c.state.in_((_WAITING, _READING))
-        ended = update(parts).where(parts.c.sweep_id == sweep, open_)
-        async with self._writing("give up parts of a sweep") as connection:
-            done = await connection.execute(ended.values(state=_FAILED, reason=dumped(reason)))
-            return done.rowcount
 
     async def _end(self, claim: Claim, **values: Any) -> bool:
         mine = (
@@ -183,12 +177,13 @@ class SqlParts:
             await connection.execute(taken.values(taken=1, found=None))
         return made
 
-    async def open(self, sweep: int) -> list[int]:
-        """The parts that are not settled."""
+    async def open(self, sweep: int) -> dict[int, bool]:
+        """The parts that are not settled, and whether a process began them."""
         open_ = parts.c.state.in_((_WAITING, _READING))
-        wanted = select(parts.c.number).where(parts.c.sweep_id == sweep, open_)
+        wanted = select(parts.c.number, parts.c.state).where(parts.c.sweep_id == sweep, open_)
         async with self._reading("look at a sweep") as connection:
-            return list((await connection.execute(wanted)).scalars())
+            found = (await connection.execute(wanted.order_by(parts.c.number))).all()
+        return {row.number: row.state == _READING for row in found}
 
     async def progress(self, source: str) -> list[Progress]:
         """How far the latest sweep over each source of a catalog is, by the source's name."""

@@ -31,9 +31,9 @@ def connector(
 
     async def connect() -> psycopg.AsyncConnection[Any]:
         try:
-            return await _kind(longest).connect(
+            return await patient(longest).connect(
                 make_conninfo("", **parameters(url, patience)),
-                connect_timeout=max(2, round(min(_CONNECT_SECONDS, patience))),  # libpq's least
+                connect_timeout=connect_seconds(patience),
             )
         except (psycopg.Error, OSError, ValueError) as error:
             raise StoreError(
@@ -45,7 +45,12 @@ def connector(
     return connect
 
 
-def _kind(longest: float) -> type[psycopg.AsyncConnection[Any]]:
+def connect_seconds(patience: float) -> int:
+    """How many seconds connecting may take."""
+    return max(2, round(min(_CONNECT_SECONDS, patience)))  # libpq's least
+
+
+def patient(longest: float) -> type[psycopg.AsyncConnection[Any]]:
     """Connections on which nothing takes longer than so many seconds, and which end at once.
 
     A network may swallow packets: no error comes, and no answer. A limit in the server would not

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
 
-from bridge.model.work import Part, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled
 from bridge.store.parts import SqlParts
 
 log = structlog.get_logger()
 
 _LOOK: Final = 0.1  # seconds between two looks for parts that are settled
-_CHANGED: Final = (
-    "the token or the mapping files changed during the sweep, so nobody reads it any more"
-)
 
 
 class Queue(Protocol):
@@ -26,30 +23,38 @@ class Queue(Protocol):
     async def put(self, queue: str, sweep: int, numbers: Iterable[int]) -> None:
         """Have parts read."""
 
-    async def others(self) -> int:
-        """How many other processes take jobs now."""
+    async def hands(self, queue: str) -> int:
+        """How many processes take jobs of a queue now, this one included."""
+
+    async def others(self, queue: str) -> int:
+        """How many other processes do."""
 
     async def take_over(self, queue: str) -> int:
         """Have done again what processes were at that show no sign of life."""
 
-    async def known(self, sweep: int) -> set[int]:
-        """The parts of a sweep that somebody is to read, or reads."""
+    async def known(self, sweep: int) -> Mapping[int, bool]:
+        """The parts of a sweep for which there is a job, and whether one is at it."""
 
 
 @dataclass(slots=True)
 class _Sweep:
-    """A sweep that was begun here. Its queue stays to its end; `looked` is when it was seen to."""
+    """A sweep that was begun here. Its queue stays to its end; `looked` is when it was seen to.
+
+    `lost` are the parts without a job, and `abandoned` is whether nobody took any, at that moment.
+    """
 
     reading: str
     queue: str
     looked: float
+    lost: frozenset[int] = frozenset()
+    abandoned: bool = False
 
 
 class SharedWork:
     """A `bridge.passes.interfaces.Work` on one store.
 
-    `queue_of` names the queue of a source: of those alone who would read it just as we do.
-    `patience` is how many seconds a process may show no sign of life.
+    `queue_of` names the queue of a source: of those alone who would read it just as we do. `name`
+    is that of this process. `patience` is how many seconds a process may show no sign of life.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class SharedWork:
         parts: SqlParts,
         queue: Queue,
         queue_of: Callable[[str], str],
+        name: str,
         patience: float,
         *,
         clock: Callable[[], float],
@@ -65,14 +71,15 @@ class SharedWork:
         self._parts = parts
         self._queue = queue
         self._queue_of = queue_of
+        self._name = name
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
         self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading
 
-    async def hands(self) -> int:
-        """How many other processes would read now."""
-        return await self._queue.others()
+    async def others(self, reading: str) -> int:
+        """How many other processes would read this source now."""
+        return await self._queue.others(self._queue_of(reading))
 
     async def begin(
         self, source: str, edition: int, reading: str, files: tuple[str, ...]
@@ -104,24 +111,63 @@ class SharedWork:
         await self._sleep(_LOOK)
         return []
 
+    async def abandoned(self, sweep: int) -> Claim | None:
+        """A part that nobody would read, begun for this process; None where there is none.
+
+        Whoever took jobs of the sweep may do so no more: when the token or the mapping files
+        change all take jobs of another queue.
+        """
+        if not self._sweeps[sweep].abandoned:
+            return None
+        for number in await self._parts.open(sweep):
+            if claim := await self._parts.claim(sweep, number, self._name):
+                return claim
+        return None
+
+    async def finish(self, claim: Claim, read: PartRead) -> bool:
+        """Take what this process read of a part; whether it counts."""
+        return await self._parts.finish(claim, read)
+
+    async def fail(self, claim: Claim, reason: str) -> bool:
+        """Say why this process could not read a part; whether it is to be tried again."""
+        return await self._parts.fail(claim, reason)
+
     async def drop(self, sweep: int) -> None:
         """Have nothing more read of a sweep."""
         await self._parts.drop(sweep)
 
     async def _look_after(self, sweep: int, known: _Sweep) -> None:
         """Have read again what nobody reads any more: a part never waits for one who died."""
-        queue = known.queue
-        if self._queue_of(known.reading) != queue:  # hands take jobs of the new one alone
-            given_up = await self._parts.give_up(sweep, _CHANGED)
-            log.warning("Parts of a sweep are given up", action="parts_given_up", count=given_up)
+        if not await self._queue.hands(known.queue):
+            known.abandoned = True
+            log.warning(
+                "Nobody reads with this process any more, so it reads the rest of a sweep itself",
+                action="sweep_abandoned",
+                reading=known.reading,
+                sweep=sweep,
+            )
             return
-        over = await self._queue.take_over(queue)
-        lost = set(await self._parts.open(sweep)) - await self._queue.known(sweep)
-        if lost:
-            await self._queue.put(queue, sweep, sorted(lost))
-        if over or lost:
+        known.abandoned = False
+        over = await self._queue.take_over(known.queue)
+        lost = await self._lost(sweep)
+        # What is put, or ends, in this moment looks lost once.
+        again, known.lost = lost & known.lost, lost
+        if again:
+            await self._queue.put(known.queue, sweep, sorted(again))
+            known.lost = frozenset()
+        if over or again:
             log.warning(
                 "Parts of a sweep are read again: who read them shows no sign of life",
                 action="parts_taken_over",
-                count=over + len(lost),
+                count=over + len(again),
             )
+
+    async def _lost(self, sweep: int) -> frozenset[int]:
+        """The open parts without a job, and those of which nobody is at it though a job says so."""
+        jobs = await self._queue.known(sweep)
+        under_way = await self._parts.open(sweep)
+        return frozenset(
+            number
+            for number, begun in under_way.items()
+            if number not in jobs or (jobs[number] and not begun)
+        )

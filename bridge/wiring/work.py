@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ import structlog
 from bridge.errors import StoreError
 from bridge.model.work import Part, PartRead
 from bridge.passes.further import further
+from bridge.passes.inheritance import with_kept
 from bridge.passes.pipeline import Stages
 from bridge.passes.sharing import read_part
 from bridge.service.leadership import this_process
@@ -27,18 +29,25 @@ from bridge.wiring.neighbours import secret
 
 log = structlog.get_logger()
 
-_FORM: Final = "1"  # of what is read of a part: raise it when another release cannot read it
+_FORM: Final = "2"  # of what is read of a part: raise it when another release cannot read it
 
 
 def queue_of(settings: Settings, stages: Stages, reading: str) -> str:
     """The queue of those who read a source just as this process would.
 
-    They have its settings and mapping files, and the same token: another one may be shown less,
-    and what it is not shown would be taken for gone.
+    They are of its version, and have its settings, its mapping files and the same token: another
+    one may be shown less, and what it is not shown would be taken for gone.
     """
     token = secret(settings, "token")
     scope = stages.reading(reading).scope
-    told = (_FORM, stages.scraper.name, reading, scope, token() if token is not None else "")
+    told = (
+        _FORM,
+        version("fester"),
+        stages.scraper.name,
+        reading,
+        scope,
+        token() if token is not None else "",
+    )
     text = "\0".join(told).encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=12).hexdigest()
 
@@ -66,10 +75,16 @@ class Eyes:
         return frozenset(queue_of(own, self.stages, name) for name, (own, _) in each.items())
 
     async def read(self, part: Part) -> PartRead:
-        """Read a part. Raises `SourceError`, `StoreError`."""
-        stages, model = self.stages.reading(part.reading), self.parts.store.model
-        more = further(part.source, model.reads, stages.translator, stages.nested)
-        return await read_part(part, stages.scraper, stages.translator, model, more)
+        """Read a part, with the defaults for groups that whoever leads has now.
+
+        Raises `SourceError`, `StoreError`.
+        """
+        stages, store = self.stages.reading(part.reading), self.parts.store
+        translator = await with_kept(stages.translator, store, part.source)
+        if stages.translator is self.stages.translator:  # else the files changed meanwhile
+            self.stages = replace(self.stages, translator=translator)
+        more = further(part.source, store.model.reads, translator, stages.nested)
+        return await read_part(part, stages.scraper, translator, store.model, more)
 
 
 @dataclass(slots=True)
@@ -112,7 +127,8 @@ async def crew(
     reader = Reader(parts.store.parts, eyes.read, this_process())
     async with AsyncExitStack() as stack:
         try:
-            queue = await stack.enter_async_context(open_queue(settings.store, settings.lease))
+            opened = open_queue(settings.store, reader.name, settings.lease)
+            queue = await stack.enter_async_context(opened)
         except StoreError as error:
             if needed:
                 raise
@@ -123,7 +139,9 @@ async def crew(
         def named(reading: str) -> str:
             return queue_of(parts.sources[reading][0], made.current(), reading)
 
-        work = SharedWork(parts.store.parts, queue, named, settings.lease, clock=time.monotonic)
+        work = SharedWork(
+            *(parts.store.parts, queue, named, reader.name, settings.lease), clock=time.monotonic
+        )
         hand = Hand(eyes.queues, lambda name: queue.work(name, reader.do))
         made = Crew(work, hand, reader, lambda: parts.stages)
         yield made

@@ -12,12 +12,13 @@ import pytest
 
 from bridge.errors import SourceError, StoreConflict
 from bridge.model.group_defaults import DefaultsPlace
-from bridge.model.reads import ReadFile, ReadKind, Reads
+from bridge.model.reads import FurtherReads, ReadFile, ReadKind, Reads
 from bridge.model.runs import Outcome
 from bridge.model.scrape import (
     Coverage,
     Gap,
     ManifestFile,
+    Project,
     ProjectRead,
     Record,
     ScrapeEnd,
@@ -25,10 +26,12 @@ from bridge.model.scrape import (
     Unread,
     number_of,
 )
-from bridge.model.work import Part, PartRead
+from bridge.model.work import Part, PartRead, Settled
 from bridge.passes import sharing
+from bridge.passes.further import further
+from bridge.passes.inheritance import with_kept
 from bridge.passes.pipeline import PassOptions, Stages
-from bridge.passes.sharing import read_part
+from bridge.passes.sharing import read_part, taken_of
 from bridge.service.worker import Reader
 from bridge.store import SqlStore, open_store, parts
 from bridge.store.codec import pack
@@ -58,7 +61,8 @@ class Here:
     """A queue whose jobs are done in this process, as soon as they are put; `hold` forgets them."""
 
     do: Callable[[int, int], Awaitable[bool]] | None = None
-    hands: int = 1
+    hands_: int = 1
+    alive: bool = True  # whether anybody takes jobs
     loses: int = 0
     put_: list[tuple[str, int]] = field(default_factory=list)
     looked: int = 0
@@ -77,15 +81,18 @@ class Here:
         while await self.do(sweep, number):
             pass
 
-    async def others(self) -> int:
-        return self.hands
+    async def hands(self, queue: str) -> int:
+        return self.hands_ if self.alive else 0
+
+    async def others(self, queue: str) -> int:
+        return self.hands_
 
     async def take_over(self, queue: str) -> int:
         self.looked += 1
         return 0
 
-    async def known(self, sweep: int) -> set[int]:
-        return set()
+    async def known(self, sweep: int) -> dict[int, bool]:
+        return {}
 
 
 class Shop(Bench):
@@ -95,7 +102,9 @@ class Shop(Bench):
         self.queue = Here()
         self.now_ = 0.0
         self.parts = store.parts
-        self.work = SharedWork(store.parts, self.queue, str, 5, clock=self.clock, sleep=self.slept)
+        self.work = SharedWork(
+            *(store.parts, self.queue, str, "leader", 5), clock=self.clock, sleep=self.slept
+        )
         self.others = WordTranslator()
         self.reader = Reader(store.parts, self.read, "worker")
         self.queue.do = self.reader.do
@@ -166,26 +175,41 @@ async def test_what_did_not_change_is_not_translated_again(store: SqlStore) -> N
 
 async def test_where_nobody_else_is_it_reads_alone(store: SqlStore) -> None:
     shop = Shop(a_town(), store)
-    shop.queue.hands = 0
+    shop.queue.hands_ = 0
     await shop.passes.run(PassOptions())
     assert shop.queue.put_ == []
     assert len(shop.translator.calls) == 13
 
 
 @pytest.mark.real
-async def test_where_a_project_keeps_defaults_it_reads_alone(tmp_path: Path) -> None:
-    """Others know nothing of what its manifests inherit: what they read would take it away."""
+async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path) -> None:
+    """The defaults for groups are those that the leader has read, also when they change."""
     place = DefaultsPlace("platform/defaults", "qm.defaults.yaml")
-    text = "version: 1\nmappings: {qm-v1: {shop/**: {tags: [inherited]}}}\n"
+    text = "version: 1\nmappings: {qm-v1: {shop/**: {tags: [%s]}}}\n"
     async with village(tmp_path, defaults=place) as it:
-        it.world.add_project(place.project, files={place.path: text})
+        kept = it.world.add_project(place.project, files={place.path: text % "first"})
         it.world.add_project("shop/cart", files={"qm.yaml": service("cart")})
-        store, queue = cast(SqlStore, it.store), Here()
-        work = SharedWork(store.parts, queue, str, 5, clock=lambda: 0.0)
-        it.passes.stages = replace(it.passes.stages, work=work)
-        done = await it.sweep()
-        assert (done.report.outcome, queue.put_) == (Outcome.COMPLETE, [])
-        assert "Component:cart" in it.entities()
+        store, queue, stages = cast(SqlStore, it.store), Here(), it.passes.stages
+        made: list[str] = []
+
+        async def read(part: Part) -> PartRead:
+            translator = await with_kept(stages.translator, store, part.source)
+            more = further(part.source, store.model.reads, translator, ())
+            found = await read_part(part, stages.scraper, translator, store.model, more)
+            made.extend(found.translations)
+            return found
+
+        queue.do = Reader(store.parts, read, "worker").do
+        work = SharedWork(store.parts, queue, str, "leader", 5, clock=lambda: 0.0)
+        it.passes.stages = replace(stages, work=work)
+        for name in ("first", "second"):
+            it.world.commit_file(kept.id, place.path, text % name)
+            done = await it.sweep()
+            assert done.report.outcome is Outcome.COMPLETE
+            assert it.entities()["Component:cart"]["metadata"]["tags"] == [name]
+        assert len(queue.put_) == len(made) == 2
+        _, files = (await store.model.marks(stages.scraper.name, [2]))[2]
+        assert files["qm.yaml"] == made[1]  # so the leader took it, and made none of its own
 
 
 async def test_a_push_is_read_at_once_and_by_the_leader(store: SqlStore) -> None:
@@ -283,25 +307,72 @@ async def test_a_job_that_was_lost_is_put_again(store: SqlStore) -> None:
     assert shop.queue.looked >= 1
 
 
-async def test_when_token_or_mappings_change_in_a_sweep_it_ends(store: SqlStore) -> None:
-    """Hands take jobs of another queue by then: what nobody reads is a gap, and removes nothing."""
+async def test_when_nobody_takes_jobs_any_more_the_leader_reads_on(store: SqlStore) -> None:
+    """A token or mapping files changed: hands take jobs of another queue. Nothing is a gap."""
     shop = Shop(a_town(), store)
-    await shop.passes.run(PassOptions())
-    before, names = shop.published, iter(["old"])
-    shop.work = SharedWork(
-        *(store.parts, shop.queue, lambda _: next(names, "new"), 5),
-        clock=shop.clock,
-        sleep=shop.slept,
-    )
-    shop.passes.stages = shop.stages()
-    shop.queue.loses, shop.queue.put_ = 2, []
+    shop.queue.loses, shop.queue.alive = 99, False
     async with asyncio.timeout(20):
         done = await shop.passes.run(PassOptions())
-    assert {queue for queue, _ in shop.queue.put_} == {"old"}
-    assert set(done.observations) == set(range(1, 9))
-    assert (done.report.outcome, shop.published) == (Outcome.INCOMPLETE, before)
-    problems = await store.model.problems(shop.gitlab.name)
-    assert any("changed during the sweep" in each.message for each in problems)
+    assert (done.report.outcome, len(shop.translator.calls)) == (Outcome.COMPLETE, 13)
+    assert shop.others.calls == []
+    (progress,) = await store.parts.progress(shop.gitlab.name)
+    assert (progress.done, progress.left) == (4, 0)
+
+
+async def test_what_the_leader_reads_on_and_cannot_read_is_a_gap(store: SqlStore) -> None:
+    class Refusing(Listing):
+        async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+            if 5 in request.only:
+                raise SourceError("GitLab answered 500")
+            async for record in super().scrape(request):
+                yield record
+
+    shop = Shop(Refusing(a_town().texts), store)
+    shop.queue.loses, shop.queue.alive = 99, False
+    async with asyncio.timeout(20):
+        done = await shop.passes.run(PassOptions())
+    assert done.report.outcome is Outcome.INCOMPLETE
+    assert set(done.observations) == {5, 6, 7, 8}
+    assert "s01" in shop.published
+
+
+async def test_a_part_that_is_too_much_for_one_is_cut(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is a part more; in the end all is there, and no project was a gap."""
+    monkeypatch.setattr(sharing, "BYTES", 5)  # of texts of three characters: two are too much
+    shop = Shop(a_town(), store)
+    done = await shop.passes.run(PassOptions())
+    assert (done.report.outcome, done.report.projects["seen"]) == (Outcome.COMPLETE, 14)
+    assert len(shop.queue.put_) > 4
+    assert len(shop.others.calls) == 13
+    (progress,) = await store.parts.progress(shop.gitlab.name)
+    assert (progress.left, progress.projects, progress.projects_done) == (0, 14, 14)
+
+
+async def test_a_cut_part_of_which_nothing_was_told_is_no_part_for_ever(store: SqlStore) -> None:
+    shop = Shop(a_town(), store)
+
+    async def nothing(part: Part) -> PartRead:
+        return PartRead(cut=True)
+
+    shop.reader.read = nothing
+    async with asyncio.timeout(20):
+        done = await shop.passes.run(PassOptions())
+    assert len(shop.queue.put_) == 4
+    assert set(done.observations) == set(range(1, 15))
+
+
+async def test_who_looked_for_other_files_than_we_would_is_not_believed(store: SqlStore) -> None:
+    """Its record is a gap, with a reason that names what to mend; others count."""
+    here = cast(FurtherReads, Wanting("here"))
+    records = [leaving_texts(n) for n in (1, 2)]
+    told = [replace(records[0], reads_key="here"), replace(records[1], reads_key="elsewhere")]
+    part = Part("town", "", 1, 0, FILES, ((1, "group/p1"), (2, "group/p2")))
+    first, second = taken_of(part, Settled(0, PartRead(told)), here).records
+    assert first == told[0]
+    assert isinstance(second, Gap)
+    assert (second.project_id, "defaults for groups" in second.reason) == (2, True)
 
 
 async def test_a_push_during_a_shared_sweep_is_not_undone(store: SqlStore) -> None:
@@ -420,6 +491,17 @@ async def test_of_what_failed_some_reasons_are_told_each_cut_short(store: SqlSto
     (told,) = await store.parts.progress("town")
     assert [each[0] for each in told.failures] == ["4", "5", "6", "7", "8"]
     assert {len(each) for each in told.failures} == {500}
+
+
+@dataclass
+class Wanting:
+    """Wants something of every project, by this key."""
+
+    name: str
+
+    def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
+        assert all(not file.folder for file in files)
+        return self.name
 
 
 def leaving_texts(number: int) -> ProjectRead:

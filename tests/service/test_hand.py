@@ -10,8 +10,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.api.worker_app import worker_app
 from bridge.errors import StoreError
+from bridge.model.work import Claim, Part, PartRead
 from bridge.service.schedule import ended
-from bridge.service.worker import Hand
+from bridge.service.worker import Hand, Reader
 
 
 async def _one() -> frozenset[str]:
@@ -64,6 +65,75 @@ async def test_whatever_breaks_a_look_does_not_end_the_hand() -> None:
     assert not running.done()
     assert hand.taking == 1
     await ended(running)
+
+
+async def test_a_hand_ends_also_where_its_queue_ends_with_a_fault() -> None:
+    """A store that does not answer may be told of in place of the cancellation."""
+    begun = asyncio.Event()
+
+    async def stubborn(queue: str) -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            raise StoreError("connection refused")
+
+    hand = Hand(_one, stubborn)
+    running = asyncio.create_task(hand.run())
+    await begun.wait()
+    async with asyncio.timeout(20):
+        await ended(running)
+    assert running.cancelled()
+
+
+async def test_a_store_that_is_away_costs_a_part_no_try() -> None:
+    """Whoever has read it brings it again, and reads it again: five such hands made it a gap."""
+    parts, away = Counter[str](), iter([True, False, True, True, False])
+    claim = Claim(Part("s", "", 1, 0, (), ((1, "p"),)), 5)
+
+    def answers(what: str) -> None:
+        parts[what] += 1
+        if next(away):
+            raise StoreError("too many connections")
+
+    class Store:
+        async def claim(self, sweep: int, number: int, worker: str) -> Claim:
+            return claim
+
+        async def finish(self, claim: Claim, read: PartRead) -> bool:
+            answers("finish")
+            return True
+
+        async def fail(self, claim: Claim, reason: str) -> bool:
+            raise AssertionError(reason)
+
+    async def read(part: Part) -> PartRead:
+        answers("read")
+        return PartRead()
+
+    reader = Reader(Store(), read, "worker", sleep=_turns)
+    assert not await reader.do(1, 0)
+    assert (parts, reader.counts) == ({"read": 2, "finish": 3}, {"done": 1})
+
+
+async def test_a_store_that_stays_away_is_told_as_the_reason() -> None:
+    class Store:
+        async def claim(self, sweep: int, number: int, worker: str) -> Claim:
+            return Claim(Part("s", "", 1, 0, (), ((1, "p"),)), 5)
+
+        async def finish(self, claim: Claim, read: PartRead) -> bool:
+            raise AssertionError
+
+        async def fail(self, claim: Claim, reason: str) -> bool:
+            assert reason == "a row cannot be understood"
+            return False
+
+    async def read(part: Part) -> PartRead:
+        raise StoreError("a row cannot be understood")
+
+    reader = Reader(Store(), read, "worker", sleep=_turns)
+    assert not await reader.do(1, 0)
+    assert reader.counts == {"failed": 1}
 
 
 @pytest.mark.real("it binds a socket")

@@ -14,8 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
+from bridge.model.runs import Outcome
+from bridge.processors.mapping import shipped_folder
 from bridge.sandbox.latency import Latency
 from bridge.sandbox.world import World
 from bridge.store import open_store
@@ -203,6 +207,83 @@ async def test_a_worker_that_is_told_to_stop_ends_what_it_is_at(url: str, tmp_pa
         assert await made[0].process.wait() == 0
         truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
         await until(lambda: published(tmp_path) == truth)
+
+
+async def test_a_worker_with_another_token_takes_no_part(url: str, tmp_path: Path) -> None:
+    """It might be shown less. The leader reads alone, as if nobody else were there."""
+    other = {"GITLAB_TOKEN": "another-token"}
+    async with (
+        a_gitlab(a_town()) as (_, gitlab),
+        worker(gitlab, tmp_path, url, SMALL_PARTS, **other) as stranger,
+    ):
+        await until(lambda: ready(stranger))
+        async with serve(gitlab, tmp_path, url, SMALL_PARTS):
+            truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
+            await until(lambda: published(tmp_path) == truth)
+        store = await open_store(url)
+        assert await store.parts.progress(gitlab) == []
+        await store.close()
+
+
+async def test_a_mapping_that_is_saved_in_mid_sweep_makes_no_gap(url: str, tmp_path: Path) -> None:
+    """All hands take jobs of another queue by then: the leader reads the rest by itself."""
+    own = tmp_path / "mappings"
+    own.mkdir()
+    look = f"import bridge.service.worker as w; w._LOOK = 0.2; {SMALL_PARTS}"
+    more = {"FESTER_MAPPINGS": str(own), "FESTER_LEASE": "1s"}
+    async with (
+        a_gitlab(a_town(), Latency(rest=0.02, graphql=1.0)) as (_, gitlab),
+        worker(gitlab, tmp_path, url, look, **more) as other,
+    ):
+        await until(lambda: ready(other))
+        async with serve(gitlab, tmp_path, url, look, **more):
+            await until(lambda: shared(url, gitlab))
+            text = (shipped_folder() / "qm-v1.yaml").read_text()
+            (own / "qm-v1.yaml").write_text(f"# ours\n{text}")
+            truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
+            await until(lambda: published(tmp_path) == truth)
+            await until(lambda: is_complete(url, gitlab))
+        store = await open_store(url)
+        (progress,) = await store.parts.progress(gitlab)
+        await store.close()
+        assert (progress.done, progress.failed, progress.left) == (PROJECTS / 4, 0, 0)
+        assert "sweep_abandoned" in said(tmp_path)
+
+
+async def test_a_database_that_takes_few_connections_makes_no_gap(url: str, tmp_path: Path) -> None:
+    """Who is refused one asks again: it is no fault of the part that it reads."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS few")
+        connection.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 14")
+        connection.execute("GRANT CREATE ON SCHEMA public TO few")
+        name = make_url(url).database
+        connection.execute(f"GRANT CREATE ON DATABASE {name} TO few")
+    few = make_url(url).set(username="few").render_as_string(hide_password=False)
+    async with a_gitlab(a_town(), SLOW) as (_, gitlab), hands(2, gitlab, tmp_path, few):
+        async with serve(gitlab, tmp_path, few, SMALL_PARTS, FESTER_LEASE="3s"):
+            truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
+            await until(lambda: published(tmp_path) == truth)
+            await until(lambda: is_complete(url, gitlab))
+        store = await open_store(url)
+        progress = await store.parts.progress(gitlab)
+        await store.close()
+        assert {each.failed for each in progress} <= {0}
+        assert "too many connections" in said(tmp_path)
+
+
+async def is_complete(url: str, gitlab: str) -> bool:
+    """Whether the last pass that was saved could read all."""
+    store = await open_store(url)
+    try:
+        reports = await store.passes(gitlab, 1)
+    finally:
+        await store.close()
+    return [each.outcome for each in reports] == [Outcome.COMPLETE]
+
+
+def said(folder: Path) -> str:
+    """What all processes logged."""
+    return "".join(each.read_text() for each in sorted(folder.glob("said-*")))
 
 
 async def test_what_several_publish_is_the_same_to_the_byte(server: str) -> None:

@@ -1,0 +1,164 @@
+"""The queue of parts, on a real PostgreSQL: who takes jobs, what is lost, no wait that lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from bridge.errors import StoreError
+from bridge.service.schedule import ended
+from bridge.store.job_queue import JobQueue, open_queue
+from tests.service.relay import relay_to
+from tests.store.conftest import database
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """An empty database of PostgreSQL."""
+    return database(server)
+
+
+async def until(holds: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(60):
+        while not await holds():  # noqa: ASYNC110 — nobody tells of it
+            await asyncio.sleep(0.02)
+
+
+async def told(done: list[int], *numbers: int) -> bool:
+    return set(numbers) <= set(done)
+
+
+async def nothing(queue: JobQueue, sweep: int) -> bool:
+    return not await queue.known(sweep)
+
+
+@asynccontextmanager
+async def hand(queue: JobQueue, name: str, done: list[int]) -> AsyncIterator[None]:
+    """Takes jobs of a queue, and notes their numbers."""
+
+    async def do(sweep: int, number: int) -> bool:
+        done.append(number)
+        return False
+
+    task = asyncio.create_task(queue.work(name, do))
+    try:
+        await until(lambda: queue.hands(name))
+        yield
+    finally:
+        with suppress(StoreError):  # where nothing answers any more
+            await ended(task)
+
+
+async def test_only_who_takes_jobs_of_a_queue_is_a_hand_for_it(url: str) -> None:
+    """Another one's queue does not count, nor does one that has ended."""
+    async with AsyncExitStack() as stack:
+        one, two = [
+            await stack.enter_async_context(open_queue(url, name, 15)) for name in ("one", "two")
+        ]
+        done: list[int] = []
+        async with hand(one, "ours", done), hand(two, "theirs", done):
+            assert await one.seen() == [("one", "ours"), ("two", "theirs")]
+            assert (await one.hands("ours"), await one.others("ours")) == (1, 0)
+            assert (await two.hands("ours"), await two.others("ours")) == (1, 1)
+            await two.put("ours", 7, [1, 2])
+            await until(lambda: told(done, 1, 2))
+        assert await one.seen() == []
+        assert await one.stalled() == 0
+
+
+async def test_a_job_tells_whether_one_is_at_it(url: str) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def do(sweep: int, number: int) -> bool:
+        begun.set()
+        await go_on.wait()
+        return False
+
+    async with open_queue(url, "one", 15) as queue:
+        await queue.put("ours", 7, [1])
+        assert await queue.known(7) == {1: False}
+        task = asyncio.create_task(queue.work("ours", do))
+        await begun.wait()
+        assert await queue.known(7) == {1: True}
+        go_on.set()
+        await until(lambda: nothing(queue, 7))
+        await ended(task)
+
+
+async def test_no_wait_for_a_network_that_swallows_packets_lasts(url: str) -> None:
+    """Neither a question, nor taking jobs, nor opening, nor closing; then all goes on."""
+    port = make_url(url).port
+    assert port is not None
+    async with relay_to(port) as relay:
+        through = make_url(url).set(port=relay.port).render_as_string(hide_password=False)
+        async with asyncio.timeout(120), open_queue(through, "one", 1) as queue:
+            done: list[int] = []
+            async with hand(queue, "ours", done):
+                relay.swallow()
+                with pytest.raises(StoreError, match="look for workers"):
+                    await queue.seen()
+                with pytest.raises(StoreError, match="put a job"):
+                    await queue.put("ours", 7, [1])
+                with pytest.raises(StoreError):
+                    async with open_queue(through, "two", 1):
+                        raise AssertionError("nothing answers")
+        relay.go_on()
+        async with open_queue(through, "one", 1) as queue, hand(queue, "ours", done):
+            await queue.put("ours", 8, [2])
+            await until(lambda: told(done, 2))
+
+
+async def test_who_takes_jobs_hears_that_nothing_comes_any_more(url: str) -> None:
+    """`work` ends by itself, so that whoever called it begins anew."""
+    port = make_url(url).port
+    assert port is not None
+    async with relay_to(port) as relay:
+        through = make_url(url).set(port=relay.port).render_as_string(hide_password=False)
+        async with asyncio.timeout(120), open_queue(through, "one", 1) as queue:
+
+            async def do(sweep: int, number: int) -> bool:
+                return False
+
+            task = asyncio.create_task(queue.work("ours", do))
+            await until(lambda: queue.hands("ours"))
+            relay.swallow()
+            await asyncio.wait([task])
+            assert task.exception() is None or isinstance(task.exception(), StoreError)
+
+
+async def test_jobs_of_other_versions_and_of_yesterday_go(url: str) -> None:
+    """A schema in use stays, and so does what is not ours."""
+    async with open_queue(url, "one", 15) as queue:
+        await queue.put("ours", 7, [1, 2])
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in ("fester_jobs_01", "fester_jobs_02", "somebodys"):
+            connection.execute(f"CREATE SCHEMA {name}")
+            connection.execute(
+                f"CREATE TABLE {name}.procrastinate_workers (last_heartbeat timestamptz)"
+            )
+        connection.execute("INSERT INTO fester_jobs_02.procrastinate_workers VALUES (now())")
+        row = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'fester_jobs_0%' AND "
+            "nspname NOT IN ('fester_jobs_01', 'fester_jobs_02')"
+        ).fetchone()
+        assert row is not None
+        connection.execute(
+            f"UPDATE {row[0]}.procrastinate_events SET at = at - interval '2 days'"
+            " WHERE job_id = (SELECT min(job_id) FROM"
+            f" {row[0]}.procrastinate_events)"
+        )
+    async with open_queue(url, "one", 15) as queue:
+        assert set(await queue.known(7)) == {2}
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'fester_jobs_%'"
+            " OR nspname = 'somebodys'"
+        ).fetchall()
+    assert {name for (name,) in found} == {row[0], "fester_jobs_02", "somebodys"}
