@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from bridge.language import own_schemas
 from bridge.processors.mapping import shipped_folder
+from bridge.processors.mapping.defaults_schema import defaults_schema
+from bridge.processors.mapping.loading import Mapping
 from bridge.settings import settings_schema
 
 _FORMATS = ("qm",)  # manifests that people write for Fester alone
@@ -16,8 +19,13 @@ def schema_names() -> tuple[str, ...]:
     return tuple(sorted((*own_schemas.NAMES, *_FORMATS, "fester")))
 
 
-def schema_of(name: str) -> str:
-    """One of `schema_names` as the text of a JSON Schema."""
+def schema_of(name: str, mappings: Iterable[Mapping]) -> str:
+    """One of `schema_names` as the text of a JSON Schema.
+
+    That of `defaults` names what manifests of these mappings may inherit.
+    """
+    if name == "defaults":
+        return defaults_schema(mappings)
     if name in own_schemas.NAMES:
         return own_schemas.schema_text(name)
     if name == "fester":

@@ -89,7 +89,10 @@ async def serving(
     """
     live = Live(
         schemas={
-            **{f"{name}.json": schema_of(name).encode() for name in schema_names()},
+            **{
+                f"{name}.json": schema_of(name, parts.mappings.all).encode()
+                for name in schema_names()
+            },
             **{m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
         },
         source=parts.stages.scraper.name,

@@ -9,10 +9,11 @@ import pytest
 from bridge.language.own_schemas import NAMES, own_schema
 from bridge.language.schema.validator import Schema
 from bridge.language.text import read
-from bridge.processors.mapping import shipped_folder
+from bridge.processors.mapping import load_mappings, shipped_folder
 from bridge.settings import settings_schema
 from bridge.wiring.schemas import schema_names, schema_of
 
+MAPPINGS = load_mappings().all
 SHIPPED = [
     (shipped_folder() / f"{file}.yaml", name)
     for file, name in {
@@ -38,7 +39,7 @@ def test_what_is_shipped_fits_its_schema(path: Path, name: str) -> None:
 def test_every_name_gives_a_schema_that_loads(tmp_path: Path) -> None:
     assert set(schema_names()) == {*NAMES, "qm", "fester"}
     for name in schema_names():
-        (tmp_path / f"{name}.json").write_text(schema_of(name), "utf-8")
+        (tmp_path / f"{name}.json").write_text(schema_of(name, MAPPINGS), "utf-8")
         assert Schema.load(tmp_path / f"{name}.json")
 
 

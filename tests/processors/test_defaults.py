@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from bridge.errors import ConfigurationError
 from bridge.language.schema.validator import Schema
@@ -18,6 +20,7 @@ from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import Mappings, load_mappings, run_examples
 from bridge.processors.mapping.defaults import Defaults, group_of
 from bridge.processors.mapping.defaults_file import read_defaults
+from bridge.processors.mapping.defaults_schema import defaults_schema
 from tests.guide import block
 from tests.laws import examples
 
@@ -166,6 +169,117 @@ mappings:
     assert found.documents == [{"version": 1, "component": {"name": "cart", "tier": "tier_1"}}]
 
 
+def test_what_an_entity_of_datadog_has_from_its_file_comes_before_the_groups() -> None:
+    text = """\
+version: 1
+mappings:
+  datadog-v3: {shop: {metadata: {owner: shop-team}, spec: {tier: '3', languages: [go]}}}
+"""
+    file = """\
+apiVersion: v3
+kind: system
+metadata: {name: till, owner: till-team}
+spec: {lifecycle: production}
+---
+apiVersion: v3
+kind: service
+metadata: {name: till, inheritFrom: 'system:till'}
+spec: {}
+---
+apiVersion: v3
+kind: service
+metadata: {name: bell}
+spec: {tier: '1', lifecycle: Experimental}
+"""
+    found = translate(file, defaults=text, name="entity.datadog.yaml")
+    heir, alone = (d.body for d in found.drafts if d.body["kind"] == "Component")
+    assert heir["spec"] | {"owner": "group:default/till-team"} == heir["spec"]
+    assert heir["spec"]["lifecycle"] == "production"
+    assert heir["metadata"]["labels"] == {"fester.dev/tier": "tier_3", "fester.dev/language": "go"}
+    assert alone["spec"]["owner"] == "group:default/shop-team"
+    assert alone["spec"]["lifecycle"] == "experimental"
+    assert alone["metadata"]["labels"]["fester.dev/tier"] == "tier_1"
+
+
+@pytest.mark.parametrize(
+    ("name", "defaults", "file"),
+    [
+        (
+            "cortex",
+            "{info: {x-cortex-owners: [{type: group, name: shop-team}]}}",
+            "openapi: 3.0.1\ninfo: {title: Cart, x-cortex-tag: cart}\n",
+        ),
+        (
+            "compass",
+            "{ownerId: 'ari:cloud:identity::team/1', fields: {tier: 2}}",
+            "name: cart\nconfigVersion: 1\nfields: {lifecycle: Active}\n",
+        ),
+    ],
+)
+def test_presets_take_defaults_where_their_format_has_an_owner(
+    tmp_path: Path, name: str, defaults: str, file: str
+) -> None:
+    (tmp_path / "presets.yaml").write_text(f"presets: [{name}]\n")
+    (tmp_path / "qm.defaults.yaml").write_text(
+        f"version: 1\nmappings: {{{name}: {{shop: {defaults}}}}}\n"
+    )
+    loaded = load_mappings(tmp_path)
+    (wanted,) = next(each.files for each in loaded.all if each.id == name)
+    found = loaded.translate(project("shop/cart"), manifest(file, wanted))
+    assert {each.group for each in found.inherited} == {"shop"}
+    if name == "cortex":
+        assert component(found)["spec"]["owner"] == "group:default/shop-team"
+    else:
+        assert component(found)["metadata"]["labels"] == {"fester.dev/tier": "tier_2"}
+
+
+def test_the_schema_for_editors_knows_what_may_stand_for_each_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "defaults.schema.json"
+    path.write_text(defaults_schema(MAPPINGS.all))
+    schema = Schema.load(path)
+    assert schema.look(("defaults", "*", "owner", "team")).kind == "text"
+    assert schema.look(("mappings", "datadog-v3", "*", "metadata", "owner")).known
+    properties = json.loads(path.read_text())["properties"]
+    groups = properties["defaults"]["additionalProperties"]["properties"]
+    assert set(groups) == {
+        key for (key,) in next(m for m in MAPPINGS.all if m.id == "qm-v1").inheritable
+    }
+    assert groups["owner"]["properties"]["team"]["description"]
+    assert set(properties["mappings"]["properties"]) == {"datadog-v2", "datadog-v3", "opslevel-v1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SHOP, ""),
+        ("version: 1\ndefaults: {shop/**: {owner: {}}}\n", "team"),
+        ("version: 1\ndefaults: {shop/**: {tier: tier_9}}\n", "tier_1"),
+        ("version: 1\ndefaults: {shop/**: {ownr: {team: x}}}\n", "ownr"),
+        ("version: 1\nmappings: {datadog-v2: {shop/**: {tema: x}}}\n", "tema"),
+        ("version: 1\nmappings: {of-our-own: {shop/**: {anything: x}}}\n", ""),
+    ],
+)
+def test_an_editor_finds_what_a_sweep_would_refuse(text: str, said: str) -> None:
+    schema = json.loads(defaults_schema(MAPPINGS.all))
+    errors = [str(each) for each in Draft202012Validator(schema).iter_errors(yaml.safe_load(text))]
+    assert bool(errors) == bool(said)
+    assert said in "".join(errors)
+
+
+def test_what_holds_itself_is_told_by_its_own_schema_alone(tmp_path: Path) -> None:
+    tree = {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}
+    document = {"type": "object", "properties": {"owner": tree}, "$defs": {"node": tree}}
+    (tmp_path / "own.schema.json").write_text(json.dumps(document))
+    (tmp_path / "own.yaml").write_text(
+        "{mapping: own, title: own, files: [own.yaml], schema: own.schema.json, defaults: [owner],"
+        " entities: [{apiVersion: backstage.io/v1alpha1, kind: Component, metadata: {name: x},"
+        " spec: {type: a, lifecycle: b, owner: c}}]}"
+    )
+    made = json.loads(defaults_schema(load_mappings(tmp_path).all))
+    groups = made["properties"]["mappings"]["properties"]["own"]["additionalProperties"]
+    assert groups["properties"] == {"owner": {}}
+
+
 def test_each_gitlab_may_have_its_own_over_those_for_all() -> None:
     own = "version: 1\ndefaults: {shop: {owner: {team: lab-shop}}}\n"
     mappings = with_defaults(SHOP, lab=own)
@@ -220,7 +334,7 @@ defaults:
   sh*p/**: {product: x}
 mappings:
   qm-v1: {shop: {product: x}}
-  datadog-v3: {shop: {x: 1}}
+  gitlab-org: {shop: {x: 1}}
   opslevel-v1: {shop: {component: {ownr: 1, owner: 2}}}
   datadg-v2: {}
 foo: 1

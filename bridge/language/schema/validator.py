@@ -130,14 +130,18 @@ class Schema:
 
     def part(self, paths: Iterable[tuple[str, ...]]) -> Schema:
         """A schema for some keys alone, by path: none is required, no other is allowed."""
-        tree: dict[str, Json] = {**_NO_OTHERS, "properties": {}}
+        return Schema({**self.part_tree(paths), "$defs": self._document.get("$defs", {})})
+
+    def part_tree(self, paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+        """The same as a tree, without the `$defs` that what holds itself refers to."""
+        tree: dict[str, Any] = {**_NO_OTHERS, "properties": {}}
         for path in paths:
             place, given = tree, self._inlined
             for step in path[:-1]:
                 place = place["properties"].setdefault(step, {**_NO_OTHERS, "properties": {}})
                 given = given.get("properties", {}).get(step, {})
             place["properties"][path[-1]] = given.get("properties", {}).get(path[-1], {})
-        return Schema({**tree, "$defs": self._document.get("$defs", {})})
+        return tree
 
     def look(self, path: tuple[str, ...]) -> Lookup:
         """What the schema says of a path; `"*"` stands for the items of a list."""

@@ -33,7 +33,7 @@ from bridge.processors.mapping.loading import Mapping as LoadedMapping
 
 FILE: Final = "qm.defaults.yaml"
 RULE: Final = "defaults-invalid"
-_OWN: Final = "qm-v1"  # the mapping that `defaults` is for
+OWN: Final = "qm-v1"  # the mapping that `defaults` is for
 _EXPECTED: Final = "the file holds one map that starts with `version: 1`"
 
 
@@ -67,7 +67,7 @@ def _checked(source: Source, tree: dict[str, Json], mappings: Sequence[LoadedMap
     found: dict[str, dict[str, ByKey]] = {}
     for name, groups, path in _sections(tree):
         if name in found:
-            message = f"what holds for `{_OWN}` is said by `defaults` already; say it once"
+            message = f"what holds for `{OWN}` is said by `defaults` already; say it once"
             source.problem(message, path, key=True)
         elif name not in known:
             there = did_you_mean(name, known) or f"; there are {', '.join(sorted(known))}"
@@ -83,7 +83,7 @@ def _checked(source: Source, tree: dict[str, Json], mappings: Sequence[LoadedMap
 def _sections(tree: Mapping[str, Json]) -> Iterator[tuple[str, Json, Path]]:
     """The id of each mapping that something is said of, what that is, and where."""
     if "defaults" in tree:
-        yield _OWN, tree["defaults"], ("defaults",)
+        yield OWN, tree["defaults"], ("defaults",)
     others = tree.get("mappings")
     for name, groups in others.items() if isinstance(others, dict) else ():
         yield name, groups, ("mappings", name)
