@@ -8,6 +8,7 @@ from typing import Final
 from bridge.model.entity_changes import ChangeKind, EntityChange, FieldChange
 
 FIELDS: Final = 5  # that a line names; the others are counted
+MANIFESTS: Final = 3  # that a table names
 
 
 def headline(change: EntityChange) -> str:

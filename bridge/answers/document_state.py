@@ -21,6 +21,7 @@ STALE: Final = timedelta(days=365)
 _READINGS: Final = "gitlab_rest"
 _PROJECT: Final = "gitlab"
 _FOLDER: Final = "docs/"
+_RUNBOOKS: Final = ("runbook", "playbook")  # the kinds of document that the fact is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class DocumentState:
 
 def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentState:
     """What is known of a document, by the facts of the service whose it is."""
-    service = known.entity(document.service)
     reading = _reading(document.service, _READINGS, known)
+    service = known.entity(document.service) if reading is not None else None
     if service is None or reading is None:
         return DocumentState()
     path = _own_path(document.url, service, known)
@@ -44,7 +45,7 @@ def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentSta
     return DocumentState(
         changed,
         changed is not None and now - changed > STALE,
-        bool(path) and document.kind == "runbook" and values.get("runbook_present") is False,
+        bool(path) and document.kind in _RUNBOOKS and values.get("runbook_present") is False,
     )
 
 

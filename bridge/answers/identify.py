@@ -28,6 +28,11 @@ _ALIASES: Final = "fester.dev/aliases"
 _SLUG: Final = "gitlab.com/project-slug"
 _PROJECT_ID: Final = "gitlab.com/project-id"
 _PAGERDUTY: Final = ("pagerduty.com/service-id", "fester.dev/pagerduty-url")
+_OPSGENIE: Final = (
+    "opsgenie.com/team",
+    "fester.dev/opsgenie-schedule",
+    "opsgenie.com/component-selector",
+)
 _ADDRESSES: Final = (
     "backstage.io/view-url",
     "backstage.io/edit-url",
@@ -35,6 +40,7 @@ _ADDRESSES: Final = (
 )
 _LINKS: Final = "metadata.links.url"
 _HOST: Final = re.compile(r"(?=.{4,253}$)([a-z0-9-]+\.)+[a-z0-9-]*[a-z][a-z0-9-]*(:\d{1,5})?")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAGERDUTY_ID: Final = re.compile(r"p[a-z0-9]{5,20}")
 
 
@@ -159,6 +165,16 @@ def _by_pagerduty(text: str, known: Knowledge) -> Candidates:
     return Candidates(known.index.containing((*keys, _LINKS), wanted), meant)
 
 
+def _by_opsgenie(text: str, known: Knowledge) -> Candidates:
+    """A team, a schedule or a selector of components; or an address of Opsgenie's with its id."""
+    asked = _address(text)
+    ids = _UUID.findall(asked[1]) if asked is not None and "opsgenie." in asked[0] else [text]
+    mask = 0
+    for key in _OPSGENIE:
+        mask |= known.index.equal(f"metadata.annotations.{key}", ids)
+    return Candidates(mask)
+
+
 def _last_segment(text: str) -> str:
     return text.rstrip("/").rpartition("/")[2]
 
@@ -257,6 +273,7 @@ _KEYS: Final = (
     ("GitLab project", _by_project),
     ("GitLab project id", _equal(f"metadata.annotations.{_PROJECT_ID}")),
     ("PagerDuty id", _by_pagerduty),
+    ("Opsgenie team, schedule or id", _by_opsgenie),
     ("GitLab address", _by_project_address),
     ("link", _by_link),
     ("host of a link", _by_host),

@@ -60,8 +60,9 @@ def mcp_server(library: Library) -> MCPServer:
     async def incident(about: str) -> dict[str, Any]:
         """Who owns it, who is on call, runbooks, what it needs and who is hit, with ages.
 
-        `about` is a name, alias, GitLab project (path, address, id), PagerDuty id, or the address
-        or host of a dashboard. Several matches are listed in `matches`; ask again with one.
+        `about` is a name, alias, GitLab project (path, address, id), id of PagerDuty's or
+        Opsgenie's, or the address or host of a dashboard. Several matches are listed in
+        `matches`; ask again with one.
         """
         return await library.incident(about)
 

@@ -1,4 +1,4 @@
-"""What follows a pass that is made once: facts are collected, and services scored."""
+"""What follows a pass that is made once: receivers are told, facts collected, services scored."""
 
 from __future__ import annotations
 
@@ -8,11 +8,28 @@ import click
 import structlog
 
 from bridge.cli.show import plain
-from bridge.errors import FesterError
+from bridge.errors import FesterError, StoreError
 from bridge.passes.pipeline import Pass
+from bridge.settings import Settings
 from bridge.wiring import Wired
+from bridge.wiring.receivers import change_receivers
 
 log = structlog.get_logger()
+
+
+async def receivers_told(settings: Settings, parts: Wired) -> None:
+    """Tell the receivers of changes what they do not know; says on stderr which did not take it."""
+    told = change_receivers(settings, parts.stages.scraper.name, parts.store)
+    await told.once()
+    try:
+        standings = await told.standings()
+    except StoreError as error:
+        click.echo(plain(f"receivers of changes wait for the next run: {error}"), err=True)
+        return
+    for each in standings:
+        if each.state is not None and each.state.failing_since is not None:
+            message = f"receiver {each.name} did not take what changed: {each.state.reason}; "
+            click.echo(plain(f"{message}nothing is lost, the next run tries again"), err=True)
 
 
 async def facts_and_scores(parts: Wired, done: Pass, progress: Callable[[str, int], None]) -> None:

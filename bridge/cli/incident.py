@@ -35,9 +35,9 @@ def incident(  # noqa: PLR0917 — click passes the options by name
 ) -> None:
     """Say who owns ANYTHING, who is on call, what to read first and who is hit.
 
-    ANYTHING is a name, an alias, a GitLab project (path, address, id), a PagerDuty id, or the
-    address or host of a link. Nobody is asked: the answer comes from the store. Exit code 1 when
-    nothing, or more than one thing, is meant.
+    ANYTHING is a name, an alias, a GitLab project (path, address, id), an id of PagerDuty's or
+    Opsgenie's, or the address or host of a link. Nobody is asked: the answer comes from the store.
+    Exit code 1 when nothing, or more than one thing, is meant.
     """
     settings = settings_from({"store": store, "from": from_}, config=config, uses=())
     found = asyncio.run(_answer(settings, anything))

@@ -42,7 +42,7 @@ async def _standings(settings: Settings) -> list[ReceiverStanding]:
 def _finding(standing: ReceiverStanding) -> Finding:
     what, state, now = f"receiver {standing.name}", standing.state, utc_now()
     if state is None:
-        said = f"{standing.host} was never told anything: `fester serve` does it after a pass"
+        said = f"{standing.host} was never told anything: `serve` and `run` do it after a pass"
         return Finding(what, True, said)
     if state.failing_since is not None:
         said = f"it took nothing since {state.failing_since:%Y-%m-%d %H:%M} UTC: {state.reason}"

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bridge.cli.after_pass import facts_and_scores, scored
+from bridge.cli.after_pass import facts_and_scores, receivers_told, scored
 from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
 from bridge.exporters.backstage_refresh import Refresher
@@ -22,8 +22,9 @@ from bridge.settings import Settings
 from bridge.store import without_making
 from bridge.wiring import wired
 
-# Digests and webhooks are things of `serve`.
+# Digests and notices are things of `serve`; a dry run tells no receiver of changes anything.
 _USES = ("token", "backstage_token", "snyk_token", "pagerduty_token", "opsgenie_token")
+_TELLS = (*_USES, "receiver_secrets")
 
 
 @click.command()
@@ -46,7 +47,10 @@ def run(
     incremental: bool,
     **flags: Any,
 ) -> None:
-    """Make one pass: scrape, translate, merge, validate, publish. Then collect facts and score.
+    """Make one pass: scrape, translate, merge, validate, publish. Then tell, collect and score.
+
+    Receivers of changes (`changes.receivers`) are told what changed, facts collected, services
+    scored.
 
     A dry run tells what a pass would give; it needs no --to, and makes no store where none is.
 
@@ -55,7 +59,7 @@ def run(
     of these.
     """
     need = ("from",) if dry_run else ("from", "to")
-    settings = settings_from(flags, config=config, need=need, uses=_USES)
+    settings = settings_from(flags, config=config, need=need, uses=_USES if dry_run else _TELLS)
     if dry_run:
         settings = settings.model_copy(update={"store": without_making(settings.store)})
 
@@ -86,6 +90,7 @@ async def _one_pass(
         account = await _told(parts.refresher, done, wish.dry_run)
         told(account)
         if not wish.dry_run and account.outcome is not Outcome.FAILED:
+            await receivers_told(settings, parts)
             with progress_of_pass() as progress:
                 await facts_and_scores(parts, done, progress)
             if said := scored(parts):

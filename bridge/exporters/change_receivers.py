@@ -102,6 +102,13 @@ class ChangeReceivers:
             for each in self.receivers:
                 tasks.create_task(self._follow(each))
 
+    async def once(self) -> None:
+        """Tell each receiver what it does not know, once; raises nothing.
+
+        What one does not take now is tried again by whoever tells next.
+        """
+        await asyncio.gather(*(self._told(each) for each in self.receivers))
+
     async def standings(self) -> list[ReceiverStanding]:
         """How each receiver stands, by whichever replica it is told."""
         found = []

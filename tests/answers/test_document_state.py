@@ -70,6 +70,7 @@ def test_a_fact_that_is_unknown_or_odd_makes_nothing_stale_or_broken() -> None:
 
 def test_a_runbook_of_the_project_itself_that_is_not_there_is_broken() -> None:
     assert state(f"{BLOB}/down.md", runbook_present=False).broken
+    assert state(f"{BLOB}/down.md", "playbook", runbook_present=False).broken
     assert not state(f"{BLOB}/down.md", runbook_present=True).broken
     assert not state(f"{BLOB}/down.md", "guide", runbook_present=False).broken
     assert not state("https://wiki.example.com/down", runbook_present=False).broken

@@ -58,6 +58,35 @@ def test_nothing_is_guessed(asked: str) -> None:
     assert identify(asked, KNOWN).matches == ()
 
 
+TEAM_ID = "4513b7ea-3b91-438f-b7e4-e3e54af9147c"
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (TEAM_ID.upper(), "by-id"),
+        (f"https://shop.app.opsgenie.com/teams/dashboard/{TEAM_ID}/main", "by-id"),
+        ("Night Watch", "by-team"),
+        ("cart_schedule", "by-schedule"),
+        ("https://shop.app.opsgenie.com/teams/dashboard/main", ""),  # a word of a path is no name
+        (f"https://elsewhere.example.com/{TEAM_ID}", ""),
+    ],
+)
+def test_a_service_is_found_by_what_opsgenie_calls_it(asked: str, name: str) -> None:
+    annotations = {
+        "by-id": {"opsgenie.com/team": TEAM_ID},
+        "by-team": {"opsgenie.com/team": "Night Watch"},
+        "by-schedule": {"fester.dev/opsgenie-schedule": "Cart_Schedule"},
+        "other": {"opsgenie.com/team": "main"},
+    }
+    everything = known(
+        *FLEET, *(service(each, annotations=said) for each, said in annotations.items())
+    )
+    found = identify(asked, everything)
+    named = [(f"component:default/{name}", "Opsgenie team, schedule or id")] if name else []
+    assert [(match.ref, match.key) for match in found.matches] == named
+
+
 def test_a_slip_of_the_pen_gives_names_that_are_near() -> None:
     assert identify("crat", KNOWN).near == (CART,)
 

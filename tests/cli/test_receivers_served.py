@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,43 @@ async def test_a_receiver_is_told_by_who_serves_also_after_a_restart(
             await delivered(parts)
         looked = await fester("doctor")
         assert "ok   receiver audit: it was last told just now; 0 changes wait" in looked.output
+
+
+async def test_a_receiver_is_told_by_single_runs_too(
+    tmp_path: Path, settings: Settings, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run finds it away, the third tells it; a dry run tells nobody."""
+    async with asyncio.timeout(60):
+        assert (await fester("run")).exit_code == 0
+        manifest(tmp_path / "shop", "production")
+        inbox.open = False
+        away = await fester("run")
+        first, _ = await inbox.came.get()
+        assert away.exit_code == 0
+        assert "receiver audit did not take what changed: it answered 503" in away.output
+        await due(settings)
+        inbox.open = True
+        monkeypatch.delenv("FESTER_RECEIVER_SECRET_AUDIT")
+        assert (await fester("run", "--dry-run")).exit_code == 0
+        refused = await fester("run")
+        assert refused.exit_code == 2
+        assert "FESTER_RECEIVER_SECRET_AUDIT is not set" in refused.output
+        assert inbox.came.empty()
+        monkeypatch.setenv("FESTER_RECEIVER_SECRET_AUDIT", SECRET)
+        told = await fester("run")
+        again, message = inbox.came.get_nowait()
+        assert again == first
+        assert [each["ref"] for each in message["data"]["changes"]] == ["component:default/cart"]
+        assert "receiver" not in told.output
+
+
+async def due(settings: Settings) -> None:
+    """Make what is tried again later be due now."""
+    async with wired(settings) as parts:
+        before = await parts.store.receivers.known(parts.source, "audit")
+        assert before is not None
+        after = replace(before, next_at=None)
+        assert await parts.store.receivers.save(parts.source, "audit", before, after)
 
 
 async def begun(parts: Any) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bridge.answers.changed import FIELDS, MANIFESTS
 from bridge.answers.changes import with_history
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Live
@@ -53,6 +54,8 @@ _templates.filters["code"] = with_code
 _templates.filters["iso"] = iso
 _templates.filters["short"] = short_name
 _templates.globals["score_path"] = score_path
+_templates.globals["most_fields"] = FIELDS
+_templates.globals["most_manifests"] = MANIFESTS
 
 
 def render(
