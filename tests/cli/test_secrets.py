@@ -183,7 +183,7 @@ def test_a_secret_that_cannot_be_one_ends_every_command_that_uses_it_in_one_line
     config(tmp_path)
     tools = ("SNYK_TOKEN", "PAGERDUTY_TOKEN", "OPSGENIE_TOKEN")
     used = {
-        "run": {"GITLAB_TOKEN", "FESTER_BACKSTAGE_TOKEN", *tools},
+        "run": {"GITLAB_TOKEN", "FESTER_BACKSTAGE_TOKEN", "FESTER_RECEIVER_SECRET_AUDIT", *tools},
         "remediate": {"GITLAB_TOKEN", *tools},
     }.get(command, set(SECRETS))
     for name in SECRETS:
