@@ -16,6 +16,7 @@ from bridge.model.scores import (
     CheckResult,
     Rollup,
     RollupDay,
+    RollupKind,
     Rubric,
     Scoreboard,
     ScoreChange,
@@ -94,11 +95,11 @@ class Scores(Protocol):
         """As `ScoreStore.score_trend`."""
 
     async def rollup_trend(
-        self, kind: str, name: str, start: date, end: date
+        self, kind: RollupKind, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """As `ScoreStore.rollup_trend`."""
 
-    async def rollups_on(self, kind: str, day: date) -> Mapping[str, Rollup]:
+    async def rollups_on(self, kind: RollupKind, day: date) -> Mapping[str, Rollup]:
         """As `ScoreStore.rollups_on`."""
 
     async def changes(

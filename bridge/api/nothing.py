@@ -16,6 +16,7 @@ from bridge.model.scores import (
     CheckResult,
     Rollup,
     RollupDay,
+    RollupKind,
     Rubric,
     ScoreChange,
     ScoreDay,
@@ -70,12 +71,12 @@ class NoScores:
         return ()
 
     async def rollup_trend(
-        self, kind: str, name: str, start: date, end: date
+        self, kind: RollupKind, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """No day."""
         return ()
 
-    async def rollups_on(self, kind: str, day: date) -> Mapping[str, Rollup]:
+    async def rollups_on(self, kind: RollupKind, day: date) -> Mapping[str, Rollup]:
         """No roll-up."""
         return {}
 

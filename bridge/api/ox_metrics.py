@@ -19,7 +19,7 @@ from bridge.model.collector_health import CollectorHealth, collectors_health
 from bridge.model.facts import FactBoard
 from bridge.model.notices import DeliveryState, NoticeTally
 from bridge.model.remediation import ActionKind, ActionOutcome, ActionRecord, Case, RemediationRun
-from bridge.model.scores import ORGANIZATION, Scoreboard
+from bridge.model.scores import ORGANIZATION, RollupKind, Scoreboard
 
 log = structlog.get_logger()
 
@@ -135,7 +135,7 @@ def _scores(board: Scoreboard) -> list[Metric]:
         _counted("services", "services by the level of their score", ("level",), levels),
         _counted("gates_failed", "services that fail a gate", ("check",), gates),
     ]
-    whole = board.rollup("organization", ORGANIZATION)
+    whole = board.rollup(RollupKind.ORGANIZATION, ORGANIZATION)
     if whole is not None:
         numbers = {"coverage_ratio": whole.coverage, "below_target": whole.below_target}
         numbers |= {"score": whole.value} if whole.value is not None else {}

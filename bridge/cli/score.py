@@ -20,7 +20,7 @@ from bridge.errors import ConfigurationError, FesterError
 from bridge.model.entities import Ref
 from bridge.model.problems import Problem
 from bridge.model.rubric_trials import RubricTrial
-from bridge.model.scores import ROLLUPS, SERVICE, CheckState, Rubric, Score, Scoreboard
+from bridge.model.scores import SERVICE, CheckState, RollupKind, Rubric, Score, Scoreboard
 from bridge.settings import Settings
 from bridge.store import SqlStore, open_store
 from bridge.wiring import scraper
@@ -37,7 +37,11 @@ _COLOURS = {
 
 @click.command()
 @click.argument("ref", required=False)
-@click.option("--rollup", type=click.Choice(ROLLUPS), help="Show roll-ups of this kind.")
+@click.option(
+    "--rollup",
+    type=click.Choice([each.value for each in RollupKind]),
+    help="Show roll-ups of this kind.",
+)
 @click.option("--kind", metavar="KIND", help="List entities of this kind, such as api.")
 @click.option(
     "--dry-run-rubric",
@@ -72,7 +76,7 @@ def score(
         return
     board, expected = asyncio.run(_read(settings))
     if rollup is not None:
-        _rollups(board, rollup, ref, as_json=as_json)
+        _rollups(board, RollupKind(rollup), ref, as_json=as_json)
     elif ref is not None:
         _one(_found(board, ref), expected, as_json=as_json)
     else:
@@ -207,8 +211,8 @@ def _one(score: Score, rubric: Rubric, *, as_json: bool) -> None:
         console.print(fixes)
 
 
-def _rollups(board: Scoreboard, kind: str, name: str | None, *, as_json: bool) -> None:
-    found = [each for each in board.rollups if each.kind == kind]
+def _rollups(board: Scoreboard, kind: RollupKind, name: str | None, *, as_json: bool) -> None:
+    found = [each for each in board.rollups if each.kind is kind]
     if name is not None:
         one = board.rollup(kind, name)
         found = [one] if one is not None else []

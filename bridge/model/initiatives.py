@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 from typing import Final
 
 from bridge.model.entities import Json, Ref
@@ -50,6 +51,14 @@ class OpenService:
         }
 
 
+class InitiativeState(StrEnum):
+    """Where an initiative is in its time."""
+
+    TO_COME = "to come"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an initiative is on `day`: today, or for one that has ended the day it was due.
@@ -65,11 +74,12 @@ class Progress:
     burn_down: tuple[tuple[date, int], ...] = ()
 
     @property
-    def state(self) -> str:
-        """ "to come", "running", or "ended"."""
+    def state(self) -> InitiativeState:
+        """Where today lies."""
         if self.today < self.initiative.starts:
-            return "to come"
-        return "ended" if self.today > self.initiative.due else "running"
+            return InitiativeState.TO_COME
+        ended = self.today > self.initiative.due
+        return InitiativeState.ENDED if ended else InitiativeState.RUNNING
 
     @property
     def done(self) -> int:
@@ -95,7 +105,7 @@ class Progress:
     @property
     def at_risk(self) -> bool:
         """Whether it runs, is not done, and will not be done in time at this pace."""
-        if self.state != "running" or not self.open:
+        if self.state is not InitiativeState.RUNNING or not self.open:
             return False
         return self.expected is None or self.expected > self.initiative.due
 
@@ -110,7 +120,7 @@ class Progress:
             "checks": list(goal.checks),
             "starts": goal.starts.isoformat(),
             "due": goal.due.isoformat(),
-            "state": self.state,
+            "state": self.state.value,
             "asOf": self.day.isoformat(),
             "services": self.concerned,
             "done": self.done,

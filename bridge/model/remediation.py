@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Literal
 
 from bridge.model.entities import Json, Ref
 from bridge.model.numbers import mark_in, own_id
@@ -145,8 +146,8 @@ class Case:
     that have not passed since: they alone never open it again. `until` ends a snooze,
     `waived_until` the waiver of a label that is on it now, and `waived_by` who put it there.
     `kept` says that a person opened it again although it passes: then it is not closed. `intent`
-    names a write whose outcome is not known ("open", "edit", "close", "reopen"); of one that is
-    OPENING `title` is what was sent, since `since`.
+    names a write whose outcome is not known, "" when there is none; of one that is OPENING `title`
+    is what was sent, since `since`.
     """
 
     key: IssueKey
@@ -161,7 +162,7 @@ class Case:
     waived_until: datetime | None = None
     waived_by: str = ""
     kept: bool = False
-    intent: str = ""
+    intent: ActionKind | Literal[""] = ""
     reason: str = ""
     title: str = ""
 
@@ -253,15 +254,22 @@ class NewIssue:
     confidential: bool = False
 
 
+class IssueEvent(StrEnum):
+    """What GitLab calls the event that gives an issue another state."""
+
+    CLOSE = "close"
+    REOPEN = "reopen"
+
+
 @dataclass(frozen=True, slots=True)
 class IssueChange:
-    """What to change about an issue; None or "" leaves it. `state` is "close" or "reopen"."""
+    """What to change about an issue; None leaves it."""
 
     project_id: int
     iid: int
     title: str | None = None
     text: str | None = None
-    state: str = ""
+    event: IssueEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,14 +295,23 @@ class Proposal:
     )
 
 
+class MergeRequestState(StrEnum):
+    """GitLab's states of a merge request."""
+
+    OPENED = "opened"
+    CLOSED = "closed"
+    MERGED = "merged"
+    LOCKED = "locked"  # it is being merged
+
+
 @dataclass(frozen=True, slots=True)
 class SeenMergeRequest:
-    """A merge request of ours as GitLab lists it; `state` is opened, closed, merged or locked."""
+    """A merge request of ours as GitLab lists it."""
 
     project_id: int
     iid: int
     branch: str
-    state: str
+    state: MergeRequestState
     url: str = ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bridge.model.entities import Json, Ref
-from bridge.model.scores import Rollup, Score, Scoreboard
+from bridge.model.scores import Rollup, RollupKind, Score, Scoreboard
 
 INSUFFICIENT = "insufficient data"
 
@@ -131,8 +131,8 @@ def _services(before: Scoreboard, after: Scoreboard) -> Iterator[ServiceMove]:
 
 
 def _teams(before: Scoreboard, after: Scoreboard) -> Iterator[TeamMove]:
-    was = {each.name: each for each in before.rollups if each.kind == "team"}
-    will = {each.name: each for each in after.rollups if each.kind == "team"}
+    was = {each.name: each for each in before.rollups if each.kind is RollupKind.TEAM}
+    will = {each.name: each for each in after.rollups if each.kind is RollupKind.TEAM}
     for team in sorted(was.keys() | will.keys()):
         if _mean(was.get(team)) != _mean(will.get(team)):
             yield TeamMove(team, was.get(team), will.get(team))

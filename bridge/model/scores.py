@@ -13,11 +13,20 @@ from bridge.model.entities import Body, Json, Ref
 from bridge.model.problems import Problem
 
 TIERS: Final = (1, 2, 3, 4)  # 1 is the most critical
-ROLLUPS: Final = ("team", "system", "domain", "product", "organization")
 TIER: Final = "fester.dev/tier"  # the label that holds one
 _TIER: Final = re.compile(r"tier_([1-4])")
 SERVICE: Final = "component"  # the kind that is a service: roll-ups are of these alone
 ORGANIZATION: Final = "all"  # the name of the one roll-up of everything
+
+
+class RollupKind(StrEnum):
+    """What services are rolled up by."""
+
+    TEAM = "team"
+    SYSTEM = "system"
+    DOMAIN = "domain"
+    PRODUCT = "product"
+    ORGANIZATION = "organization"
 
 
 def tier_of(body: Body) -> int | None:
@@ -259,7 +268,7 @@ class Rollup:
     `below_target` counts scored services under their target.
     """
 
-    kind: str  # one of ROLLUPS
+    kind: RollupKind
     name: str  # an entity's reference, a product's name, or ORGANIZATION
     value: float | None
     coverage: float
@@ -294,7 +303,13 @@ class Scoreboard:
         """The scores of components; those of APIs, groups and others are theirs alone."""
         return {ref: score for ref, score in self.scores.items() if ref.kind == SERVICE}
 
-    def rollup(self, kind: str, name: str) -> Rollup | None:
+    @property
+    def teams(self) -> Mapping[Ref, str]:
+        """The team of each service that has one, by name."""
+        teams = (each for each in self.rollups if each.kind is RollupKind.TEAM)
+        return {ref: each.name for each in teams for ref in each.members}
+
+    def rollup(self, kind: RollupKind, name: str) -> Rollup | None:
         """The roll-up of that kind and name: all of it, or as people say it, in whatever case.
 
         `group:default/red`, `default/red` and `red` are one team. The whole name counts first; a

@@ -22,7 +22,7 @@ from bridge.model.remediation import (
     SeenIssue,
     SeenMergeRequest,
 )
-from bridge.model.scores import Rollup, RollupDay, Rubric, Scoreboard, ScoreDay
+from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Scoreboard, ScoreDay
 
 NOWHERE: Final[Mapping[int, datetime]] = MappingProxyType({})
 
@@ -69,11 +69,11 @@ class ScoreStore(Protocol):
         """
 
     async def rollup_trend(
-        self, source: str, kind: str, name: str, start: date, end: date
+        self, source: str, kind: RollupKind, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """The same of a roll-up."""
 
-    async def rollups_on(self, source: str, kind: str, day: date) -> Mapping[str, Rollup]:
+    async def rollups_on(self, source: str, kind: RollupKind, day: date) -> Mapping[str, Rollup]:
         """How roll-ups of a kind stood at the end of a day, by name."""
 
     async def scores_on(

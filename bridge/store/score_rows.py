@@ -19,6 +19,7 @@ from bridge.model.scores import (
     CheckState,
     Rollup,
     RollupDay,
+    RollupKind,
     Rubric,
     Score,
     Scoreboard,
@@ -176,7 +177,7 @@ def rollup_values(rollup: Rollup) -> dict[str, Any]:
     }
 
 
-def rollup_day(row: Row[Any], kind: str, name: str) -> RollupDay:
+def rollup_day(row: Row[Any], kind: RollupKind, name: str) -> RollupDay:
     """A row of history. Raises `StoreError`."""
     try:
         levels = _levels.validate_json(row.levels)

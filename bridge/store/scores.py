@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, delete, exist
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.entities import Ref
-from bridge.model.scores import Rollup, RollupDay, Rubric, Scoreboard, ScoreDay
+from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Scoreboard, ScoreDay
 from bridge.store import score_rows
 from bridge.store.score_rows import Packed, Read
 from bridge.store.sources import claim_source, source_id_of, source_name
@@ -122,24 +122,24 @@ class SqlScoreStore:
         return score_rows.score_days(rows, checks)
 
     async def rollup_trend(
-        self, source: str, kind: str, name: str, start: date, end: date
+        self, source: str, kind: RollupKind, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """The same of a roll-up. Raises `StoreError`."""
         async with self._reading(f"load the trend of {kind} {name}") as connection:
             mine = and_(
                 rollup_days.c.source_id == await source_id_of(connection, source),
-                rollup_days.c.kind == kind,
+                rollup_days.c.kind == kind.value,
                 rollup_days.c.name == source_name(name),
             )
             rows = await _between(connection, rollup_days, mine, start, end)
         return [score_rows.rollup_day(row, kind, name) for row in rows]
 
-    async def rollups_on(self, source: str, kind: str, day: date) -> Mapping[str, Rollup]:
+    async def rollups_on(self, source: str, kind: RollupKind, day: date) -> Mapping[str, Rollup]:
         """How roll-ups of a kind stood at the end of a day, by name. Raises `StoreError`."""
         async with self._reading(f"load the {kind}s of {day.isoformat()}") as connection:
             mine = and_(
                 rollup_days.c.source_id == await source_id_of(connection, source),
-                rollup_days.c.kind == kind,
+                rollup_days.c.kind == kind.value,
             )
             last = (
                 select(rollup_days.c.name, func.max(rollup_days.c.day).label("day"))
@@ -262,8 +262,8 @@ async def _keep_rollups(
     before: Sequence[Rollup],
     after: Sequence[Rollup],
 ) -> None:
-    old = {(each.kind, each.name): score_rows.rollup_values(each) for each in before}
-    new = {(each.kind, each.name): score_rows.rollup_values(each) for each in after}
+    old = {(each.kind.value, each.name): score_rows.rollup_values(each) for each in before}
+    new = {(each.kind.value, each.name): score_rows.rollup_values(each) for each in after}
     rows = [(key, kept) for key, kept in new.items() if old.get(key) != kept]
     rows += [(key, {**kept, "gone": 1}) for key, kept in old.items() if key not in new]
     await _write(

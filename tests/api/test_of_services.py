@@ -10,13 +10,13 @@ from bridge.api.scores.score_query import selected
 from bridge.api.scores.vulnerabilities import report
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, FactBoard, Reading
-from bridge.model.scores import Rollup, Score, Scoreboard
+from bridge.model.scores import Rollup, RollupKind, Score, Scoreboard
 from bridge.model.vulnerabilities import BY_AGE
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CART = Ref("component", "default", "cart")
 BESIDE = [Ref(kind, "default", "cart") for kind in ("api", "system", "domain")]
-RED = Rollup("team", "group:default/red", None, 0.0, 1, 1, 0, members=(CART,))
+RED = Rollup(RollupKind.TEAM, "group:default/red", None, 0.0, 1, 1, 0, members=(CART,))
 
 
 def board(*refs: Ref) -> Scoreboard:

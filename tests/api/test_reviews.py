@@ -33,7 +33,7 @@ from bridge.model.remediation import (
     IssueKey,
     RemediationRun,
 )
-from bridge.model.scores import Score, Waiver
+from bridge.model.scores import RollupKind, Score, Waiver
 from bridge.model.vulnerabilities import BY_AGE
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from tests.api.scored import API, DARK, EVIL, TODAY, WEB, scored
@@ -117,11 +117,11 @@ async def test_who_gained_most_stands_first(
     body = await (await client.get("/api/ox/movers/team")).json()
     red = body["items"][0]
     assert [each["name"] for each in body["items"]] == ["group:default/red", "user:default/jane"]
-    before = await keeper.rollups_on("team", (later - timedelta(days=30)).date())
+    before = await keeper.rollups_on(RollupKind.TEAM, (later - timedelta(days=30)).date())
     then = before["group:default/red"].value
     board = keeper.board
     assert board is not None
-    now = board.rollup("team", "red")
+    now = board.rollup(RollupKind.TEAM, "red")
     assert now is not None
     assert now.value is not None
     assert then is not None

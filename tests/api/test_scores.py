@@ -22,7 +22,7 @@ from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.model.scores import Rollup, Scoreboard
+from bridge.model.scores import Rollup, RollupKind, Scoreboard
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.wiring.remediation import Book
@@ -124,11 +124,13 @@ async def test_a_team_is_asked_for_by_its_bare_name_too(client: Client, name: st
 
 
 async def test_a_short_name_that_two_go_by_is_nobodys() -> None:
-    teams = [Rollup("team", name, 1.0, 1.0, 1, 0, 0) for name in ("group:a/red", "group:b/red")]
+    teams = [
+        Rollup(RollupKind.TEAM, name, 1.0, 1.0, 1, 0, 0) for name in ("group:a/red", "group:b/red")
+    ]
     board = Scoreboard(NOW, "r", rollups=tuple(teams))
-    assert board.rollup("team", "red") is None
-    assert board.rollup("team", "b/red") is teams[1]
-    assert board.rollup("system", "red") is None
+    assert board.rollup(RollupKind.TEAM, "red") is None
+    assert board.rollup(RollupKind.TEAM, "b/red") is teams[1]
+    assert board.rollup(RollupKind.SYSTEM, "red") is None
 
 
 async def test_long_tables_go_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import Fact, Reading, Standing
-from bridge.model.scores import Scoreboard
+from bridge.model.scores import RollupKind, Scoreboard
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from bridge.store import SqlStore, open_store
@@ -172,11 +172,11 @@ async def queries(store: SqlStore, board: Scoreboard) -> None:
     """Questions over the whole year."""
     scores, refs = store.scores(), list(board.scores)
     start, end = (TODAY - timedelta(days=DAYS)).date(), TODAY.date()
-    team = board.rollup("team", "group:default/t0")
+    team = board.rollup(RollupKind.TEAM, "group:default/t0")
     await timed("a service's trend", lambda: scores.score_trend(SOURCE, refs[0], start, end))
     await timed(
         "the organization's trend",
-        lambda: scores.rollup_trend(SOURCE, "organization", "all", start, end),
+        lambda: scores.rollup_trend(SOURCE, RollupKind.ORGANIZATION, "all", start, end),
     )
     if team is not None:
         members = team.members

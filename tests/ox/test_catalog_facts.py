@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from bridge.model.entities import Catalog, CatalogEntity, Json, Ref
 from bridge.model.facts import Reading, Subject
 from bridge.model.memory import Memory
-from bridge.model.scores import CheckState
+from bridge.model.scores import CheckState, RollupKind
 from bridge.ox.facts.catalog import read
 from bridge.ox.facts.schemas import CATALOG, OURS
 from bridge.ox.facts.subjects import matches, subjects_of
@@ -134,7 +134,7 @@ def test_checks_of_other_kinds_score_what_they_are_about_and_no_roll_up(tmp_path
     assert {ref.kind for ref in board.services} == {"component"}
     kinds = {ref.kind for rollup in board.rollups for ref in rollup.members}
     assert kinds == {"component"}
-    whole = board.rollup("organization", "all")
+    whole = board.rollup(RollupKind.ORGANIZATION, "all")
     assert whole is not None
     assert whole.services == 3
 

@@ -19,7 +19,7 @@ from bridge.errors import ConfigurationError, StoreError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.initiatives import Initiative, OpenService, Progress
 from bridge.model.problems import Problem
-from bridge.model.scores import CheckResult, CheckState, Rollup, Score, Scoreboard
+from bridge.model.scores import CheckResult, CheckState, Rollup, RollupKind, Score, Scoreboard
 from bridge.ox.scores.initiatives import Initiatives, concerned, load_initiatives, promised
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
@@ -244,9 +244,9 @@ def test_an_expression_says_whom_it_concerns(where: str, names: list[str]) -> No
     }
     a, b, _ = scores
     rollups = [
-        Rollup("team", "group:default/red", 1.0, 1.0, 2, 0, 0, {}, (a, b)),
-        Rollup("system", "system:default/shop", 1.0, 1.0, 1, 0, 0, {}, (a,)),
-        Rollup("product", "Checkout", 1.0, 1.0, 1, 0, 0, {}, (b,)),
+        Rollup(RollupKind.TEAM, "group:default/red", 1.0, 1.0, 2, 0, 0, {}, (a, b)),
+        Rollup(RollupKind.SYSTEM, "system:default/shop", 1.0, 1.0, 1, 0, 0, {}, (a,)),
+        Rollup(RollupKind.PRODUCT, "Checkout", 1.0, 1.0, 1, 0, 0, {}, (b,)),
     ]
     board = Scoreboard(NOW, "r", scores, tuple(rollups))
     goal = Initiative(

@@ -13,7 +13,7 @@ import pytest
 from bridge.api.interfaces import CheckBook, Scores
 from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Ref
-from bridge.model.scores import CheckState, Waiver
+from bridge.model.scores import CheckState, RollupKind, Waiver
 from bridge.ox.scores.publishing import with_score_annotations
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
@@ -82,7 +82,7 @@ async def test_a_board_is_shown_survives_and_its_changes_are_told(
     assert again.board == scores.board
     start, end = NOW.date(), clock.now.date()
     assert [each.value for each in await again.trend(API.ref, start, end)] == [60, 100]
-    team = await again.rollup_trend("team", "group:default/red", start, end)
+    team = await again.rollup_trend(RollupKind.TEAM, "group:default/red", start, end)
     assert [each.rollup.value for each in team] == [60, 100]
     (change,) = await again.changes([API.ref], start, end)
     assert [(each.check, each.points) for each in change.checks] == [("readme", 40)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
-from bridge.model.scores import CheckState, Score, Waiver
+from bridge.model.scores import CheckState, RollupKind, Score, Waiver
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from tests.laws import examples
@@ -222,10 +222,10 @@ def test_rollups_are_plain_means_that_count_the_unknown(rubric: LoadedRubric) ->
         ("domain", "domain:default/retail"),
         ("product", "Tills"),
     }
-    whole = found["organization", "all"]
+    whole = found[RollupKind.ORGANIZATION, "all"]
     assert (whole.value, whole.services, whole.unknown, whole.below_target) == (80, 3, 1, 0)
     assert whole.levels == {"gold": 1, "silver": 1}
-    jane = found["team", "user:default/jane"]
+    jane = found[RollupKind.TEAM, "user:default/jane"]
     assert (jane.value, jane.services, jane.unknown, jane.coverage) == (None, 1, 1, 0)
 
 

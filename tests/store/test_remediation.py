@@ -55,7 +55,7 @@ async def test_one_case_is_put_and_dropped(url: str) -> None:
     """Before the source was ever saved, too."""
     async with opened(url) as store:
         await store.remediation.put_case(SOURCE, CASE)
-        changed = replace(CASE, status=CaseStatus.OPENED, intent="reopen")
+        changed = replace(CASE, status=CaseStatus.OPENED, intent=ActionKind.REOPEN)
         await store.remediation.put_case(SOURCE, changed)
         assert (await store.remediation.load(SOURCE)).cases == {KEY: changed}
         await store.remediation.drop_case(SOURCE, KEY)

@@ -20,6 +20,7 @@ from bridge.model.scores import (
     Evidence,
     Level,
     Rollup,
+    RollupKind,
     Rubric,
     Score,
     Scoreboard,
@@ -81,7 +82,7 @@ def board(day: date, *scores: Score, product: str = "Tills") -> Scoreboard:
     values = [each.value for each in scores if each.value is not None]
     mean = sum(values) / len(values) if values else None
     rollup = Rollup(
-        "product",
+        RollupKind.PRODUCT,
         product,
         mean,
         1.0,
@@ -140,7 +141,9 @@ async def test_a_trend_has_the_days_of_change_and_what_stood_before(url: str) ->
         )
         assert [each.day for each in part] == [FIRST]
         assert await store.score_trend(SOURCE, WEB, FIRST, FIRST) == []
-        rolled = await store.rollup_trend(SOURCE, "product", "Tills", FIRST, date(2026, 12, 31))
+        rolled = await store.rollup_trend(
+            SOURCE, RollupKind.PRODUCT, "Tills", FIRST, date(2026, 12, 31)
+        )
         assert [(each.day, each.rollup.value) for each in rolled] == [
             (FIRST, 0),
             (FIRST + timedelta(days=4), 100),
@@ -168,7 +171,7 @@ async def test_what_is_gone_is_gone_from_that_day_on(url: str) -> None:
         assert await store.scores_on(SOURCE, [API], FIRST - timedelta(days=1)) == {}
         trend = await store.score_trend(SOURCE, WEB, FIRST, back)
         assert [each.gone for each in trend] == [False, True]
-        rolled = await store.rollup_trend(SOURCE, "product", "Tills", FIRST, back)
+        rolled = await store.rollup_trend(SOURCE, RollupKind.PRODUCT, "Tills", FIRST, back)
         assert [each.gone for each in rolled] == [False, True]
         await store.record_scores(SOURCE, board(back, score(WEB, back)), RUBRIC)
         trend = await store.score_trend(SOURCE, WEB, FIRST, back)
@@ -203,7 +206,7 @@ async def test_old_changes_are_thinned_to_weeks_and_forgotten_but_for_what_stand
         assert len(young) == 15
         assert len({day.toordinal() // 7 for day in old}) == len(old)
         assert sum(day < last - timedelta(days=60) for day in days) == 1
-        assert len(await store.rollup_trend(SOURCE, "product", "Tills", last, last)) == 1
+        assert len(await store.rollup_trend(SOURCE, RollupKind.PRODUCT, "Tills", last, last)) == 1
 
 
 async def test_a_board_that_did_not_change_writes_no_history(url: str) -> None:

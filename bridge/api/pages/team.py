@@ -16,7 +16,7 @@ from bridge.api.problems.owned import counted_by_team
 from bridge.api.scores.waivers import Given, waivers
 from bridge.catalog.jsontext import loaded
 from bridge.model.entities import Ref
-from bridge.model.scores import TIER, Rollup, Score, tier_in, tier_of
+from bridge.model.scores import TIER, Rollup, RollupKind, Score, tier_in, tier_of
 
 MOST: Final = 100  # services
 MOST_WAIVERS: Final = 20
@@ -56,7 +56,7 @@ async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
     return Team(
         tuple(_service(loaded(index.raws[slot]), known) for slot in services[:MOST]),
         len(services),
-        board.rollup("team", ref) if board is not None else None,
+        board.rollup(RollupKind.TEAM, ref) if board is not None else None,
         (await counted_by_team(request)).get(ref, {}),
         tuple(given[:MOST_WAIVERS]),
         len(given),

@@ -20,7 +20,7 @@ from bridge.api.scores.trees import rounded
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion
 from bridge.model.entities import Json
-from bridge.model.scores import Rollup, Scoreboard
+from bridge.model.scores import Rollup, RollupKind, Scoreboard
 
 ROWS: Final = 300
 SPANS: Final = (30, 90, 365)
@@ -58,9 +58,9 @@ def routes() -> list[web.RouteDef]:
     return [web.get("/api/ox/movers/{kind}", _listed), web.get("/movers/{kind}", _page)]
 
 
-def movers(board: Scoreboard, kind: str, before: Mapping[str, Rollup]) -> list[Mover]:
+def movers(board: Scoreboard, kind: RollupKind, before: Mapping[str, Rollup]) -> list[Mover]:
     """Roll-ups of a kind: who gained most first, and whose movement is not known last."""
-    found = [Mover(each, before.get(each.name)) for each in board.rollups if each.kind == kind]
+    found = [Mover(each, before.get(each.name)) for each in board.rollups if each.kind is kind]
     return sorted(found, key=lambda m: (m.points is None, -(m.points or 0.0), m.now.name))
 
 

@@ -25,6 +25,7 @@ from bridge.model.scores import (
     Check,
     CheckResult,
     Rollup,
+    RollupKind,
     Rubric,
     Score,
     Scoreboard,
@@ -109,14 +110,14 @@ def _belongs(board: Scoreboard, ref: Ref) -> list[Rollup]:
     return [
         rollup
         for rollup in board.rollups
-        if rollup.kind != "organization" and ref in rollup.members
+        if rollup.kind is not RollupKind.ORGANIZATION and ref in rollup.members
     ]
 
 
 async def _organization(
     request: web.Request, scores: Scores, board: Scoreboard
 ) -> web.StreamResponse:
-    rollup = board.rollup("organization", ORGANIZATION)
+    rollup = board.rollup(RollupKind.ORGANIZATION, ORGANIZATION)
     if rollup is None:
         raise BadQuestion("there are no services yet")
     return await _rollup_page(request, scores, board, rollup)
@@ -124,9 +125,9 @@ async def _organization(
 
 async def _list(request: web.Request, scores: Scores, board: Scoreboard) -> web.StreamResponse:
     kind = score_query.rollup_kind(request.match_info["kind"])
-    if kind == "organization":
+    if kind is RollupKind.ORGANIZATION:
         raise web.HTTPFound("/scores")
-    found = [each for each in board.rollups if each.kind == kind]
+    found = [each for each in board.rollups if each.kind is kind]
     found.sort(key=lambda each: (each.value is None, each.value or 0.0, each.name))
     return render(
         request,
@@ -188,11 +189,11 @@ def _summary(
 
 
 def _whole(rollup: Rollup) -> bool:
-    return rollup.kind == "organization"
+    return rollup.kind is RollupKind.ORGANIZATION
 
 
 def _teams(board: Scoreboard) -> list[Rollup]:
-    found = [each for each in board.rollups if each.kind == "team"]
+    found = [each for each in board.rollups if each.kind is RollupKind.TEAM]
     found.sort(key=lambda each: (each.value is None, each.value or 0.0, each.name))
     return found[:10]
 

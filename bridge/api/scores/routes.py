@@ -28,7 +28,7 @@ from bridge.api.scores.trees import (
 from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
 from bridge.model.runs import problem_json
-from bridge.model.scores import Scoreboard
+from bridge.model.scores import RollupKind, Scoreboard
 
 WithBoard = Callable[[web.Request, Scores, Scoreboard], Awaitable[web.StreamResponse]]
 
@@ -88,7 +88,7 @@ async def _rollups(request: web.Request, _: Scores, board: Scoreboard) -> web.St
         score_query.rollup_kind(request.match_info["kind"]),
         paging.page(request.query),
     )
-    found = [each for each in board.rollups if each.kind == kind]
+    found = [each for each in board.rollups if each.kind is kind]
     items = [rollup_json(each) for each in found[page.offset : page.offset + page.limit]]
     return web.json_response({**board_json(board), "items": items, "totalItems": len(found)})
 
@@ -114,7 +114,7 @@ async def _rollup(request: web.Request, _: Scores, board: Scoreboard) -> web.Str
     )
 
 
-def _no_rollup(request: web.Request, kind: str) -> web.Response:
+def _no_rollup(request: web.Request, kind: RollupKind) -> web.Response:
     message = f"there is no such {kind}; /api/ox/rollups/{kind} lists them"
     return error_response(request, 404, "NotFoundError", message)
 

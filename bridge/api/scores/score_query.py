@@ -8,7 +8,7 @@ from typing import Final
 
 from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
-from bridge.model.scores import ROLLUPS, SERVICE, CheckState, Score, Scoreboard
+from bridge.model.scores import SERVICE, CheckState, RollupKind, Score, Scoreboard
 
 NOTHING_SCORED: Final = "nothing was scored yet; the first scores follow the first pass"
 LONGEST: Final = 3 * 366  # days of a trend
@@ -35,20 +35,22 @@ def entity(text: str) -> Ref:
         ) from None
 
 
-def rollup_kind(text: str) -> str:
+def rollup_kind(text: str) -> RollupKind:
     """A kind of roll-ups. Raises `BadQuestion`."""
-    if text not in ROLLUPS:
-        raise BadQuestion(f"there are roll-ups by {', '.join(ROLLUPS)}, not by `{text[:40]}`")
-    return text
+    try:
+        return RollupKind(text)
+    except ValueError:
+        kinds = ", ".join(RollupKind)
+        raise BadQuestion(f"there are roll-ups by {kinds}, not by `{text[:40]}`") from None
 
 
-def rollup_name(board: Scoreboard, kind: str, text: str) -> str:
+def rollup_name(board: Scoreboard, kind: RollupKind, text: str) -> str:
     """The whole name of a roll-up that a person names in short; one that is gone stays as said."""
     found = board.rollup(kind, text)
-    if found is not None or kind in ("organization", "product"):
+    if found is not None or kind in (RollupKind.ORGANIZATION, RollupKind.PRODUCT):
         return found.name if found is not None else text
     try:
-        return str(Ref.parse(text, kind="group" if kind == "team" else kind))
+        return str(Ref.parse(text, kind="group" if kind is RollupKind.TEAM else kind.value))
     except ValueError:
         return text
 
@@ -86,7 +88,7 @@ def selected(board: Scoreboard, query: Mapping[str, str]) -> list[Score]:
     if unknown:
         raise BadQuestion(f"unknown parameter `{unknown[0][:40]}`; there are {', '.join(FILTERS)}")
     found = _of_kind(board, query.get("kind", SERVICE).lower())
-    for kind in ROLLUPS:
+    for kind in RollupKind:
         if kind in query:
             rollup = board.rollup(kind, query[kind])
             members = set(rollup.members) if rollup else set()

@@ -71,7 +71,7 @@ def report(board: Scoreboard, facts: FactBoard) -> list[TeamReport]:
 
     Of services alone: an API or a system of the same repository has the same counts.
     """
-    teams = {r: each.name for each in board.rollups if each.kind == "team" for r in each.members}
+    teams = board.teams
     found: dict[str, TeamReport] = {}
     for ref in board.services:
         fact = _fact(facts, ref)

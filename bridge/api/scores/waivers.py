@@ -56,7 +56,7 @@ def routes() -> list[web.RouteDef]:
 
 def waivers(board: Scoreboard, rubric: Rubric, today: date) -> list[Given]:
     """Every waiver that holds, those that end first before all others."""
-    teams = {r: each.name for each in board.rollups if each.kind == "team" for r in each.members}
+    teams = board.teams
     found = []
     for ref, score in board.scores.items():
         for result in score.results:

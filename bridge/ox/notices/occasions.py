@@ -15,9 +15,17 @@ from typing import Final
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading, Standing
-from bridge.model.initiatives import Progress
+from bridge.model.initiatives import InitiativeState, Progress
 from bridge.model.notices import CountSeen, GateSeen, Notice, NoticeKind, NoticeMemory
-from bridge.model.scores import Check, CheckResult, CheckState, Rubric, Score, Scoreboard
+from bridge.model.scores import (
+    Check,
+    CheckResult,
+    CheckState,
+    RollupKind,
+    Rubric,
+    Score,
+    Scoreboard,
+)
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.facts.snyk import CRITICALS, OLD, SNYK
 from bridge.ox.remediation.streaks import Breaker, evidence_at
@@ -228,7 +236,7 @@ class _Look:
         today = self.now.date()
         for each in self.sightings.initiatives:
             goal = each.initiative
-            if each.state != "running" or goal.due > today + SOON:
+            if each.state is not InitiativeState.RUNNING or goal.due > today + SOON:
                 continue
             waiting: dict[str, list[Ref]] = {}
             for service in each.open:
@@ -248,7 +256,7 @@ def teams_of(board: Scoreboard) -> dict[Ref, str]:
     return {
         ref: rollup.name
         for rollup in board.rollups
-        if rollup.kind == "team"
+        if rollup.kind is RollupKind.TEAM
         for ref in rollup.members
     }
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading, Standing
-from bridge.model.initiatives import Progress
-from bridge.model.scores import CheckState, Score, Scoreboard, ScoreDay
+from bridge.model.initiatives import InitiativeState, Progress
+from bridge.model.scores import CheckState, RollupKind, Score, Scoreboard, ScoreDay
 from bridge.model.vulnerabilities import SEVERITIES
 from bridge.ox.facts.snyk import BY_SEVERITY, SNYK
 from bridge.ox.remediation.wording import slack_text
@@ -150,7 +150,7 @@ def digests(
             goals=goal_lines(initiatives, frozenset(rollup.members)),
         )
         for rollup in board.rollups
-        if rollup.kind == "team" and rollup.members
+        if rollup.kind is RollupKind.TEAM and rollup.members
     ]
 
 
@@ -159,7 +159,7 @@ def goal_lines(initiatives: Iterable[Progress], members: Collection[Ref]) -> tup
     counted = (
         (each, sum(one.entity in members for one in each.open))
         for each in initiatives
-        if each.state == "running"
+        if each.state is InitiativeState.RUNNING
     )
     return tuple(
         GoalLine(each.initiative.title, each.initiative.due, count, each.at_risk)

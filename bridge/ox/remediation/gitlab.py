@@ -14,6 +14,7 @@ from bridge.errors import TrackerError
 from bridge.model.remediation import (
     IssueChange,
     Listing,
+    MergeRequestState,
     NewIssue,
     Proposal,
     SeenIssue,
@@ -157,8 +158,8 @@ class GitLabIssues:
                 body["title"] = change.title
             if change.text is not None:
                 body["description"] = change.text
-            if change.state:
-                body["state_event"] = change.state
+            if change.event is not None:
+                body["state_event"] = change.event.value
             project = client.projects.get(change.project_id, lazy=True)
             return self._issues.seen(dict(project.issues.update(change.iid, body)))
 
@@ -207,6 +208,14 @@ def _seen_request(row: dict[str, Any]) -> SeenMergeRequest:
         int(row["project_id"]),
         int(row["iid"]),
         str(row.get("source_branch") or ""),
-        str(row.get("state") or ""),
+        _state(row.get("state")),
         str(row.get("web_url") or ""),
     )
+
+
+def _state(given: Any) -> MergeRequestState:
+    """The state that GitLab names; one that it may have some day is neither closed nor merged."""
+    try:
+        return MergeRequestState(given)
+    except ValueError:
+        return MergeRequestState.OPENED

@@ -21,6 +21,7 @@ from bridge.model.remediation import (
     CaseStatus,
     IssueKey,
     IssuePlace,
+    MergeRequestState,
     Proposal,
     SeenMergeRequest,
 )
@@ -193,8 +194,8 @@ def _again(case: Case, now: datetime) -> bool:
 
 def _now(case: Case, seen: SeenMergeRequest, now: datetime) -> Case:
     status, reason = {
-        "merged": (CaseStatus.FIXED, "it was merged"),
-        "closed": (CaseStatus.SNOOZED, "a person closed it; it is not made again"),
+        MergeRequestState.MERGED: (CaseStatus.FIXED, "it was merged"),
+        MergeRequestState.CLOSED: (CaseStatus.SNOOZED, "a person closed it; it is not made again"),
     }.get(seen.state, (CaseStatus.OPENED, case.reason))
     if status is case.status:
         return case

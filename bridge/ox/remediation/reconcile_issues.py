@@ -212,7 +212,7 @@ def _compared(
 def _open(case: Case, now: datetime) -> Case:
     if case.status is CaseStatus.OPENED:
         return replace(case, intent="")  # a write that was lost does not explain what comes later
-    ours = case.intent in ("reopen", "close") or case.status is CaseStatus.WAIVED
+    ours = case.intent in (ActionKind.REOPEN, ActionKind.CLOSE) or case.status is CaseStatus.WAIVED
     return replace(
         case,
         status=CaseStatus.OPENED,
@@ -255,7 +255,7 @@ def _closed(
 
 def _closed_by_us(case: Case, seen: SeenIssue) -> bool:
     """What GitLab says of who closed it; only where it says nothing, what we meant to do."""
-    return case.intent == "close" if seen.closed_by_us is None else seen.closed_by_us
+    return case.intent is ActionKind.CLOSE if seen.closed_by_us is None else seen.closed_by_us
 
 
 def _closed_anew(case: Case, seen: SeenIssue) -> bool:

@@ -128,7 +128,7 @@ class Registration:
         self, key: IssueKey, place: IssuePlace, applies: bool, now: datetime
     ) -> ActionRecord:
         reason = "the model knows the project, and Snyk does not"
-        case = Case(key, CaseStatus.OPENING, now, intent="register", reason=reason)
+        case = Case(key, CaseStatus.OPENING, now, intent=ActionKind.REGISTER, reason=reason)
         action = Action(ActionKind.REGISTER, key, place.project, reason, case=case, applies=applies)
         if not applies:
             return ActionRecord(action, ActionOutcome.PLANNED)

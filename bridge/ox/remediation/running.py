@@ -21,6 +21,7 @@ from bridge.model.remediation import (
     CaseStatus,
     IssueChange,
     IssueDraft,
+    IssueEvent,
     IssueKey,
     IssuePlace,
     NewIssue,
@@ -369,7 +370,7 @@ class _Executor:
     async def _write(self, action: Action, wanted: Case) -> ActionRecord:
         store, source, now = self.r.store, self.r.source, self.r.clock()
         before = self.cases.get(action.key)
-        intended = replace(before or wanted, intent=action.kind.value)
+        intended = replace(before or wanted, intent=action.kind)
         if action.kind in _MAKING:
             # The texts and checks of what is being made, so that it can be taken up by its marker.
             intended = replace(intended, checks=wanted.checks, digest=wanted.digest)
@@ -410,19 +411,19 @@ class _Executor:
         if action.kind is ActionKind.OPEN and draft is not None:
             return await self.r.tracker.open(self._new(action, draft)), ""
         if action.kind is ActionKind.CLOSE:
-            change = IssueChange(project_id, wanted.iid, state="close")
+            change = IssueChange(project_id, wanted.iid, event=IssueEvent.CLOSE)
             return await self.r.tracker.change(change), ""
         assert draft is not None
         seen = self.issue_index.find(wanted)
-        state = "reopen" if action.kind is ActionKind.REOPEN else ""
+        event = IssueEvent.REOPEN if action.kind is ActionKind.REOPEN else None
         text = title = None
         if seen is not None:
-            text = replaced(seen.description, draft.text, ticks=not state)
+            text = replaced(seen.description, draft.text, ticks=event is None)
             ours = text is not None and title_is_ours(seen.description, seen.title)
             title = draft.title if ours else None
-        if text is None and not state:
+        if text is None and event is None:
             return seen, "a person rewrote the description, so it is left as it is"
-        change = IssueChange(project_id, wanted.iid, title, text, state)
+        change = IssueChange(project_id, wanted.iid, title, text, event)
         return await self.r.tracker.change(change), ""
 
     def _new(self, action: Action, draft: IssueDraft) -> NewIssue:

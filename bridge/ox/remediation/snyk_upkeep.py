@@ -179,7 +179,7 @@ class _Hands:
             change.key,
             CaseStatus.OPENING,
             self.now,
-            intent=change.kind.value,
+            intent=change.kind,
             reason=change.reason,
             digest=change.reason,
             title=place.project,

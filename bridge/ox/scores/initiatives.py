@@ -29,9 +29,15 @@ from bridge.language.names import did_you_mean
 from bridge.language.own_schemas import faults
 from bridge.language.source import Source
 from bridge.model.entities import Json, Ref
-from bridge.model.initiatives import Initiative, OpenService, Progress, open_service
+from bridge.model.initiatives import (
+    Initiative,
+    InitiativeState,
+    OpenService,
+    Progress,
+    open_service,
+)
 from bridge.model.problems import Problem
-from bridge.model.scores import CheckState, Scoreboard, ScoreDay
+from bridge.model.scores import CheckState, RollupKind, Scoreboard, ScoreDay
 from bridge.ox.scores.initiative_names import ServiceNames, chosen
 from bridge.ox.scores.scorekeeping import Scorekeeper
 
@@ -124,9 +130,9 @@ def concerned(goal: Initiative, board: Scoreboard, untiered: int) -> list[Ref]:
         if (not goal.tiers or (score.tier or untiered) in goal.tiers)
         and any(result.check in goal.checks for result in score.results)
     ]
-    for kind, names in (("system", goal.systems), ("team", goal.teams)):
+    for kind, names in ((RollupKind.SYSTEM, goal.systems), (RollupKind.TEAM, goal.teams)):
         if names:
-            rollups = (each for each in board.rollups if each.kind == kind and each.name in names)
+            rollups = (each for each in board.rollups if each.kind is kind and each.name in names)
             members = {ref for each in rollups for ref in each.members}
             found = [ref for ref in found if ref in members]
     if goal.where:
@@ -140,7 +146,7 @@ def promised(goals: Iterable[Progress]) -> frozenset[tuple[Ref, str]]:
     return frozenset(
         (each.entity, check)
         for goal in goals
-        if goal.state == "running"
+        if goal.state is InitiativeState.RUNNING
         for each in goal.open
         for check in each.failing
     )
@@ -205,7 +211,9 @@ class Initiatives:
                 self._counts = {k: v for k, v in self._counts.items() if k in wanted}
                 self._records = {k: v for k, v in self._records.items() if k in goals}
                 made = [await self._progress(goal, board, today) for goal in goals]
-                made.sort(key=lambda each: (each.state == "ended", each.initiative.due))
+                made.sort(
+                    key=lambda each: (each.state is InitiativeState.ENDED, each.initiative.due)
+                )
                 self._made = (key, tuple(made))
             return self._made[1]
 

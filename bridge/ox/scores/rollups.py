@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Final
 
 from bridge.model.entities import Body, CatalogEntity, Json, Ref
-from bridge.model.scores import ORGANIZATION, SERVICE, Rollup, Score
+from bridge.model.scores import ORGANIZATION, SERVICE, Rollup, RollupKind, Score
 
 PRODUCT: Final = "fester.dev/product"
 _LONGEST: Final = 200  # characters of a product's name
@@ -22,7 +22,7 @@ _LONGEST: Final = 200  # characters of a product's name
 def rollups(entities: Iterable[CatalogEntity], scores: Mapping[Ref, Score]) -> tuple[Rollup, ...]:
     """Every roll-up that has a service, sorted by kind and name."""
     found = {entity.ref: entity for entity in entities}
-    members: dict[tuple[str, str], list[Ref]] = defaultdict(list)
+    members: dict[tuple[RollupKind, str], list[Ref]] = defaultdict(list)
     for ref in scores:
         if ref.kind != SERVICE:
             continue  # an API or a group is scored for itself
@@ -33,26 +33,26 @@ def rollups(entities: Iterable[CatalogEntity], scores: Mapping[Ref, Score]) -> t
     )
 
 
-def _groups(body: Body, entities: Mapping[Ref, CatalogEntity]) -> Iterator[tuple[str, str]]:
+def _groups(body: Body, entities: Mapping[Ref, CatalogEntity]) -> Iterator[tuple[RollupKind, str]]:
     """What an entity belongs to, as (kind, name)."""
-    yield "organization", ORGANIZATION
+    yield RollupKind.ORGANIZATION, ORGANIZATION
     namespace = str(body["metadata"].get("namespace") or "default")
     spec = body.get("spec") or {}
     owner = _ref(spec.get("owner"), "group", namespace)
     if owner is not None:
-        yield "team", str(owner)
+        yield RollupKind.TEAM, str(owner)
     system = _ref(spec.get("system"), "system", namespace)
     if system is not None:
-        yield "system", str(system)
+        yield RollupKind.SYSTEM, str(system)
         holder = entities.get(system)
         inner = (holder.body.get("spec") or {}) if holder else {}
         domain = _ref(inner.get("domain"), "domain", system.namespace)
         if domain is not None:
-            yield "domain", str(domain)
+            yield RollupKind.DOMAIN, str(domain)
     annotations = body["metadata"].get("annotations") or {}
     product = _one_line(str(annotations.get(PRODUCT) or ""))
     if product:
-        yield "product", product
+        yield RollupKind.PRODUCT, product
 
 
 def _one_line(text: str) -> str:
@@ -70,7 +70,7 @@ def _ref(text: Json, kind: str, namespace: str) -> Ref | None:
         return None
 
 
-def _rollup(kind: str, name: str, refs: list[Ref], scores: Mapping[Ref, Score]) -> Rollup:
+def _rollup(kind: RollupKind, name: str, refs: list[Ref], scores: Mapping[Ref, Score]) -> Rollup:
     mine = [scores[ref] for ref in refs]
     counted = [score for score in mine if score.sufficient and score.value is not None]
     return Rollup(

@@ -23,6 +23,7 @@ from bridge.model.scores import (
     CheckResult,
     Rollup,
     RollupDay,
+    RollupKind,
     Rubric,
     Scoreboard,
     ScoreChange,
@@ -206,12 +207,12 @@ class Scorekeeper:
         return await self._store.score_trend(self._source, entity, start, end)
 
     async def rollup_trend(
-        self, kind: str, name: str, start: date, end: date
+        self, kind: RollupKind, name: str, start: date, end: date
     ) -> Sequence[RollupDay]:
         """The same of a roll-up. Raises `StoreError`."""
         return await self._store.rollup_trend(self._source, kind, name, start, end)
 
-    async def rollups_on(self, kind: str, day: date) -> Mapping[str, Rollup]:
+    async def rollups_on(self, kind: RollupKind, day: date) -> Mapping[str, Rollup]:
         """How roll-ups of a kind stood at the end of a day, by name. Raises `StoreError`."""
         return await self._store.rollups_on(self._source, kind, day)
 

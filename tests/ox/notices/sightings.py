@@ -8,7 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading
-from bridge.model.scores import Check, CheckState, Level, Rollup, Rubric, Scoreboard, Waiver
+from bridge.model.scores import (
+    Check,
+    CheckState,
+    Level,
+    Rollup,
+    RollupKind,
+    Rubric,
+    Scoreboard,
+    Waiver,
+)
 from bridge.ox.facts.snyk import CRITICALS
 from bridge.ox.notices.occasions import COUNTED, Sightings
 from bridge.ox.remediation.streaks import Breaker
@@ -24,7 +33,7 @@ BREAKER = Breaker()
 def owned(made: Scoreboard, team: str = TEAM) -> Scoreboard:
     """The board with all of its services in one team."""
     members = tuple(sorted(made.scores))
-    rollup = Rollup("team", team, 50.0, 1.0, len(members), 0, 0, {}, members)
+    rollup = Rollup(RollupKind.TEAM, team, 50.0, 1.0, len(members), 0, 0, {}, members)
     return replace(made, rollups=(rollup,))
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from bridge.model.entities import Ref
 from bridge.model.remediation import IssuePlace
-from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rollup, Score, Scoreboard
+from bridge.model.scores import (
+    Check,
+    CheckResult,
+    CheckState,
+    Evidence,
+    Rollup,
+    RollupKind,
+    Score,
+    Scoreboard,
+)
 from bridge.ox.remediation.drafts import Contact, Drafts, load_drafts
 
 TEMPLATES = Path(__file__).parents[3] / "mappings" / "remediation"
@@ -61,7 +70,7 @@ def board(at: datetime, scores: Iterable[Score], teams: int = 0) -> Scoreboard:
     for ref in found if teams else ():
         members.setdefault(int(ref.name.rpartition("-")[2]) % teams, []).append(ref)
     rollups = [
-        Rollup("team", f"group:default/team-{n}", 50.0, 1.0, len(of), 0, 0, {}, tuple(of))
+        Rollup(RollupKind.TEAM, f"group:default/team-{n}", 50.0, 1.0, len(of), 0, 0, {}, tuple(of))
         for n, of in sorted(members.items())
     ]
     return Scoreboard(at, "r", found, tuple(rollups))

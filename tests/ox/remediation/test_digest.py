@@ -14,7 +14,7 @@ from aiohttp import web
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.model.initiatives import Initiative, OpenService, Progress
-from bridge.model.scores import CheckState, Rollup, Scoreboard, ScoreDay
+from bridge.model.scores import CheckState, Rollup, RollupKind, Scoreboard, ScoreDay
 from bridge.ox.remediation.digest import digests, slack_message, week_ago, week_of
 from bridge.ox.remediation.posting import Digesting, Webhook
 from bridge.store import open_store
@@ -36,7 +36,7 @@ def week() -> tuple[Scoreboard, dict[Ref, ScoreDay]]:
         for n, said in states.items()
     ]
     members = tuple(service(n) for n in states)
-    rollups = (Rollup("team", "group:default/a", 50.0, 1, 4, 0, 0, {}, members),)
+    rollups = (Rollup(RollupKind.TEAM, "group:default/a", 50.0, 1, 4, 0, 0, {}, members),)
     board = Scoreboard(NOW, "r", {one.entity: one for one in scores}, rollups)
     before = {
         service(1): day(40.0, ci=F, slo=F),
@@ -72,7 +72,9 @@ def test_it_compares_with_the_end_of_the_week_before_last() -> None:
 
 def test_slack_reads_no_mention_and_no_link() -> None:
     board, before = week()
-    nasty = Rollup("team", "<!channel> @all *x*", None, 1, 4, 0, 0, {}, board.rollups[0].members)
+    nasty = Rollup(
+        RollupKind.TEAM, "<!channel> @all *x*", None, 1, 4, 0, 0, {}, board.rollups[0].members
+    )
     (made,) = digests(Scoreboard(NOW, "r", board.scores, (nasty,)), before, "2026-W48")
     message = slack_message(made)
     text = message["blocks"][0]["text"]["text"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
-from bridge.model.remediation import IssueChange, NewIssue
+from bridge.model.remediation import IssueChange, IssueEvent, NewIssue
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.gitlab_listing import MADE_SINCE
 from bridge.sandbox.app import SandboxGitLab, running
@@ -54,7 +54,7 @@ async def test_open_change_and_list(desk: Desk) -> None:
     assert thing is not None
     assert (thing.confidential, [user.username for user in thing.assignees]) == (True, ["kim"])
     assert made.url == f"{desk.url}/a/b/-/issues/1"
-    await desk.issues.change(IssueChange(1, 1, "Now", "other", "close"))
+    await desk.issues.change(IssueChange(1, 1, "Now", "other", IssueEvent.CLOSE))
     assert (thing.title, thing.description, thing.state) == ("Now", "other", "closed")
     desk.world.issues.edit(1, 1, due_date=date(2026, 4, 1))
     (seen,) = (await desk.issues.listing([])).issues

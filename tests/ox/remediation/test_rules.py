@@ -509,7 +509,7 @@ def test_who_closed_it_is_asked_of_gitlab(closer: bool | None, expected: CaseSta
     key = IssueKey(1, service(1), "owner")
     days.day({"owner": F})
     days.day({"owner": F})
-    days.cases[key] = replace(days.cases[key], intent="close")
+    days.cases[key] = replace(days.cases[key], intent=ActionKind.CLOSE)
     days.issues[1, 1] = replace(days.issues[1, 1], opened=False, closed_by_us=closer)
     days.day({"owner": U})
     assert days.cases[key].status is expected
@@ -521,7 +521,7 @@ def test_an_intent_is_over_once_the_issue_is_seen_open() -> None:
     key = IssueKey(1, service(1), "owner")
     days.day({"owner": F})
     days.day({"owner": F})
-    days.cases[key] = replace(days.cases[key], intent="close")
+    days.cases[key] = replace(days.cases[key], intent=ActionKind.CLOSE)
     days.day({"owner": F})
     days.issues[1, 1] = replace(days.issues[1, 1], opened=False, closed_by_us=None)
     assert kinds(days.day({"owner": F})) == ["snooze"]
@@ -648,7 +648,9 @@ def test_an_issue_whose_answer_was_lost_is_found_again() -> None:
     days.day({"owner": F})
     days.day({"owner": F})
     key = IssueKey(1, service(1), "owner")
-    days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
+    days.cases[key] = Case(
+        key, CaseStatus.OPENING, days.at, checks=("owner",), intent=ActionKind.OPEN
+    )
     assert kinds(days.day({"owner": F})) == ["adopt"]
     assert (days.cases[key].iid, days.cases[key].status) == (1, CaseStatus.OPENED)
 
@@ -666,7 +668,9 @@ def test_an_issue_made_unheard_by_a_user_who_was_deleted_is_ours(
     days.day({"owner": F})
     days.day({"owner": F})
     key = IssueKey(1, service(1), "owner")
-    days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
+    days.cases[key] = Case(
+        key, CaseStatus.OPENING, days.at, checks=("owner",), intent=ActionKind.OPEN
+    )
     at = days.at + timedelta(hours=hours)
     theirs = replace(days.issues[1, 1], ours=False, author="ghost", orphan=orphan, created_at=at)
     days.issues[1, 1] = theirs
@@ -683,7 +687,9 @@ def unheard(issues: Mapping[int, str], **wiped: Any) -> Days:
     days.day({"owner": F})
     made = days.issues.pop((1, 1))
     (_, digest) = read_marker(made.description) or ("", "")
-    case = Case(GATE, CaseStatus.OPENING, days.at, checks=("owner",), digest=digest, intent="open")
+    case = Case(
+        GATE, CaseStatus.OPENING, days.at, checks=("owner",), digest=digest, intent=ActionKind.OPEN
+    )
     days.cases[GATE] = replace(case, title="Has owner")
     at = days.at + timedelta(minutes=1)
     for iid, title in issues.items():
@@ -762,7 +768,9 @@ def test_an_intent_that_came_to_nothing_is_taken_up_again_or_forgotten() -> None
         days = begun()
         key = IssueKey(1, service(1), "owner")
         days.day({"owner": state})
-        days.cases[key] = Case(key, CaseStatus.OPENING, days.at, checks=("owner",), intent="open")
+        days.cases[key] = Case(
+            key, CaseStatus.OPENING, days.at, checks=("owner",), intent=ActionKind.OPEN
+        )
         assert kinds(days.day({"owner": state})) == expected
         assert (key in days.cases) == (state is F)
 
