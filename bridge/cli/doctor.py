@@ -17,6 +17,7 @@ from rich.text import Text
 from bridge.cli.channels_seen import channel_findings
 from bridge.cli.collectors_seen import collector_findings
 from bridge.cli.options import config_option, mappings_option, settings_from, store_option
+from bridge.cli.queue_seen import queue_findings
 from bridge.cli.receivers_seen import receiver_findings
 from bridge.cli.show import plain
 from bridge.errors import ConfigurationError, FesterError
@@ -82,6 +83,8 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
             "destination", False, "none is given", "say --to FOLDER or gs://bucket/prefix"
         )
     yield await _store(settings.store)
+    async for finding in queue_findings(settings):
+        yield finding
     async for finding in collector_findings(settings):
         yield finding
     async for finding in receiver_findings(settings):

@@ -320,7 +320,7 @@ class Work(Protocol):
     """
 
     async def others(self, reading: str) -> int:
-        """How many other processes would read this source now. Raises `StoreError`."""
+        """How many other processes would read this source now; 0 where nobody can tell."""
 
     async def begin(
         self, source: str, edition: int, reading: str, files: tuple[str, ...]

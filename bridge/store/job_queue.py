@@ -77,11 +77,12 @@ class AgainPlease(Exception):
 class JobQueue:
     """Jobs of one database; made by `open_queue`. Every method raises `StoreError`.
 
-    `name` is that of this process, as no other one has it. `patience` is how many seconds a process
-    may show no sign of life before another one does what it was at.
+    Its tables lie in `schema`. `name` is that of this process, as no other one has it; `patience`
+    is how many seconds one may show no sign of life before another one does what it was at.
     """
 
-    def __init__(self, app: App, name: str, patience: float) -> None:
+    def __init__(self, app: App, schema: str, name: str, patience: float) -> None:
+        self.schema = schema
         self._app = app
         self._name = name
         self._patience = patience
@@ -209,7 +210,7 @@ async def open_queue(url: str, name: str, patience: float) -> AsyncIterator[JobQ
     with _explained("open the jobs"):
         await app.open_async()
     try:
-        yield JobQueue(app, name, patience)
+        yield JobQueue(app, schema, name, patience)
     finally:
         with _explained("close the jobs"):
             await app.close_async()

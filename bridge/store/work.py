@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from bridge.errors import StoreError
 from bridge.model.work import Claim, Part, PartRead, Settled
 from bridge.store.parts import SqlParts
 
@@ -78,8 +79,12 @@ class SharedWork:
         self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading
 
     async def others(self, reading: str) -> int:
-        """How many other processes would read this source now."""
-        return await self._queue.others(self._queue_of(reading))
+        """How many other processes would read this source now; none while the queue is away."""
+        try:
+            return await self._queue.others(self._queue_of(reading))
+        except StoreError as error:
+            log.warning("A sweep is not shared", action="sweep_alone", error=str(error))
+            return 0
 
     async def begin(
         self, source: str, edition: int, reading: str, files: tuple[str, ...]

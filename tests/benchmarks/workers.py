@@ -7,7 +7,9 @@ The sandbox GitLab stands in a process of its own, as far away as in `tests.benc
 (`--near`: beside us), and allows so many requests a minute (0: any number). One process leads and
 the others are `fester worker`. Each count of processes begins with an empty store and an empty
 folder; what they publish must be the same to the byte. It prints seconds, requests and how many of
-them GitLab refused, the peak memory of the leader and of the largest worker, and the store's size.
+them GitLab refused, the seconds of a core that the leader took until all was taken in and from then
+on (merging, rendering, publishing) and that all workers took, the peak memory of the leader and of
+the largest worker, and the store's size.
 
 PostgreSQL is started for the benchmark, or is the one of `--server` (a URL without a database).
 """
@@ -29,7 +31,7 @@ from hashlib import blake2b
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from urllib.request import urlopen
 
 import psycopg
@@ -54,15 +56,29 @@ class Figures:
     """What one sweep took, with sizes in MB, and the digest of what it published."""
 
     processes: int
-    seconds: float
     requests: int
     refused: int
-    leader: int
     worker: int
     store: int
-    entities: int
-    shared: int  # parts that were handed out
+    led: Led
+    reading: float  # seconds of a core of all workers
     published: str
+
+
+@dataclass(frozen=True)
+class Led:
+    """What a leader tells of its sweep: seconds, and those of a core by what they were taken for.
+
+    `refused` are its requests that GitLab refused, `parts` those that were handed out.
+    """
+
+    seconds: float
+    taking: float
+    publishing: float
+    entities: int
+    refused: int
+    parts: int
+    memory: int = 0
 
 
 def published(folder: Path) -> str:
@@ -75,22 +91,34 @@ def published(folder: Path) -> str:
     return digest.hexdigest()
 
 
-async def sweep(given: Settings) -> tuple[float, int, int, int]:
-    """One sweep, led here: seconds, entities, requests that were refused, and parts."""
+async def sweep(given: Settings) -> Led:
+    """One sweep, led here."""
+    begins: dict[str, float] = {}
     async with wired(given) as parts, crew(given, parts) as others:
         assert others is not None
         hand = asyncio.create_task(others.hand.run())
         # Provenance tells since when; all sweeps are of one moment.
         stages = replace(parts.stages, work=others.work, clock=lambda: MOMENT)
         passes = Passes(stages)
-        begun = perf_counter()
-        done = await passes.run(PassOptions())
-        took = perf_counter() - begun
+        begun, cpu = perf_counter(), process_time()
+
+        def note(stage: str, _: int) -> None:
+            begins.setdefault(stage, process_time())
+
+        done = await passes.run(PassOptions(progress=note))
+        took, ended_at = perf_counter() - begun, process_time()
         await ended(hand)
         (_, read) = parts.sources[""]
         refused = getattr(read, "traffic").outcomes.get("429", 0)  # noqa: B009 — offered beside
         progress = await parts.store.parts.progress(parts.source)
-        return took, sum(done.report.entities.values()), refused, sum(e.done for e in progress)
+        return Led(
+            seconds=took,
+            taking=begins["process"] - cpu,
+            publishing=ended_at - begins["process"],
+            entities=sum(done.report.entities.values()),
+            refused=refused,
+            parts=sum(each.done for each in progress),
+        )
 
 
 def lead(url: str, store: str, folder: Path, pipe: Connection) -> None:
@@ -99,7 +127,7 @@ def lead(url: str, store: str, folder: Path, pipe: Connection) -> None:
     found = asyncio.run(
         sweep(settings(url, folder).model_copy(update={"store": store, "share_sweeps": True}))
     )
-    pipe.send((*found, peak()))
+    pipe.send(replace(found, memory=peak()))
 
 
 @dataclass
@@ -115,6 +143,11 @@ class Worker:
             text = answer.read().decode()
         found = re.findall(r'fester_source_requests_total{outcome="429"[^}]*} (\S+)', text)
         return sum(int(float(each)) for each in found)
+
+    def core(self) -> float:
+        """The seconds of a core that it has taken so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak(self) -> int:
         """The most memory that it has taken so far, in MB."""
@@ -155,27 +188,25 @@ async def measured(server: GitLab, database: str, processes: int) -> Figures:
                 for _ in range(processes - 1)
             ]
             await asyncio.to_thread(server.counts)
-            took, entities, refused, parts, leader = await asyncio.to_thread(
-                led, server.url, database, folder
-            )
+            before = sum(each.core() for each in workers)
+            leader = await asyncio.to_thread(led, server.url, database, folder)
             requests = (await asyncio.to_thread(server.counts)).total()
+            refused = leader.refused
             for each in workers:
                 refused += await asyncio.to_thread(each.refused)
             return Figures(
                 processes=processes,
-                seconds=took,
                 requests=requests,
                 refused=refused,
-                leader=leader,
                 worker=max((each.peak() for each in workers), default=0),
                 store=await asyncio.to_thread(size_of, database),
-                entities=entities,
-                shared=parts,
+                led=leader,
+                reading=sum(each.core() for each in workers) - before,
                 published=published(folder / "out"),
             )
 
 
-def led(url: str, store: str, folder: Path) -> tuple[float, int, int, int, int]:
+def led(url: str, store: str, folder: Path) -> Led:
     """What a leader in a process of its own tells."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -183,7 +214,7 @@ def led(url: str, store: str, folder: Path) -> tuple[float, int, int, int, int]:
     process.start()
     theirs.close()
     try:
-        found: tuple[float, int, int, int, int] = ours.recv()
+        found: Led = ours.recv()
         return found
     finally:
         process.join(10)
@@ -217,9 +248,11 @@ async def compared(server: GitLab, postgresql: str, processes: Sequence[int]) ->
 
 def show(each: Figures) -> None:
     sys.stdout.write(
-        f"{each.processes} processes {each.seconds:8.1f} s {each.requests:6d} requests, "
-        f"{each.refused} refused; {each.entities} entities, {each.shared} parts; "
-        f"leader {each.leader} MB, worker {each.worker} MB, store {each.store} MB\n"
+        f"{each.processes} processes {each.led.seconds:8.1f} s {each.requests:6d} requests, "
+        f"{each.refused} refused; {each.led.entities} entities, {each.led.parts} parts; "
+        f"of a core: leader {each.led.taking:.1f} s + {each.led.publishing:.1f} s, "
+        f"workers {each.reading:.1f} s; "
+        f"leader {each.led.memory} MB, worker {each.worker} MB, store {each.store} MB\n"
     )
     sys.stdout.flush()
 
@@ -242,7 +275,7 @@ def main() -> None:
     first = found[0]
     for each in found[1:]:
         same = "the same bytes" if each.published == first.published else "OTHER BYTES"
-        ratio = first.seconds / each.seconds
+        ratio = first.led.seconds / each.led.seconds
         sys.stdout.write(f"{each.processes} processes: {ratio:.2f} times as fast, {same}\n")
     if any(each.published != first.published for each in found):
         sys.exit(1)

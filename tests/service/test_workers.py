@@ -291,8 +291,8 @@ async def test_what_several_publish_is_the_same_to_the_byte(server: str) -> None
     with in_a_process(300) as there:
         alone, shared = await compared(there, server, [1, 2])
     assert alone.published == shared.published
-    assert (alone.entities, alone.shared) == (shared.entities, 0)
-    assert shared.shared == 2
+    assert (alone.led.entities, alone.led.parts) == (shared.led.entities, 0)
+    assert shared.led.parts == 2
     assert shared.requests <= 300 / 100 + 300 / 50 + 20
     assert (alone.refused, shared.refused) == (0, 0)
 
