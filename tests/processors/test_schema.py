@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from bridge.errors import ConfigurationError
+from bridge.language.schema.quick import quick_check
 from bridge.language.schema.shape import Inliner
 from bridge.language.schema.validator import Lookup, Schema
 from bridge.language.text import Positions, read
@@ -292,3 +293,51 @@ def test_what_is_found_is_what_jsonschema_finds(manifest: Json, service: Json) -
     ours = Schema(SHIPPED)._validator
     for data in (manifest, {"version": 1, "service": service}):
         assert told(ours, data) == told(plain, data)
+
+
+@given(manifests, st.dictionaries(st.sampled_from(WORDS), manifests, max_size=6))
+def test_the_quick_check_says_yes_when_nothing_is_found(manifest: Json, service: Json) -> None:
+    """Law: it agrees with what says what is wrong."""
+    quick, slow = quick_check(Inliner(SHIPPED).inline(SHIPPED)), Schema(SHIPPED)._validator
+    for data in (manifest, {"version": 1, "service": service}):
+        assert quick(data) is slow.is_valid(data)
+
+
+PATTERNED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "open": {"patternProperties": {"^a": {"type": "null"}, r"\s": {"not": {}}}},
+        "closed": {
+            "properties": {"x": {"pattern": r"^\s?\w$"}},
+            "patternProperties": {r"^\w$": {"pattern": r"\d|^\S\b"}},
+            "additionalProperties": False,
+        },
+        "rest": {"additionalProperties": {"pattern": r"^[^\s]+$", "type": ["string", "null"]}},
+        "text": {"pattern": r"\d|^\S\b"},
+        "once": {"uniqueItems": True, "contains": {"type": "string"}},
+    },
+    "if": {"required": ["text"]},
+    "then": {"required": ["rest"]},
+    "else": {"maxProperties": 2},
+}
+# Spaces, letters and digits that engines have different names for.
+SPELT = st.sampled_from(
+    ["a", "b", "x", "é", "٣", "7", " ", "\xa0", "\v", "\ufeff", "a b", "", "ab"]
+)
+SMALL = SPELT | st.none() | st.integers(0, 1) | st.booleans()
+PATTERNED_DATA = st.dictionaries(
+    st.sampled_from(sorted(PATTERNED["properties"])),
+    SMALL | st.dictionaries(SPELT, SMALL, max_size=3) | st.lists(SMALL, max_size=3),
+)
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(PATTERNED_DATA)
+def test_the_quick_check_knows_patterns_as_re2_does(data: Json) -> None:
+    assert quick_check(PATTERNED)(data) is Schema(PATTERNED)._validator.is_valid(data)
+
+
+def test_the_quick_check_leaves_to_the_other_what_it_cannot_read() -> None:
+    assert quick_check({"type": "object"})({}) is True
+    assert quick_check({"type": "object"})({1: "no text"}) is False
+    assert quick_check({"$ref": "https://schemas.test/elsewhere"})({}) is False

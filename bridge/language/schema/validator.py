@@ -23,6 +23,7 @@ from bridge.errors import ConfigurationError, NotUnderstood
 from bridge.language.names import nearest
 from bridge.language.patterns import compiled
 from bridge.language.schema.messages import MOST_PROBLEMS, findings, unknown_key
+from bridge.language.schema.quick import quick_check
 from bridge.language.schema.shape import (
     Inliner,
     bad_patterns,
@@ -63,6 +64,7 @@ class Schema:
         inlined = Inliner(document).inline(document)
         self._document, self._inlined = document, inlined
         self._validator = _compiled(inlined)
+        self._is_valid = quick_check(inlined)
         self._shape = shape_of(inlined, document, {})
 
     @classmethod
@@ -106,7 +108,8 @@ class Schema:
         Broken rules are errors ("manifest-invalid"), keys that nobody reads are warnings
         ("unknown-key"). `positions` is called only when there is something to report.
         """
-        errors = list(islice(self._validator.iter_errors(data), _MOST_ERRORS))
+        valid = self._is_valid(data)
+        errors = [] if valid else list(islice(self._validator.iter_errors(data), _MOST_ERRORS))
         unknown = list(islice(unknown_keys(data, self._shape, ()), MOST_PROBLEMS))
         if not errors and not unknown:
             return []

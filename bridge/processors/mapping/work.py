@@ -493,12 +493,12 @@ class Work:
 
 def _documents(content: str) -> tuple[YamlDocument, ...]:
     """The documents of a text. Raises `NotUnderstood`."""
-    # What a manifest wants to be read besides is asked twice before it is translated.
+    # What a manifest names and what it wants is asked one after the other.
     short = len(content) <= _SHORT
     return _documents_of_short(content) if short else text.read_each(content)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _documents_of_short(content: str) -> tuple[YamlDocument, ...]:
     return text.read_each(content)
 

@@ -55,6 +55,8 @@ class _Job:
     failed: str = ""
     bytes: int = 0
     nested: list[ManifestFile] = field(default_factory=list)
+    patterns: tuple[str, ...] = ()  # of nested manifests
+    wanted: Wanted = field(default_factory=Wanted)  # by the manifests of the root
 
     @property
     def id(self) -> int:
@@ -158,7 +160,8 @@ class FurtherReading:
 
     async def _nested(self, jobs: Sequence[_Job]) -> None:
         """Find and read the nested manifests."""
-        patterns = {job.id: self._further.nested(job.read.project, job.read.files) for job in jobs}
+        await asyncio.to_thread(self._ask_roots, jobs)
+        patterns = {job.id: job.patterns for job in jobs}
         fitting = await self._expanded(jobs, patterns, manifests=True)
         roots = {job.id: {file.path for file in job.read.files} for job in jobs}
         wanted = {
@@ -194,7 +197,7 @@ class FurtherReading:
     async def _wanted(self, jobs: Sequence[_Job]) -> dict[int, list[str]]:
         """Find what the manifests want besides; gives the paths whose texts are wanted."""
         left = [job for job in jobs if not job.failed]
-        wanted = await asyncio.to_thread(self._all_wanted, left)
+        wanted = {job.id: job.wanted | self._of_nested(job) for job in left}
         patterns = {number: sorted(each.globs) for number, each in wanted.items()}
         fitting = await self._expanded(left, patterns, manifests=False)
         texts = {n: sorted({*each.texts, *fitting.get(n, ())}) for n, each in wanted.items()}
@@ -222,11 +225,15 @@ class FurtherReading:
             found = by_id[number].found
             found[path] = replace(found[path], nearest=name)
 
-    def _all_wanted(self, jobs: Sequence[_Job]) -> dict[int, Wanted]:
-        return {
-            job.id: self._further.wanted(job.read.project, (*job.read.files, *job.nested))
-            for job in jobs
-        }
+    def _ask_roots(self, jobs: Sequence[_Job]) -> None:
+        """What the roots' manifests name and want, one after the other: a text is read once."""
+        for job in jobs:
+            project, files = job.read.project, job.read.files
+            job.patterns = self._further.nested(project, files)
+            job.wanted = self._further.wanted(project, files)
+
+    def _of_nested(self, job: _Job) -> Wanted:
+        return self._further.wanted(job.read.project, job.nested)
 
     async def _found(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
         """Look at paths: what is there, and which blob."""
