@@ -11,6 +11,7 @@ import pytest
 from bridge.errors import ConfigurationError
 from bridge.secret.masks import masked
 from bridge.settings import Settings, load_settings, settings_schema
+from bridge.settings.sections import group_named
 from bridge.wiring.neighbours import secret
 from bridge.wiring.sources import each_source
 
@@ -157,6 +158,7 @@ def test_a_list_of_one_is_that_one(tmp_path: Path) -> None:
             "two sources have one name",
         ),
         ("[https://a, {name: my-file, url: 'https://b'}]", "a variable that names a file"),
+        ("[https://a, {name: first, url: 'https://b'}]", "what the list's first item is called"),
         ("[https://a, {nam: b, url: 'https://b'}]", "did you mean `name`?"),
         (
             "[https://a, {name: b, url: 'https://b/x', gitlab: {url: 'https://c'}}]",
@@ -171,6 +173,19 @@ def test_what_is_wrong_with_a_list_is_told_with_its_line(
     text = problems_of(tmp_path, f"from: {items}\n")
     assert said in text
     assert "fester.yaml:1:1" in text
+
+
+def test_groups_of_several_gitlabs_are_named_with_their_gitlab(tmp_path: Path) -> None:
+    """With one GitLab a path says it all. What cannot be told is said before anything is done."""
+    groups = "remediation: {groups: {'first:shop': {}, 'lab-2:shop/x': {}, shop: {}, 'lab:x': {}}}"
+    said = problems_of(tmp_path, f"{TWO}{groups}\n")
+    assert "`remediation.groups.shop`: several GitLabs are read; write whose group it is" in said
+    assert "no item of `from` is called lab; write whose group it is: first:x, lab-2:x" in said
+    assert len(said.splitlines()) == 2
+    assert "fester.yaml:7:" in said
+    assert len(loaded(tmp_path, f"from: https://a\n{groups}\n").remediation.groups) == 4
+    named = [group_named(one) for one in ("first:shop", "lab-2:/shop/x/", "shop")]
+    assert named == [("", "shop"), ("lab-2", "shop/x"), ("", "shop")]
 
 
 def test_what_stands_behind_the_list_cannot_be_written(tmp_path: Path) -> None:

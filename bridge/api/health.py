@@ -10,6 +10,7 @@ from bridge.api.live import Live
 from bridge.model.access import Scope
 from bridge.model.entities import Json
 from bridge.model.moments import iso
+from bridge.model.numbers import FIRST_CALLED
 
 
 @needs(Scope.PUBLIC)
@@ -39,7 +40,9 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     if live.store_away_since is not None:
         body["store_away_since"] = live.store_away_since.isoformat(timespec="seconds")
     if live.several:
-        body["sources"] = {name or "first": each.as_json() for name, each in live.sources.items()}
+        body["sources"] = {
+            name or FIRST_CALLED: each.as_json() for name, each in live.sources.items()
+        }
     report = live.report
     if report is not None:
         body["last_pass"] = {

@@ -16,6 +16,7 @@ from bridge.api.keys import CLOCK, HOOK_COUNTS, LIVE
 from bridge.api.live import Live
 from bridge.api.ox_metrics import OxMetrics
 from bridge.errors import StoreError
+from bridge.model.numbers import FIRST_CALLED
 from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome
 
@@ -61,7 +62,7 @@ class LiveCollector(Collector):
 
     def _sources(self) -> Iterator[Metric]:
         """How each of several sources stands; the first is called "first"."""
-        sources = {name or "first": each for name, each in self._live.sources.items()}
+        sources = {name or FIRST_CALLED: each for name, each in self._live.sources.items()}
         unread = GaugeMetricFamily(
             "fester_source_unread", "1 when the last pass over it failed", labels=["source"]
         )
@@ -202,7 +203,7 @@ async def sweep_families(live: Live) -> list[Metric]:
         "fester_sweep_projects", "projects of the latest shared sweep", labels=["source", "state"]
     )
     for each in found:
-        name = each.reading or "first"
+        name = each.reading or FIRST_CALLED
         for state in ("waiting", "under_way", "done", "failed"):
             parts.add_metric([name, state], getattr(each, state))
         projects.add_metric([name, "listed"], each.projects)

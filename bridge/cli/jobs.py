@@ -16,6 +16,7 @@ from rich.table import Table
 from bridge.cli.options import config_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.model.moments import iso
+from bridge.model.numbers import FIRST_CALLED
 from bridge.model.work import Progress
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.address import read_address
@@ -97,4 +98,4 @@ def _show(found: Sequence[Progress]) -> None:
     console.print(table)
     for each in found:
         for reason in each.failures:
-            console.print(plain(f"{each.reading or 'first'}: {reason}"), markup=False)
+            console.print(plain(f"{each.reading or FIRST_CALLED}: {reason}"), markup=False)

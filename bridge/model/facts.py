@@ -114,6 +114,7 @@ class Subject:
     of them name this one, by the key of their spec (`owner`, `system`, `providesApis` …).
     `people` says whether the catalog holds Users at all; `gitlab_names` are the paths and user
     names in GitLab, in lower case, of all Groups and Users in it, none where GitLab's are not read.
+    `namesakes` are the pages of projects of the same path in other GitLabs.
     """
 
     entity: CatalogEntity
@@ -125,6 +126,7 @@ class Subject:
     named_by: Mapping[str, int] = field(default_factory=dict)
     people: bool = False
     gitlab_names: frozenset[str] = frozenset()
+    namesakes: tuple[str, ...] = ()
 
     @property
     def ref(self) -> Ref:

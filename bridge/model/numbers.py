@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Final
 
 FIRST: Final = ""  # the name of the first source
+FIRST_CALLED: Final = "first"  # what people call it where each has a name
 LANE: Final = "~"  # how the lanes of further sources begin
 # Ids of GitLab have 32 bits here: gitlab.com, the largest, has used 27 of them. Those of
 # checkouts in a folder have 53, which only a first source may be.

@@ -474,3 +474,4 @@ class IssuePlace:
     web_url: str = ""
     default_branch: str = ""
     system: str = ""  # the system's reference
+    namesakes: tuple[str, ...] = ()  # pages of projects of the same path in other GitLabs

@@ -36,6 +36,7 @@ class SandboxTools:
     projects: dict[str, str] = field(default_factory=dict)  # id → name, "group/repo:file"
     tags: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # by project
     inactive: set[str] = field(default_factory=set)  # projects that are not tested
+    addresses: dict[str, str] = field(default_factory=dict)  # of their repositories, by project
     others: dict[str, dict[str, str]] = field(default_factory=dict)  # of more organizations
     issues: list[SnykIssue] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
@@ -102,10 +103,18 @@ class SandboxTools:
                     "status": "inactive" if number in self.inactive else "active",
                     "tags": [{"key": key, "value": is_} for key, is_ in self.tags.get(number, [])],
                 },
+                "relationships": {"target": {"data": self._target(request, number)}},
             }
             for number, name in sorted(self._of(request).items())
         ]
         return self._cursor(request, rows)
+
+    def _target(self, request: web.Request, number: str) -> dict[str, Any]:
+        """Where a project's code lies: an id alone, unless more is asked for."""
+        target: dict[str, Any] = {"id": f"target-{number}", "type": "target"}
+        if request.query.get("expand") == "target":
+            target["attributes"] = {"display_name": number, "url": self.addresses.get(number)}
+        return target
 
     def _of(self, request: web.Request) -> dict[str, str]:
         """The projects of the organization that is asked."""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from bridge.errors import ConfigurationError
 from bridge.language.names import nearest
 from bridge.language.source import Source
+from bridge.model.numbers import FIRST_CALLED
 from bridge.model.problems import Problem
 from bridge.secret.values import shared_secret
 from bridge.settings.given_secrets import (
@@ -149,6 +150,7 @@ def _contradictions(
         if wished and not backstage.url:
             message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
             yield placed(message, places.get(path, ""))
+    yield from _groups_of_nobody(settings, places)
     own = settings.gitlab.url.rstrip("/")
     if own and settings.source and not f"{settings.source}/".startswith(f"{own}/"):
         yield placed(
@@ -169,6 +171,24 @@ def _contradictions(
                 "`backend.auth.externalAccess` in Backstage's app-config.yaml",
                 places.get(path, ""),
             )
+
+
+def _groups_of_nobody(
+    settings: Settings, places: Mapping[tuple[str, ...], str]
+) -> Iterator[Problem]:
+    """Of several GitLabs, groups of which nobody can tell in which of them they are.
+
+    One that a policy is silently not applied to would be written to against somebody's will.
+    """
+    known = [FIRST_CALLED, *(each.name for each in settings.further)]
+    for written in settings.remediation.groups if settings.further else ():
+        source, colon, path = written.rpartition(":")
+        if source in known:
+            continue
+        called = f"no item of `from` is called {source}" if colon else "several GitLabs are read"
+        wanted = ", ".join(f"{name}:{path}" for name in known)
+        message = f"`remediation.groups.{written}`: {called}; write whose group it is: {wanted}"
+        yield placed(message, places.get(("remediation", "groups", written), ""))
 
 
 def _flag(key: str) -> str:

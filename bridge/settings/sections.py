@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from bridge.language.paths import WILD_PARTS, is_pattern, usable, within
-from bridge.model.numbers import mark_of
+from bridge.model.numbers import FIRST, FIRST_CALLED, mark_of
 
 MOST_SOURCES: Final = 50
 # What people wrote is validated with this context.
@@ -281,6 +281,15 @@ class OxSettings(_SettingsSection):
     publish: bool = Field(False, description="publish score and level with the entities")
 
 
+def group_named(written: str) -> tuple[str, str]:
+    """A group as `remediation.groups` names it: of which source, and its path there.
+
+    `lab:tools` is that of the source `lab`, `first:tools` or `tools` alone the first one's.
+    """
+    source, colon, path = written.rpartition(":")
+    return FIRST if not colon or source == FIRST_CALLED else source, path.strip("/")
+
+
 class RemediationGroup(_SettingsSection):
     """What is different for the projects of one group."""
 
@@ -302,7 +311,9 @@ class RemediationSettings(_SettingsSection):
 
     plan: bool = Field(True, description="plan after scoring in `serve`")
     apply: bool = Field(False, description="carry out what is planned")
-    groups: dict[str, RemediationGroup] = Field({}, description="by a group's path")
+    groups: dict[str, RemediationGroup] = Field(
+        {}, description="by a group's path; of several GitLabs by NAME:PATH"
+    )
     owners: dict[str, OwnerContact] = Field({}, description="by an owner's reference or name")
     per_service: int = Field(3, ge=0, le=100, description="open issues a service at most")
     per_run: int = Field(20, ge=0, le=1000, description="issues opened in a run at most")
@@ -706,6 +717,8 @@ class Settings(_SettingsSection):
     @classmethod
     def _each_source_once(cls, value: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
         names = [each.name for each in value]
+        if FIRST_CALLED in names:
+            raise ValueError(f"`{FIRST_CALLED}` is what the list's first item is called")
         if len(set(names)) < len(names) or len({mark_of(each) for each in names}) < len(names):
             raise ValueError("two sources have one name; give each its own")
         if len(value) > MOST_SOURCES:

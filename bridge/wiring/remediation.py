@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Json, Ref
 from bridge.model.notices import Delivery, NoticeFilter, NoticeTally
-from bridge.model.numbers import FIRST
+from bridge.model.numbers import FIRST, mark_of
 from bridge.model.problems import Problem
 from bridge.model.remediation import Case, IssueKey, RemediationRun
 from bridge.ox.after_pass import AfterPass
@@ -34,6 +34,7 @@ from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import this_process
 from bridge.settings import RemediationSettings, Settings
+from bridge.settings.sections import RemediationGroup, group_named
 from bridge.store.store import SqlStore
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now
@@ -153,7 +154,7 @@ def terms_of(settings: RemediationSettings) -> Terms:
     """What the settings say may be done, and where."""
     return Terms(
         Policy("", settings.apply, settings.per_service, settings.per_run, settings.confidential),
-        {name: GroupPolicy(**group.model_dump()) for name, group in settings.groups.items()},
+        {name: _group_policy(name, group) for name, group in settings.groups.items()},
         settings.baseline,
         settings.merge_requests,
         {
@@ -161,6 +162,11 @@ def terms_of(settings: RemediationSettings) -> Terms:
             for name, contact in settings.owners.items()
         },
     )
+
+
+def _group_policy(written: str, group: RemediationGroup) -> GroupPolicy:
+    source, path = group_named(written)
+    return GroupPolicy(path, mark_of(source), **group.model_dump())
 
 
 def needed(made: Assignment | None) -> Assignment:

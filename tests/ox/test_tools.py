@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
+from bridge.model.numbers import number_of
 from bridge.model.remediation import ActionOutcome, CaseStatus, IssuePlace
 from bridge.model.scrape import Project
 from bridge.ox.facts.json_api import Unanswered
@@ -75,6 +76,37 @@ async def test_registered_or_not(shop: Shop) -> None:
     assert all_told(without) == [NA] * 7
 
 
+async def test_of_two_gitlabs_with_one_path_each_has_what_snyk_says_is_its_own(shop: Shop) -> None:
+    """By the repository's address; what has none, or one that is neither's, is nobody's."""
+    shop.tools.projects = {"s1": "shop/api:x", "s2": "shop/api:x", "s3": "shop/web:x"}
+    shop.tools.addresses = {"s1": "https://one/shop/api", "s2": "http://Two/Shop/api.git"}
+    pages = ("https://one/shop/api", "https://two/shop/api")
+    lab = number_of("lab", 1)
+    subjects = [
+        replace(subject(project=Project(1, "shop/api", pages[0])), namesakes=(pages[1],)),
+        replace(subject(project=Project(lab, "shop/api", pages[1])), namesakes=(pages[0],)),
+        subject(project=Project(2, "shop/web", "https://one/shop/web")),
+    ]
+
+    async def told_of() -> list[tuple[Json, Json]]:
+        snyk = Snyk(ORG, TOKEN, base=shop.url)
+        found = await readings(SnykCollector(snyk, lambda: NOW), subjects)
+        return [(told(one, "registered"), told(one, "projects")) for one in found]
+
+    assert await told_of() == [(True, [f"{ORG}/s{number}"]) for number in (1, 2, 3)]
+    shop.tools.projects |= {"s4": "shop/api:y"}
+    for address in ("", "https://three/shop/api"):
+        shop.tools.addresses["s4"] = address
+        assert await told_of() == [*[(UNKNOWN, UNKNOWN)] * 2, (True, [f"{ORG}/s3"])]
+    shop.tools.addresses["s4"] = pages[1]
+    shop.tools.requests.clear()
+    assert [registered for registered, _ in await told_of()] == [True, True, True]
+    del subjects[:2]
+    assert await told_of() == [(True, [f"{ORG}/s3"])]
+    listings = ["expand=target" in path for path in shop.tools.requests if "/projects" in path]
+    assert listings == [True, False]  # addresses are asked for where they are needed
+
+
 async def test_issues_by_severity_and_age(shop: Shop) -> None:
     """Of all of a repository's Snyk projects together, over several pages; ignored ones not."""
     old, young = NOW - timedelta(days=31), NOW - timedelta(days=30)
@@ -123,7 +155,7 @@ async def test_several_organizations_are_read_as_one(shop: Shop) -> None:
     assert ("answered 404" in reason, "(organization gone)" in reason) == (True, True)
     snyk = Snyk(ORG, TOKEN, others=["gone"], base=shop.url)
     with pytest.raises(Unanswered):
-        await snyk.projects()
+        await snyk.whole_listing(addresses=False)
     with pytest.raises(Unanswered):
         await snyk.greet()
     await snyk.api.close()

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bridge.errors import ConfigurationError
 from bridge.model.entities import Catalog, CatalogEntity, Json, Origin, Ref
 from bridge.model.memory import KnownProject, Memory
+from bridge.model.numbers import number_of
 from bridge.model.remediation import IssuePlace
 from bridge.model.scores import CheckResult, CheckState, Score, Scoreboard
 from bridge.model.scrape import Project
@@ -33,6 +34,7 @@ TERMS = terms_of(
             "groups": {
                 "shop": {"apply": True, "per_run": 5, "confidential": False},
                 "shop/old": {},
+                "lab:shop/old": {"apply": True, "per_service": 1},
             },
         }
     )
@@ -99,13 +101,15 @@ def test_nothing_is_proposed_to_projects_that_take_nothing() -> None:
 def test_the_longest_group_that_fits_counts() -> None:
     """Its own word where it has one, else the section's; a plan of the command line stays one."""
 
-    def policy(project: str, apply: bool | None = None) -> Policy:
-        return TERMS.policy(IssuePlace(1, project, ""), apply)
+    def policy(project: str, apply: bool | None = None, gitlab: str = "") -> Policy:
+        return TERMS.policy(IssuePlace(number_of(gitlab, 1), project, ""), apply)
 
     assert policy("Shop/api") == Policy("shop", True, 3, 5, False)
     assert policy("shop/old/api") == Policy("shop/old", False, 3, 20, True)
     assert policy("shopping/api") == Policy("", False, 3, 20, True)
     assert policy("shop/api", apply=False).applies is False
+    assert policy("shop/old/api", gitlab="lab") == Policy("lab:shop/old", True, 1, 20, True)
+    assert policy("shop/api", gitlab="lab") == Policy("", False, 3, 20, True)
     assert policy("elsewhere/api", apply=True).applies is True
 
 

@@ -22,6 +22,7 @@ from bridge.model.fact_values import SET_LIMIT
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
 from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, age_of
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
+from bridge.ox.facts.namesakes import same_place
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
 from bridge.secret.live import Secret
@@ -86,13 +87,14 @@ class SnykProject:
     """A project as Snyk has it: in which organization, and its id.
 
     `tags` are pairs of key and value, None where Snyk did not list them. `active` is whether Snyk
-    says that it tests it.
+    says that it tests it. `address` is that of its repository, "" where Snyk did not say it.
     """
 
     org: str
     id: str
     tags: tuple[tuple[str, str], ...] | None = None
     active: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,26 @@ class SnykListing:
     projects: Mapping[str, Sequence[SnykProject]]
     failures: Mapping[str, Unanswered]
     slugs: Mapping[str, str] = field(default_factory=dict)
+
+    def of(
+        self, path: str, page: str, others: Sequence[str]
+    ) -> tuple[Sequence[SnykProject], Sequence[SnykProject]]:
+        """What Snyk has of a project of GitLab, and what may be its own or another GitLab's.
+
+        What Snyk calls a project says its path and not its GitLab. So the path counts where one
+        GitLab alone has it; where `others` do (the pages of their projects) the address counts.
+        What has none, or one that is no page of theirs, is nobody's.
+        """
+        found = self.projects.get(path.lower(), ())
+        if not others:
+            return found, ()
+        mine = [one for one in found if same_place(one.address, page)]
+        unclear = [
+            one
+            for one in found
+            if one not in mine and not any(same_place(one.address, other) for other in others)
+        ]
+        return mine, unclear
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +158,24 @@ class Snyk:
         for org in self.orgs:
             await self.api.get(f"/rest/orgs/{org}/projects", {"version": VERSION, "limit": "10"})
 
-    async def projects(self) -> Mapping[str, Sequence[SnykProject]]:
-        """Of all organizations. Raises `Unanswered` when one could not be listed."""
-        listing = await self.listing()
+    async def whole_listing(self, *, addresses: bool) -> SnykListing:
+        """As `listing`. Raises `Unanswered` when an organization could not be listed."""
+        listing = await self.listing(addresses=addresses)
         for error in listing.failures.values():
             raise error
-        return listing.projects
+        return listing
 
-    async def listing(self) -> SnykListing:
-        """What each organization has, as far as it can be listed."""
+    async def listing(self, *, addresses: bool) -> SnykListing:
+        """What each organization has, as far as it can be listed.
+
+        With the `addresses` of their repositories where paths alone do not tell them apart.
+        https://docs.snyk.io/snyk-api/reference/projects
+        """
         found: dict[str, list[SnykProject]] = defaultdict(list)
         failures: dict[str, Unanswered] = {}
         query = {"version": VERSION, "limit": "100"}
+        if addresses:
+            query["expand"] = "target"
         for org in self.orgs:
             try:
                 listed = await self._all(f"/rest/orgs/{org}/projects", query)
@@ -158,7 +186,9 @@ class Snyk:
                 name = _NAME.fullmatch(str(at(row, "attributes", "name") or ""))
                 if at(row, "attributes", "origin") == "gitlab" and name and row.get("id"):
                     active = at(row, "attributes", "status") == "active"
-                    mine = SnykProject(org, str(row["id"]), _tags(row), active)
+                    target = at(row, "relationships", "target", "data", "attributes", "url")
+                    address = str(target or "")
+                    mine = SnykProject(org, str(row["id"]), _tags(row), active, address)
                     found[name["path"].strip().lower()].append(mine)
         return SnykListing(found, failures)
 
@@ -216,7 +246,9 @@ class Snyk:
     async def deactivate(self, project: SnykProject) -> None:
         """Stop Snyk's tests of a project; its history stays. Raises `Unanswered`.
 
-        There is no such request in REST.
+        Of version 1, for REST has no such request. Snyk takes it of who may change a project's
+        status: "Deactivate" in https://docs.snyk.io/snyk-api/reference/projects-v1, or
+        https://snyk.docs.apiary.io/#reference/projects/deactivate-an-individual-project
         """
         await self.api.command(f"{_v1(project)}/deactivate", {})
 
@@ -273,7 +305,8 @@ class SnykCollector:
 
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
         """A reading a subject; what may be in an organization that cannot be listed is unknown."""
-        known = await self._snyk.listing()
+        addresses = any(subject.namesakes for subject in subjects)
+        known = await self._snyk.listing(addresses=addresses)
         listed = [org for org in self._snyk.orgs if org not in known.failures]
         known = replace(known, slugs={org: await self._snyk.slug(org) for org in listed})
         for start in range(0, len(subjects), SIDE_BY_SIDE):
@@ -301,7 +334,11 @@ class SnykCollector:
         if subject.project is None:
             notes.not_applicable("no GitLab project", *(fact.name for fact in SNYK.facts))
             return notes.reading()
-        found = known.projects.get(subject.project.path.lower(), ())
+        project = subject.project
+        found, unclear = known.of(project.path, project.web_url, subject.namesakes)
+        if unclear:
+            notes.unknown(unclear_of(project.path), *(fact.name for fact in SNYK.facts))
+            return notes.reading()
         if not found and known.failures:
             why = "; ".join(
                 f"{error} (organization {org})" for org, error in known.failures.items()
@@ -331,6 +368,11 @@ class SnykCollector:
         notes.all_known({BY_SEVERITY: counts, CRITICALS: _listed(critical)})
         notes.known(BY_AGE, _by_age(issues, notes.seen_at))
         return notes.reading()
+
+
+def unclear_of(path: str) -> str:
+    """Why a project of Snyk is nobody's, as a sentence part."""
+    return f"several GitLabs have a project {path}, and Snyk does not say whose it watches"
 
 
 def _by_age(issues: Sequence[SnykIssue], now: datetime) -> dict[str, dict[str, int]]:

@@ -12,6 +12,7 @@ from bridge.model.facts import Subject
 from bridge.model.memory import Memory
 from bridge.model.scrape import Observation
 from bridge.model.suggested_owner import GROUP_PATH, SOURCE_NAME
+from bridge.ox.facts.namesakes import namesakes
 
 # Keys of a spec that name others, and the kind that they mean where they say none.
 _NAMING: Final = {
@@ -34,12 +35,14 @@ def subjects_of(
     named = named_by(catalog.entities)
     people = any(ref.kind == "user" for ref in refs)
     names = gitlab_names(catalog.entities)
+    alike = namesakes(memory)
     return tuple(
         replace(
             _subject(entity, memory, observations, refs),
             named_by=named.get(entity.ref, {}),
             people=people,
             gitlab_names=names,
+            namesakes=alike.get(entity.origins[0].project_id, ()) if entity.origins else (),
         )
         for entity in catalog.entities
     )

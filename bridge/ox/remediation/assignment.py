@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory
+from bridge.model.numbers import mark_in
 from bridge.model.remediation import IssuePlace, Proposal, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
 from bridge.model.suggested_owner import LikelyOwners
+from bridge.ox.facts.namesakes import namesakes
 from bridge.ox.remediation.closed_projects import archived_places, closed_projects
 from bridge.ox.remediation.drafts import Contact
 from bridge.ox.remediation.planning import Policy
@@ -49,8 +51,13 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class GroupPolicy:
-    """What holds for a group's projects instead of what holds for all; None: the same."""
+    """What holds for a group's projects instead of what holds for all; None: the same.
 
+    The group at `path` is one of the GitLab whose numbers have the mark `gitlab`.
+    """
+
+    path: str
+    gitlab: int = 0
     apply: bool | None = None
     per_service: int | None = None
     per_run: int | None = None
@@ -59,7 +66,8 @@ class GroupPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What may be done, and where. `groups` are by path, `contacts` by the owner's reference.
+    """What may be done, and where. `groups` are as people name them, `contacts` by the owner's
+    reference.
 
     `merge_requests` names the kinds that are proposed: manifest, codeowners, runbook.
     """
@@ -71,16 +79,21 @@ class Terms:
     contacts: Mapping[str, Contact] = field(default_factory=dict)
 
     def policy(self, place: IssuePlace, apply: bool | None = None) -> Policy:
-        """What holds for a project: the longest group path that it lies under, else for all.
+        """What holds for a project: the longest path of a group of its GitLab that it lies under,
+        else for all.
 
         `apply` (from the command line) replaces what holds for all; a group's own word stays.
         """
-        path = place.project.lower()
-        found = [name for name in self.groups if path.startswith(f"{name.lower().strip('/')}/")]
+        path, gitlab = place.project.lower(), mark_in(place.project_id)
+        found = [
+            (len(group.path), name)
+            for name, group in self.groups.items()
+            if group.gitlab == gitlab and path.startswith(f"{group.path.lower()}/")
+        ]
         overall = self.overall if apply is None else replace(self.overall, applies=apply)
         if not found:
             return overall
-        name = max(found, key=len)
+        _, name = max(found)
         group = self.groups[name]
         return Policy(
             name,
@@ -137,6 +150,7 @@ class Assignment:
 def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, IssuePlace]:
     """Where each entity's issues go: the project of its first origin, if it is one's alone."""
     found: dict[Ref, IssuePlace] = {}
+    alike = namesakes(memory)
     for entity in catalog.entities:
         if not entity.origins or entity.ref.kind in SHARED:
             continue
@@ -150,6 +164,7 @@ def places_of(catalog: Catalog, memory: Memory) -> dict[Ref, IssuePlace]:
             known.project.web_url if known else "",
             known.project.default_branch if known else "",
             _named(entity, "system", "system"),
+            alike.get(origin.project_id, ()),
         )
     return found
 

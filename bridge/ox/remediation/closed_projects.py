@@ -10,6 +10,7 @@ from typing import Final
 from bridge.model.memory import Memory
 from bridge.model.numbers import mark_in
 from bridge.model.remediation import IssuePlace
+from bridge.ox.facts.namesakes import namesakes
 
 ARCHIVED: Final = "the project is archived, so nothing is written there"
 SCHEDULED: Final = "the project is scheduled for deletion, so nothing is written there"
@@ -47,8 +48,15 @@ def archived_places(memory: Memory) -> list[IssuePlace]:
     """
     mine = [(n, each) for n, each in memory.projects.items() if n >= 0 and not mark_in(n)]
     used = Counter(known.project.path.lower() for _, known in mine)
+    alike = namesakes(memory)
     return [
-        IssuePlace(number, known.project.path, known.project.path, web_url=known.project.web_url)
+        IssuePlace(
+            number,
+            known.project.path,
+            known.project.path,
+            web_url=known.project.web_url,
+            namesakes=alike.get(number, ()),
+        )
         for number, known in sorted(mine, key=lambda pair: pair[0])
         if known.project.archived
         and known.gap_since is None

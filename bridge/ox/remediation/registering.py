@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from bridge.model.remediation import (
     KeyKind,
 )
 from bridge.ox.facts.json_api import Unanswered
-from bridge.ox.facts.snyk import Snyk
+from bridge.ox.facts.snyk import Snyk, SnykListing
 from bridge.ox.interfaces import RemediationStore
 
 log = structlog.get_logger()
@@ -52,8 +52,15 @@ class Registration:
         remembered before it is sent and never asked for again: an import takes Snyk a while, and
         may find nothing that it understands.
         """
+        # Snyk's integration is one with one GitLab: the first source.
+        by_project = {
+            place.project_id: place
+            for place in places
+            if place.default_branch and not mark_in(place.project_id)
+        }
+        addresses = any(place.namesakes for place in by_project.values())
         try:
-            listed = await self.snyk.projects()
+            listed = await self.snyk.whole_listing(addresses=addresses)
         except Unanswered as error:
             log.warning(
                 "Snyk's projects could not be listed, so none is imported",
@@ -61,17 +68,11 @@ class Registration:
                 error=str(error),
             )
             return []
-        # Snyk's integration is one with one GitLab: the first source.
-        by_project = {
-            place.project_id: place
-            for place in places
-            if place.default_branch and not mark_in(place.project_id)
-        }
         records = await self._followed(cases, listed, by_project, now)
         most = room + len(records)
         for number, place in sorted(by_project.items()):
             key = IssueKey.registration(number)
-            if key in cases or place.project.lower() in listed:
+            if key in cases or any(listed.of(place.project, place.web_url, place.namesakes)):
                 continue
             if len(records) >= most:
                 break
@@ -81,7 +82,7 @@ class Registration:
     async def _followed(
         self,
         cases: Mapping[IssueKey, Case],
-        listed: Collection[str],
+        listed: SnykListing,
         places: Mapping[int, IssuePlace],
         now: datetime,
     ) -> list[ActionRecord]:
@@ -94,7 +95,7 @@ class Registration:
             project = place.project if place is not None else ""
             if case.status not in (CaseStatus.OPENED, CaseStatus.OPENING):
                 continue
-            if project.lower() in listed:
+            if place and listed.of(place.project, place.web_url, place.namesakes)[0]:
                 status, said = CaseStatus.FIXED, "Snyk watches it now"
             elif case.url and asked < POLLED:
                 asked += 1

@@ -145,7 +145,16 @@ def deactivations(archived: Iterable[IssuePlace], listing: SnykListing) -> Itera
                 yield SnykChange(project, place)
 
 
+def unclear(
+    places: Iterable[IssuePlace], listing: SnykListing
+) -> Iterator[tuple[IssuePlace, SnykProject]]:
+    """Projects of Snyk of which nobody can tell whose they are: nothing is done to them."""
+    for place in {one.project_id: one for one in places if not mark_in(one.project_id)}.values():
+        for project in listing.of(place.project, place.web_url, place.namesakes)[1]:
+            yield place, project
+
+
 def _listed(place: IssuePlace, listing: SnykListing) -> Sequence[SnykProject]:
     """What Snyk has of a repository, by id; what has an id that is none is left alone."""
-    found = listing.projects.get(place.project.lower(), ())
+    found, _ = listing.of(place.project, place.web_url, place.namesakes)
     return sorted((one for one in found if _ID.fullmatch(one.id)), key=lambda one: one.id)

@@ -27,10 +27,16 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import Scoreboard
 from bridge.ox.facts.json_api import Unanswered
-from bridge.ox.facts.snyk import Snyk, SnykListing
+from bridge.ox.facts.snyk import Snyk, SnykListing, SnykProject, unclear_of
 from bridge.ox.interfaces import RemediationStore
 from bridge.ox.remediation.closed_projects import ARCHIVED
-from bridge.ox.remediation.snyk_changes import SnykChange, deactivations, taggings, wanted_tags
+from bridge.ox.remediation.snyk_changes import (
+    SnykChange,
+    deactivations,
+    taggings,
+    unclear,
+    wanted_tags,
+)
 
 log = structlog.get_logger()
 
@@ -73,7 +79,8 @@ class SnykUpkeep:
         In an organization that cannot be listed nothing is. `applies` is the group's word,
         `still_ours` whether this replica may still write.
         """
-        listing = await self.snyk.listing()
+        concerned = [*(places.values() if self.tags else ()), *(archived if self.proposes else ())]
+        listing = await self.snyk.listing(addresses=any(each.namesakes for each in concerned))
         for org, error in listing.failures.items():
             log.warning(
                 "Snyk's projects could not be listed, so none of them is changed",
@@ -95,7 +102,8 @@ class SnykUpkeep:
                 continue
             taken[slot] += 1
             records.append(await hands.carry_out(change))
-        return [*records, *(self._put_off(each) for each in left.values())]
+        records += [self._put_off(each) for each in left.values()]
+        return [*records, *_left_alone(list(unclear(concerned, listing)))]
 
     def _changes(
         self,
@@ -145,6 +153,16 @@ class SnykUpkeep:
             elif key.kind is KeyKind.SNYK_TAGS or number not in active or key.project_id in living:
                 await self.store.drop_case(self.source, key)
         return records
+
+
+def _left_alone(nobodys: Sequence[tuple[IssuePlace, SnykProject]]) -> list[ActionRecord]:
+    """One record for all projects of Snyk of which nobody can tell in which GitLab they are."""
+    if not nobodys:
+        return []
+    place, project = nobodys[0]
+    said = f"{unclear_of(place.project)}; {len(nobodys)} of its projects are left alone for this"
+    key = IssueKey.snyk_tags(place.project_id, project.id)
+    return [ActionRecord(Action(ActionKind.DEFER, key, place.project, said), ActionOutcome.NOTED)]
 
 
 def _rests(case: Case | None, change: SnykChange, now: datetime) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from bridge.errors import TrackerError
 from bridge.model.entities import Ref
 from bridge.model.memory import KnownProject, Memory
+from bridge.model.numbers import number_of
 from bridge.model.remediation import (
     ActionOutcome,
     ActionRecord,
@@ -21,6 +22,7 @@ from bridge.model.remediation import (
     IssuePlace,
 )
 from bridge.model.scrape import Project
+from bridge.ox.facts.namesakes import namesakes
 from bridge.ox.facts.snyk import Snyk
 from bridge.ox.remediation.closed_projects import ARCHIVED, archived_places
 from bridge.ox.remediation.snyk_changes import value_of, wanted_tags
@@ -198,6 +200,25 @@ async def test_an_archived_repositorys_projects_are_proposed_then_deactivated_on
 
 
 @pytest.mark.real
+async def test_what_snyk_watches_in_another_gitlab_is_neither_tagged_nor_deactivated(
+    shop: Shop,
+) -> None:
+    """Paths alone tell nothing where two GitLabs have them; what is nobody's is left, and told."""
+    pages = ("https://one/shop/p1", "https://two/shop/p1")
+    mine = replace(at(1), web_url=pages[0], namesakes=(pages[1],))
+    shop.tools.projects = {"s1": "shop/p1:x", "s2": "shop/p1:x", "s3": "shop/p1:x"}
+    shop.tools.addresses = {"s1": pages[0], "s2": pages[1]}
+    shop.places, shop.archived = {service(1): mine}, []
+    *done, left = await shop.records()
+    assert ([each.outcome for each in done], left.outcome) == ([DONE], NOTED)
+    assert set(shop.tools.tags) == {"s1"}
+    assert "several GitLabs have a project shop/p1" in left.action.reason
+    shop.places, shop.archived = {}, [mine]
+    assert await shop.run() == [DONE, NOTED]
+    assert shop.tools.inactive == {"s1"}
+
+
+@pytest.mark.real
 @pytest.mark.parametrize(
     "closed", ["", "the project is scheduled for deletion", TrackerError("no answer")]
 )
@@ -250,7 +271,8 @@ def test_only_what_is_surely_archived_is_taken_for_it() -> None:
     """Not a gap, not a path that is another project's by now, not one of a further source."""
 
     def known(path: str, archived: bool = True, gap: datetime | None = None) -> KnownProject:
-        return KnownProject(Project(1, path, archived=archived), NOW, gap)
+        project = Project(1, path, f"https://gitlab/{path}", archived=archived)
+        return KnownProject(project, NOW, gap)
 
     memory = Memory(
         projects={
@@ -259,6 +281,10 @@ def test_only_what_is_surely_archived_is_taken_for_it() -> None:
             3: known("shop/moved"),
             4: known("Shop/Moved", archived=False),
             5: known("shop/live", archived=False),
+            number_of("lab", 1): known("shop/Old"),
+            number_of("lab", 2): known("shop/other"),
         }
     )
-    assert [place.project for place in archived_places(memory)] == ["shop/old"]
+    (place,) = archived_places(memory)
+    assert (place.project, place.namesakes) == ("shop/old", ("https://gitlab/shop/Old",))
+    assert namesakes(memory).keys() == {1, number_of("lab", 1)}
