@@ -25,6 +25,7 @@ from bridge.passes.whose import unowned, whose
 _SHOWN = 20  # how many findings of one sort are worth a person's time
 _ALIASES = "fester.dev/aliases"  # names that an entity also goes by, with commas between them
 _SOURCE_NAME = "fester.dev/source-name"  # the name as a person wrote it
+_NESTED = "where the one at the root names it in `include`, or the settings do in `gitlab.nested`"
 _SSH = re.compile(r"[\w.-]+@[^:/]+:(?P<path>[^:]+)")
 
 
@@ -298,7 +299,7 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
         where = where if project.default_branch else "it: its repository has no branch yet"
         yield (
             f"project {_whereabouts(project)} was read and has no manifest on {where}; manifests "
-            "are read at a repository's root only"
+            f"are read at a repository's root, and deeper {_NESTED}"
         )
 
 
@@ -337,8 +338,8 @@ def _unseen(memory: Memory, record: PassRecord, source: str) -> Iterator[str]:
     if any(problem.rule == "enumeration-gap" for problem in record.report.problems):
         yield "A part of the list of projects could not be read; it may lie there."
     yield (
-        "A manifest that lies deeper than its repository's root (services/cart/qm.yaml) is not "
-        "read: move it up. A project that was not seen has another name, lies outside of what is "
+        "A manifest that lies deeper than its repository's root (services/cart/qm.yaml) is read "
+        f"only {_NESTED}. A project that was not seen has another name, lies outside of what is "
         "crawled (`from`, `gitlab.groups`), is archived while `gitlab.archived` is off, was "
         "deleted, or is hidden from the token: `fester doctor` looks at the token."
     )

@@ -239,6 +239,8 @@ service:
 
 # What lies in a repository of several services: definitions, and a service in a folder of its own.
 BESIDE: Final[Mapping[str, Mapping[str, str]]] = {
+    # Whom `fester explain` may suggest, for the manifest names nobody.
+    "kestrel/booking/fares/currency-rates": {"CODEOWNERS": "* @tide-tables\n"},
     "kestrel/passenger/onboard/galley": {
         "api/galley.yaml": "openapi: 3.1.0\ninfo: {title: Galley, version: '1.0'}\npaths: {}\n",
         "services/menus/qm.yaml": """\

@@ -202,7 +202,8 @@ def _together(world: World) -> None:
 
 def _troubles(world: World) -> None:
     for path, text in {**company.BROKEN, **company.CONFLICTS}.items():
-        world.add_project(path, files={"qm.yaml": text, "README.md": README})
+        beside = company.BESIDE.get(path, {})
+        world.add_project(path, files={"qm.yaml": text, "README.md": README, **beside})
     quay: dict[str, str | SandboxFile] = {"qm.yaml": company.IBM_MQ, "README.md": README}
     world.add_project("kestrel/attic/quay-mq", description="Queues by the quay", files=quay)
     old = company.BROKEN["kestrel/passenger/app/seat-picker"].replace("lifecyle", "lifecycle")

@@ -200,7 +200,8 @@ def test_a_project_without_a_manifest_says_where_none_is() -> None:
     assert asked("shop/notes").facts == (
         "shop/notes is not in the catalog.",
         "project shop/notes was read and has no manifest on its default branch main; "
-        "manifests are read at a repository's root only",
+        "manifests are read at a repository's root, and deeper where the one at the root names it "
+        "in `include`, or the settings do in `gitlab.nested`",
     )
     assert "its repository has no branch yet" in asked("shop/empty").facts[1]
 
