@@ -16,6 +16,7 @@ from bridge.cli.offline import (
     project_at,
     project_of,
     read_manifest,
+    refused_by_backstage,
     repository_of,
 )
 from bridge.cli.options import defaults_option, mappings_option
@@ -27,7 +28,6 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.runs import problem_json
 from bridge.model.scrape import in_repositories
 from bridge.processors.mapping import Mappings, load_mappings
-from bridge.processors.rules import refused
 
 # Severities of GitLab's code-quality report: info, minor, major, critical, blocker.
 _GITLAB = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.INFO: "info"}
@@ -88,15 +88,7 @@ def _check_one(mappings: Mappings, path: Path, name: str, given: str | None) -> 
         problems.append(Problem(message, "manifest-ignored", Severity.INFO, file=str(path)))
     if translation.verdict is Verdict.QUARANTINED:
         problems += _unseen(mappings.lacking(project, file), problems, path)
-    for draft in translation.drafts:
-        for broken in refused(draft.body):
-            message = f"{draft.body['kind']} {broken.path}: {broken.message}"
-            problems.append(
-                Problem(
-                    message, "entity-invalid", file=str(path), line=draft.line, column=draft.column
-                )
-            )
-    return problems
+    return problems + refused_by_backstage(translation.drafts, path)
 
 
 def _unseen(lacking: Sequence[str], problems: Sequence[Problem], path: Path) -> list[Problem]:

@@ -12,18 +12,22 @@ from rich.console import Console
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from bridge.cli.offline import project_of, read_manifest, tell_problems, wanted_name
+from bridge.cli.offline import (
+    project_of,
+    read_manifest,
+    refused_by_backstage,
+    tell_problems,
+    wanted_name,
+)
 from bridge.cli.options import mappings_option
 from bridge.cli.show import plain, show_problems
 from bridge.exporters import yaml_text
 from bridge.language.text import read_each
 from bridge.language.text_faults import clean
 from bridge.model.entities import Json
-from bridge.model.problems import Problem
 from bridge.model.scrape import in_repositories
 from bridge.processors.converting import Converted, Lost, converted
 from bridge.processors.mapping import load_mappings, shipped_folder
-from bridge.processors.rules import refused
 
 _SHORT_FORM: Final = re.compile(r"\$\{\{ it\.integrations\.(\w+)\.(\w+) (?:\| url )?\}\}")
 _MOST_LOST: Final = 100
@@ -47,16 +51,8 @@ def convert(ctx: click.Context, file: Path, name: str | None, mappings: Path | N
     errors = Console(stderr=True)
     if not tell_problems(errors, explanation.translation, file):
         ctx.exit(1)
-    wrong = [
-        Problem(
-            f"Backstage refuses the {each.ref.kind}, so it is left out: {broken.path} "
-            f"{broken.message}",
-            "entity-invalid",
-            file=str(file),
-        )
-        for each in explanation.entities
-        for broken in refused(each.body)
-    ]
+    drafts = explanation.translation.drafts
+    wrong = refused_by_backstage(drafts, file, so=", so it is left out")
     show_problems(errors, wrong)
     found = converted(explanation, read_each(manifest.text or ""), short_forms())
     if found.tree is None:

@@ -12,6 +12,7 @@ from bridge.cli.offline import (
     in_its_repository,
     project_at,
     read_manifest,
+    refused_by_backstage,
     repository_of,
     tell_problems,
     wanted_name,
@@ -19,10 +20,10 @@ from bridge.cli.offline import (
 from bridge.cli.options import defaults_option, mappings_option
 from bridge.cli.show import plain, show_problems
 from bridge.exporters.yaml_text import document
-from bridge.model.problems import Problem, Severity
+from bridge.model.problems import Severity
 from bridge.model.scrape import Project, in_repositories
 from bridge.processors.mapping import MappingExplanation, load_mappings
-from bridge.processors.rules import neutralise, refused
+from bridge.processors.rules import neutralise
 
 
 @click.command("map")
@@ -63,17 +64,7 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
     errors = Console(stderr=True)
     if not tell_problems(errors, translation, file):
         ctx.exit(1)
-    found = [
-        Problem(
-            f"Backstage refuses the {draft.body['kind']}: {broken.path} {broken.message}",
-            "entity-invalid",
-            file=str(file),
-            line=draft.line,
-            column=draft.column,
-        )
-        for draft in translation.drafts
-        for broken in refused(draft.body)
-    ]
+    found = refused_by_backstage(translation.drafts, file)
     show_problems(errors, found)
     if explain:
         _explain(loaded.explain(assumed, manifest), str(file))

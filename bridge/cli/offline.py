@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,13 @@ from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
 from bridge.language.text import Limits
 from bridge.model.blob_ids import blob_id
+from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.reads import KnownReads, Wanted
 from bridge.model.scrape import ManifestFile, Project, ProjectRead
 from bridge.processors.mapping import Mappings
+from bridge.processors.rules import refused
 from bridge.scrapers.disk_reads import completed
 
 _DEEPEST = 8  # folders below a given path
@@ -69,6 +71,21 @@ def tell_problems(errors: Console, translation: Translation, file: Path) -> bool
     if translation.reason:
         click.echo(plain(f"ignored: {translation.reason}"), err=True)
     return False
+
+
+def refused_by_backstage(drafts: Iterable[Draft], file: Path, so: str = "") -> list[Problem]:
+    """What Backstage would refuse of the entities that a file became; `so` is what is done then."""
+    return [
+        Problem(
+            f"Backstage refuses the {draft.body['kind']}{so}: {broken.path} {broken.message}",
+            "entity-invalid",
+            file=str(file),
+            line=draft.line,
+            column=draft.column,
+        )
+        for draft in drafts
+        for broken in refused(draft.body)
+    ]
 
 
 def project_of(path: Path) -> Project:

@@ -22,12 +22,17 @@ from bridge.ox.scores.scorekeeping import Scorekeeper
 log = structlog.get_logger()
 
 
+async def unheard(catalog: Catalog) -> None:
+    """What hears that a catalog was scored where nobody wants to."""
+
+
 @dataclass(frozen=True, slots=True)
 class AfterPass:
     """The steps after a pass was published and saved; none of them changes what it published.
 
     With `collects`, collectors are asked, and `facts` tell `scores` of all that is new (also of
-    what is pushed later). `remediation`, `digests` and `notices` are None where nobody wants them.
+    what is pushed later). `on_scores` hears of each catalog that was scored. `remediation`,
+    `digests` and `notices` are None where nobody wants them.
     """
 
     facts: FactService
@@ -37,6 +42,7 @@ class AfterPass:
     digests: Digesting | None = None
     notices: Notifier | None = None
     goals: Initiatives | None = None
+    on_scores: Callable[[Catalog], Awaitable[None]] = unheard
 
     async def run(
         self, catalog: Catalog, memory: Memory, observations: Mapping[int, Observation]
@@ -68,6 +74,7 @@ class AfterPass:
             )
         else:
             await self.scores.evaluate(self.facts.board.latest)
+        await self.on_scores(catalog)
 
     async def remediate(self, catalog: Catalog, memory: Memory) -> None:
         """Plan, and carry out what may be. Raises `StoreError`."""

@@ -50,6 +50,14 @@ def _key(name: str) -> str | None:
     return reference(name, "group") if colon and kind.strip().lower() in REF_KINDS else slug(name)
 
 
+def owner_ref(name: str) -> str:
+    """An owner as the settings name one, as a reference; what cannot be one stays as it is."""
+    try:
+        return str(Ref.parse(name, kind="group"))
+    except ValueError:
+        return name
+
+
 def known_owners(settings: Settings) -> frozenset[Ref]:
     """What `owners.known` and `owners.known_file` name. Raises as `owner_rules` does."""
     return frozenset(team.ref for team in _known_teams(settings))

@@ -7,12 +7,12 @@ from datetime import timedelta
 from functools import partial
 
 from bridge.exporters.change_receivers import ChangeReceivers, Receiver
-from bridge.model.entities import Ref
 from bridge.model.receivers import Wants
 from bridge.settings import ReceiverSettings, Settings, signing_key
 from bridge.store.store import SqlStore
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import receiver_secret, trust_of
+from bridge.wiring.owners import owner_ref
 
 
 def change_receivers(
@@ -40,13 +40,6 @@ def _wants(wanted: ReceiverSettings) -> Wants:
     return Wants(
         tuple(kind.lower() for kind in wanted.entity_kinds),
         wanted.kinds,
-        tuple(_owner(name) for name in wanted.owners),
+        tuple(owner_ref(name) for name in wanted.owners),
         tuple(glob.strip("/").lower() for glob in wanted.projects),
     )
-
-
-def _owner(name: str) -> str:
-    try:
-        return str(Ref.parse(name, kind="group"))
-    except ValueError:
-        return name.lower()

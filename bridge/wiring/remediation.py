@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import ConfigurationError
-from bridge.model.entities import Json, Ref
+from bridge.model.entities import Json
 from bridge.model.notices import Delivery, NoticeFilter, NoticeTally
 from bridge.model.numbers import FIRST, mark_of
 from bridge.model.problems import Problem
@@ -39,6 +39,7 @@ from bridge.store.store import SqlStore
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now
 from bridge.wiring.neighbours import secret, team_webhook, trust_of
+from bridge.wiring.owners import owner_ref
 from bridge.wiring.ox import initiatives_of, snyk_of
 
 if TYPE_CHECKING:
@@ -184,14 +185,6 @@ def template_folders(mappings: Path | None) -> list[Path]:
     """Where templates are looked for: the user's folder first, the shipped one last."""
     shipped = shipped_folder() / TEMPLATES
     return [mappings / TEMPLATES, shipped] if mappings is not None else [shipped]
-
-
-def owner_ref(name: str) -> str:
-    """An owner as the settings name one, as a reference."""
-    try:
-        return str(Ref.parse(name, kind="group"))
-    except ValueError:
-        return name
 
 
 @dataclass(frozen=True, slots=True)

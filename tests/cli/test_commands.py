@@ -417,7 +417,8 @@ def test_what_to_write_is_said_with_the_value_that_was_given(home: Path) -> None
     ]
 
 
-def test_map_refuses_what_backstage_refuses(home: Path) -> None:
+@pytest.mark.parametrize("command", ["map", "check", "convert"])
+def test_what_backstage_refuses_is_refused_in_the_same_words(home: Path, command: str) -> None:
     (home / "toy.schema.json").write_text('{"type": "object"}')
     (home / "toy.yaml").write_text(
         "mapping: toy\ntitle: a toy\nfiles: [toy.yml]\nschema: toy.schema.json\nentities:\n"
@@ -428,6 +429,8 @@ def test_map_refuses_what_backstage_refuses(home: Path) -> None:
     (home / "mine").mkdir()
     for name in ("toy.schema.json", "toy.yaml"):
         (home / name).rename(home / "mine" / name)
-    result = fester("map", "toy.yml", "--mappings", "mine")
+    result = fester(command, "toy.yml", "--mappings", "mine")
     assert result.exit_code == 1
-    assert "no kind that Backstage knows" in result.output.replace("\n", " ")
+    said = " ".join(result.output.split())
+    assert "error toy.yml:1:1: Backstage refuses the Datastore" in said
+    assert "no kind that Backstage knows" in said
