@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bridge.errors import ConfigurationError
 from bridge.secret.masks import masked
 from bridge.settings import load_settings
-from bridge.settings.sections import SnykSettings
+from bridge.settings.ox import SnykSettings
 
 
 def write(folder: Path, text: str) -> Path:

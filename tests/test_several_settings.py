@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import ConfigurationError
 from bridge.secret.masks import masked
 from bridge.settings import Settings, load_settings, settings_schema
-from bridge.settings.sections import group_named
+from bridge.settings.ox import group_named
 from bridge.wiring.neighbours import secret
 from bridge.wiring.sources import each_source
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from bridge.model.problems import Problem
 from bridge.secret.masks import IN_FORCE
 from bridge.secret.values import header_value, read_secret, shared_secret, web_address
-from bridge.settings.sections import signing_key
+from bridge.settings.values import signing_key
 
 TEAM_WEBHOOK: Final = "FESTER_DIGEST_WEBHOOK_"
 OF_RECEIVER: Final = "FESTER_RECEIVER_SECRET_"  # and its name

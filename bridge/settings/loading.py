@@ -33,7 +33,9 @@ from bridge.settings.given_secrets import (
 )
 from bridge.settings.named_secrets import named_secrets
 from bridge.settings.places import placed
-from bridge.settings.sections import WRITTEN, Settings, SourceSettings
+from bridge.settings.sections import Settings
+from bridge.settings.sources import SourceSettings
+from bridge.settings.values import WRITTEN
 
 CONFIG_NAME = "fester.yaml"
 PREFIX = "FESTER_"

@@ -34,7 +34,7 @@ from bridge.processors.mapping import shipped_folder
 from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import this_process
 from bridge.settings import RemediationSettings, Settings
-from bridge.settings.sections import RemediationGroup, group_named
+from bridge.settings.ox import RemediationGroup, group_named
 from bridge.store.store import SqlStore
 from bridge.wiring import Wired
 from bridge.wiring.clock import utc_now

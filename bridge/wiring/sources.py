@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge.model.numbers import FIRST
 from bridge.settings import Settings
 from bridge.settings.given_secrets import PER_SOURCE, of_source
-from bridge.settings.sections import GitLabSettings, SourceSettings
+from bridge.settings.sources import GitLabSettings, SourceSettings
 
 
 def each_source(settings: Settings) -> dict[str, Settings]:

@@ -19,7 +19,7 @@ from bridge.ox.remediation.assignment import Grounds, places_of, proposals
 from bridge.ox.remediation.closed_projects import closed_projects
 from bridge.ox.remediation.planning import Policy
 from bridge.settings import RemediationSettings, Settings
-from bridge.settings.sections import NoticesSettings
+from bridge.settings.ox import NoticesSettings
 from bridge.store import open_store
 from bridge.wiring.remediation import notifying, terms_of
 from tests.ox.rubrics import shipped
