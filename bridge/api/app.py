@@ -50,7 +50,7 @@ from bridge.api.parts import AppParts
 from bridge.api.problems import routes as problems
 from bridge.api.remediation import Notices, Remediation
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
-from bridge.api.scores.initiatives import Initiatives
+from bridge.api.scores.initiatives import InitiativeRoutes
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
 from bridge.errors import StoreError
 from bridge.passes.explain import Explanation, explain
@@ -88,7 +88,7 @@ def make_app(live: Live, parts: AppParts) -> web.Application:
         *guide.routes(),
         *remedies.routes(),
         *Notices(parts.remediation).routes(),
-        *Initiatives(parts.initiatives).routes(),
+        *InitiativeRoutes(parts.initiatives).routes(),
         *_fact_routes(live, parts),
         web.post(MCP_PATH, _mcp(app, live, parts).handle),
     ]

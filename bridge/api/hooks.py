@@ -21,7 +21,7 @@ _LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HookFilter:
     """What a push must touch to matter: files, on a project's branch ("" its default one).
 
     A file that ends in `/` stands for all that are removed below it. With `everything` any file
@@ -41,7 +41,7 @@ class Understood:
     ignored: str = ""
 
 
-def understand(body: Json, wanted: Wanted) -> Understood:
+def understand(body: Json, wanted: HookFilter) -> Understood:
     """What a hook's body says. Never raises for what it holds."""
     if not isinstance(body, Mapping):
         return Understood(ignored="the body is not an object")
@@ -81,7 +81,7 @@ def _group(body: Mapping[str, Json]) -> Understood:
     return Understood(hints) if hints else Understood(ignored="it names no group")
 
 
-def _push(body: Mapping[str, Json], wanted: Wanted) -> Understood:
+def _push(body: Mapping[str, Json], wanted: HookFilter) -> Understood:
     if not _on_the_branch([_text(body, "ref")], body, wanted):
         return Understood(ignored="a push to another branch")
     if not wanted.everything and _proves_no_manifest_touched(body, wanted.files):
@@ -89,7 +89,7 @@ def _push(body: Mapping[str, Json], wanted: Wanted) -> Understood:
     return _project(body)
 
 
-def _repository_update(body: Mapping[str, Json], wanted: Wanted) -> Understood:
+def _repository_update(body: Mapping[str, Json], wanted: HookFilter) -> Understood:
     refs = body.get("refs")
     named = [ref for ref in refs if isinstance(ref, str)] if isinstance(refs, list) else []
     if named and not _on_the_branch(named, body, wanted):
@@ -97,7 +97,7 @@ def _repository_update(body: Mapping[str, Json], wanted: Wanted) -> Understood:
     return _project(body)
 
 
-def _on_the_branch(refs: list[str], body: Mapping[str, Json], wanted: Wanted) -> bool:
+def _on_the_branch(refs: list[str], body: Mapping[str, Json], wanted: HookFilter) -> bool:
     """Whether the branch that is read may be among `refs`; True when it is not known."""
     project = body.get("project")
     project = project if isinstance(project, Mapping) else {}

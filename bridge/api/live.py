@@ -22,7 +22,7 @@ from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Artifact, Outcome, Report
 from bridge.model.scrape import Coverage, Traffic
 from bridge.model.statements import Statement, StoredFile
-from bridge.model.work import Progress
+from bridge.model.work import SweepProgress
 from bridge.passes.view import Known
 
 _HELD = 64  # files whose bodies are kept at hand
@@ -47,7 +47,7 @@ async def no_changes(query: ChangeQuery) -> list[EntityChange]:
     return []
 
 
-async def no_sweeps() -> list[Progress]:
+async def no_sweeps() -> list[SweepProgress]:
     """How far sweeps are where none is shared."""
     return []
 
@@ -127,7 +127,7 @@ class Live:
     said: Callable[[str], Awaitable[tuple[Sequence[Statement], Memory]]] = nothing_said
     receivers: Callable[[], Awaitable[list[ReceiverStanding]]] = no_receivers
     news: Callable[[], None] = lambda: None  # hears that there may be something to tell
-    sweeps: Callable[[], Awaitable[list[Progress]]] = no_sweeps  # that several processes read
+    sweeps: Callable[[], Awaitable[list[SweepProgress]]] = no_sweeps  # that several processes read
     gaps: tuple[datetime, ...] = ()
     served_since: datetime | None = None
     last_complete: datetime | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bridge.api.access import Access, Patience
-from bridge.api.hooks import Wanted
+from bridge.api.hooks import HookFilter
 from bridge.api.incident.slack import SlackCommand
 from bridge.api.interfaces import CheckBook, FactBook, Scores
 from bridge.api.keys import Validate
@@ -23,7 +23,7 @@ async def _drop(hints: Iterable[Hint]) -> None:
 
 
 def _no_webhooks() -> Webhooks:
-    return Webhooks(put=_drop, wanted=lambda source: Wanted(frozenset()))
+    return Webhooks(put=_drop, wanted=lambda source: HookFilter(frozenset()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from aiohttp import web
 from cachetools import TTLCache
 
 from bridge.api.access import needs
-from bridge.api.hooks import Understood, Wanted, pushed_project, understand
+from bridge.api.hooks import HookFilter, Understood, pushed_project, understand
 from bridge.api.keys import CLOCK
 from bridge.errors import StoreError
 from bridge.model.access import Scope
@@ -86,7 +86,7 @@ class Webhooks:
     """
 
     put: Callable[[Iterable[Hint]], Awaitable[None]]
-    wanted: Callable[[str], Wanted]
+    wanted: Callable[[str], HookFilter]
     doors: Mapping[str, Callable[[], HookSecrets]] = field(
         default_factory=lambda: {FIRST: HookSecrets}
     )

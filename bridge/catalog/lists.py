@@ -24,14 +24,14 @@ from bridge.errors import BadQuestion
 from bridge.model.entities import Json
 
 
-class Numbered(NamedTuple):
+class PageByNumber(NamedTuple):
     """A page by number."""
 
     limit: int | None
     offset: int
 
 
-def page_after(text: str) -> Numbered:
+def page_after(text: str) -> PageByNumber:
     """What the parameter `after` says. Raises `BadQuestion`."""
     try:
         content: Any = orjson.loads(base64.b64decode(text, validate=True))
@@ -44,10 +44,10 @@ def page_after(text: str) -> Numbered:
         raise BadQuestion("Malformed after cursor, limit was not an number")
     if not _is_count(offset):
         raise BadQuestion("Malformed after cursor, offset was not a number")
-    return Numbered(limit, offset)
+    return PageByNumber(limit, offset)
 
 
-def after(page: Numbered) -> str:
+def after(page: PageByNumber) -> str:
     """The parameter `after` that gives this page."""
     return base64.b64encode(dumped({"limit": page.limit, "offset": page.offset})).decode()
 
@@ -57,8 +57,8 @@ def _is_count(value: Json) -> bool:
 
 
 def listed(
-    index: Index, query: Json, orders: Sequence[Order], page: Numbered
-) -> tuple[list[int], Numbered | None]:
+    index: Index, query: Json, orders: Sequence[Order], page: PageByNumber
+) -> tuple[list[int], PageByNumber | None]:
     """The slots of a page, and the next page if there is one."""
     flags = index.flags(matching(index, query))
     slots = _in_order(index, orders)
@@ -67,7 +67,7 @@ def listed(
     if limit is None:
         return list(islice(found, offset, None)), None
     some = list(islice(found, offset, offset + limit + 1))
-    more = Numbered(limit, offset + limit) if len(some) > limit else None
+    more = PageByNumber(limit, offset + limit) if len(some) > limit else None
     return some[:limit], more
 
 

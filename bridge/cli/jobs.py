@@ -17,7 +17,7 @@ from bridge.cli.options import config_option, settings_from, store_option
 from bridge.cli.show import plain
 from bridge.model.moments import iso
 from bridge.model.numbers import FIRST_CALLED
-from bridge.model.work import Progress
+from bridge.model.work import SweepProgress
 from bridge.scrapers import source
 from bridge.scrapers.gitlab.address import read_address
 from bridge.settings import Settings
@@ -45,7 +45,7 @@ def jobs(*, config: Path | None, as_json: bool, **flags: Any) -> None:
         _show(found)
 
 
-async def _progress(settings: Settings) -> list[Progress]:
+async def _progress(settings: Settings) -> list[SweepProgress]:
     store = await open_store(without_making(settings.store))
     try:
         return await store.parts.progress(_name(settings))
@@ -63,7 +63,7 @@ def _name(settings: Settings) -> str:
     return source(settings.source).name
 
 
-def as_tree(each: Progress) -> dict[str, Any]:
+def as_tree(each: SweepProgress) -> dict[str, Any]:
     """A sweep as JSON has it."""
     return {
         "source": each.reading or "first",
@@ -80,7 +80,7 @@ def as_tree(each: Progress) -> dict[str, Any]:
     }
 
 
-def _show(found: Sequence[Progress]) -> None:
+def _show(found: Sequence[SweepProgress]) -> None:
     console = Console()
     table = Table("source", "since", "parts done", "left", "failed", "projects", box=None)
     now = datetime.now(UTC)

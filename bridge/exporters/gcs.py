@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.errors import ConfigurationError, PublishConflict
-from bridge.exporters.gcs_claim import CLAIM, Claim, held
+from bridge.exporters.gcs_claim import CLAIM, BucketClaim, held
 from bridge.exporters.gcs_objects import Objects, SeenObject, digest
 from bridge.exporters.marking import OWNER, admit, decode_mark, drawing, encode_mark
 from bridge.exporters.plan import Plan, check_paths, is_ours, is_safe, make_plan
@@ -140,7 +140,7 @@ class GcsExporter:
     def _publish_alone(
         self,
         artifacts: Sequence[Artifact],
-        claim: Claim,
+        claim: BucketClaim,
         draw: Callable[[], Mark] | None,
         look: Callable[[Sequence[Artifact]], dict[str, SeenObject]],
     ) -> Plan:
@@ -247,7 +247,7 @@ class GcsExporter:
         self._side_by_side(renew, [path for path in paths if path == INDEX])
         self._side_by_side(renew, [path for path in paths if path != INDEX])
 
-    def _carry_out(self, plan: Plan, seen: Mapping[str, SeenObject], claim: Claim) -> None:
+    def _carry_out(self, plan: Plan, seen: Mapping[str, SeenObject], claim: BucketClaim) -> None:
         def upload(artifact: Artifact) -> None:
             before = seen.get(artifact.path)
             generation = before.generation if before else 0

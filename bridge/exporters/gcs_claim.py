@@ -27,7 +27,7 @@ _JSON = "application/json"
 
 
 @dataclass(slots=True)
-class Claim:
+class BucketClaim:
     """A claim that is held. `inherited`: its last holder never gave it back."""
 
     objects: Objects
@@ -65,7 +65,7 @@ class Claim:
 
 
 @contextmanager
-def held(objects: Objects, seconds: float) -> Iterator[Claim]:
+def held(objects: Objects, seconds: float) -> Iterator[BucketClaim]:
     """Hold the destination alone. Raises `PublishConflict` while another publisher holds it."""
     body = json.dumps({"holder": _this_process(), "seconds": seconds}).encode()
     claim = _claim(objects, body, seconds)
@@ -80,7 +80,7 @@ def held(objects: Objects, seconds: float) -> Iterator[Claim]:
         claim.give_back()
 
 
-def _claim(objects: Objects, body: bytes, seconds: float) -> Claim:
+def _claim(objects: Objects, body: bytes, seconds: float) -> BucketClaim:
     found = objects.find(CLAIM)
     if found is not None:
         _refuse_while_held(objects, found, seconds)
@@ -92,7 +92,7 @@ def _claim(objects: Objects, body: bytes, seconds: float) -> Claim:
             "give each publisher a prefix of its own",
             free_in=seconds,
         ) from None
-    return Claim(objects, body, generation, inherited=found is not None)
+    return BucketClaim(objects, body, generation, inherited=found is not None)
 
 
 def _refuse_while_held(objects: Objects, found: SeenObject, seconds: float) -> None:

@@ -26,7 +26,7 @@ _MAIL: Final = re.compile(r"[^@\s]{1,100}@[^@\s]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class CodeownersEntry:
     """An entry. `owners` are names (`@group/team`, `@kim`), roles (`@@maintainer`) and addresses.
 
     `excludes`: what fits has no owners in this section.
@@ -38,7 +38,7 @@ class Rule:
     excludes: bool = False
 
 
-def rules_of(text: str) -> Iterator[Rule]:
+def rules_of(text: str) -> Iterator[CodeownersEntry]:
     """The entries in their order; lines that are none are passed over."""
     section, inherited = _NO_SECTION, tuple[str, ...]()
     for line in map(str.strip, text[:MOST].split("\n")):
@@ -49,12 +49,12 @@ def rules_of(text: str) -> Iterator[Rule]:
             continue
         pattern, _, named = _BLANK.sub("\n", line, count=1).partition("\n")
         if pattern.startswith("!"):
-            yield Rule(section, pattern[1:], (), excludes=True)
+            yield CodeownersEntry(section, pattern[1:], (), excludes=True)
         else:
-            yield Rule(section, pattern, _owners(named) if named else inherited)
+            yield CodeownersEntry(section, pattern, _owners(named) if named else inherited)
 
 
-def of_everything(rules: Iterable[Rule]) -> tuple[str, ...]:
+def of_everything(rules: Iterable[CodeownersEntry]) -> tuple[str, ...]:
     """Who owns whatever no other pattern names, each once, section by section."""
     last = {rule.section: rule.owners for rule in rules if rule.pattern in _EVERYTHING}
     return tuple(dict.fromkeys(each for owners in last.values() for each in owners))

@@ -85,8 +85,8 @@ class TranslatedManifest:
     """A translation in its place: the project and file, and whether it is an older, kept one.
 
     `kept_since` is since when `translation` stands in for a newer text that is broken (None: it is
-    the current one), and `kept_because` says why. `held_since` is when this manifest first claimed
-    what it claims (None: unknown): the older claim wins.
+    the current one). `held_since` is when this manifest first claimed what it claims (None:
+    unknown): the older claim wins.
     """
 
     project: Project
@@ -94,7 +94,6 @@ class TranslatedManifest:
     oid: str
     translation: Translation
     kept_since: datetime | None = None
-    kept_because: str = ""
     held_since: datetime | None = None
 
 

@@ -21,7 +21,7 @@ Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LimitAnswer:
     """What an answer told: its `status` (0: there was none), and its headers in seconds.
 
     `asked` is how long it asks to wait from now.
@@ -60,7 +60,7 @@ class Rate:
         left = known.remaining - 1 if known.remaining is not None else None
         return replace(known, remaining=left, in_flight=(*known.in_flight, now + _FORGOTTEN)), 0.0
 
-    def left(self, now: float, told: Told) -> Rate:
+    def left(self, now: float, told: LimitAnswer) -> Rate:
         """The counter after an answer. Those who died are forgotten first: they began first."""
         known = self._at(now)
         flying = known.in_flight[:-1]

@@ -120,7 +120,7 @@ class KeptReads:
 
 
 @runtime_checkable
-class Reading(Protocol):
+class ReadingTranslator(Protocol):
     """What a translator may offer beside: its mappings want more of a repository."""
 
     @property

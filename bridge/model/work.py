@@ -57,7 +57,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SweepProgress:
     """How far a sweep over one source is, in parts and in projects.
 
     `listed` says whether all parts are known by now; `failures` has reasons, the latest last.

@@ -74,7 +74,7 @@ class Connection(gitlab.Gitlab):
         self.session.close()
 
 
-class TooLarge(requests.RequestException):
+class AnswerTooLong(requests.RequestException):
     """An answer that is longer than any that is asked for."""
 
 
@@ -110,5 +110,5 @@ def _bounded(response: requests.Response, *_: Any, **__: Any) -> None:
         body += chunk
         if len(body) > LIMIT or monotonic() > until:
             response.close()
-            raise TooLarge("the answer is too long")
+            raise AnswerTooLong("the answer is too long")
     response._content = bytes(body)

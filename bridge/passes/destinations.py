@@ -40,7 +40,7 @@ _AT_ONCE: Final = 16  # definitions that are read side by side
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class OwnDestinations:
     """Which destinations are ours, why others are not yet, and what the next report has to tell."""
 
     names: frozenset[str] = frozenset()
@@ -63,7 +63,7 @@ class Publisher:
     take_over: bool
 
 
-async def settle(by: Publisher, ledger: Ledger, done: Collection[str] = ()) -> Settled:
+async def settle(by: Publisher, ledger: Ledger, done: Collection[str] = ()) -> OwnDestinations:
     """Look at every destination that is not `done`, and adopt what has to be adopted.
 
     Without a dry run, what is adopted is saved, and the destination's mark is ours, when this
@@ -199,11 +199,11 @@ class _Settling:
         self.mark = await self.by.store.next_mark(self.mark.source, passes, above)
         await destination.claim(self.mark, over)
 
-    async def end(self) -> Settled:
+    async def end(self) -> OwnDestinations:
         adopted = self.memory is not self.before or self.catalog is not self.known
         if self.before is not None and adopted and self.by.saves:
             await self._save()
-        return Settled(frozenset(self.names), self.unsettled, tuple(self.notes))
+        return OwnDestinations(frozenset(self.names), self.unsettled, tuple(self.notes))
 
     async def _save(self) -> None:
         """Make what was adopted known: each entity stands until its manifest was read, or not."""

@@ -13,7 +13,7 @@ from bridge.language.paths import is_pattern, usable, within
 from bridge.model.definitions import blob_of, definition_of
 from bridge.model.memory import KnownManifest
 from bridge.model.problems import Problem, Severity
-from bridge.model.reads import KeptReads, KnownReads, Reading, ReadKind, Reads, Wanted
+from bridge.model.reads import KeptReads, KnownReads, ReadingTranslator, ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, ProjectRead, Record
 from bridge.passes.interfaces import ModelStore, ReadStore
 from bridge.ports import Translator
@@ -25,7 +25,7 @@ class Further:
 
     source: str
     store: ReadStore
-    reading: Reading
+    reading: ReadingTranslator
     nested_in: tuple[tuple[str, tuple[str, ...]], ...] = ()
     _wanted: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
@@ -90,7 +90,7 @@ def further(
     nested: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> Further | None:
     """What tells a scraper what else to read; None where nobody wants anything else."""
-    if not isinstance(translator, Reading) or not (translator.reads or nested):
+    if not isinstance(translator, ReadingTranslator) or not (translator.reads or nested):
         return None
     return Further(source, store, translator, nested)
 

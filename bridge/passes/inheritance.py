@@ -59,7 +59,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Inherited:
+class InheritingWish:
     """A pass's wish, with the projects (`ids`) of the groups that are due for other defaults."""
 
     wish: PassOptions

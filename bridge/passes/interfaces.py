@@ -313,7 +313,7 @@ class ModelStore(Protocol):
         """All that is said of each entity of a kind, by reference."""
 
 
-class Work(Protocol):
+class WorkSharing(Protocol):
     """Has other processes read parts of a sweep. Not an entry point.
 
     Where there is none a pass reads all by itself, as it does where there are no `others`.

@@ -39,10 +39,10 @@ from bridge.model.statements import (
     Taken,
     about_manifest,
 )
-from bridge.passes.destinations import Settled
+from bridge.passes.destinations import OwnDestinations
 from bridge.passes.further import further
 from bridge.passes.intake import BATCH, Intake, difference
-from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store, Work
+from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store, WorkSharing
 from bridge.passes.ledger import Ledger
 from bridge.passes.merge import Guard, Merging
 from bridge.passes.publish import (
@@ -85,7 +85,7 @@ Renewal: TypeAlias = Callable[
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FurtherSource:
     """A further source of the same catalog, and the fingerprint of what a full sweep asks it."""
 
     scraper: Scraper
@@ -122,9 +122,9 @@ class Stages:
     # Globs of project paths, and the patterns of further manifests in those.
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
     defaults: DefaultsPlace | None = None  # the file that says what manifests inherit
-    further: Mapping[str, Reading] = field(default_factory=dict)
+    further: Mapping[str, FurtherSource] = field(default_factory=dict)
     history: timedelta = timedelta(days=90)  # how long what changed is kept
-    work: Work | None = None  # has other processes read parts of a full sweep
+    work: WorkSharing | None = None  # has other processes read parts of a full sweep
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -289,7 +289,7 @@ class Conclusion:
     intake: Intake
     ledger: Ledger
     destinations: Destinations
-    settled: Settled
+    settled: OwnDestinations
     started: datetime
     begun: float  # by `perf_counter`
 

@@ -371,7 +371,6 @@ def translated_manifest(known: KnownProject, manifest: KnownManifest) -> Transla
         manifest.good_oid,
         manifest.good,
         kept_since=manifest.broken_since,
-        kept_because="the manifest's newer text is broken",
         held_since=manifest.held_since,
     )
 

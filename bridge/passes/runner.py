@@ -24,8 +24,8 @@ from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.model.statements import Changes
-from bridge.passes.destinations import Publisher, Settled, settle
-from bridge.passes.inheritance import Inheritance, Inherited, with_projects
+from bridge.passes.destinations import OwnDestinations, Publisher, settle
+from bridge.passes.inheritance import Inheritance, InheritingWish, with_projects
 from bridge.passes.intake import BATCH, Intake, Overtaken
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
@@ -91,7 +91,7 @@ class Passes:
         )
         return Pass(report, self._ledger.state.horizon, self.known, Changes())
 
-    async def ready(self, wish: PassOptions) -> Settled:
+    async def ready(self, wish: PassOptions) -> OwnDestinations:
         """Whether the destinations are ours; what lies there is adopted where it has to be.
 
         Raises `ConfigurationError` for those that are another's, and what `settle` raises.
@@ -261,7 +261,7 @@ class Passes:
                     raise Overtaken
                 return await self._shielded(self._conclude(work, inherited))
 
-    async def _inherited(self, wish: PassOptions) -> Inherited:
+    async def _inherited(self, wish: PassOptions) -> InheritingWish:
         """What manifests inherit from their groups, renewed; and the wish, with the projects that
         are to be read for it. Raises `SourceError`, `StoreError`, `LeadLost`.
         """
@@ -273,12 +273,12 @@ class Passes:
         if translator is not stages.translator:
             self.stages = replace(self.stages, translator=translator)
         if wish.small and due and due == self._put_off.get(wish.source):
-            return Inherited(wish)
+            return InheritingWish(wish)
         ids = await self._below(due, wish.source)
         if wish.small and len(ids) > _MOST_INHERITING:
             self._put_off[wish.source] = due  # which the next push need not find out again
-            return Inherited(wish)  # the next scheduled pass reads them
-        return Inherited(with_projects(wish, ids), due, ids)
+            return InheritingWish(wish)  # the next scheduled pass reads them
+        return InheritingWish(with_projects(wish, ids), due, ids)
 
     async def _below(self, groups: frozenset[str], source: str) -> frozenset[int]:
         """The projects of a source with a manifest that lie in groups; "" is all there are."""
@@ -295,7 +295,7 @@ class Passes:
             concerned |= {number for number, (_, files) in marks.items() if files}
         return frozenset(concerned)
 
-    async def _has_settled(self, work: Conclusion, inherited: Inherited) -> None:
+    async def _has_settled(self, work: Conclusion, inherited: InheritingWish) -> None:
         """Whose groups' defaults changed have been read, if no other pass took some of them."""
         intake, translator = work.intake, work.stages.translator
         alone = all(
@@ -309,11 +309,11 @@ class Passes:
             stages, source = work.stages, intake.source
             await self._inheritance.settled(stages, self._ledger, source, inherited.due)
 
-    async def _settle(self, wish: PassOptions) -> Settled:
+    async def _settle(self, wish: PassOptions) -> OwnDestinations:
         """Whoever asks holds the ledger's lock."""
         stages = self.stages
         if {exporter.name for exporter in stages.exporters} <= self._ours:
-            return Settled(self._ours)
+            return OwnDestinations(self._ours)
         by = Publisher(
             stages.exporters,
             self._ledger.store,
@@ -363,7 +363,7 @@ class Passes:
         intake.settled = settled
         return intake
 
-    async def _conclude(self, work: Conclusion, inherited: Inherited) -> Pass:
+    async def _conclude(self, work: Conclusion, inherited: InheritingWish) -> Pass:
         report, changes, horizon, retry_in = await conclude(work)
         await self._has_settled(work, inherited)
         if self._learned is not None:

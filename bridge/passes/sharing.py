@@ -28,7 +28,7 @@ from bridge.model.scrape import (
 )
 from bridge.model.work import Claim, Part, PartRead, Settled
 from bridge.passes.further import lacks_texts, with_texts
-from bridge.passes.interfaces import ModelStore, Work
+from bridge.passes.interfaces import ModelStore, WorkSharing
 from bridge.passes.ledger import Ledger
 from bridge.ports import Scraper, Translator
 
@@ -78,7 +78,7 @@ class Sharing:
     """
 
     scraper: Scraper
-    work: Work
+    work: WorkSharing
     ledger: Ledger
     epoch: int
     reading: str

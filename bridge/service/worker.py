@@ -38,7 +38,7 @@ class PartStore(Protocol):
 
 
 @dataclass(slots=True)
-class Reader:
+class PartReader:
     """Reads parts for one process, called `name`; `counts` what came of them."""
 
     parts: PartStore

@@ -103,7 +103,7 @@ def normal_of(name: str) -> Callable[[str], str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenSecret:
     """A secret as it was given: its value, and the file that it came from, if any."""
 
     value: str
@@ -115,7 +115,7 @@ def given(
     environment: Mapping[str, str],
     problems: list[Problem],
     normal: Callable[[str], str] = header_value,
-) -> Given | None:
+) -> GivenSecret | None:
     """The secret of a variable or of its file; None when it is not given or cannot be used."""
     text, path = environment.get(variable), environment.get(f"{variable}{FILE}")
     if text and path:
@@ -126,7 +126,7 @@ def given(
         return None
     file = Path(path) if path else None
     try:
-        return Given(normal(read_secret(file) if file else str(text)), file)
+        return GivenSecret(normal(read_secret(file) if file else str(text)), file)
     except ValueError as error:
         where = f"the file {file}" if file else "the secret"
         message = f"{where} cannot be used: {error}; copy it again"

@@ -25,7 +25,7 @@ from bridge.settings.given_secrets import (
     PER_SOURCE,
     SECRETS,
     TEAM_WEBHOOK,
-    Given,
+    GivenSecret,
     given,
     mask_everything,
     normal_of,
@@ -109,7 +109,7 @@ def _urls(written: object) -> list[object]:
 
 def _secrets(
     environment: Mapping[str, str], used: Collection[str], problems: list[Problem]
-) -> dict[str, Given]:
+) -> dict[str, GivenSecret]:
     """The secrets that are used and given, by their fields."""
     found = {
         name: given(variable, environment, problems, normal_of(name))

@@ -12,7 +12,7 @@ from bridge.settings.given_secrets import (
     OF_RECEIVER,
     PER_SOURCE,
     SECRETS,
-    Given,
+    GivenSecret,
     given,
     normal_of,
     of_source,
@@ -54,7 +54,7 @@ def named_secrets(
     }
 
 
-def _fields(found: Mapping[str, Given]) -> dict[str, SecretStr]:
+def _fields(found: Mapping[str, GivenSecret]) -> dict[str, SecretStr]:
     return {name: SecretStr(each.value) for name, each in found.items()}
 
 
@@ -63,12 +63,12 @@ def _source_secrets(
     environment: Mapping[str, str],
     used: Collection[str],
     problems: list[Problem],
-) -> dict[str, dict[str, Given]]:
+) -> dict[str, dict[str, GivenSecret]]:
     """What each further source has for itself, by its name and the fields.
 
     Without a token it is asked as anybody, without a secret for webhooks it takes none.
     """
-    found: dict[str, dict[str, Given]] = {}
+    found: dict[str, dict[str, GivenSecret]] = {}
     for each in settings.further:
         own = {
             field: given(of_source(field, each.suffix), environment, problems, normal_of(field))
@@ -79,7 +79,9 @@ def _source_secrets(
     return found
 
 
-def _alike(settings: Settings, sources: Mapping[str, Mapping[str, Given]]) -> Iterator[Problem]:
+def _alike(
+    settings: Settings, sources: Mapping[str, Mapping[str, GivenSecret]]
+) -> Iterator[Problem]:
     """Two GitLabs with one secret for webhooks: a hook of one would open the other's door."""
     for field in ("webhook_token", "webhook_signing_key"):
         holders: dict[str, list[str]] = {}
@@ -103,9 +105,9 @@ def _team_webhooks(
     environment: Mapping[str, str],
     places: Mapping[tuple[str, ...], str],
     problems: list[Problem],
-) -> dict[str, Given]:
+) -> dict[str, GivenSecret]:
     """The address of each team's webhook, from the variable that the settings name for it."""
-    teams: dict[str, Given] = {}
+    teams: dict[str, GivenSecret] = {}
     for team, variable in settings.remediation.webhooks.items():
         before = len(problems)
         secret = given(variable, environment, problems, normal_of("digest_webhook"))
@@ -121,9 +123,9 @@ def _team_webhooks(
 
 def _receiver_secrets(
     settings: Settings, environment: Mapping[str, str], problems: list[Problem]
-) -> dict[str, Given]:
+) -> dict[str, GivenSecret]:
     """What signs what each receiver of changes is sent, by its name: none is sent unsigned."""
-    found: dict[str, Given] = {}
+    found: dict[str, GivenSecret] = {}
     for each in settings.changes.receivers:
         variable, before = f"{OF_RECEIVER}{each.suffix}", len(problems)
         secret = given(variable, environment, problems, normal_of("receiver_secret"))

@@ -18,7 +18,7 @@ Changing: TypeAlias = Callable[
 ]
 
 
-class KeptText:
+class SqlKeptText:
     """Keeps the text in a column; `what` it is, for errors. Every method raises `StoreError`."""
 
     def __init__(self, writing: Open, reading: Open, column: Column[Any], what: str) -> None:
@@ -39,7 +39,7 @@ class KeptText:
             await connection.execute(statement.values({self._column: text}))
 
 
-class EditionText:
+class SqlEditionText:
     """Keeps the text in a column, each as an edition of its source: see `SqlModel.changing`."""
 
     def __init__(self, reading: Open, changing: Changing, column: Column[Any], what: str) -> None:

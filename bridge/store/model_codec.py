@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from bridge.caching.interning import interned
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
@@ -19,6 +19,9 @@ from bridge.model.statements import Statement
 from bridge.store import codec
 
 Values: TypeAlias = dict[str, Any]
+
+# In every row of what stands on an old text: without it all of them would be written anew.
+_BECAUSE: Final = "the manifest's newer text is broken"
 
 
 def dumped(tree: Json) -> str:
@@ -50,7 +53,7 @@ def statement_row(source_id: int, said: Statement) -> Values:
             "default_branch": manifest.project.default_branch,
             "mapping": manifest.translation.mapping,
             "kept_since": codec.moment_text(manifest.kept_since),
-            "kept_because": manifest.kept_because,
+            "kept_because": _BECAUSE if manifest.kept_since else "",
             "held_since": codec.moment_text(manifest.held_since),
         }
     )
@@ -80,7 +83,6 @@ def statement(row: Any) -> Statement:
             row.oid,
             Translation(Verdict.VALID, "", tree["mapping"]),
             moment_in(tree["kept_since"]),
-            tree["kept_because"],
             moment_in(tree["held_since"]),
         )
         return Statement(ref_of(row.ref), tree["body"], manifest, row.n, row.line, row.col, places)

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreConflict
 from bridge.model.scrape import number_of
-from bridge.model.work import Claim, Part, PartRead, Progress, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled, SweepProgress
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.model_codec import dumped, loaded
 from bridge.store.moments import microseconds, moment_of
@@ -185,7 +185,7 @@ class SqlParts:
             found = (await connection.execute(wanted.order_by(parts.c.number))).all()
         return {row.number: row.state == _READING for row in found}
 
-    async def progress(self, source: str) -> list[Progress]:
+    async def progress(self, source: str) -> list[SweepProgress]:
         """How far the latest sweep over each source of a catalog is, by the source's name."""
         of = select(sources.c.id).where(sources.c.name == source_name(source)).scalar_subquery()
         counted = (
@@ -240,12 +240,12 @@ def _settled(row: Any) -> Settled:
         return Settled(row.number, None, message)
 
 
-def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> Progress:
+def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> SweepProgress:
     def parts_in(state: str) -> int:
         return int(by_state[state].parts) if state in by_state else 0
 
     projects = {state: int(each.projects) for state, each in by_state.items()}
-    return Progress(
+    return SweepProgress(
         reading=row.reading,
         began=moment_of(row.began),
         listed=bool(row.listed),

@@ -20,7 +20,7 @@ _AT_ONCE: Final = 500  # rows that come with the statement: bounds what a stream
 DEFERRED: Final = "BEGIN"
 
 
-class Connection(aiosqlite.Connection):
+class SqliteConnection(aiosqlite.Connection):
     """A connection whose cursors are `Cursor`s. `begins` says that a transaction is to begin."""
 
     begins = False
@@ -53,7 +53,7 @@ class Connection(aiosqlite.Connection):
 class Cursor:
     """A cursor as SQLAlchemy wants one of `aiosqlite`; it is closed as soon as it has no more."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SqliteConnection) -> None:
         self.description: Any = None
         self.rowcount = -1
         self.lastrowid: int | None = None
@@ -140,9 +140,9 @@ class Cursor:
             self._cursor = None
 
 
-async def connect(database: str, **options: Any) -> Connection:
+async def connect(database: str, **options: Any) -> SqliteConnection:
     """Open a database as `sqlite3.connect` does, in a thread that ends with the process."""
-    connection = Connection(partial(sqlite3.connect, database, **options), _AT_ONCE)
+    connection = SqliteConnection(partial(sqlite3.connect, database, **options), _AT_ONCE)
     connection._thread.daemon = True
     await connection
     return connection

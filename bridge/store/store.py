@@ -36,7 +36,7 @@ from bridge.store.entity_changes import SqlEntityChanges
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
 from bridge.store.hints import Hints
-from bridge.store.kept_text import EditionText, KeptText
+from bridge.store.kept_text import SqlEditionText, SqlKeptText
 from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
 from bridge.store.model import PASSES_KEPT, SqlModel
@@ -153,10 +153,10 @@ class SqlStore:
         self.receivers = SqlReceivers(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)
         self.notices = SqlNotices(self._writing, self._reading)
-        self.teams_elsewhere = KeptText(
+        self.teams_elsewhere = SqlKeptText(
             self._writing, self._reading, sources.c.teams_elsewhere, "the teams elsewhere"
         )
-        self.group_defaults = EditionText(
+        self.group_defaults = SqlEditionText(
             self._reading, self.model.changing, sources.c.group_defaults, "the defaults for groups"
         )
 

@@ -29,7 +29,7 @@ from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from bridge.passes.pipeline import Guard, Listener, Reading, Stages
+from bridge.passes.pipeline import FurtherSource, Guard, Listener, Stages
 from bridge.ports import Exporter, FactCollector, Processor, Scraper, Translator
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
@@ -505,5 +505,5 @@ def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScore
     )
 
 
-def _further(name: str, read: Scraper, own: Settings, mappings: Mappings) -> Reading:
-    return Reading(Numbered(read, name), scope(own, mappings), _nested(own), _defaults(own))
+def _further(name: str, read: Scraper, own: Settings, mappings: Mappings) -> FurtherSource:
+    return FurtherSource(Numbered(read, name), scope(own, mappings), _nested(own), _defaults(own))

@@ -21,7 +21,7 @@ from bridge.answers.lately import Lately, lately
 from bridge.api.access import Access
 from bridge.api.app import app_runner, make_app
 from bridge.api.feed import Feed
-from bridge.api.hooks import Wanted
+from bridge.api.hooks import HookFilter
 from bridge.api.incident import SlackCommand
 from bridge.api.interfaces import Gatekeeper
 from bridge.api.live import Live, SourceHealth
@@ -331,7 +331,7 @@ def webhooks(settings: Settings, service: Service) -> Webhooks:
     suffixes = {FIRST: ""} | {each.name: f"_{each.suffix}" for each in settings.further}
     return Webhooks(
         service.accept,
-        lambda source: Wanted(
+        lambda source: HookFilter(
             frozenset(service.passes.stages.translator.files), options[source].branch_of
         ),
         doors={name: door(each, suffixes[name]) for name, each in sources.items()},

@@ -21,7 +21,7 @@ from bridge.passes.inheritance import with_kept
 from bridge.passes.pipeline import Stages
 from bridge.passes.sharing import read_part
 from bridge.service.leadership import this_process
-from bridge.service.worker import Hand, Reader
+from bridge.service.worker import Hand, PartReader
 from bridge.settings import Settings
 from bridge.store.work import SharedWork
 from bridge.wiring import Wired, remapped
@@ -96,7 +96,7 @@ class Crew:
 
     work: SharedWork
     hand: Hand
-    reader: Reader
+    reader: PartReader
     current: Callable[[], Stages]
 
 
@@ -124,7 +124,7 @@ async def crew(
         yield None
         return
     eyes = Eyes(settings, parts, parts.stages)
-    reader = Reader(parts.store.parts, eyes.read, this_process())
+    reader = PartReader(parts.store.parts, eyes.read, this_process())
     async with AsyncExitStack() as stack:
         try:
             opened = open_queue(settings.store, reader.name, settings.lease)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.api.hooks import Wanted, understand
+from bridge.api.hooks import HookFilter, understand
 from bridge.model.hints import Hint
 
-WANTED = Wanted(frozenset({"qm.yaml"}))
+WANTED = HookFilter(frozenset({"qm.yaml"}))
 
 
 def push(**changed: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_lists_that_are_no_proof_spare_nothing(changed: dict[str, Any]) -> None:
 
 
 def test_only_the_branch_that_is_read_counts() -> None:
-    release = Wanted(WANTED.files, lambda path: "release" if path == "shop/cart" else "")
+    release = HookFilter(WANTED.files, lambda path: "release" if path == "shop/cart" else "")
     other = push(ref="refs/heads/release", commits=[touching("added")])
     assert "another branch" in understand(other, WANTED).ignored
     assert understand(other, release).hints == (Hint(7),)

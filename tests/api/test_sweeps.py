@@ -9,16 +9,18 @@ from bridge.api.live import Live
 from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.runs import Outcome, Report
-from bridge.model.work import Progress
+from bridge.model.work import SweepProgress
 from tests.fakes import NOON
 
-SWEEP = Progress("lab", NOON, False, 3, 2, 7, 1, 2600, 1400, ("<b>500</b> from GitLab",))
+SWEEP = SweepProgress("lab", NOON, False, 3, 2, 7, 1, 2600, 1400, ("<b>500</b> from GitLab",))
 
 
-async def told(aiohttp_client: Any, *sweeps: Progress, broken: bool = False) -> tuple[str, str]:
+async def told(
+    aiohttp_client: Any, *sweeps: SweepProgress, broken: bool = False
+) -> tuple[str, str]:
     """The page and the metrics."""
 
-    async def found() -> list[Progress]:
+    async def found() -> list[SweepProgress]:
         if broken:
             raise StoreError("it does not answer")
         return list(sweeps)
@@ -43,7 +45,7 @@ async def test_a_sweep_under_way_is_shown(aiohttp_client: Any) -> None:
 
 
 async def test_one_that_ended_well_is_no_news(aiohttp_client: Any) -> None:
-    page, _ = await told(aiohttp_client, Progress("", NOON, True, done=4))
+    page, _ = await told(aiohttp_client, SweepProgress("", NOON, True, done=4))
     assert "several processes" not in page
 
 

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient
 
 from bridge.api.app import make_app
-from bridge.api.hooks import Wanted
+from bridge.api.hooks import HookFilter
 from bridge.api.live import Live
 from bridge.api.parts import AppParts
 from bridge.api.webhooks import BODY_LIMIT, PATH, HookSecrets, Webhooks
@@ -41,7 +41,7 @@ class Door:
         self.away = False
         self.webhooks = Webhooks(
             self.keep,
-            lambda source: Wanted(frozenset({"qm.yaml"})),
+            lambda source: HookFilter(frozenset({"qm.yaml"})),
             {FIRST: lambda: HookSecrets(token, signing_key)},
         )
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.catalog.cursors import encoded
 from bridge.catalog.fields import fields_from, projected
 from bridge.catalog.jsontext import js_text, loaded
-from bridge.catalog.lists import Numbered, listed
+from bridge.catalog.lists import PageByNumber, listed
 from bridge.catalog.locations import located, registered
 from bridge.catalog.predicates import (
     DEEPEST,
@@ -156,7 +156,7 @@ def test_the_plain_list_is_every_row() -> None:
 
 def test_numbered_pages_put_those_without_the_field_last() -> None:
     orders = [Order("metadata.title", descending=True)]
-    slots, more = listed(INDEX, None, orders, Numbered(None, 0))
+    slots, more = listed(INDEX, None, orders, PageByNumber(None, 0))
     titles = [loaded(INDEX.raws[slot])["metadata"].get("title", "").lower() for slot in slots]
     assert titles == sorted(titles, reverse=True)
     assert more is None
@@ -165,8 +165,8 @@ def test_numbered_pages_put_those_without_the_field_last() -> None:
 
 def test_numbered_pages_follow_each_other() -> None:
     orders = [Order("kind"), Order("metadata.title", descending=True)]
-    whole, _ = listed(INDEX, None, orders, Numbered(None, 0))
-    page: Numbered | None = Numbered(7, 0)
+    whole, _ = listed(INDEX, None, orders, PageByNumber(None, 0))
+    page: PageByNumber | None = PageByNumber(7, 0)
     seen: list[int] = []
     while page is not None:
         slots, page = listed(INDEX, None, orders, page)

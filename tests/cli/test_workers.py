@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from bridge.cli import jobs
 from bridge.cli.program import main
 from bridge.errors import ConfigurationError
-from bridge.model.work import Progress
+from bridge.model.work import SweepProgress
 from bridge.settings import Settings
 from bridge.wiring import Wired
 from bridge.wiring.working import working
 
 GITLAB = "https://gitlab.example.com"
-SWEEP = Progress(
+SWEEP = SweepProgress(
     "", datetime(2026, 1, 1, tzinfo=UTC), True, 1, 2, 3, 4, 2000, 600, ("why \x1b[2J",)
 )
 
@@ -65,7 +65,7 @@ def test_a_folder_is_a_source_that_nobody_shares(tmp_path: Path) -> None:
 
 
 def test_how_far_a_sweep_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def found(settings: Settings) -> list[Progress]:
+    async def found(settings: Settings) -> list[SweepProgress]:
         return [SWEEP]
 
     monkeypatch.setattr(jobs, "_progress", found)

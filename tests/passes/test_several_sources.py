@@ -29,7 +29,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
 )
 from bridge.passes.interfaces import Store
-from bridge.passes.pipeline import Pass, PassOptions, Reading, Stages
+from bridge.passes.pipeline import FurtherSource, Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
 from bridge.passes.together import together
 from bridge.scrapers.numbered import Numbered
@@ -128,7 +128,7 @@ class Fallible(Manifests):
 
 
 def two(first: Manifests, lab: Manifests, store: Store) -> Stages:
-    return replace(stages(first, store), further={LAB: Reading(Numbered(lab, LAB), "lab's")})
+    return replace(stages(first, store), further={LAB: FurtherSource(Numbered(lab, LAB), "lab's")})
 
 
 names = st.sampled_from(["", LAB])

@@ -32,7 +32,7 @@ from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
 from bridge.passes.pipeline import PassOptions, Stages
 from bridge.passes.sharing import read_part, taken_of
-from bridge.service.worker import Reader
+from bridge.service.worker import PartReader
 from bridge.store import SqlStore, open_store, parts
 from bridge.store.codec import pack
 from bridge.store.parts import TRIES
@@ -106,7 +106,7 @@ class Shop(Bench):
             *(store.parts, self.queue, str, "leader", 5), clock=self.clock, sleep=self.slept
         )
         self.others = WordTranslator()
-        self.reader = Reader(store.parts, self.read, "worker")
+        self.reader = PartReader(store.parts, self.read, "worker")
         self.queue.do = self.reader.do
         super().__init__(gitlab, store)
 
@@ -199,7 +199,7 @@ async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path)
             made.extend(found.translations)
             return found
 
-        queue.do = Reader(store.parts, read, "worker").do
+        queue.do = PartReader(store.parts, read, "worker").do
         work = SharedWork(store.parts, queue, str, "leader", 5, clock=lambda: 0.0)
         it.passes.stages = replace(stages, work=work)
         for name in ("first", "second"):

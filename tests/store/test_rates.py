@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.model.rates import PROBES, Rate, Told
+from bridge.model.rates import PROBES, LimitAnswer, Rate
 from bridge.model.scrape import ProjectRead, ScrapeRequest
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
@@ -33,18 +33,18 @@ def test_while_nothing_is_known_only_a_few_go_out() -> None:
     """However many workers there are: one of them would send as many before the first answer."""
     full = entered(Rate(), PROBES)
     assert full.entering(NOW, ahead=False, most=120)[1] > 0
-    answered = full.left(NOW, Told(200, remaining=50, reset=NOW + 30))
+    answered = full.left(NOW, LimitAnswer(200, remaining=50, reset=NOW + 30))
     assert answered.remaining == 50 - (PROBES - 1)
     entered(answered, 50 - (PROBES - 1))
 
 
 def test_a_gitlab_without_limits_holds_nobody_back() -> None:
-    rate = entered(Rate()).left(NOW, Told(200))
+    rate = entered(Rate()).left(NOW, LimitAnswer(200))
     entered(rate, 5 * PROBES)
 
 
 def test_a_new_window_is_tried_by_a_few_first() -> None:
-    told = Told(200, remaining=0, reset=NOW + 30)
+    told = LimitAnswer(200, remaining=0, reset=NOW + 30)
     rate = entered(Rate()).left(NOW, told)
     assert rate.entering(NOW, ahead=False, most=120)[1] == 30
     later = entered(rate, PROBES, NOW + 30)
@@ -52,7 +52,7 @@ def test_a_new_window_is_tried_by_a_few_first() -> None:
 
 
 def test_who_is_in_a_hurry_may_use_what_is_kept_for_it() -> None:
-    told = Told(200, remaining=4, reset=NOW + 30, limit=2000)
+    told = LimitAnswer(200, remaining=4, reset=NOW + 30, limit=2000)
     rate = entered(Rate()).left(NOW, told)
     assert rate.entering(NOW, ahead=False, most=120)[1] == 30
     assert rate.entering(NOW, ahead=True, most=120)[1] == 0
@@ -60,7 +60,7 @@ def test_who_is_in_a_hurry_may_use_what_is_kept_for_it() -> None:
 
 def test_the_requests_of_a_process_that_died_are_forgotten() -> None:
     full = entered(Rate(), PROBES)
-    later = full.left(NOW + 100, Told(0))
+    later = full.left(NOW + 100, LimitAnswer(0))
     assert len(later.in_flight) == PROBES - 1
     entered(later, PROBES, NOW + 151)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.store.sqlite_thread import Connection, connect
+from bridge.store.sqlite_thread import SqliteConnection, connect
 
 ROWS = 1_203  # more than come with the statement, twice
 
 
 @pytest.fixture
-async def numbers(tmp_path: Path) -> AsyncIterator[Connection]:
+async def numbers(tmp_path: Path) -> AsyncIterator[SqliteConnection]:
     connection = await connect(str(tmp_path / "n.db"), isolation_level=None)
     cursor = connection.cursor()
     await cursor.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
@@ -24,7 +24,7 @@ async def numbers(tmp_path: Path) -> AsyncIterator[Connection]:
     await connection.close()
 
 
-async def test_all_rows_come_however_they_are_fetched(numbers: Connection) -> None:
+async def test_all_rows_come_however_they_are_fetched(numbers: SqliteConnection) -> None:
     wanted = [(n,) for n in range(ROWS)]
     cursor = numbers.cursor()
     await cursor.execute("SELECT n FROM numbers ORDER BY n")
@@ -40,7 +40,7 @@ async def test_all_rows_come_however_they_are_fetched(numbers: Connection) -> No
     assert [row async for row in cursor] == wanted
 
 
-async def test_a_statement_without_rows_says_what_it_did(numbers: Connection) -> None:
+async def test_a_statement_without_rows_says_what_it_did(numbers: SqliteConnection) -> None:
     cursor = numbers.cursor()
     await cursor.execute("INSERT INTO numbers VALUES (?)", (7_000,))
     assert (cursor.description, cursor.rowcount, cursor.lastrowid) == (None, 1, 7_000)
@@ -51,7 +51,7 @@ async def test_a_statement_without_rows_says_what_it_did(numbers: Connection) ->
 
 
 async def test_a_transaction_is_of_the_moment_of_its_first_statement(
-    numbers: Connection, tmp_path: Path
+    numbers: SqliteConnection, tmp_path: Path
 ) -> None:
     """As it is with sqlite3, however much later that comes; and then it stays so to its end."""
     cursor = numbers.cursor()
@@ -71,7 +71,7 @@ async def test_a_transaction_is_of_the_moment_of_its_first_statement(
     other.close()
 
 
-async def test_what_was_not_begun_is_not_ended(numbers: Connection) -> None:
+async def test_what_was_not_begun_is_not_ended(numbers: SqliteConnection) -> None:
     """A transaction without a statement leaves nothing that the next statement would be in."""
     cursor = numbers.cursor()
     for end in (numbers.rollback, numbers.commit):
@@ -82,7 +82,7 @@ async def test_what_was_not_begun_is_not_ended(numbers: Connection) -> None:
 
 
 async def test_a_cursor_that_is_closed_midway_holds_nothing(
-    numbers: Connection, tmp_path: Path
+    numbers: SqliteConnection, tmp_path: Path
 ) -> None:
     """Neither its rows nor a lock that another process would wait for."""
     cursor = numbers.cursor()

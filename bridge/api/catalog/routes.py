@@ -33,7 +33,7 @@ from bridge.catalog.cursors import decoded, encoded
 from bridge.catalog.fields import MOST_FIELDS, fields_from
 from bridge.catalog.index import Index
 from bridge.catalog.jsontext import dumped
-from bridge.catalog.lists import Numbered, after, listed, page_after
+from bridge.catalog.lists import PageByNumber, after, listed, page_after
 from bridge.catalog.locations import located
 from bridge.catalog.predicates import checked, filter_from, matching
 from bridge.catalog.queries import (
@@ -143,10 +143,10 @@ async def entities(request: web.Request, index: Index) -> web.StreamResponse:
         raise BadQuestion("Invalid limit, must be greater than zero")
     if limit is None and offset is None and later is None:
         return await entities_response(request, index, every(index, question), fields)
-    page = Numbered(limit, offset or 0)
+    page = PageByNumber(limit, offset or 0)
     if later is not None:
         given = page_after(later)
-        page = Numbered(given.limit or limit, given.offset)
+        page = PageByNumber(given.limit or limit, given.offset)
     slots, more = listed(index, query, question.orders, page)
     headers = {}
     if more is not None:

@@ -20,7 +20,7 @@ from bridge.model.census import Census
 from bridge.model.moments import iso
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
-from bridge.model.work import Progress
+from bridge.model.work import SweepProgress
 from bridge.passes.explain import Explanation, explain
 
 WORST = 50  # problems on the first page
@@ -101,7 +101,7 @@ async def home(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _sweeps(live: Live) -> list[Progress]:
+async def _sweeps(live: Live) -> list[SweepProgress]:
     """The sweeps that several processes read now, or could not read whole."""
     try:
         return [each for each in await live.sweeps() if each.left or each.failed]

@@ -13,7 +13,7 @@ from bridge.answers.knowledge import Knowledge, ref_of, title_of
 from bridge.api.keys import CLOCK, SCORES
 from bridge.api.memo import OF_BOARD, OF_INDEX
 from bridge.api.problems.owned import counted_by_team
-from bridge.api.scores.waivers import Given, waivers
+from bridge.api.scores.waivers import GivenWaiver, waivers
 from bridge.catalog.jsontext import loaded
 from bridge.model.entities import Ref
 from bridge.model.scores import TIER, Rollup, RollupKind, Score, tier_in, tier_of
@@ -34,18 +34,18 @@ class TeamService:
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class TeamSheet:
     """`services` are the first of `total`, the most critical first; counts are by severity."""
 
     services: tuple[TeamService, ...]
     total: int
     rollup: Rollup | None
     problems: Mapping[str, int]
-    waivers: tuple[Given, ...]
+    waivers: tuple[GivenWaiver, ...]
     waived: int  # how many waivers there are
 
 
-async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
+async def team_of(request: web.Request, ref: str, known: Knowledge) -> TeamSheet:
     """All of it, of the group of a reference."""
     index = known.index
     services = await request.app[OF_INDEX].get(
@@ -53,7 +53,7 @@ async def team_of(request: web.Request, ref: str, known: Knowledge) -> Team:
     )
     given = await _waivers(request, ref)
     board = request.app[SCORES].board
-    return Team(
+    return TeamSheet(
         tuple(_service(loaded(index.raws[slot]), known) for slot in services[:MOST]),
         len(services),
         board.rollup(RollupKind.TEAM, ref) if board is not None else None,
@@ -82,7 +82,7 @@ def _service(entity: Mapping[str, Any], known: Knowledge) -> TeamService:
     return TeamService(ref, title_of(entity), tier_of(entity), score)
 
 
-async def _waivers(request: web.Request, ref: str) -> list[Given]:
+async def _waivers(request: web.Request, ref: str) -> list[GivenWaiver]:
     scores = request.app[SCORES]
     board = scores.board
     if board is None:

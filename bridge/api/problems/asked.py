@@ -25,7 +25,7 @@ class Owned:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProblemFilter:
     """What must fit; None and "" fit everything. `team` is a reference, "" for nobody's.
 
     `project` is a project's path, or that of a group with all below it; `kind` a problem's rule.
@@ -56,14 +56,14 @@ class Sorts:
     teams: Mapping[str, int]
 
 
-def question(query: Mapping[str, str]) -> Question:
+def question(query: Mapping[str, str]) -> ProblemFilter:
     """The question that parameters mean. Raises `BadQuestion`."""
     asked = {key: query.get(key, "").strip()[:_LONGEST] for key in ("team", "project", "kind")}
     severity = query.get("severity", "")
     if severity and severity not in [each.value for each in Severity]:
         raise BadQuestion(f"`severity` is one of {', '.join(Severity)}")
     project = asked["project"].strip("/").lower()
-    return Question(_team(asked["team"]), project, asked["kind"], severity)
+    return ProblemFilter(_team(asked["team"]), project, asked["kind"], severity)
 
 
 def _team(text: str) -> str | None:

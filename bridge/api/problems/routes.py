@@ -16,7 +16,7 @@ from bridge.api.pages import MAX_QUERY, render
 from bridge.api.problems.asked import (
     NOBODY,
     Owned,
-    Question,
+    ProblemFilter,
     Sorts,
     question,
     sorts,
@@ -56,7 +56,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     try:
         asked, wrong, status = question(request.query), "", 200
     except BadQuestion as refusal:
-        asked, wrong, status = Question(), str(refusal), 400
+        asked, wrong, status = ProblemFilter(), str(refusal), 400
     found = [] if wrong else [each for each in everything if asked.fits(each)]
     return render(
         request,
@@ -73,7 +73,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     )
 
 
-async def _counted(request: web.Request, asked: Question) -> dict[str, Any]:
+async def _counted(request: web.Request, asked: ProblemFilter) -> dict[str, Any]:
     """What full passes counted; the page says the rest without it, also while the store is away."""
     live, today = request.app[LIVE], request.app[CLOCK]().astimezone(UTC).date()
     try:
@@ -84,7 +84,7 @@ async def _counted(request: web.Request, asked: Question) -> dict[str, Any]:
     return {"plot": _trend(censuses, asked, today), "last": last, "away": ""}
 
 
-def _choices(everything: Sequence[Owned], asked: Question) -> Sorts:
+def _choices(everything: Sequence[Owned], asked: ProblemFilter) -> Sorts:
     """What each filter offers: how many there are while the other filters stay as they are."""
 
     def of(**free: str | None) -> Sorts:
@@ -92,14 +92,14 @@ def _choices(everything: Sequence[Owned], asked: Question) -> Sorts:
             "kind": asked.kind,
             "severity": asked.severity,
         }
-        wider = Question(**{**asks, **free})  # type: ignore[arg-type]
+        wider = ProblemFilter(**{**asks, **free})  # type: ignore[arg-type]
         return sorts([each for each in everything if wider.fits(each)])
 
     teams = {team or NOBODY: count for team, count in of(team=None).teams.items()}
     return Sorts(of(severity="").severities, of(kind="").kinds, teams)
 
 
-def _trend(censuses: Sequence[Census], asked: Question, today: date) -> Plot | None:
+def _trend(censuses: Sequence[Census], asked: ProblemFilter, today: date) -> Plot | None:
     """The count of what is asked for, after each day's last full pass; None if it is not kept."""
     if not censuses or asked.project:
         return None

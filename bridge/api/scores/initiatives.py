@@ -39,11 +39,11 @@ class NoInitiatives:
     problems: Sequence[Problem] = ()
 
     async def progress(self) -> Sequence[Progress]:
-        """None."""
+        """No initiative."""
         return ()
 
 
-class Initiatives:
+class InitiativeRoutes:
     """The routes over a book."""
 
     def __init__(self, book: InitiativeBook, patience: float = PATIENCE) -> None:

@@ -24,7 +24,7 @@ SOON: Final = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenWaiver:
     """A waiver that holds for an entity, and the team that is spared by it."""
 
     result: CheckResult
@@ -54,7 +54,7 @@ def routes() -> list[web.RouteDef]:
     return [web.get("/api/ox/waivers", _listed), web.get("/waivers", _page)]
 
 
-def waivers(board: Scoreboard, rubric: Rubric, today: date) -> list[Given]:
+def waivers(board: Scoreboard, rubric: Rubric, today: date) -> list[GivenWaiver]:
     """Every waiver that holds, those that end first before all others."""
     teams = board.teams
     found = []
@@ -66,11 +66,11 @@ def waivers(board: Scoreboard, rubric: Rubric, today: date) -> list[Given]:
             check = rubric.check(result.check)
             title = check.title if check is not None else result.check
             soon = waiver.expires <= today + SOON
-            found.append(Given(result, waiver, title, teams.get(ref, ""), soon))
+            found.append(GivenWaiver(result, waiver, title, teams.get(ref, ""), soon))
     return sorted(found, key=lambda g: (g.waiver.expires, g.result.entity, g.result.check))
 
 
-def _asked(request: web.Request) -> list[Given] | None:
+def _asked(request: web.Request) -> list[GivenWaiver] | None:
     """The waivers that a request asks for; None when nothing was scored yet."""
     scores = request.app[SCORES]
     if scores.board is None:
@@ -79,7 +79,7 @@ def _asked(request: web.Request) -> list[Given] | None:
     return [each for each in found if _wanted(each, request.query)]
 
 
-def _wanted(given: Given, query: Mapping[str, str]) -> bool:
+def _wanted(given: GivenWaiver, query: Mapping[str, str]) -> bool:
     text = query.get("q", "")[:200].lower()
     if query.get("soon") == "true" and not given.soon:
         return False

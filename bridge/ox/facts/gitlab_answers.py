@@ -13,7 +13,7 @@ class Busy(Exception):
         super().__init__()
 
 
-class Unread(FesterError):
+class UnreadAnswer(FesterError):
     """An answer that gives nothing; the message says why, `status` is 0 without an answer."""
 
     def __init__(self, reason: str, status: int = 0) -> None:

@@ -17,7 +17,7 @@ import requests
 from bridge.errors import SourceRefused
 from bridge.neighbours.gitlab_rest import Connection, unanswered
 from bridge.neighbours.waiting import asked_pause
-from bridge.ox.facts.gitlab_answers import Busy, Unread
+from bridge.ox.facts.gitlab_answers import Busy, UnreadAnswer
 from bridge.secret.live import Secret, secret_of, variable_of
 from bridge.secret.masks import masked
 
@@ -50,7 +50,7 @@ class Client:
         self._gitlab.close()
 
     def rows(self, path: str) -> list[Any]:
-        """A list of REST. Raises `Unread`, `Busy` or `SourceRefused`."""
+        """A list of REST. Raises `UnreadAnswer`, `Busy` or `SourceRefused`."""
         return list(islice(self._asked(self._gitlab.http_list, path, iterator=True), _ROWS))
 
     def one(self, path: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Client:
         answer = self._asked(self._gitlab.http_request, "head", path, query_data={"ref": ref})
         size = answer.headers.get("X-Gitlab-Size", "")
         if not size.isascii() or not size.isdigit():
-            raise Unread("GitLab's answer does not tell the file's size")
+            raise UnreadAnswer("GitLab's answer does not tell the file's size")
         return int(size[:15])
 
     def _note(self, response: requests.Response) -> None:
@@ -87,14 +87,14 @@ class Client:
             if status == 429:
                 raise Busy(self._retry_after) from None
             said = masked(str(error.error_message or type(error).__name__))[:_SHOWN]
-            raise Unread(f"{status or 'no answer'} from GitLab: {said}", status) from None
+            raise UnreadAnswer(f"{status or 'no answer'} from GitLab: {said}", status) from None
         except requests.exceptions.RequestException as error:
-            raise Unread(unanswered(error)) from None
+            raise UnreadAnswer(unanswered(error)) from None
         except ValueError as error:
-            raise Unread(f"GitLab could not be asked ({type(error).__name__})") from None
+            raise UnreadAnswer(f"GitLab could not be asked ({type(error).__name__})") from None
 
 
 def _object(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
-        raise Unread("GitLab's answer is no JSON object")
+        raise UnreadAnswer("GitLab's answer is no JSON object")
     return answer

@@ -21,7 +21,7 @@ from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
 from bridge.ox.facts import guards
 from bridge.ox.facts.dependency_updates import UPDATE_FACTS, read_updates
-from bridge.ox.facts.gitlab_answers import Busy, Unread
+from bridge.ox.facts.gitlab_answers import Busy, UnreadAnswer
 from bridge.ox.facts.licences import Licence, Licences
 from bridge.ox.facts.page_asking import PageAsking
 from bridge.ox.facts.project_page import PAGE, PATHS, PageAnswer
@@ -265,7 +265,7 @@ def _ask_rest(
 ) -> None:
     try:
         rows = client.rows(f"/projects/{project.id}/protected_branches")
-    except Unread as unread:
+    except UnreadAnswer as unread:
         reason = _NEEDS_ROLE if unread.status == 403 else str(unread)
         notes.unknown(reason, *guards.OF_BRANCH)
         if licence.lacks_approvals:
@@ -277,13 +277,13 @@ def _ask_rest(
         return
     try:
         rules = client.rows(f"/projects/{project.id}/approval_rules")
-    except Unread as unread:
+    except UnreadAnswer as unread:
         _no_approvals(notes, unread, licence)
     else:
         guards.by_approval_rules(notes, rules, branch, protected=protected)
 
 
-def _no_approvals(notes: ReadingBuilder, unread: Unread, licence: Licence) -> None:
+def _no_approvals(notes: ReadingBuilder, unread: UnreadAnswer, licence: Licence) -> None:
     """Why approval rules were not given, although protected branches just were."""
     if unread.status == 404:  # the project itself was just there
         guards.unlicensed(notes, Licence.CE)
@@ -326,7 +326,7 @@ def _runbook(
             if path is None or _size(client, project, path, told) > 0:
                 notes.known(name, True, source=url)
                 return
-        except Unread as unread:
+        except UnreadAnswer as unread:
             if unread.status != 404:
                 reason = str(unread)
     if reason:
@@ -336,7 +336,10 @@ def _runbook(
 
 
 def _size(client: Client, project: Project, path: str, told: PageAnswer | None) -> int:
-    """A file's bytes, 0 without it. Raises `Unread` as `Client.size`, `Busy` or `SourceRefused`."""
+    """A file's bytes, 0 without it.
+
+    Raises `UnreadAnswer` as `Client.size`, `Busy` or `SourceRefused`.
+    """
     repository = told.node.get("repository") if told is not None else None
     blobs = repository.get("blobs") if repository is not None else None
     if told is None or blobs is None or path not in told.paths:  # null if hidden, or it failed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from bridge.model.scrape import Project
-from bridge.ox.facts.gitlab_answers import Unread
+from bridge.ox.facts.gitlab_answers import UnreadAnswer
 from bridge.ox.facts.project_page import PageAnswer
 
 if TYPE_CHECKING:
@@ -78,6 +78,6 @@ def _asked(client: Client, project: Project, told: PageAnswer | None) -> Licence
         if told is not None and told.enterprise is not None:
             return Licence.FREE if told.enterprise else Licence.CE
         enterprise = client.one("/metadata").get("enterprise")
-    except Unread:
+    except UnreadAnswer:
         return Licence.UNKNOWN
     return Licence.CE if enterprise is False else Licence.FREE

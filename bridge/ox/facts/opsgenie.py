@@ -43,7 +43,7 @@ OPSGENIE: Final = FactSchema(
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class OpsgenieSchedule:
     """A schedule, and the team that owns it ("" where it is nobody's)."""
 
     id: str
@@ -65,9 +65,9 @@ class Opsgenie:
         """See that the key may list schedules. Raises `Unanswered`."""
         await self.api.get("/v2/schedules")
 
-    async def schedules(self) -> list[Schedule]:
+    async def schedules(self) -> list[OpsgenieSchedule]:
         """Every schedule that the key may see. Raises `Unanswered`."""
-        found: list[Schedule] = []
+        found: list[OpsgenieSchedule] = []
         path = "/v2/schedules"
         for _ in range(PAGES):
             tree = await self.api.get(path)
@@ -80,7 +80,7 @@ class Opsgenie:
             path = following
         raise Unanswered(f"Opsgenie's list goes on after {PAGES} pages")
 
-    async def on_call(self, schedule: Schedule) -> list[str]:
+    async def on_call(self, schedule: OpsgenieSchedule) -> list[str]:
         """User names of who is on call now by a schedule. Raises `Unanswered`."""
         path = f"/v2/schedules/{quote(schedule.id, safe='')}/on-calls"
         tree = await self.api.get(path, {"flat": "true"})
@@ -124,7 +124,7 @@ class OpsgenieCollector:
         return ReadingBuilder(OPSGENIE, subject.ref, self._clock(), str(self._opsgenie.api.base))
 
     async def _read(
-        self, subject: Subject, schedules: Sequence[Schedule], answers: _Answers
+        self, subject: Subject, schedules: Sequence[OpsgenieSchedule], answers: _Answers
     ) -> Reading:
         notes = self._notes(subject)
         found, said = _schedules_of(subject, schedules)
@@ -154,7 +154,7 @@ class _Answers:
         self._known: dict[str, list[str] | Unanswered] = {}
         self._away: Unanswered | None = None
 
-    async def together(self, schedules: Sequence[Schedule]) -> tuple[list[str], str]:
+    async def together(self, schedules: Sequence[OpsgenieSchedule]) -> tuple[list[str], str]:
         """Who is on call by any of them, and why one could not be read ("" where all were)."""
         people: list[str] = []
         unread = ""
@@ -166,14 +166,14 @@ class _Answers:
                 people += answer
         return list(dict.fromkeys(people)), unread
 
-    async def _of(self, schedule: Schedule) -> list[str] | Unanswered:
+    async def _of(self, schedule: OpsgenieSchedule) -> list[str] | Unanswered:
         if not schedule.enabled:
             return []
         if schedule.id not in self._known:
             self._known[schedule.id] = self._away or await self._ask(schedule)
         return self._known[schedule.id]
 
-    async def _ask(self, schedule: Schedule) -> list[str] | Unanswered:
+    async def _ask(self, schedule: OpsgenieSchedule) -> list[str] | Unanswered:
         try:
             return await self._opsgenie.on_call(schedule)
         except Unanswered as error:
@@ -181,9 +181,9 @@ class _Answers:
             return error
 
 
-def _schedule(row: dict[str, Any]) -> Schedule:
+def _schedule(row: dict[str, Any]) -> OpsgenieSchedule:
     team_id, team = at(row, "ownerTeam", "id"), at(row, "ownerTeam", "name")
-    return Schedule(
+    return OpsgenieSchedule(
         id=str(row.get("id") or ""),
         name=str(row.get("name") or ""),
         team_id=str(team_id or ""),
@@ -192,7 +192,9 @@ def _schedule(row: dict[str, Any]) -> Schedule:
     )
 
 
-def _schedules_of(subject: Subject, schedules: Sequence[Schedule]) -> tuple[list[Schedule], str]:
+def _schedules_of(
+    subject: Subject, schedules: Sequence[OpsgenieSchedule]
+) -> tuple[list[OpsgenieSchedule], str]:
     """The schedules of an entity and how they were found; without one, why not."""
     annotations = subject.body["metadata"].get("annotations") or {}
     named = str(annotations.get(SCHEDULE) or "").strip()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from bridge.ox.facts.gitlab_answers import Unread
+from bridge.ox.facts.gitlab_answers import UnreadAnswer
 from bridge.ox.facts.project_page import (
     OPTIONAL,
     RULES_OF,
@@ -62,7 +62,7 @@ class PageAsking:
                 found[number] = found[number].with_texts(told)
         return {number: self._whole(client, told) for number, told in found.items()}
 
-    def judge(self, unread: Unread) -> None:
+    def judge(self, unread: UnreadAnswer) -> None:
         """A refusal holds for every page; what failed may have been too heavy."""
         if 400 <= unread.status < 500:
             self.closed = f"GitLab's GraphQL API is not open to the token: {unread}"
@@ -86,9 +86,9 @@ class PageAsking:
                 return body
             unknown = unknown_fields(body.get("errors") or ())
             if not unknown - lacks:
-                raise Unread(f"GitLab refused the query: {_said(body)}")
+                raise UnreadAnswer(f"GitLab refused the query: {_said(body)}")
             self.lacks |= unknown
-        raise Unread("GitLab refused the query in every form")
+        raise UnreadAnswer("GitLab refused the query in every form")
 
     def _whole(self, client: Client, told: PageAnswer) -> PageAnswer:
         """With all branch rules; without any where they cannot be read whole."""
@@ -108,7 +108,7 @@ class PageAsking:
                 (following,) = body["data"]["projects"]["nodes"]
                 rules = following["branchRules"]
                 nodes += rules["nodes"]
-            except (Unread, KeyError, TypeError, ValueError):
+            except (UnreadAnswer, KeyError, TypeError, ValueError):
                 break
         node["branchRules"] = None
         return replace(told, node=node, lacks=told.lacks | {RULES_OF})
@@ -132,7 +132,7 @@ class _Page:
         asking = self._asking
         try:
             body = asking.body(self._client, ids, self._paths, self._now, texts=texts)
-        except Unread as unread:
+        except UnreadAnswer as unread:
             asking.judge(unread)
             return None
         return told_of(body, asking.lacks, self._paths, texts=texts)

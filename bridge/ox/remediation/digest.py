@@ -23,7 +23,7 @@ NOTICED: Final = 0.5  # points below which a change is none
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedScore:
     """A service whose score changed, and the checks that changed with it."""
 
     entity: Ref
@@ -83,8 +83,8 @@ class TeamDigest:
     week: str
     score: float | None
     services: int
-    better: tuple[Moved, ...]
-    worse: tuple[Moved, ...]
+    better: tuple[MovedScore, ...]
+    worse: tuple[MovedScore, ...]
     wins: tuple[Win, ...]
     snyk: Vulnerabilities | None = None
     goals: tuple[GoalLine, ...] = ()
@@ -211,7 +211,7 @@ def _digest(
     )
 
 
-def _moved(score: Score, before: ScoreDay | None) -> Moved | None:
+def _moved(score: Score, before: ScoreDay | None) -> MovedScore | None:
     if before is None or before.value is None or score.value is None:
         return None
     points = score.value - before.value
@@ -223,7 +223,7 @@ def _moved(score: Score, before: ScoreDay | None) -> Moved | None:
         for result in score.results
         if result.state is wanted and before.states.get(result.check) not in (None, wanted)
     )
-    return Moved(score.entity, points, checks)
+    return MovedScore(score.entity, points, checks)
 
 
 def slack_message(digest: TeamDigest) -> dict[str, Json]:
@@ -265,11 +265,11 @@ def _snyk_line(found: Vulnerabilities) -> str:
     return f"*Open in Snyk*: {counts}, in {found.services} services{unread}"
 
 
-def _moved_line(moved: Moved) -> str:
+def _moved_line(moved: MovedScore) -> str:
     why = f" ({', '.join(slack_text(check) for check in moved.checks[:5])})" if moved.checks else ""
     return f"• {slack_text(moved.entity)} {moved.points:+.1f}{why}"
 
 
-def _moved_json(moved: Moved) -> dict[str, Json]:
+def _moved_json(moved: MovedScore) -> dict[str, Json]:
     points = round(moved.points, 1)
     return {"entity": str(moved.entity), "points": points, "checks": list(moved.checks)}

@@ -90,7 +90,7 @@ class SnykUpkeep:
             )
         changes = list(self._changes(board, places, archived, listing))
         records = await self._settled(cases, listing, changes, places, now)
-        hands = _Hands(self, applies, now, still_ours)
+        hands = _SnykExecutor(self, applies, now, still_ours)
         taken: Counter[object] = Counter()
         left: dict[ActionKind, list[SnykChange]] = {}
         for change in changes:
@@ -176,7 +176,7 @@ def _rests(case: Case | None, change: SnykChange, now: datetime) -> bool:
 
 
 @dataclass(slots=True)
-class _Hands:
+class _SnykExecutor:
     """Carries changes out, one after the other; `stopped` says why the rest is left."""
 
     upkeep: SnykUpkeep

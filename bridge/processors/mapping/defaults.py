@@ -63,19 +63,19 @@ def group_of(pattern: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenDefaults:
     """What one manifest may inherit, by key. `digest` names it, "" for nothing."""
 
     values: ByKey = field(default_factory=dict)
     digest: str = ""
 
 
-NOTHING: Final = Given()
+NOTHING: Final = GivenDefaults()
 
 
-def anything(paths: Iterable[Path]) -> Given:
+def anything(paths: Iterable[Path]) -> GivenDefaults:
     """Something for each key, to see which ones would be taken."""
-    return Given({path: Default(None, ".".join(map(str, path)), "", "") for path in paths})
+    return GivenDefaults({path: Default(None, ".".join(map(str, path)), "", "") for path in paths})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,12 @@ class Defaults:
     everywhere: ByMapping = field(default_factory=dict)
     of_sources: Mapping[int, ByMapping] = field(default_factory=dict)
     texts: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    _found: dict[tuple[int, str, str], Given] = field(default_factory=dict, compare=False)
+    _found: dict[tuple[int, str, str], GivenDefaults] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.everywhere or self.of_sources)
 
-    def of(self, project: Project, mapping: str) -> Given:
+    def of(self, project: Project, mapping: str) -> GivenDefaults:
         """What a manifest of a project may inherit, by the mapping that takes it."""
         if not self:
             return NOTHING
@@ -103,13 +103,13 @@ class Defaults:
             self._found[key] = self._given(*key)
         return self._found[key]
 
-    def _given(self, mark: int, group: str, mapping: str) -> Given:
+    def _given(self, mark: int, group: str, mapping: str) -> GivenDefaults:
         values: dict[Path, Default] = {}
         for above in _above(group):
             for layer in self._layers(mark):
                 values |= layer.get(mapping, {}).get(above, {})
         told = [[*path, each.value, each.group, each.file] for path, each in sorted(values.items())]
-        return Given(values, _digest(told)) if values else NOTHING
+        return GivenDefaults(values, _digest(told)) if values else NOTHING
 
     def with_source(self, mark: int, found: ByMapping, written: tuple[str, str] | None) -> Defaults:
         """The same, with those of one source replaced."""

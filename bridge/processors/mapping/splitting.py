@@ -39,7 +39,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ManifestPart:
     """One manifest of a document: `key` is where it stands in it, `written` where in the file.
 
     `inherited` are the paths in it that came from elsewhere, `given` those that came from the
@@ -114,7 +114,7 @@ def parts(
     splits: Sequence[Split],
     lenders: Sequence[YamlDocument],
     given: ByKey,
-) -> Iterator[Part]:
+) -> Iterator[ManifestPart]:
     """The manifests of a document, in its order. `given` are the defaults for its groups."""
     tree: dict[str, Json] = document.tree
     apart = heads(splits) | shared(splits)
@@ -138,7 +138,7 @@ def _part(
     sources: Sequence[Source],
     *,
     given: ByKey,
-) -> Part:
+) -> ManifestPart:
     own = _at(document.tree, place)
     moves: dict[Path, tuple[Positions, Path]] = {(split.key,): (document.positions, place)}
     merged = own
@@ -158,7 +158,7 @@ def _part(
     positions = Moved(document.positions.values, document.positions.keys, moves)
     written = split.key if len(place) == 1 else f"{split.list}[{place[1]}]"
     inherited = frozenset(moves.keys() - {(split.key,)})
-    return Part(YamlDocument(tree, positions), split.key, written, inherited, added)
+    return ManifestPart(YamlDocument(tree, positions), split.key, written, inherited, added)
 
 
 def _has(document: YamlDocument, above: Path, key: str) -> bool:

@@ -21,7 +21,7 @@ from bridge.model.numbers import mark_of
 from bridge.model.problems import Problem
 from bridge.model.reads import ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, in_repositories
-from bridge.processors.mapping.defaults import NOTHING, Defaults, Given, anything, inherited
+from bridge.processors.mapping.defaults import NOTHING, Defaults, GivenDefaults, anything, inherited
 from bridge.processors.mapping.defaults_file import read_defaults
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
 from bridge.processors.mapping.loading import Mapping
@@ -100,7 +100,7 @@ class Mappings:
         found = (str(self.find_definitions),) if self.find_definitions else ()
         return (*found, file.reads.digest) if file.reads.digest else found
 
-    def _given(self, project: Project, file: ManifestFile) -> dict[str, Given]:
+    def _given(self, project: Project, file: ManifestFile) -> dict[str, GivenDefaults]:
         """What a file may inherit from its groups, by mapping."""
         if not self.defaults:
             return {}

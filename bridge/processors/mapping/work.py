@@ -20,13 +20,13 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
-from bridge.processors.mapping.defaults import NOTHING, ByKey, Given, filled
+from bridge.processors.mapping.defaults import NOTHING, ByKey, GivenDefaults, filled
 from bridge.processors.mapping.files import NESTED_LIMIT, Files, wish
 from bridge.processors.mapping.loading import Mapping
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
 from bridge.processors.mapping.splitting import (
     PART_LIMIT,
-    Part,
+    ManifestPart,
     envelope,
     heads,
     is_whole,
@@ -86,10 +86,10 @@ class Work:
     mappings: tuple[Mapping, ...]
     telling: bool = False
     settings: dict[str, Json] = field(default_factory=dict)
-    defaults: dict[str, Given] = field(default_factory=dict)
+    defaults: dict[str, GivenDefaults] = field(default_factory=dict)
     documents: tuple[YamlDocument, ...] = ()
     read: int = 0
-    parts: dict[int, Part] = field(default_factory=dict)
+    parts: dict[int, ManifestPart] = field(default_factory=dict)
     origins: dict[int, int] = field(default_factory=dict)  # of parts, the document
     given: dict[int, ByKey] = field(default_factory=dict)
     used: dict[str, None] = field(default_factory=dict)

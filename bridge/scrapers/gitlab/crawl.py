@@ -29,7 +29,13 @@ from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FurtherReading
 from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
-from bridge.scrapers.gitlab.pages import Listed, ProjectsPage, SeenProject, files_there, read_page
+from bridge.scrapers.gitlab.pages import (
+    ListedProject,
+    ProjectsPage,
+    SeenProject,
+    files_there,
+    read_page,
+)
 from bridge.scrapers.gitlab.people import People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
@@ -166,7 +172,7 @@ class Crawl:
         """The groups to list, "" for the instance: only its list tells whose member one is."""
         return ("",) if self._options.membership else self._options.groups or ("",)
 
-    async def _take(self, found: Listed | Gap) -> None:
+    async def _take(self, found: ListedProject | Gap) -> None:
         """Something that the enumeration gave: each project counts once."""
         if isinstance(found, Gap):
             await self.records.put(found)

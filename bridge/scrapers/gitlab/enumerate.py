@@ -15,11 +15,11 @@ from bridge.model.scrape import Gap
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.options import GitLabOptions
-from bridge.scrapers.gitlab.pages import Listed, group_page, listed
+from bridge.scrapers.gitlab.pages import ListedProject, group_page, listed
 from bridge.scrapers.gitlab.queries import list_group
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
-Emit = Callable[[Listed | Gap], Awaitable[None]]
+Emit = Callable[[ListedProject | Gap], Awaitable[None]]
 
 PER_PAGE = 100
 _LANES = 6  # id ranges read side by side; each one's last page brings little
@@ -143,7 +143,7 @@ class Enumeration:
                 return
             after = follow
 
-    async def _rows(self, query: Mapping[str, str]) -> tuple[list[Listed], str | None]:
+    async def _rows(self, query: Mapping[str, str]) -> tuple[list[ListedProject], str | None]:
         """A page that ought to have rows: an empty one is asked for again."""
         for _ in range(self._options.max_retries):
             rows, link = await self._page("/projects", query)
@@ -173,7 +173,7 @@ class Enumeration:
                     f"{self._client.variable}"
                 )
             for project in page.projects:
-                await self._emit(Listed(project))
+                await self._emit(ListedProject(project))
             found_any = found_any or bool(page.projects)
             if page.cursor is None:
                 if not found_any:  # as for a whole instance: that proves no deletion
@@ -236,7 +236,9 @@ class Enumeration:
             params["membership"] = "true"
         return params
 
-    async def _page(self, path: str, params: Mapping[str, str]) -> tuple[list[Listed], str | None]:
+    async def _page(
+        self, path: str, params: Mapping[str, str]
+    ) -> tuple[list[ListedProject], str | None]:
         """A page's projects and the address of the next one, if there is one."""
         answer = await self._client.get(path, params)
         if not isinstance(answer.body, list):
@@ -268,7 +270,7 @@ def _keyset(sort: str) -> dict[str, str]:
     return {"pagination": "keyset", "order_by": "id", "sort": sort, "per_page": str(PER_PAGE)}
 
 
-def _furthest(rows: Sequence[Listed], link: str | None) -> int:
+def _furthest(rows: Sequence[ListedProject], link: str | None) -> int:
     """The last id of a page: of its rows, or as its link has it when there are none.
 
     The rest of the link is not followed: behind a proxy it may name an inner host.

@@ -38,7 +38,7 @@ class SeenProject:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedProject:
     """A project as an enumeration names it; `forked` is None when it does not tell it."""
 
     project: Project
@@ -172,7 +172,7 @@ def commit_of(tree: Any) -> str:
     return _text(commit, "sha") if isinstance(commit, dict) else ""
 
 
-def listed(row: Any) -> Listed:
+def listed(row: Any) -> ListedProject:
     """A project as REST lists it. Raises `Trouble` for what is no project."""
     if not isinstance(row, dict) or not isinstance(row.get("id"), int):
         raise Trouble(Cause.NOT_UNDERSTOOD, "the list of projects holds something else")
@@ -192,7 +192,7 @@ def listed(row: Any) -> Listed:
         updated_at=_text(row, "updated_at"),
         last_activity_at=_text(row, "last_activity_at"),
     )
-    return Listed(project, forked=bool(row.get("forked_from_project")))
+    return ListedProject(project, forked=bool(row.get("forked_from_project")))
 
 
 def _nodes(answer: Any, connection: str) -> list[Any]:

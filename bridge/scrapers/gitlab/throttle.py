@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from bridge.model.rates import Rate, Rates, Told
+from bridge.model.rates import LimitAnswer, Rate, Rates
 from bridge.neighbours.waiting import LONGEST_PAUSE, asked_pause, whole_number
 
 Clock = Callable[[], float]
@@ -83,7 +83,7 @@ class Throttle:
         remaining = whole_number(headers.get("RateLimit-Remaining"))
 
         def learned(rate: Rate, now: float) -> tuple[Rate, None]:
-            told = Told(
+            told = LimitAnswer(
                 status,
                 int(remaining) if remaining is not None else None,
                 whole_number(headers.get("RateLimit-Reset")),
