@@ -13,9 +13,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from bridge.cli.offline import (
+    in_its_repository,
     project_of,
     read_manifest,
     refused_by_backstage,
+    repository_of,
     tell_problems,
     wanted_name,
 )
@@ -47,7 +49,10 @@ def convert(ctx: click.Context, file: Path, name: str | None, mappings: Path | N
     loaded = load_mappings(mappings, everything=True)
     name = wanted_name(file, name, in_repositories(loaded.files))
     manifest = read_manifest(file, name)
-    explanation = loaded.explain(project_of(file), manifest)
+    project, root = project_of(file), repository_of(file)
+    if root is not None:
+        manifest = in_its_repository(loaded, project, root, file.with_name(name), manifest)
+    explanation = loaded.explain(project, manifest)
     errors = Console(stderr=True)
     if not tell_problems(errors, explanation.translation, file):
         ctx.exit(1)

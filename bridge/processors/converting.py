@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.language import naming
+from bridge.language.paths import within
 from bridge.language.text import Position, YamlDocument
 from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json, Ref
 from bridge.model.suggested_owner import SOURCE_NAME
@@ -49,6 +50,8 @@ _TOOLS: Final = frozenset(
 _HEADS: Final = frozenset(
     {"apiVersion", "kind", "version", "schema-version", "configVersion", "openapi"}
 )
+_DEFINITION: Final = frozenset({"spec.definition", "spec.definition.$text"})
+_FILE: Final = re.compile(r"[^\s:{}\"']+\.\w+\Z")  # a path, and no definition itself
 _ID: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
 
 
@@ -84,7 +87,7 @@ def converted(
     passed over. Never raises for what a file says.
     """
     fit = [each for each in explanation.entities if not refused(each.body)]
-    inverse = _Inverse(fit, integrations)
+    inverse = _Inverse(fit, integrations, dict(_texts(documents)))
     services = [inverse.service(each) for each in inverse.of("component")[:MOST_SERVICES]]
     lost = tuple(_lost(documents, inverse.carried()))
     if not services:
@@ -96,10 +99,14 @@ def converted(
 
 @dataclass(slots=True)
 class _Inverse:
-    """The entities of a file on their way back; `used` are the fields that found a place."""
+    """The entities of a file on their way back; `used` are the fields that found a place.
+
+    `texts` is what the file says, by where it stands.
+    """
 
     entities: Sequence[ExplainedEntity]
     integrations: Mapping[str, tuple[str, str]]
+    texts: Mapping[Position, str]
     used: set[tuple[Ref, str]] = field(default_factory=set)
 
     def of(self, kind: str) -> list[ExplainedEntity]:
@@ -300,7 +307,19 @@ class _Inverse:
             type=self.use(api, "spec.type"),
             description=self.use(api, "metadata.description"),
             lifecycle=None if lifecycle == "unknown" else lifecycle,
+            definition=self.definition(api),
         )
+
+    def definition(self, api: ExplainedEntity) -> Json:
+        """The path that the file names for an API's definition; None for one that stands in it."""
+        made = [each for each in api.fields if each.path in _DEFINITION]
+        for each in made:
+            for text in filter(None, map(self.texts.get, each.sources)):
+                path = within("", text)
+                if path is not None and _FILE.match(path):
+                    self.used.add((api.ref, each.path))
+                    return path
+        return None
 
     def short_forms(self, entity: ExplainedEntity) -> dict[str, Json]:
         found: dict[str, dict[str, Json]] = {}
@@ -365,6 +384,16 @@ def _lost(documents: Sequence[YamlDocument], carried: frozenset[Position]) -> It
             places = {document.positions.value(each) for each in (path, *lists)}
             if path[0] not in _HEADS and not carried & places:
                 yield Lost(".".join(str(step) for step in path), document.positions.value(path))
+
+
+def _texts(documents: Sequence[YamlDocument]) -> Iterator[tuple[Position, str]]:
+    for document in documents:
+        for path, _ in _leaves(document.tree, (), ()):
+            value = document.tree
+            for step in path:
+                value = value[step]
+            if isinstance(value, str):
+                yield document.positions.value(path), value
 
 
 def _leaves(

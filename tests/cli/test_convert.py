@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from bridge.cli import main
@@ -207,3 +208,40 @@ def test_what_is_of_another_namespace_stays_so_or_is_lost(tmp_path: Path) -> Non
     body = next(draft.body for draft in seen.drafts if draft.body["kind"] == "Component")
     assert body["spec"]["dependsOn"] == ["component:bank/ledger"]
     assert body["spec"]["consumesApis"] == ["api:bank/pay"]
+
+
+API_INFO = """\
+---
+apiVersion: backstage.io/v1alpha1
+kind: API
+metadata: {name: cart-api}
+spec: {type: openapi, lifecycle: x, owner: tills, definition: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("definition", "path"),
+    [
+        ("{$text: ./api/cart.yaml}", "api/cart.yaml"),
+        ("{$openapi: api/cart.yaml}", "api/cart.yaml"),
+        ("{$text: 'https://example.com/cart.yaml'}", ""),
+        ("{$text: ../cart.yaml}", ""),
+        ("'openapi: 3.1.0'", ""),
+    ],
+)
+@pytest.mark.parametrize("checkout", [True, False])
+def test_the_file_of_a_definition_is_carried_and_its_text_is_not(
+    tmp_path: Path, definition: str, path: str, checkout: bool
+) -> None:
+    if checkout:
+        (tmp_path / ".git").mkdir()
+        (tmp_path / "api").mkdir()
+        (tmp_path / "api/cart.yaml").write_text("openapi: 3.1.0\ninfo: {}\npaths: {}\n")
+    info = f"{INFO_HEAD}}}\n{INFO_SPEC[:-2]}, providesApis: [cart-api]}}\n"
+    file = tmp_path / "catalog-info.yaml"
+    file.write_text(info + API_INFO % definition)
+    code, text, said = convert(file, "catalog-info.yaml")
+    assert code == 0
+    (api,) = yaml.safe_load(text)["service"]["apis"]["provides"]
+    assert api.get("definition", "") == path
+    assert ("spec.definition" in said) == (not path)

@@ -113,6 +113,25 @@ def test_a_key_that_files_do_not_have_is_a_mistake_of_the_mapping(tmp_path: Path
         mappings_with(tmp_path, [], "${{ manifest[manifest.name] }}")
 
 
+@pytest.mark.parametrize(
+    ("manifest", "nearest", "named"),
+    [
+        ("qm.yaml", "docs/b.md", "docs/b.md"),
+        ("services/a/qm.yaml", "services/a/docs/b.md", "docs/b.md"),
+        ("services/a/qm.yaml", "services/docs.md", "../docs.md"),
+    ],
+)
+def test_what_is_nearest_is_named_as_the_manifest_would(
+    manifest: str, nearest: str, named: str
+) -> None:
+    docs = qm(docs=[{"kind": "guide", "path": "docs/a.md"}])
+    path = f"{manifest.rpartition('/')[0]}/docs/a.md".removeprefix("/")
+    absent = ReadFile(path, ReadKind.ABSENT, nearest=nearest)
+    found = SHIPPED.translate(Project(1, "shop/a"), file(docs, absent, path=manifest))
+    (problem,) = found.problems
+    assert f"did you mean `{named}`?" in problem.message
+
+
 def test_what_was_not_looked_for_is_null_and_not_absent() -> None:
     docs = qm(docs=[{"kind": "guide", "path": "docs/a.md"}])
     project = Project(1, "shop/a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import relpath
 from typing import Final
 
 from bridge.language.paths import fits, is_pattern, usable, within
@@ -30,14 +31,18 @@ class Files(dict[str, Json]):
         if is_pattern(path):
             return self._fitting(path)
         found = self._reads.files.get(path)
-        return default if found is None else told(found)
+        return default if found is None else told(found, self._folder)
 
     def _fitting(self, pattern: str) -> Json:
         files = self._reads.files
         looked = files.get(pattern)
         if looked is None:
             return None
-        found = [told(files[path]) for path in sorted(files) if _is_file(files[path], pattern)]
+        found = [
+            told(files[path], self._folder)
+            for path in sorted(files)
+            if _is_file(files[path], pattern)
+        ]
         return {"exists": bool(found), "found": found, "refused": looked.refused or None}
 
 
@@ -45,8 +50,8 @@ def _is_file(file: ReadFile, pattern: str) -> bool:
     return file.kind is ReadKind.FILE and fits(file.path, pattern)
 
 
-def told(file: ReadFile) -> dict[str, Json]:
-    """A file as expressions see it."""
+def told(file: ReadFile, folder: str) -> dict[str, Json]:
+    """A file as expressions see it; what is nearest as a manifest in this folder would name it."""
     return {
         "path": file.path,
         "exists": file.kind in (ReadKind.FILE, ReadKind.FOLDER),
@@ -55,7 +60,7 @@ def told(file: ReadFile) -> dict[str, Json]:
         "size": file.size,
         "text": file.text,
         "refused": file.refused or None,
-        "nearest": file.nearest or None,
+        "nearest": relpath(file.nearest, folder or ".") if file.nearest else None,
     }
 
 
