@@ -12,7 +12,7 @@ from bridge.model.entities import Ref
 from bridge.model.scores import Score, tier_of
 
 MOST: Final = 300  # entities under one relation; beyond that the list of entities searches
-MOST_TEXT: Final = 100_000  # characters of an API's definition that a page shows
+MOST_TEXT: Final = 30_000  # characters of an API's definition that a page shows
 
 # What each relation says of the entity whose page it is, in the order of the page.
 RELATIONS: Final = {
@@ -55,11 +55,15 @@ class RelatedGroup:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """An API's definition as text; `cut` when it is longer than a page shows."""
+    """An API's definition as text; `cut` when it is longer than a page shows.
+
+    `url` is that of its file; "" where it is a part of the entity.
+    """
 
     type: str
     text: str
     cut: bool = False
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +163,9 @@ def _definition(entity: Mapping[str, Any], spec: Mapping[str, Any]) -> Definitio
     text = spec.get("definition")
     if entity["kind"] != "API" or not isinstance(text, str):
         return None
-    return Definition(str(spec.get("type") or ""), text[:MOST_TEXT], len(text) > MOST_TEXT)
+    return definition(str(spec.get("type") or ""), text)
+
+
+def definition(kind: str, text: str, url: str = "") -> Definition:
+    """As much of a definition as a page shows."""
+    return Definition(kind, text[:MOST_TEXT], len(text) > MOST_TEXT, url)

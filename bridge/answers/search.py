@@ -122,16 +122,18 @@ def _documents(words: Sequence[str], known: Knowledge, shown: int) -> Iterator[D
     mask = known.index.everything
     for word in words:
         mask &= known.index.containing((*_LINKED, *_CALLED), word)
-    left = shown
+    told: set[str] = set()
     for entity in known.picked(mask & known.index.having("metadata.links.url")):
         about = f"{title_of(entity)} {annotation(entity, 'fester.dev/aliases')}".lower()
         for link in entity["metadata"]["links"]:
             kind, title = links.kind_of(link), str(link.get("title") or "")
             text = f"{title} {kind} {link.get('type') or ''} {about}".lower()
-            if kind in DOCUMENTS and all(word in text for word in words):
-                yield DocumentFound(ref_of(entity), kind, title, str(link.get("url") or ""))
-                left -= 1
-                if not left:
+            url = str(link.get("url") or "")
+            # What is an entity of its own is told once, with the first that links to it.
+            if kind in DOCUMENTS and url not in told and all(word in text for word in words):
+                yield DocumentFound(ref_of(entity), kind, title, url)
+                told.add(url)
+                if len(told) == shown:
                     return
 
 

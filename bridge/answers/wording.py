@@ -25,6 +25,7 @@ SHOWN: Final = 10  # dependencies and matches that a face names; the JSON names 
 CHANGES_SHOWN: Final = 5  # that a face names, each with a manifest; a phone has room for no more
 _LONGEST: Final = 200
 _LONGEST_URL: Final = 2_000  # of a link without a title: half an address leads nowhere
+_BY_NAME: Final = ("component", "group", "system")
 _OLD: Final = 3600.0  # seconds: who is on call changes by the hour
 
 
@@ -178,7 +179,7 @@ def _links(incident: Incident, *, first: bool) -> Iterator[Item]:
     wanted = [each for each in incident.links if (each.kind in READ_FIRST) is first]
     for link in wanted:
         if link.kind != "on_call":
-            yield _link(link, link.kind)
+            yield _link(link, link.kind if link.kind != "other" else "")
     if first and not any(link.kind == "runbook" for link in incident.links):
         yield Item("no runbook is linked")
 
@@ -197,12 +198,13 @@ def _walked(label: str, walked: Walk, *, urgent: bool = False) -> Iterator[Secti
 def _reached(each: Reached) -> Item:
     notes = (
         f"tier {each.tier}" if each.tier else "",
-        "" if each.hops == 1 else f"{each.hops} hops, by {_short(each.via)}",
+        "" if each.hops == 1 else f"{each.hops} hops, by {_named(each.via)}",
         _short(each.owner) if each.owner else "",
         "" if each.known else "not in the catalog",
     )
     note = ", ".join(filter(None, notes))
-    return Item(_short(each.ref), ref=each.ref if each.known else "", note=note)
+    text = _named(each.ref, each.title)
+    return Item(text, ref=each.ref if each.known else "", note=note)
 
 
 def _changed(changed: ChangedLately, now: datetime) -> Iterator[Item]:
@@ -271,4 +273,12 @@ def _short(ref: str) -> str:
     """A reference as people say it: components by name, other kinds with theirs."""
     kind, _, rest = ref.partition(":")
     name = said(rest.removeprefix("default/"))
-    return name if kind in ("component", "group", "system") and name else said(ref)
+    return name if kind in _BY_NAME and name else said(ref)
+
+
+def _named(ref: str, title: str = "") -> str:
+    """What people call an entity: a component by name, others by title (or name) and kind."""
+    kind, _, rest = ref.partition(":")
+    if kind in _BY_NAME:
+        return _short(ref)
+    return f"{said(title or rest.removeprefix('default/'))} ({'API' if kind == 'api' else kind})"

@@ -12,7 +12,7 @@ from uuid import uuid5
 from bridge.catalog.jsontext import dumped
 from bridge.catalog.locations import NAMESPACE, LocatedEntity
 from bridge.catalog.relations import Relation
-from bridge.model.definitions import ELSEWHERE, definition_of
+from bridge.model.definitions import definition_of, published
 from bridge.model.entities import DEFAULT_NAMESPACE, Json
 
 # Lists that Backstage sorts when it takes an entity in.
@@ -68,7 +68,7 @@ def entity_as_read(
     if (path := definition_of(body)) is not None:
         # Backstage reads the file; whoever asks here is told where it is.
         where = urljoin(found.address, f"../{path}")
-        entity["spec"]["definition"] = f"{ELSEWHERE}published at {where}"
+        entity["spec"]["definition"] = published(where)
     return _named(ref, entity)
 
 

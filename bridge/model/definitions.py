@@ -57,6 +57,18 @@ def stands_in(text: str) -> bool:
     return of_one_line and (text.startswith(ELSEWHERE) or text.endswith(UNDEFINED))
 
 
+def published(address: str) -> str:
+    """The sentence that stands in for a definition where it is read: its address."""
+    return f"{ELSEWHERE}published at {address}"
+
+
+def published_at(text: str) -> str:
+    """The path of a definition by the sentence that `published` gives; "" for another text."""
+    begin = published("")
+    path = text.rpartition(f"/{FOLDER}")[2] if text.startswith(begin) else ""
+    return f"{FOLDER}{path}" if is_definition(f"{FOLDER}{path}") else ""
+
+
 def is_definition(path: str) -> bool:
     """Whether a published file is a definition."""
     return _PATH.fullmatch(path) is not None

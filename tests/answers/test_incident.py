@@ -79,6 +79,23 @@ def test_an_api_leads_to_who_uses_it() -> None:
     ]
 
 
+def test_what_is_no_component_is_called_by_its_title_and_kind() -> None:
+    """An id like resource:default/x-runbook says little to a person in a hurry."""
+    spec = {"type": "runbook", "dependencyOf": ["component:default/hub"]}
+    runbook = entity("Resource", "hub-runbook", spec=spec, title="When the hub is down")
+    hub = service("hub", needs=())
+    hub.body["spec"]["consumesApis"] = ["orders", "gone"]
+    api = entity("API", "orders")
+    text = as_text(in_words(asked("hub", hub, runbook, api)))
+    for named in (
+        "orders (API)",
+        "gone (API) (not in the catalog)",
+        "When the hub is down (resource)",
+    ):
+        assert named in text
+    assert "default/" not in text
+
+
 def test_every_datum_has_its_source_and_age() -> None:
     text = as_text(in_words(asked("cart", facts=FACTS)))
     assert "Ann, Bo (seen 3 hours ago; may have changed since)" in text

@@ -34,6 +34,12 @@ def test_documents_are_found_by_kind_title_and_service_and_tools_are_none() -> N
     assert search("grafana", KNOWN).documents == ()
 
 
+def test_a_document_that_is_an_entity_is_found_once() -> None:
+    link = {"url": "https://wiki.example.com/down", "title": "When mail is down", "type": "runbook"}
+    both = known(*FLEET, service("post", links=[link]), service("post-runbook", links=[link]))
+    assert [each.ref for each in search("mail down", both).documents] == ["component:default/post"]
+
+
 def test_problems_are_found_by_project_and_words() -> None:
     assert search("shop/cart lifecyle", KNOWN, [PROBLEM]).problems == (PROBLEM,)
     assert search("mail", KNOWN, [PROBLEM]).problems == ()

@@ -106,7 +106,7 @@ async def test_what_cannot_be_meant_is_said(client: Client, wrong: str) -> None:
 async def test_the_page_shows_changes_and_runs_nothing(client: Client) -> None:
     text = await (await client.get("/changes?owner=crew")).text()
     assert "<code>spec.owner</code>" in text
-    assert "shop/cart qm.yaml" in text
+    assert "shop/cart qm.yaml" in text.replace("<wbr>", "")
     assert EVIL not in text
     assert 'href="/changes?owner=crew&amp;below=51"' in text
 

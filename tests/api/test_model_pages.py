@@ -12,16 +12,20 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+from bridge.answers.portrait import MOST_TEXT
+from bridge.answers.system_map import MOST_BOXES
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.api.nothing import NoFacts
+from bridge.api.pages import breakable
 from bridge.api.parts import AppParts
+from bridge.model.blob_ids import blob_id
 from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
-from bridge.model.runs import Outcome, Report
-from tests.answers.fleet import CART, FLEET, reading, service
+from bridge.model.runs import Artifact, Outcome, Report
+from tests.answers.fleet import CART, FLEET, entity, reading, service
 from tests.api.shown import show
 from tests.fakes import NOON
 
@@ -116,6 +120,57 @@ async def test_a_map_is_a_picture_and_a_table_of_the_same(client: Client) -> Non
     arrows = len(re.findall(r'<path d="M\d+,\d+ C', page))
     table = page.partition("<tbody>")[2]
     assert arrows == table.count("<a ") - table.count("<tr>") > 0  # a row for each who needs
+
+
+async def test_an_apis_definition_is_read_on_its_page(aiohttp_client: MakeClient) -> None:
+    """It is published as a file beside the entity, which the catalog's API only points to."""
+    body = f"openapi: 3.1.0 # {EVIL}\n".encode() + b"x" * MOST_TEXT
+    path = f"definitions/{blob_id(body)}.yaml"
+    api = entity("API", "orders", spec={"type": "openapi", "definition": {"$text": f"../{path}"}})
+    record = PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog((api,)))
+    pages = []
+    for files in ([Artifact(path, body, "application/yaml")], []):
+        live = Live()
+        show(live, record, files, Memory(), NOON)
+        client = await aiohttp_client(make_app(live, AppParts()))
+        pages.append(await (await client.get("/entity/api:default/orders")).text())
+    whole, gone = pages
+    assert "openapi: 3.1.0 # &#34;&gt;&lt;script&gt;" in whole
+    assert "the beginning of it" in whole
+    assert f'href="/catalog/{path}">as a file</a>' in whole
+    assert "<script>" not in whole
+    assert "The definition of this API is published at" in gone
+
+
+async def test_the_navigation_says_where_one_is(client: Client) -> None:
+    places = {
+        f"/entity/{CART}": "/entities",
+        f"/fields/{CART}": "/entities",
+        "/map/system:default/shop": "/map",
+        "/notices": "/scores",
+        "/documents": "/documents",
+    }
+    for path, here in places.items():
+        page = await (await client.get(path)).text()
+        assert re.findall(r'<a href="([^"]*)" aria-current="page">', page) == [here], path
+
+
+async def test_a_box_that_stands_for_no_entity_leads_nowhere(aiohttp_client: MakeClient) -> None:
+    many = tuple(service(f"s{number:03}", needs=("s000",)) for number in range(MOST_BOXES + 1))
+    for each in many[::2]:
+        del each.body["spec"]["system"]
+    live = Live()
+    show(live, PassRecord(Report(Outcome.COMPLETE, 1.0), Catalog(many)), (), Memory(), NOON)
+    client = await aiohttp_client(make_app(live, AppParts()))
+    page = await (await client.get("/map")).text()
+    assert "No system" in page
+    assert 'href="/map/system%3A"' not in page
+    assert 'href="/entity/system%3A"' not in page
+
+
+def test_long_paths_may_be_broken_and_run_nothing() -> None:
+    assert breakable("a/b.c <i>") == "a/<wbr>b.c &lt;i&gt;"
+    assert breakable("a/b.c", "/.") == "a/<wbr>b.<wbr>c"
 
 
 async def test_documents_are_filtered_and_paged(aiohttp_client: MakeClient) -> None:

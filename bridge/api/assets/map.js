@@ -15,6 +15,11 @@ for (const frame of document.querySelectorAll("[data-map]")) {
     svg.setAttribute("height", height * scale);
     frame.scrollTo(left, top);
   };
+  const steps = { "+": 1.25, "-": 1 / 1.25 };
+  const step = (key) => (key === "0" ? whole() : zoom(scale * steps[key], frame.clientWidth / 2, frame.clientHeight / 2));
+  for (const button of document.querySelectorAll("[data-map-zoom]")) {
+    button.addEventListener("click", () => step(button.dataset.mapZoom));
+  }
   const whole = () => zoom(Math.min(1, frame.clientWidth / width, (0.8 * innerHeight) / height), 0, 0);
   frame.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
@@ -23,10 +28,7 @@ for (const frame of document.querySelectorAll("[data-map]")) {
     zoom(scale * (event.deltaY < 0 ? 1.15 : 1 / 1.15), event.clientX - box.x, event.clientY - box.y);
   }, { passive: false });
   frame.addEventListener("keydown", (event) => {
-    const [x, y] = [frame.clientWidth / 2, frame.clientHeight / 2];
-    if (event.key === "+" || event.key === "=") zoom(scale * 1.25, x, y);
-    else if (event.key === "-") zoom(scale / 1.25, x, y);
-    else if (event.key === "0") whole();
+    if (["+", "=", "-", "0"].includes(event.key)) step(event.key === "=" ? "+" : event.key);
   });
   let from = null;
   frame.addEventListener("pointerdown", (event) => {
@@ -44,4 +46,5 @@ for (const frame of document.querySelectorAll("[data-map]")) {
   frame.addEventListener("click", (event) => { if (from && from.moved) event.preventDefault(); }, true);
   frame.addEventListener("dragstart", (event) => event.preventDefault());
   whole();
+  if (scale < 0.5) zoom(0.5, 0, 0); // a phone begins where names can be read
 }

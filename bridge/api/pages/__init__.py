@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +19,6 @@ from bridge.api.live import Live
 from bridge.api.root import ROOT, own_path, rooted
 from bridge.errors import StoreError
 from bridge.model.census import Census
-from bridge.model.moments import iso
 from bridge.model.problems import Severity
 from bridge.model.token_expiry import warning
 from bridge.model.work import SweepProgress
@@ -50,8 +51,20 @@ def with_code(text: str) -> Markup:
     return Markup().join(coded.format(p) if at % 2 else p for at, p in enumerate(parts))
 
 
+def breakable(text: object, after: str = "/") -> Markup:
+    """A path or a key that may be broken after some signs, everything escaped."""
+    parts = re.split(f"(?<=[{re.escape(after)}])", str(text))
+    return Markup("<wbr>").join(parts)
+
+
+def moment(when: datetime | None) -> str:
+    """A moment as people read it; "" where there is none."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when is not None else ""
+
+
+_templates.filters["breakable"] = breakable
 _templates.filters["code"] = with_code
-_templates.filters["iso"] = iso
+_templates.filters["moment"] = moment
 _templates.filters["short"] = short_name
 _templates.globals["score_path"] = score_path
 _templates.globals["most_fields"] = FIELDS

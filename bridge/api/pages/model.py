@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from importlib.resources import files
 from typing import Final
@@ -17,7 +17,7 @@ from bridge.answers.documents import KINDS, Document, documents
 from bridge.answers.fields import MOST, FieldOrigin, fields_of
 from bridge.answers.knowledge import Knowledge, title_of
 from bridge.answers.listing import fitting, lines
-from bridge.answers.portrait import portrait
+from bridge.answers.portrait import Portrait, definition, portrait
 from bridge.answers.search import LONGEST, Hits, search
 from bridge.answers.system_map import SystemMap, system_map
 from bridge.api.answers import error_response
@@ -30,6 +30,8 @@ from bridge.api.pages.map_layout import Drawing, drawing
 from bridge.api.pages.team import team_of
 from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
+from bridge.errors import StoreError
+from bridge.model.definitions import published_at
 
 SHOWN: Final = 200  # entities of a sheet
 STATES: Final = {"stale": "not changed for long", "broken": "missing or empty"}
@@ -80,11 +82,34 @@ async def _entity(request: web.Request) -> web.StreamResponse:
     found = portrait(ref, known)
     if found is None:
         return render(request, "entity_missing.html", status=404, ref=ref)
+    found = await _with_definition(request, found)
     text = dumped(found.body).decode()
     tree = None if len(text) > MOST_JSON else found.body
     _, around = await _drawn(request, ref)
     team = await team_of(request, found.ref, known) if found.kind == "Group" else None
-    return render(request, "entity.html", entity=found, tree=tree, around=around, team=team)
+    return render(
+        request,
+        "entity.html",
+        entity=found,
+        tree=tree,
+        around=around,
+        team=team,
+        check_titles=known.check_titles,
+    )
+
+
+async def _with_definition(request: web.Request, found: Portrait) -> Portrait:
+    """With an API's definition in place of the sentence that says where it is published."""
+    path = published_at(found.definition.text) if found.definition is not None else ""
+    if found.definition is None or not path:
+        return found
+    try:
+        served = await request.app[LIVE].file(path)
+    except StoreError:
+        served = None  # the page says the rest without it, and where it is
+    text = served.body.decode(errors="replace") if served is not None else found.definition.text
+    made = definition(found.definition.type, text, f"/catalog/{path}")
+    return replace(found, definition=made)
 
 
 async def _fields(request: web.Request) -> web.StreamResponse:
