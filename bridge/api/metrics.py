@@ -18,7 +18,7 @@ from bridge.api.ox_metrics import OxMetrics
 from bridge.errors import StoreError
 from bridge.model.numbers import FIRST_CALLED
 from bridge.model.replica_role import ReplicaRole
-from bridge.model.runs import Outcome
+from bridge.model.runs import Outcome, Report
 
 OX_METRICS: Final = web.AppKey("ox_metrics", OxMetrics)
 
@@ -91,6 +91,16 @@ class LiveCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics, each with its help text."""
+        yield from self._state()
+        yield from self._work()
+        yield from self._others
+        yield from self._ages()
+        if self._live.report is not None:
+            yield from _last_pass(self._live.report)
+            yield from _counts(self._live.report)
+
+    def _state(self) -> Iterator[Metric]:
+        """How this replica stands."""
         live = self._live
         yield GaugeMetricFamily("fester_ready", "1 when a catalog is served", int(live.ready))
         leads = int(live.role is ReplicaRole.LEADER)
@@ -99,8 +109,10 @@ class LiveCollector(Collector):
         for fate in ("accepted", "duplicate", "ignored", "refused", "unkept"):
             hooks.add_metric([fate], self._hooks[fate])
         yield hooks
-        yield from self._work()
-        yield from self._others
+
+    def _ages(self) -> Iterator[Metric]:
+        """What waits, how old what is known is, what Backstage was told, and when a token ends."""
+        live = self._live
         waiting = live.hints_waiting()
         yield GaugeMetricFamily("fester_hints_waiting", "hints that wait for a pass", waiting)
         if live.known_until is not None:
@@ -131,50 +143,51 @@ class LiveCollector(Collector):
                 "when the token for GitLab ends",
                 live.token_end.timestamp(),
             )
-        report = live.report
-        if report is None:
-            return
-        outcome = GaugeMetricFamily(
-            "fester_last_pass_outcome", "1 for the last pass's outcome", labels=["outcome"]
-        )
-        outcome.add_metric([report.outcome.value], 1)
-        yield outcome
-        kind = GaugeMetricFamily(
-            "fester_last_pass_kind", "1 for what the last pass set out to see", labels=["kind"]
-        )
-        kind.add_metric([report.kind.value], 1)
-        yield kind
-        yield GaugeMetricFamily(
-            "fester_last_pass_seconds", "how long the last pass took", report.seconds
-        )
-        yield GaugeMetricFamily(
-            "fester_last_pass_gitlab_requests",
-            "requests that the last pass sent to GitLab",
-            report.gitlab_requests,
-        )
-        problems = Counter((p.rule, p.severity.value) for p in report.problems)
-        yield _family(
-            "fester_problems", "problems of the last pass", ["rule", "severity"], problems
-        )
-        yield _family("fester_entities", "entities by kind", ["kind"], _keyed(report.entities))
-        yield _family(
-            "fester_projects", "all known projects by state", ["state"], _keyed(report.projects)
-        )
-        yield _family(
-            "fester_last_pass_projects",
-            "projects that the last pass looked at, by state",
-            ["state"],
-            _keyed(report.this_pass),
-        )
-        yield _family(
-            "fester_manifests", "manifests by verdict", ["verdict"], _keyed(report.manifests)
-        )
-        published = {
-            (receipt.to, what): getattr(receipt, what)
-            for receipt in report.published
-            for what in ("written", "kept", "removed")
-        }
-        yield _family("fester_published_files", "files by fate", ["to", "fate"], published)
+
+
+def _last_pass(report: Report) -> Iterator[Metric]:
+    """What the last pass was and what it cost."""
+    outcome = GaugeMetricFamily(
+        "fester_last_pass_outcome", "1 for the last pass's outcome", labels=["outcome"]
+    )
+    outcome.add_metric([report.outcome.value], 1)
+    yield outcome
+    kind = GaugeMetricFamily(
+        "fester_last_pass_kind", "1 for what the last pass set out to see", labels=["kind"]
+    )
+    kind.add_metric([report.kind.value], 1)
+    yield kind
+    yield GaugeMetricFamily(
+        "fester_last_pass_seconds", "how long the last pass took", report.seconds
+    )
+    yield GaugeMetricFamily(
+        "fester_last_pass_gitlab_requests",
+        "requests that the last pass sent to GitLab",
+        report.gitlab_requests,
+    )
+
+
+def _counts(report: Report) -> Iterator[Metric]:
+    """What there is after the last pass."""
+    problems = Counter((p.rule, p.severity.value) for p in report.problems)
+    yield _family("fester_problems", "problems of the last pass", ["rule", "severity"], problems)
+    yield _family("fester_entities", "entities by kind", ["kind"], _keyed(report.entities))
+    yield _family(
+        "fester_projects", "all known projects by state", ["state"], _keyed(report.projects)
+    )
+    yield _family(
+        "fester_last_pass_projects",
+        "projects that the last pass looked at, by state",
+        ["state"],
+        _keyed(report.this_pass),
+    )
+    yield _family("fester_manifests", "manifests by verdict", ["verdict"], _keyed(report.manifests))
+    published = {
+        (receipt.to, what): getattr(receipt, what)
+        for receipt in report.published
+        for what in ("written", "kept", "removed")
+    }
+    yield _family("fester_published_files", "files by fate", ["to", "fate"], published)
 
 
 def _keyed(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:

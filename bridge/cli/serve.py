@@ -25,7 +25,8 @@ from bridge.model.problems import Problem
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.settings import Settings, is_loopback
 from bridge.wiring import wired
-from bridge.wiring.serving import Account, freeze_gc_after_sweep, serving
+from bridge.wiring.serving import freeze_gc_after_sweep, serving
+from bridge.wiring.showing import Account
 
 STOP = 10.0  # seconds after which it ends, whatever still runs
 MOST_FILES = 65_536  # open at once, which bounds connections

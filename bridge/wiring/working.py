@@ -15,7 +15,8 @@ from bridge.model.problems import Problem
 from bridge.service.schedule import ended
 from bridge.settings import Settings
 from bridge.wiring import Wired, own_url
-from bridge.wiring.serving import started, traffic_of
+from bridge.wiring.serving import started
+from bridge.wiring.showing import traffic_of
 from bridge.wiring.work import Crew, crew
 
 

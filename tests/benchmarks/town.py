@@ -34,7 +34,7 @@ from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import SqlStore, open_store
 from bridge.wiring.remediation import Book
-from bridge.wiring.serving import remember_lately
+from bridge.wiring.showing import remember_lately
 from tests.answers.fleet import GITLAB, SHOP, TEAM, entity, service
 from tests.api.shown import show
 from tests.ox.rubrics import NOW, SCHEMA, reading, small

@@ -6,7 +6,7 @@ from bridge.answers.lately import Lately
 from bridge.api.live import Live
 from bridge.errors import StoreError
 from bridge.model.entity_changes import ChangeQuery, EntityChange
-from bridge.wiring.serving import remember_lately
+from bridge.wiring.showing import remember_lately
 
 
 async def test_a_silent_store_leaves_an_old_state_that_says_so_until_it_tells() -> None:
