@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bridge.language.names import nearest
+from bridge.language.text_faults import clean
+from bridge.model.definitions import stands_in
 from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
 from bridge.model.entity_changes import EntityChange
 from bridge.model.manifests import Verdict
@@ -212,6 +214,9 @@ def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
             )
         yield line
         yield from _inherited(memory.manifests.get((origin.project_id, origin.file)))
+    told = entity.body["spec"].get("definition")
+    if entity.ref.kind == "api" and isinstance(told, str) and stands_in(told):
+        yield f"{entity.ref} is published without a definition: {clean(told.strip(), 300)}"
 
 
 def _inherited(manifest: KnownManifest | None) -> Iterator[str]:

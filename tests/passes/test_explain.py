@@ -315,3 +315,17 @@ def test_whom_codeowners_names_and_nobody_knows_is_said_too() -> None:
 
 def test_who_owns_a_thing_that_several_speak_of_is_not_guessed() -> None:
     assert guesses(asked("group:default/red", with_code_owners(2, "@red"))) == []
+
+
+def test_of_an_api_without_a_definition_that_is_said() -> None:
+    def told(definition: Json) -> list[str]:
+        body = {"kind": "API", "metadata": {"name": "pay"}, "spec": {"definition": definition}}
+        entity = CatalogEntity(Ref.of(body), body, PAYMENTS.origins)
+        found = asked("api:default/pay", record=replace(RECORD, catalog=Catalog((entity,))))
+        return [fact for fact in found.facts if "definition" in fact]
+
+    said = "The manifest of pay names this API and gives no definition of it."
+    assert told(said) == [f"api:default/pay is published without a definition: {said}"]
+    elsewhere = "The definition of this API is a.yaml of shop/pay."
+    assert told(elsewhere) == [f"api:default/pay is published without a definition: {elsewhere}"]
+    assert told("openapi: 3.1.0\n") == told({"$text": "../definitions/a.yaml"}) == []

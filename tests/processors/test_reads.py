@@ -166,6 +166,18 @@ def test_a_translation_remembers_whom_codeowners_names_for_everything(
             assert told.code_owners == (CodeOwners(*owners) if owners else None)
 
 
+def test_an_api_has_no_definition_that_another_one_names() -> None:
+    named = {"name": "a", "type": "openapi", "definition": "openapi.yaml"}
+    text = qm(apis={"provides": [named, "b", {"name": "c", "type": "grpc"}]})
+    own = found("openapi.yaml", "openapi: 3.1.0\ninfo: {title: A, version: '1'}\npaths: {}\n")
+    drafts = SHIPPED.translate(Project(1, "shop/a"), file(text, own)).drafts
+    specs = {d.body["metadata"]["name"]: d.body["spec"] for d in drafts if d.body["kind"] == "API"}
+    assert "$text" in specs["a"]["definition"]
+    assert specs["b"]["type"] == "unspecified"
+    for name in ("b", "c"):
+        assert specs[name]["definition"].endswith("gives no definition of it.")
+
+
 def test_a_translation_depends_on_the_blobs_that_were_read() -> None:
     project, text = Project(1, "shop/a"), api("a.yaml")
     prints = {
