@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from itertools import groupby
@@ -165,15 +165,15 @@ class SqlModel:
 
     async def in_groups(self, source: str, groups: Collection[str]) -> frozenset[int]:
         """The ids of the projects that lie in groups, named by their paths in lower case."""
+        wanted = frozenset(groups)
         found: set[int] = set()
         async with self._of(source, "look for groups of") as (connection, source_id):
-            for group in groups:
-                path = projects.c.path
-                wanted = select(projects.c.project_id).where(
-                    projects.c.source_id == source_id,
-                    func.substr(path, 1, len(group) + 1) == f"{group}/",
-                )
-                found |= {row.project_id for row in await connection.execute(wanted)}
+            # One look at all paths: defaults may change for a thousand groups at once.
+            every = select(projects.c.project_id, projects.c.path).where(
+                projects.c.source_id == source_id
+            )
+            async for part in parts_of(connection, every):
+                found |= {row.project_id for row in part if not wanted.isdisjoint(_above(row.path))}
         return frozenset(found)
 
     # Taking in what a scrape saw.
@@ -623,6 +623,12 @@ class SqlModel:
             )
             yield connection, source_id
         self._ids[source] = source_id
+
+
+def _above(path: str) -> Iterator[str]:
+    """The groups that a project lies in, by their paths."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Taken) -> None:

@@ -99,3 +99,29 @@ async def test_projects_that_nobody_knows_are_told_and_forgotten(url: str) -> No
             await reads.forget("s", 3, [1])
     finally:
         await opened.close()
+
+
+async def test_projects_of_many_groups_are_found_by_as_many_statements_as_of_one(
+    url: str,
+) -> None:
+    opened = await open_store(url)
+    sent: list[object] = []
+
+    def note(*given: object) -> None:
+        sent.append(given)
+
+    paths = ["Shop/cart", "shop/web/site", "shopping/list", "pay/desk", "alone"]
+    known = [KnownProject(Project(n, path), NOON) for n, path in enumerate(paths, 1)]
+    try:
+        await opened.model.take("s", 0, Taken(projects=known), "merge")
+        assert await opened.model.in_groups("s", ["shop/web", "pay"]) == {2, 4}
+        assert await opened.model.in_groups("s", ["shop/web", "shop"]) == {1, 2}
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            many = ["shop", *(f"group-{n}" for n in range(3_000))]
+            assert await opened.model.in_groups("s", many) == {1, 2}
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        assert len(sent) <= 3
+    finally:
+        await opened.close()
