@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote
@@ -49,35 +49,27 @@ class OwnedProject:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Teams by what they own, as an index has them; entities go by their slots in it."""
+    """Teams by what they own, as an index has them; entities go by their slots in it.
+
+    Of most projects nothing is wrong: what is to be known of one is made when it is asked for.
+    """
 
     refs: Mapping[str, int] = field(default_factory=dict)
     teams: Mapping[int, str] = field(default_factory=dict)
-    projects: Mapping[str, OwnedProject] = field(default_factory=dict)
+    projects: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    urls: Mapping[int, str] = field(default_factory=dict)
+    _made: dict[str, OwnedProject] = field(default_factory=dict)
     _said: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, index: Index) -> Owners:
         """What an index tells, without reading a single entity."""
-        teams, urls = dict(index.column(_OWNER)), dict(index.column(_FILE))
-        here: dict[str, set[str]] = {}
-        places: dict[str, dict[str, set[str]]] = {}
+        teams = dict(index.column(_OWNER))
+        projects: dict[str, list[int]] = {}
         for slot, path in index.column(_PROJECT):
             if slot in teams:
-                project = path.lower()
-                here.setdefault(project, set()).add(teams[slot])
-                place = unquote(urls.get(slot, "").partition("/-/blob/")[2])
-                if place:
-                    theirs = places.setdefault(project, {})
-                    theirs.setdefault(place, set()).add(teams[slot])
-        projects = {
-            project: OwnedProject(
-                frozenset(found),
-                {at: frozenset(who) for at, who in places.get(project, {}).items()},
-            )
-            for project, found in here.items()
-        }
-        return cls(index.slots, teams, projects)
+                projects.setdefault(path.lower(), []).append(slot)
+        return cls(index.slots, teams, projects, dict(index.column(_FILE)))
 
     def team(self, problem: Problem) -> str:
         """The reference of the team whose a problem is; "" when nobody is known.
@@ -86,7 +78,7 @@ class Owners:
         not of a manifest that we know is its project's: of several teams there the one whose the
         entity is, or else that of the manifest at the root.
         """
-        project = self.projects.get(problem.project.lower())
+        project = self._project(problem.project.lower())
         found = self._saying(problem, project) if project is not None else _NOBODY
         if len(found) == 1:
             return min(found)
@@ -105,3 +97,19 @@ class Owners:
         if key not in self._said:
             self._said[key] = project.of_file(problem.file)
         return self._said[key] or project.teams
+
+    def _project(self, path: str) -> OwnedProject | None:
+        slots = self.projects.get(path)
+        if slots is None:
+            return None
+        if path not in self._made:
+            places: dict[str, set[str]] = {}
+            for slot in slots:
+                place = unquote(self.urls.get(slot, "").partition("/-/blob/")[2])
+                if place:
+                    places.setdefault(place, set()).add(self.teams[slot])
+            self._made[path] = OwnedProject(
+                frozenset(self.teams[slot] for slot in slots),
+                {place: frozenset(found) for place, found in places.items()},
+            )
+        return self._made[path]

@@ -104,8 +104,13 @@ class Index:
         """(slot, value) of all that have the key with a value, in no order; of a list each item."""
         found = self.keys.get(key)
         for value, posting in found.values.items() if found is not None else ():
-            if value is not None:
-                yield from ((slot, value) for slot in slots_of(posting))
+            if value is None:
+                continue
+            if isinstance(posting, int):
+                yield posting, value
+            else:
+                for slot in posting:
+                    yield slot, value
 
     def ordered(self, key: str) -> Ordered | None:
         """All rows of a key in the order of its values; None when nothing has it."""

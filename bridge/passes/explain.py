@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridge.language.names import nearest
 from bridge.language.text_faults import clean
@@ -117,8 +118,9 @@ class _Question:
             return ""
         if entity.ref.name in (self.name, _slug(self.name)):
             return "name"
-        aliases = str(annotations.get(_ALIASES, "")).split(",")
-        return "alias" if any(self.names(each) for each in aliases) else ""
+        aliases = str(annotations.get(_ALIASES) or "")
+        found = aliases and any(self.names(each) for each in aliases.split(","))
+        return "alias" if found else ""
 
     def _may_be_in(self, ref: Ref) -> bool:
         """Whether the kind and the namespace that were said, if any, are those of a reference."""
@@ -360,6 +362,7 @@ def _suggestions(question: _Question, memory: Memory, record: PassRecord) -> tup
     return tuple(names[name] for name in nearest(_slug(question.name), names, 5))
 
 
+@lru_cache(256)  # what was asked for is compared with everything
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
