@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -12,6 +12,8 @@ from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.suggested_owner import LikelyOwners
 
 _SHARED: Final = frozenset({"domain", "group", "system", "user"})  # several projects speak of them
+_UNKNOWN: Final = frozenset({"owner-unknown", "owner-ambiguous"})  # what says so of an owner
+_NOBODY: Final = frozenset({None, "", "group:default/unknown"})
 _MOST: Final = 20  # projects that are worth a person's time
 
 
@@ -25,16 +27,10 @@ def unowned(
     """The projects that were asked for and give nothing with an owner who is known, or of which
     an entity that was asked for has none.
     """
-    teams = {str(e.ref) for e in record.catalog.entities if e.ref.kind in ("group", "user")}
-    owned: set[int] = set()
-    for each in record.catalog.entities:
-        if _answers(each) and each.body["spec"].get("owner") in teams:
-            owned.add(each.origins[0].project_id)
-    lacking = {
-        each.origins[0].project_id
-        for each in own
-        if _answers(each) and each.body["spec"].get("owner") not in teams
-    }
+    has_owner = _has_owner(record)
+    theirs = [each for each in record.catalog.entities if _answers(each)]
+    owned = {each.origins[0].project_id for each in theirs if has_owner(each)}
+    lacking = {each.origins[0].project_id for each in own if _answers(each) and not has_owner(each)}
     asked = dict.fromkeys(
         (*(k.project.id for k in projects), *lacking, *(m.project_id for m in candidates))
     )
@@ -42,6 +38,19 @@ def unowned(
         known = memory.projects.get(number)
         if known and number >= 0 and not known.left_out and number not in owned - lacking:
             yield known
+
+
+def _has_owner(record: PassRecord) -> Callable[[CatalogEntity], bool]:
+    """Tells of an entity whether it names an owner who is known; some teams lie elsewhere."""
+    doubtful = {(e.project, e.file) for e in record.report.problems if e.rule in _UNKNOWN}
+    teams = {str(e.ref) for e in record.catalog.entities if e.ref.kind in ("group", "user")}
+
+    def told(entity: CatalogEntity) -> bool:
+        owner, origin = entity.body["spec"].get("owner"), entity.origins[0]
+        known = owner in teams or (origin.project, origin.file) not in doubtful
+        return owner not in _NOBODY and known
+
+    return told
 
 
 def _answers(entity: CatalogEntity) -> bool:
@@ -58,7 +67,7 @@ def whose(projects: Iterable[KnownProject], memory: Memory, record: PassRecord) 
         if told and found is None:
             yield (
                 f"{told.file} of {path} names {', '.join(told.handles[:3])} as the owner of "
-                "everything; the catalog knows no team of that name"
+                "everything; no team in the catalog goes by that name"
             )
         found = found or likely.of(path)
         if found is not None:

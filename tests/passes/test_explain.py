@@ -299,16 +299,23 @@ def test_of_a_manifest_without_an_owner_codeowners_says_who_it_may_be(text: str)
 def test_of_an_unknown_owner_codeowners_says_who_may_be_meant(text: str) -> None:
     memory = with_code_owners(2, "@red")
     other = component("cart-worker", 2)
-    for owner, guessed in (("group:default/rde", 1), ("group:default/red", 0)):
+    slip = Problem("?", "owner-unknown", project="shop/cart", file="qm.yaml")
+    elsewhere, unknown = RECORD.report, replace(RECORD.report, problems=(slip,))
+    for owner, report, guessed in (
+        ("group:default/rde", unknown, 1),
+        ("group:default/red", unknown, 0),
+        ("group:default/in-backstage", elsewhere, 0),  # whom `owners.known` names
+        ("group:default/unknown", elsewhere, 1),
+    ):
         entities = (owned(CART, owner), owned(other, "group:default/red"), PAYMENTS, TEAM)
-        found = guesses(asked(text, memory, replace(RECORD, catalog=Catalog(entities))))
+        found = guesses(asked(text, memory, PassRecord(report, Catalog(entities))))
         assert len(found) == guessed
 
 
 def test_whom_codeowners_names_and_nobody_knows_is_said_too() -> None:
     assert guesses(asked("shop/fares", with_code_owners(6, "@a", "@b", "@c", "@d"))) == [
-        "docs/CODEOWNERS of shop/fares names @a, @b, @c as the owner of everything; the catalog "
-        "knows no team of that name"
+        "docs/CODEOWNERS of shop/fares names @a, @b, @c as the owner of everything; no team "
+        "in the catalog goes by that name"
     ]
     assert guesses(asked("shop/fares")) == []
 
