@@ -75,6 +75,14 @@ class Evidence:
     reason: str = ""
 
 
+class WaiverPlace(StrEnum):
+    """Where a waiver was given."""
+
+    RUBRIC = "rubric"
+    MANIFEST = "manifest"
+    ISSUE = "issue"  # by a label
+
+
 @dataclass(frozen=True, slots=True)
 class Waiver:
     """Why a check does not count for an entity, until when (the last day it holds)."""
@@ -82,7 +90,7 @@ class Waiver:
     check: str
     reason: str
     expires: date
-    by: str = ""  # "rubric", "manifest" or "issue": where it was given
+    by: WaiverPlace
     entity: str = ""  # in the rubric: a reference or a glob of references
     person: str = ""  # who gave it: a label's giver, where GitLab tells, or whom `by:` names
 

@@ -33,7 +33,7 @@ from bridge.model.remediation import (
     IssueKey,
     RemediationRun,
 )
-from bridge.model.scores import RollupKind, Score, Waiver
+from bridge.model.scores import RollupKind, Score, Waiver, WaiverPlace
 from bridge.model.vulnerabilities import BY_AGE
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from tests.api.scored import API, DARK, EVIL, TODAY, WEB, scored
@@ -46,11 +46,11 @@ MakeClient = Callable[[web.Application], Awaitable[Client]]
 FIRST = (TODAY + timedelta(days=14)).date()
 LATER = FIRST + timedelta(days=1)
 GIVEN = {
-    API.ref: [Waiver("protected", f"the label on {EVIL}", LATER, "issue", person="kim")],
-    WEB.ref: [Waiver("readme", "soon gone", FIRST, "issue")],
+    API.ref: [Waiver("protected", f"the label on {EVIL}", LATER, WaiverPlace.ISSUE, person="kim")],
+    WEB.ref: [Waiver("readme", "soon gone", FIRST, WaiverPlace.ISSUE)],
     DARK.ref: [
-        Waiver("readme", "in the wiki", LATER, "manifest", person=f"robin {EVIL}"),
-        Waiver("protected", "a mirror", LATER, "rubric"),
+        Waiver("readme", "in the wiki", LATER, WaiverPlace.MANIFEST, person=f"robin {EVIL}"),
+        Waiver("protected", "a mirror", LATER, WaiverPlace.RUBRIC),
     ],
 }
 

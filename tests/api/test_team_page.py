@@ -15,7 +15,7 @@ from bridge.api.parts import AppParts
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.model.scores import Waiver
+from bridge.model.scores import Waiver, WaiverPlace
 from tests.api.scored import API, EVIL, TODAY, WEB, scored
 from tests.api.shown import show
 
@@ -26,7 +26,7 @@ RED = {"kind": "Group", "metadata": {"name": "red"}, "spec": {}}
 
 
 async def page_of(live: Live, aiohttp_client: MakeClient, folder: Path) -> str:
-    given = {API.ref: [Waiver("protected", f"soon gone {EVIL}", ENDS, "issue")]}
+    given = {API.ref: [Waiver("protected", f"soon gone {EVIL}", ENDS, WaiverPlace.ISSUE)]}
 
     async def waived() -> Mapping[Ref, Sequence[Waiver]]:
         return given

@@ -13,7 +13,7 @@ import pytest
 from bridge.api.interfaces import CheckBook, Scores
 from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Ref
-from bridge.model.scores import CheckState, RollupKind, Waiver
+from bridge.model.scores import CheckState, RollupKind, Waiver, WaiverPlace
 from bridge.ox.scores.publishing import with_score_annotations
 from bridge.ox.scores.rubric_file import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
@@ -95,7 +95,10 @@ async def test_a_label_waives_what_fails_and_hides_nothing_that_passes(
     scores = keeper(store, tmp_path, clock)
     scores.take_catalog(Catalog((API,)))
     given = {
-        API.ref: [Waiver(check, "the label", NOW.date(), "issue") for check in ("readme", "owner")]
+        API.ref: [
+            Waiver(check, "the label", NOW.date(), WaiverPlace.ISSUE)
+            for check in ("readme", "owner")
+        ]
     }
 
     async def labels() -> dict[Ref, list[Waiver]]:

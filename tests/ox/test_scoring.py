@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
-from bridge.model.scores import CheckState, RollupKind, Score, Waiver
+from bridge.model.scores import CheckState, RollupKind, Score, Waiver, WaiverPlace
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from tests.laws import examples
@@ -127,7 +127,9 @@ def test_a_value_that_cannot_be_compared_is_unknown_not_a_crash(rubric: LoadedRu
 def test_a_waiver_of_the_rubric_holds_until_its_last_day(rubric: LoadedRubric) -> None:
     entity = service()
     for expires, state in ((date(2026, 3, 1), "waived"), (date(2026, 2, 28), "fail")):
-        waiver = Waiver("readme", "Being written", expires, "rubric", "component:default/*")
+        waiver = Waiver(
+            "readme", "Being written", expires, WaiverPlace.RUBRIC, "component:default/*"
+        )
         waived = replace(rubric, rubric=replace(rubric.rubric, waivers=(waiver,)))
         score = score_of(waived, entity, reading(entity, {**ALL_GOOD, "readme": False}))
         assert states(score)["readme"] == state
@@ -145,7 +147,7 @@ def test_a_waiver_that_fits_no_entity_and_one_that_is_over_are_told_on_the_board
     entity = service()
     day = date(2027, 1, 1)
     given = tuple(
-        Waiver("readme", "Being written", until, "rubric", ref)
+        Waiver("readme", "Being written", until, WaiverPlace.RUBRIC, ref)
         for ref, until in (
             (str(entity.ref), day),
             ("component:default/*", day),
@@ -412,7 +414,9 @@ def test_law_what_is_taken_over_from_an_earlier_evaluation_is_as_if_made_anew(
             entities[number] = service(
                 f"s{number}", tier=number, spec={"ox": {"waivers": [waiver]}}
             )
-        label = Waiver("codeowners", "By label", (now + timedelta(days=hours)).date(), "issue")
+        label = Waiver(
+            "codeowners", "By label", (now + timedelta(days=hours)).date(), WaiverPlace.ISSUE
+        )
         for labels in ({entities[1].ref: (label,)}, {}, {}):
             known = (RUBRIC, entities.values(), readings, now, labels)
             assert evaluate(*known, earlier=earlier) == evaluate(*known)
@@ -442,10 +446,18 @@ def test_of_many_services_only_those_are_judged_of_whom_something_changed() -> N
 
 def test_two_thousand_waivers_by_glob_are_looked_through_in_order(rubric: LoadedRubric) -> None:
     many = tuple(
-        Waiver("readme", f"No. {number}", date(2027, 1, 1), "rubric", f"component:*/{number}-*")
+        Waiver(
+            "readme",
+            f"No. {number}",
+            date(2027, 1, 1),
+            WaiverPlace.RUBRIC,
+            f"component:*/{number}-*",
+        )
         for number in range(1_998)
     )
-    last = Waiver("readme", "By glob", date(2027, 1, 1), "rubric", "component:default/ap?")
+    last = Waiver(
+        "readme", "By glob", date(2027, 1, 1), WaiverPlace.RUBRIC, "component:default/ap?"
+    )
     exact = replace(last, entity="component:default/api", reason="By name")
     entity = service()
     for order, reason in (((last, exact), "By glob"), ((exact, last), "By name")):

@@ -25,6 +25,7 @@ from bridge.model.scores import (
     Score,
     Scoreboard,
     Waiver,
+    WaiverPlace,
 )
 from bridge.ox.interfaces import ScoreStore
 from bridge.store import ScoreHistory, SqlScoreStore, open_store
@@ -59,7 +60,7 @@ def score(
 ) -> Score:
     at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     evidence = (Evidence("a.b", value, at - timedelta(hours=1), "qm.yaml of shop/api"),)
-    waiver = Waiver("owner", "Because", date(2027, 1, 1), "manifest")
+    waiver = Waiver("owner", "Because", date(2027, 1, 1), WaiverPlace.MANIFEST)
     return Score(
         entity,
         100.0 if readme is CheckState.PASS else 0.0,

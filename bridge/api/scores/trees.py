@@ -76,7 +76,7 @@ def result_json(result: CheckResult, check: Check | None) -> dict[str, Json]:
         tree["waiver"] = {
             "reason": result.waiver.reason,
             "expires": result.waiver.expires.isoformat(),
-            "by": result.waiver.by,
+            "by": result.waiver.by.value,
             "person": result.waiver.person,
         }
     return tree

@@ -42,7 +42,7 @@ class GivenWaiver:
             "title": self.title,
             "gate": self.result.gate,
             "reason": self.waiver.reason,
-            "by": self.waiver.by,
+            "by": self.waiver.by.value,
             "person": self.waiver.person,
             "expires": self.waiver.expires.isoformat(),
             "soon": self.soon,

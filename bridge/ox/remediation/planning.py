@@ -25,7 +25,7 @@ from bridge.model.remediation import (
     KeyKind,
     Streak,
 )
-from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard
+from bridge.model.scores import Check, CheckResult, CheckState, Score, Scoreboard, WaiverPlace
 from bridge.ox.remediation.reconcile_issues import IssueIndex, SnoozePolicy, adopted
 from bridge.ox.remediation.streaks import asks
 
@@ -330,7 +330,7 @@ class _Planner:
             return False
         if result is not None and result.state is CheckState.WAIVED:
             # By a label it is this very issue that waives, so it stays.
-            return result.waiver is not None and result.waiver.by == "issue"
+            return result.waiver is not None and result.waiver.by is WaiverPlace.ISSUE
         if check in self.s.paused or streak is None:
             return True
         known = result is None or result.state.known or result.state is CheckState.NOT_APPLICABLE

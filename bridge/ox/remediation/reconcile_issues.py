@@ -18,7 +18,7 @@ from bridge.model.remediation import (
     Listing,
     SeenIssue,
 )
-from bridge.model.scores import Waiver
+from bridge.model.scores import Waiver, WaiverPlace
 from bridge.ox.remediation.marker import key_hash, read_marker
 from bridge.ox.remediation.wording import quoted
 
@@ -44,7 +44,7 @@ def labelled(cases: Iterable[Case], label: str, now: datetime) -> dict[Ref, list
         checks = case.checks if case.key.kind is KeyKind.CHECKLIST else (case.key.check,)
         reason = f"the label {label} on {case.url or 'its issue'}"
         day = until.astimezone(UTC).date()
-        given = [Waiver(c, reason, day, "issue", person=case.waived_by) for c in checks]
+        given = [Waiver(c, reason, day, WaiverPlace.ISSUE, person=case.waived_by) for c in checks]
         found.setdefault(case.key.entity, []).extend(given)
     return found
 

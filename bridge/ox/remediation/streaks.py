@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.model.entities import Ref
+from bridge.model.facts import Standing
 from bridge.model.remediation import Course, Pause, Streak
 from bridge.model.scores import CheckResult, CheckState, Scoreboard
 
@@ -151,5 +152,7 @@ def _advanced(
 
 def evidence_at(result: CheckResult, at: datetime) -> datetime:
     """When the oldest of a result's evidence was seen: it is fresh when all was looked at anew."""
-    seen = [e.seen_at for e in result.evidence if e.seen_at is not None and e.standing == "known"]
+    seen = [
+        e.seen_at for e in result.evidence if e.seen_at is not None and e.standing == Standing.KNOWN
+    ]
     return min(seen, default=at)

@@ -39,7 +39,7 @@ from bridge.language.source import Source, is_expression
 from bridge.language.text_positions import Path as Keys
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactSchema
-from bridge.model.scores import TIERS, Check, Level, Rubric, Waiver
+from bridge.model.scores import TIERS, Check, Level, Rubric, Waiver, WaiverPlace
 from bridge.ox.scores.rubric_facts import FactNames
 
 RULE: Final = "rubric-invalid"
@@ -204,7 +204,7 @@ class _RubricReader:
             entity = self._waived(written.lower(), (*path, "entity"))
             expires = self._day(day, (*path, "expires"))
             by = str(value.get("by") or "").strip()
-            found.append(Waiver(check, reason.strip(), expires, "rubric", entity, by))
+            found.append(Waiver(check, reason.strip(), expires, WaiverPlace.RUBRIC, entity, by))
         return tuple(found)
 
     def _day(self, text: str, path: Keys) -> date:

@@ -11,7 +11,16 @@ from bridge.language.filters import EvaluationError
 from bridge.language.unknown_values import KnownValues, UnknownValue
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
-from bridge.model.scores import Check, CheckResult, CheckState, Evidence, Rubric, Score, Waiver
+from bridge.model.scores import (
+    Check,
+    CheckResult,
+    CheckState,
+    Evidence,
+    Rubric,
+    Score,
+    Waiver,
+    WaiverPlace,
+)
 from bridge.ox.scores.rubric import Condition
 
 STALE_AFTER: Final = 2  # cadences
@@ -110,7 +119,7 @@ def judge(
         evidence = tuple(seen.evidence[name] for name in check.facts if name in seen.evidence)
         state, reason = _state(condition, seen)
         # A label excuses what fails; that it passes meanwhile is good to know, and ends the issue.
-        if waiver is not None and not (waiver.by == "issue" and state.passed):
+        if waiver is not None and not (waiver.by is WaiverPlace.ISSUE and state.passed):
             until = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
             state, reason = CheckState.WAIVED, until
     if state is CheckState.FAIL:

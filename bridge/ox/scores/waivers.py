@@ -11,7 +11,7 @@ from typing import Final
 from bridge.language.names import did_you_mean
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.problems import Problem, Severity
-from bridge.model.scores import Rubric, Waiver
+from bridge.model.scores import Rubric, Waiver, WaiverPlace
 
 MOST: Final = 20  # waivers of one manifest
 _REASON: Final = 500  # characters
@@ -48,7 +48,7 @@ class Waivers:
         for waiver in (*self._given(entity), *own, *more):
             if waiver.expires >= self._today:
                 found.setdefault(waiver.check, waiver)
-            elif waiver.by == "manifest":
+            elif waiver.by is WaiverPlace.MANIFEST:
                 message = (
                     f"the waiver of `{waiver.check}` ended on {waiver.expires.isoformat()}; "
                     "take it out, or give it a new date and reason"
@@ -97,7 +97,9 @@ def _read(item: Mapping[str, Json]) -> Waiver | None:
         day = date.fromisoformat(str(expires))
     except ValueError:
         return None
-    return Waiver(check, reason.strip()[:_REASON], day, "manifest", "", _name(item.get("by")))
+    return Waiver(
+        check, reason.strip()[:_REASON], day, WaiverPlace.MANIFEST, "", _name(item.get("by"))
+    )
 
 
 def _name(given: Json) -> str:

@@ -17,6 +17,7 @@ from bridge.model.scores import (
     Rubric,
     Scoreboard,
     Waiver,
+    WaiverPlace,
 )
 from bridge.ox.facts.snyk import CRITICALS
 from bridge.ox.notices.occasions import COUNTED, Sightings
@@ -50,7 +51,7 @@ def seen(
     for number, state in gates.items():
         one = result(service(number), check, state, at, "it says so")
         if expires is not None:
-            one = replace(one, waiver=Waiver(check, "<!here> because", expires, "rubric"))
+            one = replace(one, waiver=Waiver(check, "<!here> because", expires, WaiverPlace.RUBRIC))
         scores.append(score(service(number), [one], at))
     return Sightings(owned(board(at, scores)), RUBRIC, facts or {})
 
