@@ -172,6 +172,7 @@ VARIABLES = {
     "SNYK_TOKEN": "snyk_token",
     "PAGERDUTY_TOKEN": "pagerduty_token",
     "OPSGENIE_TOKEN": "opsgenie_token",
+    "JSM_TOKEN": "jsm_token",
     "FESTER_WEBHOOK_TOKEN": "webhook_token",
     "FESTER_WEBHOOK_SIGNING_KEY": "webhook_signing_key",
     "FESTER_DIGEST_WEBHOOK": "digest_webhook",

@@ -32,7 +32,10 @@ _OPSGENIE: Final = (
     "opsgenie.com/team",
     "fester.dev/opsgenie-schedule",
     "opsgenie.com/component-selector",
+    "fester.dev/jsm-team",
+    "fester.dev/jsm-schedule",
 )
+_OPSGENIE_HOSTS: Final = ("opsgenie.", ".atlassian.net")
 _ADDRESSES: Final = (
     "backstage.io/view-url",
     "backstage.io/edit-url",
@@ -166,9 +169,10 @@ def _by_pagerduty(text: str, known: Knowledge) -> Candidates:
 
 
 def _by_opsgenie(text: str, known: Knowledge) -> Candidates:
-    """A team, a schedule or a selector of components; or an address of Opsgenie's with its id."""
+    """A team, a schedule or a selector of components; or an address that holds such an id."""
     asked = _address(text)
-    ids = _UUID.findall(asked[1]) if asked is not None and "opsgenie." in asked[0] else [text]
+    theirs = asked is not None and any(host in asked[0] for host in _OPSGENIE_HOSTS)
+    ids = _UUID.findall(asked[1]) if asked is not None and theirs else [text]
     mask = 0
     for key in _OPSGENIE:
         mask |= known.index.equal(f"metadata.annotations.{key}", ids)
@@ -273,7 +277,7 @@ _KEYS: Final = (
     ("GitLab project", _by_project),
     ("GitLab project id", _equal(f"metadata.annotations.{_PROJECT_ID}")),
     ("PagerDuty id", _by_pagerduty),
-    ("Opsgenie team, schedule or id", _by_opsgenie),
+    ("on-call team, schedule or id", _by_opsgenie),
     ("GitLab address", _by_project_address),
     ("link", _by_link),
     ("host of a link", _by_host),

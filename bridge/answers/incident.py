@@ -213,6 +213,7 @@ def ranked(found: Iterator[Link]) -> Sequence[Link]:
 _FACTS: Final = (
     ("on_call", "pagerduty", "on_call"),
     ("on_call", "opsgenie", "on_call"),
+    ("on_call", "jsm", "on_call"),
     ("last_release", "gitlab", "last_release"),
     ("last_release_at", "gitlab", "last_release_at"),
     ("pipeline", "gitlab", "pipeline_status"),

@@ -161,7 +161,7 @@ def _link(link: Link, note: str = "") -> Item:
 def _on_call(incident: Incident, now: datetime) -> Iterator[Item]:
     datum = incident.data.get("on_call")
     if datum is None:
-        yield Item("not known: nothing was read from PagerDuty or Opsgenie")
+        yield Item("not known: nothing was read from PagerDuty, Opsgenie or Jira")
     elif not isinstance(datum.value, list):
         yield Item(f"not known: {said(datum.reason or 'nobody could tell')}")
     elif not datum.value:

@@ -18,7 +18,7 @@ from bridge.store import open_store, without_making
 from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
 from bridge.wiring.location import located_each
-from bridge.wiring.ox import collectors, opsgenie_of, pagerduty_of, snyk_of
+from bridge.wiring.ox import collectors, jsm_of, opsgenie_of, pagerduty_of, snyk_of
 
 STALE_AFTER: Final = 2  # cadences
 MUCH: Final = 0.5  # share of unknown facts from which a person should look
@@ -28,7 +28,7 @@ Latest = Mapping[Ref, Mapping[str, Reading]]
 
 
 async def collector_findings(settings: Settings) -> AsyncIterator[Finding]:
-    """A finding a collector; whether Snyk, PagerDuty and Opsgenie take their tokens first."""
+    """A finding a collector; whether tools such as Snyk take their tokens first."""
     async for finding in _tools(settings):
         yield finding
     try:
@@ -84,16 +84,18 @@ def _hours(seconds: float) -> str:
 
 async def _tools(settings: Settings) -> AsyncIterator[Finding]:
     """One small question to each tool whose token is set."""
-    try:
-        asked = (
-            ("snyk", snyk_of(settings)),
-            ("pagerduty", pagerduty_of(settings)),
-            ("opsgenie", opsgenie_of(settings)),
-        )
-    except ConfigurationError as error:
-        yield Finding("snyk", False, str(error), "the message says what to do")
-        return
-    for name, tool in asked:
+    asked = {
+        "snyk": snyk_of,
+        "pagerduty": pagerduty_of,
+        "opsgenie": opsgenie_of,
+        "jsm": jsm_of,
+    }
+    for name, made in asked.items():
+        try:
+            tool = made(settings)
+        except ConfigurationError as error:
+            yield Finding(name, False, str(error), "the message says what to do")
+            continue
         if tool is None:
             continue
         try:

@@ -25,7 +25,7 @@ from bridge.wiring.ox import initiatives_of
 from bridge.wiring.remediation import assignment, needed
 
 # Digests, webhooks and Backstage are nothing of its.
-_USES = ("token", "snyk_token", "pagerduty_token", "opsgenie_token")
+_USES = ("token", "snyk_token", "pagerduty_token", "opsgenie_token", "jsm_token")
 _COLOURS = {
     ActionOutcome.PLANNED: "cyan",
     ActionOutcome.DONE: "green",

@@ -23,7 +23,7 @@ from bridge.store import without_making
 from bridge.wiring import wired
 
 # Digests and notices are things of `serve`; a dry run tells no receiver of changes anything.
-_USES = ("token", "backstage_token", "snyk_token", "pagerduty_token", "opsgenie_token")
+_USES = ("token", "backstage_token", "snyk_token", "pagerduty_token", "opsgenie_token", "jsm_token")
 _TELLS = (*_USES, "receiver_secrets")
 
 

@@ -19,7 +19,7 @@ TOPICS: Final = MappingProxyType(
         "incident": "who owns it, who is on call, what to read, who is hit; Slack",
         "catalog-api": "Backstage's catalog API without Backstage",
         "backstage": "telling Backstage what changed; facts in its tech-insights",
-        "facts": "what Ox knows of each service, Snyk, PagerDuty, Opsgenie too; facts of your own",
+        "facts": "what Ox knows of a service, Snyk, PagerDuty, Opsgenie, Jira; facts of your own",
         "scores": "the rubric, scorecards and roll-ups",
         "remediation": "issues and merge requests for what fails",
         "extend": "a package of your own",

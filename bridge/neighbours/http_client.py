@@ -70,7 +70,8 @@ class Answer:
 class HttpClient:
     """Asks one neighbour, at `base` and nowhere else.
 
-    `authorization` says how the `secret` stands in the header of that name. `timeout` is seconds
+    `authorization` says how the `secret` stands in the header of that name; with a `user` it is
+    that one's password (Basic) instead. `timeout` is seconds
     for a whole request, `limit` bytes of an answer, unpacked. `trust` is `bridge.neighbours.tls`'s
     own if none is given. With `proxies` those of the environment are used.
     """
@@ -81,6 +82,7 @@ class HttpClient:
         *,
         secret: Secret | None = None,
         authorization: str = "Bearer {}",
+        user: str = "",
         headers: Mapping[str, str] | None = None,
         timeout: float = 20.0,
         limit: int = 8 * MEGABYTE,
@@ -90,6 +92,7 @@ class HttpClient:
         self.base = URL(base.rstrip("/"))
         self._secret = secret
         self._authorization = authorization
+        self._user = user
         self._headers = {"Accept": "application/json", "User-Agent": "fester", **(headers or {})}
         self._timeout = timeout
         self._limit = limit
@@ -135,7 +138,7 @@ class HttpClient:
         if ready is not None:
             headers["Content-Type"] = "application/json"
         if self._secret is not None:
-            headers["Authorization"] = self._authorization.format(self._secret())
+            headers["Authorization"] = self._authorized(self._secret())
         try:
             async with self._open().request(
                 *(method, url),
@@ -155,6 +158,11 @@ class HttpClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL)
             raise NoAnswer(Failure.UNREACHABLE, unreachable(error), sent=not unsent) from None
+
+    def _authorized(self, secret: str) -> str:
+        if self._user:
+            return f"Basic {b64encode(f'{self._user}:{secret}'.encode()).decode()}"
+        return self._authorization.format(secret)
 
     async def _bounded(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

@@ -1,9 +1,13 @@
-"""Look-alikes of Snyk, PagerDuty and Opsgenie, from their public API descriptions; no kinder."""
+"""Look-alikes of Snyk, PagerDuty, Opsgenie and Jira Service Management; no kinder.
+
+Made from their public API descriptions.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +18,8 @@ from aiohttp import web
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]+")
 ORG = "11111111-2222-3333-4444-555555555555"
+CLOUD = "99999999-2222-3333-4444-555555555555"
+USER = "kim@shop.example"
 
 
 @dataclass
@@ -49,6 +55,10 @@ class SandboxTools:
     schedules: list[dict[str, Any]] = field(default_factory=list)  # Opsgenie's
     recipients: dict[str, list[str]] = field(default_factory=dict)  # by a schedule's id
     closed: set[str] = field(default_factory=set)  # schedules of teams that the key is not for
+    operations: list[dict[str, Any]] = field(default_factory=list)  # Jira's schedules
+    participants: dict[str, Any] = field(default_factory=dict)  # by the id of one of those
+    accounts: dict[str, str] = field(default_factory=dict)  # names in Jira
+    shows_accounts: bool = True
 
     def app(self) -> web.Application:
         """All routes."""
@@ -67,6 +77,9 @@ class SandboxTools:
                 web.get("/oncalls", self._on_calls),
                 web.get("/v2/schedules", self._schedules),
                 web.get("/v2/schedules/{schedule}/on-calls", self._recipients),
+                web.get("/jsm/ops/api/{cloud}/v1/schedules", self._operations),
+                web.get("/jsm/ops/api/{cloud}/v1/schedules/{schedule}/on-calls", self._on_duty),
+                web.get("/ex/jira/{cloud}/rest/api/3/user/bulk", self._accounts),
             ]
         )
         return app
@@ -77,11 +90,13 @@ class SandboxTools:
         if self.answers and (status := self.answers.pop(0)) != 200:
             headers = {"Retry-After": "0"} if status == 429 else {}
             return web.json_response({"errors": []}, status=status, headers=headers)
-        if request.headers.get("Authorization") != f"{_scheme(request.path)}{self.token}":
+        if request.headers.get("Authorization") not in _shown(request.path, self.token):
             return web.json_response({"errors": [{"status": "401"}]}, status=401)
         org = request.match_info.get("org", ORG)
         if "/org" in request.path and org != ORG and org not in self.others:
             return web.json_response({"errors": [{"status": "404"}]}, status=404)
+        if request.match_info.get("cloud", CLOUD) != CLOUD:
+            return web.json_response({"code": 404, "message": "Not Found"}, status=404)
         if request.path.startswith("/rest/") and "version" not in request.query:
             return web.json_response({"errors": [{"status": "400"}]}, status=400)
         answer: web.StreamResponse = await handler(request)
@@ -248,11 +263,44 @@ class SandboxTools:
             data["onCallParticipants"] = people
         return web.json_response({"data": data, "took": 0.1, "requestId": "r"})
 
+    async def _operations(self, request: web.Request) -> web.Response:
+        """At most 50 a page; the next by a path below the site's operations, not the host's."""
+        start = int(request.query.get("offset", "0"))
+        size = min(50, int(request.query.get("size", "20")))
+        body: dict[str, Any] = {"values": self.operations[start : start + size]}
+        if start + size < len(self.operations):
+            body["links"] = {"next": f"/v1/schedules?offset={start + size}&size={size}"}
+        return web.json_response(body)
 
-def _scheme(path: str) -> str:
+    async def _on_duty(self, request: web.Request) -> web.Response:
+        """Participants with `flat=false`. The form of the other answer is nowhere described."""
+        asked = request.match_info["schedule"]
+        if asked in self.closed:
+            return web.json_response({"code": 403, "message": "Forbidden"}, status=403)
+        if asked not in self.participants:
+            return web.json_response({"code": 404, "message": "Not Found"}, status=404)
+        if request.query.get("flat") != "false":
+            return web.json_response({"code": 400, "message": "Not described"}, status=400)
+        return web.json_response({"onCallParticipants": self.participants[asked]})
+
+    async def _accounts(self, request: web.Request) -> web.Response:
+        """Ten a page unless more are asked for; whom Jira does not know is left out."""
+        if not self.shows_accounts:
+            return web.json_response({"errorMessages": ["Forbidden"]}, status=403)
+        size = int(request.query.get("maxResults", "10"))
+        known = [each for each in request.query.getall("accountId") if each in self.accounts]
+        values = [{"accountId": each, "displayName": self.accounts[each]} for each in known[:size]]
+        page = {"maxResults": size, "startAt": 0, "total": len(known)}
+        return web.json_response({**page, "isLast": len(known) <= size, "values": values})
+
+
+def _shown(path: str, token: str) -> tuple[str, ...]:
+    """What opens a path: of Atlassian's a user's API token, or an app's."""
+    if path.startswith(("/jsm/", "/ex/")):
+        return f"Basic {b64encode(f'{USER}:{token}'.encode()).decode()}", f"Bearer {token}"
     if path.startswith("/v2/schedules"):
-        return "GenieKey "
-    return "token " if "/org" in path else "Token token="
+        return (f"GenieKey {token}",)
+    return (f"token {token}",) if "/org" in path else (f"Token token={token}",)
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ SECRETS: Final = {
     "snyk_token": "SNYK_TOKEN",
     "pagerduty_token": "PAGERDUTY_TOKEN",
     "opsgenie_token": "OPSGENIE_TOKEN",
+    "jsm_token": "JSM_TOKEN",
     "digest_webhook": "FESTER_DIGEST_WEBHOOK",
     "token": "GITLAB_TOKEN",
     "backstage_token": "FESTER_BACKSTAGE_TOKEN",

@@ -193,3 +193,22 @@ class OpsgenieSettings(Section):
         pattern=r"^https?://",
         description="the API; in the EU https://api.eu.opsgenie.com",
     )
+
+
+class JsmSettings(Section):
+    """Where Jira Service Management is; off without JSM_TOKEN."""
+
+    cloud: str = Field(
+        "", max_length=100, description="the site's id, of https://SITE/_edge/tenant_info"
+    )
+    user: str = Field(
+        "", max_length=255, description="whose API token it is, by e-mail; empty for a Bearer"
+    )
+    url: str = Field("https://api.atlassian.com", pattern=r"^https?://", description="the API")
+
+    @field_validator("user")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if ":" in value or not value.isprintable():
+            raise ValueError("expected the e-mail address of the token's user")
+        return value

@@ -17,6 +17,7 @@ from pydantic import (
 from bridge.model.numbers import FIRST_CALLED, mark_of
 from bridge.settings.access import AccessSettings
 from bridge.settings.ox import (
+    JsmSettings,
     NoticesSettings,
     OpsgenieSettings,
     OxSettings,
@@ -132,6 +133,7 @@ class Settings(Section):
     snyk: SnykSettings = SnykSettings()
     pagerduty: PagerDutySettings = PagerDutySettings()
     opsgenie: OpsgenieSettings = OpsgenieSettings()
+    jsm: JsmSettings = JsmSettings()
     token: SecretStr | None = Field(None, exclude=True, description="from GITLAB_TOKEN")
     backstage_token: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_BACKSTAGE_TOKEN"
@@ -141,6 +143,7 @@ class Settings(Section):
         None, exclude=True, description="from PAGERDUTY_TOKEN"
     )
     opsgenie_token: SecretStr | None = Field(None, exclude=True, description="from OPSGENIE_TOKEN")
+    jsm_token: SecretStr | None = Field(None, exclude=True, description="from JSM_TOKEN")
     digest_webhook: SecretStr | None = Field(
         None, exclude=True, description="from FESTER_DIGEST_WEBHOOK"
     )

@@ -12,13 +12,14 @@ from bridge.model.initiatives import Initiative
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.scores import Waiver
+from bridge.ox.facts import jsm, opsgenie
 from bridge.ox.facts.by_source import BySource
 from bridge.ox.facts.catalog import CatalogCollector
 from bridge.ox.facts.collecting import FactService, OnChange
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
-from bridge.ox.facts.opsgenie import Opsgenie, OpsgenieCollector
+from bridge.ox.facts.on_call import ScheduleCollector
 from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
@@ -142,16 +143,34 @@ def pagerduty_of(settings: Settings) -> PagerDuty | None:
     return PagerDuty(token, base=settings.pagerduty.url, trust=trust_of(settings))
 
 
-def opsgenie_of(settings: Settings) -> Opsgenie | None:
+def opsgenie_of(settings: Settings) -> opsgenie.Opsgenie | None:
     """Opsgenie, where its key is set."""
     token = secret(settings, "opsgenie_token")
     if token is None:
         return None
-    return Opsgenie(token, base=settings.opsgenie.url, trust=trust_of(settings))
+    return opsgenie.Opsgenie(token, base=settings.opsgenie.url, trust=trust_of(settings))
+
+
+def jsm_of(settings: Settings) -> jsm.Jsm | None:
+    """Jira Service Management, where its token is set.
+
+    Raises `ConfigurationError` for a token without `jsm.cloud`.
+    """
+    token, wanted = secret(settings, "jsm_token"), settings.jsm
+    if token is None:
+        return None
+    if not wanted.cloud:
+        message = (
+            "JSM_TOKEN is set, and `jsm.cloud` is not: write the site's id, which "
+            "https://SITE.atlassian.net/_edge/tenant_info shows"
+        )
+        raise ConfigurationError([Problem(message, "setting-missing")])
+    trusted = trust_of(settings)
+    return jsm.Jsm(wanted.cloud, token, user=wanted.user, base=wanted.url, trust=trusted)
 
 
 def _tools(settings: Settings) -> list[FactCollector]:
-    """Snyk, PagerDuty and Opsgenie, each only where its token is set."""
+    """Snyk, and the tools that know who is on call, each only where its token is set."""
     made: list[FactCollector] = []
     snyk = snyk_of(settings)
     if snyk is not None:
@@ -159,9 +178,11 @@ def _tools(settings: Settings) -> list[FactCollector]:
     pagerduty = pagerduty_of(settings)
     if pagerduty is not None:
         made.append(PagerDutyCollector(pagerduty, utc_now))
-    opsgenie = opsgenie_of(settings)
-    if opsgenie is not None:
-        made.append(OpsgenieCollector(opsgenie, utc_now))
+    older, newer = opsgenie_of(settings), jsm_of(settings)
+    if older is not None:
+        made.append(ScheduleCollector(older, opsgenie.OPSGENIE, opsgenie.NAMED_BY, utc_now))
+    if newer is not None:
+        made.append(ScheduleCollector(newer, jsm.JSM, jsm.NAMED_BY, utc_now))
     return made
 
 

@@ -59,6 +59,7 @@ def test_nothing_is_guessed(asked: str) -> None:
 
 
 TEAM_ID = "4513b7ea-3b91-438f-b7e4-e3e54af9147c"
+JSM_ID = "cd68207b-c55d-4611-ab25-72fd0c439e9f"
 
 
 @pytest.mark.parametrize(
@@ -70,20 +71,25 @@ TEAM_ID = "4513b7ea-3b91-438f-b7e4-e3e54af9147c"
         ("cart_schedule", "by-schedule"),
         ("https://shop.app.opsgenie.com/teams/dashboard/main", ""),  # a word of a path is no name
         (f"https://elsewhere.example.com/{TEAM_ID}", ""),
+        (f"https://shop.atlassian.net/jira/ops/teams/{JSM_ID}/on-call", "in-jira"),
+        ("evening_schedule", "in-jira"),
     ],
 )
-def test_a_service_is_found_by_what_opsgenie_calls_it(asked: str, name: str) -> None:
+def test_a_service_is_found_by_what_opsgenie_and_its_successor_call_it(
+    asked: str, name: str
+) -> None:
     annotations = {
         "by-id": {"opsgenie.com/team": TEAM_ID},
         "by-team": {"opsgenie.com/team": "Night Watch"},
         "by-schedule": {"fester.dev/opsgenie-schedule": "Cart_Schedule"},
         "other": {"opsgenie.com/team": "main"},
+        "in-jira": {"fester.dev/jsm-team": JSM_ID, "fester.dev/jsm-schedule": "Evening_Schedule"},
     }
     everything = known(
         *FLEET, *(service(each, annotations=said) for each, said in annotations.items())
     )
     found = identify(asked, everything)
-    named = [(f"component:default/{name}", "Opsgenie team, schedule or id")] if name else []
+    named = [(f"component:default/{name}", "on-call team, schedule or id")] if name else []
     assert [(match.ref, match.key) for match in found.matches] == named
 
 

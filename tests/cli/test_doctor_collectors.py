@@ -13,7 +13,7 @@ from bridge.cli import main
 from bridge.model.entities import Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.ox.facts.manifest import ManifestCollector
-from bridge.sandbox.tools import ORG, SandboxTools, tools_running
+from bridge.sandbox.tools import CLOUD, ORG, USER, SandboxTools, tools_running
 from bridge.settings import Settings
 from bridge.store import open_store
 from bridge.wiring import scraper
@@ -76,10 +76,12 @@ async def test_whether_tools_take_their_token(token: str) -> None:
     async with tools_running(SandboxTools()) as url:
         settings = f"snyk: {{org: {ORG}, url: '{url}'}}\npagerduty: {{url: '{url}'}}\n"
         settings += f"opsgenie: {{url: '{url}'}}\n"
+        settings += f"jsm: {{url: '{url}', cloud: {CLOUD}, user: {USER}}}\n"
         await asyncio.to_thread(Path("fester.yaml").write_text, settings, "utf-8")
-        result = await doctor(SNYK_TOKEN=token, PAGERDUTY_TOKEN=token, OPSGENIE_TOKEN=token)
+        tools = ("SNYK", "PAGERDUTY", "OPSGENIE", "JSM")
+        result = await doctor(**{f"{tool}_TOKEN": token for tool in tools})
     taken = token == "sandbox-token"
-    for name in ("snyk", "pagerduty", "opsgenie"):
+    for name in ("snyk", "pagerduty", "opsgenie", "jsm"):
         said = "it answers, and takes the token" if taken else "refuses the token (401)"
         (line,) = [each for each in result.output.splitlines() if f" {name}: " in each]
         assert said in line

@@ -37,6 +37,7 @@ SECRETS = {
     "SNYK_TOKEN": "snyk-Secret/1",
     "PAGERDUTY_TOKEN": "pagerduty-Secret/1",
     "OPSGENIE_TOKEN": "opsgenie-Secret/1",
+    "JSM_TOKEN": "jsm-Secret/1",
     "FESTER_WEBHOOK_TOKEN": "webhook-Secret/1 of two words",
     "FESTER_WEBHOOK_SIGNING_KEY": "whsec_" + base64.b64encode(b"signing-Secret/1").decode(),
     "FESTER_DIGEST_WEBHOOK": "http://127.0.0.1:9/services/digest-Secret/1",
@@ -102,6 +103,7 @@ def config(folder: Path) -> None:
         "snyk: {org: x, url: 'http://127.0.0.1:9'}\n"
         "pagerduty: {url: 'http://127.0.0.1:9'}\n"
         "opsgenie: {url: 'http://127.0.0.1:9'}\n"
+        "jsm: {url: 'http://127.0.0.1:9', cloud: x, user: kim@x}\n"
         "backstage: {url: 'http://127.0.0.1:9', refresh: true}\n"
         "remediation:\n"
         "  apply: true\n  baseline: true\n  digest: true\n"
@@ -181,7 +183,7 @@ def test_a_secret_that_cannot_be_one_ends_every_command_that_uses_it_in_one_line
     """Before anything is done, with exit code 2; each problem once, and no value."""
     monkeypatch.chdir(tmp_path)
     config(tmp_path)
-    tools = ("SNYK_TOKEN", "PAGERDUTY_TOKEN", "OPSGENIE_TOKEN")
+    tools = ("SNYK_TOKEN", "PAGERDUTY_TOKEN", "OPSGENIE_TOKEN", "JSM_TOKEN")
     used = {
         "run": {"GITLAB_TOKEN", "FESTER_BACKSTAGE_TOKEN", "FESTER_RECEIVER_SECRET_AUDIT", *tools},
         "remediate": {"GITLAB_TOKEN", *tools},

@@ -10,7 +10,8 @@ import pytest
 
 from bridge.model.entities import Json
 from bridge.model.facts import Reading, Subject
-from bridge.ox.facts.opsgenie import Opsgenie, OpsgenieCollector
+from bridge.ox.facts.on_call import ScheduleCollector
+from bridge.ox.facts.opsgenie import NAMED_BY, OPSGENIE, Opsgenie
 from bridge.sandbox.tools import SandboxTools, tools_running
 from tests.ox.subjects import NOW, component, fact, subject, told
 
@@ -27,7 +28,8 @@ class Shop:
     url: str
 
     async def read(self, *subjects: Subject, token: str = TOKEN) -> list[Reading]:
-        collector = OpsgenieCollector(Opsgenie(token, base=self.url), lambda: NOW)
+        tool = Opsgenie(token, base=self.url)
+        collector = ScheduleCollector(tool, OPSGENIE, NAMED_BY, lambda: NOW)
         try:
             return [reading async for reading in collector.collect(subjects)]
         finally:

@@ -203,6 +203,7 @@ INTEGRATIONS = """\
   integrations:
     pagerduty: {service_id: PABC123}
     opsgenie: {component_selector: 'tag:"service:cart"', team: Checkout, schedule: Nights}
+    jsm: {team: cd68207b-c55d-4611, schedule: Evenings}
     grafana: {dashboard_selector: "tags @> 'cart'", alert_label_selector: service=cart}
     sentry: {project: shop/cart}
     sonarqube: {project: 'shop:cart'}
@@ -248,6 +249,8 @@ def test_what_plugins_read_stands_where_they_look_for_it(shipped: Mappings) -> N
         "example.com/cost-centre": "4711",
     }
     assert metadata["annotations"]["fester.dev/opsgenie-schedule"] == "Nights"
+    assert metadata["annotations"]["fester.dev/jsm-team"] == "cd68207b-c55d-4611"
+    assert metadata["annotations"]["fester.dev/jsm-schedule"] == "Evenings"
     assert metadata["labels"] == {"example.com/region": "eu"}
     assert [link["title"] for link in metadata["links"]] == ["#cart", "Wiki"]
 

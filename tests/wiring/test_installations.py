@@ -27,7 +27,7 @@ from bridge.neighbours.tls import VARIABLES
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
-from bridge.sandbox.tools import ORG, SandboxTools, tools_running
+from bridge.sandbox.tools import CLOUD, ORG, SandboxTools, tools_running
 from bridge.sandbox.world import ProtectedBranch, World
 from bridge.settings import Settings, load_settings
 from bridge.wiring import Wired, wired
@@ -136,6 +136,8 @@ async def everybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
                 "pagerduty": {"url": behind},
                 "opsgenie_token": "sandbox-token",
                 "opsgenie": {"url": behind},
+                "jsm_token": "sandbox-token",
+                "jsm": {"url": behind, "cloud": CLOUD},
                 "backstage_token": "a-static-token",
                 "backstage": {"url": elsewhere, "refresh": True},
                 "access": {"backstage_users": True},
@@ -193,9 +195,8 @@ async def test_one_setting_or_variable_names_the_ca_for_everything(
         assert done.report.outcome is Outcome.COMPLETE, done.report
         assert [receipt.written > 0 for receipt in done.report.published] == [True]
         reasons = unread(parts)
-        assert not {"gitlab", "gitlab_rest", "snyk", "pagerduty", "opsgenie"} & reasons.keys(), (
-            reasons
-        )
+        everything = {"gitlab", "gitlab_rest", "snyk", "pagerduty", "opsgenie", "jsm"}
+        assert not everything & reasons.keys(), reasons
         assert set((await spoken_to(parts, settings)).values()) == {""}
     assert "POST /services/T00" in everybody.company.asked
     assert "POST /api/catalog/refresh" in everybody.company.asked

@@ -21,6 +21,7 @@ MISSING: Final = "fester.dev/missing-dependencies"  # with commas between them
 _ON_CALL: Final = (
     *("pagerduty.com/service-id", "pagerduty.com/integration-key"),
     *("opsgenie.com/team", "fester.dev/opsgenie-schedule"),
+    *("fester.dev/jsm-team", "fester.dev/jsm-schedule"),
 )
 _DOCS: Final = ("backstage.io/techdocs-ref", "backstage.io/techdocs-entity")
 # Backstage's own three, and what the formats that we read call theirs.

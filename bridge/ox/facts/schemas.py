@@ -1,7 +1,7 @@
 """The facts that Fester collects itself, as tech-insights fact retrievers.
 
-`snyk`, `pagerduty` and `opsgenie` describe theirs beside their clients. What the default rubric
-rests on:
+`snyk`, `pagerduty`, `opsgenie` and `jsm` describe theirs beside their clients. What the default
+rubric rests on:
 
 | check | facts |
 |---|---|
