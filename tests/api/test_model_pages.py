@@ -25,7 +25,7 @@ from bridge.model.facts import FactBoard
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome, Report
-from tests.answers.fleet import CART, FLEET, entity, reading, service
+from tests.answers.fleet import CART, FLEET, GITLAB, entity, reading, service
 from tests.api.shown import show
 from tests.fakes import NOON
 
@@ -140,6 +140,48 @@ async def test_an_apis_definition_is_read_on_its_page(aiohttp_client: MakeClient
     assert f'href="/catalog/{path}">as a file</a>' in whole
     assert "<script>" not in whole
     assert "The definition of this API is published at" in gone
+
+
+async def test_the_page_of_a_service_tells_what_is_wrong_with_it(client: Client) -> None:
+    """What is said of it, and of its manifest; not what is wrong with others."""
+    page = html.unescape(await (await client.get(f"/entity/{CART}")).text())
+    assert f"unknown key {EVIL}" in page
+    other = await (await client.get("/entity/component:default/stock")).text()
+    assert "unknown key" not in other
+    assert "Problems <span" not in other
+
+
+async def test_of_a_repository_with_several_services_each_has_its_own_problems(
+    aiohttp_client: MakeClient,
+) -> None:
+    mono = {"gitlab.com/project-slug": "x/mono"}
+    made = [
+        service(name, annotations={**mono, "backstage.io/view-url": f"{GITLAB}/x/mono/-/blob/{at}"})
+        for name, at in {"root": "main/qm.yaml", "part": "main/part/qm.yaml"}.items()
+    ]
+    problems = [
+        Problem(f"wrong {number}", "rule", project="x/mono", file=file, ref=ref)
+        for number, (file, ref) in enumerate(
+            [
+                ("qm.yaml", ""),
+                ("part/qm.yaml", ""),
+                ("qm.yaml", "component:default/part"),
+                ("", "component:default/root"),
+            ]
+        )
+    ]
+    many = [Problem(f"again {n}", "rule", ref="component:default/part") for n in range(20)]
+    live = Live()
+    report = Report(Outcome.COMPLETE, 1.0, problems=(*problems, *many))
+    show(live, PassRecord(report, Catalog(tuple(made))), (), Memory(), NOON)
+    client = await aiohttp_client(make_app(live, AppParts()))
+    root, part = [
+        await (await client.get(f"/entity/component:default/{name}")).text()
+        for name in ("root", "part")
+    ]
+    assert re.findall(r"wrong (\d)", root) == ["3", "0"]
+    assert re.findall(r"wrong (\d)", part) == ["2"]  # and ten of the others, of 22
+    assert "… and 12 more" in part
 
 
 async def test_the_navigation_says_where_one_is(client: Client) -> None:

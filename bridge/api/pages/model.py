@@ -15,7 +15,7 @@ from aiohttp import web
 from bridge.answers.document_state import STALE, state_of
 from bridge.answers.documents import KINDS, Document, documents
 from bridge.answers.fields import MOST, FieldOrigin, fields_of
-from bridge.answers.knowledge import Knowledge, title_of
+from bridge.answers.knowledge import Knowledge, annotation, title_of
 from bridge.answers.listing import fitting, lines
 from bridge.answers.portrait import Portrait, definition, portrait
 from bridge.answers.search import LONGEST, Hits, search
@@ -28,6 +28,7 @@ from bridge.api.memo import OF_INDEX
 from bridge.api.pages import MAX_QUERY, render
 from bridge.api.pages.map_layout import Drawing, drawing
 from bridge.api.pages.team import team_of
+from bridge.api.problems.owned import about
 from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 from bridge.errors import StoreError
@@ -35,6 +36,7 @@ from bridge.model.definitions import published_at
 
 SHOWN: Final = 200  # entities of a sheet
 STATES: Final = {"stale": "not changed for long", "broken": "missing or empty"}
+PROBLEMS: Final = 10  # on an entity's page
 PAGE: Final = 100  # documents on one page
 MOST_JSON: Final = 30_000  # characters of an entity's JSON on its page; quotes weigh five each
 
@@ -87,6 +89,8 @@ async def _entity(request: web.Request) -> web.StreamResponse:
     tree = None if len(text) > MOST_JSON else found.body
     _, around = await _drawn(request, ref)
     team = await team_of(request, found.ref, known) if found.kind == "Group" else None
+    slug = annotation(found.body, "gitlab.com/project-slug")
+    problems = await about(request, found.ref, slug, found.view_url)
     return render(
         request,
         "entity.html",
@@ -94,6 +98,9 @@ async def _entity(request: web.Request) -> web.StreamResponse:
         tree=tree,
         around=around,
         team=team,
+        problems=problems[:PROBLEMS],
+        wrong=len(problems),
+        project=slug,
         check_titles=known.check_titles,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -11,7 +12,7 @@ from bridge.answers.owners import Owners
 from bridge.api.keys import LIVE
 from bridge.api.memo import OF_REPORT
 from bridge.api.problems.asked import Owned, worst_first
-from bridge.model.problems import Severity
+from bridge.model.problems import Problem, Severity
 
 
 async def owned(request: web.Request) -> Sequence[Owned]:
@@ -41,3 +42,24 @@ async def counted_by_team(request: web.Request) -> Mapping[str, Mapping[str, int
         }
 
     return await request.app[OF_REPORT].get(request.app[LIVE].report, "counted by team", made)
+
+
+async def about(request: web.Request, ref: str, project: str, address: str) -> list[Problem]:
+    """What is wrong with an entity or its manifest, the worst first.
+
+    `project` is the path of its project, `address` that of the manifest's page in GitLab.
+    """
+    everything = await owned(request)
+
+    def made() -> dict[str, list[Problem]]:
+        found: dict[str, list[Problem]] = {}
+        for each in everything:
+            for key in {each.problem.ref, each.problem.project.lower()} - {""}:
+                found.setdefault(key, []).append(each.problem)
+        return found
+
+    by_subject = await request.app[OF_REPORT].get(request.app[LIVE].report, "by subject", made)
+    file = unquote(address.partition("/-/blob/")[2]).partition("/")[2]
+    theirs = by_subject.get(project.lower(), ()) if project and file else ()
+    of_file = [each for each in theirs if each.file == file and each.ref in ("", ref)]
+    return list(dict.fromkeys((*by_subject.get(ref, ()), *of_file)))
