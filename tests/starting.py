@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,24 @@ def heard() -> Iterator[set[str]]:
 def is_real(item: pytest.Item) -> bool:
     """Whether a test says that it starts something."""
     return any(item.get_closest_marker(name) for name in ("real", "backstage"))
+
+
+def _asked_for(config: pytest.Config) -> bool:
+    """Whether real tests may be among those that are to be run."""
+    return "not real" not in config.option.markexpr
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Schemathesis takes longer to load than any other plugin, and only real tests use it."""
+    if _asked_for(config):
+        config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of real tests alone is not even loaded where they are not asked for."""
+    if _asked_for(config) or collection_path.suffix != ".py":
+        return None
+    return "\npytestmark = pytest.mark.real" in collection_path.read_text("utf-8") or None
 
 
 @pytest.hookimpl(tryfirst=True)

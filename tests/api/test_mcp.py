@@ -28,6 +28,7 @@ from tests.answers.fleet import CART, FLEET
 from tests.api.shown import show
 from tests.fakes import NOON
 
+pytestmark = pytest.mark.real
 TOOLS = {"search", "entity", "incident", "explain", "score", "problems", "changes"}
 PROBLEM = Problem("unknown key `lifecyle`", "unknown-key", project="shop/cart", file="qm.yaml")
 
@@ -37,7 +38,6 @@ def told(result: Any) -> Any:
     return json.loads(result.content[0].text)
 
 
-@pytest.mark.real
 async def test_an_assistant_asks_over_http() -> None:
     live = Live()
     entities = tuple(sorted(FLEET, key=lambda each: str(each.ref)))
@@ -80,7 +80,6 @@ async def test_an_assistant_asks_over_http() -> None:
             assert wrong.is_error
 
 
-@pytest.mark.real
 async def test_a_question_is_bounded_and_needs_the_protocol() -> None:
     async with TestClient(TestServer(make_app(Live(), AppParts()))) as client:
         assert (await client.post("/mcp", data=b"x" * 100_001)).status == 413
@@ -88,7 +87,6 @@ async def test_a_question_is_bounded_and_needs_the_protocol() -> None:
         assert (await client.get("/mcp")).status == 405
 
 
-@pytest.mark.real
 async def test_an_assistant_asks_over_stdio(tmp_path: Path) -> None:
     made = await asyncio.to_thread(
         CliRunner().invoke, main, ["demo", "--once", "--to", str(tmp_path)]

@@ -18,8 +18,10 @@ async def numbers(tmp_path: Path) -> AsyncIterator[SqliteConnection]:
     connection = await connect(str(tmp_path / "n.db"), isolation_level=None)
     cursor = connection.cursor()
     await cursor.execute("CREATE TABLE numbers (n INTEGER PRIMARY KEY)")
+    await cursor.execute("BEGIN")
     await cursor.executemany("INSERT INTO numbers VALUES (?)", [(n,) for n in range(ROWS)])
     assert cursor.rowcount == ROWS
+    await connection.commit()
     yield connection
     await connection.close()
 
