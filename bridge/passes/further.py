@@ -95,11 +95,12 @@ def further(
     return Further(source, store, translator, nested)
 
 
-async def whole(record: Record, source: str, model: ModelStore) -> Record:
-    """The record with what it left in the store, for whoever translates it."""
-    if not isinstance(record, ProjectRead) or not (oids := lacks_texts(record)):
-        return record
-    return with_texts(record, await model.reads.texts(source, record.project.id, oids))
+async def whole(records: Iterable[Record], source: str, model: ModelStore) -> list[Record]:
+    """The records with what they left in the store, for whoever translates them."""
+    given = list(records)
+    ids = [e.project.id for e in given if isinstance(e, ProjectRead) and lacks_texts(e)]
+    texts = await model.reads.texts_of(source, ids) if ids else {}
+    return [with_texts(each, texts) if isinstance(each, ProjectRead) else each for each in given]
 
 
 def lacks_texts(record: ProjectRead) -> list[str]:

@@ -171,7 +171,7 @@ class Intake:
         known = await model.known(source, concerned & marks.keys())
         taking = self._reconciliation(known, concerned)
 
-        told = [await whole(record, source, model) for record in told]
+        told = await whole(told, source, model)
 
         def take() -> None:
             for record in told:

@@ -167,6 +167,9 @@ class ReadStore(Protocol):
     async def texts(self, source: str, project_id: int, oids: Collection[str]) -> Mapping[str, str]:
         """The texts of some blobs of a project, by object id, as far as they are there."""
 
+    async def texts_of(self, source: str, ids: Collection[int]) -> Mapping[str, str]:
+        """All texts that are kept of some projects, by object id."""
+
     async def anybodys(self, source: str, oids: Collection[str]) -> Mapping[str, str]:
         """The texts of some blobs, of whatever project, as far as they are there."""
 

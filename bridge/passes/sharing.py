@@ -339,8 +339,8 @@ def _new_last(
 
 async def _texts_of(new: Sequence[ProjectRead], source: str, model: ModelStore) -> dict[str, str]:
     """The texts that records left in the store, by one question for all of them."""
-    oids = {oid for each in new for oid in lacks_texts(each)}
-    return dict(await model.reads.anybodys(source, sorted(oids))) if oids else {}
+    ids = [each.project.id for each in new if lacks_texts(each)]
+    return dict(await model.reads.texts_of(source, ids)) if ids else {}
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:

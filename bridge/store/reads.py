@@ -65,6 +65,20 @@ class SqlReads:
         mine = blobs.c.project_id == project_id
         return await self._texts(source, oids, mine)
 
+    async def texts_of(self, source: str, ids: Collection[int]) -> Mapping[str, str]:
+        """All texts that are kept of some projects.
+
+        Not asked for by blob: many projects may have the same one.
+        """
+        found: dict[str, Any] = {}
+        async with self._reading(source, "load what was read of") as (connection, source_id):
+            for part in batched(ids):
+                wanted = select(blobs.c.oid, blobs.c.body).where(
+                    blobs.c.source_id == source_id, blobs.c.project_id.in_(part)
+                )
+                found |= {row.oid: row for row in await connection.execute(wanted)}
+        return await asyncio.to_thread(_unpacked, found)
+
     async def anybodys(self, source: str, oids: Collection[str]) -> Mapping[str, str]:
         """The texts of some blobs, of whatever project, as far as they are there."""
         return await self._texts(source, oids) if oids else {}
@@ -77,7 +91,7 @@ class SqlReads:
                     blobs.c.source_id == source_id, blobs.c.oid.in_(part), *mine
                 )
                 found |= {row.oid: row for row in await connection.execute(wanted)}
-        return await asyncio.to_thread(lambda: {oid: _text(row) for oid, row in found.items()})
+        return await asyncio.to_thread(_unpacked, found)
 
     async def keep(self, source: str, edition: int, kept: Sequence[KeptReads]) -> int:
         """Keep what was read of some projects, in place of what was before.
@@ -242,6 +256,10 @@ def _reads(row: Any) -> Reads:
 
 def _compressed(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8", "surrogatepass"), level=1)
+
+
+def _unpacked(found: Mapping[str, Any]) -> dict[str, str]:
+    return {oid: _text(row) for oid, row in found.items()}
 
 
 def _text(row: Any) -> str:

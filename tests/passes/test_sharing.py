@@ -521,11 +521,11 @@ async def test_texts_are_loaded_of_what_is_new_alone_and_at_once(
     scraper = ListScraper([*town, ScrapeEnd(Coverage.SELECTED, 1)])
     translator = WordTranslator()
     part = Part("town", "", 1, 0, FILES, tuple((n, f"group/p{n}") for n in range(1, 5)))
-    asked: list[list[str]] = []
+    asked: list[list[int]] = []
 
-    async def texts(source: str, oids: Sequence[str]) -> dict[str, str]:
-        asked.append(list(oids))
-        return dict.fromkeys(oids, "text")
+    async def texts(source: str, ids: Sequence[int]) -> dict[str, str]:
+        asked.append(list(ids))
+        return {f"{number:040}": "text" for number in ids}
 
     async def marks(source: str, ids: Sequence[int]) -> dict[int, tuple[str, dict[str, str]]]:
         known = {each.project.id: each for each in town[:2]}
@@ -534,10 +534,10 @@ async def test_texts_are_loaded_of_what_is_new_alone_and_at_once(
             for n, each in known.items()
         }
 
-    monkeypatch.setattr(store.model.reads, "anybodys", texts)
+    monkeypatch.setattr(store.model.reads, "texts_of", texts)
     monkeypatch.setattr(store.model, "marks", marks)
     read = await read_part(part, scraper, translator, store.model, None)
-    assert [oids for oids in asked if oids] == [[f"{n:040}" for n in (3, 4)]]
+    assert asked == [[3, 4]]
     assert translator.calls == ["s3", "s4"]
     found = {number_of(each): each for each in read.records}
     assert found[1] == town[0]

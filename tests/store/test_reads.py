@@ -125,3 +125,14 @@ async def test_projects_of_many_groups_are_found_by_as_many_statements_as_of_one
         assert len(sent) <= 3
     finally:
         await opened.close()
+
+
+async def test_texts_of_projects_come_together_however_many_share_a_blob(url: str) -> None:
+    opened = await open_store(url)
+    try:
+        reads = opened.model.reads
+        await reads.keep("s", 0, [kept(1, "a", "b"), kept(2, "a"), kept(3, "c")])
+        assert await reads.texts_of("s", [1, 2]) == {"a": "text of a", "b": "text of b"}
+        assert await reads.texts_of("s", []) == {}
+    finally:
+        await opened.close()
