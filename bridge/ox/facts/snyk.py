@@ -336,13 +336,9 @@ class SnykCollector:
             return notes.reading()
         project = subject.project
         found, unclear = known.of(project.path, project.web_url, subject.namesakes)
-        if unclear:
-            notes.unknown(unclear_of(project.path), *(fact.name for fact in SNYK.facts))
-            return notes.reading()
-        if not found and known.failures:
-            why = "; ".join(
-                f"{error} (organization {org})" for org, error in known.failures.items()
-            )
+        missing = [f"{error} (organization {org})" for org, error in known.failures.items()]
+        why = unclear_of(project.path) if unclear else "" if found else "; ".join(missing)
+        if why:
             notes.unknown(why, *(fact.name for fact in SNYK.facts))
             return notes.reading()
         notes.known("registered", bool(found))

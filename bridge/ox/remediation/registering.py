@@ -52,12 +52,7 @@ class Registration:
         remembered before it is sent and never asked for again: an import takes Snyk a while, and
         may find nothing that it understands.
         """
-        # Snyk's integration is one with one GitLab: the first source.
-        by_project = {
-            place.project_id: place
-            for place in places
-            if place.default_branch and not mark_in(place.project_id)
-        }
+        by_project = _importable(places)
         addresses = any(place.namesakes for place in by_project.values())
         try:
             listed = await self.snyk.whole_listing(addresses=addresses)
@@ -145,3 +140,12 @@ class Registration:
         done = replace(case, status=CaseStatus.OPENED, intent="", url=job)
         await self.store.put_case(self.source, done)
         return ActionRecord(replace(action, case=done), ActionOutcome.DONE, url=job)
+
+
+def _importable(places: Iterable[IssuePlace]) -> dict[int, IssuePlace]:
+    """By project; Snyk's integration is one with one GitLab: the first source."""
+    return {
+        place.project_id: place
+        for place in places
+        if place.default_branch and not mark_in(place.project_id)
+    }

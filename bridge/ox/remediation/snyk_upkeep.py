@@ -80,14 +80,7 @@ class SnykUpkeep:
         `still_ours` whether this replica may still write.
         """
         concerned = [*(places.values() if self.tags else ()), *(archived if self.proposes else ())]
-        listing = await self.snyk.listing(addresses=any(each.namesakes for each in concerned))
-        for org, error in listing.failures.items():
-            log.warning(
-                "Snyk's projects could not be listed, so none of them is changed",
-                action="snyk_unlisted",
-                organization=org,
-                error=str(error),
-            )
+        listing = await self._listing(concerned)
         changes = list(self._changes(board, places, archived, listing))
         records = await self._settled(cases, listing, changes, places, now)
         hands = _SnykExecutor(self, applies, now, still_ours)
@@ -104,6 +97,18 @@ class SnykUpkeep:
             records.append(await hands.carry_out(change))
         records += [self._put_off(each) for each in left.values()]
         return [*records, *_left_alone(list(unclear(concerned, listing)))]
+
+    async def _listing(self, concerned: Sequence[IssuePlace]) -> SnykListing:
+        addresses = any(place.namesakes for place in concerned)
+        listing = await self.snyk.listing(addresses=addresses)
+        for org, error in listing.failures.items():
+            log.warning(
+                "Snyk's projects could not be listed, so none of them is changed",
+                action="snyk_unlisted",
+                organization=org,
+                error=str(error),
+            )
+        return listing
 
     def _changes(
         self,
