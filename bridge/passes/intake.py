@@ -46,7 +46,7 @@ from bridge.passes.reconcile import (
 )
 from bridge.ports import Translator
 
-BATCH = 100  # records that are taken in at once
+BATCH = 200  # records that are taken in at once: a push may have to wait for them
 
 
 class Overtaken(Exception):

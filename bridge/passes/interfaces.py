@@ -254,6 +254,9 @@ class ModelStore(Protocol):
     async def missing(self, source: str, refs: Collection[str]) -> Mapping[str, set[str]]:
         """What some entities refer to, as they were merged, and is not there."""
 
+    async def relinked(self, source: str, refs: Collection[str]) -> set[str]:
+        """Those of some entities whose references were put right."""
+
     async def pointing_at(self, source: str, ref: str) -> list[str]:
         """The entities that refer to something, in whatever spelling they were merged with."""
 
@@ -280,8 +283,8 @@ class ModelStore(Protocol):
     async def note_places(self, source: str, edition: int, places: Collection[str] | None) -> int:
         """Note that what lies at these places is to be rendered; None: everything."""
 
-    async def count_under(self, source: str, place: str) -> int:
-        """How many entities have a place that begins so."""
+    async def count_under(self, source: str, place: str, deeper: int) -> Mapping[str, int]:
+        """How many entities have a place that begins so, by that and so many more of its bits."""
 
     async def under(self, source: str, place: str) -> list[CatalogEntity]:
         """The entities whose place begins so, sorted by reference."""

@@ -8,8 +8,11 @@ on the entities alone, whatever the order in which they came.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+_DEEPER: Final = 6  # bits that one question looks further: more would cost a push
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,29 @@ class Layout:
 
     changed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Counts:
+    """How many entities have places that begin with some bits.
+
+    `ask` tells it for all that begin so and have so many more bits: one question for many counts.
+    """
+
+    ask: Callable[[str, int], Awaitable[Mapping[str, int]]]
+    _asked: set[str] = field(default_factory=set)
+    _known: dict[str, int] = field(default_factory=dict)
+
+    async def of(self, bits: str) -> int:
+        """How many there are. Raises what `ask` does."""
+        if not any(bits[: max(0, len(bits) - up)] in self._asked for up in range(_DEEPER + 1)):
+            found: dict[str, int] = {}
+            for place, count in (await self.ask(bits, _DEEPER)).items():
+                for end in range(len(bits), len(place) + 1):
+                    found[place[:end]] = found.get(place[:end], 0) + count
+            self._known |= found
+            self._asked.add(bits)
+        return self._known.get(bits, 0)
 
 
 async def changed_layout(

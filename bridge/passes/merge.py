@@ -171,9 +171,12 @@ class Merging:
                 ref: {ref_of(each) for each in found}
                 for ref, found in (await model.missing(source, refs)).items()
             }
-            there = await model.entities(source, refs)
+            # Where nothing is missing, nothing is to be put right: most are not looked at.
+            broken = [ref for ref in refs if missing[ref]]
+            seen = {*broken, *await model.relinked(source, refs)}
+            there = await model.entities(source, sorted(seen))
             names = await self._names({each for found in missing.values() for each in found})
-            said = await model.speaking_of(source, [ref for ref in refs if missing[ref]])
+            said = await model.speaking_of(source, broken)
             put: list[StoredEntity] = []
             problems: dict[str, Sequence[Problem]] = {about_links(ref): () for ref in refs}
             links = {

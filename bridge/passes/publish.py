@@ -27,7 +27,7 @@ from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.statements import Statement, StoredFile
 from bridge.passes.adoption import as_manifests
 from bridge.passes.interfaces import EntityList, EntityMaker, Renderer
-from bridge.passes.layout import Layout, changed_layout
+from bridge.passes.layout import Counts, Layout, changed_layout
 from bridge.passes.ledger import Ledger
 from bridge.passes.reconcile import translated_manifests
 from bridge.passes.spool import Spool
@@ -82,13 +82,11 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
         return rendered
     shards = {bits for path in rendered.files if (bits := renderer.bits(path)) is not None}
 
-    async def count(bits: str) -> int:
-        return await model.count_under(source, bits)
-
+    counts = Counts(lambda bits, deeper: model.count_under(source, bits, deeper))
     layout = Layout()
     if places:
         layout = await changed_layout(
-            places, shards, count, limit=renderer.limit, depth=renderer.depth
+            places, shards, counts.of, limit=renderer.limit, depth=renderer.depth
         )
     for bits in layout.changed:
         entities = await model.under(source, bits)

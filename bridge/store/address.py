@@ -18,7 +18,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from bridge.errors import ConfigurationError, StoreError
 from bridge.model.problems import Problem
-from bridge.store.sqlite_thread import DEFERRED, connect
+from bridge.store.sqlite_thread import connect
 
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _FORMER = "postgresql+asyncpg"  # an older Fester's driver: people have it in their URLs
@@ -115,7 +115,7 @@ def make_engine(address: StoreAddress, patience: float, longest: float = 0.0) ->
 def reader_of(engine: AsyncEngine) -> AsyncEngine:
     """The same engine for reading: what is read in one transaction is of one moment."""
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(fester_begin=DEFERRED)
+        return engine.execution_options(fester_reads=True)
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
@@ -160,8 +160,11 @@ def _roll_back(connection: Any, _record: object, _error: object) -> None:
 def _begin(connection: Connection) -> None:
     # A deferred transaction that turns to writing fails at once, instead of waiting, when
     # another process wrote meanwhile; so writers say so from the start.
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(options.get("fester_begin", "BEGIN IMMEDIATE"))
+    if connection.get_execution_options().get("fester_reads"):
+        driver: Any = connection.connection.driver_connection
+        driver.begins = True
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _postgresql(address: StoreAddress, patience: float, longest: float) -> AsyncEngine:

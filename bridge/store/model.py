@@ -377,6 +377,16 @@ class SqlModel:
                     found[row.ref].add(row.target)
         return found
 
+    async def relinked(self, source: str, refs: Collection[str]) -> set[str]:
+        """Those of these entities whose references were put right."""
+        found: set[str] = set()
+        async with self._of(source, "check the references of") as (connection, source_id):
+            mine = entities.c.source_id == source_id, entities.c.merged.is_not(None)
+            for part in batched(refs):
+                wanted = select(entities.c.ref).where(*mine, entities.c.ref.in_(part))
+                found.update((await connection.execute(wanted)).scalars())
+        return found
+
     async def neighbours(
         self, source: str, refs: Collection[str], count: int
     ) -> Mapping[str, Sequence[str]]:
@@ -436,11 +446,12 @@ class SqlModel:
 
     # Rendering and publishing.
 
-    async def count_under(self, source: str, place: str) -> int:
-        """How many entities have a place that begins so."""
+    async def count_under(self, source: str, place: str, deeper: int) -> Mapping[str, int]:
+        """How many entities have a place that begins so, by that and so many more of its bits."""
         async with self._of(source, "count entities of") as (connection, source_id):
-            wanted = select(func.count()).where(*under_place(source_id, place))
-            return int((await connection.execute(wanted)).scalar_one())
+            bits = func.substr(entities.c.place, 1, len(place) + deeper).label("bits")
+            wanted = select(bits, func.count()).where(*under_place(source_id, place))
+            return {row[0]: row[1] for row in await connection.execute(wanted.group_by("bits"))}
 
     async def under(self, source: str, place: str) -> list[CatalogEntity]:
         """The entities whose place begins so, sorted by reference."""

@@ -15,13 +15,14 @@ from typing import Any, Final, Self
 import aiosqlite
 
 _AT_ONCE: Final = 500  # rows that come with the statement: bounds what a stream holds
-# SQLite itself takes the moment of a deferred transaction with its first statement, and cannot
-# refuse one: https://www.sqlite.org/lang_transaction.html
-DEFERRED: Final = "BEGIN"
 
 
 class SqliteConnection(aiosqlite.Connection):
-    """A connection whose cursors are `Cursor`s. `begins` says that a transaction is to begin."""
+    """A connection whose cursors are `Cursor`s.
+
+    `begins` says that the next statement begins a transaction. SQLite itself takes the moment of a
+    deferred one with its first statement: https://www.sqlite.org/lang_transaction.html
+    """
 
     begins = False
 
@@ -67,10 +68,7 @@ class Cursor:
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
         """Execute a statement and fetch its first rows."""
-        if sql == DEFERRED:
-            self._connection.begins = True
-        else:
-            await self._connection.run(partial(self._run, "execute", sql, parameters))
+        await self._connection.run(partial(self._run, "execute", sql, parameters))
         return self
 
     async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> Self:
@@ -115,7 +113,7 @@ class Cursor:
         self._end()
         raw = self._connection._conn
         if begins:
-            raw.execute(DEFERRED)
+            raw.execute("BEGIN")
         self._cursor = cursor = raw.cursor()
         try:
             getattr(cursor, how)(sql, parameters)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.passes.layout import changed_layout
+from bridge.passes.layout import Counts, changed_layout
 from tests.laws import examples
 
-DEPTH, LIMIT = 5, 2
+DEPTH, LIMIT = 9, 2  # deeper than one question looks
 places = st.sets(st.text("01", min_size=DEPTH, max_size=DEPTH), max_size=24)
 
 
@@ -29,11 +30,11 @@ def split(found: Collection[str], bits: str = "") -> set[str]:
 async def test_the_shards_after_a_change_are_those_of_all_entities(
     before: set[str], now: set[str], touched: set[str]
 ) -> None:
-    async def count(bits: str) -> int:
-        return sum(each.startswith(bits) for each in now)
+    async def count(bits: str, deeper: int) -> Counter[str]:
+        return Counter(each[: len(bits) + deeper] for each in now if each.startswith(bits))
 
     shards, changes = split(before), (before ^ now) | (touched & now)
-    layout = await changed_layout(changes, shards, count, limit=LIMIT, depth=DEPTH)
+    layout = await changed_layout(changes, shards, Counts(count).of, limit=LIMIT, depth=DEPTH)
     assert (shards - set(layout.gone)) | set(layout.changed) == split(now)
     for place in changes & now:
         assert any(place.startswith(bits) for bits in layout.changed)
