@@ -103,7 +103,7 @@ class Settings(Section):
         15.0, description="time after which another replica takes over from one that died"
     )
     share_sweeps: bool = Field(
-        False, description="whether processes on one PostgreSQL read a sweep together"
+        True, description="whether processes on one PostgreSQL read a sweep together"
     )
     host: str = Field("127.0.0.1", description="address that `serve` listens on")
     port: int = Field(8080, ge=0, le=65535, description="port that `serve` listens on")

@@ -51,9 +51,9 @@ def _app(parts: Wired, made: Crew, alive: Callable[[], bool]) -> web.Application
 def _alone(parts: Wired, settings: Settings) -> Problem:
     if parts.store.shared and not settings.share_sweeps:
         return Problem(
-            "sharing of sweeps is off, so there is nothing for a worker to read; write "
-            "`share_sweeps: true` into the settings of `fester serve` and of its workers, or set "
-            "FESTER_SHARE_SWEEPS=true for each of them",
+            "sharing of sweeps is off, so there is nothing for a worker to read; take "
+            "`share_sweeps: false` out of the settings of `fester serve` and of its workers, and "
+            "FESTER_SHARE_SWEEPS out of their environment",
             "sharing-off",
         )
     if parts.store.shared:

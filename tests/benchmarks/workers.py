@@ -1,15 +1,16 @@
 """The same sweep by one process, and by several on one PostgreSQL.
 
     python -m tests.benchmarks.workers [--projects 5000] [--processes 1 2 4] [--rate-limit 2000]
+    python -m tests.benchmarks.workers --projects 2000 --farther 10
     python -m tests.benchmarks.workers --projects 1000000 --processes 4 --near --rate-limit 0
 
 The sandbox GitLab stands in a process of its own, as far away as in `tests.benchmarks.peer`
-(`--near`: beside us), and allows so many requests a minute (0: any number). One process leads and
-the others are `fester worker`. Each count of processes begins with an empty store and an empty
-folder; what they publish must be the same to the byte. It prints seconds, requests and how many of
-them GitLab refused, the seconds of a core that the leader took until all was taken in and from then
-on (merging, rendering, publishing) and that all workers took, the peak memory of the leader and of
-the largest worker, and the store's size.
+(`--near`: beside us, `--farther`: so many times as far), and allows so many requests a minute (0:
+any number). One process leads and the others are `fester worker`. Each count of processes begins
+with an empty store and an empty folder; what they publish must be the same to the byte. It prints
+seconds, requests and how many of them GitLab refused, the seconds of a core that the leader took
+until all was taken in and from then on (merging, rendering, publishing) and that all workers took,
+the peak memory of the leader and of the largest worker, and the store's size.
 
 PostgreSQL is started for the benchmark, or is the one of `--server` (a URL without a database).
 """
@@ -25,7 +26,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from multiprocessing.connection import Connection
@@ -39,6 +40,7 @@ import structlog
 
 from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.sandbox.latency import Latency
 from bridge.service.schedule import ended
 from bridge.settings import Settings
 from bridge.wiring import wired
@@ -124,9 +126,7 @@ async def sweep(given: Settings) -> Led:
 def lead(url: str, store: str, folder: Path, pipe: Connection) -> None:
     """A leader in a process of its own, whose peak memory is then its own."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    found = asyncio.run(
-        sweep(settings(url, folder).model_copy(update={"store": store, "share_sweeps": True}))
-    )
+    found = asyncio.run(sweep(settings(url, folder).model_copy(update={"store": store})))
     pipe.send(replace(found, memory=peak()))
 
 
@@ -162,7 +162,7 @@ async def a_worker(url: str, store: str, folder: Path) -> AsyncIterator[Worker]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "from bridge.cli import main; main()", "worker", "--port", "0"),
         *("--from", url, "--store", store),
-        env={**os.environ, "GITLAB_TOKEN": TOKEN, "FESTER_SHARE_SWEEPS": "true"},
+        env={**os.environ, "GITLAB_TOKEN": TOKEN},
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -257,6 +257,11 @@ def show(each: Figures) -> None:
     sys.stdout.flush()
 
 
+def farther(times: float) -> Latency:
+    """The latencies of a GitLab so many times as far away."""
+    return Latency(**{name: times * each for name, each in asdict(FAR_AWAY).items()})
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
@@ -264,9 +269,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rate-limit", type=int, default=2000)
     parser.add_argument("--near", action="store_true")
+    parser.add_argument("--farther", type=float, default=1.0)
     parser.add_argument("--server")
     asked = parser.parse_args()
-    latency = None if asked.near else FAR_AWAY
+    latency = None if asked.near else farther(asked.farther)
     with (
         gitlab(asked.projects, latency, rate_limit=asked.rate_limit or None) as server,
         cluster() as own,

@@ -39,8 +39,8 @@ def test_a_worker_needs_a_store_that_others_reach(tmp_path: Path) -> None:
 def test_a_worker_says_that_sharing_is_off() -> None:
     """And where to turn it on; no job queue is opened."""
     parts = SimpleNamespace(store=SimpleNamespace(shared=True))
-    with pytest.raises(ConfigurationError, match="share_sweeps: true"):
-        asyncio.run(_opened(cast(Wired, parts), Settings(source=GITLAB)))
+    with pytest.raises(ConfigurationError, match="share_sweeps: false"):
+        asyncio.run(_opened(cast(Wired, parts), Settings(source=GITLAB, share_sweeps=False)))
 
 
 async def _opened(parts: Wired, settings: Settings) -> None:

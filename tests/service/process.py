@@ -58,9 +58,6 @@ class Process:
 SMALL_PARTS = "import bridge.passes.sharing as sharing; sharing.PART = 4; "
 
 
-SHARED: dict[str, str] = {}  # settings of all: whether they read sweeps together
-
-
 def serve(
     gitlab: str, folder: Path, store: str, before: str = "", *, to: str = "", **more: str
 ) -> AbstractAsyncContextManager[Process]:
@@ -90,7 +87,6 @@ async def _started(
         "FESTER_WEBHOOK_TOKEN": SECRET,
         "FESTER_LEASE": "3s",
         "FESTER_EVERY": "1h",
-        **SHARED,
         **more,
     }
     said = folder / f"said-{next(_numbers)}"

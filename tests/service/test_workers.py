@@ -41,7 +41,6 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four or five processes start here, and each sweep is one of many parts."""
     for each in (site, process):
         monkeypatch.setattr(each, "LONG", 120.0)
-    monkeypatch.setattr(process, "SHARED", {"FESTER_SHARE_SWEEPS": "true"})
 
 
 @pytest.fixture
