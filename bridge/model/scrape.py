@@ -180,6 +180,15 @@ def number_of(record: Record) -> int | None:
     return record.project_id if isinstance(record, Gap | ProjectGone | Unread) else None
 
 
+def bytes_of(record: Record, *, kept: bool = False) -> int:
+    """How much text a record holds; with `kept`, together with what it left in the store."""
+    if not isinstance(record, ProjectRead):
+        return 0
+    reads = record.reads.files.values() if record.reads is not None else ()
+    files = (*record.files, *reads)
+    return sum(each.size for each in files if each.text is not None or (kept and each.kept))
+
+
 # The manifest of a GitLab group, which the crawl makes. In a repository it is somebody's forgery.
 GROUP_FILE: Final = "gitlab:group"
 

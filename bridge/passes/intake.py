@@ -23,6 +23,7 @@ from bridge.model.scrape import (
     ProjectSkipped,
     Record,
     ScrapeEnd,
+    bytes_of,
     number_of,
 )
 from bridge.model.statements import (
@@ -47,6 +48,7 @@ from bridge.passes.reconcile import (
 from bridge.ports import Translator
 
 BATCH = 200  # records that are taken in at once: a push may have to wait for them
+BATCH_BYTES = 16 << 20  # of text in them: what is more is taken in sooner
 
 
 class Overtaken(Exception):
@@ -87,6 +89,7 @@ class Intake:
     observations: Observations = field(default_factory=Observations)
     end: ScrapeEnd | None = None
     _waiting: list[Record] = field(default_factory=list)
+    _held: int = 0  # bytes of text in what waits
 
     @property
     def complete(self) -> bool:
@@ -99,12 +102,13 @@ class Intake:
             self.end = record
             return
         self._waiting.append(record)
-        if len(self._waiting) >= BATCH:
+        self._held += bytes_of(record)
+        if len(self._waiting) >= BATCH or self._held >= BATCH_BYTES:
             await self.flush()
 
     async def flush(self) -> None:
         """Settle what waits."""
-        records, self._waiting = self._waiting, []
+        records, self._waiting, self._held = self._waiting, [], 0
         if not records:
             return
         async with self.ledger.lock:

@@ -24,6 +24,7 @@ from bridge.model.scrape import (
     ScrapeEnd,
     ScrapeRequest,
     Unread,
+    bytes_of,
     number_of,
 )
 from bridge.model.work import Claim, Part, PartRead, Settled
@@ -290,22 +291,10 @@ async def _read_some(
             if isinstance(record, ScrapeEnd):
                 return records, record.requests, False
             records.append(record)
-            size += _bytes_of(record)
+            size += bytes_of(record)
             if size > BYTES:
                 return records, 0, True
     return records, 0, False
-
-
-def _bytes_of(record: Record, *, kept: bool = False) -> int:
-    """How much text a record holds; or with those that it left in the store."""
-    if not isinstance(record, ProjectRead):
-        return 0
-    reads = record.reads.files.values() if record.reads is not None else ()
-    return sum(
-        file.size
-        for file in (*record.files, *reads)
-        if file.text is not None or (kept and file.kept)
-    )
 
 
 def _fitting(new: Sequence[ProjectRead], *, first: bool) -> list[ProjectRead]:
@@ -313,7 +302,7 @@ def _fitting(new: Sequence[ProjectRead], *, first: bool) -> list[ProjectRead]:
     fitting: list[ProjectRead] = []
     size = 0
     for record in new:
-        size += _bytes_of(record, kept=True)
+        size += bytes_of(record, kept=True)
         if size > BYTES and (fitting or not first):
             break
         fitting.append(record)

@@ -26,8 +26,9 @@ from bridge.model.scrape import (
     Unread,
     number_of,
 )
+from bridge.model.statements import Taken
 from bridge.model.work import Part, PartRead, Settled
-from bridge.passes import sharing
+from bridge.passes import intake, sharing
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
 from bridge.passes.pipeline import PassOptions, Stages
@@ -348,6 +349,26 @@ async def test_a_part_that_is_too_much_for_one_is_cut(
     assert len(shop.others.calls) == 13
     (progress,) = await store.parts.progress(shop.gitlab.name)
     assert (progress.left, progress.projects, progress.projects_done) == (0, 14, 14)
+
+
+async def test_heavy_records_do_not_wait_for_a_hundred(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes records in holds no more text than of one part."""
+    taken: list[int] = []
+    take = store.model.take
+
+    async def counted(source: str, edition: int, found: Taken, lane: str) -> int:
+        taken.append(len(found.projects))
+        return await take(source, edition, found, lane)
+
+    monkeypatch.setattr(store.model, "take", counted)
+    monkeypatch.setattr(intake, "BATCH_BYTES", 5)
+    done = await Bench(a_town(), store).passes.run(PassOptions())
+    assert done.report.projects["seen"] == 14
+    assert (
+        max(taken) <= 3
+    )  # of texts of three characters two are as much as may be, and one has none
 
 
 async def test_a_cut_part_of_which_nothing_was_told_is_no_part_for_ever(store: SqlStore) -> None:
