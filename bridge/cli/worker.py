@@ -15,6 +15,8 @@ from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.working import working
 
+_CONNECTIONS = 4  # so that a PostgreSQL of the common hundred has room for some workers
+
 
 @click.command()
 @config_option
@@ -37,7 +39,7 @@ def worker(*, config: Path | None, **flags: Any) -> None:
 
 
 async def _work(settings: Settings, told: Callable[[], None]) -> None:
-    async with wired(settings) as parts, working(parts, settings) as url:
+    async with wired(settings, _CONNECTIONS) as parts, working(parts, settings) as url:
         click.echo(f"working for {parts.source}; {url}metrics says what it does (Ctrl-C ends it)")
         await until_told_to_stop()
         told()

@@ -23,6 +23,8 @@ from bridge.store.sqlite_thread import connect
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
 _FORMER = "postgresql+asyncpg"  # an older Fester's driver: people have it in their URLs
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg", _FORMER)
+CONNECTIONS = 15  # to PostgreSQL, of one process
+_KEPT = 5  # of these, while nobody needs them
 _MAGIC = b"SQLite format 3\0"
 _SECRET_KEYS = ("password", "passfile", "sslpassword", "sslkey")
 
@@ -99,17 +101,20 @@ def refuse_other_files(address: StoreAddress) -> None:
                 raise sqlite3.DatabaseError("file is not a database")
 
 
-def make_engine(address: StoreAddress, patience: float, longest: float = 0.0) -> AsyncEngine:
+def make_engine(
+    address: StoreAddress, patience: float, longest: float = 0.0, connections: int = CONNECTIONS
+) -> AsyncEngine:
     """An engine that has connected to nothing yet; `patience` is how long to wait for a lock.
 
     `longest` is how many seconds one statement may take on PostgreSQL, its answer's way included;
-    0: twice the patience.
+    0: twice the patience. Of `connections` to it there are no more: who wants one waits, as long as
+    its patience lasts.
 
     Raises `StoreError` when the driver for PostgreSQL is not installed.
     """
     if address.sqlite:
         return _sqlite(address, patience)
-    return _postgresql(address, patience, longest or 2 * patience)
+    return _postgresql(address, patience, longest or 2 * patience, connections)
 
 
 def reader_of(engine: AsyncEngine) -> AsyncEngine:
@@ -167,7 +172,9 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _postgresql(address: StoreAddress, patience: float, longest: float) -> AsyncEngine:
+def _postgresql(
+    address: StoreAddress, patience: float, longest: float, connections: int
+) -> AsyncEngine:
     try:
         from bridge.store.postgresql import connector  # noqa: PLC0415 — its driver is an extra
     except ImportError:
@@ -181,4 +188,6 @@ def _postgresql(address: StoreAddress, patience: float, longest: float) -> Async
         hide_parameters=True,
         pool_pre_ping=True,
         pool_timeout=patience,
+        pool_size=min(_KEPT, connections),
+        max_overflow=max(0, connections - _KEPT),
     )

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any, Final, LiteralString, cast
 
 import psycopg
-from procrastinate import App, PsycopgConnector, RetryStrategy, exceptions
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, exceptions
 from procrastinate.jobs import Job
 from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
@@ -36,7 +36,7 @@ _ENDING: Final = 5.0  # seconds that a job has to end when the process is told t
 _POLL: Final = 2.0  # seconds, where a notification was lost
 _LOCK: Final = 0x666573746A6F  # any fixed number: "festjo"
 _BEATS: Final = 3  # signs of life within the time after which one is missed
-_AGAIN: Final = RetryStrategy(exponential_wait=3)  # seconds: 3, 9, 27, 81 before the last try
+_LONGEST: Final = 81  # seconds until a part is tried for the last time: 3, 9, 27 before
 _HANDS: Final[LiteralString] = """
     CREATE TABLE IF NOT EXISTS fester_hands (
         name text, queue text, seen timestamptz NOT NULL, PRIMARY KEY (name, queue)
@@ -74,6 +74,16 @@ class AgainPlease(Exception):
     """A part could not be read, and is to be tried again."""
 
 
+class _Later(BaseRetryStrategy):
+    """When a job is done again: a part that could not be read later and later, else soon."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
+        seconds = (
+            min(3 ** (job.attempts + 1), _LONGEST) if isinstance(exception, AgainPlease) else 3
+        )
+        return RetryDecision(retry_in={"seconds": seconds})
+
+
 class JobQueue:
     """Jobs of one database; made by `open_queue`. Every method raises `StoreError`.
 
@@ -88,7 +98,7 @@ class JobQueue:
         self._patience = patience
         self._do: Do | None = None
         # A part is given up by what is known of it, never by its jobs.
-        app.task(name=_TASK, retry=_AGAIN)(self._read)
+        app.task(name=_TASK, retry=_Later())(self._read)
 
     async def put(self, queue: str, sweep: int, numbers: Iterable[int]) -> None:
         """Have parts read by whoever takes jobs of this queue."""

@@ -22,6 +22,7 @@ from bridge.model.memory import Horizon, Memory, PassRecord
 from bridge.model.runs import Report
 from bridge.store import rows, schema
 from bridge.store.address import (
+    CONNECTIONS,
     StoreAddress,
     make_engine,
     names_former_driver,
@@ -61,11 +62,16 @@ def _utc_now() -> datetime:
 
 
 async def open_store(
-    url: str, *, patience: float = _PATIENCE, clock: Callable[[], datetime] = _utc_now
+    url: str,
+    *,
+    patience: float = _PATIENCE,
+    clock: Callable[[], datetime] = _utc_now,
+    connections: int = CONNECTIONS,
 ) -> SqlStore:
     """Open the store at `url` and bring its tables up to date; close it when done.
 
-    `patience` is how many seconds to wait for another process's transaction. Raises
+    `patience` is how many seconds to wait for another process's transaction, or for one of the
+    `connections` to PostgreSQL that there may be. Raises
     `ConfigurationError` for a URL of no known kind, `StoreError` for whatever else is wrong.
     """
     address = read_address(url)
@@ -79,7 +85,9 @@ async def open_store(
         await asyncio.to_thread(refuse_other_files, address)
     # Steps over large tables may take long; whatever comes after them may not.
     preparing = make_engine(address, patience, _LONGEST_STEP)
-    engine = preparing if address.sqlite else make_engine(address, patience)
+    engine = preparing
+    if not address.sqlite:
+        engine = make_engine(address, patience, connections=connections)
     try:
         with explained(address, "open the tables"):
             await _prepare(preparing, address, patience)

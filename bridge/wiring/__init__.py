@@ -43,6 +43,7 @@ from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.numbered import Numbered
 from bridge.settings import Settings
 from bridge.store import open_store
+from bridge.store.address import CONNECTIONS
 from bridge.store.store import SqlStore
 from bridge.wiring.backstage_teams import BackstageTeams
 from bridge.wiring.clock import utc_now
@@ -419,9 +420,10 @@ def share_rates(readings: Iterable[Scraper], store: SqlStore) -> None:
 
 
 @asynccontextmanager
-async def wired(settings: Settings) -> AsyncIterator[Wired]:
+async def wired(settings: Settings, connections: int = CONNECTIONS) -> AsyncIterator[Wired]:
     """Everything open for passes; closed again at the end. Yields `Wired`.
 
+    There are no more `connections` to a PostgreSQL than these.
     Raises `ConfigurationError` with the problems of mappings and destinations together.
     """
     # Rows by the thousand come and go without cycles: Python looks for these more seldom.
@@ -429,7 +431,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wired]:
     each = await located_each(settings)
     settings = each[FIRST].model_copy(update={"further": settings.further})
     given = _given(settings, each)
-    store = await open_store(settings.store)
+    store = await open_store(settings.store, connections=connections)
     try:
         share_rates(given.readings.values(), store)
         await given.elsewhere.renew(store, given.source)

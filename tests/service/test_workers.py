@@ -14,9 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from bridge.model.runs import Outcome
 from bridge.processors.mapping import shipped_folder
@@ -247,27 +245,6 @@ async def test_a_mapping_that_is_saved_in_mid_sweep_makes_no_gap(url: str, tmp_p
         await store.close()
         assert (progress.done, progress.failed, progress.left) == (PROJECTS / 4, 0, 0)
         assert "sweep_abandoned" in said(tmp_path)
-
-
-async def test_a_database_that_takes_few_connections_makes_no_gap(url: str, tmp_path: Path) -> None:
-    """Who is refused one asks again: it is no fault of the part that it reads."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP ROLE IF EXISTS few")
-        connection.execute("CREATE ROLE few LOGIN CONNECTION LIMIT 14")
-        connection.execute("GRANT CREATE ON SCHEMA public TO few")
-        name = make_url(url).database
-        connection.execute(f"GRANT CREATE ON DATABASE {name} TO few")
-    few = make_url(url).set(username="few").render_as_string(hide_password=False)
-    async with a_gitlab(a_town(), SLOW) as (_, gitlab), hands(2, gitlab, tmp_path, few):
-        async with serve(gitlab, tmp_path, few, SMALL_PARTS, FESTER_LEASE="3s"):
-            truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
-            await until(lambda: published(tmp_path) == truth)
-            await until(lambda: is_complete(url, gitlab))
-        store = await open_store(url)
-        progress = await store.parts.progress(gitlab)
-        await store.close()
-        assert {each.failed for each in progress} <= {0}
-        assert "too many connections" in said(tmp_path)
 
 
 async def is_complete(url: str, gitlab: str) -> bool:

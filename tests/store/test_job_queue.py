@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from bridge.errors import StoreError
 from bridge.service.schedule import ended
+from bridge.store import open_store
 from bridge.store.job_queue import JobQueue, open_queue
 from tests.service.relay import relay_to
 from tests.store.conftest import database
@@ -90,6 +91,32 @@ async def test_a_job_tells_whether_one_is_at_it(url: str) -> None:
         go_on.set()
         await until(lambda: nothing(queue, 7))
         await ended(task)
+
+
+async def test_a_store_takes_no_more_connections_than_it_may(url: str) -> None:
+    """Who wants one more waits for it; five processes of twenty each were refused them."""
+    store = await open_store(url, connections=2)
+    held, most = asyncio.Semaphore(0), 0
+
+    async def reads() -> None:
+        nonlocal most
+        async with store._reading("look"):
+            held.release()
+            with psycopg.connect(url) as connection:
+                row = connection.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND pid <> pg_backend_pid()"
+                ).fetchone()
+            assert row is not None
+            most = max(most, row[0])
+            if most < 2:  # the first one waits for a second one beside it
+                await held.acquire()
+                await held.acquire()
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(reads() for _ in range(8)))
+    await store.close()
+    assert most == 2
 
 
 async def test_no_wait_for_a_network_that_swallows_packets_lasts(url: str) -> None:
