@@ -45,6 +45,7 @@ from bridge.store.reads import SqlReads, forget_reads
 from bridge.store.said import say
 from bridge.store.sources import batched, claim_source, parts_of, remove_rows, source_id_of
 from bridge.store.stale import forget, note, note_from, note_needed, note_pointing_at
+from bridge.store.standing import StandingProblems
 from bridge.store.tables import (
     entities,
     files,
@@ -83,6 +84,7 @@ class SqlModel:
         self._reading = reading
         self._clock = clock
         self._ids: dict[str, int] = {}
+        self._standing = StandingProblems()
         self._reads = SqlReads(self._of, self._changing)
 
     @property
@@ -196,6 +198,7 @@ class SqlModel:
                 await connection.execute(replace_into(connection, manifests), made)
             await say(connection, source_id, taken, lane)
             await _replace_problems(connection, source_id, taken.problems)
+        self._standing.replaced(source, edition + 1, taken.problems)
         return edition + 1
 
     async def begin_restating(self, source: str, edition: int) -> int:
@@ -332,6 +335,7 @@ class SqlModel:
             moved = await call(connection, source_id, done.put)
             await note_pointing_at(connection, source_id, moved)
             await _replace_problems(connection, source_id, done.problems)
+        self._standing.replaced(source, edition + 1, done.problems)
         return edition + 1
 
     async def remove(
@@ -358,6 +362,7 @@ class SqlModel:
             await forget(connection, source_id, "check", refs)
             about = [f"{what} {ref}" for ref in refs for what in ("entity", "links")]
             await _replace_problems(connection, source_id, dict.fromkeys(about, ()))
+        self._standing.replaced(source, edition + 1, dict.fromkeys(about, ()))
         return edition + 1
 
     async def missing(self, source: str, refs: Collection[str]) -> Mapping[str, set[str]]:
@@ -442,6 +447,7 @@ class SqlModel:
                 made = [relinked(source_id, each) for each in part]
                 await connection.execute(RELINK, made)
             await _replace_problems(connection, source_id, found)
+        self._standing.replaced(source, edition + 1, found)
         return edition + 1
 
     # Rendering and publishing.
@@ -521,12 +527,8 @@ class SqlModel:
 
     async def problems(self, source: str) -> list[Problem]:
         """All that is wrong as things stand."""
-        found: list[Problem] = []
         async with self._of(source, "list the problems of") as (connection, source_id):
-            wanted = select(problems.c.body).where(problems.c.source_id == source_id)
-            async for part in parts_of(connection, wanted):
-                found += [rows.stored_problem(row.body) for row in part]
-        return sorted(found, key=_order)
+            return await self._standing.all(connection, source, source_id)
 
     async def problems_about(
         self, source: str, about: Collection[str]
@@ -634,6 +636,7 @@ class SqlModel:
             )
             yield connection, source_id
         self._ids[source] = source_id
+        self._standing.moved(source, edition)
 
 
 def _above(path: str) -> Iterator[str]:
@@ -666,9 +669,3 @@ async def _replace_problems(
 
 def _entities(found: Sequence[Any]) -> list[CatalogEntity]:
     return [rows.stored_entity(row).entity for row in found]
-
-
-def _order(problem: Problem) -> tuple[Any, ...]:
-    """By place, so that a project's stand together."""
-    place = problem.project, problem.file, problem.line, problem.column
-    return *place, problem.rule, problem.ref, problem.message

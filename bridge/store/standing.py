@@ -1,0 +1,75 @@
+"""What is wrong as things stand: read once, then kept up with what this process writes.
+
+Every pass tells all of it, a push too; only what changed may cost something then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bridge.model.problems import Problem
+from bridge.store import rows
+from bridge.store.sources import parts_of
+from bridge.store.tables import problems, sources
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The problems of a source by what they are about, as they are in an edition of it."""
+
+    edition: int | None
+    by_about: dict[str, Sequence[Problem]]
+
+
+class StandingProblems:
+    """The problems of sources. Where another process wrote, they are read again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+
+    async def all(
+        self, connection: AsyncConnection, source: str, source_id: int | None
+    ) -> list[Problem]:
+        """All problems of a source, in the order of their places."""
+        wanted = select(sources.c.edition).where(sources.c.id == source_id)
+        edition = (await connection.execute(wanted)).scalar_one_or_none()
+        kept = self._kept.get(source)
+        if kept is None or kept.edition != edition:
+            kept = self._kept[source] = _Kept(edition, await _read(connection, source_id))
+        return sorted((one for each in kept.by_about.values() for one in each), key=_order)
+
+    def moved(self, source: str, edition: int) -> None:
+        """This process made the next edition after this one."""
+        kept = self._kept.get(source)
+        if kept is not None and kept.edition == edition:
+            kept.edition = edition + 1
+
+    def replaced(self, source: str, edition: int, found: Mapping[str, Sequence[Problem]]) -> None:
+        """With this edition came these problems, in place of those that were about the same."""
+        kept = self._kept.get(source)
+        if kept is not None and kept.edition == edition:
+            for about, now in found.items():
+                if now:
+                    kept.by_about[about] = tuple(now)
+                else:
+                    kept.by_about.pop(about, None)
+
+
+async def _read(connection: AsyncConnection, source_id: int | None) -> dict[str, Sequence[Problem]]:
+    found: dict[str, list[Problem]] = {}
+    wanted = select(problems.c.about, problems.c.body).where(problems.c.source_id == source_id)
+    async for part in parts_of(connection, wanted.order_by(problems.c.about, problems.c.n)):
+        for row in part:
+            found.setdefault(row.about, []).append(rows.stored_problem(row.body))
+    return dict(found)
+
+
+def _order(problem: Problem) -> tuple[Any, ...]:
+    """By place, so that a project's stand together."""
+    place = problem.project, problem.file, problem.line, problem.column
+    return *place, problem.rule, problem.ref, problem.message
