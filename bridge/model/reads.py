@@ -89,13 +89,15 @@ class KnownReads:
 class Wanted:
     """What manifests want to be read: paths with their texts, paths that need only be `there`,
     and patterns of which every file is wanted with its text. Some paths are `named` by the
-    manifest itself: of those that are not there the nearest is wanted.
+    manifest itself: of those that are not there the nearest is wanted. Some are to `spare`: one
+    whose text cannot be had now holds up nothing, and is as it was known.
     """
 
     texts: frozenset[str] = frozenset()
     there: frozenset[str] = frozenset()
     globs: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
+    spare: frozenset[str] = frozenset()
 
     def __or__(self, other: Wanted) -> Wanted:
         return Wanted(
@@ -103,6 +105,7 @@ class Wanted:
             self.there | other.there,
             self.globs | other.globs,
             self.named | other.named,
+            self.spare | other.spare,
         )
 
 

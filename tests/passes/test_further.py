@@ -235,6 +235,11 @@ async def test_codeowners_is_read_for_guesses_and_never_lost(tmp_path: Path) -> 
             assert record is not None
             return [each for each in explain("shop/cart", memory, record).facts if "guess" in each]
 
+        async def handles() -> tuple[str, ...]:
+            memory = await it.store.load(it.passes.stages.scraper.name)
+            owners = memory.manifests[cart.id, "qm.yaml"].current.code_owners
+            return owners.handles if owners else ()
+
         await it.sweep()
         (told,) = await guesses()
         assert "may be group:default/red: CODEOWNERS names @red" in told
@@ -252,9 +257,23 @@ async def test_codeowners_is_read_for_guesses_and_never_lost(tmp_path: Path) -> 
         assert await guesses() == [told]
         assert it.entities() == published
 
+        # Where nothing but its text cannot be had, nothing else waits for it.
+        it.world.commit_file(cart.id, "CODEOWNERS", "* @red\n")
+        it.world.commit_file(cart.id, "qm.yaml", team.replace("till", "cart") % "blue")
+        texts = FaultPlan((FaultRule(Fault.SERVER_ERROR, "graphql", skip=2),))
+        done = await it.sweep(texts)
+        assert done.report.outcome is Outcome.COMPLETE
+        assert it.entities()["Component:cart"]["spec"]["owner"] == "group:default/blue"
+        assert await handles() == ("@blue",)
+        await it.sweep()
+        assert await handles() == ("@red",)
+        unchanged = it.asked
+        await it.sweep()
+        assert it.asked < unchanged
+
         it.world.delete_file(cart.id, "CODEOWNERS")
         await it.sweep()
-        assert await guesses() == []
+        assert await handles() == ()
 
 
 async def test_texts_of_projects_that_are_gone_go_and_by_a_gap_they_stay(tmp_path: Path) -> None:

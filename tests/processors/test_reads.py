@@ -85,6 +85,7 @@ def test_the_guides_reads_are_understood(tmp_path: Path) -> None:
         there=frozenset({"sub/docs/a.md"}),
         globs=frozenset({"sub/protos/*.proto"}),
         named=frozenset({"sub/docs/a.md"}),
+        spare=frozenset(PLACES),
     )
     assert mappings.reads
 

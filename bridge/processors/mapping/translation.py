@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 # Part of every fingerprint: raise it when the same mapping gives something else.
 LANGUAGE: Final = "5"
-_CODE_OWNERS: Final = Wanted(texts=frozenset(PLACES))
+_CODE_OWNERS: Final = Wanted(texts=frozenset(PLACES), spare=frozenset(PLACES))
 _MOST_CODE_OWNERS: Final = 10
 
 

@@ -53,10 +53,11 @@ class _Job:
     branch: str
     found: dict[str, ReadFile] = field(default_factory=dict)
     failed: str = ""
+    missed: bool = False  # something to spare, which is to be asked for again
     bytes: int = 0
     nested: list[ManifestFile] = field(default_factory=list)
     patterns: tuple[str, ...] = ()  # of nested manifests
-    wanted: Wanted = field(default_factory=Wanted)  # by the manifests of the root
+    wanted: Wanted = field(default_factory=Wanted)  # by the root's manifests; later by all
 
     @property
     def id(self) -> int:
@@ -77,6 +78,19 @@ class _Job:
                 file = replace(file, text=None, refused=reason)
         self.found[file.path] = file
 
+    def fail(self, question: Question, reason: str) -> None:
+        """Note what cannot be had; what is to spare stays as it is known."""
+        path = question.paths[0] if question.asked is Asked.TEXTS else ""
+        if path not in self.wanted.spare:
+            self.failed = reason
+            return
+        self.missed = True
+        known = self.known.reads.files.get(path)
+        if known is not None and known.kept and not known.refused:
+            self.found[path] = known
+        else:
+            self.found[path] = replace(self.found[path], refused=f"it cannot be read now: {reason}")
+
     def cut(self, pattern: str, reason: str = "", *, manifests: bool) -> None:
         """Note a pattern that was looked for, and why it may mean more than was looked at."""
         before = self.found.get(pattern)
@@ -88,7 +102,9 @@ class _Job:
         if self.failed:
             project = self.read.project
             return Gap(f"its further files: {self.failed}", project.id, project.path)
-        return finished(self.read, Reads(self.found), self.nested, self.key)
+        # At no commit that is known: the next sweep looks again.
+        read = replace(self.read, tip="") if self.missed else self.read
+        return finished(read, Reads(self.found), self.nested, self.key)
 
 
 def finished(
@@ -197,7 +213,9 @@ class FurtherReading:
     async def _wanted(self, jobs: Sequence[_Job]) -> dict[int, list[str]]:
         """Find what the manifests want besides; gives the paths whose texts are wanted."""
         left = [job for job in jobs if not job.failed]
-        wanted = {job.id: job.wanted | self._of_nested(job) for job in left}
+        for job in left:
+            job.wanted |= self._of_nested(job)
+        wanted = {job.id: job.wanted for job in left}
         patterns = {number: sorted(each.globs) for number, each in wanted.items()}
         fitting = await self._expanded(left, patterns, manifests=False)
         texts = {n: sorted({*each.texts, *fitting.get(n, ())}) for n, each in wanted.items()}
@@ -292,7 +310,7 @@ class FurtherReading:
                 found = list(_seen_in(repository).values())
                 job.take(found[0] if found else ReadFile(question.paths[0], ReadKind.ABSENT))
             except Unclear as why:
-                job.failed = f"GitLab's answer is not whole: {why}"
+                job.fail(question, f"GitLab's answer is not whole: {why}")
 
     async def _expanded(
         self, jobs: Sequence[_Job], patterns: Mapping[int, Sequence[str]], *, manifests: bool
@@ -378,8 +396,8 @@ class FurtherReading:
     async def _ask(self, by_id: Mapping[int, _Job], questions: Sequence[Question]) -> Answers:
         """The answers; a project of which one cannot be had has failed, with the reason."""
         answers, failed = await self._asking.ask(questions)
-        for number, reason in failed.items():
-            by_id[number].failed = reason
+        for (question, number), reason in failed.items():
+            by_id[number].fail(question, reason)
         return answers
 
 

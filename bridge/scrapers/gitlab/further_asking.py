@@ -36,10 +36,12 @@ class Asking:
         self._limit = limit
         self._failures = 0
 
-    async def ask(self, questions: Sequence[Question]) -> tuple[Answers, dict[int, str]]:
-        """The answers; and of projects of which one cannot be had, why."""
+    async def ask(
+        self, questions: Sequence[Question]
+    ) -> tuple[Answers, dict[tuple[Question, int], str]]:
+        """The answers; and of those that cannot be had, why."""
         answers: Answers = {}
-        failed: dict[int, str] = {}
+        failed: dict[tuple[Question, int], str] = {}
         waiting = list(together(questions, self._limit))
         while waiting:
             part = waiting.pop()
@@ -51,7 +53,7 @@ class Asking:
                 if smaller := _smaller(part) if self._failures < PATIENCE else []:
                     waiting += smaller
                 else:
-                    failed |= {n: trouble.reason for each in part for n in each.ids}
+                    failed |= {(each, n): trouble.reason for each in part for n in each.ids}
         return answers, failed
 
     async def _ask_once(self, part: Sequence[Question], *, patient: bool) -> Answers:
