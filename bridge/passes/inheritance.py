@@ -168,16 +168,17 @@ class Inheritance:
         return next(found, "")
 
 
-async def with_kept(translator: Translator, store: Store, source: str) -> Translator:
+async def with_kept(stages: Stages, store: Store, source: str) -> Translator:
     """The translator with the defaults that the store has of a catalog's sources now.
 
     For a process that reads for one that leads. Raises `StoreError`.
     """
-    if not isinstance(translator, Inheriting):
-        return translator
-    made = translator
-    for name, kept in (await _known(store, source)).items():
-        made, _ = await _checked(made, name, kept)
+    made = stages.translator
+    if not isinstance(made, Inheriting):
+        return made
+    known = await _known(store, source)
+    for name in stages.sources:  # what the store has nothing of has no defaults any more
+        made, _ = await _checked(made, name, known.get(name, Kept()))
     return made
 
 

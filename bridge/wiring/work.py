@@ -80,7 +80,7 @@ class Eyes:
         Raises `SourceError`, `StoreError`.
         """
         stages, store = self.stages.reading(part.reading), self.parts.store
-        translator = await with_kept(stages.translator, store, part.source)
+        translator = await with_kept(stages, store, part.source)
         if stages.translator is self.stages.translator:  # else the files changed meanwhile
             self.stages = replace(self.stages, translator=translator)
         more = further(part.source, store.model.reads, translator, stages.nested)

@@ -192,9 +192,12 @@ async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path)
         it.world.add_project("shop/cart", files={"qm.yaml": service("cart")})
         store, queue, stages = cast(SqlStore, it.store), Here(), it.passes.stages
         made: list[str] = []
+        theirs = stages
 
         async def read(part: Part) -> PartRead:
-            translator = await with_kept(stages.translator, store, part.source)
+            nonlocal theirs
+            translator = await with_kept(theirs, store, part.source)
+            theirs = replace(theirs, translator=translator)
             more = further(part.source, store.model.reads, translator, ())
             found = await read_part(part, stages.scraper, translator, store.model, more)
             made.extend(found.translations)
@@ -208,9 +211,12 @@ async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path)
             done = await it.sweep()
             assert done.report.outcome is Outcome.COMPLETE
             assert it.entities()["Component:cart"]["metadata"]["tags"] == [name]
-        assert len(queue.put_) == len(made) == 2
+        it.passes.stages = replace(it.passes.stages, defaults=None)
+        assert (await it.sweep()).report.outcome is Outcome.COMPLETE
+        assert "tags" not in it.entities()["Component:cart"]["metadata"]
+        assert len(queue.put_) == len(made) == 3
         _, files = (await store.model.marks(stages.scraper.name, [2]))[2]
-        assert files["qm.yaml"] == made[1]  # so the leader took it, and made none of its own
+        assert files["qm.yaml"] == made[2]  # so the leader took it, and made none of its own
 
 
 async def test_a_push_is_read_at_once_and_by_the_leader(store: SqlStore) -> None:
