@@ -28,7 +28,7 @@ from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Tran
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
 from bridge.model.numbers import FIRST, LANE, lane_of
 from bridge.model.problems import Problem, Severity
-from bridge.model.runs import Artifact, Outcome, Processed, Report
+from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
 from bridge.model.scrape import Coverage, Observation, Project, Record, ScrapeRequest
 from bridge.model.statements import (
     Changes,
@@ -308,6 +308,16 @@ def failed(work: Conclusion, error: SourceError) -> Report:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """What came of publishing; `nowhere`: no destination took it."""
+
+    receipts: Sequence[Receipt]
+    refusals: Sequence[Problem]
+    retry_in: float | None
+    nowhere: bool
+
+
 async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | None]:
     """Merge, publish and save what was taken in.
 
@@ -315,75 +325,91 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
     taken over, `StoreError` when the pass cannot be saved.
     """
     wish, ledger, intake = work.wish, work.ledger, work.intake
-    model, source, epoch = ledger.model, ledger.source, intake.epoch
-    long = not wish.small
     wish.progress("process", 0)
     await _still_ours(work)
-    before = ledger.state.edition
+    before, long = ledger.state.edition, not wish.small
     if long and work.stages.maker.learns:
         work.stages = replace(work.stages, maker=await taught(work.stages.maker, ledger))
-        await restate(work.stages, ledger, epoch)
+        await restate(work.stages, ledger, intake.epoch)
     stages = work.stages
     extra = await _extensions(work) if long and ledger.listed != before else None
     merging, withheld = await _merge(work)
     with Spool() as spool:
-        rendered = await render(ledger, stages.renderer, stages.shown, spool)
-        if long and ledger.listed != before:
-            for artifact in await listed(ledger, stages.lists, spool):
-                rendered.add(artifact, spool)
-            await drop_definitions(ledger, rendered)
-            _add_extras(rendered, extra or [], spool)
+        rendered = await _rendered(work, extra, spool)
         wish.progress("publish", 0)
-        if not wish.dry_run:
-            await _still_ours(work)
-        full = intake.end is not None and intake.end.coverage is Coverage.FULL
-        receipts, refusals, retry_in = await work.destinations.publish(
-            [each for each in stages.exporters if each.name not in work.settled.unsettled],
-            ledger,
-            rendered,
-            spool,
-            whole=full,
-            fence=None if wish.dry_run else _fence(work),
-        )
-        refusals += [
-            Problem(f"{name}: {why}", "publish-failed")
-            for name, why in work.settled.unsettled.items()
-        ]
-        if work.settled.unsettled:
-            retry_in = min(retry_in or RETRY_SECONDS, RETRY_SECONDS)
-        empty = _empty(stages.scraper.name, intake)
-        unpublished = bool(stages.exporters) and not receipts
+        published = await _publish(work, rendered, spool)
         await ledger.refresh()
-        complete = intake.complete and not (
-            withheld or refusals or empty or ledger.state.figures.get("projects.unreadable")
-        )
-        horizon = _horizon(work, complete=complete)
-        if not withheld:
-            await intake.forget_strangers()
-        notes = [*work.settled.notes, *withheld, *empty, *refusals]
-        report = _report(work, notes, complete=complete, receipts=receipts)
-        report = replace(
-            report,
-            outcome=Outcome.FAILED if unpublished else report.outcome,
-            failure="; ".join(each.message for each in refusals) if unpublished else "",
-        )
+        report, horizon = await _account(work, withheld, published)
         wish.progress("remember", 0)
         done = Concluded(
             report,
             horizon,
-            () if unpublished else rendered.put,
-            () if unpublished else rendered.gone,
-            unpublished,
+            () if published.nowhere else rendered.put,
+            () if published.nowhere else rendered.gone,
+            published.nowhere,
             _history(work),
         )
-        await ledger.write(epoch, lambda edition: model.conclude(source, edition, done))
+        await ledger.write(
+            intake.epoch, lambda edition: ledger.model.conclude(ledger.source, edition, done)
+        )
     ledger.state = replace(ledger.state, horizon=horizon)
-    if not unpublished:
+    if not published.nowhere:
         ledger.published = rendered.files
         ledger.listed = ledger.state.edition if long or before == ledger.listed else -1
     _log_report(report)
     freed = await files_of(ledger, stages.maker, stages.renderer, intake.freed)
-    return report, replace(_changes(merging, intake), freed=freed), horizon, retry_in
+    return report, replace(_changes(merging, intake), freed=freed), horizon, published.retry_in
+
+
+async def _rendered(work: Conclusion, extra: Sequence[Artifact] | None, spool: Spool) -> Rendered:
+    """The files that changed; with `extra`, those of extensions, the lists of all are made, too."""
+    ledger, stages = work.ledger, work.stages
+    rendered = await render(ledger, stages.renderer, stages.shown, spool)
+    if extra is not None:
+        for artifact in await listed(ledger, stages.lists, spool):
+            rendered.add(artifact, spool)
+        await drop_definitions(ledger, rendered)
+        _add_extras(rendered, extra, spool)
+    return rendered
+
+
+async def _publish(work: Conclusion, rendered: Rendered, spool: Spool) -> _Published:
+    """Publish at every destination that is ours, if this process still may. Raises `LeadLost`."""
+    intake, unsettled = work.intake, work.settled.unsettled
+    if not work.wish.dry_run:
+        await _still_ours(work)
+    receipts, refusals, retry_in = await work.destinations.publish(
+        [each for each in work.stages.exporters if each.name not in unsettled],
+        work.ledger,
+        rendered,
+        spool,
+        whole=intake.end is not None and intake.end.coverage is Coverage.FULL,
+        fence=None if work.wish.dry_run else _fence(work),
+    )
+    refusals += [Problem(f"{name}: {why}", "publish-failed") for name, why in unsettled.items()]
+    if unsettled:
+        retry_in = min(retry_in or RETRY_SECONDS, RETRY_SECONDS)
+    nowhere = bool(work.stages.exporters) and not receipts
+    return _Published(receipts, refusals, retry_in, nowhere)
+
+
+async def _account(
+    work: Conclusion, withheld: Sequence[Problem], published: _Published
+) -> tuple[Report, Horizon]:
+    """What the pass has to tell, and up to when its source is known now."""
+    intake, refusals = work.intake, published.refusals
+    empty = _empty(work.stages.scraper.name, intake)
+    unreadable = work.ledger.state.figures.get("projects.unreadable")
+    complete = intake.complete and not (withheld or refusals or empty or unreadable)
+    horizon = _horizon(work, complete=complete)
+    if not withheld:
+        await intake.forget_strangers()
+    notes = [*work.settled.notes, *withheld, *empty, *refusals]
+    report = _report(work, notes, complete=complete, receipts=published.receipts)
+    if published.nowhere:
+        failure = "; ".join(each.message for each in refusals)
+        report = replace(report, outcome=Outcome.FAILED, failure=failure)
+    return report, horizon
 
 
 def _history(work: Conclusion) -> HistoryStep:
@@ -493,7 +519,7 @@ def _horizon(work: Conclusion, *, complete: bool) -> Horizon:
 
 
 def _report(
-    work: Conclusion, problems: Sequence[Problem], *, complete: bool, receipts: Sequence[object]
+    work: Conclusion, problems: Sequence[Problem], *, complete: bool, receipts: Sequence[Receipt]
 ) -> Report:
     state, intake = work.ledger.state, work.intake
     nameless = sum(number in intake.unreadable for number in intake.nameless)
@@ -503,7 +529,7 @@ def _report(
         **figures_of(state, nameless),
         gitlab_requests=intake.end.requests if intake.end else 0,
         problems=(*work.stages.problems, *problems, *intake.reports_of()),
-        published=tuple(receipts),  # type: ignore[arg-type]
+        published=tuple(receipts),
         started_at=work.started.replace(microsecond=0),
         kind=intake.end.coverage if intake.end else work.wish.kind,
         source=work.wish.source,

@@ -132,43 +132,16 @@ class Remediator:
 
     async def _run(self, task: Task, lease: str) -> RemediationRun:
         before = await self.store.load(self.source)
-        now, rules = self.clock(), self.rules
-        # In a thread: of ten thousand services both take seconds.
-        observed = await asyncio.to_thread(
-            observe,
-            before.streaks,
-            task.board,
-            rules.breaker,
-            rubric=task.checks,
-            accepted=task.accepted,
-            settle=rules.settle,
-        )
+        now = self.clock()
+        observed = await self._observed(task, before)
         issues = {key: case for key, case in before.cases.items() if key.is_issue}
-        known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
-        listing = await self.tracker.listing(known, _unheard(issues))
-        listing = scrutinised(issues.values(), listing)
-        issue_index, doubt = IssueIndex(listing, issues.values(), rules.label), suspicion(listing)
-        cases, noticed = (issues, []) if doubt else notice(issues, issue_index, rules.habits, now)
+        issue_index, doubt = await self._listed(issues)
+        habits = self.rules.habits
+        cases, noticed = (issues, []) if doubt else notice(issues, issue_index, habits, now)
         cases = await self._waiving(cases)
-        situation = Situation(
-            board=task.board,
-            checks=task.checks,
-            places=task.places,
-            streaks=observed.streaks,
-            cases=cases,
-            issue_index=issue_index,
-            render=rules.drafts.render,
-            policy=rules.policy,
-            now=now,
-            habits=rules.habits,
-            per_run=rules.per_run,
-            doubt=doubt,
-            paused=[pause.check for pause in observed.pauses],
-            baseline=task.baseline,
-            snoozed={a.key for a in noticed if a.kind is ActionKind.SNOOZE},
-            closed=task.closed,
-            promised=task.promised,
-        )
+        situation = self._situation(task, observed, cases, issue_index, now)
+        snoozed = {each.key for each in noticed if each.kind is ActionKind.SNOOZE}
+        situation = replace(situation, doubt=doubt, snoozed=snoozed)
         planned = await asyncio.to_thread(plan, situation)
         others = {key: case for key, case in before.cases.items() if not key.is_issue}
         taken = self._taken(planned.actions, task.places)
@@ -181,27 +154,82 @@ class Remediator:
         ]
         for action in (*planned.actions, *proposing.actions):
             records.append(await hands.carry_out(action))
+        records += await self._in_tools(task, cases, hands, self.rules.per_run - taken[True])
+        baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
+        return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
+
+    async def _observed(self, task: Task, before: RemediationState) -> Observed:
+        """How long each check has stood as it stands now."""
+        # In a thread: of ten thousand services it takes seconds.
+        return await asyncio.to_thread(
+            observe,
+            before.streaks,
+            task.board,
+            self.rules.breaker,
+            rubric=task.checks,
+            accepted=task.accepted,
+            settle=self.rules.settle,
+        )
+
+    async def _listed(self, issues: Mapping[IssueKey, Case]) -> tuple[IssueIndex, str]:
+        """What GitLab has of our issues, and why that is doubted, if it is."""
+        known = {(key.project_id, case.iid) for key, case in issues.items() if case.iid}
+        listing = await self.tracker.listing(known, _unheard(issues))
+        listing = scrutinised(issues.values(), listing)
+        return IssueIndex(listing, issues.values(), self.rules.label), suspicion(listing)
+
+    def _situation(
+        self,
+        task: Task,
+        observed: Observed,
+        cases: Mapping[IssueKey, Case],
+        issue_index: IssueIndex,
+        now: datetime,
+    ) -> Situation:
+        """What a plan is made from, as far as it is not seen by looking at the listing."""
+        rules = self.rules
+        return Situation(
+            board=task.board,
+            checks=task.checks,
+            places=task.places,
+            streaks=observed.streaks,
+            cases=cases,
+            issue_index=issue_index,
+            render=rules.drafts.render,
+            policy=rules.policy,
+            now=now,
+            habits=rules.habits,
+            per_run=rules.per_run,
+            paused=[pause.check for pause in observed.pauses],
+            baseline=task.baseline,
+            closed=task.closed,
+            promised=task.promised,
+        )
+
+    async def _in_tools(
+        self, task: Task, cases: Mapping[IssueKey, Case], hands: _Executor, room: int
+    ) -> list[ActionRecord]:
+        """Register with tools, and keep up what they know, as far as GitLab did not stop us."""
+        records: list[ActionRecord] = []
+        open_places = {r: p for r, p in task.places.items() if p.project_id not in task.closed}
         if self.registration is not None and not hands.stopped:
-            room = rules.per_run - taken[True]
             records += await self.registration.run(
-                [place for place in task.places.values() if place.project_id not in task.closed],
-                cases,
-                lambda place: rules.policy(place).applies,
-                self.clock(),
-                max(0, room),
+                list(open_places.values()), cases, self._applies, self.clock(), max(0, room)
             )
         if self.upkeep is not None and not hands.stopped:
             records += await self.upkeep.run(
                 task.board,
-                {r: each for r, each in task.places.items() if each.project_id not in task.closed},
+                open_places,
                 task.archived,
                 cases=cases,
-                applies=lambda place: rules.policy(place).applies,
+                applies=self._applies,
                 now=self.clock(),
                 still_ours=hands.still_ours,
             )
-        baseline = sum(s.baseline for of in observed.streaks.values() for s in of.values())
-        return RemediationRun(now, tuple(records), observed.pauses, baseline, doubt, hands.stopped)
+        return records
+
+    def _applies(self, place: IssuePlace) -> bool:
+        return self.rules.policy(place).applies
 
     async def _waiving(self, cases: Mapping[IssueKey, Case]) -> dict[IssueKey, Case]:
         """The cases with who waived them; of whom GitLab does not tell now is asked again."""
