@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bridge.errors import StoreConflict
 from bridge.model.memory import SourceState
@@ -28,6 +29,8 @@ class Ledger:
     published: Mapping[str, StoredFile] | None = None  # None: to be loaded
     listed: int = -1  # the edition that the lists of entities were made of
     indexed: object = None  # the renderer whose index of all shards is known to be published
+    taken: int = 0  # how often this process has written what a source shows
+    described: tuple[tuple[int, int], Sequence[Any]] | None = None  # when, and which teams
     _met: bool = False
 
     @property
@@ -42,6 +45,11 @@ class Ledger:
             self.epoch += 1
             self.published = self.indexed = None
         self._met, self.state = True, state
+
+    @property
+    def moment(self) -> tuple[int, int]:
+        """Stays the same as long as nobody wrote what a source shows."""
+        return self.epoch, self.taken
 
     async def write(self, epoch: int, act: Callable[[int], Awaitable[int]]) -> None:
         """Let `act` make the next edition, for a pass that began in `epoch`.

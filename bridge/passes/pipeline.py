@@ -231,7 +231,17 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
 
 
 async def taught(maker: EntityMaker, ledger: Ledger) -> EntityMaker:
-    """The maker, knowing what all manifests describe. Raises `StoreError`."""
+    """The maker, knowing what all manifests describe. Raises `StoreError`.
+
+    They are looked through only when some of them changed since the last time.
+    """
+    now = ledger.moment
+    if ledger.described is None or ledger.described[0] != now:
+        ledger.described = now, await _described(maker, ledger)
+    return maker.learned(ledger.described[1])
+
+
+async def _described(maker: EntityMaker, ledger: Ledger) -> list[Any]:
     model, source = ledger.model, ledger.source
     parts = [part async for part in model.project_ids(source)]
     described: list[Any] = []
@@ -240,7 +250,7 @@ async def taught(maker: EntityMaker, ledger: Ledger) -> EntityMaker:
             known = await model.known(source, part[start : start + BATCH])
             for manifest in translated_manifests(known):
                 described += maker.described(manifest)
-    return maker.learned(described)
+    return described
 
 
 async def scrape(stages: Stages, wish: PassOptions, intake: Intake) -> None:

@@ -17,10 +17,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from bridge.model.entities import CatalogEntity, Ref
+from bridge.model.manifests import TranslatedManifest
 from bridge.model.runs import Artifact, Stage
 from bridge.passes.runner import Passes
 from bridge.store import open_store
-from tests.fakes import WordRenderer
+from tests.fakes import WordMaker, WordRenderer
 from tests.passes.test_runner import Bench, Gitlab
 
 # Tables with as many rows as there are projects, or more.
@@ -210,5 +211,50 @@ async def test_a_pass_renders_what_is_shown_otherwise_and_no_more(tmp_path: Path
             renderer.rendered.clear()
             await bench.due()
             assert sorted(renderer.rendered) == rendered
+    finally:
+        await store.close()
+
+
+@dataclass(frozen=True)
+class Learning(WordMaker):
+    """Learns what manifests describe, and notes at which of them it looks."""
+
+    learns: bool = True
+    looked: list[str] = field(default_factory=list)
+    knows: tuple[str, ...] = ()
+
+    def described(self, manifest: TranslatedManifest) -> Sequence[str]:
+        words = [str(draft.body["metadata"]["name"]) for draft in manifest.translation.drafts]
+        self.looked.extend(words)
+        return words
+
+    def learned(self, described: Sequence[str]) -> Learning:
+        return replace(self, knows=tuple(described), fingerprint=" ".join(sorted(described)))
+
+
+async def test_what_all_manifests_describe_is_looked_at_when_some_of_them_changed(
+    tmp_path: Path,
+) -> None:
+    """Whoever changed them. An idle pass, of which there are many, looks at none."""
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        bench, maker = Bench(Gitlab({1: "a", 2: "b"}), store), Learning()
+        bench.passes = Passes(replace(bench.stages(), maker=maker), full_every=3600)
+        await bench.due()
+        assert sorted(maker.looked) == ["a", "b"]
+        maker.looked.clear()
+        await bench.due()
+        await bench.due()
+        assert maker.looked == []
+        bench.gitlab.texts |= {2: "c"}
+        await bench.hinted(2)
+        await bench.due()
+        assert sorted(maker.looked) == ["a", "c"]
+        assert (await store.model.state(bench.gitlab.name)).rules == "a c"
+        other = Bench(bench.gitlab, store)
+        bench.gitlab.texts |= {1: "d"}
+        await other.hinted(1)
+        await bench.due()
+        assert (await store.model.state(bench.gitlab.name)).rules == "c d"
     finally:
         await store.close()
