@@ -25,9 +25,9 @@ from bridge.processors.mapping import (
     run_examples,
     shipped_folder,
 )
-from bridge.wiring import mappings_and_rules
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected
+from bridge.wiring.mappings import mappings_and_rules
 from bridge.wiring.ox import initiatives, rubric
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hashlib
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 from bridge.api.feed import Feed
 from bridge.api.interfaces import Gatekeeper
@@ -30,13 +27,11 @@ from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.pipeline import FurtherSource, Guard, Listener, Stages
-from bridge.ports import Exporter, FactCollector, Processor, Scraper, Translator
-from bridge.processors.backstage import BackstageProcessor
-from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
-from bridge.processors.merge_file import load_merge_rules
+from bridge.ports import Exporter, FactCollector, Processor, Scraper
+from bridge.processors.mapping import Mappings
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.processors.teams import OwnerRules, Team
+from bridge.processors.teams import OwnerRules
 from bridge.scrapers import GitLabScraper, source
 from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.options import GitLabOptions
@@ -49,6 +44,7 @@ from bridge.wiring.backstage_teams import BackstageTeams
 from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import collected, extensions
 from bridge.wiring.location import located_each
+from bridge.wiring.mappings import maker_of, mappings_of, remapped, scope
 from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.owners import owner_rules
 from bridge.wiring.ox import (
@@ -59,7 +55,6 @@ from bridge.wiring.ox import (
     rubric,
     scores_of,
 )
-from bridge.wiring.sources import each_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,24 +170,6 @@ def own_url(settings: Settings, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-def mappings_and_rules(
-    folder: Path | None, *, everything: bool = False, find_definitions: bool = False
-) -> tuple[Mappings, MergeRules]:
-    """The mappings and merge rules, shipped ones overlaid by `folder`; all problems at once.
-
-    With `everything` every preset is among them.
-    """
-    problems: list[Problem] = []
-    mappings = collected(
-        problems,
-        lambda: load_mappings(folder, everything=everything, find_definitions=find_definitions),
-    )
-    rules = collected(problems, lambda: load_merge_rules(_merge_file(folder)))
-    if problems or mappings is None or rules is None:
-        raise ConfigurationError(problems)
-    return mappings, rules
-
-
 def _nested(settings: Settings) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(settings.gitlab.nested.items())
 
@@ -202,29 +179,9 @@ def _defaults(settings: Settings) -> DefaultsPlace | None:
     return DefaultsPlace(kept.project, kept.path) if kept is not None else None
 
 
-def _mappings_of(settings: Settings) -> tuple[Mappings, MergeRules]:
-    return mappings_and_rules(settings.mappings, find_definitions=settings.gitlab.find_definitions)
-
-
-def _merge_file(folder: Path | None) -> Path:
-    own = folder / "merge.yaml" if folder is not None else None
-    return own if own is not None and own.exists() else shipped_folder() / "merge.yaml"
-
-
 def processors() -> tuple[Processor, ...]:
     """Every extension's."""
     return tuple(factory() for factory in extensions("fester.processors"))
-
-
-def scope(settings: Settings, mappings: Mappings) -> str:
-    """Names what a full sweep asks for: the filters, and the mappings down to their text."""
-    chosen = settings.gitlab.model_dump(exclude={"concurrency", "page_size", "timeout", "defaults"})
-    digests = sorted((mapping.id, mapping.digest, mapping.files) for mapping in mappings.all)
-    asked = [settings.source, chosen, mappings.files, digests]
-    # A sweep of the first source settles what a source leaves behind that is none any more.
-    asked += [[each.name for each in settings.further]] if settings.further else []
-    text = json.dumps(asked, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 async def renewed(settings: Settings, parts: Wired, stages: Stages) -> Stages:
@@ -235,53 +192,6 @@ async def renewed(settings: Settings, parts: Wired, stages: Stages) -> Stages:
     await parts.elsewhere.renew(parts.store, parts.source)
     made = await asyncio.to_thread(remapped, settings, stages, parts.elsewhere.teams)
     return replace(made, problems=(*made.problems, *parts.elsewhere.problems))
-
-
-def remapped(settings: Settings, stages: Stages, elsewhere: Sequence[Team] = ()) -> Stages:
-    """The stages with the mapping files as they are now; reads them, so it blocks.
-
-    Broken files never replace good ones: the stages then keep theirs and say so in every report.
-    """
-    try:
-        mappings, rules = _mappings_of(settings)
-        owners = owner_rules(settings, elsewhere)
-    except ConfigurationError as error:
-        kept = Problem(
-            f"the mapping files in {settings.mappings} cannot be used as they are now, so the ones "
-            "that were loaded before stay in use; mend what is listed with this",
-            "mappings-kept",
-        )
-        return replace(stages, problems=(kept, *error.problems))
-    found = scope(settings, mappings)
-    maker = _maker(settings, rules, owners)
-    if found == stages.scope and maker == stages.maker:
-        return replace(stages, problems=mappings.notes, translator=_same(stages, mappings))
-    further = {
-        name: replace(stages.further[name], scope=scope(one, mappings))
-        for name, one in each_source(settings).items()
-        if name != FIRST
-    }
-    return replace(
-        stages,
-        translator=mappings,
-        maker=maker,
-        scope=found,
-        further=further,
-        problems=mappings.notes,
-    )
-
-
-def _same(stages: Stages, mappings: Mappings) -> Translator:
-    """The mappings in use, unless their folder says other defaults for groups by now."""
-    used = stages.translator
-    same = isinstance(used, Mappings) and used.defaults.everywhere == mappings.defaults.everywhere
-    return used if same else mappings
-
-
-def _maker(settings: Settings, rules: MergeRules, owners: OwnerRules) -> BackstageProcessor:
-    """What makes entities of what manifests say."""
-    publish = settings.relations.dangling == "publish"
-    return BackstageProcessor(rules, owners, publish_dangling=publish)
 
 
 def refresher(settings: Settings) -> Refresher | None:
@@ -378,7 +288,7 @@ class _Given:
 def _given(settings: Settings, each: Mapping[str, Settings]) -> _Given:
     """What the settings name. Raises `ConfigurationError` with every problem of all of it."""
     problems: list[Problem] = []
-    loaded = collected(problems, lambda: _mappings_of(settings))
+    loaded = collected(problems, lambda: mappings_of(settings))
     owners = collected(problems, lambda: owner_rules(settings))
     readings = _readings(each, problems)
     writing = collected(problems, lambda: exporters(settings))
@@ -483,7 +393,7 @@ def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScore
     return Stages(
         scraper=given.readings[FIRST],
         translator=given.mappings,
-        maker=_maker(settings, given.rules, owners),
+        maker=maker_of(settings, given.rules, owners),
         renderer=ShardRenderer(settings.location_prefix),
         exporters=given.exporters,
         store=store,

@@ -24,7 +24,8 @@ from bridge.service.leadership import this_process
 from bridge.service.worker import Hand, PartReader
 from bridge.settings import Settings
 from bridge.store.work import SharedWork
-from bridge.wiring import Wired, remapped
+from bridge.wiring import Wired
+from bridge.wiring.mappings import remapped
 from bridge.wiring.neighbours import secret
 
 log = structlog.get_logger()

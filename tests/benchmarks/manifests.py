@@ -22,7 +22,7 @@ from bridge.model.scrape import Coverage, ManifestFile, Project, ProjectRead, Sc
 from bridge.passes.reconcile import Reconciliation, translated_manifests
 from bridge.processors.backstage import BackstageProcessor
 from bridge.sandbox.organization import generate
-from bridge.wiring import mappings_and_rules
+from bridge.wiring.mappings import mappings_and_rules
 from tests.whole import processed
 
 

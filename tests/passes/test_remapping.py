@@ -8,7 +8,8 @@ from bridge.model.problems import Problem
 from bridge.passes.pipeline import Stages
 from bridge.processors.mapping import shipped_folder
 from bridge.settings import Settings
-from bridge.wiring import remapped, wired
+from bridge.wiring import wired
+from bridge.wiring.mappings import remapped
 
 MAPPING = "qm-v1.yaml"
 

@@ -13,7 +13,7 @@ from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.processors.rules import broken_rules
-from bridge.wiring import mappings_and_rules
+from bridge.wiring.mappings import mappings_and_rules
 from tests.whole import processed
 
 REAL = Path(__file__).parents[3] / "shared" / "real-manifests"

@@ -24,7 +24,7 @@ from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.store import open_store
 from bridge.store.store import SqlStore
-from bridge.wiring import mappings_and_rules
+from bridge.wiring.mappings import mappings_and_rules
 from tests.fakes import NOON, ListScraper, RecordingExporter, project
 
 SOURCE = "https://gitlab.test"

@@ -20,7 +20,7 @@ from bridge.passes.runner import Passes
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.store import open_store, schema
-from bridge.wiring import mappings_and_rules
+from bridge.wiring.mappings import mappings_and_rules
 from tests.fakes import NOON, ListScraper, RecordingExporter
 
 SOURCE = "https://gitlab.test"
