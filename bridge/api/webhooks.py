@@ -21,7 +21,7 @@ from bridge.api.keys import CLOCK
 from bridge.errors import StoreError
 from bridge.model.access import Scope
 from bridge.model.hints import Hint
-from bridge.model.numbers import FIRST, TooLarge, number_of
+from bridge.model.numbers import FIRST, FIRST_CALLED, TooLarge, number_of
 from bridge.neighbours.signed_webhook import ID, SIGNATURE, TIMESTAMP, is_signature, signature
 
 log = structlog.get_logger()
@@ -106,7 +106,13 @@ class Webhooks:
             body, key = await _checked(request, self.doors[source]())
         except DeliveryRefused as refused:
             self.counts["refused"] += 1
-            log.warning("A webhook was refused", action="hook_refused", reason=str(refused))
+            known = source in self.doors  # any other name is a stranger's text
+            log.warning(
+                "A webhook was refused",
+                action="hook_refused",
+                source=(source or FIRST_CALLED) if known else "",
+                reason=str(refused),
+            )
             return web.json_response(
                 {"status": "refused", "reason": str(refused)}, status=refused.status
             )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient
+from structlog.testing import capture_logs
 
 from bridge.api.app import make_app
 from bridge.api.hooks import HookFilter
@@ -246,6 +247,11 @@ async def test_a_hook_of_one_gitlab_opens_no_other_ones_door(
     }
     client = await door.open(aiohttp_client)
     headers, body = signed(KEY)
+    with capture_logs() as said:
+        for name in ("old-lab", "<b>unheard"):
+            await client.post(f"{PATH}/{name}", data=body)
+        await client.post(PATH, data=body)
+    assert [line["source"] for line in said] == ["old-lab", "", "first"]
     for shown in ({"X-Gitlab-Token": TOKEN}, headers):
         answer = await client.post(f"{PATH}/lab", data=body, headers=shown)
         assert answer.status == (401 if lab_key else 403)
