@@ -60,19 +60,36 @@ def check(  # noqa: PLR0917 — click passes the options by name
     Exit code 0: all fine (warnings allowed). 1: something to fix. 2: a path or mapping is wrong.
     """
     loaded = load_mappings(mappings, defaults=defaults)
-    files = in_repositories(loaded.files)
+    files, presets = in_repositories(loaded.files), _presets(mappings)
     checked = 0
     problems: list[Problem] = []
-    for path, name in find_manifests(paths, files):
+    for path, name in find_manifests(paths, [*files, *(presets.keys() - set(files))]):
+        if name not in files:
+            problems.append(_left_to(presets[name], path))
+            continue
         checked += 1
         problems.extend(_not_read(loaded, path, files))
         problems.extend(_check_one(loaded, path, name, project))
     if not checked:
         message = f"no manifest found; looked for {', '.join(files)}"
         where = ", ".join(map(str, paths))
-        raise ConfigurationError([Problem(message, "nothing-to-check", file=where)])
+        raise ConfigurationError([Problem(message, "nothing-to-check", file=where), *problems])
     {"text": _as_text, "json": _as_json, "gitlab": _as_gitlab}[format_](problems, checked)
     ctx.exit(1 if any(p.severity is Severity.ERROR for p in problems) else 0)
+
+
+def _presets(mappings: Path | None) -> dict[str, str]:
+    """The mapping of each file name, also where it is a preset that is not in use."""
+    everything = load_mappings(mappings, everything=True).all
+    return {name: each.id for each in everything for name in in_repositories(each.files)}
+
+
+def _left_to(preset: str, path: Path) -> Problem:
+    message = (
+        f"is not read: the preset `{preset}` alone wants a file of this name; where `presets.yaml` "
+        "in the mappings folder names it, `fester check --mappings DIR` checks it, too"
+    )
+    return Problem(message, "preset-unused", Severity.INFO, file=str(path))
 
 
 def _check_one(mappings: Mappings, path: Path, name: str, given: str | None) -> list[Problem]:

@@ -28,6 +28,14 @@ service:
 """
 
 
+INFO = """\
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata: {name: cart}
+spec: {type: service, lifecycle: production, owner: payments}
+"""
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory without settings of ours in the environment."""
@@ -267,6 +275,22 @@ def test_check_prints_json(home: Path) -> None:
         "checked": 1,
         "problems": [],
     }
+
+
+def test_check_says_of_a_file_that_a_preset_alone_wants_that_it_is_not_read(home: Path) -> None:
+    info = checkout(home, "cart", INFO, file="catalog-info.yaml")
+    alone = fester("check", str(info))
+    assert alone.exit_code == 2
+    assert "the preset `catalog-info` alone wants a file of this name" in alone.output
+    checkout(home, "cart", GOOD)
+    beside = fester("check", "src")
+    assert beside.exit_code == 0
+    assert "catalog-info.yaml: is not read: the preset `catalog-info`" in beside.output
+    assert "1 manifest checked, 0 errors, 1 other notes" in beside.output
+    (home / "own").mkdir()
+    (home / "own" / "presets.yaml").write_text("presets: [catalog-info]\n")
+    used = fester("check", "src", "--mappings", "own")
+    assert "2 manifests checked, 0 errors, 0 other notes" in used.output
 
 
 def test_check_cannot_be_made_to_move_the_terminals_cursor(home: Path) -> None:
