@@ -14,7 +14,7 @@ from typing import Any, Final
 from bridge.answers.documents import Document
 from bridge.answers.knowledge import Knowledge, annotation, ref_of
 from bridge.language.links import own_file
-from bridge.model.entities import Ref
+from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
 
 STALE: Final = timedelta(days=365)
@@ -45,8 +45,15 @@ def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentSta
     return DocumentState(
         changed,
         changed is not None and now - changed > STALE,
-        bool(path) and document.kind in _RUNBOOKS and values.get("runbook_present") is False,
+        bool(path) and document.kind in _RUNBOOKS and _is_missing(path, values),
     )
+
+
+def _is_missing(path: str, values: Mapping[str, Json]) -> bool:
+    """Whether it is one of those that are not there, or none at all is."""
+    missing = values.get("runbooks_missing")
+    none = values.get("runbook_present") is False
+    return none or (isinstance(missing, list) and path in missing)
 
 
 def _reading(ref: str, retriever: str, known: Knowledge) -> Reading | None:

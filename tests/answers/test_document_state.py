@@ -74,6 +74,10 @@ def test_a_runbook_of_the_project_itself_that_is_not_there_is_broken() -> None:
     assert not state(f"{BLOB}/down.md", runbook_present=True).broken
     assert not state(f"{BLOB}/down.md", "guide", runbook_present=False).broken
     assert not state("https://wiki.example.com/down", runbook_present=False).broken
+    beside: dict[str, Any] = {"runbook_present": True, "runbooks_missing": ["down.md"]}
+    assert state(f"{BLOB}/down.md", **beside).broken
+    assert not state(f"{BLOB}/up.md", **beside).broken
+    assert not state(f"{BLOB}/down.md", runbook_present=True, runbooks_missing="?away").broken
 
 
 def test_a_document_that_is_an_entity_is_its_services() -> None:

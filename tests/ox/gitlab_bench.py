@@ -30,9 +30,10 @@ class Bench:
         self.waits.append(seconds)
         self.sandbox.use_faults(FaultPlan())
 
-    async def read(self, runbook: str = "") -> dict[str, Reading]:
+    async def read(self, *runbooks: str) -> dict[str, Reading]:
         """A reading for every project of the world, by its path."""
-        link = {"links": [{"url": runbook, "type": "runbook"}]} if runbook else {}
+        found = [{"url": each, "type": "runbook"} for each in runbooks if each]
+        link = {"links": found} if found else {}
         subjects = [
             subject(component(f"c{p.id}", **link), project=project_of(p, self.url))
             for p in self.sandbox.world
@@ -40,8 +41,8 @@ class Bench:
         paths = {s.ref: s.project.path for s in subjects if s.project}
         return {paths[r.entity]: r async for r in self.collector.collect(subjects)}
 
-    async def only(self, runbook: str = "") -> Reading:
-        (reading,) = (await self.read(runbook)).values()
+    async def only(self, *runbooks: str) -> Reading:
+        (reading,) = (await self.read(*runbooks)).values()
         return reading
 
 

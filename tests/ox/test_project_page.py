@@ -341,3 +341,17 @@ async def test_a_folder_is_no_runbook() -> None:
             link = f"{it.url}/shop/api/-/blob/main/{path}"
             assert told(await it.only(link), "runbook_present") is there
         assert {request.kind for request in it.sandbox.requests} == {"graphql"}
+
+
+@pytest.mark.parametrize("by_rest", [False, True])
+async def test_of_several_runbooks_those_that_are_missing_are_named(by_rest: bool) -> None:
+    """By REST no file is asked for once one is there, and nobody is unsure for that."""
+    rules = (FaultRule(Fault.FORBIDDEN, "graphql"),) if by_rest else ()
+    async with bench(one(), faults=FaultPlan(rules)) as it:
+        root = f"{it.url}/shop/api/-/blob/main"
+        none = await it.only(f"{root}/empty.md", f"{root}/gone.md")
+        some = await it.only(f"{root}/gone.md", f"{root}/docs/run%20book.md", f"{root}/empty.md")
+    assert told(none, "runbook_present") is False
+    assert told(none, "runbooks_missing") == ["empty.md", "gone.md"]
+    assert told(some, "runbook_present") is True
+    assert told(some, "runbooks_missing") == (NA if by_rest else ["empty.md", "gone.md"])

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 4  # times that a project is asked for while GitLab says "too many requests"
 _LONGEST_WAIT: Final = 120.0
+_RUNBOOKS: Final = ("runbook_present", "runbooks_missing")
+_ENOUGH: Final = "one runbook is there, and by REST no other is asked for"
 _LINKS: Final = 5  # runbooks of a service that are looked at
 _NEEDS_ROLE: Final = "403 from GitLab: the token's role is too low here, it needs Reporter"
 _ROLE_OR_LICENCE: Final = (
@@ -174,7 +176,7 @@ class GitLabRestCollector:
             return reading
         notes = _notes(subject, self._clock())
         reason = f"429 from GitLab, {_TRIES} times: too many requests"
-        notes.unknown(reason, *guards.OF_BRANCH, "runbook_present", *_RIDING)
+        notes.unknown(reason, *guards.OF_BRANCH, *_RUNBOOKS, *_RIDING)
         return notes.reading()
 
     async def _patiently(self, ask: Callable[..., Got], *arguments: Any) -> Got | None:
@@ -319,20 +321,47 @@ def _runbook(
     told: PageAnswer | None,
 ) -> None:
     """A file of the project is looked at; another site's page is taken as it is linked."""
-    name, reason = "runbook_present", ""
+    there, missing, reason, asked = "", [], "", True
     for url in _runbook_urls(subject):
         path = _own_file(url, project)
-        try:
-            if path is None or _size(client, project, path, told) > 0:
-                notes.known(name, True, source=url)
-                return
-        except UnreadAnswer as unread:
-            if unread.status != 404:
-                reason = str(unread)
-    if reason:
-        notes.unknown(reason, name)
+        if path is None:
+            there = there or url
+        elif there and not _told_of(path, told):
+            asked = False  # a request for each would be too much
+        else:
+            try:
+                size = _size(client, project, path, told)
+            except UnreadAnswer as unread:
+                if unread.status != 404:
+                    reason = str(unread)
+                    continue
+                size = 0
+            if size > 0:
+                there = there or url
+            else:
+                missing.append(path)
+    if there or not reason:
+        notes.known("runbook_present", bool(there), source=there)
     else:
-        notes.known(name, False)
+        notes.unknown(reason, "runbook_present")
+    _missing(notes, missing if asked else None, reason)
+
+
+def _missing(notes: ReadingBuilder, missing: list[str] | None, reason: str) -> None:
+    """Note the runbooks that are missing; `reason` says why one could not be read."""
+    if reason:
+        notes.unknown(reason, "runbooks_missing")
+    elif missing is None:
+        notes.not_applicable(_ENOUGH, "runbooks_missing")
+    else:
+        notes.known("runbooks_missing", sorted(missing))
+
+
+def _told_of(path: str, told: PageAnswer | None) -> bool:
+    """Whether a page of GraphQL told of a file: it gives null for what is hidden, or failed."""
+    repository = told.node.get("repository") if told is not None else None
+    blobs = repository.get("blobs") if repository is not None else None
+    return told is not None and blobs is not None and path in told.paths
 
 
 def _size(client: Client, project: Project, path: str, told: PageAnswer | None) -> int:
@@ -340,14 +369,12 @@ def _size(client: Client, project: Project, path: str, told: PageAnswer | None) 
 
     Raises `UnreadAnswer` as `Client.size`, `Busy` or `SourceRefused`.
     """
-    repository = told.node.get("repository") if told is not None else None
-    blobs = repository.get("blobs") if repository is not None else None
-    if told is None or blobs is None or path not in told.paths:  # null if hidden, or it failed
+    if told is None or not _told_of(path, told):
         at = f"/projects/{project.id}/repository/files/{quote(path, safe='')}"
         return client.size(at, project.default_branch)
     sizes = [
         int(blob.get("size") or 0)
-        for blob in blobs.get("nodes") or ()
+        for blob in told.node["repository"]["blobs"].get("nodes") or ()
         # A folder and a submodule are no files.
         if blob and blob.get("path") == path and str(blob.get("mode") or "").startswith("100")
     ]

@@ -135,7 +135,7 @@ discovery reads
 
 GITLAB_REST: Final = FactSchema(
     id="gitlab_rest",
-    version="1.2.0",
+    version="1.3.0",
     title="How the project guards its default branch, and what rides along",
     description="Read by GraphQL, fifty projects a request; by REST where the token may not.",
     cadence=DAY,
@@ -150,6 +150,7 @@ branch
         approvals_required integer How many approvals a merge request to the default branch needs
         runbook_present boolean A runbook is linked, and if it is a file of this project, it is \
 there and not empty
+        runbooks_missing set Linked runbooks that are files of this project and missing or empty
         discussions_must_be_resolved boolean Merging needs all discussions to be resolved
         source_branch_removed boolean Merging removes the source branch by default
         ci_catalog_resource boolean The project offers components in the CI/CD catalog
