@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.errors import SourceError, SourceRefused, StoreError
@@ -46,6 +46,38 @@ _OF_ONE_PROJECT = (Cause.TOO_LARGE, Cause.SLOW, Cause.HEAVY, Cause.BROKEN)
 _ALONE = 3  # times that a lone project is asked when its answer is not whole
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What a page may hold: the `complexity` of a query, and the `largest` page within it.
+
+    `facts_left_out` says why Ox's facts do not ride along; "" while they do.
+    """
+
+    complexity: int
+    largest: int
+    facts_left_out: str
+
+
+def _bounds(files: Sequence[str], options: GitLabOptions, *, anonymous: bool) -> _Bounds:
+    """The bounds of pages that ask for these files: manifests come first, then facts."""
+    limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
+    branch, page = bool(options.branches), max(1, options.page_size // 2)
+    fit = queries.facts_fit(files, limit=limit, page=page, branch=branch)
+    largest = queries.largest_page(files, limit=limit, branch=branch, forks=True, with_facts=fit)
+    why = "with so many manifest names it would make GitLab's pages less than half as large"
+    return _Bounds(limit, largest, "" if fit else why)
+
+
+def _of_projects(request: ScrapeRequest) -> ScrapeRequest:
+    """What is asked of projects alone: groups are no repositories, they have ids below zero."""
+    return replace(
+        request,
+        files=in_repositories(request.files),
+        only=tuple(number for number in request.only if number > 0),
+        also=tuple(number for number in request.also if number > 0),
+    )
+
+
 class Crawl:
     """Carries out one `ScrapeRequest`; `records` gives what comes, then None."""
 
@@ -63,30 +95,11 @@ class Crawl:
         self._selected = bool(request.only)
         # Groups are no repositories: they have ids below zero.
         self._groups_again = [-number for number in (*request.only, *request.also) if number < 0]
-        request = replace(
-            request,
-            files=in_repositories(request.files),
-            only=tuple(number for number in request.only if number > 0),
-            also=tuple(number for number in request.also if number > 0),
-        )
+        request = _of_projects(request)
         self._everybody = options.people and request.since is None and not self._selected
-        limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
-        # Why Ox's facts do not ride along; "" while they do. Manifests come first.
-        self._facts_left_out = ""
-        branch, page = bool(options.branches), max(1, options.page_size // 2)
-        if not queries.facts_fit(request.files, limit=limit, page=page, branch=branch):
-            self._facts_left_out = (
-                "with so many manifest names it would make GitLab's pages less than half as large"
-            )
-        with_facts = not self._facts_left_out
-        largest = queries.largest_page(
-            request.files,
-            limit=limit,
-            branch=branch,
-            forks=True,
-            with_facts=with_facts,
-        )
-        self._limit = limit
+        bounds = _bounds(request.files, options, anonymous=anonymous)
+        self._facts_left_out = bounds.facts_left_out
+        self._limit = bounds.complexity
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
         self._options = options
@@ -96,12 +109,11 @@ class Crawl:
         self._dialect = dialect
         # Where a project was forked from is told only to who may read that one, too.
         self._ask_forks = not options.forks
-        self._pacing = Pacing(options.page_size, largest)
+        self._pacing = Pacing(options.page_size, bounds.largest)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
         self._listed: dict[int, str] = {}  # id → path, for a gap's words
-        self._fork_by_list: set[int] = (
-            set()
-        )  # ids of projects of which a list told whether they are forks
+        # Ids of projects of which a list told whether they are forks.
+        self._fork_by_list: set[int] = set()
         # A page is read from one branch: "" stands for each project's default one.
         self._by_branch: dict[str, list[int]] = {}
         self._branch: dict[int, str] = {}
@@ -111,7 +123,7 @@ class Crawl:
         self._done = 0
         self._read_any = False
         self._further = (
-            FurtherReading(client, request.further, options.branch_of, limit)
+            FurtherReading(client, request.further, options.branch_of, bounds.complexity)
             if request.further is not None
             else None
         )
