@@ -306,7 +306,8 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
         where = where if project.default_branch else "it: its repository has no branch yet"
         yield (
             f"project {_whereabouts(project)} was read and has no manifest on {where}; manifests "
-            f"are read at a repository's root, and deeper {_NESTED}"
+            f"are read at a repository's root, and deeper {_NESTED}. Files of other tools, such "
+            "as a catalog-info.yaml, are read where `presets.yaml` in the mappings folder says so"
         )
 
 

@@ -201,7 +201,8 @@ def test_a_project_without_a_manifest_says_where_none_is() -> None:
         "shop/notes is not in the catalog.",
         "project shop/notes was read and has no manifest on its default branch main; "
         "manifests are read at a repository's root, and deeper where the one at the root names it "
-        "in `include`, or the settings do in `gitlab.nested`",
+        "in `include`, or the settings do in `gitlab.nested`. Files of other tools, such as a "
+        "catalog-info.yaml, are read where `presets.yaml` in the mappings folder says so",
     )
     assert "its repository has no branch yet" in asked("shop/empty").facts[1]
 
