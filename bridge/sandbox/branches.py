@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.sandbox.project import SandboxFile, SandboxProject
 from bridge.sandbox.tracker import Unacceptable
-from bridge.sandbox.world import SandboxFile, SandboxProject, World
+from bridge.sandbox.world import World
 
 
 @dataclass(slots=True)

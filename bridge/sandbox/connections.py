@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.sandbox.complexity import page_size
-from bridge.sandbox.world import SandboxProject
+from bridge.sandbox.project import SandboxProject
 
 SortKey = Callable[[SandboxProject], Any]
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.sandbox.connections import ConnectionPage, plain_page
+from bridge.sandbox.project import ApprovalRule, ProtectedBranch, SandboxProject
 from bridge.sandbox.resolvers import ArgumentsRefused, FieldTimeout, Resolver, stamp
 from bridge.sandbox.sessions import SESSION, Edition, Role
-from bridge.sandbox.world import ApprovalRule, ProtectedBranch, SandboxProject
 
 _REFUSED: Final = (
     "The resource that you are attempting to access does not exist or you don't have permission "

@@ -13,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from bridge.sandbox.world import Happening, SandboxProject, World
+from bridge.sandbox.project import SandboxProject
+from bridge.sandbox.world import Happening, World
 
 # GitLab gives a receiver ten seconds before the delivery counts as failed.
 ANSWER_WITHIN = aiohttp.ClientTimeout(total=10)

@@ -7,19 +7,17 @@ from datetime import datetime, timedelta
 
 from bridge.sandbox import company, crews
 from bridge.sandbox.company import SERVICES, SampleService
-from bridge.sandbox.world import (
-    CI_CONFIG,
+from bridge.sandbox.project import (
     ApprovalRule,
-    Clock,
     ProjectFacts,
     ProtectedBranch,
     Release,
     SandboxFile,
     SandboxProject,
-    World,
     lfs_file,
     submodule,
 )
+from bridge.sandbox.world import CI_CONFIG, Clock, World
 
 STATUSES = ("success", "success", "success", "failed", "running", None)
 TYPES = ("service", "website", "library", "job")

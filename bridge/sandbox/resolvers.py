@@ -10,15 +10,8 @@ from typing import Any
 
 from bridge.sandbox.complexity import LIMIT_ANONYMOUS, LIMIT_AUTHENTICATED
 from bridge.sandbox.connections import ConnectionPage, plain_page, project_page
-from bridge.sandbox.world import (
-    CI_CONFIG,
-    DIRECTORY_MODE,
-    ProjectFacts,
-    SandboxFile,
-    SandboxGroup,
-    SandboxProject,
-    World,
-)
+from bridge.sandbox.project import DIRECTORY_MODE, ProjectFacts, SandboxFile, SandboxProject
+from bridge.sandbox.world import CI_CONFIG, SandboxGroup, World
 
 PROJECT_GID = "gid://gitlab/Project/"
 FULL_PATHS_LIMIT = 50

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from bridge.sandbox.project import SandboxFile, SandboxProject
 from bridge.sandbox.resolvers import REVISION, VERSION, sees, spoken
 from bridge.sandbox.sessions import SESSION, Edition
-from bridge.sandbox.world import SandboxFile, SandboxGroup, SandboxProject, World
+from bridge.sandbox.world import SandboxGroup, World
 
 OFFSET_LIMIT = 50_000
 COUNT_LIMIT = 10_000

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge.sandbox.branches import Branch, Branches
+from bridge.sandbox.project import SandboxProject
 from bridge.sandbox.rest import base_url, known_user, refusal
 from bridge.sandbox.rest_issues import (
     CHANGES,
@@ -21,7 +22,7 @@ from bridge.sandbox.rest_issues import (
 )
 from bridge.sandbox.sessions import SESSION, Role
 from bridge.sandbox.tracker import Thing, Unacceptable
-from bridge.sandbox.world import SandboxProject, World
+from bridge.sandbox.world import World
 
 
 class CodeRoutes(IssueRoutes):

@@ -7,9 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from bridge.sandbox.guards import role_of
+from bridge.sandbox.project import SandboxProject
 from bridge.sandbox.rest import Rest, refusal
 from bridge.sandbox.sessions import SESSION, Edition, Role
-from bridge.sandbox.world import SandboxProject
 
 
 class GuardRoutes(Rest):

@@ -10,10 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
+from bridge.sandbox.project import SandboxProject
 from bridge.sandbox.rest import Rest, base_url, is_true, known_user, moment, refusal, stamp
 from bridge.sandbox.sessions import SESSION, Role
 from bridge.sandbox.tracker import SandboxUser, Thing, Tracker, Unacceptable
-from bridge.sandbox.world import SandboxProject
 
 CHANGES = ("title", "description", "labels", "add_labels", "remove_labels", "state_event")
 MORE_CHANGES = ("assignee_ids", "confidential", "due_date")

@@ -17,7 +17,8 @@ from bridge.model.manifests import Verdict
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.app import SandboxGitLab, running
-from bridge.sandbox.world import ProjectFacts, World
+from bridge.sandbox.project import ProjectFacts
+from bridge.sandbox.world import World
 
 QM = load_mappings()
 

@@ -10,7 +10,8 @@ from bridge.model.facts import Reading
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import FaultPlan
-from bridge.sandbox.world import ProjectFacts, World
+from bridge.sandbox.project import ProjectFacts
+from bridge.sandbox.world import World
 from tests.ox.subjects import NOW, component, project_of, subject
 
 TOKEN = "glpat-only-for-tests"

@@ -8,7 +8,7 @@ from typing import Any
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing, Subject
 from bridge.model.scrape import Observation, Project
-from bridge.sandbox.world import SandboxProject
+from bridge.sandbox.project import SandboxProject
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import pytest
 from bridge.errors import SourceRefused
 from bridge.ox.facts.guards import covers
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
-from bridge.sandbox.world import ApprovalRule, ProtectedBranch
+from bridge.sandbox.project import ApprovalRule, ProtectedBranch
 from tests.ox.gitlab_bench import bench, one
 from tests.ox.subjects import NOW, fact, told
 

@@ -22,14 +22,9 @@ from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.scores.scoreboard import evaluate
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.organization import generate
+from bridge.sandbox.project import ApprovalRule, OpenMergeRequest, ProjectFacts, ProtectedBranch
 from bridge.sandbox.sessions import Edition, Role, Session
-from bridge.sandbox.world import (
-    ApprovalRule,
-    OpenMergeRequest,
-    ProjectFacts,
-    ProtectedBranch,
-    World,
-)
+from bridge.sandbox.world import World
 from tests.benchmarks.fact_requests import TOKENS, known, round_of
 from tests.ox.gitlab_bench import bench, one
 from tests.ox.rubrics import service, shipped

@@ -31,8 +31,9 @@ from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.facts.subjects import gitlab_names
 from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.project import OpenMergeRequest, SandboxFile, submodule
 from bridge.sandbox.sessions import Edition, Role, Session
-from bridge.sandbox.world import OpenMergeRequest, SandboxFile, World, submodule
+from bridge.sandbox.world import World
 from tests.laws import examples
 from tests.ox.gitlab_bench import TOKEN, bench, one
 from tests.ox.subjects import NOW, fact, project_of, subject, told

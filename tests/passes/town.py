@@ -30,7 +30,8 @@ from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.teams import OwnerRules
 from bridge.sandbox.app import CountedRequest, SandboxGitLab, running
 from bridge.sandbox.faults import FaultPlan
-from bridge.sandbox.world import SandboxProject, World
+from bridge.sandbox.project import SandboxProject
+from bridge.sandbox.world import World
 from bridge.scrapers import GitLabOptions, GitLabScraper
 from tests.scrapers.crawling import TOKEN, Time
 

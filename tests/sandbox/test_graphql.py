@@ -6,7 +6,8 @@ import aiohttp
 import pytest
 
 from bridge.sandbox.plan import QueryPlanner
-from bridge.sandbox.world import World, lfs_file, symlink
+from bridge.sandbox.project import lfs_file, symlink
+from bridge.sandbox.world import World
 from tests.sandbox.conftest import Lab
 
 MANIFESTS = """

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 
 from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.project import ApprovalRule, ProtectedBranch
 from bridge.sandbox.sessions import Edition, Role, Session
-from bridge.sandbox.world import ApprovalRule, ProtectedBranch, World
+from bridge.sandbox.world import World
 from tests.sandbox.conftest import TOKEN, HandClock, Lab
 
 pytestmark = pytest.mark.real

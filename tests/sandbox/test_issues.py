@@ -11,8 +11,9 @@ from yarl import URL
 
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
+from bridge.sandbox.project import ProjectFacts
 from bridge.sandbox.tracker import BOT, SOMEBODY
-from bridge.sandbox.world import ProjectFacts, World
+from bridge.sandbox.world import World
 from tests.sandbox.conftest import TOKEN, Lab
 
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from bridge.sandbox.world import ProjectFacts, ProtectedBranch
+from bridge.sandbox.project import ProjectFacts, ProtectedBranch
 from tests.sandbox.conftest import TOKEN, HandClock, Lab
 
 pytestmark = pytest.mark.real

@@ -11,8 +11,9 @@ from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.limits import DEFAULTS, LimitCounter
+from bridge.sandbox.project import SandboxFile, submodule
 from bridge.sandbox.schema import UNKNOWN_TO_16_3
-from bridge.sandbox.world import SandboxFile, World, submodule
+from bridge.sandbox.world import World
 from tests.sandbox.conftest import TOKEN, Lab
 
 CODE = """query($paths: [String!]!, $ref: String, $type: RefType) { projects { nodes { repository {

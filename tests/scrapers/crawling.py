@@ -19,7 +19,8 @@ from bridge.model.scrape import (
 )
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import FaultPlan
-from bridge.sandbox.world import SandboxFile, World, lfs_file, symlink
+from bridge.sandbox.project import SandboxFile, lfs_file, symlink
+from bridge.sandbox.world import World
 from bridge.scrapers import GitLabOptions, GitLabScraper
 
 FILES = ("qm.yaml", "service.datadog.yaml")

@@ -9,8 +9,9 @@ import pytest
 
 from bridge.model.scrape import Observation, ProjectRead, ProjectSkipped, ScrapeRequest
 from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.project import ProjectFacts, Release, SandboxFile, submodule
 from bridge.sandbox.schema import UNKNOWN_TO_16_3
-from bridge.sandbox.world import ProjectFacts, Release, SandboxFile, World, submodule
+from bridge.sandbox.world import World
 from bridge.scrapers import GitLabOptions, GitLabScraper
 from tests.scrapers.crawling import FILES, TOKEN, Crawled, Time, a_world, crawl, crawl_at
 

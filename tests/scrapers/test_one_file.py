@@ -13,7 +13,8 @@ from bridge.model.reads import ReadFile, ReadKind
 from bridge.ports import Browsing
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
-from bridge.sandbox.world import World, lfs_file, symlink
+from bridge.sandbox.project import lfs_file, symlink
+from bridge.sandbox.world import World
 from bridge.scrapers import DirectoryScraper, GitLabOptions, GitLabScraper
 from bridge.scrapers.directory import project_id
 from bridge.scrapers.numbered import Numbered

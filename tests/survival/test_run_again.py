@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox.world import SandboxProject, World
+from bridge.sandbox.project import SandboxProject
+from bridge.sandbox.world import World
 from tests.published import entities_in
 from tests.service.process import serve
 from tests.service.site import TOKEN, a_gitlab, a_world, manifest, published

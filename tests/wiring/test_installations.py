@@ -27,8 +27,9 @@ from bridge.neighbours.tls import VARIABLES
 from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
 from bridge.sandbox.app import SandboxGitLab, running
+from bridge.sandbox.project import ProtectedBranch
 from bridge.sandbox.tools import CLOUD, ORG, SandboxTools, tools_running
-from bridge.sandbox.world import ProtectedBranch, World
+from bridge.sandbox.world import World
 from bridge.settings import Settings, load_settings
 from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now
