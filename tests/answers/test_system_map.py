@@ -126,3 +126,17 @@ def test_who_needs_stands_left_of_what_is_needed() -> None:
     boxes = tuple(Box(ref, ref, "Component") for ref in REFS[:3])
     at = {each.box.ref[-1]: each.x for each in drawing(SystemMap("x", boxes, arrows)).boxes}
     assert at["a"] < at["b"] < at["c"]
+
+
+def test_in_a_circle_who_needs_most_stands_first() -> None:
+    """All in one column, a map of what needs each other would tell nothing."""
+    ends = {("a", "b"): 9, ("b", "a"): 1, ("b", "c"): 9, ("c", "b"): 1}
+    arrows = tuple(
+        Arrow(f"component:default/{a}", f"component:default/{b}", "needs", count)
+        for (a, b), count in ends.items()
+    )
+    boxes = tuple(Box(ref, ref, "Component") for ref in REFS[:3])
+    drawn = drawing(SystemMap("x", boxes, arrows))
+    at = {each.box.ref[-1]: each.x for each in drawn.boxes}
+    assert at["a"] < at["b"] < at["c"]
+    assert len(drawn.arrows) == len(arrows)

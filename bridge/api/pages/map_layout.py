@@ -1,7 +1,7 @@
 """Where the boxes of a map stand: who needs on the left, what is needed to its right.
 
-Layers come from networkx (circles share one); within a layer boxes stand near what they are tied to
-and beside those of their own system. Numbers only: a template draws them.
+Layers come from networkx; in a circle who needs most stands first. Within a layer boxes stand near
+what they are tied to and beside those of their own system. Numbers only: a template draws them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WIDTH: Final = 168
 HEIGHT: Final = 38
 GAP_X: Final = 84
 GAP_Y: Final = 14
-MARGIN: Final = 16
+MARGIN: Final = 48  # an arrow that leads back bends out of its column
 COLUMN: Final = 40  # boxes of one layer above each other, before another column begins
 _SWEEPS: Final = 6
 _TITLE: Final = 22  # characters that fit into a box
@@ -81,15 +81,26 @@ def _layers(found: SystemMap) -> list[list[str]]:
     """References by their distance from who needs them; those without arrows come last."""
     graph = nx.DiGraph()
     graph.add_nodes_from(box.ref for box in found.boxes)
-    graph.add_edges_from((arrow.source, arrow.target) for arrow in found.arrows)
+    for arrow in found.arrows:
+        graph.add_edge(arrow.source, arrow.target, count=arrow.count)
     lonely = sorted(nx.isolates(graph))
     graph.remove_nodes_from(lonely)
-    circles = nx.condensation(graph)
-    layers = [
-        sorted(ref for circle in generation for ref in circles.nodes[circle]["members"])
-        for generation in nx.topological_generations(circles)
-    ]
+    graph.remove_edges_from(_leading_back(graph))
+    layers = [sorted(generation) for generation in nx.topological_generations(graph)]
     return [*layers, lonely] if lonely else layers
+
+
+def _leading_back(graph: nx.DiGraph) -> list[tuple[str, str]]:
+    """The arrows that make circles, when those who need most and are needed least come first."""
+    circles = enumerate(nx.strongly_connected_components(graph))
+    circle = {ref: number for number, members in circles for ref in members}
+    needed, needing = (dict(each(weight="count")) for each in (graph.in_degree, graph.out_degree))
+    rank = {ref: (needed[ref] - needing[ref], ref) for ref in graph}
+    return [
+        (source, target)
+        for source, target in graph.edges
+        if circle[source] == circle[target] and rank[source] >= rank[target]
+    ]
 
 
 def _ordered(layers: Sequence[Sequence[str]], found: SystemMap) -> list[list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,6 +44,10 @@ class TeamReport:
     def total(self, severity: str) -> int:
         """All of a severity."""
         return sum(self.counts[severity].values())
+
+    def open(self, severities: Sequence[str]) -> Sequence[str]:
+        """Those of which there is any; the first where there is none of any."""
+        return [each for each in severities if self.total(each)] or severities[:1]
 
     def as_json(self) -> dict[str, Json]:
         """The report with documented keys."""
