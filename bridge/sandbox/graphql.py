@@ -12,14 +12,8 @@ from bridge.sandbox.complexity import DEPTH_ANONYMOUS, DEPTH_AUTHENTICATED, scor
 from bridge.sandbox.connections import BadCursor
 from bridge.sandbox.guards import with_guards
 from bridge.sandbox.plan import PlannedField, Prepared, QueryPlanner, QueryRefused, Variables
-from bridge.sandbox.resolvers import (
-    LOST,
-    RESOLVERS,
-    ArgumentsRefused,
-    FieldTimeout,
-    Poisoned,
-    QueryRun,
-)
+from bridge.sandbox.query_run import LOST, ArgumentsRefused, FieldTimeout, Poisoned, QueryRun
+from bridge.sandbox.resolvers import RESOLVERS
 from bridge.sandbox.schema import SCHEMA
 from bridge.sandbox.world import World
 

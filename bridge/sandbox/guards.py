@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bridge.sandbox.connections import ConnectionPage, plain_page
 from bridge.sandbox.project import ApprovalRule, ProtectedBranch, SandboxProject
-from bridge.sandbox.resolvers import ArgumentsRefused, FieldTimeout, Resolver, stamp
+from bridge.sandbox.query_run import ArgumentsRefused, FieldTimeout, Resolver, stamp
 from bridge.sandbox.sessions import SESSION, Edition, Role
 
 _REFUSED: Final = (

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bridge.sandbox.project import SandboxFile, SandboxProject
-from bridge.sandbox.resolvers import REVISION, VERSION, sees, spoken
+from bridge.sandbox.query_run import sees
+from bridge.sandbox.resolvers import REVISION, VERSION, spoken
 from bridge.sandbox.sessions import SESSION, Edition
 from bridge.sandbox.world import SandboxGroup, World
 
