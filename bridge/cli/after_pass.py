@@ -9,7 +9,7 @@ import structlog
 
 from bridge.cli.show import plain
 from bridge.errors import FesterError, StoreError
-from bridge.passes.pipeline import Pass
+from bridge.passes.stages import Pass
 from bridge.settings import Settings
 from bridge.wiring import Wired
 from bridge.wiring.receivers import change_receivers

@@ -19,8 +19,8 @@ from bridge.cli.demo_past import NOTICE, with_past
 from bridge.cli.serve import accounted, ending_in_time, until_told_to_stop
 from bridge.cli.show import progress_of_pass, show_report
 from bridge.model.runs import Report
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.company import KEEPER
 from bridge.sandbox.organization import sample_organization

@@ -16,8 +16,8 @@ from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import progress_of_pass, show_report, write_report
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.model.runs import Outcome, Report, changed_in
-from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions
 from bridge.settings import Settings
 from bridge.store import without_making
 from bridge.wiring import wired

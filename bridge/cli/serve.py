@@ -22,7 +22,7 @@ from bridge.cli.options import pass_options, settings_from
 from bridge.cli.show import show_report, write_report
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
-from bridge.passes.pipeline import Pass, PassOptions
+from bridge.passes.stages import Pass, PassOptions
 from bridge.settings import Settings, is_loopback
 from bridge.wiring import wired
 from bridge.wiring.serving import freeze_gc_after_sweep, serving

@@ -22,7 +22,7 @@ from bridge.model.problems import Problem, Severity
 from bridge.model.reads import ReadKind
 from bridge.passes.interfaces import Store
 from bridge.passes.ledger import Ledger
-from bridge.passes.pipeline import PassOptions, Stages
+from bridge.passes.stages import PassOptions, Stages
 from bridge.ports import Browsing, Translator
 
 log = structlog.get_logger()

@@ -29,20 +29,10 @@ from bridge.passes.inheritance import Inheritance, InheritingWish, with_projects
 from bridge.passes.intake import BATCH, Intake, Overtaken
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
-from bridge.passes.pipeline import (
-    Conclusion,
-    Pass,
-    PassOptions,
-    Stages,
-    conclude,
-    failed,
-    figures_of,
-    restate,
-    scrape,
-    taught,
-)
+from bridge.passes.pipeline import Conclusion, conclude, failed, figures_of, restate, scrape, taught
 from bridge.passes.publish import Destinations
 from bridge.passes.reconcile import gaps_to_retry
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.passes.together import together
 from bridge.passes.view import Known, View
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome, Receipt, Report
-from bridge.passes.pipeline import Pass
+from bridge.passes.stages import Pass
 
 
 def together(passes: Sequence[tuple[str, Pass]]) -> Pass:

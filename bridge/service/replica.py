@@ -25,8 +25,8 @@ from bridge.model.numbers import FIRST
 from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Coverage, ScrapeRequest
-from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.service.hint_queue import HintQueue
 from bridge.service.in_time import in_time
 from bridge.service.leadership import Leadership

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from bridge.errors import FesterError
-from bridge.passes.pipeline import Listener, Pass
+from bridge.passes.stages import Listener, Pass
 
 log = structlog.get_logger()
 

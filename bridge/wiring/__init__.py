@@ -26,7 +26,8 @@ from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scorekeeping import Scorekeeper
-from bridge.passes.pipeline import FurtherSource, Guard, Listener, Stages
+from bridge.passes.merge import Guard
+from bridge.passes.stages import FurtherSource, Listener, Stages
 from bridge.ports import Exporter, FactCollector, Processor, Scraper
 from bridge.processors.mapping import Mappings
 from bridge.processors.merging import MergeRules

@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.errors import ConfigurationError
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
-from bridge.passes.pipeline import Stages
+from bridge.passes.stages import Stages
 from bridge.ports import Translator
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder

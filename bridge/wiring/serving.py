@@ -28,8 +28,8 @@ from bridge.errors import ConfigurationError
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.scrape import Coverage
-from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.ports import Scraper
 from bridge.processors.validation import entity_faults
 from bridge.scrapers import GitLabScraper

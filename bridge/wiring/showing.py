@@ -23,8 +23,8 @@ from bridge.model.scrape import Traffic
 from bridge.model.statements import Statement
 from bridge.ox.after_pass import tried
 from bridge.passes.interfaces import ModelStore
-from bridge.passes.pipeline import Pass
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass
 from bridge.ports import Measured, Scraper
 from bridge.store.store import SqlStore
 from bridge.wiring import Wired

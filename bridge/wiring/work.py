@@ -18,8 +18,8 @@ from bridge.errors import StoreError
 from bridge.model.work import Part, PartRead
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
-from bridge.passes.pipeline import Stages
 from bridge.passes.sharing import read_part
+from bridge.passes.stages import Stages
 from bridge.service.leadership import this_process
 from bridge.service.worker import Hand, PartReader
 from bridge.settings import Settings

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from bridge.api.root import own_path, rooted
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.settings import Settings

@@ -19,8 +19,8 @@ from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.api.parts import AppParts
 from bridge.ox.facts.collecting import FactService
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.app import running as gitlab_running
 from bridge.sandbox.organization import sample_organization

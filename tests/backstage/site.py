@@ -23,8 +23,8 @@ from bridge.model.definitions import definition_of
 from bridge.model.problems import Problem
 from bridge.model.runs import Report
 from bridge.model.statements import Changes
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.passes.view import Known
 from bridge.processors.validation import entity_faults
 from bridge.sandbox.app import SandboxGitLab

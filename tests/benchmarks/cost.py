@@ -32,8 +32,8 @@ from sqlalchemy.engine import Engine
 
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions
 from bridge.wiring import wired
 from tests.benchmarks.crawl import peak, settings
 from tests.benchmarks.gitlab import GitLab, gitlab

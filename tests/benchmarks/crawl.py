@@ -20,8 +20,8 @@ from time import perf_counter
 import structlog
 
 from bridge.model.runs import Report
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.settings import Settings
 from bridge.wiring import wired
 from tests.benchmarks.gitlab import FAR_AWAY, TOKEN, GitLab, gitlab

@@ -28,8 +28,8 @@ from bridge.ox.facts.collecting import FactService
 from bridge.ox.facts.gitlab import GitLabCollector
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.manifest import ManifestCollector
-from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions
 from bridge.store import FactHistory
 from bridge.wiring import Wired, wired
 from bridge.wiring.clock import utc_now

@@ -37,8 +37,8 @@ from urllib.request import Request, urlopen
 import structlog
 from ruamel.yaml import YAML
 
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.passes.view import Known
 from bridge.sandbox.faults import FaultPlan
 from bridge.sandbox.world import World

@@ -38,8 +38,8 @@ from urllib.request import urlopen
 import psycopg
 import structlog
 
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.latency import Latency
 from bridge.service.schedule import ended
 from bridge.settings import Settings

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from bridge.passes.pipeline import PassOptions
+from bridge.passes.stages import PassOptions
 from bridge.settings import Settings, load_settings
 from bridge.wiring import wired
 from bridge.wiring.serving import serving

@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from bridge.cli import main
 from bridge.model.facts import Reading
 from bridge.ox.scores.scoreboard import evaluate
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.world import World

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.passes.pipeline import PassOptions
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.settings import Settings

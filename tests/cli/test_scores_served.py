@@ -18,7 +18,7 @@ from bridge.cli import main
 from bridge.model.memory import Horizon
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Coverage
-from bridge.passes.pipeline import Pass, PassOptions
+from bridge.passes.stages import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.organization import sample_organization
 from bridge.sandbox.tools import ORG, SandboxTools, tools_running

@@ -19,7 +19,7 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from bridge.cli import main
-from bridge.passes.pipeline import PassOptions
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.world import World
 from bridge.secret.masks import IN_FORCE

@@ -18,8 +18,8 @@ from bridge.ox.facts.schemas import CATALOG, OURS
 from bridge.ox.facts.subjects import matches, subjects_of
 from bridge.ox.scores.rubric import load_rubric
 from bridge.ox.scores.scoreboard import evaluate
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.settings import Settings
 from bridge.wiring import wired
 from tests.guide import block

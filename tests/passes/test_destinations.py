@@ -22,8 +22,9 @@ from bridge.model.manifests import Translation, Verdict
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap, ManifestFile, Project, Record
 from bridge.passes.adoption import standing
-from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
+from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import shipped_folder
 from bridge.processors.merge_file import load_merge_rules

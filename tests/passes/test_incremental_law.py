@@ -23,9 +23,10 @@ from bridge.model.scrape import ManifestFile, ProjectRead, ScrapeRequest
 from bridge.model.statements import entity_digest
 from bridge.passes.intake import counted
 from bridge.passes.interfaces import Store
-from bridge.passes.pipeline import Guard, PassOptions, Stages
+from bridge.passes.merge import Guard
 from bridge.passes.reconcile import gap_problem, problems_of, translated_manifests
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.runs import Outcome
-from bridge.passes.pipeline import Pass
+from bridge.passes.stages import Pass
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from tests.passes.village import Village, village
 

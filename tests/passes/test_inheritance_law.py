@@ -26,8 +26,9 @@ from bridge.passes import runner
 from bridge.passes.inheritance import Inheritance
 from bridge.passes.interfaces import Store
 from bridge.passes.ledger import Ledger
-from bridge.passes.pipeline import Guard, PassOptions, Stages
+from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules

@@ -16,8 +16,8 @@ from bridge.model.memory import PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.explain import explain
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.passes.view import Known
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule

@@ -14,8 +14,9 @@ from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.manifests import AggregatedManifests
 from bridge.model.runs import Artifact, Outcome, Processed
 from bridge.model.scrape import Coverage, Gap, ProjectSkipped, Record
-from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
+from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.ports import Processor
 from bridge.store import open_store
 from tests.fakes import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.model.problems import Problem
-from bridge.passes.pipeline import Stages
+from bridge.passes.stages import Stages
 from bridge.processors.mapping import shipped_folder
 from bridge.settings import Settings
 from bridge.wiring import wired

@@ -27,9 +27,9 @@ from bridge.model.scrape import (
     ScrapeRequest,
 )
 from bridge.passes.interfaces import Store
-from bridge.passes.pipeline import Pass, PassOptions, Stages
 from bridge.passes.reconcile import gaps_to_retry
 from bridge.passes.runner import Passes, why_sweep
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.store import open_store
 from tests.fakes import (
     NOON,

@@ -29,8 +29,8 @@ from bridge.model.scrape import (
     ScrapeRequest,
 )
 from bridge.passes.interfaces import Store
-from bridge.passes.pipeline import FurtherSource, Pass, PassOptions, Stages
 from bridge.passes.runner import Passes
+from bridge.passes.stages import FurtherSource, Pass, PassOptions, Stages
 from bridge.passes.together import together
 from bridge.scrapers.numbered import Numbered
 from bridge.store import open_store

@@ -31,8 +31,8 @@ from bridge.model.work import Part, PartRead, Settled
 from bridge.passes import intake, sharing
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
-from bridge.passes.pipeline import PassOptions, Stages
 from bridge.passes.sharing import read_part, taken_of
+from bridge.passes.stages import PassOptions, Stages
 from bridge.service.worker import PartReader
 from bridge.store import SqlStore, open_store, parts
 from bridge.store.codec import pack

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.passes.pipeline import Pass
+from bridge.passes.stages import Pass
 from tests.fakes import fresh
 from tests.passes.town import Town, manifest, town
 from tests.store.test_store import opened

@@ -15,8 +15,9 @@ from bridge.exporters.render import ShardRenderer
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.scrape import ScrapeRequest
 from bridge.passes.interfaces import Store
-from bridge.passes.pipeline import Guard, Pass, PassOptions, Stages
+from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import Mappings, load_mappings, shipped_folder
 from bridge.processors.merge_file import load_merge_rules

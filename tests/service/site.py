@@ -19,7 +19,7 @@ from bridge.api.live import Live
 from bridge.api.parts import AppParts
 from bridge.api.webhooks import PATH
 from bridge.model.runs import Report
-from bridge.passes.pipeline import Pass, PassOptions
+from bridge.passes.stages import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.latency import Latency

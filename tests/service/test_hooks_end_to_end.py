@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from bridge.api.webhooks import PATH
-from bridge.passes.pipeline import Pass
+from bridge.passes.stages import Pass
 from bridge.sandbox.app import SandboxGitLab
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.latency import Latency

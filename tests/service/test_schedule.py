@@ -14,7 +14,7 @@ from bridge.errors import StoreError
 from bridge.model.memory import Horizon
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Observation
-from bridge.passes.pipeline import Pass
+from bridge.passes.stages import Pass
 from bridge.service.schedule import Audience, Audiences, Schedule, ended
 from tests.fakes import NOON
 

@@ -17,8 +17,8 @@ from bridge.cli.after_pass import facts_and_scores
 from bridge.errors import ConfigurationError
 from bridge.model.numbers import number_of
 from bridge.ox.facts.schemas import GITLAB_REST
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.sandbox.hooks import Hooks
 from bridge.sandbox.world import World
 from bridge.scrapers.gitlab.throttle import Throttle

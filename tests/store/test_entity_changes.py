@@ -18,8 +18,9 @@ from bridge.model.entity_changes import (
     FieldChange,
 )
 from bridge.model.scrape import ManifestFile, ProjectRead
-from bridge.passes.pipeline import Guard, PassOptions, Stages
+from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.store import open_store

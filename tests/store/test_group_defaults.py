@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from bridge.model.numbers import FIRST, number_of
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.world import World

@@ -15,8 +15,8 @@ from sqlalchemy import create_engine
 from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap
-from bridge.passes.pipeline import PassOptions, Stages
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
 from bridge.store import open_store, schema

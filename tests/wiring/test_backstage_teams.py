@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from bridge.cli import main
 from bridge.errors import SourceError, StoreError
 from bridge.model.runs import Outcome
-from bridge.passes.pipeline import PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import PassOptions
 from bridge.settings import Settings
 from bridge.store import open_store
 from bridge.wiring import renewed, wired

@@ -24,8 +24,8 @@ from bridge.exporters.gcs import GcsExporter
 from bridge.model.facts import Standing
 from bridge.model.runs import Outcome
 from bridge.neighbours.tls import VARIABLES
-from bridge.passes.pipeline import Pass, PassOptions
 from bridge.passes.runner import Passes
+from bridge.passes.stages import Pass, PassOptions
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.project import ProtectedBranch
 from bridge.sandbox.tools import CLOUD, ORG, SandboxTools, tools_running
