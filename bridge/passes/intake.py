@@ -38,13 +38,8 @@ from bridge.passes.further import cut_short, kept_of, whole
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.observed import Observations
-from bridge.passes.reconcile import (
-    Reconciliation,
-    enumeration_gap,
-    gap_problem,
-    problems_of,
-    translated_manifest,
-)
+from bridge.passes.reasons import enumeration_gap, gap_problem, problems_of
+from bridge.passes.reconcile import Reconciliation, translated_manifest
 from bridge.ports import Translator
 
 BATCH = 200  # records that are taken in at once: a push may have to wait for them

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
-from bridge.model.moments import iso
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import (
     Coverage,
@@ -30,6 +29,15 @@ from bridge.model.scrape import (
     ProjectSkipped,
     Record,
     ScrapeEnd,
+)
+from bridge.passes.reasons import (
+    UNLISTED,
+    UNLISTED_GROUP,
+    enumeration_gap,
+    member_left,
+    nested_kept,
+    unreadable,
+    why_absent,
 )
 from bridge.ports import Translator
 
@@ -131,16 +139,16 @@ class Reconciliation:
         nested = {file for file in absent if project.id >= 0 and "/" in file}
         kept_because = self._nested_unknown(record) if nested else ""
         if kept_because:
-            self.problems.append(_nested_kept(project, nested, kept_because))
+            self.problems.append(nested_kept(project, nested, kept_because))
             absent -= nested
             present |= nested
         self._remove(project, absent)
         self._files[project.id] = present
         ended = sorted(members - self._members(project.id))
-        self.problems.extend(_member_left(project, ref) for ref in ended[:_MOST_LEFT])
+        self.problems.extend(member_left(project, ref) for ref in ended[:_MOST_LEFT])
         if ended[_MOST_LEFT:]:
             more = f"and {len(ended) - _MOST_LEFT} more people"
-            self.problems.append(_member_left(project, more))
+            self.problems.append(member_left(project, more))
 
     def _remove(self, project: Project, absent: Collection[str]) -> None:
         """Forget manifests that are not there any more, with a reason each."""
@@ -148,7 +156,7 @@ class Reconciliation:
             del self.manifests[project.id, gone]
             self.problems.append(
                 Problem(
-                    f"{_why_absent(project, gone)}; what it described is removed",
+                    f"{why_absent(project, gone)}; what it described is removed",
                     "manifest-removed",
                     Severity.INFO,
                     project=project.path,
@@ -222,7 +230,7 @@ class Reconciliation:
         if self.enumeration_lost:
             self._mark_unreadable(project_id, "the list of projects could not be read whole")
         else:
-            self._forget(project_id, _UNLISTED if project_id >= 0 else _UNLISTED_GROUP)
+            self._forget(project_id, UNLISTED if project_id >= 0 else UNLISTED_GROUP)
 
     def _mark_unreadable(
         self, project_id: int, reason: str, path: str = "", tried: datetime | None = None
@@ -231,7 +239,7 @@ class Reconciliation:
         self.reasons[project_id] = reason
         known = self.projects.get(project_id)
         if known is None and not path:  # a project that only its number is known of
-            self.problems.append(_unreadable(f"project {project_id}", reason, None, None))
+            self.problems.append(unreadable(f"project {project_id}", reason, None, None))
             return
         known = known or KnownProject(Project(project_id, path), read_at=None)
         self.projects[project_id] = replace(
@@ -256,34 +264,6 @@ class Reconciliation:
                     project=known.project.path,
                 )
             )
-
-
-def _why_absent(project: Project, file: str) -> str:
-    if project.id < 0:
-        return _FEWER
-    return _UNNAMED if "/" in file else _NO_FILE
-
-
-def _nested_kept(project: Project, files: Collection[str], reason: str) -> Problem:
-    names = sorted(files)
-    more = f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
-    return Problem(
-        f"{', '.join(names[:_MOST_NAMED])}{more}: not read, and what was known of it is kept "
-        f"({reason})",
-        "nested-kept",
-        Severity.WARNING,
-        project=project.path,
-    )
-
-
-def _member_left(project: Project, who: str) -> Problem:
-    return Problem(
-        f"{who} is no longer a member that counts: left, blocked, or with a role that is too low",
-        "member-left",
-        Severity.INFO,
-        project=project.path,
-        ref=who if ":" in who else "",
-    )
 
 
 def remember(
@@ -397,68 +377,7 @@ def moved(horizon: Horizon, end: ScrapeEnd, now: datetime, scope: str) -> Horizo
     return replace(horizon, listed_at=min(now, end.began or now))
 
 
-def enumeration_gap(reason: str) -> Problem:
-    """What to say when a part of the list of projects was lost."""
-    return Problem(
-        f"a part of the list of projects could not be read ({reason}); "
-        "everything known that was not seen is kept",
-        "enumeration-gap",
-        Severity.WARNING,
-    )
-
-
-def problems_of(known: KnownProject, manifest: KnownManifest) -> tuple[Problem, ...]:
-    """What is wrong with a manifest as it is now, or why it is ignored."""
-    if manifest.current.verdict is not Verdict.IGNORED:
-        return manifest.current.problems
-    ignored = Problem(
-        f"ignored: {manifest.current.reason}",
-        "manifest-ignored",
-        Severity.INFO,
-        project=known.project.path,
-        file=manifest.file,
-    )
-    return (*manifest.current.problems, ignored)
-
-
-def gap_problem(known: KnownProject) -> Problem | None:
-    """Since when and why a project cannot be read; None when it can."""
-    if not known.gap_since:
-        return None
-    return _unreadable(known.project.path, known.gap_reason, known.gap_since, known.read_at)
-
-
-def _unreadable(
-    project: str, reason: str, since: datetime | None, read_at: datetime | None
-) -> Problem:
-    kept = f"what was known of it since {iso(read_at)} is kept" if read_at else _NEVER_READ
-    when = f" since {iso(since)}" if since else ""
-    return Problem(
-        f"could not be read{when} ({reason}); {kept}",
-        "unreadable",
-        Severity.WARNING,
-        project=project,
-    )
-
-
-# GitLab does not tell the one from the other. That many vanish at once is the guard's business.
-_UNLISTED = (
-    "it is no longer in GitLab's complete list of projects: it was deleted, or this token is no "
-    "longer shown it"
-)
-_UNLISTED_GROUP = (
-    "it is no longer among the groups that are read: it was deleted, this token is no longer shown "
-    "it, or the settings ask for no people"
-)
-_NO_FILE = "the file is no longer on the default branch"
-_UNNAMED = (
-    "the file is no longer on the default branch, or nothing names it any more (`include`, "
-    "`gitlab.nested`)"
-)
-_FEWER = "the group has fewer members than before"  # a group has several files if it has many
-_NEVER_READ = "nothing was known of it yet"
 _SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
-_MOST_NAMED = 3  # nested manifests that one problem names
 _MOST_LEFT = 20  # of one group that are told one by one
 _MOST_RETRIES = 100  # projects in a gap that one pass tries again
 

@@ -24,7 +24,8 @@ from bridge.model.statements import entity_digest
 from bridge.passes.intake import counted
 from bridge.passes.interfaces import Store
 from bridge.passes.merge import Guard
-from bridge.passes.reconcile import gap_problem, problems_of, translated_manifests
+from bridge.passes.reasons import gap_problem, problems_of
+from bridge.passes.reconcile import translated_manifests
 from bridge.passes.runner import Passes
 from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor

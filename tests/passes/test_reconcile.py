@@ -21,13 +21,8 @@ from bridge.model.scrape import (
     Record,
     ScrapeEnd,
 )
-from bridge.passes.reconcile import (
-    Reconciliation,
-    gap_problem,
-    problems_of,
-    remember,
-    translated_manifests,
-)
+from bridge.passes.reasons import gap_problem, problems_of
+from bridge.passes.reconcile import Reconciliation, remember, translated_manifests
 from tests.fakes import NOON, WordTranslator, at, project, read
 from tests.laws import examples
 
