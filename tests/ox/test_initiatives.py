@@ -158,6 +158,7 @@ async def test_the_pages_and_the_data(tmp_path: Path) -> None:
     }
     assert "The share went from 0 to 60" in pages["/initiatives/readmes"][1]
     assert "6 of 10" in pages["/initiatives"][1]
+    assert 'data-label="Fails">There is a README<' in pages["/initiatives/readmes"][1]
     assert 'href="/scores/entity/component:default/s6"' in pages["/initiatives/readmes"][1]
     assert not any(EVIL in text for _, text in pages.values())
 

@@ -108,6 +108,7 @@ class InitiativeRoutes:
             each=found,
             goal=found.initiative,
             checks=[(name, rubric.check(name)) for name in found.initiative.checks],
+            titles={check.id: check.title for check in rubric.checks},
             plot=plot(share, found.initiative.starts, end, 100.0),
             sheet=sheet(request, found.open, ROWS),
         )
