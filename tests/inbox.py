@@ -18,12 +18,14 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 class Inbox:
     """Takes messages while it is `open`, and says when one came.
 
-    While it is not it refuses them, or with `hangs` keeps whoever sends one waiting.
+    While it is not it refuses them, or with `hangs` keeps whoever sends one waiting, until it
+    has `ended`.
     """
 
     def __init__(self, *, opened: bool = True, hangs: bool = False) -> None:
         self.open = opened
         self.hangs = hangs
+        self.ended = asyncio.Event()
         self.came: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -32,5 +34,5 @@ class Inbox:
         assert request.headers["webhook-signature"] == signature(KEY, *names, body)
         self.came.put_nowait((names[0], json.loads(body)))
         if not self.open and self.hangs:
-            await asyncio.Event().wait()
+            await self.ended.wait()
         return web.Response(status=204 if self.open else 503)

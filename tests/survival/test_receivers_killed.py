@@ -25,6 +25,7 @@ async def inbox() -> AsyncIterator[tuple[Inbox, str]]:
     app.router.add_post("/in", made.receive)
     async with TestServer(app) as server:
         yield made, str(server.make_url("/in"))
+        made.ended.set()  # else the server waits a minute for who waits
 
 
 def manifest(folder: Path, lifecycle: str) -> None:
