@@ -39,7 +39,7 @@ from bridge.model.statements import (
 from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
-from bridge.store.entity_queries import NEAR, RELINK, relinked, under_place
+from bridge.store.entity_rows import NEAR, RELINK, merged_row, relinked, under_place
 from bridge.store.links import call, names_of, point
 from bridge.store.reads import SqlReads, forget_reads
 from bridge.store.said import say
@@ -307,19 +307,7 @@ class SqlModel:
             await note(connection, source_id, "render", (each.place for each in done.put))
             await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
             for part in batched(done.put):
-                made = [
-                    {
-                        "source_id": source_id,
-                        "ref": str(each.entity.ref),
-                        "mirror": model_codec.mirrored(each.entity.ref),
-                        "place": each.place,
-                        "digest": each.digest,
-                        "shown": each.digest,
-                        "body": model_codec.encoded_entity(each.entity),
-                        "merged": None,
-                    }
-                    for each in part
-                ]
+                made = [merged_row(source_id, each) for each in part]
                 await connection.execute(replace_into(connection, entities), made)
             if done.stage == "merge":
                 # What others depend on may be made of them, or of nobody any more.

@@ -20,11 +20,11 @@ TOKEN = "glpat-only-for-tests"
 class Bench:
     """A sandbox and a collector that asks it; `waits` are the seconds it was told to wait."""
 
-    def __init__(self, sandbox: SandboxGitLab, url: str, token: str) -> None:
+    def __init__(self, sandbox: SandboxGitLab, url: str, token: str, patience: float) -> None:
         self.sandbox, self.url = sandbox, url
         self.waits: list[float] = []
         self.collector = GitLabRestCollector(
-            url, token, clock=lambda: NOW, timeout=2.0, sleep=self._sleep
+            url, token, clock=lambda: NOW, timeout=patience, sleep=self._sleep
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -48,10 +48,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(world: World, token: str = TOKEN, **options: Any) -> AsyncIterator[Bench]:
+async def bench(
+    world: World, token: str = TOKEN, patience: float = 2.0, **options: Any
+) -> AsyncIterator[Bench]:
     sandbox = SandboxGitLab(world, token=TOKEN, **options)
     async with running(sandbox) as url:
-        made = Bench(sandbox, url, token)
+        made = Bench(sandbox, url, token, patience)
         try:
             yield made
         finally:

@@ -1,4 +1,4 @@
-"""Statements about rows of entities."""
+"""Rows of entities, and statements about them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,20 @@ RELINK: Final = (
     .where(entities.c.source_id == bindparam("mine"), entities.c.ref == bindparam("named"))
     .values(body=bindparam("body"), shown=bindparam("shown"), merged=bindparam("merged"))
 )
+
+
+def merged_row(source_id: int, each: StoredEntity) -> dict[str, Any]:
+    """The row of an entity as merging gave it."""
+    return {
+        "source_id": source_id,
+        "ref": str(each.entity.ref),
+        "mirror": model_codec.mirrored(each.entity.ref),
+        "place": each.place,
+        "digest": each.digest,
+        "shown": each.digest,
+        "body": model_codec.encoded_entity(each.entity),
+        "merged": None,
+    }
 
 
 def relinked(source_id: int, each: StoredEntity) -> dict[str, Any]:
