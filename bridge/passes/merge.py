@@ -68,15 +68,17 @@ class Merging:
         """Merge every reference that is noted. Raises `StoreError`."""
         model, source = self.ledger.model, self.ledger.source
         while refs := await model.todo(source, "merge", AT_ONCE):
-            said = await model.speaking_of(source, refs)
-            there = await model.entities(source, refs)
-            gone = frozenset(await model.todo(source, "gone"))
-            done = await asyncio.to_thread(self._merged, refs, said, there, gone)
-            await self.ledger.write(
-                self.epoch,
-                lambda edition, done=done: model.merged(source, edition, done),  # type: ignore[misc]
-            )
-            self._list(each.entity.ref for each in done.put)
+            await self._merge_some(refs)
+
+    async def _merge_some(self, refs: Sequence[str]) -> None:
+        """A part by itself: nothing of it is held while the next one is loaded."""
+        model, source = self.ledger.model, self.ledger.source
+        said = await model.speaking_of(source, refs)
+        there = await model.entities(source, refs)
+        gone = frozenset(await model.todo(source, "gone"))
+        done = await asyncio.to_thread(self._merged, refs, said, there, gone)
+        await self.ledger.write(self.epoch, lambda edition: model.merged(source, edition, done))
+        self._list(each.entity.ref for each in done.put)
 
     async def derive(self) -> None:
         """Make what others depend on and nobody describes. Raises `StoreError`."""
