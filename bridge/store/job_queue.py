@@ -176,9 +176,13 @@ class JobQueue:
 
     async def _show(self, queue: str) -> None:
         """Show that this process takes jobs of a queue, until cancelled."""
+        task = asyncio.current_task()
+        assert task is not None
         while True:
             with suppress(StoreError):  # whoever looks in vain will do without us
                 await self._say(_SHOW, queue)
+            if task.cancelling():  # a fault of the store's, or its answer, came in place of that
+                return
             await asyncio.sleep(self._patience / _BEATS)
 
     async def _say(self, statement: LiteralString, queue: str) -> None:
@@ -220,10 +224,23 @@ async def open_queue(url: str, name: str, patience: float) -> AsyncIterator[JobQ
     with _explained("open the jobs"):
         await app.open_async()
     try:
+        await _refuse_other_schema(app, schema)
         yield JobQueue(app, schema, name, patience)
     finally:
         with _explained("close the jobs"):
             await app.close_async()
+
+
+async def _refuse_other_schema(app: App, schema: str) -> None:
+    """A pooler between us and PostgreSQL may not hand on where our tables lie."""
+    with _explained("find the tables of jobs"):
+        found = await app.connector.execute_query_one_async("SELECT current_schema() AS own")
+    if found["own"] != schema:
+        raise StoreError(
+            f"cannot share sweeps: a connection to the store does not keep its search_path "
+            f"({schema}), as through a PgBouncer that ignores `options`; name PostgreSQL itself as "
+            "the store, or write `share_sweeps: false`"
+        )
 
 
 def _version() -> str:

@@ -14,7 +14,7 @@ from bridge.errors import StoreError
 from bridge.service.schedule import ended
 from bridge.store import open_store
 from bridge.store.job_queue import JobQueue, open_queue
-from tests.service.relay import relay_to
+from tests.service.relay import pooler_before, relay_to
 from tests.store.conftest import database
 
 pytestmark = pytest.mark.real
@@ -189,3 +189,30 @@ async def test_jobs_of_other_versions_and_of_yesterday_go(url: str) -> None:
             " OR nspname = 'somebodys'"
         ).fetchall()
     assert {name for (name,) in found} == {row[0], "fester_jobs_02", "somebodys"}
+
+
+async def test_a_pooler_that_hands_on_no_search_path_is_refused(url: str) -> None:
+    """Its connections would look for the tables of jobs elsewhere, and no sweep be shared."""
+    port = make_url(url).port
+    assert port is not None
+    async with pooler_before(port) as pooled:
+        through = make_url(url).set(port=pooled).render_as_string(hide_password=False)
+        await (await open_store(through)).close()
+        with pytest.raises(StoreError, match="does not keep its search_path"):
+            async with open_queue(through, "one", 15):
+                raise AssertionError("its tables are not found")
+
+
+async def test_taking_jobs_ends_where_their_tables_are_gone(url: str) -> None:
+    """What shows that jobs are taken goes on no longer than jobs are taken."""
+    async with open_queue(url, "one", 15) as queue:
+        with psycopg.connect(url) as connection:
+            connection.execute(f"DROP SCHEMA {queue.schema} CASCADE")
+
+        async def do(sweep: int, number: int) -> bool:
+            return False
+
+        async with asyncio.timeout(60):
+            for _ in range(5):
+                with pytest.raises(StoreError, match="take jobs"):
+                    await queue.work("ours", do)
