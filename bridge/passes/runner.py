@@ -42,6 +42,15 @@ _TRIES = 3  # of a small pass that other passes overtook
 _MOST_INHERITING = 500  # projects that a small pass reads because their defaults changed
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What became of a maker in the last long pass, in an epoch of the ledger."""
+
+    maker: EntityMaker
+    epoch: int
+    taught: EntityMaker
+
+
 @dataclass(slots=True)
 class Passes:
     """Makes passes on one source. At most one of them concludes at a time.
@@ -58,7 +67,7 @@ class Passes:
     _view: View = field(init=False)
     _destinations: Destinations = field(init=False)
     _under_way: list[Intake] = field(default_factory=list)
-    _learned: tuple[EntityMaker, EntityMaker] | None = None  # a maker, and what became of it
+    _learned: _Learned | None = None
     _inheritance: Inheritance = field(default_factory=Inheritance)
     _put_off: dict[str, frozenset[str]] = field(default_factory=dict)  # groups due, by source
     _ours: frozenset[str] = frozenset()  # the destinations that are known to be ours
@@ -224,6 +233,7 @@ class Passes:
             return self.failed(str(error), wish.kind, wish.source)
         wish = inherited.wish
         stages, ledger = self.stages.reading(wish.source), self._ledger
+        maker = stages.maker
         stages = replace(stages, problems=(*stages.problems, *self._inheritance.problems))
         started, begun = stages.clock(), perf_counter()
         async with AsyncExitStack() as stack:
@@ -249,7 +259,7 @@ class Passes:
                 stale = self.stages.translator is not stages.translator
                 if yields and (stale or intake.seen & intake.elsewhere):
                     raise Overtaken
-                return await self._shielded(self._conclude(work, inherited))
+                return await self._shielded(self._conclude(work, inherited, maker))
 
     async def _inherited(self, wish: PassOptions) -> InheritingWish:
         """What manifests inherit from their groups, renewed; and the wish, with the projects that
@@ -322,10 +332,14 @@ class Passes:
         return settled
 
     async def _taught(self, maker: EntityMaker) -> EntityMaker:
-        """The maker with what it learned in the last long pass; once, from all manifests."""
-        if self._learned is None or self._learned[0] is not maker:
-            self._learned = maker, await taught(maker, self._ledger)
-        return self._learned[1]
+        """The maker with what it learned in the last long pass; else from all manifests.
+
+        Another process may have led meanwhile, and learned something else.
+        """
+        known, epoch = self._learned, self._ledger.epoch
+        if known is None or known.maker is not maker or known.epoch != epoch:
+            known = self._learned = _Learned(maker, epoch, await taught(maker, self._ledger))
+        return known.taught
 
     def _intake(self, stages: Stages, wish: PassOptions, now: datetime, *, yields: bool) -> Intake:
         ledger = self._ledger
@@ -353,11 +367,13 @@ class Passes:
         intake.settled = settled
         return intake
 
-    async def _conclude(self, work: Conclusion, inherited: InheritingWish) -> Pass:
+    async def _conclude(
+        self, work: Conclusion, inherited: InheritingWish, maker: EntityMaker
+    ) -> Pass:
         report, changes, horizon, retry_in = await conclude(work)
         await self._has_settled(work, inherited)
-        if self._learned is not None:
-            self._learned = self._learned[0], work.stages.maker
+        if self._learned is not None and self._learned.maker is maker:
+            self._learned = replace(self._learned, taught=work.stages.maker)
         self._view.changed(changes)
         intake = work.intake
         for number, reason in intake.unreadable.items():

@@ -258,3 +258,24 @@ async def test_what_all_manifests_describe_is_looked_at_when_some_of_them_change
         assert (await store.model.state(bench.gitlab.name)).rules == "c d"
     finally:
         await store.close()
+
+
+async def test_a_push_knows_what_another_process_learned_that_led_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Else it would publish all by what was described before, until the next scheduled pass."""
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        bench = Bench(Gitlab({1: "a", 2: "b"}), store)
+        bench.passes = Passes(replace(bench.stages(), maker=Learning()), full_every=3600)
+        await bench.due()
+        other = Bench(bench.gitlab, store)
+        other.passes = Passes(replace(other.stages(), maker=Learning()), full_every=3600)
+        bench.gitlab.texts |= {1: "d"}
+        bench.gitlab.changed = {1}
+        await other.due()
+        assert (await store.model.state(bench.gitlab.name)).rules == "b d"
+        await bench.hinted(2)
+        assert (await store.model.state(bench.gitlab.name)).rules == "b d"
+    finally:
+        await store.close()
