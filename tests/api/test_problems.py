@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from bridge.answers.census import census_of
 from bridge.answers.owners import Owners
 from bridge.api.app import make_app
 from bridge.api.live import Live
+from bridge.api.memo import OF_REPORT, Memo, Value
 from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.census import Census
@@ -108,6 +109,35 @@ async def test_each_filter_and_all_together(client: Client) -> None:
         "?team=search&severity=info": [],
     }.items():
         assert await found(client, query) == expected, query
+
+
+class PassMeanwhile(Memo):
+    """A pass ends in the moment in which the problems of the one before are worked out."""
+
+    def __init__(self, ends: Callable[[], object]) -> None:
+        super().__init__()
+        self._ends = ends
+
+    async def get(self, state: object, key: Hashable, make: Callable[[], Value]) -> Value:
+        value = await super().get(state, key, make)
+        ends, self._ends = self._ends, lambda: None
+        ends()
+        return value
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [("/entity/component:default/web", "no such team"), (f"/entity/{PAYMENTS}", "2 warnings")],
+)
+async def test_what_was_wrong_before_a_pass_is_not_told_after_it(
+    path: str, wrong: str, aiohttp_client: MakeClient
+) -> None:
+    live = Live()
+    app = serving(live, *PROBLEMS)
+    app[OF_REPORT] = PassMeanwhile(lambda: serving(live))
+    client = await aiohttp_client(app)
+    assert wrong in await (await client.get(path)).text()
+    assert wrong not in await (await client.get(path)).text()
 
 
 async def test_the_page_and_the_api_answer_the_same(client: Client) -> None:

@@ -13,10 +13,17 @@ from bridge.api.keys import LIVE
 from bridge.api.memo import OF_REPORT
 from bridge.api.problems.asked import Owned, worst_first
 from bridge.model.problems import Problem, Severity
+from bridge.model.runs import Report
 
 
 async def owned(request: web.Request) -> Sequence[Owned]:
     """All of them, the worst first."""
+    _, everything = await _of_report(request)
+    return everything
+
+
+async def _of_report(request: web.Request) -> tuple[Report | None, Sequence[Owned]]:
+    """The latest report and its problems: another one may come while these are worked out."""
     live = request.app[LIVE]
     report, index = live.report, live.index  # one pass brings both
 
@@ -25,12 +32,12 @@ async def owned(request: web.Request) -> Sequence[Owned]:
         problems = report.problems if report is not None else ()
         return worst_first(Owned(each, owners.team(each)) for each in problems)
 
-    return await request.app[OF_REPORT].get(report, "owned", made)
+    return report, await request.app[OF_REPORT].get(report, "owned", made)
 
 
 async def counted_by_team(request: web.Request) -> Mapping[str, Mapping[str, int]]:
     """How many there are of each severity, the worst first, by the reference of their team."""
-    everything = await owned(request)
+    report, everything = await _of_report(request)
 
     def made() -> dict[str, dict[str, int]]:
         counts: dict[str, Counter[str]] = {}
@@ -41,7 +48,7 @@ async def counted_by_team(request: web.Request) -> Mapping[str, Mapping[str, int
             for team, found in counts.items()
         }
 
-    return await request.app[OF_REPORT].get(request.app[LIVE].report, "counted by team", made)
+    return await request.app[OF_REPORT].get(report, "counted by team", made)
 
 
 async def about(request: web.Request, ref: str, project: str, address: str) -> list[Problem]:
@@ -49,7 +56,7 @@ async def about(request: web.Request, ref: str, project: str, address: str) -> l
 
     `project` is the path of its project, `address` that of the manifest's page in GitLab.
     """
-    everything = await owned(request)
+    report, everything = await _of_report(request)
 
     def made() -> dict[str, list[Problem]]:
         found: dict[str, list[Problem]] = {}
@@ -58,7 +65,7 @@ async def about(request: web.Request, ref: str, project: str, address: str) -> l
                 found.setdefault(key, []).append(each.problem)
         return found
 
-    by_subject = await request.app[OF_REPORT].get(request.app[LIVE].report, "by subject", made)
+    by_subject = await request.app[OF_REPORT].get(report, "by subject", made)
     file = unquote(address.partition("/-/blob/")[2]).partition("/")[2]
     theirs = by_subject.get(project.lower(), ()) if project and file else ()
     of_file = [each for each in theirs if each.file == file and each.ref in ("", ref)]

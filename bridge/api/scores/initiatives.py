@@ -77,11 +77,12 @@ class InitiativeRoutes:
 
         That goes on, once for all who ask. Raises `StoreError`.
         """
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._progress())
-            self._working.add_done_callback(_heard)
-        await asyncio.wait({self._working}, timeout=self._patience)
-        return self._working.result() if self._working.done() else None
+        working = self._working
+        if working is None or working.done():
+            working = self._working = asyncio.create_task(self._progress())
+            working.add_done_callback(_heard)
+        await asyncio.wait({working}, timeout=self._patience)
+        return working.result() if working.done() else None
 
     async def _progress(self) -> Sequence[Progress]:
         return await self._book.progress()
