@@ -56,7 +56,8 @@ class Intake:
 
     `elsewhere` are the projects that passes beside this one settled while it read. A pass that
     `yields` has to read them again (`Overtaken`); another one passes over them. `settled` hears
-    which projects were written. `source` is the one that is read, of all `sources`: what it does
+    which projects were written. `prepared` is the translator where it knows what other processes
+    have translated. `source` is the one that is read, of all `sources`: what it does
     not show says nothing of the others' projects.
     """
 
@@ -83,6 +84,7 @@ class Intake:
     lost: list[str] = field(default_factory=list)  # parts of the list of projects
     observations: Observations = field(default_factory=Observations)
     end: ScrapeEnd | None = None
+    prepared: Translator | None = None
     _waiting: list[Record] = field(default_factory=list)
     _held: int = 0  # bytes of text in what waits
 
@@ -268,7 +270,7 @@ class Intake:
     def _reconciliation(self, known: Memory, ids: set[int]) -> Reconciliation:
         """What settles some records: it knows who of them was seen before in this scrape."""
         before = Memory(known.projects, known.manifests, self.horizon)
-        made = Reconciliation(before, self.translator, self.now, self.scope)
+        made = Reconciliation(before, self.prepared or self.translator, self.now, self.scope)
         made.seen = self.seen & ids
         made.unreadable = self.unreadable.keys() & ids
         made.enumeration_lost = list(self.lost)

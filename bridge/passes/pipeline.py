@@ -128,7 +128,7 @@ async def _records(
     if work is None or wish.kind is not Coverage.FULL or not await work.others(wish.source):
         return stages.scraper.scrape(request)
     prepared = Prepared(intake.translator)
-    intake.translator = prepared
+    intake.prepared = prepared
     ledger, epoch, more = intake.ledger, intake.epoch, request.further
     sharing = Sharing(stages.scraper, work, ledger, epoch, wish.source, prepared, more)
     return sharing.records(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from bridge.errors import SourceError, StoreConflict
 from bridge.model.group_defaults import DefaultsPlace
+from bridge.model.numbers import FIRST
 from bridge.model.reads import FurtherReads, ReadFile, ReadKind, Reads
 from bridge.model.runs import Outcome
 from bridge.model.scrape import (
@@ -214,6 +216,8 @@ async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path)
             done = await it.sweep()
             assert done.report.outcome is Outcome.COMPLETE
             assert it.entities()["Component:cart"]["metadata"]["tags"] == [name]
+            told = json.loads(await store.group_defaults.load(stages.scraper.name) or "")
+            assert told[FIRST]["due"] == []  # else the next pass would read all of them again
         it.passes.stages = replace(it.passes.stages, defaults=None)
         assert (await it.sweep()).report.outcome is Outcome.COMPLETE
         assert "tags" not in it.entities()["Component:cart"]["metadata"]
