@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -20,6 +20,7 @@ from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
 from bridge.passes.sharing import read_part
 from bridge.passes.stages import Stages
+from bridge.secret.live import Secret
 from bridge.service.leadership import this_process
 from bridge.service.worker import Hand, PartReader
 from bridge.settings import Settings
@@ -33,13 +34,12 @@ log = structlog.get_logger()
 _FORM: Final = "2"  # of what is read of a part: raise it when another release cannot read it
 
 
-def queue_of(settings: Settings, stages: Stages, reading: str) -> str:
+def queue_of(token: Secret | None, stages: Stages, reading: str) -> str:
     """The queue of those who read a source just as this process would.
 
     They are of its version, and have its settings, its mapping files and the same token: another
     one may be shown less, and what it is not shown would be taken for gone.
     """
-    token = secret(settings, "token")
     scope = stages.reading(reading).scope
     told = (
         _FORM,
@@ -53,16 +53,23 @@ def queue_of(settings: Settings, stages: Stages, reading: str) -> str:
     return blake2b(text, digest_size=12).hexdigest()
 
 
+def tokens_of(parts: Wired) -> dict[str, Secret | None]:
+    """The token of each source, for as long as this process runs: a file of it may change."""
+    return {name: secret(own, "token") for name, (own, _) in parts.sources.items()}
+
+
 @dataclass(slots=True)
 class Eyes:
     """How this process reads: `settings` are those of the catalog, `stages` what follows of them.
 
-    Mapping files that changed are read anew.
+    `tokens` are those of each source. Mapping files, and files of tokens, that changed are read
+    anew.
     """
 
     settings: Settings
     parts: Wired
     stages: Stages
+    tokens: Mapping[str, Secret | None]
     _stamp: tuple[object, ...] | None = None
 
     async def queues(self) -> frozenset[str]:
@@ -72,8 +79,7 @@ class Eyes:
             teams = self.parts.elsewhere.teams
             self.stages = await asyncio.to_thread(remapped, self.settings, self.stages, teams)
         self._stamp = stamp
-        each = self.parts.sources
-        return frozenset(queue_of(own, self.stages, name) for name, (own, _) in each.items())
+        return frozenset(queue_of(each, self.stages, name) for name, each in self.tokens.items())
 
     async def read(self, part: Part) -> PartRead:
         """Read a part, with the defaults for groups that whoever leads has now.
@@ -124,7 +130,8 @@ async def crew(
         )
         yield None
         return
-    eyes = Eyes(settings, parts, parts.stages)
+    tokens = tokens_of(parts)
+    eyes = Eyes(settings, parts, parts.stages, tokens)
     reader = PartReader(parts.store.parts, eyes.read, this_process())
     async with AsyncExitStack() as stack:
         try:
@@ -138,7 +145,7 @@ async def crew(
             return
 
         def named(reading: str) -> str:
-            return queue_of(parts.sources[reading][0], made.current(), reading)
+            return queue_of(tokens[reading], made.current(), reading)
 
         work = SharedWork(
             *(parts.store.parts, queue, named, reader.name, settings.lease), clock=time.monotonic
