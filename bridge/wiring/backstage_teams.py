@@ -41,6 +41,7 @@ class BackstageTeams:
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
+        self._token = secret(settings, "backstage_token")
         self._clock = clock
         self._asked_at: datetime | None = None  # also when it did not answer
         self._told_at = ""
@@ -118,7 +119,7 @@ class BackstageTeams:
         settings = self._settings
         http = HttpClient(
             settings.backstage.url,
-            secret=secret(settings, "backstage_token"),
+            secret=self._token,
             timeout=_SECONDS,
             limit=PAGE_BYTES,
             trust=trust_of(settings),

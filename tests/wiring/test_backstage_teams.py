@@ -168,6 +168,27 @@ async def test_a_failure_keeps_what_was_told_also_after_a_restart_and_says_so(
         await store.close()
 
 
+async def test_a_token_that_was_renewed_is_not_tried_as_it_was_again_and_again(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    clock = Clock()
+    store = await open_store(f"sqlite:///{tmp_path}/s.db")
+    try:
+        async with running(*TEAMS) as backstage:
+            files = {"secret_files": {"backstage_token": tmp_path / "token"}}
+            older = settings(tmp_path, backstage, token="token-of-before")
+            teams = BackstageTeams(older.model_copy(update=files), clock)
+            counts = []
+            for _ in range(2):
+                await teams.renew(store, NAME)
+                counts.append(len(backstage.asked))
+                clock.moment += ASKED_AGAIN
+    finally:
+        await store.close()
+    assert counts == [4, 7]  # three pages each, and a refusal once
+
+
 async def test_an_owner_of_theirs_is_known_and_none_of_ours_takes_its_name(tmp_path: Path) -> None:
     for name, team in {"good": "Payments Crew", "typo": "lighthuose"}.items():
         file = tmp_path / "code" / name / "qm.yaml"
