@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from yarl import URL
+
 from bridge.errors import ConfigurationError
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import FactSchema, Reading
@@ -44,6 +46,7 @@ from bridge.wiring.clock import utc_now
 from bridge.wiring.extensions import extensions
 from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.owners import known_owners
+from bridge.wiring.sources import each_source
 
 
 def rubric_path(folder: Path | None) -> Path:
@@ -132,7 +135,22 @@ def snyk_of(settings: Settings) -> Snyk | None:
         message = "SNYK_TOKEN is set, and `snyk.org` is not: write the organization's id"
         raise ConfigurationError([Problem(message, "setting-missing")])
     wanted = settings.snyk
-    return Snyk(wanted.org, token, others=wanted.others, base=wanted.url, trust=trust_of(settings))
+    return Snyk(
+        wanted.org,
+        token,
+        others=wanted.others,
+        gitlabs=_bases(settings),
+        base=wanted.url,
+        trust=trust_of(settings),
+    )
+
+
+def _bases(settings: Settings) -> tuple[str, ...]:
+    """Where each of several GitLabs lies; nothing where there is one."""
+    if not settings.further:
+        return ()
+    each = each_source(settings).values()
+    return tuple(one.gitlab.url or str(URL(one.source).origin()) for one in each)
 
 
 def pagerduty_of(settings: Settings) -> PagerDuty | None:

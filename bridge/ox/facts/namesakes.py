@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from bridge.model.memory import Memory
 from bridge.model.numbers import mark_in
 
 _USUAL: Final = (None, 80, 443)
+_Place: TypeAlias = tuple[str, int | None, str]
 
 
 def namesakes(memory: Memory) -> dict[int, tuple[str, ...]]:
@@ -37,7 +39,29 @@ def same_place(one: str, other: str) -> bool:
     return place is not None and place == _place(other)
 
 
-def _place(address: str) -> tuple[str, int | None, str] | None:
+def elsewhere(address: str, page: str, gitlabs: Iterable[str]) -> bool:
+    """Whether an address lies in another of these GitLabs than a project's page does.
+
+    Of one that lies in none of them, such as a broker's, nobody can tell.
+    """
+    bases = [base for base in map(_place, gitlabs) if base is not None]
+    found = _base(address, bases)
+    return found is not None and found != _base(page, bases)
+
+
+def _base(address: str, bases: Iterable[_Place]) -> _Place | None:
+    place = _place(address)
+    if place is None:
+        return None
+    above = (base for base in bases if base[:2] == place[:2] and _lies_in(place[2], base[2]))
+    return max(above, key=lambda base: len(base[2]), default=None)
+
+
+def _lies_in(path: str, base: str) -> bool:
+    return not base or f"{path}/".startswith(f"{base}/")
+
+
+def _place(address: str) -> _Place | None:
     """Host, unusual port and path; None for what is no address."""
     try:
         parts = urlsplit(address)

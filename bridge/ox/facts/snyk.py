@@ -22,7 +22,7 @@ from bridge.model.fact_values import SET_LIMIT
 from bridge.model.facts import FactDefinition, FactSchema, FactType, Reading, Subject
 from bridge.model.vulnerabilities import AGES, BY_AGE, RETRIEVER, SEVERITIES, age_of
 from bridge.ox.facts.json_api import PAGES, JsonApi, Unanswered, at, rows
-from bridge.ox.facts.namesakes import same_place
+from bridge.ox.facts.namesakes import elsewhere, same_place
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import DAY
 from bridge.secret.live import Secret
@@ -101,11 +101,13 @@ class SnykProject:
 class SnykListing:
     """Snyk's projects by the path of the repository in GitLab; `failures` says by organization
     why it could not be listed, `slugs` how an address of Snyk's pages calls it, where it says so.
+    `gitlabs` are the addresses of all GitLabs that are read, where there are several.
     """
 
     projects: Mapping[str, Sequence[SnykProject]]
     failures: Mapping[str, Unanswered]
     slugs: Mapping[str, str] = field(default_factory=dict)
+    gitlabs: Sequence[str] = ()
 
     def of(
         self, path: str, page: str, others: Sequence[str]
@@ -114,9 +116,14 @@ class SnykListing:
 
         What Snyk calls a project says its path and not its GitLab. So the path counts where one
         GitLab alone has it; where `others` do (the pages of their projects) the address counts.
-        What has none, or one that is no page of theirs, is nobody's.
+        What has none, or one that is no page of theirs, is nobody's. What lies in another GitLab
+        is never its own, also where Fester knows no such project there.
         """
-        found = self.projects.get(path.lower(), ())
+        found = [
+            one
+            for one in self.projects.get(path.lower(), ())
+            if not elsewhere(one.address, page, self.gitlabs)
+        ]
         if not others:
             return found, ()
         mine = [one for one in found if same_place(one.address, page)]
@@ -138,7 +145,10 @@ class ImportJob:
 
 
 class Snyk:
-    """Snyk's API as far as it is needed. Projects are imported into `org`, and read from all."""
+    """Snyk's API as far as it is needed. Projects are imported into `org`, and read from all.
+
+    `gitlabs` are the addresses of all GitLabs that are read, where there are several.
+    """
 
     def __init__(
         self,
@@ -146,9 +156,11 @@ class Snyk:
         token: str | Secret,
         *,
         others: Sequence[str] = (),
+        gitlabs: Sequence[str] = (),
         base: str = BASE,
         trust: ssl.SSLContext | None = None,
     ) -> None:
+        self.gitlabs = tuple(gitlabs)
         self.org = quote(org, safe="")
         self.orgs = tuple(dict.fromkeys(quote(each, safe="") for each in (org, *others)))
         self.api = JsonApi("Snyk", base, token, authorization="token {}", trust=trust)
@@ -168,13 +180,14 @@ class Snyk:
     async def listing(self, *, addresses: bool) -> SnykListing:
         """What each organization has, as far as it can be listed.
 
-        With the `addresses` of their repositories where paths alone do not tell them apart.
+        With the `addresses` of their repositories where paths alone do not tell them apart, and
+        with several GitLabs always.
         https://docs.snyk.io/snyk-api/reference/projects
         """
         found: dict[str, list[SnykProject]] = defaultdict(list)
         failures: dict[str, Unanswered] = {}
         query = {"version": VERSION, "limit": "100"}
-        if addresses:
+        if addresses or self.gitlabs:
             query["expand"] = "target"
         for org in self.orgs:
             try:
@@ -190,7 +203,7 @@ class Snyk:
                     address = str(target or "")
                     mine = SnykProject(org, str(row["id"]), _tags(row), active, address)
                     found[name["path"].strip().lower()].append(mine)
-        return SnykListing(found, failures)
+        return SnykListing(found, failures, gitlabs=self.gitlabs)
 
     async def slug(self, org: str) -> str:
         """What an organization is called in addresses; "" when Snyk does not say."""

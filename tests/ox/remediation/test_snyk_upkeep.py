@@ -53,10 +53,12 @@ class Shop:
     closed: str | TrackerError = ARCHIVED
     apply: bool = True
     ours: bool = True
+    gitlabs: tuple[str, ...] = ()
     now: datetime = NOW
 
     async def records(self, per_run: int = 50) -> list[ActionRecord]:
-        snyk = Snyk(ORG, "sandbox-token", others=list(self.tools.others), base=self.url)
+        others = list(self.tools.others)
+        snyk = Snyk(ORG, "sandbox-token", others=others, gitlabs=self.gitlabs, base=self.url)
         remembered = self.store.remediation
         made = SnykUpkeep(
             *(snyk, remembered, "corp", KEYS, True, self.deactivates, per_run, self._closed)
@@ -216,6 +218,25 @@ async def test_what_snyk_watches_in_another_gitlab_is_neither_tagged_nor_deactiv
     shop.places, shop.archived = {}, [mine]
     assert await shop.run() == [DONE, NOTED]
     assert shop.tools.inactive == {"s1"}
+
+
+@pytest.mark.real
+async def test_what_snyk_watches_in_another_gitlab_is_not_ours_before_fester_knows_it(
+    shop: Shop,
+) -> None:
+    """That one was never read yet, or not all of it is: nothing tells that its path is one here."""
+    mine = replace(at(1), web_url="https://one/git/shop/p1")
+    shop.gitlabs = ("https://one/git/", "https://one/lab", "https://two")
+    shop.tools.projects = dict.fromkeys(("s1", "s2", "s3", "s4", "s5"), "shop/p1:x")
+    shop.tools.addresses = {
+        "s1": "https://one/git/shop/p1",
+        "s2": "https://one/lab/shop/p1.git",
+        "s3": "http://two/Shop/p1",
+        "s4": "https://broker/shop/p1",
+    }
+    shop.places, shop.archived = {}, [mine]
+    assert await shop.run() == [DONE, DONE, DONE]
+    assert shop.tools.inactive == {"s1", "s4", "s5"}
 
 
 @pytest.mark.real
