@@ -50,10 +50,14 @@ def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentSta
 
 
 def _is_missing(path: str, values: Mapping[str, Json]) -> bool:
-    """Whether it is one of those that are not there, or none at all is."""
+    """Whether it is one of those that are not there; before it was told of each, whether none is.
+
+    Of a document that its service does not link to nothing is known.
+    """
     missing = values.get("runbooks_missing")
-    none = values.get("runbook_present") is False
-    return none or (isinstance(missing, list) and path in missing)
+    if isinstance(missing, list):
+        return path in missing
+    return values.get("runbook_present") is False
 
 
 def _reading(ref: str, retriever: str, known: Knowledge) -> Reading | None:

@@ -77,6 +77,9 @@ def test_a_runbook_of_the_project_itself_that_is_not_there_is_broken() -> None:
     beside: dict[str, Any] = {"runbook_present": True, "runbooks_missing": ["down.md"]}
     assert state(f"{BLOB}/down.md", **beside).broken
     assert not state(f"{BLOB}/up.md", **beside).broken
+    none: dict[str, Any] = {"runbook_present": False, "runbooks_missing": ["down.md"]}
+    assert state(f"{BLOB}/down.md", **none).broken
+    assert not state(f"{BLOB}/up.md", **none).broken, "it was not looked at"
     assert not state(f"{BLOB}/down.md", runbook_present=True, runbooks_missing="?away").broken
 
 
