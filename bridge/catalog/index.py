@@ -8,6 +8,7 @@ order run at C's speed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Final
 
 from cachetools import LRUCache
@@ -42,6 +43,7 @@ class Index:
         self.parents = parents or {}  # reference → the references that it was read from
         self.places = places
         self._masks: LRUCache[tuple[str, ...], int] = LRUCache(_REMEMBERED)
+        self._remembering = Lock()  # what pages work out of it is worked out in threads
         self.everything = self.mask(self.slots.values())
 
     def __len__(self) -> int:
@@ -149,9 +151,12 @@ class Index:
         return counts
 
     def _remembered(self, name: tuple[str, ...], postings: Iterable[Posting]) -> int:
-        mask = self._masks.get(name)
+        with self._remembering:
+            mask = self._masks.get(name)
         if mask is None:
-            mask = self._masks[name] = self._mask_of(postings)
+            mask = self._mask_of(postings)
+            with self._remembering:
+                self._masks[name] = mask
         return mask
 
     def _mask_of(self, postings: Iterable[Posting]) -> int:

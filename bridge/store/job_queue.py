@@ -18,6 +18,7 @@ from typing import Any, Final, LiteralString, cast
 import psycopg
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision, exceptions
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
 from procrastinate.worker import Worker
 from psycopg import sql
@@ -84,6 +85,20 @@ class _Later(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": seconds})
 
 
+class _Jobs(JobManager):
+    """The jobs. One whose end cannot be noted was taken over by another process, or is looked for
+    as lost: no fault, and nobody hears of it who could do anything.
+    """
+
+    async def finish_job(self, *args: Any, **more: Any) -> None:
+        with suppress(exceptions.ConnectorException):
+            await super().finish_job(*args, **more)
+
+    async def retry_job(self, *args: Any, **more: Any) -> None:
+        with suppress(exceptions.ConnectorException):
+            await super().retry_job(*args, **more)
+
+
 class JobQueue:
     """Jobs of one database; made by `open_queue`. Every method raises `StoreError`.
 
@@ -126,8 +141,7 @@ class JobQueue:
         with _explained("take over jobs"):
             found = await self._stalled(queue)
             for job in found:
-                with suppress(exceptions.ConnectorException):  # it ended in this moment
-                    await self._app.job_manager.retry_job(job)
+                await self._app.job_manager.retry_job(job)
         return len(found)
 
     async def stalled(self) -> int:
@@ -221,6 +235,7 @@ async def open_queue(url: str, name: str, patience: float) -> AsyncIterator[JobQ
             timeout=patience,
         )
     )
+    app.job_manager = _Jobs(app.connector)
     with _explained("open the jobs"):
         await app.open_async()
     try:
@@ -299,7 +314,10 @@ def _explained(action: str) -> Iterator[None]:
         reason = _reason(error)
         advice = "check that PostgreSQL runs"
         if "permission denied" in reason:
-            advice = "grant this user the right to create a schema in the database"
+            advice = (
+                "grant this user the right to create a schema in the database, or write "
+                "`share_sweeps: false`"
+            )
         raise StoreError(
             f"cannot {action} in the store, by which several processes share a sweep: {reason}; "
             f"{advice}"

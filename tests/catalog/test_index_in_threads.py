@@ -1,0 +1,43 @@
+"""One index is asked from several threads at once: by the read API, and by pages beside it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bridge.catalog.index import Index
+from bridge.catalog.reader import Reader
+from tests.backstage.village import village
+from tests.catalog.test_reader import catalog_of
+
+TERMS = [f"{number}x" for number in range(400)]  # more than are remembered
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Threads that are changed as often as can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_it_answers_in_every_one_of_them() -> None:
+    index = Reader().read(catalog_of(village()))
+    expected = index.equal("kind", ("component",)).bit_count()
+
+    def asked(start: int) -> set[int]:
+        return {_components(index, term) for term in (*TERMS[start:], *TERMS[:start]) * 30}
+
+    with ThreadPoolExecutor(6) as threads:
+        found = set[int]().union(*threads.map(asked, range(0, 400, 67)))
+    assert found == {expected}
+
+
+def _components(index: Index, term: str) -> int:
+    index.containing(("metadata.name",), term)
+    return index.equal("kind", ("component",)).bit_count()
