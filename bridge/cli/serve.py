@@ -30,6 +30,7 @@ from bridge.wiring.showing import Account
 
 STOP = 10.0  # seconds after which it ends, whatever still runs
 MOST_FILES = 65_536  # open at once, which bounds connections
+TURN = 0.001  # seconds that a thread keeps the interpreter while others want it
 
 
 @click.command()
@@ -53,6 +54,7 @@ def serve(
     refuse_open_address(settings, open_)
     wish = PassOptions(dry_run=dry_run, accept_removals=accept_removals, take_over=take_over)
     allow_connections()
+    answer_between_turns()
     with ending_in_time() as told:
         asyncio.run(_serve(settings, wish, report, told))
 
@@ -93,6 +95,15 @@ def allow_connections() -> None:
     if usual != resource.RLIM_INFINITY and usual < wanted:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def answer_between_turns() -> None:
+    """Let the thread that answers in sooner while others merge, render or make an index.
+
+    An answer needs the interpreter several times. With Python's own turns of five milliseconds,
+    one that met a sweep took twice as long (`tests.benchmarks.incident`).
+    """
+    sys.setswitchinterval(TURN)
 
 
 async def _serve(
