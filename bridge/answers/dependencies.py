@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,8 +49,12 @@ def walk(
     along: tuple[str, ...],
     *,
     hops: int = HOPS,
+    without: Callable[[Mapping[str, Any]], bool] = lambda entity: False,
 ) -> Walk:
-    """All that is reached from entities along relations, each once: circles end by themselves."""
+    """All that is reached from entities along relations, each once: circles end by themselves.
+
+    Entities that `without` picks out are neither told nor gone through.
+    """
     seen = {ref_of(start) for start in starts}
     most = MOST + len(seen)
     reached: list[Reached] = []
@@ -65,6 +69,8 @@ def walk(
                     return Walk(_ranked(reached), cut=True)
                 seen.add(ref)
                 other = known.entity(ref)
+                if other is not None and without(other):
+                    continue
                 reached.append(_reached(ref, other, step, ref_of(entity)))
                 if other is not None:
                     following.append(other)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bridge.answers.knowledge import Knowledge, ref_of, title_of
+from bridge.catalog.index import Index
 
 # A document's kind, by the words that manifests use for it.
 KINDS: Final = {
@@ -75,6 +76,27 @@ def _is_itself(document: Document) -> bool:
 def kind_of(text: str) -> str:
     """The kind of document that a word stands for; "" when it is none."""
     return _KIND_OF.get(re.sub(r"[^a-z]+", "-", text.lower()).strip("-"), "")
+
+
+def is_document(entity: Mapping[str, Any]) -> bool:
+    """Whether a resource is a document: who depends on it is described by it, and needs it not."""
+    kind = str((entity.get("spec") or {}).get("type") or "")
+    return bool(entity["kind"] == "Resource" and kind_of(kind))
+
+
+def documents_of(entity: Mapping[str, Any], known: Knowledge) -> Iterator[Document]:
+    """The documents about an entity that are entities of their own."""
+    for relation in entity.get("relations") or ():
+        ref = str(relation["targetRef"])
+        if relation["type"] == "dependsOn" and ref.startswith("resource:"):
+            other = known.entity(ref)
+            if other is not None and is_document(other):
+                yield from _of(other)
+
+
+def documents_in(index: Index) -> int:
+    """A mask of the resources that are documents, by the words that stand for their kinds."""
+    return index.equal("kind", ("resource",)) & index.equal("spec.type", _KIND_OF)
 
 
 def _of(entity: Mapping[str, Any]) -> Iterator[Document]:

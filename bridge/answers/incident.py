@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bridge.answers.around import HOPS, ITSELF, Role, around
 from bridge.answers.dependencies import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
+from bridge.answers.documents import documents_of, is_document
 from bridge.answers.identify import Identified, Match, identify
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
 from bridge.answers.lately import LATELY
@@ -144,8 +145,8 @@ def _incident(match: Match, entity: Mapping[str, Any], known: Knowledge, now: da
         system=_target(entity, "partOf"),
         tier=tier_of(entity),
         owner=owner_of(entity, known),
-        links=tuple(ranked(links_of(entity))),
-        needs=walk([entity], known, NEEDS),
+        links=tuple(ranked(_links(entity, known))),
+        needs=walk([entity], known, NEEDS, without=is_document),
         needed_by=walk([entity], known, NEEDED_BY),
         parts=walk([entity], known, PARTS, hops=PART_HOPS),
         data=_data(ref, known),
@@ -201,6 +202,18 @@ def links_of(entity: Mapping[str, Any]) -> Iterator[Link]:
     for link in entity["metadata"].get("links") or ():
         url = str(link.get("url", ""))
         yield Link(links.kind_of(link), str(link.get("title") or url), url)
+
+
+def _links(entity: Mapping[str, Any], known: Knowledge) -> Iterator[Link]:
+    """An entity's links, and documents about it that are entities of their own."""
+    own = list(links_of(entity))
+    yield from own
+    told = {link.url for link in own}
+    for document in documents_of(entity, known):
+        if document.url and document.url not in told:
+            told.add(document.url)
+            urgent = document.kind in (links.RUNBOOK, "playbook")
+            yield Link(links.RUNBOOK if urgent else links.DOCS, document.title, document.url)
 
 
 def ranked(found: Iterator[Link]) -> Sequence[Link]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.answers.documents import is_document
 from bridge.answers.incident import Link, Owner, links_of, owner_of, ranked
 from bridge.answers.knowledge import Knowledge, annotation, title_of
 from bridge.model.entities import Ref
@@ -14,6 +15,8 @@ from bridge.model.scores import Score, tier_of
 MOST: Final = 300  # entities under one relation; beyond that the list of entities searches
 MOST_TEXT: Final = 30_000  # characters of an API's definition that a page shows
 
+# No relation of its own: what an entity depends on that is a document about it.
+DOCUMENTS: Final = "documents"
 # What each relation says of the entity whose page it is, in the order of the page.
 RELATIONS: Final = {
     "partOf": "Part of",
@@ -25,6 +28,7 @@ RELATIONS: Final = {
     "apiConsumedBy": "Consumed by",
     "dependsOn": "Depends on",
     "dependencyOf": "Needed by",
+    DOCUMENTS: "Documents",
     "hasMember": "Members",
     "memberOf": "Member of",
     "parentOf": "Teams below",
@@ -138,6 +142,11 @@ def _related(entity: Mapping[str, Any], known: Knowledge) -> Iterator[RelatedGro
     found: dict[str, list[str]] = {}
     for relation in entity.get("relations") or ():
         found.setdefault(str(relation["type"]), []).append(str(relation["targetRef"]))
+    needed = found.pop("dependsOn", [])
+    for ref in needed:
+        other = known.entity(ref) if ref.startswith("resource:") else None
+        kind = DOCUMENTS if other is not None and is_document(other) else "dependsOn"
+        found.setdefault(kind, []).append(ref)
     for kind, label in RELATIONS.items():
         refs = found.get(kind)
         if refs:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from bridge.answers.documents import documents_in
 from bridge.answers.knowledge import Knowledge, ref_of, title_of
 from bridge.answers.ties import ties
 from bridge.model.scores import tier_of
@@ -15,6 +16,7 @@ from bridge.model.scores import tier_of
 MOST_BOXES: Final = 150
 MOST_ARROWS: Final = 500
 KINDS: Final = ("Component", "API", "Resource")
+_LOWER: Final = frozenset(kind.lower() for kind in KINDS)
 # Arrows point from who needs to what is needed.
 _OFFERS: Final = "providesApi"
 _OUT: Final = ("dependsOn", "consumesApi", _OFFERS)
@@ -73,15 +75,16 @@ def system_map(ref: str, known: Knowledge) -> SystemMap | None:
 
 
 def _kinds(known: Knowledge) -> int:
-    return known.index.equal("kind", (kind.lower() for kind in KINDS))
+    """What is drawn: who has a document in the catalog needs it not, so documents are no boxes."""
+    kinds = known.index.equal("kind", _LOWER)
+    return kinds & ~documents_in(known.index)
 
 
 def _inside(ref: str, known: Knowledge) -> int:
     """A mask of the entities of a system, of a domain's systems, of a team; or of it alone."""
     index, kinds = known.index, _kinds(known)
-    alone = index.mask((index.slots[ref],))
-    if alone & kinds:
-        return alone
+    if ref.partition(":")[0] in _LOWER:
+        return index.mask((index.slots[ref],))
     found, left, seen = 0, [ref], {ref}
     while left:
         holder = left.pop()
@@ -128,8 +131,9 @@ def _shown(title: str, boxes: Iterable[Box], arrows: list[Arrow], folded: str = 
 def _arrows(mask: int, inside: Set[str], known: Knowledge, *, neighbours: bool) -> dict[Ends, str]:
     """What each arrow says, between what is inside; with `neighbours` also across its border."""
     found: dict[Ends, str] = {}
+    slots, documents = known.index.slots, known.index.flags(documents_in(known.index))
     for ref, relation, target in ties(mask, _OUT, known):
-        if neighbours or target in inside:
+        if target in inside or (neighbours and not (target in slots and documents[slots[target]])):
             kind = "provides" if relation == _OFFERS else found.get((ref, target), "needs")
             found[ref, target] = kind
     for ref, relation, source in ties(mask, tuple(_IN), known) if neighbours else ():

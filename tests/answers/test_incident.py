@@ -80,20 +80,41 @@ def test_an_api_leads_to_who_uses_it() -> None:
 
 
 def test_what_is_no_component_is_called_by_its_title_and_kind() -> None:
-    """An id like resource:default/x-runbook says little to a person in a hurry."""
-    spec = {"type": "runbook", "dependencyOf": ["component:default/hub"]}
-    runbook = entity("Resource", "hub-runbook", spec=spec, title="When the hub is down")
+    """An id like resource:default/x says little to a person in a hurry."""
+    spec = {"type": "database", "dependencyOf": ["component:default/hub"]}
+    database = entity("Resource", "hub-db", spec=spec, title="What the hub remembers")
     hub = service("hub", needs=())
     hub.body["spec"]["consumesApis"] = ["orders", "gone"]
     api = entity("API", "orders")
-    text = as_text(in_words(asked("hub", hub, runbook, api)))
+    text = as_text(in_words(asked("hub", hub, database, api)))
     for named in (
         "orders (API)",
         "gone (API) (not in the catalog)",
-        "When the hub is down (resource)",
+        "What the hub remembers (resource)",
     ):
         assert named in text
     assert "default/" not in text
+
+
+def test_a_runbook_is_read_first_and_nothing_that_a_service_needs() -> None:
+    """Backstage ties a document to its service as what that depends on."""
+    address = "https://wiki.example.com/hub"
+    runbook = entity(
+        "Resource",
+        "hub-runbook",
+        spec={"type": "runbook", "dependencyOf": ["component:default/hub"]},
+        title="When the hub is down",
+        links=[{"url": address}],
+    )
+    incident = asked("hub", service("hub", needs=()), runbook).incident
+    assert incident is not None
+    assert incident.needs.reached == ()
+    assert [(link.kind, link.title, link.url) for link in incident.links] == [
+        ("runbook", "When the hub is down", address)
+    ]
+    of_the_runbook = asked("hub-runbook", service("hub", needs=()), runbook).incident
+    assert of_the_runbook is not None
+    assert [each.ref for each in of_the_runbook.needed_by.reached] == ["component:default/hub"]
 
 
 def test_every_datum_has_its_source_and_age() -> None:

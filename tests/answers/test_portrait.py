@@ -21,6 +21,16 @@ def test_a_service_is_shown_with_its_owner_links_and_relations_both_ways() -> No
     assert portrait("component:default/nope", known(*FLEET)) is None
 
 
+def test_documents_are_no_dependencies() -> None:
+    spec = {"dependencyOf": ["component:default/hub"]}
+    runbook = entity("Resource", "hub-runbook", spec={**spec, "type": "runbook"})
+    database = entity("Resource", "hub-db", spec={**spec, "type": "database"})
+    found = portrait("component:default/hub", known(service("hub", needs=()), runbook, database))
+    assert found is not None
+    groups = {group.label: [each.title for each in group.items] for group in found.related}
+    assert (groups["Depends on"], groups["Documents"]) == (["hub-db"], ["hub-runbook"])
+
+
 def test_an_apis_definition_is_readable_and_bounded() -> None:
     api = entity("API", "orders", spec={"type": "openapi", "definition": "x" * (MOST_TEXT + 1)})
     found = portrait("api:default/orders", known(api))

@@ -36,6 +36,25 @@ def test_an_entitys_map_is_what_it_is_tied_to() -> None:
     }
 
 
+def test_documents_are_no_boxes_but_on_maps_of_their_own() -> None:
+    spec = {"dependencyOf": ["component:default/hub"]}
+    runbook = entity("Resource", "hub-runbook", spec={**spec, "type": "runbook"})
+    database = entity("Resource", "hub-db", spec={**spec, "type": "database"})
+    everything = known(service("hub", needs=()), runbook, database)
+    for asked in ("", "component:default/hub"):
+        found = system_map(asked, everything)
+        assert found is not None
+        assert {box.ref for box in found.boxes} == {
+            "component:default/hub",
+            "resource:default/hub-db",
+        }
+    own = system_map("resource:default/hub-runbook", everything)
+    assert own is not None
+    assert [(each.source, each.target) for each in own.arrows] == [
+        ("component:default/hub", "resource:default/hub-runbook")
+    ]
+
+
 def many(systems: int, each: int, domains: int = 1) -> list[Any]:
     """Services in a chain, so many a system, their systems dealt to so many domains."""
     made: list[Any] = []
