@@ -217,6 +217,7 @@ def test_who_only_looks_into_the_store_needs_no_secret(
     assert "-Secret" not in result.output
 
 
+@pytest.mark.real  # the library of jobs asks another program what this one is
 def test_a_password_in_the_stores_url_shows_in_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
