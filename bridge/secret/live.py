@@ -41,7 +41,8 @@ class Secret:
         self._text, self._file, self._normal, self._clock = text, file, normal, clock
         self.variable = variable
         self._looked = clock()
-        self._stamp = self._stamped()
+        # Not the one of now: the text was read before, and the file may be another one already.
+        self._stamp: tuple[int, int, int] | None = None
         self._complained = ""
         self._earlier: deque[str] = deque()
         IN_FORCE.add(text)

@@ -39,6 +39,16 @@ def test_a_changed_file_is_read_within_seconds(tmp_path: Path) -> None:
     assert "value" not in repr(secret)
 
 
+def test_a_file_that_changed_before_anybody_looked_is_read_too(tmp_path: Path) -> None:
+    """Settings are read first, and what asks with a secret is made later."""
+    path, clock = tmp_path / "token", Clock()
+    rewrite(path, "second-value", 2)
+    secret = Secret("first-value", path, clock=clock)
+    assert secret() == "first-value"
+    clock.now += LOOK_EVERY
+    assert secret() == "second-value"
+
+
 def test_values_of_long_ago_are_masked_no_longer_unless_somebody_else_has_them(
     tmp_path: Path,
 ) -> None:
