@@ -53,9 +53,7 @@ class Document:
 def documents(known: Knowledge) -> list[Document]:
     """All of them, by kind, then title; entities that are documents and links that lead to some."""
     index = known.index
-    mask = index.having("metadata.links.url")
-    for kind in _KIND_OF:
-        mask |= index.equal("spec.type", (kind,))
+    mask = index.having("metadata.links.url") | _of_their_types(index)
     found = _once([list(_of(entity)) for entity in known.picked(mask)])
     order = {kind: rank for rank, kind in enumerate(KINDS)}
     return sorted(found, key=lambda each: (order[each.kind], each.title.lower(), each.ref))
@@ -95,8 +93,14 @@ def documents_of(entity: Mapping[str, Any], known: Knowledge) -> Iterator[Docume
 
 
 def documents_in(index: Index) -> int:
-    """A mask of the resources that are documents, by the words that stand for their kinds."""
-    return index.equal("kind", ("resource",)) & index.equal("spec.type", _KIND_OF)
+    """A mask of the resources that are documents."""
+    return index.equal("kind", ("resource",)) & _of_their_types(index)
+
+
+def _of_their_types(index: Index) -> int:
+    """A mask of the entities whose type is a kind of document, however it is written."""
+    types = (value.lower() for value, _ in index.facet("spec.type", None) if kind_of(value))
+    return index.equal("spec.type", types)
 
 
 def _of(entity: Mapping[str, Any]) -> Iterator[Document]:

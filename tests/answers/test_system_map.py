@@ -38,7 +38,7 @@ def test_an_entitys_map_is_what_it_is_tied_to() -> None:
 
 def test_documents_are_no_boxes_but_on_maps_of_their_own() -> None:
     spec = {"dependencyOf": ["component:default/hub"]}
-    runbook = entity("Resource", "hub-runbook", spec={**spec, "type": "runbook"})
+    runbook = entity("Resource", "hub-runbook", spec={**spec, "type": "Golden_Path"})
     database = entity("Resource", "hub-db", spec={**spec, "type": "database"})
     everything = known(service("hub", needs=()), runbook, database)
     for asked in ("", "component:default/hub"):
