@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -216,3 +217,28 @@ async def test_taking_jobs_ends_where_their_tables_are_gone(url: str) -> None:
             for _ in range(5):
                 with pytest.raises(StoreError, match="take jobs"):
                     await queue.work("ours", do)
+
+
+async def test_a_job_that_another_process_took_over_ends_without_a_word(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its end cannot be noted any more; that was a traceback for whoever runs the process."""
+    done: list[int] = []
+
+    async def do(sweep: int, number: int) -> bool:
+        if number == 1:
+            async with await psycopg.AsyncConnection.connect(url) as connection:
+                await connection.execute(f"SET search_path TO {queue.schema}")
+                await connection.execute("DELETE FROM procrastinate_jobs")
+        done.append(number)
+        return False
+
+    async with open_queue(url, "one", 15) as queue:
+        await queue.put("ours", 7, [1])
+        task = asyncio.create_task(queue.work("ours", do))
+        await until(lambda: told(done, 1))
+        await queue.put("ours", 7, [3])  # jobs go on
+        await until(lambda: told(done, 3))
+        await ended(task)
+    gc.collect()
+    assert [each.getMessage() for each in caplog.records if each.name == "asyncio"] == []
