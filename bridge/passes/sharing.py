@@ -58,7 +58,8 @@ class Prepared:
 
     def prepare(self, made: Mapping[str, Translation]) -> None:
         """Know these, too; what was prepared long before is forgotten."""
-        self._made = (*self._made, made)[-_KEPT:]  # another one: threads look at the one before
+        if made:  # what comes of the list itself translates nothing, and may be much
+            self._made = (*self._made, made)[-_KEPT:]  # another one: threads look at the one before
 
     def fingerprint(self, project: Project, file: ManifestFile) -> str:
         """Names everything that the translation depends on; cheap."""

@@ -22,6 +22,7 @@ from bridge.model.scrape import (
     ManifestFile,
     Project,
     ProjectRead,
+    ProjectSkipped,
     Record,
     ScrapeEnd,
     ScrapeRequest,
@@ -177,6 +178,30 @@ async def test_what_did_not_change_is_not_translated_again(store: SqlStore) -> N
     again = await shop.passes.run(PassOptions())
     assert (shop.others.calls, shop.translator.calls) == ([], [])
     assert again.report.outcome is Outcome.COMPLETE
+
+
+async def test_what_the_list_tells_by_itself_takes_nothing_from_the_leader(
+    store: SqlStore,
+) -> None:
+    """Projects that are left out come one by one, between parts that wait to be taken in."""
+
+    @dataclass
+    class Skipping(Listing):
+        async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+            async for record in super().scrape(request):
+                if request.listing and isinstance(record, ScrapeEnd):
+                    async with asyncio.timeout(20):
+                        while len(shop.others.calls) < 11:  # noqa: ASYNC110 — nobody tells of it
+                            await asyncio.sleep(0)  # until all but the last part is translated
+                    for number in range(100, 120):
+                        yield ProjectSkipped(project(number), "archived")
+                yield record
+
+    town = a_town()
+    shop = Shop(Skipping(town.texts), store)
+    done = await shop.passes.run(PassOptions())
+    assert done.report.this_pass["seen"] == 14 + 20
+    assert shop.translator.calls == []
 
 
 async def test_where_nobody_else_is_it_reads_alone(store: SqlStore) -> None:
