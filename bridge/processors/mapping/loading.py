@@ -7,6 +7,7 @@ from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from cachetools import LRUCache
@@ -87,6 +88,7 @@ class Mapping:
         return self.defaults or tuple((key,) for key in sorted(shared(self.splits)))
 
 
+_loading: Final = Lock()  # a process that leads and reads for others reloads in two threads
 # Mappings are reloaded often; most of their files stay the same.
 _kept: LRUCache[Path, Mapping] = LRUCache(maxsize=256)
 
@@ -127,7 +129,8 @@ def load_files(folder: Path | None, *, everything: bool = False) -> tuple[Mappin
             paths[path.name] = path
     mappings = []
     for name in sorted(paths.keys() - NOT_MAPPINGS):
-        loaded = _load(paths[name], [presets_folder(), *folders], problems)
+        with _loading:
+            loaded = _load(paths[name], [presets_folder(), *folders], problems)
         if loaded is not None:
             mappings.append(loaded)
     problems += _twice(mappings)
