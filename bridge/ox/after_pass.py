@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from bridge.errors import FesterError
 from bridge.model.entities import Catalog
 from bridge.model.initiatives import Progress
 from bridge.model.memory import Memory
@@ -106,5 +107,7 @@ async def tried(step: Callable[[], Awaitable[None]]) -> None:
     """Make one step after a pass; when it fails that is logged, and the others go on."""
     try:
         await step()
+    except FesterError as error:  # it says what to do, and where it comes from helps nobody
+        log.error("A step after a pass failed", action="after_pass_failed", reason=str(error))
     except Exception:
         log.exception("A step after a pass failed", action="after_pass_failed")

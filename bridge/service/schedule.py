@@ -110,9 +110,15 @@ class Audiences:
 async def _told(listener: Listener, done: Pass) -> None:
     try:
         await listener(done)
-    except Exception:
+    except Exception as error:
         name = getattr(listener, "__qualname__", type(listener).__name__)
-        log.exception("A step after a pass failed", action="after_pass_failed", listener=name)
+        say = log.bind(action="after_pass_failed", listener=name)
+        if isinstance(
+            error, FesterError
+        ):  # it says what to do, and where it comes from helps nobody
+            say.error("A step after a pass failed", reason=str(error))
+        else:
+            say.exception("A step after a pass failed")
 
 
 async def ended(task: asyncio.Task[None]) -> None:

@@ -102,13 +102,18 @@ async def test_a_slow_listener_hears_what_every_pass_saw() -> None:
     assert found == {1: "b", 2: "c", 3: "c"}
 
 
-async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:
+@pytest.mark.parametrize(
+    ("error", "traced"), [(RuntimeError("no facts today"), True), (StoreError("away"), False)]
+)
+async def test_a_listener_that_fails_or_is_slow_holds_up_nobody(
+    error: Exception, traced: bool
+) -> None:
     """An error is logged and the next listener hears; what came meanwhile is told once."""
     heard: list[str] = []
     release, told = asyncio.Event(), asyncio.Event()
 
     async def failing(done: Pass) -> None:
-        raise RuntimeError("no facts today")
+        raise error
 
     async def slow(done: Pass) -> None:
         heard.append(done.report.failure)
@@ -129,6 +134,9 @@ async def test_a_listener_that_fails_or_is_slow_holds_up_nobody() -> None:
 
     assert heard == ["1", "3"]
     assert {log["action"] for log in logs} == {"after_pass_failed"}
+    # What we raise ourselves says what to do; where it was raised would hide that.
+    assert {"exc_info" in log for log in logs} == {traced}
+    assert traced or {log["reason"] for log in logs} == {str(error)}
 
 
 async def test_audiences_do_not_wait_for_each_other() -> None:
