@@ -19,6 +19,9 @@ pytest_plugins = ("tests.starting", "tests.tables")
 # Rooms whose tests share what takes long to start: a Backstage, a demo in a browser.
 SHARED = frozenset(("backstage", "browser"))
 
+# Rooms whose tests take long: begun first, none of them is left over for one worker at the end.
+LONG = frozenset((*SHARED, "service", "survival"))
+
 # How long a machine takes is nothing that a law says.
 settings.register_profile(
     "laws",
@@ -32,10 +35,24 @@ settings.load_profile("laws")
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """With several workers (`-n 2`) the tests of a file stay together, for what they start once."""
 
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # files with most tests are not those that take long
+
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
-        room = file.split("/")[1]
+        room = room_of(nodeid)
         return room if room in SHARED else file
+
+
+def room_of(nodeid: str) -> str:
+    """The folder of a test below `tests`; its file where it lies in none."""
+    return nodeid.split("/")[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order of rooms, but for those that take long."""
+    items.sort(key=lambda item: room_of(item.nodeid) not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)  # with pytest-xdist alone
