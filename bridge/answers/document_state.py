@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bridge.answers.documents import Document
+from bridge.answers.documents import URGENT, Document
 from bridge.answers.knowledge import Knowledge, annotation, ref_of
 from bridge.language.links import own_file
 from bridge.model.entities import Json, Ref
@@ -21,7 +21,6 @@ STALE: Final = timedelta(days=365)
 _READINGS: Final = "gitlab_rest"
 _PROJECT: Final = "gitlab"
 _FOLDER: Final = "docs/"
-_RUNBOOKS: Final = ("runbook", "playbook")  # the kinds of document that the fact is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def state_of(document: Document, known: Knowledge, now: datetime) -> DocumentSta
     return DocumentState(
         changed,
         changed is not None and now - changed > STALE,
-        bool(path) and document.kind in _RUNBOOKS and _is_missing(path, values),
+        bool(path) and document.kind in URGENT and _is_missing(path, values),
     )
 
 

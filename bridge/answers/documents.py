@@ -17,6 +17,7 @@ KINDS: Final = {
     "golden-path": "Golden paths",
     "guide": "Guides",
 }
+URGENT: Final = ("runbook", "playbook")  # the kinds that one looks for in an incident
 _KIND_OF: Final = {
     "runbook": "runbook",
     "runbooks": "runbook",

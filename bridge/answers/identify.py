@@ -7,7 +7,7 @@ match gives are matches: nobody guesses between them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeAlias
@@ -132,13 +132,15 @@ def _by_reference(text: str, known: Knowledge) -> Candidates:
 
 
 def _equal(*keys: str) -> Search:
-    def search(text: str, known: Knowledge) -> Candidates:
-        mask = 0
-        for key in keys:
-            mask |= known.index.equal(key, (text,))
-        return Candidates(mask)
+    return lambda text, known: _having(keys, (text,), known)
 
-    return search
+
+def _having(keys: Iterable[str], values: Sequence[str], known: Knowledge) -> Candidates:
+    """What has one of these values under one of these keys."""
+    mask = 0
+    for key in keys:
+        mask |= known.index.equal(key, values)
+    return Candidates(mask)
 
 
 def _by_alias(text: str, known: Knowledge) -> Candidates:
@@ -173,10 +175,7 @@ def _by_opsgenie(text: str, known: Knowledge) -> Candidates:
     asked = _address(text)
     theirs = asked is not None and any(host in asked[0] for host in _OPSGENIE_HOSTS)
     ids = _UUID.findall(asked[1]) if asked is not None and theirs else [text]
-    mask = 0
-    for key in _OPSGENIE:
-        mask |= known.index.equal(f"metadata.annotations.{key}", ids)
-    return Candidates(mask)
+    return _having((f"metadata.annotations.{key}" for key in _OPSGENIE), ids, known)
 
 
 def _last_segment(text: str) -> str:

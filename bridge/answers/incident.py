@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bridge.answers.around import HOPS, ITSELF, Role, around
 from bridge.answers.dependencies import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
-from bridge.answers.documents import documents_of, is_document
+from bridge.answers.documents import URGENT, documents_of, is_document
 from bridge.answers.identify import Identified, Match, identify
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
 from bridge.answers.lately import LATELY
@@ -212,8 +212,8 @@ def _links(entity: Mapping[str, Any], known: Knowledge) -> Iterator[Link]:
     for document in documents_of(entity, known):
         if document.url and document.url not in told:
             told.add(document.url)
-            urgent = document.kind in (links.RUNBOOK, "playbook")
-            yield Link(links.RUNBOOK if urgent else links.DOCS, document.title, document.url)
+            kind = links.RUNBOOK if document.kind in URGENT else links.DOCS
+            yield Link(kind, document.title, document.url)
 
 
 def ranked(found: Iterator[Link]) -> Sequence[Link]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bridge.answers.documents import is_document
+from bridge.answers.documents import documents_of
 from bridge.answers.incident import Link, Owner, links_of, owner_of, ranked
 from bridge.answers.knowledge import Knowledge, annotation, title_of
 from bridge.model.entities import Ref
@@ -139,14 +140,12 @@ def _facts(entity: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[tuple
 
 
 def _related(entity: Mapping[str, Any], known: Knowledge) -> Iterator[RelatedGroup]:
-    found: dict[str, list[str]] = {}
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for relation in entity.get("relations") or ():
-        found.setdefault(str(relation["type"]), []).append(str(relation["targetRef"]))
-    needed = found.pop("dependsOn", [])
-    for ref in needed:
-        other = known.entity(ref) if ref.startswith("resource:") else None
-        kind = DOCUMENTS if other is not None and is_document(other) else "dependsOn"
-        found.setdefault(kind, []).append(ref)
+        found[str(relation["type"])].append(str(relation["targetRef"]))
+    documents = {document.ref for document in documents_of(entity, known)}
+    found[DOCUMENTS] = sorted(documents)
+    found["dependsOn"] = [each for each in found["dependsOn"] if each not in documents]
     for kind, label in RELATIONS.items():
         refs = found.get(kind)
         if refs:

@@ -98,9 +98,16 @@ def further(
 async def whole(records: Iterable[Record], source: str, model: ModelStore) -> list[Record]:
     """The records with what they left in the store, for whoever translates them."""
     given = list(records)
-    ids = [e.project.id for e in given if isinstance(e, ProjectRead) and lacks_texts(e)]
-    texts = await model.reads.texts_of(source, ids) if ids else {}
+    texts = await texts_left([e for e in given if isinstance(e, ProjectRead)], source, model)
     return [with_texts(each, texts) if isinstance(each, ProjectRead) else each for each in given]
+
+
+async def texts_left(
+    reads: Sequence[ProjectRead], source: str, model: ModelStore
+) -> Mapping[str, str]:
+    """The texts that records left in the store, by object id: one query. Raises `StoreError`."""
+    ids = [each.project.id for each in reads if lacks_texts(each)]
+    return await model.reads.texts_of(source, ids) if ids else {}
 
 
 def lacks_texts(record: ProjectRead) -> list[str]:

@@ -193,7 +193,9 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
         wish.progress("publish", 0)
         published = await _publish(work, rendered, spool)
         await ledger.refresh()
-        report, horizon = await _account(work, withheld, published)
+        if not withheld:
+            await intake.forget_strangers()
+        report, horizon = _account(work, withheld, published)
         wish.progress("remember", 0)
         done = Concluded(
             report,
@@ -247,7 +249,7 @@ async def _publish(work: Conclusion, rendered: Rendered, spool: Spool) -> _Publi
     return _Published(receipts, refusals, retry_in, nowhere)
 
 
-async def _account(
+def _account(
     work: Conclusion, withheld: Sequence[Problem], published: _Published
 ) -> tuple[Report, Horizon]:
     """What the pass has to tell, and up to when its source is known now."""
@@ -256,8 +258,6 @@ async def _account(
     unreadable = work.ledger.state.figures.get("projects.unreadable")
     complete = intake.complete and not (withheld or refusals or empty or unreadable)
     horizon = _horizon(work, complete=complete)
-    if not withheld:
-        await intake.forget_strangers()
     notes = [*work.settled.notes, *withheld, *empty, *refusals]
     report = _report(work, notes, complete=complete, receipts=published.receipts)
     if published.nowhere:

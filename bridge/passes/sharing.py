@@ -28,7 +28,7 @@ from bridge.model.scrape import (
     number_of,
 )
 from bridge.model.work import Claim, Part, PartRead, Settled
-from bridge.passes.further import lacks_texts, with_texts
+from bridge.passes.further import texts_left, with_texts
 from bridge.passes.interfaces import ModelStore, WorkSharing
 from bridge.passes.ledger import Ledger
 from bridge.ports import Scraper, Translator
@@ -265,7 +265,7 @@ async def read_part(
     records, new = await asyncio.to_thread(_new_last, records, known, translator)
     fitting = _fitting(new, first=not records)
     cut = cut or len(fitting) < len(new)
-    texts = await _texts_of(fitting, part.source, model)
+    texts = await texts_left(fitting, part.source, model)
     new = [with_texts(each, texts) for each in fitting]
 
     def made() -> dict[str, Translation]:
@@ -325,12 +325,6 @@ def _new_last(
         else:
             quiet.append(record)
     return quiet, new
-
-
-async def _texts_of(new: Sequence[ProjectRead], source: str, model: ModelStore) -> dict[str, str]:
-    """The texts that records left in the store, by one question for all of them."""
-    ids = [each.project.id for each in new if lacks_texts(each)]
-    return dict(await model.reads.texts_of(source, ids)) if ids else {}
 
 
 async def _ended(*tasks: asyncio.Task[None]) -> None:

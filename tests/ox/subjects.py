@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.facts import Fact, Reading, Standing, Subject
 from bridge.model.scrape import Observation, Project
+from bridge.ports import FactCollector
 from bridge.sandbox.project import SandboxProject
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -48,6 +50,14 @@ def project_of(world_project: SandboxProject, url: str) -> Project:
         f"{url}/{world_project.path}",
         "" if empty else world_project.default_branch,
     )
+
+
+async def readings(collector: FactCollector, subjects: Sequence[Subject]) -> list[Reading]:
+    """All that a collector gives, which is closed after it."""
+    try:
+        return [reading async for reading in collector.collect(subjects)]
+    finally:
+        await collector.close()
 
 
 def fact(reading: Reading, name: str) -> Fact:

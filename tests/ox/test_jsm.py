@@ -13,7 +13,7 @@ from bridge.model.facts import Reading, Subject
 from bridge.ox.facts.jsm import JSM, NAMED_BY, Jsm
 from bridge.ox.facts.on_call import ScheduleCollector
 from bridge.sandbox.tools import CLOUD, USER, SandboxTools, tools_running
-from tests.ox.subjects import NOW, component, fact, subject, told
+from tests.ox.subjects import NOW, component, fact, readings, subject, told
 
 pytestmark = pytest.mark.real
 
@@ -32,10 +32,7 @@ class Shop:
     ) -> list[Reading]:
         tool = Jsm(cloud, token, user=user, base=self.url)
         collector = ScheduleCollector(tool, JSM, NAMED_BY, lambda: NOW)
-        try:
-            return [reading async for reading in collector.collect(subjects)]
-        finally:
-            await collector.close()
+        return await readings(collector, subjects)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from bridge.model.facts import Reading, Subject
 from bridge.ox.facts.on_call import ScheduleCollector
 from bridge.ox.facts.opsgenie import NAMED_BY, OPSGENIE, Opsgenie
 from bridge.sandbox.tools import SandboxTools, tools_running
-from tests.ox.subjects import NOW, component, fact, subject, told
+from tests.ox.subjects import NOW, component, fact, readings, subject, told
 
 pytestmark = pytest.mark.real
 
@@ -30,10 +30,7 @@ class Shop:
     async def read(self, *subjects: Subject, token: str = TOKEN) -> list[Reading]:
         tool = Opsgenie(token, base=self.url)
         collector = ScheduleCollector(tool, OPSGENIE, NAMED_BY, lambda: NOW)
-        try:
-            return [reading async for reading in collector.collect(subjects)]
-        finally:
-            await collector.close()
+        return await readings(collector, subjects)
 
     @property
     def asked(self) -> Sequence[str]:

@@ -18,10 +18,9 @@ from bridge.ox.facts.json_api import Unanswered
 from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.snyk import Snyk, SnykCollector
 from bridge.ox.remediation.registering import Registration
-from bridge.ports import FactCollector
 from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
 from bridge.store import SqlStore, open_store
-from tests.ox.subjects import NOW, component, fact, subject, told
+from tests.ox.subjects import NOW, component, fact, readings, subject, told
 
 pytestmark = pytest.mark.real
 
@@ -44,13 +43,6 @@ class Shop:
     async def pagerduty(self, *subjects: Subject, token: str = TOKEN) -> list[Reading]:
         collector = PagerDutyCollector(PagerDuty(token, base=self.url), lambda: NOW)
         return await readings(collector, subjects)
-
-
-async def readings(collector: FactCollector, subjects: Sequence[Subject]) -> list[Reading]:
-    try:
-        return [reading async for reading in collector.collect(subjects)]
-    finally:
-        await collector.close()
 
 
 @pytest.fixture
