@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,16 +14,7 @@ from tests.catalog.test_reader import catalog_of
 TERMS = [f"{number}x" for number in range(400)]  # more than are remembered
 
 
-@pytest.fixture
-def impatient() -> Iterator[None]:
-    """Threads that are changed as often as can be."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("impatient_threads")
 def test_it_answers_in_every_one_of_them() -> None:
     index = Reader().read(catalog_of(village()))
     expected = index.equal("kind", ("component",)).bit_count()
