@@ -25,8 +25,10 @@ SORT_KEYS: dict[str, SortKey] = {
     "latest_activity": lambda project: project.last_activity_at.isoformat(),
     "last_activity_at": lambda project: project.last_activity_at.isoformat(),
     "activity": lambda project: project.last_activity_at.isoformat(),
-    "similarity": lambda project: project.id,
 }
+
+
+PAGING = ("after", "before", "first", "last")
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,23 @@ class ConnectionPage:
     end: str | None
 
 
+def in_order(candidates: list[SandboxProject], sort: str) -> list[SandboxProject]:
+    """Projects in `sort` order (`id_desc`, …); they are given by id."""
+    key, descending = _order(sort)
+    if key is SORT_KEYS["id"]:
+        return candidates[::-1] if descending else candidates
+    return sorted(candidates, key=lambda p: (key(p), p.id), reverse=descending)
+
+
 def project_page(
-    candidates: list[SandboxProject],
+    ordered: Sequence[SandboxProject],
     arguments: dict[str, Any],
     sort: str,
     may_see: Callable[[SandboxProject], bool],
 ) -> ConnectionPage:
-    """One page of projects in `sort` order (`id_desc`, …), redacted after the limit."""
-    name, _, direction = sort.lower().rpartition("_")
-    key = SORT_KEYS.get(name, SORT_KEYS["id"])
-    ordered = _in_order(candidates, key, name, direction != "asc")
-    low, high = _bounds(ordered, key, arguments, direction != "asc")
+    """One page of projects that are in `sort` order, redacted after the limit."""
+    key, descending = _order(sort)
+    low, high = _bounds(ordered, key, arguments, descending)
     size = page_size(arguments)
     if arguments.get("last") is not None:
         low = max(low, high - size)
@@ -60,7 +68,7 @@ def project_page(
         high = min(high, low + size)
     window = ordered[low:high]
     seen = [project for project in window if may_see(project)]
-    ends = [_cursor(project, key) for project in window[:1] + window[-1:]]
+    ends = [_cursor(project, key) for project in [*window[:1], *window[-1:]]]
     return ConnectionPage(
         seen,
         [_cursor(project, key) for project in seen],
@@ -92,17 +100,14 @@ class BadCursor(ValueError):
     """A cursor that this server never gave."""
 
 
-def _in_order(
-    candidates: list[SandboxProject], key: SortKey, name: str, descending: bool
-) -> list[SandboxProject]:
-    if name == "id" or name not in SORT_KEYS:
-        # The world hands projects out by id: turning them is enough.
-        return candidates[::-1] if descending else candidates
-    return sorted(candidates, key=lambda p: (key(p), p.id), reverse=descending)
+def _order(sort: str) -> tuple[SortKey, bool]:
+    """What a `sort` compares, and whether the greatest comes first."""
+    name, _, direction = sort.lower().rpartition("_")
+    return SORT_KEYS.get(name, SORT_KEYS["id"]), direction != "asc"
 
 
 def _bounds(
-    ordered: list[SandboxProject], key: SortKey, arguments: dict[str, Any], descending: bool
+    ordered: Sequence[SandboxProject], key: SortKey, arguments: dict[str, Any], descending: bool
 ) -> tuple[int, int]:
     low, high = 0, len(ordered)
     if arguments.get("after"):
@@ -113,7 +118,10 @@ def _bounds(
 
 
 def _position(
-    ordered: list[SandboxProject], key: SortKey, place: tuple[Any, int], ways: tuple[bool, bool]
+    ordered: Sequence[SandboxProject],
+    key: SortKey,
+    place: tuple[Any, int],
+    ways: tuple[bool, bool],
 ) -> int:
     """Where the cursor's row ends (or begins), or would if it has gone or moved since."""
     descending, beyond = ways

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 RepositoryState = Literal["ok", "empty", "forbidden", "disabled"]
 BINARY_PROBE = 8000
@@ -169,6 +169,11 @@ class SandboxProject:
     member: bool = True  # whether the token's user is a member
     issues_enabled: bool = True
     facts: ProjectFacts = field(default_factory=ProjectFacts)
+    changes: ClassVar[int] = 0  # how often anything of any project was set: lists go stale by it
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        SandboxProject.changes += 1
 
     @property
     def namespace(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bridge.sandbox.connections import ConnectionPage, plain_page, project_page
+from bridge.sandbox.connections import PAGING, ConnectionPage, in_order, plain_page, project_page
 from bridge.sandbox.project import ProjectFacts, SandboxProject
 from bridge.sandbox.query_run import (
     LOST,
@@ -54,7 +54,21 @@ def _stamp_or_none(moment: datetime | None) -> str | None:
 
 def _projects(_: Any, arguments: Mapping[str, Any], reading: QueryRun) -> ConnectionPage:
     wanted = dict(arguments)
-    found = _chosen(wanted, reading)
+    sort = wanted.get("sort") or "id_desc"
+
+    def make() -> list[SandboxProject]:
+        return in_order(_filtered(_chosen(wanted, reading), wanted, reading), sort)
+
+    if wanted.get("ids") is not None or wanted.get("fullPaths") is not None:
+        return _redacted(make(), wanted, sort, reading)
+    question = {name: str(given) for name, given in wanted.items() if name not in PAGING}
+    asked = ("graphql", reading.authenticated, frozenset(question.items()))
+    return _redacted(reading.world.listing(asked, make), wanted, sort, reading)
+
+
+def _filtered(
+    found: list[SandboxProject], wanted: Mapping[str, Any], reading: QueryRun
+) -> list[SandboxProject]:
     archived = wanted.get("archived")
     if archived in ("ONLY", "EXCLUDE"):
         is_archived = reading.world.is_archived
@@ -63,8 +77,7 @@ def _projects(_: Any, arguments: Mapping[str, Any], reading: QueryRun) -> Connec
         found = [p for p in found if set(topics) <= set(p.topics)]
     if level := wanted.get("visibilityLevel"):
         found = [p for p in found if p.visibility == level]
-    found = _searched(found, wanted.get("search"))
-    return _redacted(found, wanted, wanted.get("sort") or "id_desc", reading)
+    return _searched(found, wanted.get("search"))
 
 
 def _chosen(wanted: Mapping[str, Any], reading: QueryRun) -> list[SandboxProject]:
@@ -108,9 +121,9 @@ def _searched(found: list[SandboxProject], search: str | None) -> list[SandboxPr
 
 
 def _redacted(
-    found: list[SandboxProject], wanted: dict[str, Any], sort: str, reading: QueryRun
+    ordered: Sequence[SandboxProject], wanted: dict[str, Any], sort: str, reading: QueryRun
 ) -> ConnectionPage:
-    page = project_page(found, wanted, sort, reading.may_see)
+    page = project_page(ordered, wanted, sort, reading.may_see)
     for project in page.rows:
         _healthy(project)
     if reading.loses is not None:
@@ -143,8 +156,9 @@ def _group_projects(group: Any, arguments: Mapping[str, Any], reading: QueryRun)
     if wanted.get("ids") is not None:
         numbers = {_number(gid) for gid in wanted["ids"]}
         found = [project for project in found if project.id in numbers]
-    found = _searched(found, wanted.get("search"))
-    return _redacted(found, wanted, wanted.get("sort") or "id_desc", reading)
+    sort = wanted.get("sort") or "id_desc"
+    found = in_order(_searched(found, wanted.get("search")), sort)
+    return _redacted(found, wanted, sort, reading)
 
 
 def _nodes(page: ConnectionPage, _: Mapping[str, Any], reading: QueryRun) -> list[Any]:

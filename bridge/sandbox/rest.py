@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -110,8 +111,14 @@ class Rest:
         asked = request.query
         if asked.get("pagination") == "keyset":
             return self._keyset(request)
-        found = self._filtered(request, self.world.between(*_id_bounds(request)))
-        return self._offset(request, _ordered(found, asked, default="created_at"))
+        after, before = _id_bounds(request)
+
+        def make() -> list[SandboxProject]:
+            found = self._filtered(request, self.world.projects)
+            low, high = _between(found, after, before)
+            return _ordered(found[low:high], asked, default="created_at")
+
+        return self._offset(request, self._listing(request, make, "page", "per_page"))
 
     async def project(self, request: web.Request) -> web.Response:
         """One project by id or by full path."""
@@ -192,6 +199,13 @@ class Rest:
         file = project.files.get(request.match_info["path"])
         return file or refusal(404, "404 File Not Found")
 
+    def _listing(
+        self, request: web.Request, make: Callable[[], list[SandboxProject]], *paging: str
+    ) -> Sequence[SandboxProject]:
+        """The list that a question pages through; `paging` are the parameters that only page."""
+        question = frozenset(pair for pair in request.query.items() if pair[0] not in paging)
+        return self.world.listing(("rest", known_user(), question), make)
+
     def _filtered(
         self, request: web.Request, found: Sequence[SandboxProject]
     ) -> list[SandboxProject]:
@@ -228,11 +242,14 @@ class Rest:
         if asked.get("order_by", "created_at") != "id":
             message = "Keyset pagination is not yet available for this type of request"
             return refusal(405, message, key="error")
-        ordered = self._filtered(request, self.world.between(*_id_bounds(request)))
-        descending = asked.get("sort", "desc") != "asc"
-        if descending:
-            ordered.reverse()
-        rows = ordered[: _per_page(request)]
+        found = self._listing(
+            request,
+            lambda: self._filtered(request, self.world.projects),
+            *("id_after", "id_before", "per_page"),
+        )
+        low, high = _between(found, *_id_bounds(request))
+        descending, size = asked.get("sort", "desc") != "asc", _per_page(request)
+        rows = found[max(low, high - size) : high][::-1] if descending else found[low:high][:size]
         response = self._rows(request, rows)
         # A full server answers with a link as long as there were rows: the end is an empty page.
         if rows:
@@ -355,6 +372,19 @@ def _id_bounds(request: web.Request) -> tuple[int | None, int | None]:
     except ValueError as error:
         raise web.HTTPBadRequest(reason="id_after or id_before is invalid") from error
     return (after or None, before or None)
+
+
+def _between(
+    found: Sequence[SandboxProject], after: int | None, before: int | None
+) -> tuple[int, int]:
+    """Where projects with `after < id < before` lie among some by id; a bound may be missing."""
+    low = 0 if after is None else bisect_right(found, after, key=_id)
+    high = len(found) if before is None else bisect_left(found, before, key=_id)
+    return low, max(low, high)
+
+
+def _id(project: SandboxProject) -> int:
+    return project.id
 
 
 def _ordered(found: list[SandboxProject], asked: Any, *, default: str) -> list[SandboxProject]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bridge.sandbox.listings import Listings
 from bridge.sandbox.members import Members
 from bridge.sandbox.project import ProjectFacts, RepositoryState, SandboxFile, SandboxProject
 from bridge.sandbox.tracker import People, Tracker
@@ -67,6 +68,8 @@ class World:
         self._by_path: dict[str, int] = {}
         self._groups: dict[str, SandboxGroup] = {}
         self._next_id = 1
+        self._changes = 0  # of groups, and of which projects there are
+        self._listings = Listings()
 
     def __len__(self) -> int:
         return len(self._projects)
@@ -93,11 +96,14 @@ class World:
         number = self._by_path.get(path.lower())
         return None if number is None else self._projects[number]
 
-    def between(self, after: int | None, before: int | None) -> list[SandboxProject]:
-        """Projects with `after < id < before`, by id; either bound may be missing."""
-        low = 0 if after is None else bisect_right(self._ids, after)
-        high = len(self._ids) if before is None else bisect_left(self._ids, before)
-        return [self._projects[number] for number in self._ids[low:high]]
+    def listing(
+        self, asked: Hashable, make: Callable[[], list[SandboxProject]]
+    ) -> Sequence[SandboxProject]:
+        """What `make` gives for a question, made anew only after anything has changed.
+
+        A real GitLab has indexes; making every page from all projects is slow with a million.
+        """
+        return self._listings.get((self._changes, SandboxProject.changes), asked, make)
 
     def group(self, path: str) -> SandboxGroup | None:
         """The group with this full path."""
@@ -138,7 +144,7 @@ class World:
         if parent:
             self.add_group(parent)
         group = SandboxGroup(1000 + len(self._groups), path, name or _title(last))
-        self._groups[path.lower()] = group
+        self._put(group)
         return group
 
     def add_project(
@@ -223,7 +229,7 @@ class World:
         for each in [g for g in self.groups if f"{g.path}/".lower().startswith(f"{path}/".lower())]:
             del self._groups[each.path.lower()]
             moved = new + each.path[len(group.path) :]
-            self._groups[moved.lower()] = replace(each, path=moved)
+            self._put(replace(each, path=moved))
             self.members.moved(each.path, moved)
         for project in self.in_group(path, subgroups=True):
             del self._by_path[project.path.lower()]
@@ -238,7 +244,7 @@ class World:
     def archive_group(self, path: str, archived: bool = True) -> None:
         """Archive a group: all below it is archived, and no date of a project moves."""
         group = self._groups[path.lower()]
-        self._groups[path.lower()] = replace(group, archived=archived)
+        self._put(replace(group, archived=archived))
         self._report(Happening("group_update", 0, group.path, at=self.clock()))
 
     def schedule_deletion(self, project_id: int) -> None:
@@ -252,8 +258,7 @@ class World:
     def schedule_group_deletion(self, path: str) -> str:
         """Mark a group for deletion; gives its new path. Its projects move with it, unmarked."""
         group = self._groups[path.lower()]
-        marked = replace(group, marked_for_deletion_at=self.clock())
-        self._groups[path.lower()] = marked
+        self._put(replace(group, marked_for_deletion_at=self.clock()))
         last = f"{_last(group.path)}-deletion_scheduled-{group.id}"
         self.rename_group(path, last)
         above = group.path.rpartition("/")[0]
@@ -282,6 +287,7 @@ class World:
         del self._projects[project_id]
         del self._by_path[project.path.lower()]
         del self._ids[bisect_left(self._ids, project_id)]
+        self._changes += 1
         self._tell("project_destroy", project)
 
     def commit_file(
@@ -338,6 +344,10 @@ class World:
         del project.files[path]
         self._pushed(project, before, "removed", path)
 
+    def _put(self, group: SandboxGroup) -> None:
+        self._groups[group.path.lower()] = group
+        self._changes += 1
+
     def _known(self, project_id: int) -> SandboxProject:
         project = self._projects.get(project_id)
         if project is None:
@@ -348,6 +358,7 @@ class World:
         self._next_id = max(self._next_id, project.id + 1)
         if project.id not in self._projects:
             insort(self._ids, project.id)
+            self._changes += 1
         self._projects[project.id] = project
         self._by_path[project.path.lower()] = project.id
         if project.namespace.lower() not in self._groups:
