@@ -11,7 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from bridge.sandbox.project import SandboxProject
-from bridge.sandbox.rest import Rest, base_url, is_true, known_user, moment, refusal, stamp
+from bridge.sandbox.rest import Rest, base_url, is_true, known_user, refusal
+from bridge.sandbox.rest_json import moment, stamp
 from bridge.sandbox.sessions import SESSION, Role
 from bridge.sandbox.tracker import SandboxUser, Thing, Tracker, Unacceptable
 
