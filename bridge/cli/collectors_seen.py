@@ -15,8 +15,8 @@ from bridge.ox.facts.json_api import Unanswered
 from bridge.scrapers.gitlab.inspection import Finding
 from bridge.settings import Settings
 from bridge.store import open_store, without_making
-from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import scraper
 from bridge.wiring.location import located_each
 from bridge.wiring.ox import collectors, jsm_of, opsgenie_of, pagerduty_of, snyk_of
 

@@ -28,8 +28,8 @@ from bridge.scrapers.gitlab.inspection import INSPECTION, Finding, inspect
 from bridge.scrapers.gitlab.throttle import Throttle
 from bridge.settings import Settings
 from bridge.store import missing_file_refused, open_store, without_making
-from bridge.wiring import gitlab_options
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import gitlab_options
 from bridge.wiring.location import located_each
 from bridge.wiring.mappings import mappings_and_rules
 from bridge.wiring.neighbours import secret, trust_of

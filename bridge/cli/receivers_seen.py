@@ -11,8 +11,8 @@ from bridge.model.receivers import ReceiverStanding
 from bridge.scrapers.gitlab.inspection import Finding
 from bridge.settings import Settings
 from bridge.store import open_store, without_making
-from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import scraper
 from bridge.wiring.location import located_each
 from bridge.wiring.receivers import change_receivers
 

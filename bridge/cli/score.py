@@ -23,7 +23,7 @@ from bridge.model.rubric_trials import RubricTrial
 from bridge.model.scores import SERVICE, CheckState, RollupKind, Rubric, Score, Scoreboard
 from bridge.settings import Settings
 from bridge.store import SqlStore, open_store
-from bridge.wiring import scraper
+from bridge.wiring.given import scraper
 from bridge.wiring.ox import rubric
 
 _WIDE = 160

@@ -14,28 +14,23 @@ from bridge.api.feed import Feed
 from bridge.api.interfaces import Gatekeeper
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
-from bridge.exporters import destination
 from bridge.exporters.backstage_refresh import Refresher
 from bridge.exporters.render import ShardRenderer, location_of
 from bridge.model.access import Scope
-from bridge.model.facts import FactBoard, FactSchema
+from bridge.model.facts import FactBoard
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
-from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.merge import Guard
 from bridge.passes.stages import FurtherSource, Listener, Stages
-from bridge.ports import Exporter, FactCollector, Processor, Scraper
+from bridge.ports import Processor, Scraper
 from bridge.processors.mapping import Mappings
-from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
-from bridge.processors.teams import OwnerRules
-from bridge.scrapers import GitLabScraper, source
+from bridge.scrapers import GitLabScraper
 from bridge.scrapers.gitlab.address import read_address
-from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.numbered import Numbered
 from bridge.settings import Settings
 from bridge.store import open_store
@@ -43,17 +38,14 @@ from bridge.store.address import CONNECTIONS
 from bridge.store.store import SqlStore
 from bridge.wiring.backstage_teams import BackstageTeams
 from bridge.wiring.clock import utc_now
-from bridge.wiring.extensions import collected, extensions
+from bridge.wiring.extensions import extensions
+from bridge.wiring.given import Given, given_by
 from bridge.wiring.location import located_each
-from bridge.wiring.mappings import maker_of, mappings_of, remapped, scope
+from bridge.wiring.mappings import maker_of, remapped, scope
 from bridge.wiring.neighbours import secret, trust_of
-from bridge.wiring.owners import owner_rules
 from bridge.wiring.ox import (
     WithScores,
-    collectors,
     facts_of,
-    pushed_schemas,
-    rubric,
     scores_of,
 )
 
@@ -95,62 +87,6 @@ class Wired:
     def source(self) -> str:
         """The name of what is crawled."""
         return self.stages.scraper.name
-
-
-def gitlab_options(settings: Settings) -> GitLabOptions:
-    """How to crawl, as the settings have it."""
-    gitlab = settings.gitlab
-    return GitLabOptions(
-        archived=gitlab.archived,
-        forks=gitlab.forks,
-        people=gitlab.people,
-        membership=gitlab.membership,
-        exclude=gitlab.exclude,
-        topics=gitlab.topics,
-        groups=tuple(group.strip("/") for group in gitlab.groups),
-        branches=tuple(gitlab.branches.items()),
-        concurrency=gitlab.concurrency,
-        page_size=gitlab.page_size,
-        timeout=gitlab.timeout,
-    )
-
-
-def scraper(settings: Settings) -> Scraper:
-    """The scraper for `settings.source`: an extension's if one takes it, else ours."""
-    for factory in extensions("fester.scrapers"):
-        made: Scraper | None = factory(settings.source)
-        if made is not None:
-            return made
-    return source(
-        settings.source,
-        secret(settings, "token"),
-        base=settings.gitlab.url,
-        trust=trust_of(settings),
-        options=gitlab_options(settings),
-        variable=settings.token_variable,
-    )
-
-
-def exporters(settings: Settings) -> tuple[Exporter, ...]:
-    """An exporter for every destination; all that are not understood are reported at once."""
-    made: list[Exporter] = []
-    problems: list[Problem] = []
-    for text in settings.to:
-        try:
-            made.append(_exporter(text, settings))
-        except ConfigurationError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigurationError(problems)
-    return tuple(made)
-
-
-def _exporter(text: str, settings: Settings) -> Exporter:
-    for factory in extensions("fester.exporters"):
-        made: Exporter | None = factory(text)
-        if made is not None:
-            return made
-    return destination(text, trust=trust_of(settings))
 
 
 def feed(settings: Settings, stages: Stages) -> Feed:
@@ -253,76 +189,6 @@ async def refuse_other_first(
             raise ConfigurationError([Problem(message, "first-source")])
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """What the settings name, all of it understood; nothing has been asked yet.
-
-    `each` has the settings of every source by name, `readings` its scraper.
-    """
-
-    each: Mapping[str, Settings]
-    readings: Mapping[str, Scraper]
-    mappings: Mappings
-    rules: MergeRules
-    owners: OwnerRules
-    exporters: tuple[Exporter, ...]
-    elsewhere: BackstageTeams
-    collectors: tuple[FactCollector, ...]
-    pushable: tuple[FactSchema, ...]
-    rubric: LoadedRubric
-
-    @property
-    def source(self) -> str:
-        """The name of the first source, by which all of them are stored."""
-        return self.readings[FIRST].name
-
-    async def close(self) -> None:
-        """Release every connection."""
-        for collector in self.collectors:
-            await collector.close()
-        for read in self.readings.values():
-            await read.close()
-        for exporter in self.exporters:
-            await exporter.close()
-
-
-def _given(settings: Settings, each: Mapping[str, Settings]) -> _Given:
-    """What the settings name. Raises `ConfigurationError` with every problem of all of it."""
-    problems: list[Problem] = []
-    loaded = collected(problems, lambda: mappings_of(settings))
-    owners = collected(problems, lambda: owner_rules(settings))
-    readings = _readings(each, problems)
-    writing = collected(problems, lambda: exporters(settings))
-    elsewhere = BackstageTeams(settings, utc_now)
-    asked = takes = expected = None
-    if FIRST in readings:
-        asked = collected(problems, lambda: collectors(each, readings, elsewhere.refs))
-    takes = collected(problems, lambda: pushed_schemas(settings.mappings, asked or ()))
-    if asked is not None and takes is not None:  # else its problems would come twice
-        expected = collected(problems, lambda: rubric(settings.mappings))
-    if (
-        problems
-        or loaded is None
-        or owners is None
-        or writing is None
-        or asked is None
-        or takes is None
-        or expected is None
-    ):
-        raise ConfigurationError(problems)
-    return _Given(each, readings, *loaded, owners, writing, elsewhere, asked, takes, expected)
-
-
-def _readings(each: Mapping[str, Settings], problems: list[Problem]) -> dict[str, Scraper]:
-    """The scraper of every source that can have one."""
-    found: dict[str, Scraper] = {}
-    for name, own in each.items():
-        read = collected(problems, partial(scraper, own))
-        if read is not None:
-            found[name] = read
-    return found
-
-
 def share_rates(readings: Iterable[Scraper], store: SqlStore) -> None:
     """Have all processes on one store keep within what GitLab allows together."""
     for read in readings:
@@ -341,7 +207,7 @@ async def wired(settings: Settings, connections: int = CONNECTIONS) -> AsyncIter
     gc.set_threshold(20_000, 20, 20)
     each = await located_each(settings)
     settings = each[FIRST].model_copy(update={"further": settings.further})
-    given = _given(settings, each)
+    given = given_by(settings, each)
     store = await open_store(settings.store, connections=connections)
     try:
         share_rates(given.readings.values(), store)
@@ -373,7 +239,7 @@ async def wired(settings: Settings, connections: int = CONNECTIONS) -> AsyncIter
 
 
 def _after_pass(
-    settings: Settings, given: _Given, store: SqlStore, scores: Scorekeeper
+    settings: Settings, given: Given, store: SqlStore, scores: Scorekeeper
 ) -> AfterPass:
     async def score(board: FactBoard) -> None:
         await scores.evaluate(board.latest)
@@ -389,7 +255,7 @@ def _after_pass(
     return AfterPass(facts, scores, settings.ox.collect)
 
 
-def _stages(settings: Settings, given: _Given, store: SqlStore, shown: WithScores) -> Stages:
+def _stages(settings: Settings, given: Given, store: SqlStore, shown: WithScores) -> Stages:
     owners = replace(given.owners, known=(*given.owners.known, *given.elsewhere.teams))
     return Stages(
         scraper=given.readings[FIRST],

@@ -26,7 +26,8 @@ from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.schema_file import NAME as SCHEMAS_NAME
 from bridge.ox.facts.schema_file import load_schemas
 from bridge.ox.facts.schemas import DAY
-from bridge.ox.facts.snyk import Snyk, SnykCollector
+from bridge.ox.facts.snyk import SnykCollector
+from bridge.ox.facts.snyk_client import Snyk
 from bridge.ox.facts.tool_annotations import changed_tools, with_tool_annotations
 from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.scores.initiatives import NAME as INITIATIVES

@@ -22,11 +22,11 @@ from bridge.ox.notices.notifying import Notifier
 from bridge.ox.notices.quiet_hours import QuietHours
 from bridge.ox.remediation.assignment import Assignment, GroupPolicy, Terms
 from bridge.ox.remediation.drafts import Contact, load_drafts
-from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.posting import Digesting, Webhook
 from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
 from bridge.ox.remediation.running import Remediator, Rules
+from bridge.ox.remediation.situation import Policy
 from bridge.ox.remediation.snyk_upkeep import SnykUpkeep
 from bridge.ox.remediation.streaks import Breaker
 from bridge.ports import Scraper

@@ -38,9 +38,10 @@ from bridge.service.replica import Service
 from bridge.service.schedule import Audience, Audiences, ended
 from bridge.service.token_watch import TokenWatch
 from bridge.settings import Settings, is_loopback, signing_key
-from bridge.wiring import Wired, feed, gitlab_options, own_url, renewed
+from bridge.wiring import Wired, feed, own_url, renewed
 from bridge.wiring.census import CensusTaker
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import gitlab_options
 from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
 from bridge.wiring.receivers import change_receivers

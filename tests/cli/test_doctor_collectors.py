@@ -16,8 +16,8 @@ from bridge.ox.facts.manifest import ManifestCollector
 from bridge.sandbox.tools import CLOUD, ORG, USER, SandboxTools, tools_running
 from bridge.settings import Settings
 from bridge.store import open_store
-from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import scraper
 
 SCHEMA = ManifestCollector(utc_now).schema
 

@@ -20,8 +20,8 @@ from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.settings import Settings
 from bridge.store import open_store
-from bridge.wiring import scraper
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import scraper
 from bridge.wiring.ox import rubric_path
 from tests.ox.rubrics import NOW, reading, service, shipped
 from tests.store.saving import save

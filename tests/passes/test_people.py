@@ -24,8 +24,9 @@ from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.world import World
 from bridge.scrapers import GitLabScraper
 from bridge.settings import Settings
-from bridge.wiring import gitlab_options, wired
+from bridge.wiring import wired
 from bridge.wiring.clock import utc_now
+from bridge.wiring.given import gitlab_options
 from tests.scrapers.crawling import TOKEN, Time
 
 pytestmark = pytest.mark.real
