@@ -10,19 +10,16 @@ from typing import Final, Protocol
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import Reading
 from bridge.model.notices import Delivery, DeliveryState, Notice, NoticeMemory, NoticeTally
-from bridge.model.remediation import (
-    Case,
+from bridge.model.remediation import Case, IssueKey, RemediationRun, RemediationState
+from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Scoreboard, ScoreDay
+from bridge.model.tracker import (
     IssueChange,
-    IssueKey,
     Listing,
     NewIssue,
     Proposal,
-    RemediationRun,
-    RemediationState,
     SeenIssue,
     SeenMergeRequest,
 )
-from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Scoreboard, ScoreDay
 
 NOWHERE: Final[Mapping[int, datetime]] = MappingProxyType({})
 

@@ -13,8 +13,9 @@ from bridge.errors import SourceRefused, TrackerRefused, TrackerUnsure
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.numbers import mark_of, number_of
-from bridge.model.remediation import IssueChange, IssueKey, NewIssue, Proposal
+from bridge.model.remediation import IssueKey
 from bridge.model.scrape import Project
+from bridge.model.tracker import IssueChange, NewIssue, Proposal
 from bridge.ox.facts.by_source import BySource
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.remediation.by_source import IssuesBySource

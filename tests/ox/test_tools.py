@@ -16,7 +16,8 @@ from bridge.model.remediation import ActionOutcome, CaseStatus, IssuePlace
 from bridge.model.scrape import Project
 from bridge.ox.facts.json_api import Unanswered
 from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
-from bridge.ox.facts.snyk import Snyk, SnykCollector
+from bridge.ox.facts.snyk import SnykCollector
+from bridge.ox.facts.snyk_client import Snyk
 from bridge.ox.remediation.registering import Registration
 from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
 from bridge.store import SqlStore, open_store

@@ -17,7 +17,7 @@ from bridge.model.scores import CheckResult, CheckState, Score, Scoreboard
 from bridge.model.scrape import Project
 from bridge.ox.remediation.assignment import Grounds, places_of, proposals
 from bridge.ox.remediation.closed_projects import closed_projects
-from bridge.ox.remediation.planning import Policy
+from bridge.ox.remediation.situation import Policy
 from bridge.settings import RemediationSettings, Settings
 from bridge.settings.ox import NoticesSettings
 from bridge.store import open_store

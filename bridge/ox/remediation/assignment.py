@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Final
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import Memory
 from bridge.model.numbers import mark_in
-from bridge.model.remediation import IssuePlace, Proposal, RemediationRun
+from bridge.model.remediation import IssuePlace, RemediationRun
 from bridge.model.scores import CheckState, Rubric, Scoreboard
 from bridge.model.suggested_owner import LikelyOwners
+from bridge.model.tracker import Proposal
 from bridge.ox.facts.namesakes import namesakes
 from bridge.ox.remediation.closed_projects import archived_places, closed_projects
 from bridge.ox.remediation.drafts import Contact
-from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.proposals import (
     codeowners_proposal,
     manifest_proposal,
     runbook_proposal,
 )
 from bridge.ox.remediation.running import Remediator, Task
+from bridge.ox.remediation.situation import Policy
 
 if TYPE_CHECKING:
     from bridge.ox.remediation.by_source import IssuesBySource

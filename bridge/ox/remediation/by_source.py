@@ -12,7 +12,7 @@ import structlog
 
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.model.numbers import mark_in, mark_of, number_of, own_id
-from bridge.model.remediation import (
+from bridge.model.tracker import (
     IssueChange,
     Listing,
     NewIssue,

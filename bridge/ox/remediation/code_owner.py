@@ -8,7 +8,7 @@ from typing import Any, Final
 from gitlab.exceptions import GitlabGetError, GitlabHeadError
 
 from bridge.language.codeowners import PLACES, owners_of_everything
-from bridge.model.remediation import Proposal
+from bridge.model.tracker import Proposal
 
 _MOST: Final = 100_000  # bytes; a longer file is not read
 

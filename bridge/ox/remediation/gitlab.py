@@ -11,7 +11,7 @@ import gitlab
 from gitlab.exceptions import GitlabGetError
 
 from bridge.errors import TrackerError
-from bridge.model.remediation import (
+from bridge.model.tracker import (
     IssueChange,
     Listing,
     MergeRequestState,

@@ -18,7 +18,7 @@ from typing import Any, Final
 import gitlab
 
 from bridge.errors import TrackerError
-from bridge.model.remediation import Listing, SeenIssue
+from bridge.model.tracker import Listing, SeenIssue
 from bridge.ox.remediation.closed_projects import why_closed
 from bridge.ox.remediation.gitlab_clients import Clients, every, moment, status_of
 from bridge.ox.remediation.reconcile_issues import CLOCKS_APART

@@ -14,19 +14,10 @@ from datetime import datetime
 from typing import Final
 
 from bridge.model.entities import Ref
-from bridge.model.remediation import (
-    Action,
-    ActionKind,
-    Case,
-    CaseStatus,
-    IssueKey,
-    IssuePlace,
-    MergeRequestState,
-    Proposal,
-    SeenMergeRequest,
-)
+from bridge.model.remediation import Action, ActionKind, Case, CaseStatus, IssueKey, IssuePlace
 from bridge.model.scrape import Project
 from bridge.model.suggested_owner import LikelyOwners, SuggestedOwner
+from bridge.model.tracker import MergeRequestState, Proposal, SeenMergeRequest
 from bridge.ox.remediation.wording import plain, quoted, titled
 
 KINDS: Final = ("manifest", "codeowners", "runbook")

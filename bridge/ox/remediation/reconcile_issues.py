@@ -8,17 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 from bridge.model.entities import Ref
-from bridge.model.remediation import (
-    Action,
-    ActionKind,
-    Case,
-    CaseStatus,
-    IssueKey,
-    KeyKind,
-    Listing,
-    SeenIssue,
-)
+from bridge.model.remediation import Action, ActionKind, Case, CaseStatus, IssueKey, KeyKind
 from bridge.model.scores import Waiver, WaiverPlace
+from bridge.model.tracker import Listing, SeenIssue
 from bridge.ox.remediation.marker import key_hash, read_marker
 from bridge.ox.remediation.wording import quoted
 

@@ -21,7 +21,7 @@ from bridge.model.remediation import (
     KeyKind,
 )
 from bridge.ox.facts.json_api import Unanswered
-from bridge.ox.facts.snyk import Snyk, SnykListing
+from bridge.ox.facts.snyk_client import Snyk, SnykListing
 from bridge.ox.interfaces import RemediationStore
 
 log = structlog.get_logger()

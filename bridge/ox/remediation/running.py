@@ -19,23 +19,25 @@ from bridge.model.remediation import (
     ActionRecord,
     Case,
     CaseStatus,
-    IssueChange,
     IssueDraft,
-    IssueEvent,
     IssueKey,
     IssuePlace,
-    NewIssue,
-    Proposal,
     RemediationRun,
     RemediationState,
+)
+from bridge.model.scores import Check, Scoreboard
+from bridge.model.tracker import (
+    IssueChange,
+    IssueEvent,
+    NewIssue,
+    Proposal,
     SeenIssue,
     SeenMergeRequest,
 )
-from bridge.model.scores import Check, Scoreboard
 from bridge.ox.interfaces import IssueTracker, MergeRequests, RemediationStore
 from bridge.ox.remediation.drafts import Contact, Drafts
 from bridge.ox.remediation.marker import digest_of, replaced, title_is_ours
-from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
+from bridge.ox.remediation.planning import plan
 from bridge.ox.remediation.proposals import followed, proposed
 from bridge.ox.remediation.reconcile_issues import (
     IssueIndex,
@@ -45,6 +47,7 @@ from bridge.ox.remediation.reconcile_issues import (
     suspicion,
 )
 from bridge.ox.remediation.registering import Registration
+from bridge.ox.remediation.situation import Planned, Policy, Situation
 from bridge.ox.remediation.snyk_upkeep import SnykUpkeep
 from bridge.ox.remediation.streaks import Breaker, Observed, asks, observe
 from bridge.ports import Lease

@@ -12,7 +12,7 @@ from bridge.model.entities import Ref
 from bridge.model.numbers import mark_in
 from bridge.model.remediation import ActionKind, IssueKey, IssuePlace
 from bridge.model.scores import Scoreboard
-from bridge.ox.facts.snyk import Snyk, SnykListing, SnykProject
+from bridge.ox.facts.snyk_client import Snyk, SnykListing, SnykProject
 
 Tag = tuple[str, str]  # key and value
 

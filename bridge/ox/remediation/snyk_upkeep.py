@@ -27,7 +27,8 @@ from bridge.model.remediation import (
 )
 from bridge.model.scores import Scoreboard
 from bridge.ox.facts.json_api import Unanswered
-from bridge.ox.facts.snyk import Snyk, SnykListing, SnykProject, unclear_of
+from bridge.ox.facts.snyk import unclear_of
+from bridge.ox.facts.snyk_client import Snyk, SnykListing, SnykProject
 from bridge.ox.interfaces import RemediationStore
 from bridge.ox.remediation.closed_projects import ARCHIVED
 from bridge.ox.remediation.snyk_changes import (

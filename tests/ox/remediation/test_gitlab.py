@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
-from bridge.model.remediation import IssueChange, IssueEvent, NewIssue
+from bridge.model.tracker import IssueChange, IssueEvent, NewIssue
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.gitlab_listing import MADE_SINCE
 from bridge.sandbox.app import SandboxGitLab, running

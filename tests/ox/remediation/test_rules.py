@@ -18,10 +18,9 @@ from bridge.model.remediation import (
     CaseStatus,
     IssueKey,
     KeyKind,
-    Listing,
-    SeenIssue,
 )
 from bridge.model.scores import CheckState, Scoreboard
+from bridge.model.tracker import Listing, SeenIssue
 from bridge.ox.remediation.marker import (
     digest_of,
     marked,
@@ -29,7 +28,7 @@ from bridge.ox.remediation.marker import (
     replaced,
     title_is_ours,
 )
-from bridge.ox.remediation.planning import Planned, Policy, Situation, plan
+from bridge.ox.remediation.planning import plan
 from bridge.ox.remediation.reconcile_issues import (
     IssueIndex,
     SnoozePolicy,
@@ -38,6 +37,7 @@ from bridge.ox.remediation.reconcile_issues import (
     scrutinised,
     suspicion,
 )
+from bridge.ox.remediation.situation import Planned, Policy, Situation
 from bridge.ox.remediation.streaks import Breaker, Streaks, observe
 from tests.ox.remediation.fleets import CHECKS, board, drafts, place, result, score, service
 

@@ -10,21 +10,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from bridge.model.entities import CatalogEntity, Ref
-from bridge.model.remediation import (
-    ActionOutcome,
-    CaseStatus,
-    IssueKey,
-    IssuePlace,
-    Proposal,
-    RemediationRun,
-)
+from bridge.model.remediation import ActionOutcome, CaseStatus, IssueKey, IssuePlace, RemediationRun
 from bridge.model.scores import CheckState
 from bridge.model.scrape import Project
 from bridge.model.suggested_owner import LikelyOwners
+from bridge.model.tracker import Proposal
 from bridge.ox.remediation.drafts import Contact
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.marker import digest_of
-from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.proposals import (
     codeowners_proposal,
     manifest_proposal,
@@ -32,6 +25,7 @@ from bridge.ox.remediation.proposals import (
 )
 from bridge.ox.remediation.reconcile_issues import labelled
 from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.ox.remediation.situation import Policy
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.sandbox.tracker import SandboxUser

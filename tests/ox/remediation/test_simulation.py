@@ -22,18 +22,9 @@ from bridge.model.entities import Ref
 from bridge.model.facts import Fact, Reading
 from bridge.model.initiatives import Initiative, Progress, open_service
 from bridge.model.notices import Delivery, DeliveryState, Notice
-from bridge.model.remediation import (
-    CHECKLIST,
-    ActionOutcome,
-    Case,
-    CaseStatus,
-    IssueChange,
-    IssueKey,
-    Listing,
-    NewIssue,
-    SeenIssue,
-)
+from bridge.model.remediation import CHECKLIST, ActionOutcome, Case, CaseStatus, IssueKey
 from bridge.model.scores import CheckState, Scoreboard
+from bridge.model.tracker import IssueChange, Listing, NewIssue, SeenIssue
 from bridge.ox.facts.snyk import CRITICALS, SNYK
 from bridge.ox.interfaces import NOWHERE
 from bridge.ox.notices.channels import WebhookChannel
@@ -41,10 +32,10 @@ from bridge.ox.notices.notifying import Notifier
 from bridge.ox.notices.occasions import Sightings
 from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.marker import key_hash, read_marker
-from bridge.ox.remediation.planning import Policy
 from bridge.ox.remediation.posting import Webhook
 from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.ox.remediation.situation import Policy
 from bridge.ox.scores.initiatives import concerned, promised
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule

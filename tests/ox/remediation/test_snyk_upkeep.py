@@ -23,7 +23,7 @@ from bridge.model.remediation import (
 )
 from bridge.model.scrape import Project
 from bridge.ox.facts.namesakes import namesakes
-from bridge.ox.facts.snyk import Snyk
+from bridge.ox.facts.snyk_client import Snyk
 from bridge.ox.remediation.closed_projects import ARCHIVED, archived_places
 from bridge.ox.remediation.snyk_changes import value_of, wanted_tags
 from bridge.ox.remediation.snyk_upkeep import SnykUpkeep
