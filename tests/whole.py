@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bridge.model.entities import Catalog, CatalogEntity, Ref
@@ -91,19 +91,26 @@ def processed(
         and (resource := maker.derive(ref, needing, {str(r): s for r, s in said_.items()}))
     ]
     there |= {each.ref for each in made}
-    refs = [str(ref) for ref in there]
     lost: list[Problem] = []
     published: list[CatalogEntity] = []
-    for each in [*aliased, *linked(Catalog(tuple(made)), maker)]:
+    unlinked = [*aliased, *linked(Catalog(tuple(made)), maker)]
+    near = _likely({ref for each in unlinked for ref in each.missing} - there, there, maker)
+    for each in unlinked:
         one = replace(each, missing=tuple(ref for ref in each.missing if ref not in there))
-        near = {
-            target: maker.likely(target, [ref for ref in refs if ref.startswith(target.kind)])
-            for target in one.missing
-        }
         lost += maker.dangling(one, near, said_.get(one.entity.ref, ()))
         published.append(maker.published(one))
     catalog = Catalog(tuple(sorted(published, key=lambda each: str(each.ref))))
     return catalog, tuple(sorted((*problems, *lost), key=place))
+
+
+def _likely(
+    lost: Collection[Ref], there: Collection[Ref], maker: EntityMaker
+) -> dict[Ref, tuple[str, ...]]:
+    """What may be meant by what is not there, of all that are."""
+    kinds: dict[str, list[str]] = {}
+    for ref in there:
+        kinds.setdefault(ref.kind, []).append(str(ref))
+    return {target: maker.likely(target, kinds.get(target.kind, ())) for target in lost}
 
 
 def services_csv(manifests: Sequence[TranslatedManifest]) -> bytes:

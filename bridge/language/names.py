@@ -7,11 +7,12 @@ about it is checked.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeAlias
 
-_COMPARED = 80  # characters of a word; the time grows with their square
+from rapidfuzz import fuzz, process
+
+_COMPARED = 80  # characters of a word
 
 Keys: TypeAlias = tuple[str, ...]
 Shape: TypeAlias = tuple[tuple[str, Keys], ...] | None
@@ -34,18 +35,40 @@ class Names(Protocol):
         """Why a value can never be like a constant that it is compared with, or None."""
 
 
+class Spellings:
+    """Words that others are compared with; letter case makes no difference.
+
+    Two words are as like as rapidfuzz's `fuzz.ratio` has it: twice the letters that both have in
+    the same order, by the letters of both. A letter that is missing, doubled or in the wrong place
+    costs little, however long the word is. Only the first 80 characters count.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words: dict[str, str] = {}
+        for each in words:
+            self._words.setdefault(each[:_COMPARED].lower(), each)
+        self._spelt = sorted(self._words, reverse=True)
+
+    def nearest(self, word: str, most: int = 1, likeness: float = 0.6) -> tuple[str, ...]:
+        """The words that look most like `word`, the likest first; of equals, the last in order.
+
+        `likeness` is from 0, nothing in common, to 1, the same.
+        """
+        close = process.extract(
+            word[:_COMPARED].lower(),
+            self._spelt,
+            scorer=fuzz.ratio,
+            limit=most,
+            score_cutoff=100 * likeness,
+        )
+        return tuple(self._words[spelt] for spelt, _, _ in close)
+
+
 def nearest(
     word: str, words: Iterable[str], most: int = 1, likeness: float = 0.6
 ) -> tuple[str, ...]:
-    """The words that look most like `word`, the likest first; letter case makes no difference.
-
-    `likeness` is from 0 to 1, as `difflib` measures it. Only the first 80 characters count.
-    """
-    spelt: dict[str, str] = {}
-    for each in words:
-        spelt.setdefault(each[:_COMPARED].lower(), each)
-    close = difflib.get_close_matches(word[:_COMPARED].lower(), spelt, most, likeness)
-    return tuple(spelt[each] for each in close)
+    """The words that look most like `word`, the likest first: see `Spellings`."""
+    return Spellings(words).nearest(word, most, likeness)
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
-from bridge.language.names import nearest
+from bridge.language.names import Spellings
 from bridge.language.naming import slug
 from bridge.model.entities import Body, Json, Ref
 from bridge.model.moments import AFTER_ALL
@@ -152,11 +153,15 @@ class Teams:
         others = self._by_name.get(ref.name, ()) if ref.namespace == "default" else ()
         return TeamMatch(tuple(others)) if others else TeamMatch(near=self._nearest(ref.name))
 
+    @cached_property
+    def _spellings(self) -> Spellings:
+        return Spellings(self._by_name)
+
     def _nearest(self, name: str) -> tuple[Ref, ...]:
         if name not in self._near and len(self._near) < _MOST_SEARCHES:
             bare = "-".join(word for word in name.split("-") if word not in _TEAM_WORDS)
             close = [bare] if bare in self._by_name else []
-            close += nearest(name, self._by_name, _MOST_NEAR, _LIKENESS)
+            close += self._spellings.nearest(name, _MOST_NEAR, _LIKENESS)
             refs = (ref for each in close for ref in self._by_name[each])
             self._near[name] = tuple(dict.fromkeys(refs))[:_MOST_NEAR]
         return self._near.get(name, ())
