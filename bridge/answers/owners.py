@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from bridge.answers.whereabouts import gitlab_of
 from bridge.catalog.index import Index
+from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 
 _OWNER: Final = "relations.ownedby"
 _PROJECT: Final = "metadata.annotations.gitlab.com/project-slug"
 _FILE: Final = "metadata.annotations.backstage.io/view-url"
 _NOBODY: Final[frozenset[str]] = frozenset()
+_Project: TypeAlias = tuple[str, str]  # the name of its GitLab, and its path in lower case
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +59,24 @@ class Owners:
 
     refs: Mapping[str, int] = field(default_factory=dict)
     teams: Mapping[int, str] = field(default_factory=dict)
-    projects: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    projects: Mapping[_Project, Sequence[int]] = field(default_factory=dict)
     urls: Mapping[int, str] = field(default_factory=dict)
-    _made: dict[str, OwnedProject] = field(default_factory=dict)
-    _said: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    _made: dict[_Project, OwnedProject] = field(default_factory=dict)
+    _said: dict[tuple[_Project, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, index: Index) -> Owners:
-        """What an index tells, without reading a single entity."""
-        teams = dict(index.column(_OWNER))
-        projects: dict[str, list[int]] = {}
+    def of(cls, index: Index, gitlabs: Mapping[str, str] | None = None) -> Owners:
+        """What an index tells, without reading a single entity.
+
+        `gitlabs` are the addresses of several GitLabs by name; None where there is but one.
+        """
+        teams, urls = dict(index.column(_OWNER)), dict(index.column(_FILE))
+        projects: dict[_Project, list[int]] = {}
         for slot, path in index.column(_PROJECT):
             if slot in teams:
-                projects.setdefault(path.lower(), []).append(slot)
-        return cls(index.slots, teams, projects, dict(index.column(_FILE)))
+                source = gitlab_of(urls.get(slot, ""), gitlabs) if gitlabs else FIRST
+                projects.setdefault((source, path.lower()), []).append(slot)
+        return cls(index.slots, teams, projects, urls)
 
     def team(self, problem: Problem) -> str:
         """The reference of the team whose a problem is; "" when nobody is known.
@@ -78,7 +85,7 @@ class Owners:
         not of a manifest that we know is its project's: of several teams there the one whose the
         entity is, or else that of the manifest at the root.
         """
-        project = self._project(problem.project.lower())
+        project = self._project((problem.source, problem.project.lower()))
         found = self._saying(problem, project) if project is not None else _NOBODY
         if len(found) == 1:
             return min(found)
@@ -93,23 +100,23 @@ class Owners:
         """The teams of the manifest that a problem is about, or else of all its project."""
         if len(project.teams) == 1 or not problem.file:
             return project.teams
-        key = problem.project.lower(), problem.file
+        key = (problem.source, problem.project.lower()), problem.file
         if key not in self._said:
             self._said[key] = project.of_file(problem.file)
         return self._said[key] or project.teams
 
-    def _project(self, path: str) -> OwnedProject | None:
-        slots = self.projects.get(path)
+    def _project(self, place: _Project) -> OwnedProject | None:
+        slots = self.projects.get(place)
         if slots is None:
             return None
-        if path not in self._made:
-            places: dict[str, set[str]] = {}
+        if place not in self._made:
+            files: dict[str, set[str]] = {}
             for slot in slots:
-                place = unquote(self.urls.get(slot, "").partition("/-/blob/")[2])
-                if place:
-                    places.setdefault(place, set()).add(self.teams[slot])
-            self._made[path] = OwnedProject(
+                file = unquote(self.urls.get(slot, "").partition("/-/blob/")[2])
+                if file:
+                    files.setdefault(file, set()).add(self.teams[slot])
+            self._made[place] = OwnedProject(
                 frozenset(self.teams[slot] for slot in slots),
-                {place: frozenset(found) for place, found in places.items()},
+                {file: frozenset(found) for file, found in files.items()},
             )
-        return self._made[path]
+        return self._made[place]

@@ -134,6 +134,7 @@ class Live:
     known_until: datetime | None = None  # of several sources, the one that is known least far
     token_ends: dict[str, datetime | None] = field(default_factory=dict)  # by source, where known
     sources: Mapping[str, SourceHealth] = field(default_factory=dict)
+    gitlabs: Mapping[str, str] = field(default_factory=dict)  # where their projects' pages are
     hints_waiting: Callable[[], int] = int
     passes: Counter[tuple[Coverage, Outcome]] = field(default_factory=Counter)  # made here
     hanging: Callable[[], Mapping[str, float]] = dict  # parts that do not move, overdue seconds

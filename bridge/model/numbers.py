@@ -47,6 +47,14 @@ def mark_of(source: str) -> int:
     return int.from_bytes(digest, "big") % ((1 << 30) - 1) + 1
 
 
+def numbers_of(source: str) -> tuple[int, int]:
+    """The least and the greatest number that a project of a source can have."""
+    if source == FIRST:
+        return 0, _FURTHER - 1
+    least = _FURTHER | mark_of(source) << _ID_BITS
+    return least, least + (1 << _ID_BITS) - 1
+
+
 def mark_in(number: int) -> int:
     """The mark of the source that a number belongs to."""
     size = abs(number)

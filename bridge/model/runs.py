@@ -119,6 +119,7 @@ def changed_in(report: Report) -> frozenset[str] | None:
 def problem_json(problem: Problem) -> dict[str, Json]:
     """A problem as a JSON object with the report's keys."""
     return {
+        "source": problem.source,
         "project": problem.project,
         "file": problem.file,
         "line": problem.line,

@@ -38,6 +38,12 @@ class Project:
         """The last part of the path."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def gitlab(self) -> str:
+        """The address of its GitLab, as its page has it; "" where that is not known."""
+        base = self.web_url.removesuffix(f"/{self.path}")
+        return base if base != self.web_url else ""
+
     def file_url(self, path: str, verb: str = "blob") -> str:
         """The address of a file's page: to read it, or with "edit" or "raw"; "" where none is."""
         if not (self.web_url and self.default_branch):

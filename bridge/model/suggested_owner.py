@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeAlias
 
 from bridge.model.entities import CatalogEntity, Ref
+from bridge.model.numbers import mark_in
 
 SOURCE_NAME: Final = "fester.dev/source-name"  # the name as a person wrote it
 GROUP_PATH: Final = "fester.dev/gitlab-group"  # the path of the GitLab group that a team is
+_Place: TypeAlias = tuple[int, str]  # the mark of a GitLab, and a group's path in lower case
 _FEWEST: Final = 2  # services that speak for their neighbour
 
 
@@ -35,13 +37,13 @@ class LikelyOwners:
         self._entities = tuple(entities)
 
     @cached_property
-    def _teams(self) -> Mapping[str, Ref]:
-        """The teams that GitLab groups are, by the groups' paths."""
-        found: dict[str, Ref] = {}
+    def _teams(self) -> Mapping[_Place, Ref]:
+        """The teams that GitLab groups are, by the groups' places."""
+        found: dict[_Place, Ref] = {}
         for each in self._entities:
             path = (each.body["metadata"].get("annotations") or {}).get(GROUP_PATH)
             if each.ref.kind == "group" and isinstance(path, str):
-                found[path.lower()] = each.ref
+                found[_gitlab(each), path.lower()] = each.ref
         return found
 
     @cached_property
@@ -57,58 +59,70 @@ class LikelyOwners:
         )
 
     @cached_property
-    def _owners(self) -> Mapping[str, Counter[Ref]]:
+    def _owners(self) -> Mapping[_Place, Counter[Ref]]:
         """How many services of each GitLab group are whose."""
         groups = {each.ref for each in self._entities if each.ref.kind == "group"}
-        found: dict[str, Counter[Ref]] = {}
+        found: dict[_Place, Counter[Ref]] = {}
         for each in self._entities:
             owner = each.body["spec"].get("owner") if each.ref.kind == "component" else None
             if not isinstance(owner, str) or not each.origins:
                 continue
             ref = Ref.parse(owner, kind="group", namespace=each.ref.namespace)
             if ref in groups:
-                place = each.origins[0].project.rpartition("/")[0].lower()
+                place = _gitlab(each), each.origins[0].project.rpartition("/")[0].lower()
                 found.setdefault(place, Counter())[ref] += 1
         return found
 
-    def of(self, path: str) -> SuggestedOwner | None:
+    def of(self, path: str, gitlab: int = 0) -> SuggestedOwner | None:
         """The likely owner of the project with this path; None where nothing tells.
+
+        `gitlab` is the mark of the source in which it lies: only what lies there tells.
 
         The GitLab group that it lies in, if that has members; else who owns more than half of what
         lies there; else the nearest group above that has members.
         """
         group = path.rpartition("/")[0]
-        return self._lies_in(group) or self._beside(group) or self._above(group)
+        return (
+            self._lies_in(group, gitlab)
+            or self._beside(group, gitlab)
+            or self._above(group, gitlab)
+        )
 
-    def named(self, handles: Iterable[str], file: str) -> SuggestedOwner | None:
+    def named(self, handles: Iterable[str], file: str, gitlab: int = 0) -> SuggestedOwner | None:
         """The first of CODEOWNERS' handles (`@shop/api`) of everything that is a team we know.
 
-        `file` is the CODEOWNERS file that names them. None where none is known.
+        `file` is the CODEOWNERS file that names them, `gitlab` the mark of its source. None where
+        none is known.
         """
         for handle in handles:
             path = handle.removeprefix("@").lower()
-            team = self._teams.get(path) or self._by_name.get(path)
+            team = self._teams.get((gitlab, path)) or self._by_name.get(path)
             if team is not None:
                 return SuggestedOwner(team, f"{file} names {handle} as the owner of everything")
         return None
 
-    def _lies_in(self, group: str) -> SuggestedOwner | None:
-        team = self._teams.get(group.lower())
+    def _lies_in(self, group: str, gitlab: int) -> SuggestedOwner | None:
+        team = self._teams.get((gitlab, group.lower()))
         if team is None or team not in self._with_members:
             return None
         return SuggestedOwner(team, f"it lies in the GitLab group {group}, whose members they are")
 
-    def _beside(self, group: str) -> SuggestedOwner | None:
-        owners = self._owners.get(group.lower(), Counter())
+    def _beside(self, group: str, gitlab: int) -> SuggestedOwner | None:
+        owners = self._owners.get((gitlab, group.lower()), Counter())
         total = owners.total()
         for team, count in sorted(owners.items(), key=lambda pair: (-pair[1], str(pair[0])))[:1]:
             if count >= _FEWEST and 2 * count > total:
                 return SuggestedOwner(team, f"{count} of {total} services in {group} are theirs")
         return None
 
-    def _above(self, group: str) -> SuggestedOwner | None:
+    def _above(self, group: str, gitlab: int) -> SuggestedOwner | None:
         while group := group.rpartition("/")[0]:
-            found = self._lies_in(group)
+            found = self._lies_in(group, gitlab)
             if found is not None:
                 return found
         return None
+
+
+def _gitlab(entity: CatalogEntity) -> int:
+    """The mark of the GitLab from which an entity is."""
+    return mark_in(entity.origins[0].project_id) if entity.origins else 0

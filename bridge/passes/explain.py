@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from bridge.language.names import nearest
 from bridge.language.text_faults import clean
@@ -29,6 +30,7 @@ _SHOWN = 20  # how many findings of one sort are worth a person's time
 _ALIASES = "fester.dev/aliases"  # names that an entity also goes by, with commas between them
 _SOURCE_NAME = "fester.dev/source-name"  # the name as a person wrote it
 _NESTED = "where the one at the root names it in `include`, or the settings do in `gitlab.nested`"
+_Place: TypeAlias = tuple[int, str, str]  # the mark of a GitLab, a project's path, a file
 _SSH = re.compile(r"[\w.-]+@[^:/]+:(?P<path>[^:]+)")
 
 
@@ -173,9 +175,12 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
     lacking = unowned(projects.values(), own, candidates, memory, record)
     facts.extend(whose(lacking, memory, record))
     places = {
-        *((origin.project, origin.file) for each in own for origin in each.origins),
-        *((memory.projects[each.project_id].project.path, each.file) for each in candidates),
-        *((each.project.path, "") for each in projects.values()),
+        *(_place(o.project_id, o.project, o.file) for each in own for o in each.origins),
+        *(
+            _place(each.project_id, memory.projects[each.project_id].project.path, each.file)
+            for each in candidates
+        ),
+        *(_place(number, each.project.path) for number, each in projects.items()),
     }
     refs = {str(each.ref) for each in found}
     problems = tuple(_problems(question, record, refs, places))
@@ -312,17 +317,21 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
 
 
 def _problems(
-    question: _Question, record: PassRecord, refs: set[str], places: set[tuple[str, str]]
+    question: _Question, record: PassRecord, refs: set[str], places: set[_Place]
 ) -> Iterator[Problem]:
-    """Those of the entities and of the (project, file) in `places`; file "" stands for all."""
+    """Those of the entities and of `places`; the file "" stands for all of a project."""
     for problem in record.report.problems:
-        place = problem.project, problem.file
+        theirs = {(problem.gitlab, problem.project, file) for file in (problem.file, "")}
         if (
             problem.ref in refs
-            or (problem.project and (place in places or (problem.project, "") in places))
+            or (problem.project and not places.isdisjoint(theirs))
             or _about(question, problem)
         ):
             yield problem
+
+
+def _place(number: int, project: str, file: str = "") -> _Place:
+    return mark_in(number), project, file
 
 
 def _about(question: _Question, problem: Problem) -> bool:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from bridge.language.paths import is_pattern, usable, within
 from bridge.model.definitions import blob_of, definition_of
 from bridge.model.memory import KnownManifest
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.reads import KeptReads, KnownReads, ReadingTranslator, ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, ProjectRead, Record
@@ -158,6 +159,7 @@ def cut_short(record: ProjectRead) -> tuple[Problem, ...]:
             "reads-cut",
             Severity.WARNING,
             project=record.project.path,
+            gitlab=mark_in(record.project.id),
         )
         for file in files
         if file.kind is ReadKind.GLOB and file.refused

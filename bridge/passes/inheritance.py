@@ -17,7 +17,7 @@ import structlog
 
 from bridge.errors import SourceError, StoreError
 from bridge.model.group_defaults import DefaultsPlace, Inheriting
-from bridge.model.numbers import number_of
+from bridge.model.numbers import mark_of, number_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.reads import ReadKind
 from bridge.passes.interfaces import Store
@@ -90,7 +90,11 @@ class Inheritance:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What is wrong with the defaults of any source."""
-        return tuple(each for found in self._problems.values() for each in found)
+        return tuple(
+            replace(each, gitlab=mark_of(source))
+            for source, found in self._problems.items()
+            for each in found
+        )
 
     async def renew(
         self, stages: Stages, wish: PassOptions, ledger: Ledger

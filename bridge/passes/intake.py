@@ -319,7 +319,12 @@ def told_twice(record: Record) -> dict[int, tuple[Problem, ...]]:
     )
     file = min(each.path for each in record.files)
     problem = Problem(
-        message, "catalog-info-beside", Severity.INFO, project=record.project.path, file=file
+        message,
+        "catalog-info-beside",
+        Severity.INFO,
+        project=record.project.path,
+        file=file,
+        gitlab=mark_in(record.project.id),
     )
     return {record.project.id: (problem,)}
 

@@ -215,6 +215,9 @@ class ModelStore(Protocol):
     async def gaps(self, source: str) -> list[KnownProject]:
         """The projects that cannot be read as things stand."""
 
+    async def gitlabs(self, source: str, names: Collection[str]) -> Mapping[str, str]:
+        """Under which address each of these GitLabs has its projects' pages, as far as is known."""
+
     async def in_groups(self, source: str, groups: Collection[str]) -> frozenset[int]:
         """The ids of the projects below groups, named by their paths in lower case."""
 

@@ -18,7 +18,7 @@ from bridge.model.entities import Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
 from bridge.model.numbers import FIRST, LANE, lane_of
-from bridge.model.problems import Problem, Severity
+from bridge.model.problems import Problem, Severity, with_sources
 from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
 from bridge.model.scrape import Coverage, Project, Record, ScrapeRequest
 from bridge.model.statements import (
@@ -377,12 +377,13 @@ def _report(
 ) -> Report:
     state, intake = work.ledger.state, work.intake
     nameless = sum(number in intake.unreadable for number in intake.nameless)
+    told = (*work.stages.problems, *problems, *intake.reports_of())
     return Report(
         outcome=Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
         seconds=perf_counter() - work.begun,
         **figures_of(state, nameless),
         gitlab_requests=intake.end.requests if intake.end else 0,
-        problems=(*work.stages.problems, *problems, *intake.reports_of()),
+        problems=tuple(with_sources(told, work.stages.sources)),
         published=tuple(receipts),
         started_at=work.started.replace(microsecond=0),
         kind=intake.end.coverage if intake.end else work.wish.kind,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject
 from bridge.model.moments import iso
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import Project
 
@@ -47,6 +49,7 @@ def nested_kept(project: Project, files: Collection[str], reason: str) -> Proble
         "nested-kept",
         Severity.WARNING,
         project=project.path,
+        gitlab=mark_in(project.id),
     )
 
 
@@ -57,6 +60,7 @@ def member_left(project: Project, who: str) -> Problem:
         "member-left",
         Severity.INFO,
         project=project.path,
+        gitlab=mark_in(project.id),
         ref=who if ":" in who else "",
     )
 
@@ -73,27 +77,31 @@ def enumeration_gap(reason: str) -> Problem:
 
 def problems_of(known: KnownProject, manifest: KnownManifest) -> tuple[Problem, ...]:
     """What is wrong with a manifest as it is now, or why it is ignored."""
+    gitlab, found = mark_in(known.project.id), manifest.current.problems
+    if gitlab:  # a translation does not tell it
+        found = tuple(replace(each, gitlab=gitlab) for each in found)
     if manifest.current.verdict is not Verdict.IGNORED:
-        return manifest.current.problems
+        return found
     ignored = Problem(
         f"ignored: {manifest.current.reason}",
         "manifest-ignored",
         Severity.INFO,
         project=known.project.path,
         file=manifest.file,
+        gitlab=gitlab,
     )
-    return (*manifest.current.problems, ignored)
+    return (*found, ignored)
 
 
 def gap_problem(known: KnownProject) -> Problem | None:
     """Since when and why a project cannot be read; None when it can."""
     if not known.gap_since:
         return None
-    return unreadable(known.project.path, known.gap_reason, known.gap_since, known.read_at)
+    return unreadable(known.project, known.gap_reason, known.gap_since, known.read_at)
 
 
 def unreadable(
-    project: str, reason: str, since: datetime | None, read_at: datetime | None
+    project: Project, reason: str, since: datetime | None, read_at: datetime | None
 ) -> Problem:
     """A project that cannot be read: since when, why, and from when the kept is."""
     kept = f"what was known of it since {iso(read_at)} is kept" if read_at else _NEVER_READ
@@ -102,5 +110,6 @@ def unreadable(
         f"could not be read{when} ({reason}); {kept}",
         "unreadable",
         Severity.WARNING,
-        project=project,
+        project=project.path,
+        gitlab=mark_in(project.id),
     )

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
+from bridge.model.numbers import mark_in, own_id
 from bridge.model.problems import Problem, Severity
 from bridge.model.scrape import (
     Coverage,
@@ -161,6 +162,7 @@ class Reconciliation:
                     Severity.INFO,
                     project=project.path,
                     file=gone,
+                    gitlab=mark_in(project.id),
                 )
             )
 
@@ -239,7 +241,8 @@ class Reconciliation:
         self.reasons[project_id] = reason
         known = self.projects.get(project_id)
         if known is None and not path:  # a project that only its number is known of
-            self.problems.append(unreadable(f"project {project_id}", reason, None, None))
+            nameless = Project(project_id, f"project {own_id(project_id)}")
+            self.problems.append(unreadable(nameless, reason, None, None))
             return
         known = known or KnownProject(Project(project_id, path), read_at=None)
         self.projects[project_id] = replace(
@@ -262,6 +265,7 @@ class Reconciliation:
                     "project-left-out",
                     Severity.INFO,
                     project=known.project.path,
+                    gitlab=mark_in(project_id),
                 )
             )
 

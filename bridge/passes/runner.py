@@ -20,6 +20,7 @@ import structlog
 from bridge.errors import SourceError
 from bridge.model.memory import Horizon, KnownProject
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
+from bridge.model.problems import with_sources
 from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
@@ -127,9 +128,8 @@ class Passes:
             standing = done.standing
         else:
             standing = await self._ledger.model.problems(self._ledger.source)
-        return replace(
-            done, report=replace(done.report, problems=(*done.report.problems, *standing))
-        )
+        told = (*done.report.problems, *with_sources(standing, self.stages.sources))
+        return replace(done, report=replace(done.report, problems=told))
 
     async def gaps(self) -> list[KnownProject]:
         """The projects that cannot be read as things stand."""

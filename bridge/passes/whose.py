@@ -9,6 +9,7 @@ from typing import Final
 from bridge.model.entities import CatalogEntity
 from bridge.model.manifests import CodeOwners
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
+from bridge.model.numbers import mark_in
 from bridge.model.suggested_owner import LikelyOwners
 
 _SHARED: Final = frozenset({"domain", "group", "system", "user"})  # several projects speak of them
@@ -42,12 +43,13 @@ def unowned(
 
 def _has_owner(record: PassRecord) -> Callable[[CatalogEntity], bool]:
     """Tells of an entity whether it names an owner who is known; some teams lie elsewhere."""
-    doubtful = {(e.project, e.file) for e in record.report.problems if e.rule in _UNKNOWN}
+    doubtful = {(e.gitlab, e.project, e.file) for e in record.report.problems if e.rule in _UNKNOWN}
     teams = {str(e.ref) for e in record.catalog.entities if e.ref.kind in ("group", "user")}
 
     def told(entity: CatalogEntity) -> bool:
         owner, origin = entity.body["spec"].get("owner"), entity.origins[0]
-        known = owner in teams or (origin.project, origin.file) not in doubtful
+        place = mark_in(origin.project_id), origin.project, origin.file
+        known = owner in teams or place not in doubtful
         return owner not in _NOBODY and known
 
     return told
@@ -63,13 +65,14 @@ def whose(projects: Iterable[KnownProject], memory: Memory, record: PassRecord) 
     likely = LikelyOwners(record.catalog.entities)
     for known in islice(projects, _MOST):
         path, told = known.project.path, _code_owners(known, memory)
-        found = likely.named(told.handles, told.file) if told else None
+        gitlab = mark_in(known.project.id)
+        found = likely.named(told.handles, told.file, gitlab) if told else None
         if told and found is None:
             yield (
                 f"{told.file} of {path} names {', '.join(told.handles[:3])} as the owner of "
                 "everything; no team in the catalog goes by that name"
             )
-        found = found or likely.of(path)
+        found = found or likely.of(path, gitlab)
         if found is not None:
             yield (
                 f"the owner of {path} may be {found.ref}: {found.reason}; if so, name {found.team} "

@@ -15,7 +15,9 @@ from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.moments import iso
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
+from bridge.model.scrape import Project
 from bridge.model.statements import Statement
 from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors.descriptions import with_description
@@ -116,6 +118,7 @@ def _at(
         rule,
         severity,
         project=manifest.project.path,
+        gitlab=mark_in(manifest.project.id),
         file=manifest.file,
         line=draft.line,
         column=draft.column,
@@ -177,9 +180,10 @@ def _lost(loser: Statement, winner: Statement, rules: MergeRules) -> Problem:
     if (theirs.project.id, theirs.file) == (ours.project.id, ours.file):
         who = f"this file describes it more than once; what stands on line {winner.line} counts"
     else:
+        holder, leaver = _apart(theirs.project, ours.project)
         who = (
-            f"{clean(theirs.project.path)} ({clean(theirs.file)}{since}) claimed it first, so what "
-            f"{clean(ours.project.path)} ({clean(ours.file)}) says is left out"
+            f"{holder} ({clean(theirs.file)}{since}) claimed it first, so what "
+            f"{leaver} ({clean(ours.file)}) says is left out"
         )
     message = f"{ref}: {who}{collapsed}; rename one of them, or give one an `id`"
     return _at(ours, loser, message, rule="claim-lost", severity=Severity.ERROR, ref=str(ref))
@@ -302,6 +306,13 @@ def _because(conflict: Conflict) -> str:
 
 def _projects(statements: Iterable[Statement]) -> set[int]:
     return {statement.manifest.project.id for statement in statements}
+
+
+def _apart(one: Project, other: Project) -> tuple[str, str]:
+    """Two projects by their paths; by their addresses where these lie in two GitLabs."""
+    if mark_in(one.id) == mark_in(other.id):
+        return clean(one.path), clean(other.path)
+    return clean(one.web_url or one.path), clean(other.web_url or other.path)
 
 
 def _who(statements: Sequence[Statement]) -> str:

@@ -139,6 +139,7 @@ def _lost_name(manifest: TranslatedManifest, message: str, holder: Team) -> Prob
         "claim-lost",
         Severity.ERROR,
         project=manifest.project.path,
+        gitlab=mark_in(manifest.project.id),
         file=manifest.file,
         ref=str(holder.ref),
     )

@@ -197,6 +197,7 @@ def _problem(
         _RULE,
         Severity.WARNING,
         project=manifest.project.path,
+        gitlab=mark_in(manifest.project.id),
         file=manifest.file,
         line=at.line,
         column=at.column,

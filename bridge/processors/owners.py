@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, Draft, Ref
 from bridge.model.manifests import TranslatedManifest
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors import group_names, membership
@@ -119,6 +120,7 @@ def _elsewhere(
             "team-elsewhere",
             Severity.WARNING,
             project=manifest.project.path,
+            gitlab=mark_in(manifest.project.id),
             file=manifest.file,
             line=first.line,
             column=first.column,
@@ -214,6 +216,7 @@ def _problem(manifest: TranslatedManifest, owner: Ref, text: str, found: TeamMat
         "owner-ambiguous" if found.refs else "owner-unknown",
         Severity.WARNING,
         project=manifest.project.path,
+        gitlab=mark_in(manifest.project.id),
         file=manifest.file,
         line=line,
         column=column,

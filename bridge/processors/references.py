@@ -14,6 +14,7 @@ from typing import Final
 from bridge.language.names import nearest
 from bridge.language.text_faults import clean
 from bridge.model.entities import Body, CatalogEntity, Ref
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
@@ -61,6 +62,7 @@ class Dangling:
             "dangling-ref",
             Severity.WARNING,
             project=origin.project if origin else "",
+            gitlab=mark_in(origin.project_id) if origin else 0,
             file=origin.file if origin else "",
             line=line,
             column=column,

@@ -267,7 +267,8 @@ def _counts(tree: Json) -> dict[str, int]:
 
 def problem_tree(problem: Problem) -> dict[str, Json]:
     """A problem as a JSON object."""
-    return {name: getattr(problem, name) for name in _PROBLEM_FIELDS}
+    tree = {name: getattr(problem, name) for name in _PROBLEM_FIELDS}
+    return {name: value for name, value in tree.items() if value or name not in _OF_FURTHER}
 
 
 def problem_of(tree: Json) -> Problem:
@@ -350,6 +351,7 @@ def _by_rules(tree: Json, rules: dict[str, _Rule]) -> dict[str, Json]:
 
 _PROJECT_FIELDS = _rules(Project)
 _PROBLEM_FIELDS = _rules(Problem)
+_OF_FURTHER = frozenset({"gitlab", "source"})  # which most stores know nothing of
 _RECEIPT_FIELDS = _rules(Receipt)
 _REASONS = ("gap_reason", "gap_tried", "left_out")
 # In the order of `Horizon`.

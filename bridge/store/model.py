@@ -38,6 +38,7 @@ from bridge.model.statements import (
 )
 from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
+from bridge.store.addresses import addresses
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
 from bridge.store.entity_rows import NEAR, RELINK, merged_row, relinked, under_place
 from bridge.store.links import call, names_of, point
@@ -164,6 +165,11 @@ class SqlModel:
             )
             found = rows.known_projects((await connection.execute(wanted)).all())
         return [found[number] for number in sorted(found)]
+
+    async def gitlabs(self, source: str, names: Collection[str]) -> Mapping[str, str]:
+        """Under which address each of these GitLabs has its projects' pages, as far as is known."""
+        async with self._of(source, "look for addresses in") as (connection, source_id):
+            return await addresses(connection, source_id, names)
 
     async def in_groups(self, source: str, groups: Collection[str]) -> frozenset[int]:
         """The ids of the projects that lie in groups, named by their paths in lower case."""

@@ -71,5 +71,5 @@ async def _read(connection: AsyncConnection, source_id: int | None) -> dict[str,
 
 def _order(problem: Problem) -> tuple[Any, ...]:
     """By place, so that a project's stand together."""
-    place = problem.project, problem.file, problem.line, problem.column
+    place = problem.project, problem.gitlab, problem.file, problem.line, problem.column
     return *place, problem.rule, problem.ref, problem.message

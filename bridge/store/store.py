@@ -19,6 +19,7 @@ from bridge.errors import StoreError
 from bridge.model.destinations import Mark
 from bridge.model.entities import Catalog
 from bridge.model.memory import Horizon, Memory, PassRecord
+from bridge.model.problems import with_sources
 from bridge.model.runs import Report
 from bridge.store import rows, schema
 from bridge.store.address import (
@@ -223,7 +224,8 @@ class SqlStore:
         found = await self.passes(source, 1)
         if not found:
             return None
-        standing = await self.model.problems(source)
+        names = (await self.model.state(source)).horizon.others
+        standing = with_sources(await self.model.problems(source), names)
         return replace(found[0], problems=(*found[0].problems, *standing))
 
     async def latest(self, source: str) -> PassRecord | None:

@@ -38,7 +38,10 @@ class CensusTaker:
         if full is None or began is None or self.live.report is None:
             return
         problems, index = self.live.report.problems, self.live.index
-        census = await asyncio.to_thread(lambda: census_of(full, began, problems, Owners.of(index)))
+        gitlabs = self.live.gitlabs
+        census = await asyncio.to_thread(
+            lambda: census_of(full, began, problems, Owners.of(index, gitlabs))
+        )
         await self.censuses.keep(self.source, census, (census.at - KEPT).date())
         if self._due is full:  # no other was heard of meanwhile
             self._due = None

@@ -62,6 +62,9 @@ class Showing:
         # The API serves what the files hold, scores and all.
         index = live.index if failed else await self.feed.index(done.files, changes)
         self._untold = failed
+        if live.several:
+            source, model = self.parts.stages.scraper.name, self.parts.store.model
+            live.gitlabs = await model.gitlabs(source, live.sources)
         live.take(
             (await self.passes.with_problems(done)).report,
             files=done.files,

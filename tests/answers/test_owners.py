@@ -102,3 +102,17 @@ def test_a_manifest_is_looked_for_once_however_many_problems_it_has(
         assert owners.team(replace(problem("services/part/qm.yaml"), line=line)) == BLUE
         assert owners.team(replace(problem("services/broken/qm.yaml"), line=line)) == RED
     assert looked == ["services/part/qm.yaml", "services/broken/qm.yaml"]
+
+
+def test_projects_of_one_path_in_two_gitlabs_have_each_its_own_teams() -> None:
+    """Also where the one GitLab lies under a path of the other's host."""
+    theirs = owned("theirs", BLUE, "qm.yaml")
+    url = theirs.body["metadata"]["annotations"]["backstage.io/view-url"]
+    lab = url.replace(GITLAB, f"{GITLAB}/lab")
+    theirs.body["metadata"]["annotations"]["backstage.io/view-url"] = lab
+    index = known(*FLEET, ROOT, theirs).index
+    owners = Owners.of(index, {"": GITLAB, "lab": f"{GITLAB}/lab"})
+    asked = problem("qm.yaml")
+    assert owners.team(asked) == RED
+    assert owners.team(replace(asked, source="lab")) == BLUE
+    assert owners.team(replace(asked, source="?")) == ""  # one that is read no more

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from bridge.model.entities import CatalogEntity, Origin, Ref
+from bridge.model.numbers import mark_of, number_of
 from bridge.model.scrape import Project
 from bridge.model.suggested_owner import GROUP_PATH, LikelyOwners
 from bridge.ox.remediation.proposals import manifest_proposal
@@ -91,3 +93,17 @@ def test_code_owners_count_where_they_are_a_known_team(
     likely = LikelyOwners([*(each for part in SHOP for each in part), *CREW])
     found = likely.named(handles, "CODEOWNERS")
     assert (found.ref.name if found else None) == name
+
+
+def test_what_lies_in_another_gitlab_tells_nothing() -> None:
+    """A group of one path may be others there."""
+    lab = number_of("lab", 1)
+    theirs = [
+        replace(each, origins=(Origin(lab, each.origins[0].project, "qm.yaml", "", ""),))
+        for each in (service("a", "web", "crew"), service("b", "web", "crew"))
+    ]
+    guesses = LikelyOwners([*CREW, *theirs])
+    assert guesses.of("web/new") is None
+    found = guesses.of("web/new", mark_of("lab"))
+    assert found is not None
+    assert found.team == "crew"

@@ -20,6 +20,7 @@ from bridge.answers.listing import fitting, lines
 from bridge.answers.portrait import Portrait, definition, portrait
 from bridge.answers.search import LONGEST, Hits, search
 from bridge.answers.system_map import SystemMap, system_map
+from bridge.answers.whereabouts import gitlab_of
 from bridge.api.answers import error_response
 from bridge.api.hardening import CSP, WITH_SCRIPT
 from bridge.api.incident import KNOWLEDGE
@@ -33,6 +34,7 @@ from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 from bridge.errors import StoreError
 from bridge.model.definitions import published_at
+from bridge.model.numbers import FIRST_CALLED
 
 SHOWN: Final = 200  # entities of a sheet
 STATES: Final = {"stale": "not changed for long", "broken": "missing or empty"}
@@ -101,6 +103,7 @@ async def _entity(request: web.Request) -> web.StreamResponse:
         problems=problems[:PROBLEMS],
         wrong=len(problems),
         project=slug,
+        gitlab=gitlab_of(found.view_url, request.app[LIVE].gitlabs) or FIRST_CALLED,
         check_titles=known.check_titles,
     )
 

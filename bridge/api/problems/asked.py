@@ -9,6 +9,7 @@ from typing import Final
 
 from bridge.errors import BadQuestion
 from bridge.model.entities import Ref
+from bridge.model.numbers import FIRST, FIRST_CALLED
 from bridge.model.problems import Problem, Severity
 
 NOBODY: Final = "nobody"  # asks for what belongs to no team
@@ -28,19 +29,22 @@ class Owned:
 class ProblemFilter:
     """What must fit; None and "" fit everything. `team` is a reference, "" for nobody's.
 
-    `project` is a project's path, or that of a group with all below it; `kind` a problem's rule.
+    `project` is a project's path, or that of a group with all below it; `kind` a problem's rule;
+    `source` the name of the GitLab whose the project is, "" the first's.
     """
 
     team: str | None = None
     project: str = ""
     kind: str = ""
     severity: str = ""
+    source: str | None = None
 
     def fits(self, each: Owned) -> bool:
         """Whether a problem is asked for."""
         path = each.problem.project.lower()
         return (
             self.team in (None, each.team)
+            and self.source in (None, each.problem.source)
             and (not self.project or f"{path}/".startswith(f"{self.project}/"))
             and self.kind in ("", each.problem.rule)
             and self.severity in ("", each.problem.severity.value)
@@ -63,7 +67,14 @@ def question(query: Mapping[str, str]) -> ProblemFilter:
     if severity and severity not in [each.value for each in Severity]:
         raise BadQuestion(f"`severity` is one of {', '.join(Severity)}")
     project = asked["project"].strip("/").lower()
-    return ProblemFilter(_team(asked["team"]), project, asked["kind"], severity)
+    return ProblemFilter(
+        _team(asked["team"]), project, asked["kind"], severity, _source(query.get("source", ""))
+    )
+
+
+def _source(text: str) -> str | None:
+    name = text.strip()[:_LONGEST]
+    return (FIRST if name == FIRST_CALLED else name) if name else None
 
 
 def _team(text: str) -> str | None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from bridge.answers.owners import Owners
+from bridge.answers.whereabouts import gitlab_of
 from bridge.api.keys import LIVE
 from bridge.api.memo import OF_REPORT
 from bridge.api.problems.asked import Owned, worst_first
@@ -28,7 +29,7 @@ async def _of_report(request: web.Request) -> tuple[Report | None, Sequence[Owne
     report, index = live.report, live.index  # one pass brings both
 
     def made() -> list[Owned]:
-        owners = Owners.of(index)
+        owners = Owners.of(index, live.gitlabs)
         problems = report.problems if report is not None else ()
         return worst_first(Owned(each, owners.team(each)) for each in problems)
 
@@ -58,15 +59,20 @@ async def about(request: web.Request, ref: str, project: str, address: str) -> l
     """
     report, everything = await _of_report(request)
 
-    def made() -> dict[str, list[Problem]]:
-        found: dict[str, list[Problem]] = {}
+    def made() -> dict[str | tuple[str, str], list[Problem]]:
+        found: dict[str | tuple[str, str], list[Problem]] = {}
         for each in everything:
-            for key in {each.problem.ref, each.problem.project.lower()} - {""}:
-                found.setdefault(key, []).append(each.problem)
+            problem = each.problem
+            if problem.ref:
+                found.setdefault(problem.ref, []).append(problem)
+            if problem.project:
+                place = problem.source, problem.project.lower()
+                found.setdefault(place, []).append(problem)
         return found
 
     by_subject = await request.app[OF_REPORT].get(report, "by subject", made)
     file = unquote(address.partition("/-/blob/")[2]).partition("/")[2]
-    theirs = by_subject.get(project.lower(), ()) if project and file else ()
+    source = gitlab_of(address, request.app[LIVE].gitlabs)
+    theirs = by_subject.get((source, project.lower()), ()) if project and file else ()
     of_file = [each for each in theirs if each.file == file and each.ref in ("", ref)]
     return list(dict.fromkeys((*by_subject.get(ref, ()), *of_file)))

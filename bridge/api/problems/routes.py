@@ -31,7 +31,7 @@ from bridge.model.runs import problem_json
 
 SHOWN: Final = 100  # rows of a sheet
 SPAN: Final = timedelta(days=90)
-_ASKED: Final = ("team", "project", "kind", "severity")
+_ASKED: Final = ("team", "project", "source", "kind", "severity")
 
 
 def routes() -> list[web.RouteDef]:
@@ -91,6 +91,7 @@ def _choices(everything: Sequence[Owned], asked: ProblemFilter) -> Sorts:
         asks = {"team": asked.team, "project": asked.project} | {
             "kind": asked.kind,
             "severity": asked.severity,
+            "source": asked.source,
         }
         wider = ProblemFilter(**{**asks, **free})  # type: ignore[arg-type]
         return sorts([each for each in everything if wider.fits(each)])
@@ -101,7 +102,7 @@ def _choices(everything: Sequence[Owned], asked: ProblemFilter) -> Sorts:
 
 def _trend(censuses: Sequence[Census], asked: ProblemFilter, today: date) -> Plot | None:
     """The count of what is asked for, after each day's last full pass; None if it is not kept."""
-    if not censuses or asked.project:
+    if not censuses or asked.project or asked.source is not None:
         return None
     counts = [
         (each.at.date(), each.count(rule=asked.kind, team=asked.team, severity=asked.severity))

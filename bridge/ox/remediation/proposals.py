@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from bridge.model.entities import Ref
+from bridge.model.numbers import mark_in
 from bridge.model.remediation import Action, ActionKind, Case, CaseStatus, IssueKey, IssuePlace
 from bridge.model.scrape import Project
 from bridge.model.suggested_owner import LikelyOwners, SuggestedOwner
@@ -36,10 +37,11 @@ def manifest_proposal(project: Project, likely: LikelyOwners) -> Proposal:
 
     The owner is a guess: whom CODEOWNERS names, if we know that team, else whom the catalog tells.
     """
-    owner = likely.of(project.path)
+    gitlab = mark_in(project.id)
+    owner = likely.of(project.path, gitlab)
 
     def by_code_owners(handles: Sequence[str], file: str) -> str:
-        return _manifest(project, likely.named(handles, file) or owner)
+        return _manifest(project, likely.named(handles, file, gitlab) or owner)
 
     text = (
         f"{quoted(project.path)} is not in the software catalog, because it has no manifest. This "

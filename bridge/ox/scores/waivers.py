@@ -10,6 +10,7 @@ from typing import Final
 
 from bridge.language.names import did_you_mean
 from bridge.model.entities import CatalogEntity, Json, Ref
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
 from bridge.model.scores import Rubric, Waiver, WaiverPlace
 
@@ -114,6 +115,7 @@ def _problem(entity: CatalogEntity, message: str, severity: Severity, rule: str)
         rule,
         severity,
         project=origin.project if origin else "",
+        gitlab=mark_in(origin.project_id) if origin else 0,
         file=origin.file if origin else "",
         ref=str(entity.ref),
     )
