@@ -21,7 +21,9 @@ LONGEST: Final = 500  # characters of a question; no name, path or address that 
 MOST: Final = 50  # matches that are listed
 _NEAR: Final = 5
 _LOOKED_AT: Final = 1000
-_SEGMENTS: Final = 20  # of a path; links are no deeper
+LINK: Final = "link"
+HOST: Final = "host of a link"
+SEGMENTS: Final = 20  # of a path; links are no deeper
 _SCHEMES: Final = ("https://", "http://")
 
 _ALIASES: Final = "fester.dev/aliases"
@@ -157,13 +159,13 @@ def _by_project(text: str, known: Knowledge) -> Candidates:
 
 
 def _by_pagerduty(text: str, known: Knowledge) -> Candidates:
-    wanted = _last_segment(text) if "pagerduty." in text else text
+    wanted = last_segment(text) if "pagerduty." in text else text
     if not _PAGERDUTY_ID.fullmatch(wanted):
         return NOBODY
 
     def meant(entity: dict[str, Any]) -> bool:
-        named = {_last_segment(annotation(entity, key).lower()) for key in _PAGERDUTY}
-        linked = {_last_segment(url) for url in _urls(entity) if "pagerduty." in url}
+        named = {last_segment(annotation(entity, key).lower()) for key in _PAGERDUTY}
+        linked = {last_segment(url) for url in _urls(entity) if "pagerduty." in url}
         return wanted in named | linked
 
     keys = [f"metadata.annotations.{key}" for key in _PAGERDUTY]
@@ -172,26 +174,33 @@ def _by_pagerduty(text: str, known: Knowledge) -> Candidates:
 
 def _by_opsgenie(text: str, known: Knowledge) -> Candidates:
     """A team, a schedule or a selector of components; or an address that holds such an id."""
-    asked = _address(text)
-    theirs = asked is not None and any(host in asked[0] for host in _OPSGENIE_HOSTS)
-    ids = _UUID.findall(asked[1]) if asked is not None and theirs else [text]
-    return _having((f"metadata.annotations.{key}" for key in _OPSGENIE), ids, known)
+    ids = ids_in(text) if address_of(text) is not None else [text]
+    return _having((f"metadata.annotations.{key}" for key in _OPSGENIE), ids or [text], known)
 
 
-def _last_segment(text: str) -> str:
+def ids_in(text: str) -> list[str]:
+    """The ids of Opsgenie's or Atlassian's that one of their addresses holds."""
+    asked = address_of(text)
+    if asked is None or not any(host in asked[0] for host in _OPSGENIE_HOSTS):
+        return []
+    return _UUID.findall(asked[1])
+
+
+def last_segment(text: str) -> str:
+    """What stands behind the last slash."""
     return text.rstrip("/").rpartition("/")[2]
 
 
 def _by_project_address(text: str, known: Knowledge) -> Candidates:
     """A project's page, a file in it, a clone address: whatever begins with the project's URL."""
-    asked = _address(text)
+    asked = address_of(text)
     if asked is None:
         return NOBODY
     host, path = asked
     project = unquote(path).partition("/-/")[0].strip("/").removesuffix(".git")
 
     def meant(entity: dict[str, Any]) -> bool:
-        places = (_address(annotation(entity, key).removeprefix("url:")) for key in _ADDRESSES)
+        places = (address_of(annotation(entity, key).removeprefix("url:")) for key in _ADDRESSES)
         return any(place is not None and place[0] == host for place in places)
 
     return Candidates(_by_project(project, known).mask, meant)
@@ -202,10 +211,10 @@ def _by_link(text: str, known: Knowledge) -> Candidates:
 
     A query and a fragment do not tell dashboards apart, neither in the link nor in the question.
     """
-    asked = _address(text)
+    asked = address_of(text)
     if asked is None or not asked[1]:
         return NOBODY
-    segments = asked[1].split("/")[:_SEGMENTS]
+    segments = asked[1].split("/")[:SEGMENTS]
     for depth in range(len(segments), 0, -1):
         mask = _linking(f"{asked[0]}/{'/'.join(segments[:depth])}", known)
         if mask:
@@ -214,7 +223,7 @@ def _by_link(text: str, known: Knowledge) -> Candidates:
 
 
 def _by_host(text: str, known: Knowledge) -> Candidates:
-    asked = _address(text)
+    asked = address_of(text)
     host = asked[0] if asked is not None and not asked[1] else text
     if not _HOST.fullmatch(host):
         return NOBODY
@@ -222,6 +231,11 @@ def _by_host(text: str, known: Knowledge) -> Candidates:
     for scheme in _SCHEMES:
         mask |= known.index.prefixed(_LINKS, f"{scheme}{host}/")
     return Candidates(mask)
+
+
+def is_linked(address: str, known: Knowledge) -> bool:
+    """Whether something links to exactly this host and path."""
+    return bool(_linking(address, known))
 
 
 def _linking(address: str, known: Knowledge) -> int:
@@ -240,7 +254,7 @@ def _urls(entity: dict[str, Any]) -> Iterator[str]:
         yield str(link.get("url", "")).lower()
 
 
-def _address(text: str) -> tuple[str, str] | None:
+def address_of(text: str) -> tuple[str, str] | None:
     """(host with its port, path without a slash at its end) of a URL, in lower case; else None."""
     if "://" not in text:
         git = re.fullmatch(r"git@([^:/]+):(.+)", text)  # how GitLab shows where to clone by SSH
@@ -256,15 +270,21 @@ def _address(text: str) -> tuple[str, str] | None:
 
 def _near(text: str, known: Knowledge) -> tuple[str, ...]:
     """References whose name is like what was asked."""
-    name = re.sub(r"[^a-z0-9]+", "-", text.rpartition(":")[2].rpartition("/")[2]).strip("-")
     key = known.index.keys.get("metadata.name")
-    if key is None or not name:
+    if key is None:
         return ()
-    names = [value for value in key.values if value is not None]
-    holding = [each for each in names if name in each.lower()][:_NEAR]
-    near = dict.fromkeys((*holding, *nearest(name, names, _NEAR, 0.7)))
-    mask = known.index.equal("metadata.name", (each.lower() for each in list(near)[:_NEAR]))
+    near = near_names(text, [value for value in key.values if value is not None])
+    mask = known.index.equal("metadata.name", (each.lower() for each in near))
     return tuple(sorted((ref_of(entity) for entity in known.picked(mask)), key=_order))[:_NEAR]
+
+
+def near_names(text: str, names: Sequence[str]) -> list[str]:
+    """The names that are most like what was asked: first those that hold it."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.rpartition(":")[2].rpartition("/")[2]).strip("-")
+    if not name:
+        return []
+    holding = [each for each in names if name in each.lower()][:_NEAR]
+    return list(dict.fromkeys((*holding, *nearest(name, names, _NEAR, 0.7))))[:_NEAR]
 
 
 # The most exact first; the words go into sentences: "found by its …".
@@ -278,6 +298,6 @@ _KEYS: Final = (
     ("PagerDuty id", _by_pagerduty),
     ("on-call team, schedule or id", _by_opsgenie),
     ("GitLab address", _by_project_address),
-    ("link", _by_link),
-    ("host of a link", _by_host),
+    (LINK, _by_link),
+    (HOST, _by_host),
 )

@@ -93,6 +93,6 @@ async def _told(settings: Settings, asked: dict[str, str]) -> Told:
 
 async def _told_by(store: SqlStore, source: str, asked: dict[str, str]) -> Told:
     # The catalog is read for who stands around what alone.
-    known = await stored_knowledge(store, source) if "around" in asked else None
+    known = await stored_knowledge(store, source, utc_now()) if "around" in asked else None
     find = partial(store.entity_changes.find, source)
     return await told(asked, known or Knowledge(Index()), find, utc_now())

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from bridge.answers.faces import as_json, as_text
-from bridge.answers.incident import IncidentAnswer, answer
+from bridge.answers.incident import IncidentAnswer
 from bridge.answers.wording import in_words
 from bridge.cli.options import config_option, settings_from, store_option
 from bridge.settings import Settings
 from bridge.store import open_store, without_making
-from bridge.wiring.answers import no_pass, stored_knowledge
+from bridge.wiring.answers import no_pass, stored_incident
 from bridge.wiring.clock import utc_now
 
 
@@ -55,9 +55,9 @@ async def _answer(settings: Settings, anything: str) -> IncidentAnswer:
         sources = [settings.source] if settings.source else await store.sources()
         found: list[IncidentAnswer] = []
         for source in sources:
-            known = await stored_knowledge(store, source)
-            if known is not None:
-                found.append(answer(anything, known, utc_now()))
+            answer = await stored_incident(store, source, anything, utc_now())
+            if answer is not None:
+                found.append(answer)
     finally:
         await store.close()
     if not found:

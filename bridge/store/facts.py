@@ -104,6 +104,16 @@ class SqlFactStore:
                     found.setdefault(reading.entity, {})[reading.retriever] = reading
         return found
 
+    async def facts_of(self, source: str, entity: Ref) -> Mapping[str, Reading]:
+        """The latest readings of one entity, by retriever id. Raises `StoreError`."""
+        async with self._reading(f"load the facts of {entity}") as connection:
+            source_id = await source_id_of(connection, source)
+            wanted = select(facts.c.entity, facts.c.retriever, facts.c.seen_at, facts.c.body).where(
+                facts.c.source_id == source_id, facts.c.entity == str(entity)
+            )
+            found = _latest(list(await connection.execute(wanted)))
+        return {reading.retriever: reading for reading in found}
+
     async def facts_seen_at(self, source: str) -> datetime | None:
         """The moment of the newest reading; None when there is none. Raises `StoreError`."""
         async with self._reading(f"look at the facts of {source}") as connection:

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, delete, exist
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.entities import Ref
-from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Scoreboard, ScoreDay
+from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Score, Scoreboard, ScoreDay
 from bridge.store import score_rows
 from bridge.store.score_rows import Packed, Read
 from bridge.store.sources import claim_source, source_id_of, source_name
@@ -101,6 +101,17 @@ class SqlScoreStore:
                 found.update(await asyncio.to_thread(score_rows.scores, rows, last.at))
         self._read = {source: found}
         return await asyncio.to_thread(_board, last, [row.entity for row in named], found)
+
+    async def score_of(self, source: str, entity: Ref) -> Score | None:
+        """The latest score of one entity. Raises `StoreError`."""
+        async with self._reading(f"load the score of {entity}") as connection:
+            source_id = await source_id_of(connection, source)
+            last = await _board_row(connection, source_id, source)
+            if last is None:
+                return None
+            mine = scores.c.source_id == source_id, scores.c.entity == str(entity)
+            found = (await connection.execute(select(scores).where(*mine))).all()
+        return next((each.score for each in score_rows.scores(found, last.at).values()), None)
 
     async def scored_at(self, source: str) -> datetime | None:
         """When the latest board was made. Raises `StoreError`."""

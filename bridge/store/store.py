@@ -48,6 +48,7 @@ from bridge.store.rates import SqlRates
 from bridge.store.receivers import SqlReceivers
 from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
+from bridge.store.search import SqlSearch
 from bridge.store.sources import parts_of, source_id_of, source_name
 from bridge.store.tables import MODEL, manifests, passes, projects, sources
 
@@ -158,6 +159,7 @@ class SqlStore:
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
         self.entity_changes = SqlEntityChanges(self._writing, self._reading)
+        self.search = SqlSearch(self._reading)
         self.censuses = SqlCensuses(self._writing, self._reading)
         self.receivers = SqlReceivers(self._writing, self._reading)
         self.digests = SqlDigests(self._writing, self._reading)

@@ -6,26 +6,62 @@ from datetime import datetime
 from functools import partial
 from typing import Self
 
+from bridge.answers.incident import IncidentAnswer, answer
 from bridge.answers.knowledge import Knowledge
 from bridge.answers.lately import lately
 from bridge.answers.library import Opened
 from bridge.catalog.reader import Reader
 from bridge.errors import ConfigurationError
+from bridge.model.entities import Ref
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.problems import Problem
 from bridge.passes.explain import explain
 from bridge.store import SqlStore
 from bridge.wiring.clock import utc_now
+from bridge.wiring.stored_part import part_known
 
 
-async def stored_knowledge(store: SqlStore, source: str) -> Knowledge | None:
-    """What a store knows of a source; None before its first pass. Raises `StoreError`."""
+async def stored_incident(
+    store: SqlStore, source: str, asked: str, now: datetime
+) -> IncidentAnswer | None:
+    """What a store knows of what was asked for; None before a first pass. Raises `StoreError`.
+
+    No more of the catalog is loaded than who may be meant and who is near, but where too much may
+    be meant, or nothing of the text can be looked for.
+    """
+    reports = await store.passes(source, 1)
+    if not reports:
+        return None
+    found = await part_known(store, source, asked)
+    if found is None:
+        known = await stored_knowledge(store, source, now)
+        return answer(asked, known, now) if known is not None else None
+    index, ref = found
+    meant = Ref.parse(ref) if ref else None
+    score = await store.scores().score_of(source, meant) if meant else None
+    known = Knowledge(
+        index,
+        {meant: await store.facts().facts_of(source, meant)} if meant else {},
+        {meant: score} if meant and score else {},
+        read_at=reports[0].started_at,
+        complete_at=(await store.model.state(source)).horizon.whole_at,
+        lately=await lately(partial(store.entity_changes.find, source), now),
+    )
+    return answer(asked, known, now)
+
+
+async def stored_knowledge(store: SqlStore, source: str, now: datetime) -> Knowledge | None:
+    """All that a store knows of a source; None before its first pass. Raises `StoreError`."""
     record = await store.latest(source)
-    return None if record is None else await _knowledge(store, source, record)
+    return None if record is None else await _knowledge(store, source, record, now)
 
 
 async def _knowledge(
-    store: SqlStore, source: str, record: PassRecord, memory: Memory | None = None
+    store: SqlStore,
+    source: str,
+    record: PassRecord,
+    now: datetime,
+    memory: Memory | None = None,
 ) -> Knowledge:
     memory = memory or await store.load(source)
     board = await store.scores().latest_scores(source)
@@ -35,7 +71,7 @@ async def _knowledge(
         board.scores if board is not None else {},
         read_at=record.report.started_at,
         complete_at=memory.horizon.whole_at,
-        lately=await lately(partial(store.entity_changes.find, source), utc_now()),
+        lately=await lately(partial(store.entity_changes.find, source), now),
     )
 
 
@@ -91,7 +127,7 @@ class StoredLibrary:
         if record is None:
             raise no_pass(self._name)
         memory = await self._store.load(self._source)
-        known = await _knowledge(self._store, self._source, record, memory)
+        known = await _knowledge(self._store, self._source, record, utc_now(), memory)
         return Opened(
             known,
             record.report.problems,

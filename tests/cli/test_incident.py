@@ -21,7 +21,9 @@ from click.testing import CliRunner, Result
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from bridge.answers.identify import identify
 from bridge.answers.incident import answer
+from bridge.answers.knowledge import Knowledge
 from bridge.api.app import make_app
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.live import Live
@@ -29,8 +31,9 @@ from bridge.api.parts import AppParts
 from bridge.cli import main
 from bridge.model.memory import Memory
 from bridge.store import open_store
-from bridge.wiring.answers import stored_knowledge
+from bridge.wiring.answers import stored_incident, stored_knowledge
 from bridge.wiring.clock import utc_now
+from bridge.wiring.stored_part import StoredPart
 from tests.api.shown import show
 from tests.fakes import NOON
 
@@ -113,7 +116,7 @@ async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: Mak
     try:
         (source,) = await opened.sources()
         record = await opened.latest(source)
-        known = await stored_knowledge(opened, source)
+        known = await stored_knowledge(opened, source, NOON)
     finally:
         await opened.close()
     assert record is not None
@@ -160,7 +163,7 @@ async def test_what_changed_around_something_is_the_same_on_every_face(
     opened = await open_store(store)
     try:
         (source,) = await opened.sources()
-        known = await stored_knowledge(opened, source)
+        known = await stored_knowledge(opened, source, NOON)
         assert known is not None
         live = Live()
         live.changes = partial(opened.entity_changes.find, source)
@@ -208,3 +211,57 @@ def test_a_store_without_a_pass_says_what_to_do(tmp_path: object) -> None:
     said = asked(f"sqlite:///{tmp_path}/new.db", "cart")
     assert said.exit_code == 2
     assert "`fester run` makes one" in said.output
+
+
+def everything_to_ask(known: Knowledge) -> list[str]:
+    """All references, and of some entities whatever else means them, or nearly does."""
+    found = [text for text, _, _ in QUESTIONS]
+    found += [
+        "nothing-like-it",
+        "Vessel Trackr",
+        "x",
+        "",
+        "Übersicht",
+        '"',
+        "https://a.example/b/c",
+    ]
+    for ref in list(known.index.slots):
+        entity = known.entity(ref) or {}
+        metadata = entity["metadata"]
+        found += [ref, metadata["name"]]
+        if len(found) < 400:
+            texts = [metadata.get("title"), *(metadata.get("annotations") or {}).values()]
+            urls = [link["url"] for link in metadata.get("links") or ()]
+            found += [each for each in texts if isinstance(each, str)]
+            found += [*urls, *(f"{url}/deeper?from=now-1h" for url in urls)]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.real
+async def test_a_part_of_the_store_answers_as_the_whole(store: str) -> None:
+    opened = await open_store(store)
+    try:
+        (source,) = await opened.sources()
+        known = await stored_knowledge(opened, source, NOON)
+        assert known is not None
+        for text in everything_to_ask(known):
+            told = await stored_incident(opened, source, text, NOON)
+            assert told == answer(text, known, NOON), text
+    finally:
+        await opened.close()
+
+
+@pytest.mark.real
+async def test_of_one_service_little_is_loaded(store: str) -> None:
+    opened = await open_store(store)
+    try:
+        (source,) = await opened.sources()
+        everything = len(await opened.search.refs(source))
+        for text in ("vessel-tracker", "https://grafana.kestrel.example/d/booking-api?from=now-1h"):
+            part = StoredPart(opened, source)
+            assert await part.meant_by(text)
+            assert len(part.entities) < 10
+            await part.around(identify(text, Knowledge(part.index)).matches[0].ref)
+            assert len(part.entities) < everything / 2
+    finally:
+        await opened.close()
