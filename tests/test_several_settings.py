@@ -120,6 +120,28 @@ def test_gitlabs_with_one_secret_for_webhooks_are_told_beside_everything_else(
     assert "hook-secret" not in "".join(said)
 
 
+def test_a_secret_of_a_gitlab_that_nobody_named_is_told(tmp_path: Path) -> None:
+    """A misspelt one would be as if it were not there; what another program's may be is let be."""
+    said = problems_of(
+        tmp_path,
+        TWO,
+        FESTER_WEBHOOK_TOKEN_LABB_2="secret-text",
+        FESTER_WEBHOOK_SIGNING_KEY_OTHER_FILE="/nowhere",
+        GITLAB_TOKEN_LAB2="a-token",
+        GITLAB_TOKEN_DEPLOY="another",
+        GITLAB_TOKEN_FILE_SERVER="another",
+    ).splitlines()
+    assert len(said) == 3
+    misspelt = "no further item of `from` has the name that FESTER_WEBHOOK_TOKEN_LABB_2 ends with"
+    assert any(f"{misspelt}; did you mean FESTER_WEBHOOK_TOKEN_LAB_2?" in one for one in said)
+    assert any("SIGNING_KEY_OTHER_FILE ends with; give it the name of one" in e for e in said)
+    assert any("did you mean GITLAB_TOKEN_LAB_2?" in each for each in said)
+    assert "secret-text" not in "".join(said)
+    # One that has its own token leaves the others to whoever reads them.
+    own = {"GITLAB_TOKEN_LAB_2": "a-token", "GITLAB_TOKEN_LAB2": "another"}
+    assert loaded(tmp_path, TWO, **own).source_secrets["lab-2"]["token"]
+
+
 def test_two_gitlabs_may_share_a_host(tmp_path: Path) -> None:
     """On ports, or below paths that `gitlab.url` tells."""
     for other in (
@@ -176,14 +198,17 @@ def test_what_is_wrong_with_a_list_is_told_with_its_line(
 
 
 def test_groups_of_several_gitlabs_are_named_with_their_gitlab(tmp_path: Path) -> None:
-    """With one GitLab a path says it all. What cannot be told is said before anything is done."""
+    """With one GitLab a path says it all, and no other has any. What cannot be told is said before anything is done."""
     groups = "remediation: {groups: {'first:shop': {}, 'lab-2:shop/x': {}, shop: {}, 'lab:x': {}}}"
     said = problems_of(tmp_path, f"{TWO}{groups}\n")
     assert "`remediation.groups.shop`: several GitLabs are read; write whose group it is" in said
     assert "no item of `from` is called lab; write whose group it is: first:x, lab-2:x" in said
     assert len(said.splitlines()) == 2
     assert "fester.yaml:7:" in said
-    assert len(loaded(tmp_path, f"from: https://a\n{groups}\n").remediation.groups) == 4
+    alone = problems_of(tmp_path, f"from: https://a\n{groups}\n")
+    assert "`remediation.groups.lab:x`: no item of `from` is called lab; write whose" in alone
+    assert alone.splitlines()[1].endswith("whose group it is: x")
+    assert len(alone.splitlines()) == 2  # first:shop and shop are its own
     named = [group_named(one) for one in ("first:shop", "lab-2:/shop/x/", "shop")]
     assert named == [("", "shop"), ("lab-2", "shop/x"), ("", "shop")]
 

@@ -178,18 +178,20 @@ def _contradictions(
 def _groups_of_nobody(
     settings: Settings, places: Mapping[tuple[str, ...], str]
 ) -> Iterator[Problem]:
-    """Of several GitLabs, groups of which nobody can tell in which of them they are.
+    """Groups of which nobody can tell in which of the GitLabs they are, or that are of none.
 
     One that a policy is silently not applied to would be written to against somebody's will.
     """
     known = [FIRST_CALLED, *(each.name for each in settings.further)]
-    for written in settings.remediation.groups if settings.further else ():
+    for written in settings.remediation.groups:
         source, colon, path = written.rpartition(":")
-        if source in known:
+        if source in known or not (colon or settings.further):
             continue
         called = f"no item of `from` is called {source}" if colon else "several GitLabs are read"
-        wanted = ", ".join(f"{name}:{path}" for name in known)
-        message = f"`remediation.groups.{written}`: {called}; write whose group it is: {wanted}"
+        names = [f"{name}:{path}" for name in known] if settings.further else [path]
+        message = (
+            f"`remediation.groups.{written}`: {called}; write whose group it is: {', '.join(names)}"
+        )
         yield placed(message, places.get(("remediation", "groups", written), ""))
 
 

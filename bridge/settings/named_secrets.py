@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from bridge.language.names import nearest
 from bridge.model.problems import Problem
 from bridge.settings.given_secrets import (
+    FILE,
     OF_RECEIVER,
     PER_SOURCE,
     SECRETS,
@@ -40,6 +42,7 @@ def named_secrets(
         receivers = _receiver_secrets(settings, environment, problems)
     sources = _source_secrets(settings, environment, used, problems)
     problems.extend(_alike(settings, sources))
+    problems.extend(_of_nobody(settings, environment, used))
     files = {name: each.file for name, each in teams.items() if each.file}
     files |= {f"{OF_RECEIVER}{name}": each.file for name, each in receivers.items() if each.file}
     for source in settings.further:
@@ -98,6 +101,34 @@ def _alike(
                     "pass for another's; give each GitLab a secret of its own",
                     "setting-invalid",
                 )
+
+
+def _of_nobody(
+    settings: Settings, environment: Mapping[str, str], used: Collection[str]
+) -> Iterator[Problem]:
+    """Secrets of GitLabs that nobody named: what is misspelt would be as if it were not there.
+
+    `GITLAB_TOKEN_…` may be another program's: that is told where it is nearly one of ours.
+    """
+    suffixes = [each.suffix for each in settings.further]
+    for field in (each for each in PER_SOURCE if each in used):
+        begin = of_source(field)
+        for variable in sorted(environment):
+            suffix = variable.removesuffix(FILE).removeprefix(begin)
+            if not variable.removesuffix(FILE).startswith(begin) or suffix in suffixes:
+                continue
+            lacking = [
+                e for e in suffixes if not {f"{begin}{e}", f"{begin}{e}{FILE}"} & environment.keys()
+            ]
+            near = [f"{begin}{each}" for each in nearest(suffix, lacking)]
+            if near or field != "token":
+                hint = (
+                    f"did you mean {near[0]}?" if near else "give it the name of one, or unset it"
+                )
+                message = (
+                    f"no further item of `from` has the name that {variable} ends with; {hint}"
+                )
+                yield placed(message, f"variable {variable}")
 
 
 def _team_webhooks(
