@@ -198,7 +198,7 @@ def test_what_is_wrong_with_a_list_is_told_with_its_line(
 
 
 def test_groups_of_several_gitlabs_are_named_with_their_gitlab(tmp_path: Path) -> None:
-    """With one GitLab a path says it all, and no other has any. What cannot be told is said before anything is done."""
+    """With one GitLab a path says it all. What cannot be told is said before anything is done."""
     groups = "remediation: {groups: {'first:shop': {}, 'lab-2:shop/x': {}, shop: {}, 'lab:x': {}}}"
     said = problems_of(tmp_path, f"{TWO}{groups}\n")
     assert "`remediation.groups.shop`: several GitLabs are read; write whose group it is" in said

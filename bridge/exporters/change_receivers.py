@@ -1,8 +1,9 @@
 """Tells receivers what changed in the catalog, by signed webhooks that are sent until taken.
 
 Each receiver has a place in the history up to which it was told, kept in the store; what is sent is
-noted there before. So nothing is lost while a receiver is away, as long as the history is kept, and
-what may have arrived already goes again with the same id. A receiver holds up nobody but itself.
+noted there before, so that no other process sends it meanwhile. So nothing is lost while a receiver
+is away, as long as the history is kept, and what may have arrived already goes again with the same
+id. A receiver holds up nobody but itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, Protocol
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 AT_ONCE: Final = 50  # changes that are looked at for one message: some ten KB
 TIMEOUT: Final = 15.0
+CLAIM: Final = timedelta(seconds=2 * TIMEOUT)  # in which who sends has heard, or has died
 BYTES: Final = 100_000  # of an answer, of which nothing is read but that it came
 STORE_AWAY: Final = timedelta(minutes=1)
 _NOW: Final = timedelta(0)
@@ -153,18 +155,16 @@ class ChangeReceivers:
                 now = self.clock()
                 if state.next_at is not None and now < state.next_at:
                     return state.next_at - now
-                settled = await self._one(receiver, http, state)
-                if settled is None:
+                if not await self._one(receiver, http, state):
                     return None
         finally:
             await http.close()
         return None
 
-    async def _one(
-        self, receiver: Receiver, http: HttpClient, state: ReceiverState
-    ) -> ReceiverState | None:
-        """Send what is next, or once more what is on its way; None when there is nothing, or
-        another replica has it.
+    async def _one(self, receiver: Receiver, http: HttpClient, state: ReceiverState) -> bool:
+        """Send what is next, or once more what was on its way; False when there is nothing.
+
+        It is claimed first: who else looks meanwhile, a replica or a `fester run`, leaves it be.
         """
         below = state.sending + 1 if state.sending else None
         window = await self.find(
@@ -174,15 +174,13 @@ class ChangeReceivers:
             current = state.up_to_date(self.clock(), self.history)
             if current != state:
                 await self._save(receiver, state, current)
-            return None
-        claimed = replace(state, sending=state.sending or window[-1].number)
-        if claimed != state and not await self._save(receiver, state, claimed):
-            return None
-        wanted = [each for each in window if receiver.wants.fit(each)]
-        settled = (
-            await self._send(receiver, http, claimed, wanted) if wanted else claimed.passed_over()
-        )
-        return settled if await self._save(receiver, claimed, settled) else None
+            return False
+        claimed = state.claimed(state.sending or window[-1].number, self.clock() + CLAIM)
+        if await self._save(receiver, state, claimed):
+            wanted = [each for each in window if receiver.wants.fit(each)]
+            sent = self._send(receiver, http, claimed, wanted) if wanted else None
+            await self._save(receiver, claimed, await sent if sent else claimed.passed_over())
+        return True  # whoever has it, what comes next is to be looked at
 
     async def _save(self, receiver: Receiver, before: ReceiverState, after: ReceiverState) -> bool:
         return await self.store.save(self.source, receiver.name, before, after)

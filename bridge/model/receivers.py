@@ -49,7 +49,7 @@ class ReceiverState:
 
     Those up to `sending` are on their way: nobody knows yet whether they arrived, and they go again
     together. `tries` failed in a row, the first of them at `failing_since`, the last for `reason`;
-    before `next_at` there is no other. Until `told_until` there is nothing that it was not told,
+    before `next_at` nobody else tries. Until `told_until` there is nothing that it was not told,
     or not told that it missed; None: not known.
     """
 
@@ -61,6 +61,10 @@ class ReceiverState:
     delivered_at: datetime | None = None
     reason: str = ""
     told_until: datetime | None = None
+
+    def claimed(self, sending: int, until: datetime) -> ReceiverState:
+        """Those up to `sending` are on their way, and who sends them has so long for it."""
+        return replace(self, sending=sending, next_at=until)
 
     def delivered(self, now: datetime, until: datetime | None = None) -> ReceiverState:
         """What is on its way was taken; the last of it changed at `until`."""
@@ -128,7 +132,7 @@ class ReceiverStanding:
             "failingSince": iso(state.failing_since) or None if state else None,
             "failures": state.tries if state else 0,
             "reason": state.reason if state else "",
-            "nextTryAt": iso(state.next_at) or None if state else None,
+            "nextTryAt": iso(state.next_at) or None if state and state.tries else None,
             "waiting": self.backlog.count,
             "oldestWaitingAt": iso(self.backlog.oldest) or None,
         }

@@ -61,6 +61,7 @@ class SqlReceivers:
                 columns.cursor == before.cursor,
                 columns.sending == before.sending,
                 columns.tries == before.tries,
+                columns.next_at.is_not_distinct_from(_micros(before.next_at)),
             )
             changed = update(receivers).where(*same).values(**_row(after)).returning(columns.name)
             return (await connection.execute(changed)).one_or_none() is not None

@@ -271,6 +271,10 @@ async def test_who_dies_while_a_receiver_hangs_goes_on_where_it_was(
         await telling
     await post.changes(change("pay"))
     restarted = post.another()
+    pause = await restarted.tell(post.receivers[0])
+    assert pause is not None  # it cannot know that nobody waits for an answer any more
+    assert len(inbox.ids) == 1
+    post.now += pause
     assert await restarted.tell(post.receivers[0]) is None
     assert inbox.ids[0] == inbox.ids[1] != inbox.ids[2]
     assert len(inbox.numbers) == 2
@@ -297,6 +301,7 @@ async def test_who_follows_tells_nobody_and_of_two_leaders_one_settles(
     inbox.answers = ["hang"]
     stuck = asyncio.create_task(post.tell())
     await inbox.hanging.wait()
+    post.now += change_receivers.CLAIM
     await post.another().tell(post.receivers[0])  # it leads now, and knows nothing of the other
     await post.changes(change("pay"))
     await post.another().tell(post.receivers[0])
@@ -307,6 +312,23 @@ async def test_who_follows_tells_nobody_and_of_two_leaders_one_settles(
     assert await post.state() == before
     assert len(inbox.numbers) == 2
     assert len(set(inbox.ids)) == 2
+
+
+async def test_what_one_sends_another_does_not_send_meanwhile(post: Post, inbox: Inbox) -> None:
+    """As a `fester run` beside `fester serve`, which both tell at once."""
+    await post.changes(change("cart"))
+    inbox.answers = ["hang"]
+    sending = asyncio.create_task(post.tell())
+    await inbox.hanging.wait()
+    await asyncio.gather(*(post.another().tell(post.receivers[0]) for _ in range(3)))
+    assert len(inbox.ids) == 1
+    sending.cancel()
+    with suppress(asyncio.CancelledError):
+        await sending
+    post.now += change_receivers.CLAIM
+    await asyncio.gather(*(post.another().tell(post.receivers[0]) for _ in range(3)))
+    assert inbox.ids == inbox.ids[:1] * 2  # who sent it first is gone: one of them went on
+    assert await post.tell() is None
 
 
 async def test_a_late_leader_moves_nobody_back(post: Post) -> None:
