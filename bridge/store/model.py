@@ -40,7 +40,15 @@ from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
 from bridge.store.addresses import addresses
 from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
-from bridge.store.entity_rows import NEAR, RELINK, merged_row, relinked, under_place
+from bridge.store.entity_rows import (
+    NEAR,
+    NEAR_AT_ONCE,
+    RELINK,
+    merged_row,
+    near_bound,
+    relinked,
+    under_place,
+)
 from bridge.store.links import call, names_of, point
 from bridge.store.reads import SqlReads, forget_reads
 from bridge.store.said import say
@@ -390,15 +398,13 @@ class SqlModel:
         self, source: str, refs: Collection[str], count: int
     ) -> Mapping[str, Sequence[str]]:
         """For each reference the entities of its kind that begin or end most like it, sorted."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, set[str]] = {ref: set() for ref in refs}
         async with self._of(source, "look for names in") as (connection, source_id):
-            for ref in refs:
-                kind, _, rest = ref.partition(":")
-                bound = {"mine": source_id, "first": f"{kind}:", "last": f"{kind};"}
-                bound |= {"near_ref": ref, "near_mirror": f"{kind}:{rest[::-1]}", "most": count}
-                rows_ = await connection.execute(NEAR, bound)
-                found[ref] = sorted({row.ref for row in rows_})
-        return found
+            for part in batched(refs, NEAR_AT_ONCE):
+                bound = near_bound(source_id, part, count)
+                for row in await connection.execute(NEAR, bound):
+                    found[part[min(row.n, len(part) - 1)]].add(row.ref)
+        return {ref: sorted(names) for ref, names in found.items()}
 
     async def pointing_at(self, source: str, ref: str) -> list[str]:
         """The entities that refer to something, in whatever spelling they were merged with."""
