@@ -8,6 +8,7 @@ from datetime import datetime
 
 import orjson
 
+from bridge.model.compression import compressed
 from bridge.model.scrape import Observation
 
 
@@ -20,7 +21,7 @@ class Observations(Mapping[int, Observation]):
     def put(self, seen: Observation) -> None:
         """Add one; a later one of the same project counts."""
         tree = orjson.dumps([seen.values, seen.unknown], default=dict)
-        self._packed[seen.project_id] = seen.seen_at, zlib.compress(tree, 1), seen.unreadable
+        self._packed[seen.project_id] = seen.seen_at, compressed(tree), seen.unreadable
 
     def __getitem__(self, project_id: int) -> Observation:
         seen_at, packed, unreadable = self._packed[project_id]

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from bridge.model.runs import Artifact, Stage
 
-HELD: Final = 16 * 1024 * 1024  # bytes in memory, until the rest goes to disk
+HELD: Final = 4 * 1024 * 1024  # bytes in memory, until the rest goes to disk
 
 
 class _Spooled(Artifact):

@@ -165,11 +165,9 @@ def _roll_back(connection: Any, _record: object, _error: object) -> None:
 def _begin(connection: Connection) -> None:
     # A deferred transaction that turns to writing fails at once, instead of waiting, when
     # another process wrote meanwhile; so writers say so from the start.
-    if connection.get_execution_options().get("fester_reads"):
-        driver: Any = connection.connection.driver_connection
-        driver.begins = True
-    else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver: Any = connection.connection.driver_connection
+    reads = connection.get_execution_options().get("fester_reads")
+    driver.begins = "BEGIN" if reads else "BEGIN IMMEDIATE"
 
 
 def _postgresql(

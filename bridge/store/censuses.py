@@ -18,7 +18,7 @@ from bridge.store.lease import Open
 from bridge.store.rows import unreadable
 from bridge.store.sources import claim_source, source_id_of
 from bridge.store.tables import censuses
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 
 
 class SqlCensuses:
@@ -36,7 +36,7 @@ class SqlCensuses:
         async with self._writing(f"keep the census of {source}") as connection:
             number = await claim_source(connection, source)
             row = {"source_id": number, "day": day, "body": body}
-            await connection.execute(replace_into(connection, censuses), [row])
+            await put_rows(connection, censuses, [row])
             old = censuses.c.source_id == number, censuses.c.day < oldest.toordinal()
             await connection.execute(delete(censuses).where(*old))
 

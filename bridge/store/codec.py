@@ -13,6 +13,7 @@ from sys import intern
 from typing import TypeVar
 
 from bridge.caching.interning import interned
+from bridge.model.compression import compressed
 from bridge.model.entities import Draft, Json
 from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import CodeOwners, Inherited, Translation, Verdict, as_data
@@ -29,8 +30,8 @@ class Undecodable(ValueError):
 
 
 def pack(text: str) -> bytes:
-    """JSON text, compressed quickly: repetitive text shrinks tenfold even so."""
-    return zlib.compress(text.encode("ascii"), level=1)
+    """JSON text, compressed."""
+    return compressed(text.encode("ascii"))
 
 
 def unpack(packed: bytes) -> str:

@@ -12,7 +12,7 @@ from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
 from bridge.store.sources import claim_source, source_id_of
 from bridge.store.tables import digests
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 
 
 class SqlDigests:
@@ -37,7 +37,7 @@ class SqlDigests:
         async with self._writing(f"keep the digests of {source}") as connection:
             number = await claim_source(connection, source)
             row = {"source_id": number, "week": week, "body": body, "sent": "[]"}
-            await connection.execute(replace_into(connection, digests), [row])
+            await put_rows(connection, digests, [row])
 
     async def mark_sent(self, source: str, week: str, teams: Sequence[str]) -> None:
         """These teams have theirs. Raises `StoreError`."""

@@ -26,7 +26,7 @@ from bridge.store.fact_log import LoggedReading
 from bridge.store.moments import microseconds
 from bridge.store.sources import claim_source, parts_of, source_id_of
 from bridge.store.tables import fact_history, facts
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 
 Key: TypeAlias = tuple[str, str]  # (entity, retriever)
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
@@ -173,7 +173,7 @@ class SqlFactStore:
             while rows := (await connection.execute(fat.limit(_CHUNK))).all():
                 every = int(history.thin_to * 1_000_000)
                 thinned = await asyncio.to_thread(_thinned, rows, every)
-                await connection.execute(replace_into(connection, fact_history), thinned)
+                await put_rows(connection, fact_history, thinned)
 
     async def _record(
         self, connection: AsyncConnection, source_id: int, states: Mapping[Key, LoggedReading]
@@ -192,7 +192,7 @@ class SqlFactStore:
         fresh = [each for each in changes if not each.same]
         rows = await asyncio.to_thread(_latest_rows, source_id, fresh)
         if rows:
-            await connection.execute(replace_into(connection, facts), rows)
+            await put_rows(connection, facts, rows)
         await self._remember(connection, source_id, changes)
 
     async def _touch(
@@ -240,7 +240,7 @@ class SqlFactStore:
         found = await connection.execute(wanted)
         bodies = {(row.entity, row.retriever, row.segment): row.body for row in found}
         rows = await asyncio.to_thread(_segments, source_id, news, bodies, self._interval)
-        await connection.execute(replace_into(connection, fact_history), rows)
+        await put_rows(connection, fact_history, rows)
 
 
 def _waves(readings: Sequence[Reading]) -> list[dict[Key, LoggedReading]]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.model.statements import StoredEntity
 from bridge.store.sources import batched, remove_rows
 from bridge.store.tables import names, targets
-from bridge.store.upsert import insert_into
+from bridge.store.upsert import add_rows
 
 
 async def point(connection: AsyncConnection, source_id: int, put: Sequence[StoredEntity]) -> None:
@@ -30,9 +30,7 @@ async def point(connection: AsyncConnection, source_id: int, put: Sequence[Store
             for ref, each in zip(refs, part, strict=True)
             for target, spelt in sorted(each.targets.items())
         ]
-        if made:
-            there_may_be = insert_into(connection, targets).on_conflict_do_nothing()
-            await connection.execute(there_may_be, made)
+        await add_rows(connection, targets, made)
 
 
 async def call(
@@ -56,8 +54,7 @@ async def call(
             {"source_id": source_id, "ref": ref, "rank": rank, "name": name}
             for ref, rank, name in sorted(new)
         ]
-        if made:
-            await connection.execute(names.insert(), made)
+        await add_rows(connection, names, made)
     return moved
 
 

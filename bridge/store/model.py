@@ -68,7 +68,7 @@ from bridge.store.tables import (
     statements,
     targets,
 )
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 
 Item = TypeVar("Item")
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
@@ -206,10 +206,10 @@ class SqlModel:
             await remove_rows(connection, manifests, source_id, taken.gone_manifests)
             for part in batched(taken.projects):
                 made = await asyncio.to_thread(rows.project_rows, source_id, part)
-                await connection.execute(replace_into(connection, projects), made)
+                await put_rows(connection, projects, made)
             for known in batched(taken.manifests):
                 made = await asyncio.to_thread(rows.manifest_rows, source_id, known)
-                await connection.execute(replace_into(connection, manifests), made)
+                await put_rows(connection, manifests, made)
             await say(connection, source_id, taken, lane)
             await _replace_problems(connection, source_id, taken.problems)
         self._standing.replaced(source, edition + 1, taken.problems)
@@ -322,7 +322,7 @@ class SqlModel:
             await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
             for part in batched(done.put):
                 made = [merged_row(source_id, each) for each in part]
-                await connection.execute(replace_into(connection, entities), made)
+                await put_rows(connection, entities, made)
             if done.stage == "merge":
                 # What others depend on may be made of them, or of nobody any more.
                 await note(
@@ -496,7 +496,7 @@ class SqlModel:
                     model_codec.file_row(source_id, artifact, digest, count)
                     for artifact, digest, count in part
                 ]
-                await connection.execute(replace_into(connection, files), made)
+                await put_rows(connection, files, made)
             if not done.unpublished:
                 await connection.execute(
                     delete(stale).where(stale.c.source_id == source_id, stale.c.stage == "render")
@@ -663,8 +663,7 @@ async def _replace_problems(
             for about in part
             for row in model_codec.problem_rows(source_id, about, found[about])
         ]
-        if made:
-            await connection.execute(problems.insert(), made)
+        await put_rows(connection, problems, made)
 
 
 def _entities(found: Sequence[Any]) -> list[CatalogEntity]:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from bridge.caching.interning import interned
+from bridge.model.compression import compressed
 from bridge.model.entities import CatalogEntity, Json, Origin, Ref, ref_of
 from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
@@ -151,7 +152,7 @@ def file_row(source_id: int, artifact: Artifact, digest: str, entities: int) -> 
         "content_type": artifact.content_type,
         "stage": artifact.stage.value,
         "entities": entities,
-        "body": zlib.compress(artifact.body, level=1),
+        "body": compressed(artifact.body),
     }
 
 

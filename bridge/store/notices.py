@@ -27,7 +27,7 @@ from bridge.store.lease import Open
 from bridge.store.moments import microseconds, moment_of
 from bridge.store.sources import claim_source, source_id_of
 from bridge.store.tables import notice_memory, notices
-from bridge.store.upsert import insert_into, replace_into
+from bridge.store.upsert import insert_into, put_rows
 
 EVERY_NOTICE: Final = NoticeFilter()
 _CHUNK: Final = 500
@@ -61,7 +61,7 @@ class SqlNotices:
         async with self._writing(f"note what is new of {source}") as connection:
             number = await claim_source(connection, source)
             row = {"source_id": number, "body": body}
-            await connection.execute(replace_into(connection, notice_memory), [row])
+            await put_rows(connection, notice_memory, [row])
             rows = [_row(number, delivery) for delivery in deliveries]
             statement = insert_into(connection, notices).on_conflict_do_nothing()
             for start in range(0, len(rows), _CHUNK):

@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 from sqlalchemy import Select, Table, bindparam, delete, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.model.compression import compressed
 from bridge.model.reads import KeptReads, KnownReads, ReadFile, ReadKind, Reads
 from bridge.store import codec, rows
 from bridge.store.sources import batched
 from bridge.store.tables import blobs, projects, reads
-from bridge.store.upsert import insert_into, replace_into
+from bridge.store.upsert import add_rows, put_rows
 
 Reading: TypeAlias = Callable[
     [str, str], AbstractAsyncContextManager[tuple[AsyncConnection, int | None]]
@@ -123,9 +124,9 @@ class SqlReads:
             projects = sorted({project_id for project_id, _, _ in texts})
             begun = [KeptReads(number, "", _ADOPTED, Reads()) for number in projects]
             made = _read_rows(source_id, begun)
-            await connection.execute(insert_into(connection, reads).on_conflict_do_nothing(), made)
+            await add_rows(connection, reads, made)
             new = await asyncio.to_thread(_text_rows, source_id, texts)
-            await connection.execute(insert_into(connection, blobs).on_conflict_do_nothing(), new)
+            await add_rows(connection, blobs, new)
         return edition + 1
 
 
@@ -152,7 +153,7 @@ async def _keep(connection: AsyncConnection, source_id: int, kept: Mapping[int, 
         await connection.execute(delete(reads).where(*theirs))
     made = await asyncio.to_thread(_read_rows, source_id, kept.values())
     if made:
-        await connection.execute(replace_into(connection, reads), made)
+        await put_rows(connection, reads, made)
     there = await _blobs_there(connection, source_id, list(kept))
     gone = [
         {"b_project": number, "b_oid": oid}
@@ -171,7 +172,7 @@ async def _keep(connection: AsyncConnection, source_id: int, kept: Mapping[int, 
         )
     new = await asyncio.to_thread(_blob_rows, source_id, kept.values(), there)
     if new:
-        await connection.execute(insert_into(connection, blobs).on_conflict_do_nothing(), new)
+        await add_rows(connection, blobs, new)
 
 
 async def _blobs_there(
@@ -255,7 +256,7 @@ def _reads(row: Any) -> Reads:
 
 
 def _compressed(text: str) -> bytes:
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), level=1)
+    return compressed(text.encode("utf-8", "surrogatepass"))
 
 
 def _unpacked(found: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
 from bridge.store.sources import claim_source, source_id_of
 from bridge.store.tables import remediation_cases, remediation_runs, remediation_streaks
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 
 RUNS_KEPT = 50
 _CHUNK = 500
@@ -141,9 +141,8 @@ def _case_row(number: int, case: Case) -> Row:
 
 
 async def _put(connection: AsyncConnection, table: Any, rows: Sequence[Row]) -> None:
-    statement = replace_into(connection, table)
     for start in range(0, len(rows), _CHUNK):
-        await connection.execute(statement, rows[start : start + _CHUNK])
+        await put_rows(connection, table, rows[start : start + _CHUNK])
 
 
 async def _drop(connection: AsyncConnection, number: int, key: IssueKey) -> None:

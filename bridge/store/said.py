@@ -14,7 +14,7 @@ from bridge.store import model_codec
 from bridge.store.sources import CHUNK, batched, remove_rows
 from bridge.store.stale import note
 from bridge.store.tables import problems, statements
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 
 
 async def say(connection: AsyncConnection, source_id: int, taken: Taken, lane: str) -> None:
@@ -39,7 +39,7 @@ async def say(connection: AsyncConnection, source_id: int, taken: Taken, lane: s
         changed |= {key[0] for key in gone}
         await remove_rows(connection, statements, source_id, gone)
         if put:
-            await connection.execute(replace_into(connection, statements), put)
+            await put_rows(connection, statements, put)
     # Where a statement stands is told in problems alone.
     changed |= await _with_problems(connection, source_id, moved - changed)
     await note(connection, source_id, lane, sorted(changed))

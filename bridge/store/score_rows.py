@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 from sqlalchemy import Row
 
 from bridge.errors import StoreError
+from bridge.model.compression import compressed
 from bridge.model.scores import (
     CheckState,
     Rollup,
@@ -52,7 +53,7 @@ def packed(adapter: TypeAdapter[Kind], value: Kind, exclude: Any = None) -> byte
     except PydanticSerializationError:
         tree = adapter.dump_python(value, mode="json", exclude=exclude)
         text = json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace")
-    return zlib.compress(text, level=1)
+    return compressed(text)
 
 
 def unpacked(adapter: TypeAdapter[Kind], body: bytes, what: str, prefix: bytes = b"") -> Kind:

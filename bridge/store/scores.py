@@ -24,7 +24,7 @@ from bridge.store import score_rows
 from bridge.store.score_rows import Packed, Read
 from bridge.store.sources import claim_source, source_id_of, source_name
 from bridge.store.tables import boards, rollup_days, rubrics, score_days, scores
-from bridge.store.upsert import insert_into, replace_into
+from bridge.store.upsert import add_rows, put_rows
 
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
 Values = dict[str, Any]
@@ -72,7 +72,7 @@ class SqlScoreStore:
             await _keep_rollups(connection, source_id, day, rollups, board.rollups)
             body = await asyncio.to_thread(score_rows.board_body, board)
             row = {"source_id": source_id, "made_at": board.at.isoformat(), "body": body}
-            await connection.execute(replace_into(connection, boards), [row])
+            await put_rows(connection, boards, [row])
             if last is None or last.at.astimezone(UTC).date().toordinal() < day:
                 await _prune(connection, source_id, day, self._history)
         self._written = {source: {name: each.stored() for name, each in packed.items()}}
@@ -203,7 +203,7 @@ def _packed(board: Scoreboard, rubric: Rubric, before: Mapping[str, Packed]) -> 
 async def _keep_rubric(connection: AsyncConnection, source_id: int, rubric: Rubric) -> None:
     weights = {check.id: check.weight for check in rubric.checks}
     row = {"source_id": source_id, "version": rubric.version, "checks": json.dumps(weights)}
-    await connection.execute(insert_into(connection, rubrics).on_conflict_do_nothing(), [row])
+    await add_rows(connection, rubrics, [row])
 
 
 async def _checks(
@@ -288,9 +288,8 @@ async def _keep_rollups(
 
 
 async def _write(connection: AsyncConnection, table: Table, rows: Sequence[Values]) -> None:
-    statement = replace_into(connection, table)
     for start in range(0, len(rows), _CHUNK):
-        await connection.execute(statement, rows[start : start + _CHUNK])
+        await put_rows(connection, table, rows[start : start + _CHUNK])
 
 
 async def _between(

@@ -20,33 +20,34 @@ _AT_ONCE: Final = 500  # rows that come with the statement: bounds what a stream
 class SqliteConnection(aiosqlite.Connection):
     """A connection whose cursors are `Cursor`s.
 
-    `begins` says that the next statement begins a transaction. SQLite itself takes the moment of a
-    deferred one with its first statement: https://www.sqlite.org/lang_transaction.html
+    `begins` is how the next statement begins a transaction; "": not at all. SQLite itself takes the
+    moment of a deferred one with its first statement:
+    https://www.sqlite.org/lang_transaction.html
     """
 
-    begins = False
+    begins = ""
 
     def cursor(self) -> Any:
         """A cursor, at once; SQLAlchemy enters it."""
         return Cursor(self)
 
-    async def run(self, work: Callable[[bool], Any]) -> Any:
-        """Let `work` do something in the thread; it is told whether to begin a transaction."""
+    async def run(self, work: Callable[[str], Any]) -> Any:
+        """Let `work` do something in the thread; it is told how to begin a transaction."""
         # Taken back here: whoever is cancelled cannot tell how far the thread has come.
-        begins, self.begins = self.begins, False
+        begins, self.begins = self.begins, ""
         return await self._execute(work, begins)  # type: ignore[no-untyped-call]  # aiosqlite's
 
     async def commit(self) -> None:
         """Commit, if anything was begun."""
         if self.begins:
-            self.begins = False
+            self.begins = ""
         else:
             await super().commit()
 
     async def rollback(self) -> None:
         """Roll back, if anything was begun."""
         if self.begins:
-            self.begins = False
+            self.begins = ""
         else:
             await super().rollback()
 
@@ -109,11 +110,11 @@ class Cursor:
 
     # In the thread.
 
-    def _run(self, how: str, sql: str, parameters: Any, begins: bool) -> None:
+    def _run(self, how: str, sql: str, parameters: Any, begins: str) -> None:
         self._end()
         raw = self._connection._conn
         if begins:
-            raw.execute("BEGIN")
+            raw.execute(begins)
         self._cursor = cursor = raw.cursor()
         try:
             getattr(cursor, how)(sql, parameters)
@@ -125,14 +126,14 @@ class Cursor:
         self._rows = []
         self._more(_AT_ONCE)
 
-    def _more(self, most: int, _begins: bool = False) -> None:
+    def _more(self, most: int, _begins: str = "") -> None:
         assert self._cursor is not None
         found = self._cursor.fetchall() if most < 0 else self._cursor.fetchmany(most)
         self._rows += found
         if most < 0 or len(found) < most:
             self._end()
 
-    def _end(self, _begins: bool = False) -> None:
+    def _end(self, _begins: str = "") -> None:
         if self._cursor is not None:
             self._cursor.close()
             self._cursor = None

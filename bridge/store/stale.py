@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.sources import batched
 from bridge.store.tables import projects, stale, targets
-from bridge.store.upsert import insert_into
+from bridge.store.upsert import add_rows
 
 # The kinds of which entities are made where nobody describes one.
 _MADE = targets.c.target.between("resource:", "resource;")
@@ -20,10 +20,9 @@ async def note(
     connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
 ) -> None:
     """Note items in a stage; one that is noted already stays so."""
-    statement = insert_into(connection, stale).on_conflict_do_nothing()
     for part in batched(dict.fromkeys(items)):
         made = [{"source_id": source_id, "stage": stage, "item": item} for item in part]
-        await connection.execute(statement, made)
+        await add_rows(connection, stale, made)
 
 
 async def note_from(

@@ -28,7 +28,7 @@ from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from bridge.store import SqlStore, open_store
 from bridge.store.score_rows import day_values, rollup_values
 from bridge.store.tables import rollup_days, score_days
-from bridge.store.upsert import replace_into
+from bridge.store.upsert import put_rows
 from bridge.wiring.ox import rubric
 
 TODAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -121,8 +121,8 @@ async def write_year(
                 {**whose, "kind": each.kind, "name": each.name, **rollup_values(each)}
                 for each in board.rollups
             ]
-            await connection.execute(replace_into(connection, score_days), rows)
-            await connection.execute(replace_into(connection, rollup_days), rollups)
+            await put_rows(connection, score_days, rows)
+            await put_rows(connection, rollup_days, rollups)
             written += len(rows) + len(rollups)
     return written
 

@@ -58,7 +58,7 @@ async def test_a_transaction_is_of_the_moment_of_its_first_statement(
     """As it is with sqlite3, however much later that comes; and then it stays so to its end."""
     cursor = numbers.cursor()
     await cursor.execute("PRAGMA journal_mode=WAL")
-    numbers.begins = True
+    numbers.begins = "BEGIN"
     with sqlite3.connect(tmp_path / "n.db") as other:
         other.execute("DELETE FROM numbers WHERE n >= 10")
     await cursor.execute("SELECT count(*) FROM numbers")
@@ -77,7 +77,7 @@ async def test_what_was_not_begun_is_not_ended(numbers: SqliteConnection) -> Non
     """A transaction without a statement leaves nothing that the next statement would be in."""
     cursor = numbers.cursor()
     for end in (numbers.rollback, numbers.commit):
-        numbers.begins = True
+        numbers.begins = "BEGIN"
         await end()
         await cursor.execute("INSERT INTO numbers VALUES (NULL)")
         assert not numbers.in_transaction
