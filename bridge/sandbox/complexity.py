@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.sandbox.plan import PlannedField, Prepared, Variables
+from bridge.sandbox.plan import PlannedField, PreparedQuery, Variables
 from bridge.sandbox.schema import FIXED, GITALY, RESOLVED, TEXT
 
 PAGE_LIMIT = 100
@@ -17,7 +17,7 @@ GROUP_PROJECTS_EXTRA = 10
 SEARCH_EXTRA = 5
 
 
-def score(prepared: Prepared, *, text_tenfold: bool = False) -> int:
+def score(prepared: PreparedQuery, *, text_tenfold: bool = False) -> int:
     """What a query costs; `text_tenfold` prices texts of several paths as near release 18.4.2."""
     return _sum(prepared.fields, prepared.variables, text_tenfold)
 

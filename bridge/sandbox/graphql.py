@@ -11,7 +11,7 @@ from graphql import GraphQLError, execute_sync
 from bridge.sandbox.complexity import DEPTH_ANONYMOUS, DEPTH_AUTHENTICATED, score
 from bridge.sandbox.connections import BadCursor
 from bridge.sandbox.guards import with_guards
-from bridge.sandbox.plan import PlannedField, Prepared, QueryPlanner, QueryRefused, Variables
+from bridge.sandbox.plan import PlannedField, PreparedQuery, QueryPlanner, QueryRefused, Variables
 from bridge.sandbox.query_run import LOST, ArgumentsRefused, FieldTimeout, Poisoned, QueryRun
 from bridge.sandbox.resolvers import RESOLVERS
 from bridge.sandbox.schema import SCHEMA
@@ -84,7 +84,7 @@ class GraphQLService:
             else:
                 yield from self._unknown(field.below or ())
 
-    def _afford(self, prepared: Prepared, reading: QueryRun) -> None:
+    def _afford(self, prepared: PreparedQuery, reading: QueryRun) -> None:
         reading.score = score(prepared, text_tenfold=self.text_tenfold)
         if reading.score > reading.limit:
             raise QueryRefused([_exceeds("complexity", reading.score, reading.limit)])
@@ -118,7 +118,7 @@ def _refused(status: int, message: str) -> GraphQLAnswer:
     return GraphQLAnswer(status, {"errors": [{"message": message}]})
 
 
-def _run(prepared: Prepared, reading: QueryRun) -> GraphQLAnswer:
+def _run(prepared: PreparedQuery, reading: QueryRun) -> GraphQLAnswer:
     if prepared.introspects:
         seen = execute_sync(SCHEMA, prepared.document, variable_values=dict(prepared.variables))
         return GraphQLAnswer(200, dict(seen.formatted))

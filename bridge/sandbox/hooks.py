@@ -22,7 +22,7 @@ NAMESPACE = uuid.UUID("6f1f9c1e-5d0f-4c5e-9a3b-1d2c3b4a5968")
 
 
 @dataclass(frozen=True)
-class Delivery:
+class HookDelivery:
     """One hook ready to send; a repeat is the same delivery with the same `Idempotency-Key`."""
 
     number: int
@@ -63,7 +63,7 @@ class Hooks:
         self.system = system
         self.repeats = repeats
         self.reorder = reorder
-        self.pending: list[Delivery] = []
+        self.pending: list[HookDelivery] = []
         self._dice = random.Random(seed)  # noqa: S311 — repeatable on purpose
         self._number = 0
         world.listeners.append(self._happened)
@@ -84,7 +84,7 @@ class Hooks:
         async with aiohttp.ClientSession(timeout=ANSWER_WITHIN) as session:
             return [await self._post(session, delivery) for delivery in batch]
 
-    async def _post(self, session: aiohttp.ClientSession, delivery: Delivery) -> int:
+    async def _post(self, session: aiohttp.ClientSession, delivery: HookDelivery) -> int:
         try:
             async with session.post(
                 self.url, data=delivery.body, headers=self.headers(delivery)
@@ -93,7 +93,7 @@ class Hooks:
         except (aiohttp.ClientError, TimeoutError):
             return 0
 
-    def headers(self, delivery: Delivery) -> dict[str, str]:
+    def headers(self, delivery: HookDelivery) -> dict[str, str]:
         """The headers of a delivery; the event's UUID and the key are stable across repeats."""
         kind = "Push Hook" if delivery.event == "push" and not self.system else "System Hook"
         headers = {
@@ -120,7 +120,7 @@ class Hooks:
             body |= {"commits": [], "total_commits_count": 0}
             del body["object_kind"]
         encoded = json.dumps(body).encode()
-        delivery = Delivery(self._number, happening.event, encoded, int(moment.timestamp()))
+        delivery = HookDelivery(self._number, happening.event, encoded, int(moment.timestamp()))
         self.pending.append(delivery)
 
 
@@ -179,7 +179,7 @@ def _of_group(happening: Happening) -> dict[str, Any]:
     return body
 
 
-def _signature(key: bytes, delivery: Delivery) -> dict[str, str]:
+def _signature(key: bytes, delivery: HookDelivery) -> dict[str, str]:
     signed = f"{delivery.key}.{delivery.sent_at}.".encode() + delivery.body
     digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     return {

@@ -115,26 +115,34 @@ def _manifest(service: SampleService) -> str:
         f"      url: https://grafana.kestrel.example/d/{name}",
     ]
     if service.tier == 1:
-        lines += [
-            "    - name: On call",
-            "      category: incidents",
-            f"      url: https://oncall.kestrel.example/{team}",
-            "  docs:",
-            "    - kind: runbook",
-            f"      title: When {name} is down",
-            "      path: docs/runbook.md",
-        ]
+        lines += _for_incidents(name, team)
     if service.needs:
         lines.append(f"  dependencies: [{_listed(service.needs)}]")
-    if service.provides or service.consumes:
-        lines += ["  apis:"]
-        lines += ["    provides:"] if service.provides else []
-        lines += [
-            f'      - {{name: "{name}", type: openapi, definition: {_definition_of(name)}}}'
-            for name in service.provides
-        ]
-        lines += [f"    consumes: [{_listed(service.consumes)}]"] if service.consumes else []
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_apis(service)]) + "\n"
+
+
+def _for_incidents(name: str, team: str) -> list[str]:
+    """What a service says that somebody is woken up for; `tools:` is the list before it."""
+    return [
+        "    - name: On call",
+        "      category: incidents",
+        f"      url: https://oncall.kestrel.example/{team}",
+        "  docs:",
+        "    - kind: runbook",
+        f"      title: When {name} is down",
+        "      path: docs/runbook.md",
+    ]
+
+
+def _apis(service: SampleService) -> list[str]:
+    if not (service.provides or service.consumes):
+        return []
+    provided = [
+        f'      - {{name: "{name}", type: openapi, definition: {_definition_of(name)}}}'
+        for name in service.provides
+    ]
+    consumed = [f"    consumes: [{_listed(service.consumes)}]"] if service.consumes else []
+    return ["  apis:", *(["    provides:"] if provided else []), *provided, *consumed]
 
 
 def _definition_of(api: str) -> str:

@@ -77,7 +77,7 @@ class PlannedField:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedQuery:
     """A query with its variables; the document is for introspection, which no plan covers."""
 
     document: DocumentNode
@@ -118,7 +118,7 @@ class QueryPlanner:
     def __init__(self) -> None:
         self._parsed: OrderedDict[str, _Parsed] = OrderedDict()
 
-    def prepare(self, query: str, variables: Variables, operation: str | None) -> Prepared:
+    def prepare(self, query: str, variables: Variables, operation: str | None) -> PreparedQuery:
         """The plan of a query; raises `QueryRefused` with GitLab's wording when it cannot run."""
         parsed = self._parse(query)
         node = parsed.operation(operation)
@@ -133,7 +133,7 @@ class QueryPlanner:
             fields = compiler.fields(SCHEMA.query_type, [node.selection_set])
             plan = (fields, _depth(fields), compiler.introspects)
             parsed.plans[outcome] = plan
-        return Prepared(parsed.document, plan[0], coerced, plan[1], plan[2])
+        return PreparedQuery(parsed.document, plan[0], coerced, plan[1], plan[2])
 
     def _parse(self, query: str) -> _Parsed:
         known = self._parsed.get(query)

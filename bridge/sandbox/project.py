@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypedDict
 
 RepositoryState = Literal["ok", "empty", "forbidden", "disabled"]
 BINARY_PROBE = 8000
@@ -67,6 +67,21 @@ def symlink(target: str) -> SandboxFile:
 def submodule(commit: str) -> SandboxFile:
     """Another repository at a commit: git keeps its id at a path, and no content."""
     return SandboxFile(commit.encode(), mode=SUBMODULE_MODE)
+
+
+def as_file(content: str | bytes | SandboxFile) -> SandboxFile:
+    """A file as tests and the sample write it."""
+    if isinstance(content, SandboxFile):
+        return content
+    return SandboxFile(content.encode() if isinstance(content, str) else content)
+
+
+def head_of(files: Mapping[str, SandboxFile]) -> str:
+    """A commit id that changes exactly when the files do; zero when there is no commit."""
+    if not files:
+        return "0" * 40
+    listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(files.items()))
+    return hashlib.sha1(listing.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -140,6 +155,23 @@ class ProjectFacts:
     dora: Mapping[str, float] = field(default_factory=dict)
     touched: Mapping[str, datetime] = field(default_factory=dict)
     slow: frozenset[str] = frozenset()
+
+
+class ProjectTraits(TypedDict, total=False):
+    """What a project may be made with; `SandboxProject` says what is so unless it is given."""
+
+    description: str | None
+    default_branch: str
+    archived: bool
+    fork: bool
+    original_hidden: bool
+    visibility: str
+    topics: Sequence[str]
+    repository: RepositoryState
+    poisoned: bool
+    hidden: bool
+    member: bool
+    facts: ProjectFacts
 
 
 @dataclass

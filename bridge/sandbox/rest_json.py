@@ -16,8 +16,13 @@ def project_json(
     project: SandboxProject, world: World, base: str, *, simple: bool = False
 ) -> dict[str, Any]:
     """A project as REST gives it; `simple` leaves most of it out."""
+    shown = _simple(project, world, base)
+    return shown if simple else shown | _besides(project, world)
+
+
+def _simple(project: SandboxProject, world: World, base: str) -> dict[str, Any]:
     group = world.group(project.namespace)
-    body: dict[str, Any] = {
+    return {
         "id": project.id,
         "description": project.description,
         "name": project.name,
@@ -40,13 +45,11 @@ def project_json(
             "name": group.name if group else project.namespace,
         },
     }
-    if simple:
-        return body
-    if project.fork and not project.original_hidden:
-        body["forked_from_project"] = {"id": 900_000 + project.id, "name": project.name}
-    if SESSION.get().edition >= Edition.PREMIUM:  # the key is there exactly when it is licensed
-        body["approvals_before_merge"] = 0
-    return body | {
+
+
+def _besides(project: SandboxProject, world: World) -> dict[str, Any]:
+    """What is said where more is asked for than what is simple."""
+    body: dict[str, Any] = {
         "updated_at": stamp(project.updated_at),
         "archived": world.is_archived(project),
         "marked_for_deletion_on": _day(project.marked_for_deletion_at),
@@ -57,6 +60,11 @@ def project_json(
         "open_issues_count": project.facts.open_issues,
         "only_allow_merge_if_pipeline_succeeds": project.facts.only_merge_if_pipeline_succeeds,
     }
+    if project.fork and not project.original_hidden:
+        body["forked_from_project"] = {"id": 900_000 + project.id, "name": project.name}
+    if SESSION.get().edition >= Edition.PREMIUM:  # the key is there exactly when it is licensed
+        body["approvals_before_merge"] = 0
+    return body
 
 
 def stamp(moment: datetime) -> str:

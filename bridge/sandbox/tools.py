@@ -23,7 +23,7 @@ USER = "kim@shop.example"
 
 
 @dataclass
-class SnykIssue:
+class Vulnerability:
     """An open issue of one Snyk project."""
 
     project: str
@@ -44,7 +44,7 @@ class SandboxTools:
     inactive: set[str] = field(default_factory=set)  # projects that are not tested
     addresses: dict[str, str] = field(default_factory=dict)  # of their repositories, by project
     others: dict[str, dict[str, str]] = field(default_factory=dict)  # of more organizations
-    issues: list[SnykIssue] = field(default_factory=list)
+    issues: list[Vulnerability] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
     on_calls: list[dict[str, Any]] = field(default_factory=list)
     imports: list[dict[str, Any]] = field(default_factory=list)

@@ -97,7 +97,7 @@ class Happened:
     text: str
 
 
-class People:
+class Accounts:
     """Who can sign in, and who is a member of which project."""
 
     def __init__(self) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Unpack
 
 from bridge.sandbox.listings import Listings
 from bridge.sandbox.members import Members
-from bridge.sandbox.project import ProjectFacts, RepositoryState, SandboxFile, SandboxProject
-from bridge.sandbox.tracker import People, Tracker
+from bridge.sandbox.project import (
+    ProjectTraits,
+    SandboxFile,
+    SandboxProject,
+    as_file,
+    head_of,
+)
+from bridge.sandbox.tracker import Accounts, Tracker
 
 Clock = Callable[[], datetime]
 
@@ -59,7 +65,7 @@ class World:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.listeners: list[Callable[[Happening], None]] = []
-        self.people = People()
+        self.people = Accounts()
         self.members = Members()
         self.issues = Tracker(clock, first_id=10_000)
         self.merge_requests = Tracker(clock, first_id=50_000)
@@ -154,19 +160,8 @@ class World:
         files: Mapping[str, str | bytes | SandboxFile] | None = None,
         id: int | None = None,
         name: str | None = None,
-        description: str | None = None,
-        default_branch: str = "main",
-        archived: bool = False,
-        fork: bool = False,
-        original_hidden: bool = False,
-        visibility: str = "private",
-        topics: Sequence[str] = (),
-        repository: RepositoryState = "ok",
-        poisoned: bool = False,
-        hidden: bool = False,
-        member: bool = True,
-        facts: ProjectFacts | None = None,
         created_at: datetime | None = None,
+        **traits: Unpack[ProjectTraits],
     ) -> SandboxProject:
         """Create a project (and its groups); `files` may be text, bytes or `SandboxFile`s."""
         number = self._next_id if id is None else id
@@ -176,27 +171,9 @@ class World:
         born = created_at or now
         # Not everything in an organization changed just now.
         active = now if created_at is None else max(born, now - timedelta(days=number % 90))
-        project = SandboxProject(
-            number,
-            path,
-            name or _title(path.rpartition("/")[2]),
-            born,
-            active,
-            active,
-            description=description,
-            default_branch=default_branch,
-            archived=archived,
-            fork=fork,
-            original_hidden=original_hidden,
-            visibility=visibility,
-            topics=tuple(topics),
-            files={at: _as_file(content) for at, content in (files or {}).items()},
-            repository=repository,
-            poisoned=poisoned,
-            hidden=hidden,
-            member=member,
-            facts=facts or ProjectFacts(),
-        )
+        kept = {at: as_file(content) for at, content in (files or {}).items()}
+        called = name or _title(_last(path))
+        project = SandboxProject(number, path, called, born, active, active, files=kept, **traits)
         self._keep(project)
         self._tell("project_create", project)
         return project
@@ -305,9 +282,9 @@ class World:
         project = self._known(project_id)
         if skip_ci:
             project.facts.pipeline_status = None
-        file = _as_file(content)
+        file = as_file(content)
         changed = "modified" if path in project.files else "added"
-        before = _head(project.files)
+        before = head_of(project.files)
         project.files[path] = file
         if project.repository == "empty":
             project.repository = "ok"
@@ -321,14 +298,14 @@ class World:
         project = self._known(project_id)
         files = project.branches.setdefault(branch, dict(project.files))
         changed = "modified" if path in files else "added"
-        before = _head(files)
-        files[path] = _as_file(content)
+        before = head_of(files)
+        files[path] = as_file(content)
         self._pushed(project, before, changed, path, branch)
 
     def rename_file(self, project_id: int, old: str, new: str) -> None:
         """Move a file on the default branch. A hook lists a rename under `added` alone."""
         project = self._known(project_id)
-        before = _head(project.files)
+        before = head_of(project.files)
         project.files[new] = project.files.pop(old)
         self._pushed(project, before, "added", new)
 
@@ -340,7 +317,7 @@ class World:
     def delete_file(self, project_id: int, path: str) -> None:
         """Remove a file from the default branch."""
         project = self._known(project_id)
-        before = _head(project.files)
+        before = head_of(project.files)
         del project.files[path]
         self._pushed(project, before, "removed", path)
 
@@ -388,7 +365,7 @@ class World:
                 project.id,
                 project.path,
                 before=before,
-                after=_head(project.branches[branch] if branch else project.files),
+                after=head_of(project.branches[branch] if branch else project.files),
                 added=(path,) if changed == "added" else (),
                 modified=(path,) if changed == "modified" else (),
                 removed=(path,) if changed == "removed" else (),
@@ -409,22 +386,8 @@ class World:
             listener(happening)
 
 
-def _head(files: Mapping[str, SandboxFile]) -> str:
-    """A commit id that changes exactly when the files do; zero when there is no commit."""
-    if not files:
-        return "0" * 40
-    listing = "".join(f"{path}:{file.oid}\n" for path, file in sorted(files.items()))
-    return hashlib.sha1(listing.encode(), usedforsecurity=False).hexdigest()
-
-
 def _last(path: str) -> str:
     return path.rpartition("/")[2]
-
-
-def _as_file(content: str | bytes | SandboxFile) -> SandboxFile:
-    if isinstance(content, SandboxFile):
-        return content
-    return SandboxFile(content.encode() if isinstance(content, str) else content)
 
 
 def _title(segment: str) -> str:

@@ -19,7 +19,7 @@ from bridge.ox.facts.pagerduty import PagerDuty, PagerDutyCollector
 from bridge.ox.facts.snyk import SnykCollector
 from bridge.ox.facts.snyk_client import Snyk
 from bridge.ox.remediation.registering import Registration
-from bridge.sandbox.tools import ORG, SandboxTools, SnykIssue, tools_running
+from bridge.sandbox.tools import ORG, SandboxTools, Vulnerability, tools_running
 from bridge.store import SqlStore, open_store
 from tests.ox.subjects import NOW, component, fact, readings, subject, told
 
@@ -105,11 +105,11 @@ async def test_issues_by_severity_and_age(shop: Shop) -> None:
     old, young = NOW - timedelta(days=31), NOW - timedelta(days=30)
     shop.tools.projects = {"s1": "shop/api:package.json", "s2": "shop/api:Dockerfile"}
     shop.tools.issues = [
-        SnykIssue("s1", "critical", old),
-        SnykIssue("s2", "critical", old),
-        SnykIssue("s1", "critical", young),
-        SnykIssue("s1", "critical", old, ignored=True),
-        *(SnykIssue("s2", "low", old) for _ in range(230)),
+        Vulnerability("s1", "critical", old),
+        Vulnerability("s2", "critical", old),
+        Vulnerability("s1", "critical", young),
+        Vulnerability("s1", "critical", old, ignored=True),
+        *(Vulnerability("s2", "low", old) for _ in range(230)),
     ]
     (found,) = await shop.snyk("shop/api")
     assert told(found, "critical_older_than_30_days") == 2
@@ -125,9 +125,9 @@ async def test_several_organizations_are_read_as_one(shop: Shop) -> None:
     shop.tools.projects = {"s1": "shop/api:x"}
     shop.tools.others = {"two": {"s2": "shop/web:x", "s3": "shop/api:y"}}
     shop.tools.issues = [
-        SnykIssue("s2", "critical", NOW - timedelta(days=8)),
-        SnykIssue("s3", "high", NOW - timedelta(days=91)),
-        SnykIssue("s1", "high", NOW),
+        Vulnerability("s2", "critical", NOW - timedelta(days=8)),
+        Vulnerability("s3", "high", NOW - timedelta(days=91)),
+        Vulnerability("s1", "high", NOW),
     ]
     paths = ("shop/api", "shop/web", "shop/none")
     found = await shop.snyk(*paths, others=["two", ORG])
@@ -159,11 +159,11 @@ async def test_criticals_are_named_by_their_keys(shop: Shop) -> None:
     old = NOW - timedelta(days=31)
     shop.tools.projects = {"s1": "shop/api:package.json", "s2": "shop/api:Dockerfile"}
     shop.tools.issues = [
-        SnykIssue("s2", "critical", NOW, key="A", title="x\n" * 200),
-        SnykIssue("s1", "critical", old, key="A"),
-        SnykIssue("s1", "high", NOW, key="H"),
-        *(SnykIssue("s1", "critical", NOW, key=f"K{n}") for n in range(49)),
-        SnykIssue("s1", "critical", old - timedelta(days=1), key="OLDEST"),
+        Vulnerability("s2", "critical", NOW, key="A", title="x\n" * 200),
+        Vulnerability("s1", "critical", old, key="A"),
+        Vulnerability("s1", "high", NOW, key="H"),
+        *(Vulnerability("s1", "critical", NOW, key=f"K{n}") for n in range(49)),
+        Vulnerability("s1", "critical", old - timedelta(days=1), key="OLDEST"),
     ]
     (found,) = await shop.snyk("shop/api")
     listed = told(found, "critical_issues")
