@@ -65,6 +65,27 @@ def load_settings(
     environment = os.environ if environment is None else environment
     used = (*SECRETS, "team_webhooks", "receiver_secrets") if uses is None else tuple(uses)
     problems: list[Problem] = []
+    tree, places = _written(flags, config, environment, problems)
+    mask_everything(environment, [tree.get("store"), *_urls(tree.get("from"))])
+    secrets = _secrets(environment, used, problems)
+    whole = tree | {name: secret.value for name, secret in secrets.items()}
+    settings = _validated(whole, places, problems)
+    problems.extend(_missing(settings, need))
+    problems.extend(_contradictions(settings, places, used, environment))
+    named = named_secrets(settings, environment, used, places, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    named["secret_files"] |= {name: each.file for name, each in secrets.items() if each.file}
+    return settings.model_copy(update=named)
+
+
+def _written(
+    flags: Mapping[str, Any],
+    config: Path | None,
+    environment: Mapping[str, str],
+    problems: list[Problem],
+) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    """What the file, variables and flags say, one above the other, and where each key stands."""
     tree, places = _read_file(config, problems)
     _note_secrets(tree, places, problems)
     for key in ("further", "token_variable"):
@@ -74,31 +95,29 @@ def load_settings(
     _overlay(tree, _from_variables(environment, places, problems), places)
     for key, value in flags.items():
         if value not in (None, (), ""):
-            _overlay(tree, {key: value}, places, place=f"--{key.replace('_', '-')}")
-    mask_everything(environment, [tree.get("store"), *_urls(tree.get("from"))])
-    secrets = _secrets(environment, used, problems)
+            _overlay(tree, {key: value}, places, place=_flag(key))
+    return tree, places
+
+
+def _validated(
+    tree: Mapping[str, Any], places: Mapping[tuple[str, ...], str], problems: Sequence[Problem]
+) -> Settings:
+    """The settings; raises `ConfigurationError` with what is wrong with them after `problems`."""
     try:
-        settings = Settings.model_validate(
-            tree | {name: secret.value for name, secret in secrets.items()}, context=WRITTEN
-        )
+        return Settings.model_validate(tree, context=WRITTEN)
     except ValidationError as error:
-        problems.extend(_problem(item, places) for item in error.errors(include_url=False))
-        raise ConfigurationError(problems) from None
-    problems.extend(
-        Problem(
-            f"{_flag(key)} is missing: {_field_of(Settings, key).description}. "
-            f"Give the flag, set {PREFIX}{key.upper()}, or write `{key}:` in {CONFIG_NAME}",
-            "setting-missing",
-        )
-        for key in need
-        if not (settings.source if key == "from" else getattr(settings, key))
-    )
-    problems.extend(_contradictions(settings, places, used, environment))
-    named = named_secrets(settings, environment, used, places, problems)
-    if problems:
-        raise ConfigurationError(problems)
-    named["secret_files"] |= {name: each.file for name, each in secrets.items() if each.file}
-    return settings.model_copy(update=named)
+        found = [_problem(item, places) for item in error.errors(include_url=False)]
+        raise ConfigurationError([*problems, *found]) from None
+
+
+def _missing(settings: Settings, need: Sequence[str]) -> Iterator[Problem]:
+    for key in need:
+        if not (settings.source if key == "from" else getattr(settings, key)):
+            yield Problem(
+                f"{_flag(key)} is missing: {_field_of(Settings, key).description}. "
+                f"Give the flag, set {PREFIX}{key.upper()}, or write `{key}:` in {CONFIG_NAME}",
+                "setting-missing",
+            )
 
 
 def _urls(written: object) -> list[object]:
@@ -141,17 +160,7 @@ def _contradictions(
     environment: Mapping[str, str],
 ) -> Iterator[Problem]:
     """What each setting allows and all of them together do not, for a command that uses it."""
-    access, backstage = settings.access, settings.backstage
-    wishes = {
-        ("backstage", "refresh"): backstage.refresh,
-        ("owners", "backstage"): settings.owners.backstage,
-        ("access", "backstage_users"): access.backstage_users,
-        ("access", "backstage_plugins"): bool(access.backstage_plugins),
-    }
-    for path, wished in wishes.items():
-        if wished and not backstage.url:
-            message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
-            yield placed(message, places.get(path, ""))
+    yield from _without_backstage(settings, places)
     yield from _groups_of_nobody(settings, places)
     own = settings.gitlab.url.rstrip("/")
     if own and settings.source and not f"{settings.source}/".startswith(f"{own}/"):
@@ -162,17 +171,34 @@ def _contradictions(
     variable = SECRETS["backstage_token"]
     # One that is there and cannot be used is a problem already.
     given_at_all = environment.get(variable) or environment.get(f"{variable}{FILE}")
-    asking = {
-        ("backstage", "refresh"): backstage.refresh,
-        ("owners", "backstage"): settings.owners.backstage,
-    }
-    for path, wished in asking.items():
-        if wished and "backstage_token" in used and not given_at_all:
+    if "backstage_token" in used and not given_at_all:
+        for path in _asking_backstage(settings):
             yield placed(
                 f"`{'.'.join(path)}` needs a token in {variable}: one of "
                 "`backend.auth.externalAccess` in Backstage's app-config.yaml",
                 places.get(path, ""),
             )
+
+
+def _asking_backstage(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Where the settings wish for what only Backstage's backend can give, to who has a token."""
+    if settings.backstage.refresh:
+        yield "backstage", "refresh"
+    if settings.owners.backstage:
+        yield "owners", "backstage"
+
+
+def _without_backstage(
+    settings: Settings, places: Mapping[tuple[str, ...], str]
+) -> Iterator[Problem]:
+    """What needs Backstage's backend, where no setting says where that is."""
+    access = settings.access
+    wished = [*_asking_backstage(settings)]
+    wished += [("access", "backstage_users")] if access.backstage_users else []
+    wished += [("access", "backstage_plugins")] if access.backstage_plugins else []
+    for path in wished if not settings.backstage.url else ():
+        message = f"`{'.'.join(path)}` needs `backstage.url`, the address of its backend"
+        yield placed(message, places.get(path, ""))
 
 
 def _groups_of_nobody(
