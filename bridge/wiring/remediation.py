@@ -25,7 +25,8 @@ from bridge.ox.remediation.drafts import Contact, load_drafts
 from bridge.ox.remediation.posting import Digesting, Webhook
 from bridge.ox.remediation.reconcile_issues import SnoozePolicy
 from bridge.ox.remediation.registering import Registration
-from bridge.ox.remediation.running import Remediator, Rules
+from bridge.ox.remediation.rules import RemediatedSource, Rules
+from bridge.ox.remediation.running import Remediator
 from bridge.ox.remediation.situation import Policy
 from bridge.ox.remediation.snyk_upkeep import SnykUpkeep
 from bridge.ox.remediation.streaks import Breaker
@@ -58,29 +59,10 @@ def assignment(parts: Wired) -> Assignment | None:
     (settings, scraper), store = parts.sources[FIRST], parts.store
     if not isinstance(scraper, GitLabScraper) or secret(settings, "token") is None:
         return None
-    wanted, terms = settings.remediation, terms_of(settings.remediation)
-    days = max(1, round(wanted.snooze / 86_400))
-    rules = Rules(
-        policy=terms.policy,
-        drafts=load_drafts(
-            template_folders(settings.mappings),
-            contacts=terms.contacts,
-            waive_label=wanted.waive_label,
-            snooze_days=days,
-        ),
-        habits=SnoozePolicy(timedelta(seconds=wanted.snooze), wanted.waive_label),
-        breaker=Breaker(wanted.breaker),
-        label=wanted.label,
-        per_run=wanted.per_run,
-        settle=timedelta(seconds=wanted.settle),
-    )
+    terms = terms_of(settings.remediation)
+    rules = _rules(settings, terms)
     issues = _tracker(parts.sources)
-    snyk = snyk_of(settings) if settings.snyk.integration else None
-    registration = None
-    if snyk is not None:
-        integration = settings.snyk.integration
-        registration = Registration(snyk, integration, store.remediation, scraper.name)
-    remediator = Remediator(
+    site = RemediatedSource(
         scraper.name,
         store.remediation,
         store.lease,
@@ -89,10 +71,41 @@ def assignment(parts: Wired) -> Assignment | None:
         this_process(),
         utc_now,
         issues,
-        registration,
+    )
+    remediator = Remediator(
+        site,
+        _registration(settings, store, scraper.name),
         _upkeep(settings, store, scraper.name, issues),
     )
     return Assignment(terms, remediator, issues)
+
+
+def _rules(settings: Settings, terms: Terms) -> Rules:
+    """Raises `ConfigurationError` with every problem of the templates."""
+    wanted = settings.remediation
+    return Rules(
+        policy=terms.policy,
+        drafts=load_drafts(
+            template_folders(settings.mappings),
+            contacts=terms.contacts,
+            waive_label=wanted.waive_label,
+            snooze_days=max(1, round(wanted.snooze / 86_400)),
+        ),
+        habits=SnoozePolicy(timedelta(seconds=wanted.snooze), wanted.waive_label),
+        breaker=Breaker(wanted.breaker),
+        label=wanted.label,
+        per_run=wanted.per_run,
+        settle=timedelta(seconds=wanted.settle),
+    )
+
+
+def _registration(settings: Settings, store: SqlStore, source: str) -> Registration | None:
+    """Imports into Snyk, if the settings want them."""
+    integration = settings.snyk.integration
+    snyk = snyk_of(settings) if integration else None
+    if snyk is None:
+        return None
+    return Registration(snyk, integration, store.remediation, source)
 
 
 def _upkeep(

@@ -58,9 +58,8 @@ def pagerduty(ref: Ref, service: str) -> Mapping[str, Reading]:
 
 def shown_of(scores: Kept, facts: Kept | None = None) -> WithScores:
     settings = Settings.model_validate({"ox": {"publish": True}})
-    shown = WithScores(settings, cast(Scorekeeper, scores))
-    shown.facts = cast(FactService, facts) if facts is not None else None
-    return shown
+    known = facts if facts is not None else Kept(FactBoard())
+    return WithScores(settings, cast(Scorekeeper, scores), cast(FactService, known))
 
 
 async def test_only_those_whose_published_score_differs_are_rendered_again() -> None:

@@ -32,12 +32,6 @@ class BySource:
 
     async def collect(self, subjects: Sequence[Subject]) -> AsyncIterator[Reading]:
         """What they all give. Raises `SourceError` at the end, the first of those they raised."""
-        parts: dict[int, list[Subject]] = {}
-        for subject in subjects:
-            if subject.project is not None:
-                own = replace(subject.project, id=own_id(subject.project.id))
-                mark = mark_in(subject.project.id)
-                parts.setdefault(mark, []).append(replace(subject, project=own))
         found: asyncio.Queue[Reading | None] = asyncio.Queue(maxsize=100)
         failures: list[SourceError] = []
 
@@ -51,7 +45,7 @@ class BySource:
         async def ask_all() -> None:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    for mark, asked in parts.items():
+                    for mark, asked in _by_mark(subjects).items():
                         if mark in self._collectors:
                             tasks.create_task(ask(mark, asked))
             finally:
@@ -72,3 +66,13 @@ class BySource:
         """Release the connections of all; safe to call twice."""
         for each in self._collectors.values():
             await each.close()
+
+
+def _by_mark(subjects: Sequence[Subject]) -> dict[int, list[Subject]]:
+    """The subjects of each source as it knows them, by its mark."""
+    found: dict[int, list[Subject]] = {}
+    for subject in subjects:
+        if subject.project is not None:
+            own = replace(subject.project, id=own_id(subject.project.id))
+            found.setdefault(mark_in(subject.project.id), []).append(replace(subject, project=own))
+    return found

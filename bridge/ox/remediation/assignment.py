@@ -23,7 +23,8 @@ from bridge.ox.remediation.proposals import (
     manifest_proposal,
     runbook_proposal,
 )
-from bridge.ox.remediation.running import Remediator, Task
+from bridge.ox.remediation.rules import Task
+from bridge.ox.remediation.running import Remediator
 from bridge.ox.remediation.situation import Policy
 
 if TYPE_CHECKING:
@@ -137,8 +138,9 @@ class Assignment:
             archived=archived_places(grounds.memory),
             promised=grounds.promised,
         )
-        rules = replace(self.remediator.rules, policy=lambda place: self.terms.policy(place, apply))
-        return await replace(self.remediator, rules=rules).run(task)
+        site = self.remediator.site
+        rules = replace(site.rules, policy=lambda place: self.terms.policy(place, apply))
+        return await replace(self.remediator, site=replace(site, rules=rules)).run(task)
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""

@@ -106,18 +106,23 @@ def load_drafts(
             templates[name] = environment.from_string(sources[name])
             made = Drafts(templates, sources, contacts or {}, waive_label, snooze_days)
             made.render(*_example(name))
-        except TemplateSyntaxError as error:
-            said = f"not a template: {error.message}"
-            problems.append(Problem(said, "template-syntax", file=str(path), line=error.lineno))
-        except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-            said = f"cannot be filled in: {error}; `fester help remediation` lists what may stand"
-            problems.append(Problem(said, "template-fails", file=str(path)))
-        except OSError as error:
-            said = f"cannot be read: {error.strerror}"
-            problems.append(Problem(said, "template-unreadable", file=str(path)))
+        except (TemplateError, TypeError, ValueError, ArithmeticError, OSError) as error:
+            problems.append(_fault(error, path))
     if problems:
         raise ConfigurationError(problems)
     return Drafts(templates, sources, contacts or {}, waive_label, snooze_days)
+
+
+def _fault(error: Exception, path: Path) -> Problem:
+    """What is wrong with a template, by what came of trying it."""
+    if isinstance(error, TemplateSyntaxError):
+        said = f"not a template: {error.message}"
+        return Problem(said, "template-syntax", file=str(path), line=error.lineno)
+    if isinstance(error, OSError):
+        said = f"cannot be read: {error.strerror}"
+        return Problem(said, "template-unreadable", file=str(path))
+    said = f"cannot be filled in: {error}; `fester help remediation` lists what may stand"
+    return Problem(said, "template-fails", file=str(path))
 
 
 def _read(path: Path) -> str:

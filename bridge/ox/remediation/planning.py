@@ -155,20 +155,7 @@ class _Planner:
     ) -> None:
         streaks = self.s.streaks.get(key.entity, {})
         failing = self._ordered(c for c in checks if self._fails(results[c], streaks.get(c)))
-        case = self.cases.get(key)
-        if case is None:
-            seen = self.s.issue_index.marked(key)
-            if seen is not None:
-                case = adopted(key, seen, self.s.habits, self.s.now)
-                if case.status is CaseStatus.SNOOZED:
-                    case = replace(case, held=tuple(checks))
-                self.cases[key] = case
-                said = "an issue with our marker is there already"
-                self._note(ActionKind.ADOPT, case, place, said)
-        if case is not None and key in self.s.snoozed:
-            case = replace(
-                case, held=tuple(checks)
-            )  # who closed a list has seen enough of all of it
+        case = self._known(key, place, checks)
         if case is not None:
             case = self._released(case, streaks)
         if case is not None and case.status is CaseStatus.FIXED and self._waived(case):
@@ -181,6 +168,25 @@ class _Planner:
                 self._wish(key, place, score, results, failing=fresh, case=case)
         elif case.status in (CaseStatus.OPENED, CaseStatus.WAIVED):
             self._keep_true(case, place, results, failing, streaks)
+
+    def _known(self, key: IssueKey, place: IssuePlace, checks: Sequence[str]) -> Case | None:
+        """The case of a key; one that we did not know, where an issue has our marker."""
+        case = self.cases.get(key) or self._adopted(key, place, checks)
+        if case is not None and key in self.s.snoozed:
+            # Who closed a list has seen enough of all of it.
+            return replace(case, held=tuple(checks))
+        return case
+
+    def _adopted(self, key: IssueKey, place: IssuePlace, checks: Sequence[str]) -> Case | None:
+        seen = self.s.issue_index.marked(key)
+        if seen is None:
+            return None
+        case = adopted(key, seen, self.s.habits, self.s.now)
+        if case.status is CaseStatus.SNOOZED:
+            case = replace(case, held=tuple(checks))
+        self.cases[key] = case
+        self._note(ActionKind.ADOPT, case, place, "an issue with our marker is there already")
+        return case
 
     def _ordered(self, checks: Iterable[str]) -> list[str]:
         """In the rubric's order: the same checks make the same text."""

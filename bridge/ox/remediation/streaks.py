@@ -62,34 +62,50 @@ def observe(
     back where they stood, or until somebody names it in `accepted`. `rubric` holds the ids of all
     checks: one that is no longer in it does not apply anywhere, which is no flip.
     """
-    known_checks = {check for of_entity in streaks.values() for check in of_entity}
     results = {
         ref: {result.check: result for result in score.results}
         for ref, score in board.scores.items()
     }
     pauses = _pauses(streaks, results, breaker, rubric)
     frozen = {pause.check for pause in pauses} - set(accepted)
-    after: dict[Ref, Mapping[str, Streak]] = {}
     absent = streaks.keys() - results.keys()
-    vanished = breaker.trips(len(absent), len(streaks))  # the board is in doubt, not the services
+    # The board is in doubt, not the services.
+    doubted = absent if breaker.trips(len(absent), len(streaks)) else set()
+    known_checks = {check for of_entity in streaks.values() for check in of_entity}
+    look = _Counting(board.at, settle, frozen, known_checks)
+    after: dict[Ref, Mapping[str, Streak]] = {}
     for ref in streaks.keys() | results.keys():
-        if ref in absent and vanished:
-            after[ref] = streaks[ref]
-            continue
-        before, now = streaks.get(ref, {}), results.get(ref, {})
-        after[ref] = {
-            check: streak
-            if check in frozen and (streak := before.get(check)) is not None
+        before = streaks.get(ref, {})
+        now = before if ref in doubted else look.counted(before, results.get(ref, {}))
+        if ref in results or not _forgotten(now):
+            after[ref] = now
+    return Observed(after, tuple(pause for pause in pauses if pause.check in frozen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """One look at a board: `frozen` checks are left as they were, others may be new."""
+
+    at: datetime
+    settle: timedelta
+    frozen: Collection[str]
+    known_checks: Collection[str]
+
+    def counted(
+        self, before: Mapping[str, Streak], now: Mapping[str, CheckResult]
+    ) -> dict[str, Streak]:
+        """One service's streaks with its results counted in."""
+        return {
+            check: before[check]
+            if check in self.frozen and check in before
             else _advanced(
-                before.get(check, Streak(baseline=check not in known_checks)),
+                before.get(check, Streak(baseline=check not in self.known_checks)),
                 now.get(check),
-                board.at,
-                settle,
+                self.at,
+                self.settle,
             )
             for check in before.keys() | now.keys()
         }
-    after = {ref: of for ref, of in after.items() if ref in results or not _forgotten(of)}
-    return Observed(after, tuple(pause for pause in pauses if pause.check in frozen))
 
 
 def asks(streak: Streak | None, *, baseline: bool) -> bool:

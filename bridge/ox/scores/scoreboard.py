@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -53,6 +53,14 @@ class EarlierScores:
     by: LoadedRubric | None = None
     judged: Mapping[Ref, _Judged] = field(default_factory=dict)
 
+    def under(self, loaded: LoadedRubric) -> Mapping[Ref, _Judged]:
+        """What was found by this very rubric."""
+        return self.judged if self.by is loaded else {}
+
+    def keep(self, loaded: LoadedRubric, judged: Mapping[Ref, _Judged]) -> None:
+        """Take what was found for the next evaluation."""
+        self.by, self.judged = loaded, judged
+
 
 def evaluate(
     loaded: LoadedRubric,
@@ -73,7 +81,7 @@ def evaluate(
     kinds = {kind for check in loaded.rubric.checks for kind in check.kinds}
     waivers = Waivers(loaded.rubric, now.astimezone(UTC).date())
     every = sorted(entities, key=lambda entity: entity.ref)
-    before = earlier.judged if earlier is not None and earlier.by is loaded else {}
+    before = earlier.under(loaded) if earlier is not None else {}
     judged: dict[Ref, _Judged] = {}
     for entity in every:
         if entity.ref.kind not in kinds:
@@ -86,14 +94,23 @@ def evaluate(
         else:
             judged[entity.ref] = _judged(loaded, waivers, entity, known, more, now=now)
     if earlier is not None:
-        earlier.by, earlier.judged = loaded, judged
+        earlier.keep(loaded, judged)
     scores = {ref: each.score for ref, each in judged.items()}
-    told = [
-        *waiver_notes(loaded.rubric, now.astimezone(UTC).date()),
-        *waiver_strangers(loaded.rubric, [entity.ref for entity in every]),
-        *(problem for each in judged.values() for problem in each.problems),
-    ]
-    return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), tuple(told))
+    told = tuple(_told(loaded, every, judged.values(), now))
+    return Scoreboard(now, loaded.rubric.version, scores, rollups(every, scores), told)
+
+
+def _told(
+    loaded: LoadedRubric,
+    entities: Sequence[CatalogEntity],
+    judged: Iterable[_Judged],
+    now: datetime,
+) -> Iterator[Problem]:
+    """What there is to say of waivers."""
+    yield from waiver_notes(loaded.rubric, now.astimezone(UTC).date())
+    yield from waiver_strangers(loaded.rubric, [entity.ref for entity in entities])
+    for each in judged:
+        yield from each.problems
 
 
 def _judged(

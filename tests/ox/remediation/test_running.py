@@ -24,7 +24,8 @@ from bridge.ox.remediation.proposals import (
     runbook_proposal,
 )
 from bridge.ox.remediation.reconcile_issues import labelled
-from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.ox.remediation.rules import RemediatedSource, Rules, Task
+from bridge.ox.remediation.running import Remediator
 from bridge.ox.remediation.situation import Policy
 from bridge.sandbox.app import SandboxGitLab, running
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
@@ -55,14 +56,16 @@ class Site:
             drafts(team=Contact("kim", "@corp/team")),
         )
         return Remediator(
-            "corp",
-            self.store.remediation,
-            self.store.lease,
-            self.issues,
-            rules,
-            "me",
-            self.clock,
-            self.issues,
+            RemediatedSource(
+                "corp",
+                self.store.remediation,
+                self.store.lease,
+                self.issues,
+                rules,
+                "me",
+                self.clock,
+                self.issues,
+            )
         )
 
     async def day(self, *failing: int, proposals: tuple[Proposal, ...] = ()) -> RemediationRun:
@@ -325,7 +328,8 @@ async def test_a_lost_lease_stops_before_the_next_write(site: Site) -> None:
         score(service(1), [result(service(1), c, CheckState.FAIL, now) for c in CHECKS], now)
     ]
     task = Task(board(now, failing), CHECKS, {service(1): place(1)})
-    run = await replace(site.remediator, leases=Lost(site.store)).run(task)
+    lost = replace(site.remediator.site, leases=Lost(site.store))
+    run = await Remediator(lost).run(task)
     assert run is not None
     assert run.stopped == "another replica took over"
     assert list(site.world.issues) == []

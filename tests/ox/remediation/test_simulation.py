@@ -34,7 +34,8 @@ from bridge.ox.remediation.gitlab import GitLabIssues
 from bridge.ox.remediation.marker import key_hash, read_marker
 from bridge.ox.remediation.posting import Webhook
 from bridge.ox.remediation.reconcile_issues import SnoozePolicy
-from bridge.ox.remediation.running import Remediator, Rules, Task
+from bridge.ox.remediation.rules import RemediatedSource, Rules, Task
+from bridge.ox.remediation.running import Remediator
 from bridge.ox.remediation.situation import Policy
 from bridge.ox.scores.initiatives import concerned, promised
 from bridge.sandbox.app import SandboxGitLab, running
@@ -415,7 +416,9 @@ class Replica:
     async def work(self, task: Task, lives: int) -> None:
         tracker = Mortal(self.issues, lives)
         remediation, lease, clock = self.store.remediation, self.store.lease, self.tale.world.clock
-        remediator = Remediator("corp", remediation, lease, tracker, self.rules, self.name, clock)
+        remediator = Remediator(
+            RemediatedSource("corp", remediation, lease, tracker, self.rules, self.name, clock)
+        )
         try:
             run = await remediator.run(task)
         except Crash:
