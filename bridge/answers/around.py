@@ -21,7 +21,7 @@ _WAYS: Final = (("dependency", NEEDS), ("dependent", NEEDED_BY))
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class Involvement:
     """How an entity stands to what was asked for: itself, part, dependency or dependent."""
 
     word: str
@@ -31,7 +31,7 @@ class Role:
         return self.word if self.hops < 2 else f"{self.word}, {self.hops} hops"
 
 
-ITSELF: Final = Role("itself")
+ITSELF: Final = Involvement("itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class About:
 
     asked: str
     found: Identified
-    roles: Mapping[str, Role] = field(default_factory=dict)
+    roles: Mapping[str, Involvement] = field(default_factory=dict)
     project: str = ""
     cut: bool = False
 
@@ -107,19 +107,19 @@ def path_in(asked: str) -> str:
 
 def around(
     starts: Sequence[Mapping[str, Any]], known: Knowledge, hops: int
-) -> tuple[dict[str, Role], bool]:
+) -> tuple[dict[str, Involvement], bool]:
     """Who stands near, by reference; and whether bounds ended the walk.
 
     Of a system, a domain or a team the parts are what is asked about: their dependencies count.
     """
     roles = {ref_of(each): ITSELF for each in starts}
     parts = walk(starts, known, PARTS, hops=PART_HOPS)
-    roles |= {each.ref: Role("part", each.hops) for each in parts.reached}
+    roles |= {each.ref: Involvement("part", each.hops) for each in parts.reached}
     inner = [entity for ref in roles if (entity := known.entity(ref)) is not None]
     cut = len(parts.reached) >= MOST
     for word, along in _WAYS if hops else ():
         walked = walk(inner, known, along, hops=hops)
         for each in walked.reached:
-            roles.setdefault(each.ref, Role(word, each.hops))
+            roles.setdefault(each.ref, Involvement(word, each.hops))
         cut = cut or len(walked.reached) >= MOST
     return roles, cut

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from bridge.answers.around import HOPS, ITSELF, Role, around
+from bridge.answers.around import HOPS, ITSELF, Involvement, around
 from bridge.answers.dependencies import NEEDED_BY, NEEDS, PART_HOPS, PARTS, Walk, walk
 from bridge.answers.documents import URGENT, documents_of, is_document
 from bridge.answers.identify import Identified, Match, identify
@@ -68,7 +68,7 @@ class Nearby:
     """What changed, and how it stands to what the incident is about."""
 
     change: EntityChange
-    role: Role
+    role: Involvement
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class AnswerSection:
     """A label with what stands under it. `urgent` ones are what a responder acts on first."""
 
     label: str
@@ -54,7 +54,7 @@ class Said:
 
     headline: str
     subtitle: str
-    sections: tuple[Section, ...] = ()
+    sections: tuple[AnswerSection, ...] = ()
 
 
 def said(text: object, longest: int = _LONGEST) -> str:
@@ -76,7 +76,7 @@ def in_words(answer: IncidentAnswer) -> Said:
         "Ask by name, alias, GitLab project (path, address or id), PagerDuty id, "
         "or an address or host that a service links to."
     )
-    sections = (Section("Did you mean", near),) if near else ()
+    sections = (AnswerSection("Did you mean", near),) if near else ()
     return Said(f"Nothing known is called {said(answer.asked) or 'that'}", advice, sections)
 
 
@@ -88,7 +88,7 @@ def _several(answer: IncidentAnswer) -> Said:
         items = (*items, Item(f"… and {left} more; ask for one of them by its name"))
     key = found.matches[0].key
     headline = f"{found.total} entities have this {key}: {said(answer.asked)}"
-    return Said(headline, "Which one is it?", (Section("Matches", items),))
+    return Said(headline, "Which one is it?", (AnswerSection("Matches", items),))
 
 
 def _match(match: Match) -> Item:
@@ -109,25 +109,25 @@ def _incident(incident: Incident, answer: IncidentAnswer) -> Said:
     return Said(headline, subtitle, tuple(_sections(incident, answer)))
 
 
-def _sections(incident: Incident, answer: IncidentAnswer) -> Iterator[Section]:
-    yield Section("Owner", tuple(_owner(incident.owner)), urgent=True)
-    yield Section("On call", tuple(_on_call(incident, answer.at)), urgent=True)
-    yield Section("Read first", tuple(_links(incident, first=True)), urgent=True)
+def _sections(incident: Incident, answer: IncidentAnswer) -> Iterator[AnswerSection]:
+    yield AnswerSection("Owner", tuple(_owner(incident.owner)), urgent=True)
+    yield AnswerSection("On call", tuple(_on_call(incident, answer.at)), urgent=True)
+    yield AnswerSection("Read first", tuple(_links(incident, first=True)), urgent=True)
     yield from _walked("Hit by this", incident.needed_by, urgent=True)
     yield from _walked("Needs", incident.needs)
     yield from _walked("Holds", incident.parts)
     if incident.changed is not None:
-        yield Section("Changed", tuple(_changed(incident.changed, answer.at)))
+        yield AnswerSection("Changed", tuple(_changed(incident.changed, answer.at)))
     state = tuple(_state(incident, answer.at))
     if state:
-        yield Section("State", state)
+        yield AnswerSection("State", state)
     if incident.gates_failed:
         gates = (Item(said(gate)) for gate in incident.gates_failed)
-        yield Section("Failed gates", tuple(gates))
+        yield AnswerSection("Failed gates", tuple(gates))
     other = tuple(_links(incident, first=False))
     if other:
-        yield Section("Links", other)
-    yield Section("Known as of", (Item(_whole(answer)),))
+        yield AnswerSection("Links", other)
+    yield AnswerSection("Known as of", (Item(_whole(answer)),))
 
 
 def _whole(answer: IncidentAnswer) -> str:
@@ -184,7 +184,7 @@ def _links(incident: Incident, *, first: bool) -> Iterator[Item]:
         yield Item("no runbook is linked")
 
 
-def _walked(label: str, walked: Walk, *, urgent: bool = False) -> Iterator[Section]:
+def _walked(label: str, walked: Walk, *, urgent: bool = False) -> Iterator[AnswerSection]:
     if not walked.reached:
         return
     items = tuple(_reached(each) for each in walked.reached[:SHOWN])
@@ -192,7 +192,9 @@ def _walked(label: str, walked: Walk, *, urgent: bool = False) -> Iterator[Secti
     if left > 0 or walked.cut:
         more = f"… and {left} more" if left > 0 else "…"
         items = (*items, Item(f"{more}{', and beyond what was followed' if walked.cut else ''}"))
-    yield Section(f"{label} ({len(walked.reached)}{'+' if walked.cut else ''})", items, urgent)
+    yield AnswerSection(
+        f"{label} ({len(walked.reached)}{'+' if walked.cut else ''})", items, urgent
+    )
 
 
 def _reached(each: Reached) -> Item:

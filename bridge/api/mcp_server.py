@@ -33,6 +33,52 @@ _ABOUT: Final = (
 )
 
 
+class Tools:
+    """What assistants may ask. What is said of each is what they are told of it."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    async def search(self, text: str) -> dict[str, Any]:
+        """Find entities, documents and problems that hold all words of a text."""
+        return await self._library.search(text)
+
+    async def entity(self, name: str) -> dict[str, Any]:
+        """An entity as the catalog has it: by reference, name, alias, GitLab project or address."""
+        return await self._library.entity(name)
+
+    async def incident(self, about: str) -> dict[str, Any]:
+        """Who owns it, who is on call, runbooks, what it needs and who is hit, with ages.
+
+        `about` is a name, alias, GitLab project (path, address, id), id of PagerDuty's or
+        Opsgenie's, or the address or host of a dashboard. Several matches are listed in
+        `matches`; ask again with one.
+        """
+        return await self._library.incident(about)
+
+    async def explain(self, about: str) -> dict[str, Any]:
+        """Why an entity is as it is, where it comes from, what changed, or why it is missing."""
+        return await self._library.explain(about)
+
+    async def score(self, name: str) -> dict[str, Any]:
+        """How a service scores, which gates failed, and what to fix next."""
+        return await self._library.score(name)
+
+    async def problems(self, about: str = "") -> dict[str, Any]:
+        """What is wrong with manifests and projects now; `about` narrows it to those words."""
+        return await self._library.problems(about)
+
+    async def changes(self, about: str = "", since: str = "2h", hops: int = 2) -> dict[str, Any]:
+        """What changed in the catalog, newest first: the first question when something broke.
+
+        `about` is whatever names a service, system, team or project: it and what lies up to
+        `hops` (0 to 4) dependencies away, either way, is looked at; "" stands for everything.
+        `since` is how long ago (30m, 2h, 7d) or a time with its zone.
+        """
+        asked = {"around": about, "since": since, "hops": str(hops)}
+        return await self._library.changes(asked)
+
+
 def mcp_server(library: Library) -> MCPServer:
     """The server and its tools. Raises `ConfigurationError` where the SDK is not installed."""
     try:
@@ -45,53 +91,17 @@ def mcp_server(library: Library) -> MCPServer:
     reads = ToolAnnotations(
         readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=False
     )
-
-    @server.tool(annotations=reads)
-    async def search(text: str) -> dict[str, Any]:
-        """Find entities, documents and problems that hold all words of a text."""
-        return await library.search(text)
-
-    @server.tool(annotations=reads)
-    async def entity(name: str) -> dict[str, Any]:
-        """An entity as the catalog has it: by reference, name, alias, GitLab project or address."""
-        return await library.entity(name)
-
-    @server.tool(annotations=reads)
-    async def incident(about: str) -> dict[str, Any]:
-        """Who owns it, who is on call, runbooks, what it needs and who is hit, with ages.
-
-        `about` is a name, alias, GitLab project (path, address, id), id of PagerDuty's or
-        Opsgenie's, or the address or host of a dashboard. Several matches are listed in
-        `matches`; ask again with one.
-        """
-        return await library.incident(about)
-
-    @server.tool(annotations=reads)
-    async def explain(about: str) -> dict[str, Any]:
-        """Why an entity is as it is, where it comes from, what changed, or why it is missing."""
-        return await library.explain(about)
-
-    @server.tool(annotations=reads)
-    async def score(name: str) -> dict[str, Any]:
-        """How a service scores, which gates failed, and what to fix next."""
-        return await library.score(name)
-
-    @server.tool(annotations=reads)
-    async def problems(about: str = "") -> dict[str, Any]:
-        """What is wrong with manifests and projects now; `about` narrows it to those words."""
-        return await library.problems(about)
-
-    @server.tool(annotations=reads)
-    async def changes(about: str = "", since: str = "2h", hops: int = 2) -> dict[str, Any]:
-        """What changed in the catalog, newest first: the first question when something broke.
-
-        `about` is whatever names a service, system, team or project: it and what lies up to
-        `hops` (0 to 4) dependencies away, either way, is looked at; "" stands for everything.
-        `since` is how long ago (30m, 2h, 7d) or a time with its zone.
-        """
-        asked = {"around": about, "since": since, "hops": str(hops)}
-        return await library.changes(asked)
-
+    its = Tools(library)
+    for tool in (
+        its.search,
+        its.entity,
+        its.incident,
+        its.explain,
+        its.score,
+        its.problems,
+        its.changes,
+    ):
+        server.add_tool(tool, annotations=reads)
     return server
 
 

@@ -105,17 +105,7 @@ class Webhooks:
                 raise DeliveryRefused(404, "no source in `from` has this name")
             body, key = await _checked(request, self.doors[source]())
         except DeliveryRefused as refused:
-            self.counts["refused"] += 1
-            known = source in self.doors  # any other name is a stranger's text
-            log.warning(
-                "A webhook was refused",
-                action="hook_refused",
-                source=(source or FIRST_CALLED) if known else "",
-                reason=str(refused),
-            )
-            return web.json_response(
-                {"status": "refused", "reason": str(refused)}, status=refused.status
-            )
+            return self._refusal(refused, source)
         key = key and f"{source} {key}"
         if key and key in self._seen:
             return self._answer("duplicate")
@@ -134,6 +124,18 @@ class Webhooks:
         if found.ignored:
             return self._answer("ignored", reason=found.ignored)
         return self._answer("accepted")
+
+    def _refusal(self, refused: DeliveryRefused, source: str) -> web.Response:
+        self.counts["refused"] += 1
+        known = source in self.doors  # any other name is a stranger's text
+        log.warning(
+            "A webhook was refused",
+            action="hook_refused",
+            source=(source or FIRST_CALLED) if known else "",
+            reason=str(refused),
+        )
+        answer = {"status": "refused", "reason": str(refused)}
+        return web.json_response(answer, status=refused.status)
 
     async def _understood(self, body: bytes, source: str) -> Understood:
         wanted = self.wanted(source)

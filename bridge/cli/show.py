@@ -70,6 +70,18 @@ def show_report(console: Console, report: Report) -> None:
     if report.outcome is Outcome.FAILED:
         console.print(Text(f"failed: {plain(report.failure)}", style="red"), soft_wrap=True)
         return
+    _show_counts(console, report)
+    style = "green" if report.outcome is Outcome.COMPLETE else "yellow"
+    said = {
+        Outcome.COMPLETE: "complete",
+        Outcome.INCOMPLETE: "incomplete: what could not be read is kept as it was",
+    }[report.outcome]
+    took = f" in {report.seconds:.1f} s, {report.gitlab_requests} requests"
+    console.print(Text(said, style=style).append(took, style="default"))
+
+
+def _show_counts(console: Console, report: Report) -> None:
+    """How many there are of what was read, made and published."""
     counts = ", ".join(f"{count} {kind}" for kind, count in report.entities.items()) or "nothing"
     projects, manifests = report.projects, report.manifests
     if report.kind is not Coverage.FULL:
@@ -92,13 +104,6 @@ def show_report(console: Console, report: Report) -> None:
             f"{receipt.removed} removed",
             soft_wrap=True,
         )
-    style = "green" if report.outcome is Outcome.COMPLETE else "yellow"
-    said = {
-        Outcome.COMPLETE: "complete",
-        Outcome.INCOMPLETE: "incomplete: what could not be read is kept as it was",
-    }[report.outcome]
-    took = f" in {report.seconds:.1f} s, {report.gitlab_requests} requests"
-    console.print(Text(said, style=style).append(took, style="default"))
 
 
 def write_report(path: Path, report: Report) -> None:

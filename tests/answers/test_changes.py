@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.answers.around import ITSELF, MOST_STARTS, Role, about
+from bridge.answers.around import ITSELF, MOST_STARTS, Involvement, about
 from bridge.answers.changes import ASKED, Told, as_lines, question, told, with_history
 from bridge.answers.dependencies import MOST
 from bridge.answers.identify import MOST as MOST_LISTED
@@ -66,10 +66,10 @@ class History:
 def test_dependencies_and_dependents_are_near_by_their_hops() -> None:
     assert about("cart", known(*FLEET)).roles == {
         CART: ITSELF,
-        STOCK: Role("dependency", 1),
-        "component:default/gone": Role("dependency", 1),
-        WEB: Role("dependent", 1),
-        MAIL: Role("dependent", 2),
+        STOCK: Involvement("dependency", 1),
+        "component:default/gone": Involvement("dependency", 1),
+        WEB: Involvement("dependent", 1),
+        MAIL: Involvement("dependent", 2),
     }
     assert MAIL not in about("cart", known(*FLEET), 1).roles
     assert about("cart", known(*FLEET), 0).roles == {CART: ITSELF}
@@ -81,7 +81,7 @@ def test_around_a_system_lie_its_parts_and_what_they_need() -> None:
     roles = about("shop", known(*FLEET, inside, outside)).roles
     assert roles["system:default/shop"] == ITSELF
     assert roles[CART].word == roles["component:default/till"].word == "part"
-    assert roles["component:default/ledger"] == Role("dependency", 1)
+    assert roles["component:default/ledger"] == Involvement("dependency", 1)
 
 
 def test_a_crowd_around_something_is_cut_and_said_to_be() -> None:
