@@ -213,15 +213,8 @@ async def wired(settings: Settings, connections: int = CONNECTIONS) -> AsyncIter
         share_rates(given.readings.values(), store)
         await given.elsewhere.renew(store, given.source)
         await refuse_other_first(settings, each, store)
-        scores = scores_of(settings, given.source, store, given.rubric)
-        shown = WithScores(settings, scores)
-        after_pass = _after_pass(settings, given, store, scores)
-        shown.facts = after_pass.facts
-        if settings.ox.publish:
-            # Else one pass would publish the entities without what is known of them.
-            await scores.load()
-            await after_pass.facts.load()
-            shown.take()
+        after_pass = _after_pass(settings, given, store)
+        shown = await _shown(settings, after_pass)
         async with _gatekeeper(settings) as gate:
             yield Wired(
                 _stages(settings, given, store, shown),
@@ -238,9 +231,21 @@ async def wired(settings: Settings, connections: int = CONNECTIONS) -> AsyncIter
         await store.close()
 
 
-def _after_pass(
-    settings: Settings, given: Given, store: SqlStore, scores: Scorekeeper
-) -> AfterPass:
+async def _shown(settings: Settings, after_pass: AfterPass) -> WithScores:
+    """What is published of entities besides what manifests say."""
+    scores, facts = after_pass.scores, after_pass.facts
+    shown = WithScores(settings, scores, facts)
+    if settings.ox.publish:
+        # Else one pass would publish the entities without what is known of them.
+        await scores.load()
+        await facts.load()
+        shown.take()
+    return shown
+
+
+def _after_pass(settings: Settings, given: Given, store: SqlStore) -> AfterPass:
+    scores = scores_of(settings, given.source, store, given.rubric)
+
     async def score(board: FactBoard) -> None:
         await scores.evaluate(board.latest)
 

@@ -259,25 +259,24 @@ class WithScores:
     of its neighbours with it.
     """
 
-    def __init__(self, settings: Settings, scores: Scorekeeper) -> None:
+    def __init__(self, settings: Settings, scores: Scorekeeper, facts: FactService) -> None:
         self.wanted = settings.ox.publish
-        self._url, self._scores = settings.public_url, scores
+        self._url, self._scores, self._facts = settings.public_url, scores, facts
         self._board = scores.board
-        self.facts: FactService | None = None
         self._readings: Mapping[Ref, Mapping[str, Reading]] = {}
         self._files: object = None  # those that show what is taken
 
     def take(self) -> None:
         """Take the scores and facts as they are now."""
         self._board = self._scores.board
-        self._readings = self.facts.board.latest if self.facts is not None else {}
+        self._readings = self._facts.board.latest
 
     async def renew(
         self, files: object, note: Callable[[Collection[Ref] | None], Awaitable[None]]
     ) -> None:
         """Take them after those were noted of which `files` show something else; None: all."""
         board = self._scores.board
-        readings = self.facts.board.latest if self.facts is not None else {}
+        readings = self._facts.board.latest
         changed = None
         if files == self._files:
             changed = changed_scores(self._board, board) | changed_tools(self._readings, readings)

@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,15 +25,17 @@ from bridge.api.live import Live
 from bridge.api.parts import AppParts
 from bridge.api.webhooks import HookSecrets, Webhooks
 from bridge.errors import ConfigurationError
+from bridge.exporters.change_receivers import ChangeReceivers
 from bridge.model.numbers import FIRST
 from bridge.model.problems import Problem
 from bridge.model.scrape import Coverage
 from bridge.passes.runner import Passes
-from bridge.passes.stages import Pass, PassOptions, Stages
+from bridge.passes.stages import Pass, PassOptions
 from bridge.ports import Scraper
 from bridge.processors.validation import entity_faults
 from bridge.scrapers import GitLabScraper
 from bridge.service.leadership import Leadership, lease_name
+from bridge.service.pulse import Pulse
 from bridge.service.replica import Service
 from bridge.service.schedule import Audience, Audiences, ended
 from bridge.service.token_watch import TokenWatch
@@ -46,8 +48,7 @@ from bridge.wiring.neighbours import secret
 from bridge.wiring.ox import initiatives_of
 from bridge.wiring.receivers import change_receivers
 from bridge.wiring.remediation import Book, remedied
-from bridge.wiring.schemas import schema_names, schema_of
-from bridge.wiring.showing import Account, Showing, look_up, tell
+from bridge.wiring.showing import Account, Showing, live_of, tell
 from bridge.wiring.sources import each_source
 from bridge.wiring.work import Crew, crew
 
@@ -77,39 +78,22 @@ async def serving(
 
     `account` hears of every pass that is made here; every page begins with `notice`.
     """
-    live = Live(
-        schemas={
-            **{
-                f"{name}.json": schema_of(name, parts.mappings.all).encode()
-                for name in schema_names()
-            },
-            **{m.schema_path.name: m.schema_path.read_bytes() for m in parts.mappings.all},
-        },
-        source=parts.stages.scraper.name,
-        notice=notice,
-    )
-    async with remedied(parts, settings) as after_pass, crew(settings, parts) as others:
+    async with (
+        remedied(parts, settings) as after_pass,
+        crew(settings, parts, lambda: made.service.passes.stages) as others,
+    ):
         stages = replace(parts.stages, work=others.work if others is not None else None)
         parts = replace(parts, after_pass=after_pass, stages=stages)
-        async with _served(parts, settings, wish, live, account, others=others) as url:
+        made = replica_of(parts, settings, wish, account, notice)
+        async with _served(parts, settings, made, others) as url:
             yield url
 
 
 @asynccontextmanager
 async def _served(
-    parts: Wired,
-    settings: Settings,
-    wish: PassOptions,
-    live: Live,
-    account: Account,
-    *,
-    others: Crew | None,
+    parts: Wired, settings: Settings, made: Replica, others: Crew | None
 ) -> AsyncIterator[str]:
-    keeper = feed(settings, parts.stages)
-    service = a_service(parts, settings, wish, live, account, keeper=keeper)
-    live.hints_waiting = lambda: service.hints_waiting
-    told = change_receivers(settings, live.source, parts.store, lambda: service.leadership.leads)
-    live.receivers, live.news = told.standings, told.poke
+    service, live = made.service, made.live
     await parts.facts.load()
     await parts.scores.load()
     await service.refuse_others()
@@ -119,14 +103,13 @@ async def _served(
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         own = own_url(settings, await started(site, runner, settings))
-        live.public_url = keeper.reader.public_url = settings.public_url or own
+        # Where any port was asked for, nobody knew which one before.
+        live.public_url = made.feed.reader.public_url = settings.public_url or own
         tokens = [watch_token(scraper, live, name) for name, (_, scraper) in parts.sources.items()]
         hands = [others.hand.run()] if others is not None else []
-        if others is not None:
-            others.current = lambda: service.passes.stages
-        work = [service.run(), parts.facts.follow(), parts.scores.follow(), told.run()]
+        follow = [parts.facts.follow(), parts.scores.follow()]
         try:
-            async with _going_on([*work, *tokens, *hands]):
+            async with _going_on([service.run(), *follow, made.receivers.run(), *tokens, *hands]):
                 yield f"{own}/"
         finally:
             await service.stop()
@@ -171,30 +154,36 @@ async def watch_token(scraper: Scraper, live: Live, source: str = FIRST) -> None
         await TokenWatch(scraper.token_end, told, utc_now).run()
 
 
-def a_service(
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """What one process of `serve` is made of. Nothing of it runs yet.
+
+    `live` shows what the passes of `service` gave; `feed` keeps the read API's index.
+    """
+
+    service: Service
+    live: Live
+    feed: Feed
+    receivers: ChangeReceivers
+
+
+def replica_of(
     parts: Wired,
     settings: Settings,
     wish: PassOptions,
-    live: Live,
     account: Account = lambda done: None,
-    *,
-    keeper: Feed | None = None,
-) -> Service:
-    """The passes of one replica, shown in `live`; `account` hears of each that is made here.
-
-    `keeper` keeps the read API's index; one that the settings describe if there is none.
-    """
-    source = parts.stages.scraper.name
+    notice: str = "",
+) -> Replica:
+    """A process's part in `serve`; `account` hears of each pass that is made here."""
+    source, keeper = parts.source, feed(settings, parts.stages)
     leadership = Leadership(parts.store.lease, lease_name(source), settings.lease)
     passes = Passes(replace(parts.stages, fence=leadership.fence), settings.full_every, GRACE)
-    look_up(live, parts, passes)
+    receivers = change_receivers(settings, source, parts.store, lambda: leadership.leads)
+    pulse = Pulse()
+    live = live_of(parts, passes, receivers, pulse, lambda: service.hints_waiting, notice=notice)
     census = CensusTaker(parts.store.censuses, source, live)
-    shown = Showing(live, parts, passes, keeper or feed(settings, parts.stages), census, account)
+    shown = Showing(live, parts, passes, keeper, census, account)
     told = [partial(tell, parts.refresher, live)] if parts.refresher else []
-
-    async def refreshed(stages: Stages) -> Stages:
-        return await renewed(settings, parts, stages)
-
     service = Service(
         passes,
         leadership,
@@ -206,11 +195,11 @@ def a_service(
         shown.role,
         # Backstage waits for no facts.
         Audiences((Audience(told), Audience((shown.after_pass, *parts.listeners)))),
-        refreshed=refreshed,
+        refreshed=partial(renewed, settings, parts),
+        pulse=pulse,
         store_answers=shown.store_answers,
     )
-    live.hanging = service.pulse.hanging
-    return service
+    return Replica(service, live, keeper, receivers)
 
 
 def webhooks(settings: Settings, service: Service) -> Webhooks:

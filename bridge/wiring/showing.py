@@ -16,6 +16,7 @@ from bridge.api.feed import Feed
 from bridge.api.live import Live, SourceHealth
 from bridge.errors import StoreError
 from bridge.exporters.backstage_refresh import Refresher
+from bridge.exporters.change_receivers import ChangeReceivers
 from bridge.model.memory import Memory
 from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome
@@ -24,12 +25,14 @@ from bridge.model.statements import Statement
 from bridge.ox.after_pass import tried
 from bridge.passes.interfaces import ModelStore
 from bridge.passes.runner import Passes
-from bridge.passes.stages import Pass
+from bridge.passes.stages import Pass, Stages
 from bridge.ports import Measured, Scraper
-from bridge.store.store import SqlStore
+from bridge.processors.mapping import Mappings
+from bridge.service.pulse import Pulse
 from bridge.wiring import Wired
 from bridge.wiring.census import CensusTaker
 from bridge.wiring.clock import utc_now
+from bridge.wiring.schemas import schema_names, schema_of
 
 log = structlog.get_logger()
 
@@ -104,22 +107,44 @@ class Showing:
         await self.parts.after_pass.run(known.catalog, known.memory, done.observations)
 
 
-def look_up(live: Live, parts: Wired, passes: Passes) -> None:
-    """Have `live` find in the store, and with `passes`, what it is asked for."""
-    store: SqlStore = parts.store
-    source = parts.stages.scraper.name
-    live.sources = {
-        name: SourceHealth(stages.scraper.name, traffic_of(stages.scraper))
-        for name in parts.stages.sources
-        for stages in (parts.stages.reading(name),)
-    }
-    live.known = passes.known
-    live.changes = partial(store.entity_changes.find, source)
-    live.said = partial(said_of, store.model, source)
-    live.censuses = partial(store.censuses.since, source)
-    live.last_census = partial(store.censuses.last, source)
-    live.fetch = partial(store.model.file, source)
-    live.sweeps = partial(store.parts.progress, source)
+def live_of(
+    parts: Wired,
+    passes: Passes,
+    receivers: ChangeReceivers,
+    pulse: Pulse,
+    hints_waiting: Callable[[], int],
+    *,
+    notice: str = "",
+) -> Live:
+    """What the API reads: nothing is served yet, and what is asked for is found in the store."""
+    store, source = parts.store, parts.source
+    return Live(
+        fetch=partial(store.model.file, source),
+        known=passes.known,
+        changes=partial(store.entity_changes.find, source),
+        censuses=partial(store.censuses.since, source),
+        last_census=partial(store.censuses.last, source),
+        said=partial(said_of, store.model, source),
+        receivers=receivers.standings,
+        news=receivers.poke,
+        sweeps=partial(store.parts.progress, source),
+        sources={name: _health(parts.stages.reading(name)) for name in parts.stages.sources},
+        hints_waiting=hints_waiting,
+        hanging=pulse.hanging,
+        schemas=_schemas(parts.mappings),
+        source=source,
+        notice=notice,
+    )
+
+
+def _health(stages: Stages) -> SourceHealth:
+    return SourceHealth(stages.scraper.name, traffic_of(stages.scraper))
+
+
+def _schemas(mappings: Mappings) -> dict[str, bytes]:
+    """The JSON Schemas that are served, by the names of their files."""
+    own = {f"{name}.json": schema_of(name, mappings.all).encode() for name in schema_names()}
+    return own | {m.schema_path.name: m.schema_path.read_bytes() for m in mappings.all}
 
 
 async def remember_lately(live: Live) -> None:

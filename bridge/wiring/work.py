@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -28,6 +28,9 @@ from bridge.store.work import SharedWork
 from bridge.wiring import Wired
 from bridge.wiring.mappings import remapped
 from bridge.wiring.neighbours import secret
+
+if TYPE_CHECKING:
+    from bridge.store.job_queue import JobQueue
 
 log = structlog.get_logger()
 
@@ -94,24 +97,22 @@ class Eyes:
         return await read_part(part, stages.scraper, translator, store.model, more)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Crew:
-    """What one process needs to read with others: `work` to have parts read, `hand` to read them.
-
-    `current` gives the stages of the passes that this process makes.
-    """
+    """What a process needs to read with others: `work` to have parts read, `hand` to read them."""
 
     work: SharedWork
     hand: Hand
     reader: PartReader
-    current: Callable[[], Stages]
 
 
 @asynccontextmanager
 async def crew(
-    settings: Settings, parts: Wired, *, needed: bool = False
+    settings: Settings, parts: Wired, current: Callable[[], Stages], *, needed: bool = False
 ) -> AsyncIterator[Crew | None]:
     """The crew of the processes on a store while it is open.
+
+    `current` gives the stages of the passes that this process makes.
 
     None where sweeps are not shared (`share_sweeps`), and where a store has only one process.
 
@@ -120,39 +121,45 @@ async def crew(
     if not (settings.share_sweeps and parts.store.shared):
         yield None
         return
-    try:
-        from bridge.store.job_queue import open_queue  # noqa: PLC0415 — its library is an extra
-    except ImportError:
-        log.warning(
-            "Processes on one store do not share their sweeps: type pip install "
-            "'fester[postgresql]'",
-            action="work_alone",
-        )
-        yield None
-        return
     tokens = tokens_of(parts)
     eyes = Eyes(settings, parts, parts.stages, tokens)
     reader = PartReader(parts.store.parts, eyes.read, this_process())
-    async with AsyncExitStack() as stack:
-        try:
-            opened = open_queue(settings.store, reader.name, settings.lease)
-            queue = await stack.enter_async_context(opened)
-        except StoreError as error:
-            if needed:
-                raise
-            log.warning("No sweep is shared", action="work_alone", error=str(error))
+    async with _queue(settings, reader.name, needed=needed) as queue:
+        if queue is None:
             yield None
             return
 
         def named(reading: str) -> str:
-            return queue_of(tokens[reading], made.current(), reading)
+            return queue_of(tokens[reading], current(), reading)
 
         work = SharedWork(
-            *(parts.store.parts, queue, named, reader.name, settings.lease), clock=time.monotonic
+            parts.store.parts, queue, named, reader.name, settings.lease, clock=time.monotonic
         )
         hand = Hand(eyes.queues, lambda name: queue.work(name, reader.do))
-        made = Crew(work, hand, reader, lambda: parts.stages)
-        yield made
+        yield Crew(work, hand, reader)
+
+
+@asynccontextmanager
+async def _queue(settings: Settings, name: str, *, needed: bool) -> AsyncIterator[JobQueue | None]:
+    """The queue of jobs while it is open; None where it cannot be had, which is logged."""
+    async with AsyncExitStack() as stack:
+        queue = None
+        try:
+            from bridge.store.job_queue import open_queue  # noqa: PLC0415 — its library is an extra
+
+            opened = open_queue(settings.store, name, settings.lease)
+            queue = await stack.enter_async_context(opened)
+        except ImportError:
+            log.warning(
+                "Processes on one store do not share their sweeps: type pip install "
+                "'fester[postgresql]'",
+                action="work_alone",
+            )
+        except StoreError as error:
+            if needed:
+                raise
+            log.warning("No sweep is shared", action="work_alone", error=str(error))
+        yield queue
 
 
 def _stamp(folder: Path | None) -> tuple[object, ...]:

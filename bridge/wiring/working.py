@@ -26,7 +26,7 @@ async def working(parts: Wired, settings: Settings) -> AsyncIterator[str]:
 
     Raises `ConfigurationError` where sweeps are not shared, or no other process can use the store.
     """
-    async with crew(settings, parts, needed=True) as made:
+    async with crew(settings, parts, lambda: parts.stages, needed=True) as made:
         if made is None:
             raise ConfigurationError([_alone(parts, settings)])
         work = asyncio.create_task(made.hand.run())

@@ -96,7 +96,7 @@ def published(folder: Path) -> str:
 async def sweep(given: Settings) -> Led:
     """One sweep, led here."""
     begins: dict[str, float] = {}
-    async with wired(given) as parts, crew(given, parts) as others:
+    async with wired(given) as parts, crew(given, parts, lambda: parts.stages) as others:
         assert others is not None
         hand = asyncio.create_task(others.hand.run())
         # Provenance tells since when; all sweeps are of one moment.

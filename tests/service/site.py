@@ -28,7 +28,7 @@ from bridge.service.replica import Service
 from bridge.service.schedule import ended
 from bridge.settings import Settings
 from bridge.wiring import wired
-from bridge.wiring.serving import a_service, webhooks
+from bridge.wiring.serving import replica_of, webhooks
 
 TOKEN = "sandbox-token"
 SECRET = "hook-secret"
@@ -108,8 +108,8 @@ async def a_replica(chosen: Settings, **instead: Any) -> AsyncIterator[Replica]:
     """A replica that runs until the block ends, and then hands over; `instead` of its own parts."""
     async with wired(chosen) as made:
         parts = replace(made, **instead)
-        live = Live()
-        service = a_service(parts, chosen, PassOptions(), live)
+        its = replica_of(parts, chosen, PassOptions())
+        service, live = its.service, its.live
         runner = web.AppRunner(make_app(live, AppParts(webhooks=webhooks(chosen, service))))
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
