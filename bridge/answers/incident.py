@@ -18,13 +18,20 @@ from bridge.answers.identify import Identified, Match, identify
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
 from bridge.answers.lately import LATELY
 from bridge.language import links
+from bridge.language.links import LinkKind
 from bridge.model.entities import Json, Ref
 from bridge.model.entity_changes import EntityChange
 from bridge.model.facts import Fact, Standing
 from bridge.model.scores import tier_of
 
 # In the order in which a person wants them.
-READ_FIRST: Final = (links.RUNBOOK, links.DASHBOARD, links.LOGS, links.ALERTS, links.ON_CALL)
+READ_FIRST: Final = (
+    LinkKind.RUNBOOK,
+    LinkKind.DASHBOARD,
+    LinkKind.LOGS,
+    LinkKind.ALERTS,
+    LinkKind.ON_CALL,
+)
 MOST_NEARBY: Final = 100
 _CHANNEL: Final = "fester.dev/owner-channel"
 
@@ -44,9 +51,9 @@ class Datum:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Something to read. `kind` is one of `bridge.language.links.KINDS`."""
+    """Something to read."""
 
-    kind: str
+    kind: LinkKind
     title: str
     url: str
 
@@ -212,7 +219,7 @@ def _links(entity: Mapping[str, Any], known: Knowledge) -> Iterator[Link]:
     for document in documents_of(entity, known):
         if document.url and document.url not in told:
             told.add(document.url)
-            kind = links.RUNBOOK if document.kind in URGENT else links.DOCS
+            kind = LinkKind.RUNBOOK if document.kind in URGENT else LinkKind.DOCS
             yield Link(kind, document.title, document.url)
 
 

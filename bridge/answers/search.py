@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bridge.answers.knowledge import Knowledge, annotation, ref_of, title_of
 from bridge.language import links
+from bridge.language.links import LinkKind
 from bridge.model.problems import Problem
 
 LONGEST: Final = 200  # characters of a question
@@ -29,7 +30,7 @@ _SAID: Final = (
 )
 _LINKED: Final = ("metadata.links.title", "metadata.links.type", "metadata.links.url")
 # Links that are documents; the rest are tools.
-DOCUMENTS: Final = frozenset((links.RUNBOOK, links.DOCS))
+DOCUMENTS: Final = frozenset((LinkKind.RUNBOOK, LinkKind.DOCS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class DocumentFound:
     """A link that was found, and the entity that has it."""
 
     ref: str
-    kind: str  # one of `bridge.language.links.KINDS`
+    kind: LinkKind
     title: str
     url: str
 

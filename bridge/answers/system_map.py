@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 from bridge.answers.documents import documents_in
@@ -20,7 +21,6 @@ _LOWER: Final = frozenset(kind.lower() for kind in KINDS)
 # Arrows point from who needs to what is needed.
 _OFFERS: Final = "providesApi"
 _OUT: Final = ("dependsOn", "consumesApi", _OFFERS)
-_IN: Final = {"dependencyOf": "needs", "apiConsumedBy": "needs", "apiProvidedBy": "provides"}
 NOWHERE: Final = ""  # of entities that are part of no system
 
 Ends: TypeAlias = "tuple[str, str]"  # of an arrow: who needs, and what is needed
@@ -40,13 +40,28 @@ class Box:
     outside: bool = False  # drawn for its arrows, but not part of what was asked for
 
 
+class ArrowKind(StrEnum):
+    """What its source does with its target."""
+
+    NEEDS = "needs"
+    PROVIDES = "provides"
+
+
+# What arrows say that lead to an entity, by how it names that in its relations.
+_IN: Final = {
+    "dependencyOf": ArrowKind.NEEDS,
+    "apiConsumedBy": ArrowKind.NEEDS,
+    "apiProvidedBy": ArrowKind.PROVIDES,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Arrow:
     """`source` needs `target`, or provides it (`kind`); `count` arrows are folded into it."""
 
     source: str
     target: str
-    kind: str
+    kind: ArrowKind
     count: int = 1
 
 
@@ -114,7 +129,9 @@ def _drawn(title: str, mask: int, known: Knowledge, *, neighbours: bool) -> Syst
         folded, into = "domain", {ref: _domain(ref, known) for ref in sizes}
         sizes, counts = _folded(into, sizes, counts)
     boxes = [_holding(ref, size, known) for ref, size in sizes.items()]
-    return _shown(title, boxes, [Arrow(*ends, "needs", n) for ends, n in counts.items()], folded)
+    return _shown(
+        title, boxes, [Arrow(*ends, ArrowKind.NEEDS, n) for ends, n in counts.items()], folded
+    )
 
 
 def _shown(title: str, boxes: Iterable[Box], arrows: list[Arrow], folded: str = "") -> SystemMap:
@@ -128,14 +145,18 @@ def _shown(title: str, boxes: Iterable[Box], arrows: list[Arrow], folded: str = 
     )
 
 
-def _arrows(mask: int, inside: Set[str], known: Knowledge, *, neighbours: bool) -> dict[Ends, str]:
+def _arrows(
+    mask: int, inside: Set[str], known: Knowledge, *, neighbours: bool
+) -> dict[Ends, ArrowKind]:
     """What each arrow says, between what is inside; with `neighbours` also across its border."""
-    found: dict[Ends, str] = {}
+    found: dict[Ends, ArrowKind] = {}
     slots, documents = known.index.slots, known.index.flags(documents_in(known.index))
     for ref, relation, target in ties(mask, _OUT, known):
         if target in inside or (neighbours and not (target in slots and documents[slots[target]])):
-            kind = "provides" if relation == _OFFERS else found.get((ref, target), "needs")
-            found[ref, target] = kind
+            if relation == _OFFERS:
+                found[ref, target] = ArrowKind.PROVIDES
+            else:
+                found.setdefault((ref, target), ArrowKind.NEEDS)
     for ref, relation, source in ties(mask, tuple(_IN), known) if neighbours else ():
         if source not in inside:
             found[source, ref] = _IN[relation]

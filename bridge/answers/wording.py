@@ -19,6 +19,7 @@ from bridge.answers.incident import (
     Link,
     Owner,
 )
+from bridge.language.links import LinkKind
 from bridge.model.entity_changes import ChangeKind
 
 SHOWN: Final = 10  # dependencies and matches that a face names; the JSON names them all
@@ -171,16 +172,16 @@ def _on_call(incident: Incident, now: datetime) -> Iterator[Item]:
         note = f"{_seen(datum, now)}{'; may have changed since' if old else ''}"
         yield Item(", ".join(said(name) for name in datum.value[:SHOWN]), note=note)
     for link in incident.links:
-        if link.kind == "on_call":
+        if link.kind is LinkKind.ON_CALL:
             yield _link(link)
 
 
 def _links(incident: Incident, *, first: bool) -> Iterator[Item]:
     wanted = [each for each in incident.links if (each.kind in READ_FIRST) is first]
     for link in wanted:
-        if link.kind != "on_call":
-            yield _link(link, link.kind if link.kind != "other" else "")
-    if first and not any(link.kind == "runbook" for link in incident.links):
+        if link.kind is not LinkKind.ON_CALL:
+            yield _link(link, "" if link.kind is LinkKind.OTHER else link.kind)
+    if first and not any(link.kind is LinkKind.RUNBOOK for link in incident.links):
         yield Item("no runbook is linked")
 
 

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 from urllib.parse import quote, unquote
 
 from bridge.model.entities import Body, Json
 
-RUNBOOK, DASHBOARD, ALERTS, LOGS = "runbook", "dashboard", "alerts", "logs"
-SLO, ON_CALL, DOCS, REPOSITORY, OTHER = "slo", "on_call", "docs", "repository", "other"
+
+class LinkKind(StrEnum):
+    """What a link leads to."""
+
+    RUNBOOK = "runbook"
+    DASHBOARD = "dashboard"
+    ALERTS = "alerts"
+    LOGS = "logs"
+    SLO = "slo"
+    ON_CALL = "on_call"
+    DOCS = "docs"
+    REPOSITORY = "repository"
+    OTHER = "other"
+
 
 # The words that manifests of the known formats use for each kind.
-_WORDS: Final[Mapping[str, str]] = {
-    RUNBOOK: "runbook runbooks playbook playbooks",
-    DASHBOARD: "dashboard dashboards metrics metric monitoring monitor",
-    ALERTS: "alert alerts alerting alarm alarms",
-    LOGS: "log logs logging",
-    SLO: "slo slos sla objective objectives",
-    ON_CALL: "on_call oncall rota incident incidents pager paging",
-    DOCS: "doc docs documentation guide wiki readme handbook",
-    REPOSITORY: "repo repository code source",
+_WORDS: Final[Mapping[LinkKind, str]] = {
+    LinkKind.RUNBOOK: "runbook runbooks playbook playbooks",
+    LinkKind.DASHBOARD: "dashboard dashboards metrics metric monitoring monitor",
+    LinkKind.ALERTS: "alert alerts alerting alarm alarms",
+    LinkKind.LOGS: "log logs logging",
+    LinkKind.SLO: "slo slos sla objective objectives",
+    LinkKind.ON_CALL: "on_call oncall rota incident incidents pager paging",
+    LinkKind.DOCS: "doc docs documentation guide wiki readme handbook",
+    LinkKind.REPOSITORY: "repo repository code source",
 }
-KINDS: Final = (*_WORDS, OTHER)
 _KIND_OF: Final = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 
 
-def links_of(body: Body) -> list[tuple[str, str]]:
+def links_of(body: Body) -> list[tuple[LinkKind, str]]:
     """(kind, URL) of every link of an entity."""
     links = (body.get("metadata") or {}).get("links")
     found = links if isinstance(links, list) else []
@@ -46,7 +58,7 @@ def own_file(url: str, web_url: str, branch: str) -> str | None:
     return unquote(url.removeprefix(begin).partition("#")[0].partition("?")[0])
 
 
-def kind_of(link: Mapping[str, Json]) -> str:
+def kind_of(link: Mapping[str, Json]) -> LinkKind:
     """The kind by the link's type; a link without one is judged by the words of its title."""
     kind = str(link.get("type") or "")
     text = kind or str(link.get("title") or "")
@@ -54,4 +66,4 @@ def kind_of(link: Mapping[str, Json]) -> str:
     if whole in _KIND_OF:
         return _KIND_OF[whole]
     words = (_KIND_OF[word] for word in whole.split("_") if word in _KIND_OF)
-    return next(words, OTHER)
+    return next(words, LinkKind.OTHER)

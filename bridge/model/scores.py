@@ -63,6 +63,15 @@ class CheckState(StrEnum):
         return self in (CheckState.PASS, CheckState.WARN)
 
 
+class EvidenceStanding(StrEnum):
+    """How far a fact could be relied on when it was judged."""
+
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+    STALE = "stale"
+    NOT_APPLICABLE = "not_applicable"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One fact that a result rests on."""
@@ -71,7 +80,7 @@ class Evidence:
     value: Json
     seen_at: datetime | None
     source: str
-    standing: str = "known"
+    standing: EvidenceStanding = EvidenceStanding.KNOWN
     reason: str = ""
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.answers.system_map import MOST_BOXES, Arrow, Box, SystemMap, system_map
+from bridge.answers.system_map import MOST_BOXES, Arrow, ArrowKind, Box, SystemMap, system_map
 from bridge.api.pages.map_layout import HEIGHT, WIDTH, drawing
 from tests.answers.fleet import FLEET, entity, known, service
 
@@ -23,7 +23,7 @@ def test_a_systems_map_holds_its_services_and_what_they_need() -> None:
         ("mail", False, True),
         ("gone", True, False),  # nobody describes it
     }
-    assert Arrow("component:default/web", "component:default/cart", "needs") in found.arrows
+    assert Arrow("component:default/web", "component:default/cart", ArrowKind.NEEDS) in found.arrows
     assert system_map("system:default/nope", known(*FLEET)) is None
 
 
@@ -124,7 +124,7 @@ ARROWS = st.lists(st.tuples(st.sampled_from(REFS), st.sampled_from(REFS)), max_s
 def test_no_two_boxes_overlap_whatever_needs_what(pairs: list[tuple[str, str]]) -> None:
     """Circles and loops as well; and the same map is drawn alike each time."""
     boxes = tuple(Box(ref, ref, "Component", group=ref[-1:]) for ref in REFS)
-    arrows = tuple(Arrow(a, b, "needs") for a, b in dict.fromkeys(pairs))
+    arrows = tuple(Arrow(a, b, ArrowKind.NEEDS) for a, b in dict.fromkeys(pairs))
     found = SystemMap("x", boxes, arrows)
     drawn = drawing(found)
     assert drawn == drawing(found)
@@ -140,7 +140,7 @@ def test_no_two_boxes_overlap_whatever_needs_what(pairs: list[tuple[str, str]]) 
 def test_who_needs_stands_left_of_what_is_needed() -> None:
     pairs = [("a", "b"), ("b", "c"), ("a", "c")]
     arrows = tuple(
-        Arrow(f"component:default/{a}", f"component:default/{b}", "needs") for a, b in pairs
+        Arrow(f"component:default/{a}", f"component:default/{b}", ArrowKind.NEEDS) for a, b in pairs
     )
     boxes = tuple(Box(ref, ref, "Component") for ref in REFS[:3])
     at = {each.box.ref[-1]: each.x for each in drawing(SystemMap("x", boxes, arrows)).boxes}
@@ -151,7 +151,7 @@ def test_in_a_circle_who_needs_most_stands_first() -> None:
     """All in one column, a map of what needs each other would tell nothing."""
     ends = {("a", "b"): 9, ("b", "a"): 1, ("b", "c"): 9, ("c", "b"): 1}
     arrows = tuple(
-        Arrow(f"component:default/{a}", f"component:default/{b}", "needs", count)
+        Arrow(f"component:default/{a}", f"component:default/{b}", ArrowKind.NEEDS, count)
         for (a, b), count in ends.items()
     )
     boxes = tuple(Box(ref, ref, "Component") for ref in REFS[:3])

@@ -88,7 +88,7 @@ def _evidence_json(evidence: Evidence) -> dict[str, Json]:
         "value": evidence.value,
         "seenAt": evidence.seen_at.isoformat() if evidence.seen_at else None,
         "source": evidence.source,
-        "standing": evidence.standing,
+        "standing": evidence.standing.value,
         "reason": evidence.reason,
     }
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from bridge.language import links
+from bridge.language.links import LinkKind
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.scrape import Project
 from bridge.ox.facts import guards
@@ -298,7 +299,7 @@ def _no_approvals(notes: ReadingBuilder, unread: UnreadAnswer, licence: Licence)
 
 def _runbook_urls(subject: Subject) -> list[str]:
     found = links.links_of(subject.body)
-    return [url for kind, url in found if kind == links.RUNBOOK][:_LINKS]
+    return [url for kind, url in found if kind == LinkKind.RUNBOOK][:_LINKS]
 
 
 def _runbook_files(subject: Subject) -> list[str]:

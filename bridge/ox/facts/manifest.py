@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.language import links
+from bridge.language.links import LinkKind
 from bridge.model.entities import DEFAULT_NAMESPACE, Json, Ref
 from bridge.model.facts import Reading, Subject
 from bridge.ox.facts.offline import OfflineCollector
@@ -111,12 +112,12 @@ def _ownership(
 def _links(notes: ReadingBuilder, subject: Subject, metadata: Mapping[str, Any]) -> None:
     counts = Counter(kind for kind, _ in links.links_of(subject.body))
     annotations = _mapping(metadata.get("annotations"))
-    counts[links.ON_CALL] += any(annotations.get(key) for key in _ON_CALL)
-    counts[links.DOCS] += any(annotations.get(key) for key in _DOCS)
+    counts[LinkKind.ON_CALL] += any(annotations.get(key) for key in _ON_CALL)
+    counts[LinkKind.DOCS] += any(annotations.get(key) for key in _DOCS)
     notes.known("links", len(_list(metadata.get("links"))))
-    notes.known("links_by_kind", {kind: counts[kind] for kind in links.KINDS})
-    for kind in links.KINDS:
-        if kind not in (links.REPOSITORY, links.OTHER):
+    notes.known("links_by_kind", {kind.value: counts[kind] for kind in LinkKind})
+    for kind in LinkKind:
+        if kind not in (LinkKind.REPOSITORY, LinkKind.OTHER):
             notes.known(f"{kind}_linked", counts[kind] > 0)
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.model.entities import Ref
-from bridge.model.facts import Standing
 from bridge.model.remediation import Course, Pause, Streak
-from bridge.model.scores import CheckResult, CheckState, Scoreboard
+from bridge.model.scores import CheckResult, CheckState, EvidenceStanding, Scoreboard
 
 Streaks = Mapping[Ref, Mapping[str, Streak]]
 
@@ -169,6 +168,8 @@ def _advanced(
 def evidence_at(result: CheckResult, at: datetime) -> datetime:
     """When the oldest of a result's evidence was seen: it is fresh when all was looked at anew."""
     seen = [
-        e.seen_at for e in result.evidence if e.seen_at is not None and e.standing == Standing.KNOWN
+        each.seen_at
+        for each in result.evidence
+        if each.seen_at is not None and each.standing is EvidenceStanding.KNOWN
     ]
     return min(seen, default=at)

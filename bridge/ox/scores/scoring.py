@@ -16,6 +16,7 @@ from bridge.model.scores import (
     CheckResult,
     CheckState,
     Evidence,
+    EvidenceStanding,
     Rubric,
     Score,
     Waiver,
@@ -102,7 +103,7 @@ def _evidence(name: str, fact: Fact, state: CheckState | None) -> Evidence:
     reason = fact.reason
     if state is CheckState.STALE:
         reason = "last seen too long ago"
-    standing = state.value if state else fact.standing.value
+    standing = EvidenceStanding(state or fact.standing)
     return Evidence(name, fact.value, fact.seen_at, fact.source, standing, reason)
 
 
@@ -149,7 +150,7 @@ def _undecided(unseen: UnknownValue, seen: CheckContext) -> tuple[CheckState, st
         evidence = seen.evidence.get(key)
         source = key.partition(".")[0]
         missing = f"nobody has looked yet; is `{source}` set up?"
-        why = (evidence.reason or evidence.standing) if evidence else missing
+        why = (evidence.reason or evidence.standing.value) if evidence else missing
         said.append(f"{key}: {why}")
     return state, "; ".join(said)
 
