@@ -53,9 +53,7 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
     """
     loaded = load_mappings(mappings, defaults=defaults)
     name = wanted_name(file, name, in_repositories(loaded.files))
-    assumed = project_at(file, project)
-    if project or web_url:
-        assumed = Project(0, assumed.path, web_url, default_branch="main")
+    assumed = _assumed(file, project, web_url)
     manifest = read_manifest(file, name)
     root = repository_of(file)
     if root is not None:
@@ -72,6 +70,14 @@ def map_command(  # noqa: PLR0917 — click passes the options by name
         click.echo("---\n".join(document(neutralise(d.body)) for d in translation.drafts), nl=False)
     broken = any(problem.severity is Severity.ERROR for problem in translation.problems)
     ctx.exit(1 if found or broken else 0)
+
+
+def _assumed(file: Path, path: str | None, web_url: str) -> Project:
+    """The project that a file is read as one of: what is given of it, else what lies around it."""
+    found = project_at(file, path)
+    if not (path or web_url):
+        return found
+    return Project(0, found.path, web_url, default_branch="main")
 
 
 def _explain(explanation: MappingExplanation, file: str) -> None:

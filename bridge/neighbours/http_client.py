@@ -141,7 +141,8 @@ class HttpClient:
             headers["Authorization"] = self._authorized(self._secret())
         try:
             async with self._open().request(
-                *(method, url),
+                method,
+                url,
                 json=body if ready is None else None,
                 data=ready,
                 headers=headers,

@@ -244,7 +244,9 @@ class Rest:
         found = self._listing(
             request,
             lambda: self._filtered(request, self.world.projects),
-            *("id_after", "id_before", "per_page"),
+            "id_after",
+            "id_before",
+            "per_page",
         )
         low, high = _between(found, *_id_bounds(request))
         descending, size = asked.get("sort", "desc") != "asc", _per_page(request)

@@ -156,22 +156,25 @@ async def entities(request: web.Request, index: Index) -> web.StreamResponse:
     return await entities_response(request, index, slots, fields, headers=headers)
 
 
+_BY_QUERY: Final = (
+    "fields",
+    "limit",
+    "offset",
+    "orderField",
+    "cursor",
+    "filter",
+    "totalItems",
+    "fullTextFilterTerm",
+    "fullTextFilterFields",
+)
+
+
 async def by_query(request: web.Request, index: Index) -> web.StreamResponse:
     """`GET /entities/by-query`: the list in pages that go both ways."""
-    asked = Parameters(
-        request,
-        *("fields", "limit", "offset", "orderField", "cursor", "filter", "totalItems"),
-        *("fullTextFilterTerm", "fullTextFilterFields"),
-    )
-    cursor, fields, limit = (
-        asked.text("cursor"),
-        asked.fields(),
-        asked.count("limit"),
-    )
-    offset, count = (
-        asked.count("offset"),
-        asked.choice("totalItems", "include", "exclude"),
-    )
+    asked = Parameters(request, *_BY_QUERY)
+    cursor, fields = asked.text("cursor"), asked.fields()
+    limit, offset = asked.count("limit"), asked.count("offset")
+    count = asked.choice("totalItems", "include", "exclude")
     if cursor is not None:
         page = answered(index, question_from(cursor), limit=limit)
         return await _paged(request, index, page, fields)
