@@ -30,6 +30,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
 )
 from bridge.model.statements import Linked, Statement
+from bridge.model.work import Claim
 from bridge.store import open_store
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -101,6 +102,7 @@ class WordMaker:
     """Each draft is an entity; of two with one name the first counts, and nothing refers."""
 
     fingerprint: str = "words"
+    merges_by: str = "words"
     learns: bool = False
 
     def described(self, manifest: TranslatedManifest) -> Sequence[Any]:
@@ -248,3 +250,8 @@ def _template() -> Path:
     thread.start()
     thread.join()
     return file
+
+
+async def merges_nothing(claim: Claim) -> bool:
+    """Of who is asked to read alone."""
+    raise AssertionError(claim)

@@ -215,13 +215,17 @@ async def sweep_families(live: Live) -> list[Metric]:
     projects = GaugeMetricFamily(
         "fester_sweep_projects", "projects of the latest shared sweep", labels=["source", "state"]
     )
+    merges = GaugeMetricFamily(
+        "fester_merge_parts", "parts of the latest shared merging", labels=["source", "state"]
+    )
     for each in found:
         name = each.reading or FIRST_CALLED
         for state in ("waiting", "under_way", "done", "failed"):
-            parts.add_metric([name, state], getattr(each, state))
-        projects.add_metric([name, "listed"], each.projects)
-        projects.add_metric([name, "done"], each.projects_done)
-    return [parts, projects] if found else []
+            (merges if each.merges else parts).add_metric([name, state], getattr(each, state))
+        if not each.merges:
+            projects.add_metric([name, "listed"], each.projects)
+            projects.add_metric([name, "done"], each.projects_done)
+    return [each for each in (parts, projects, merges) if each.samples]
 
 
 async def expose(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""`fester jobs`: how far the sweeps are that several processes read."""
+"""`fester jobs`: how far the sweeps are that several processes read, and merge."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from bridge.store import open_store, without_making
 def jobs(*, config: Path | None, as_json: bool, **flags: Any) -> None:
     """Show how far sweeps are that several processes read: parts done, left and failed.
 
-    A part is some hundred projects. Of each GitLab the latest shared sweep is shown; one that a
-    process reads alone has no parts.
+    A part is some hundred projects that are read, or entities that are merged. Of each
+    GitLab the latest shared sweep is shown; one that a process reads alone has no parts.
     """
     settings = settings_from(flags, config=config, need=("from",), uses=())
     found = asyncio.run(_progress(settings))
@@ -67,6 +67,7 @@ def as_tree(each: SweepProgress) -> dict[str, Any]:
     """A sweep as JSON has it."""
     return {
         "source": each.reading or "first",
+        "work": "merge" if each.merges else "read",
         "began": iso(each.began),
         "listed": each.listed,
         "parts": {
@@ -75,14 +76,19 @@ def as_tree(each: SweepProgress) -> dict[str, Any]:
             "waiting": each.waiting,
             "failed": each.failed,
         },
-        "projects": {"listed": each.projects, "done": each.projects_done},
+        _what(each): {"listed": each.projects, "done": each.projects_done},
         "failures": list(each.failures),
     }
 
 
+def _what(each: SweepProgress) -> str:
+    """What its parts are of."""
+    return "entities" if each.merges else "projects"
+
+
 def _show(found: Sequence[SweepProgress]) -> None:
     console = Console()
-    table = Table("source", "since", "parts done", "left", "failed", "projects", box=None)
+    table = Table("source", "since", "parts done", "left", "failed", "done", box=None)
     now = datetime.now(UTC)
     for each in found:
         listed = "" if each.listed else " so far"
@@ -93,7 +99,7 @@ def _show(found: Sequence[SweepProgress]) -> None:
             str(each.done),
             str(each.left),
             str(each.failed),
-            f"{each.projects_done} of {each.projects}{listed}",
+            f"{each.projects_done} of {each.projects}{listed} {_what(each)}",
         )
     console.print(table)
     for each in found:

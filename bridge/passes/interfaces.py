@@ -33,6 +33,10 @@ class EntityMaker(Protocol):
         """Names everything that the entities depend on besides the manifests."""
 
     @property
+    def merges_by(self) -> str:
+        """Names everything that `merge`, `targets`, `names` and `spelt` depend on, and no more."""
+
+    @property
     def learns(self) -> bool:
         """Whether what one manifest says depends on what others describe."""
 
@@ -235,8 +239,12 @@ class ModelStore(Protocol):
     async def lanes(self, source: str) -> frozenset[str]:
         """The lanes and stages in which something is noted."""
 
-    async def todo(self, source: str, stage: str, limit: int | None = None) -> list[str]:
-        """What is noted in a stage: merge, gone, check, render."""
+    async def todo(
+        self, source: str, stage: str, limit: int | None = None, after: str = ""
+    ) -> list[str]:
+        """What is noted in a stage (merge, gone, check, render), in an order of its own; at most
+        so much of what comes `after` something.
+        """
 
     async def speaking_of(
         self, source: str, refs: Collection[str]
@@ -248,6 +256,9 @@ class ModelStore(Protocol):
 
     async def merged(self, source: str, edition: int, done: Merged) -> int:
         """Write what merging gave; what is to be checked and rendered for it is noted."""
+
+    async def merged_by_others(self, source: str, edition: int) -> int:
+        """Go on from what other processes merged: none of them may write any more."""
 
     async def remove(
         self, source: str, edition: int, refs: Sequence[str], figures: Mapping[str, int]
@@ -322,8 +333,18 @@ class ModelStore(Protocol):
         """All that is said of each entity of a kind, by reference."""
 
 
+class MergedParts(Protocol):
+    """Takes what processes merged of a catalog. Not an entry point."""
+
+    async def merged(self, claim: Claim, done: Merged) -> bool:
+        """Write what merging a part gave; whether it counts. Raises `StoreError`.
+
+        It does not where another process began the part since, or wrote to the catalog.
+        """
+
+
 class WorkSharing(Protocol):
-    """Has other processes read parts of a sweep. Not an entry point.
+    """Has other processes read parts of a sweep, or merge what a pass found. Not an entry point.
 
     Where there is none a pass reads all by itself, as it does where there are no `others`.
     """
@@ -332,15 +353,19 @@ class WorkSharing(Protocol):
         """How many other processes would read this source now; 0 where nobody can tell."""
 
     async def begin(
-        self, source: str, edition: int, reading: str, files: tuple[str, ...]
+        self, source: str, edition: int, reading: str, files: tuple[str, ...], rules: str = ""
     ) -> tuple[int, int]:
         """Begin a sweep over one source of a catalog; its number, and the next edition.
 
-        Raises `StoreConflict` when another process made one meanwhile.
+        With `rules` it is what a pass over that source merges. Raises `StoreConflict` when another
+        process made one meanwhile.
         """
 
     async def put(self, part: Part) -> None:
-        """Have a part read. Raises `StoreConflict` when another process began the sweep anew."""
+        """Have a part read, or merged.
+
+        Raises `StoreConflict` when another process began the sweep anew.
+        """
 
     async def listed(self, sweep: int) -> None:
         """Say that there are no more parts. Raises as `put`."""

@@ -22,7 +22,7 @@ from bridge.model.statements import (
     about_links,
     entity_digest,
 )
-from bridge.passes.interfaces import EntityMaker, Renderer
+from bridge.passes.interfaces import EntityMaker, ModelStore, Renderer
 from bridge.passes.ledger import Ledger
 
 AT_ONCE: Final = 500  # references that are merged at once
@@ -73,12 +73,9 @@ class Merging:
     async def _merge_some(self, refs: Sequence[str]) -> None:
         """A part by itself: nothing of it is held while the next one is loaded."""
         model, source = self.ledger.model, self.ledger.source
-        said = await model.speaking_of(source, refs)
-        there = await model.entities(source, refs)
-        gone = frozenset(await model.todo(source, "gone"))
-        done = await asyncio.to_thread(self._merged, refs, said, there, gone)
+        done = await merged_of(refs, source, model, self.maker, self.renderer)
         await self.ledger.write(self.epoch, lambda edition: model.merged(source, edition, done))
-        self._list(each.entity.ref for each in done.put)
+        self.list_changed(each.entity.ref for each in done.put)
 
     async def derive(self) -> None:
         """Make what others depend on and nobody describes. Raises `StoreError`."""
@@ -117,7 +114,7 @@ class Merging:
                 self.epoch,
                 lambda edition, done=done: model.merged(source, edition, done),  # type: ignore[misc]
             )
-            self._list(each.entity.ref for each in put)
+            self.list_changed(each.entity.ref for each in put)
 
     async def _derived(self, ref: Ref) -> CatalogEntity | None:
         """What is made because entities depend on it, if any."""
@@ -201,7 +198,7 @@ class Merging:
                 self.epoch,
                 lambda edition, r=refs, p=put, f=problems: model.checked(source, edition, r, p, f),  # type: ignore[misc]
             )
-            self._list(each.entity.ref for each in put)
+            self.list_changed(each.entity.ref for each in put)
 
     async def _names(self, missing: Collection[Ref]) -> dict[tuple[int, Ref], list[Ref]]:
         """Who goes by the names of what is missing, in whatever spelling."""
@@ -225,52 +222,71 @@ class Merging:
         )
         return {each: self._near.get(each, ()) for each in wanted}
 
-    def _merged(
-        self,
-        refs: Sequence[str],
-        said: Mapping[str, Sequence[Statement]],
-        there: Mapping[str, StoredEntity],
-        gone: Collection[str],
-    ) -> Merged:
-        """What comes out for some references. Pure."""
-        put: list[StoredEntity] = []
-        new: list[str] = []
-        left: list[str] = []
-        back: list[str] = []
-        problems: dict[str, Sequence[Problem]] = {}
-        figures: Counter[str] = Counter()
-        for ref in refs:
-            entity, found = self.maker.merge(said[ref]) if ref in said else (None, ())
-            problems[about_entity(ref)] = found
-            old = there.get(ref)
-            if entity is None:
-                if old is not None and ref not in gone:
-                    left.append(ref)
-                continue
-            if ref in gone:
-                back.append(ref)
-            digest = entity_digest(entity)
-            if old is not None and old.digest == digest:
-                continue
-            if old is None:
-                new.append(ref)
-            else:
-                figures[f"entities.{old.entity.body['kind']}"] -= 1
-            figures[f"entities.{entity.body['kind']}"] += 1
-            place = self.renderer.place(entity.ref)
-            targets = {each: self.maker.spelt(each) for each in self.maker.targets(entity.body)}
-            names = self.maker.names(entity)
-            put.append(StoredEntity(entity, digest, place, entity, targets, names))
-        # What is wrong with references is told at a place of a manifest, which may have moved.
-        check = [ref for ref in refs if ref in said]
-        counts = {name: count for name, count in figures.items() if count}
-        return Merged(refs, put, new, left, back, check, problems, counts)
-
-    def _list(self, refs: Iterable[Ref]) -> None:
+    def list_changed(self, refs: Iterable[Ref]) -> None:
+        """Take references for changed."""
         if self.put is not None:
             self.put.update(refs)
             if len(self.put) > MOST_LISTED:
                 self.put = None
+
+
+async def merged_of(
+    refs: Sequence[str], source: str, model: ModelStore, maker: EntityMaker, renderer: Renderer
+) -> Merged:
+    """What comes out for some references as things stand: nothing is written.
+
+    Raises `StoreError`.
+    """
+    said = await model.speaking_of(source, refs)
+    there = await model.entities(source, refs)
+    gone = frozenset(await model.todo(source, "gone"))
+    return await asyncio.to_thread(
+        _merged, maker, renderer, refs, said=said, there=there, gone=gone
+    )
+
+
+def _merged(
+    maker: EntityMaker,
+    renderer: Renderer,
+    refs: Sequence[str],
+    *,
+    said: Mapping[str, Sequence[Statement]],
+    there: Mapping[str, StoredEntity],
+    gone: Collection[str],
+) -> Merged:
+    """What comes out for some references. Pure."""
+    put: list[StoredEntity] = []
+    new: list[str] = []
+    left: list[str] = []
+    back: list[str] = []
+    problems: dict[str, Sequence[Problem]] = {}
+    figures: Counter[str] = Counter()
+    for ref in refs:
+        entity, found = maker.merge(said[ref]) if ref in said else (None, ())
+        problems[about_entity(ref)] = found
+        old = there.get(ref)
+        if entity is None:
+            if old is not None and ref not in gone:
+                left.append(ref)
+            continue
+        if ref in gone:
+            back.append(ref)
+        digest = entity_digest(entity)
+        if old is not None and old.digest == digest:
+            continue
+        if old is None:
+            new.append(ref)
+        else:
+            figures[f"entities.{old.entity.body['kind']}"] -= 1
+        figures[f"entities.{entity.body['kind']}"] += 1
+        place = renderer.place(entity.ref)
+        targets = {each: maker.spelt(each) for each in maker.targets(entity.body)}
+        names = maker.names(entity)
+        put.append(StoredEntity(entity, digest, place, entity, targets, names))
+    # What is wrong with references is told at a place of a manifest, which may have moved.
+    check = [ref for ref in refs if ref in said]
+    counts = {name: count for name, count in figures.items() if count}
+    return Merged(refs, put, new, left, back, check, problems, counts)
 
 
 def _withheld(gone: Sequence[str], total: int, guard: Guard) -> Problem:

@@ -35,6 +35,7 @@ from bridge.passes.intake import BATCH, Intake, difference
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.merge import Merging
+from bridge.passes.merge_sharing import SharedMerging
 from bridge.passes.publish import (
     RETRY_SECONDS,
     Destinations,
@@ -281,6 +282,8 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     await ledger.write(epoch, lambda edition: model.begin_merging(source, edition, rules, lanes))
     before = sum(ledger.state.counts("entities").values())
     merging = Merging(ledger, stages.maker, stages.renderer, epoch, before)
+    if stages.work is not None and long:
+        await SharedMerging(merging, stages.work, wish.source).merge()
     await merging.merge()
     await merging.derive()
     withheld = await merging.remove(stages.guard, accepted=wish.accept_removals)

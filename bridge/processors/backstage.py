@@ -67,6 +67,11 @@ class BackstageProcessor:
         named += " dangling" if self.publish_dangling else ""
         return blake2b(named.encode(), digest_size=16).hexdigest()
 
+    @cached_property
+    def merges_by(self) -> str:
+        """Names the rules of merging, and the Fester that follows them."""
+        return blake2b(f"{version('fester')} {self.rules!r}".encode(), digest_size=16).hexdigest()
+
     def statements(
         self, manifest: TranslatedManifest
     ) -> tuple[Sequence[Statement], Sequence[Problem]]:

@@ -1,4 +1,4 @@
-"""A hand for the sweeps of others: reads parts until told to stop."""
+"""A hand for the passes of others: reads and merges parts until told to stop."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bridge.service.schedule import ended
 log = structlog.get_logger()
 
 _LONGEST: Final = 1800.0  # seconds for one part: GitLab may ask to wait for long
+_LONGEST_MERGE: Final = 60.0  # seconds: who leads waits, and would rather do it itself
 _LOOK: Final = 20.0  # seconds between two looks at what this process would read, and how
 _PAUSE: Final = 2.0  # seconds after a fault of the store's
 _TRIES: Final = 30  # of what the store does not take or give: a minute and more
@@ -39,16 +40,20 @@ class PartStore(Protocol):
 
 @dataclass(slots=True)
 class PartReader:
-    """Reads parts for one process, called `name`; `counts` what came of them."""
+    """Reads and merges parts for one process, called `name`; `counts` what came of them.
+
+    `merge` merges a part and writes it; whether it counts.
+    """
 
     parts: PartStore
     read: Callable[[Part], Awaitable[PartRead]]
+    merge: Callable[[Claim], Awaitable[bool]]
     name: str
     counts: Counter[str] = field(default_factory=Counter)  # done, failed, late
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def do(self, sweep: int, number: int) -> bool:
-        """Read a part; whether it is to be tried again. Raises `StoreError`.
+        """Read a part, or merge it; whether it is to be tried again. Raises `StoreError`.
 
         That the store does not answer is no fault of the part's: it is asked again. Whoever is
         silent for so long that another one reads the part is refused in the end.
@@ -56,24 +61,28 @@ class PartReader:
         claim = await self.parts.claim(sweep, number, self.name)
         if claim is None:
             return False
+        merges = claim.part.to_merge is not None
+        longest = _LONGEST_MERGE if merges else _LONGEST
         try:
-            async with asyncio.timeout(_LONGEST):
+            async with asyncio.timeout(longest):
+                if merges:
+                    return self._counted(claim, await self._in_spite(lambda: self.merge(claim)))
                 read = await self._in_spite(lambda: self.read(claim.part))
         except TimeoutError:
-            return await self._failed(claim, f"it took longer than {_LONGEST / 60:g} minutes")
+            return await self._failed(claim, f"it took longer than {longest / 60:g} minutes")
         except FesterError as error:
             return await self._failed(claim, str(error))
         except Exception as error:
-            log.exception("A part could not be read", action="part_broke", number=number)
+            log.exception("A part could not be done", action="part_broke", number=number)
             return await self._failed(claim, f"a fault in Fester ({type(error).__name__})")
-        return await self._finished(claim, read)
+        return self._counted(claim, await self._in_spite(lambda: self.parts.finish(claim, read)))
 
-    async def _finished(self, claim: Claim, read: PartRead) -> bool:
-        counts = await self._in_spite(lambda: self.parts.finish(claim, read))
+    def _counted(self, claim: Claim, counts: bool) -> bool:
+        """It is not to be tried again, whether it counts or not."""
         self.counts["done" if counts else "late"] += 1
         if not counts:
             log.warning(
-                "What was read came too late: another process has read it, or the sweep is over",
+                "What was done came too late: another process has done it, or the sweep is over",
                 action="part_late",
                 number=claim.part.number,
             )
@@ -83,7 +92,7 @@ class PartReader:
         self.counts["failed"] += 1
         reason = masked(reason)
         log.warning(
-            "A part was not read", action="part_failed", number=claim.part.number, reason=reason
+            "A part was not done", action="part_failed", number=claim.part.number, reason=reason
         )
         return await self._in_spite(lambda: self.parts.fail(claim, reason))
 

@@ -44,17 +44,24 @@ from bridge.store.entity_rows import (
     NEAR,
     NEAR_AT_ONCE,
     RELINK,
-    merged_row,
     near_bound,
     relinked,
     under_place,
 )
-from bridge.store.links import call, names_of, point
+from bridge.store.links import names_of
+from bridge.store.merging import write_merged
 from bridge.store.reads import SqlReads, forget_reads
 from bridge.store.said import say
-from bridge.store.sources import batched, claim_source, parts_of, remove_rows, source_id_of
+from bridge.store.sources import (
+    batched,
+    claim_source,
+    parts_of,
+    remove_rows,
+    source_id_of,
+    with_figures,
+)
 from bridge.store.stale import forget, note, note_from, note_needed, note_pointing_at
-from bridge.store.standing import StandingProblems
+from bridge.store.standing import StandingProblems, replace_problems
 from bridge.store.tables import (
     entities,
     files,
@@ -211,7 +218,7 @@ class SqlModel:
                 made = await asyncio.to_thread(rows.manifest_rows, source_id, known)
                 await put_rows(connection, manifests, made)
             await say(connection, source_id, taken, lane)
-            await _replace_problems(connection, source_id, taken.problems)
+            await replace_problems(connection, source_id, taken.problems)
         self._standing.replaced(source, edition + 1, taken.problems)
         return edition + 1
 
@@ -272,12 +279,16 @@ class SqlModel:
             await note_from(connection, source_id, "render", items)
         return edition + 1
 
-    async def todo(self, source: str, stage: str, limit: int | None = None) -> list[str]:
-        """What is left to do in a stage, in order; at most so much."""
+    async def todo(
+        self, source: str, stage: str, limit: int | None = None, after: str = ""
+    ) -> list[str]:
+        """What is left to do in a stage, in order; at most so much, of what comes `after`."""
         async with self._of(source, "look at the work on") as (connection, source_id):
             wanted = select(stale.c.item).where(
                 stale.c.source_id == source_id, stale.c.stage == stage
             )
+            if after:
+                wanted = wanted.where(stale.c.item > after)
             found = await connection.execute(wanted.order_by(stale.c.item).limit(limit))
             return [row.item for row in found]
 
@@ -314,30 +325,15 @@ class SqlModel:
     async def merged(self, source: str, edition: int, done: Merged) -> int:
         """Write what merging gave, and note what is to be checked and rendered for it."""
         async with self._changing(source, edition, done.figures) as (connection, source_id):
-            await forget(connection, source_id, done.stage, done.refs)
-            await forget(connection, source_id, "gone", done.back)
-            await note(connection, source_id, "gone", done.gone)
-            await note(connection, source_id, "check", done.check)
-            await note(connection, source_id, "render", (each.place for each in done.put))
-            await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
-            for part in batched(done.put):
-                made = [merged_row(source_id, each) for each in part]
-                await put_rows(connection, entities, made)
-            if done.stage == "merge":
-                # What others depend on may be made of them, or of nobody any more.
-                await note(
-                    connection,
-                    source_id,
-                    "derive",
-                    [ref for ref in done.gone if ref.startswith("resource:")],
-                )
-                await note_needed(connection, source_id, done.refs)
-            await point(connection, source_id, done.put)
-            await note_needed(connection, source_id, [str(e.entity.ref) for e in done.put])
-            moved = await call(connection, source_id, done.put)
-            await note_pointing_at(connection, source_id, moved)
-            await _replace_problems(connection, source_id, done.problems)
+            await write_merged(connection, source_id, done)
         self._standing.replaced(source, edition + 1, done.problems)
+        return edition + 1
+
+    async def merged_by_others(self, source: str, edition: int) -> int:
+        """Go on from what other processes merged: none of them may write any more."""
+        async with self._changing(source, edition, {}):
+            pass
+        self._standing.forget(source)
         return edition + 1
 
     async def remove(
@@ -363,7 +359,7 @@ class SqlModel:
             await forget(connection, source_id, "gone", refs)
             await forget(connection, source_id, "check", refs)
             about = [f"{what} {ref}" for ref in refs for what in ("entity", "links")]
-            await _replace_problems(connection, source_id, dict.fromkeys(about, ()))
+            await replace_problems(connection, source_id, dict.fromkeys(about, ()))
         self._standing.replaced(source, edition + 1, dict.fromkeys(about, ()))
         return edition + 1
 
@@ -446,7 +442,7 @@ class SqlModel:
             for part in batched(linked):
                 made = [relinked(source_id, each) for each in part]
                 await connection.execute(RELINK, made)
-            await _replace_problems(connection, source_id, found)
+            await replace_problems(connection, source_id, found)
         self._standing.replaced(source, edition + 1, found)
         return edition + 1
 
@@ -628,9 +624,7 @@ class SqlModel:
                 raise overtaken(source)
             values: dict[str, Any] = {"edition": edition + 1}
             if figures:
-                counts = Counter(json.loads(row.figures))
-                counts.update(figures)
-                values["figures"] = json.dumps({k: v for k, v in sorted(counts.items()) if v})
+                values["figures"] = with_figures(row.figures, figures)
             await connection.execute(
                 update(sources).where(sources.c.id == source_id).values(values)
             )
@@ -649,21 +643,6 @@ async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Take
     """Projects that are gone or left out have nothing read of them any more."""
     out = [each.project.id for each in taken.projects if each.left_out]
     await forget_reads(connection, source_id, [*taken.gone_projects, *out])
-
-
-async def _replace_problems(
-    connection: AsyncConnection, source_id: int, found: Mapping[str, Sequence[Problem]]
-) -> None:
-    for part in batched(found):
-        await connection.execute(
-            delete(problems).where(problems.c.source_id == source_id, problems.c.about.in_(part))
-        )
-        made = [
-            row
-            for about in part
-            for row in model_codec.problem_rows(source_id, about, found[about])
-        ]
-        await put_rows(connection, problems, made)
 
 
 def _entities(found: Sequence[Any]) -> list[CatalogEntity]:

@@ -42,6 +42,7 @@ def encode_part(read: PartRead) -> bytes:
         "translations": {key: encode_translation(t) for key, t in read.translations.items()},
         "requests": read.requests,
         "cut": read.cut,
+        "put": list(read.put),
     }
     return pack(dumped(tree))
 
@@ -55,6 +56,7 @@ def decode_part(packed: bytes) -> PartRead:
             {key: decode_translation(text) for key, text in tree["translations"].items()},
             int(tree["requests"]),
             bool(tree["cut"]),
+            tuple(map(str, tree["put"])),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise Undecodable(f"expected what was read of a part ({error!r})") from error

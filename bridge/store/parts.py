@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreConflict
 from bridge.model.scrape import number_of
-from bridge.model.work import Claim, Part, PartRead, Settled, SweepProgress
+from bridge.model.statements import Merged
+from bridge.model.work import Claim, Part, PartRead, Settled, SweepProgress, ToMerge
 from bridge.store.codec import Undecodable, pack, unpack
+from bridge.store.merging import write_merged
 from bridge.store.model_codec import dumped, loaded
 from bridge.store.moments import microseconds, moment_of
 from bridge.store.part_codec import decode_part, encode_part
-from bridge.store.sources import source_name
+from bridge.store.sources import source_name, with_figures
 from bridge.store.tables import parts, sources, sweeps
 
 Open = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
@@ -54,15 +56,17 @@ class SqlParts:
         self._clock = clock
 
     async def begin(
-        self, source: str, edition: int, reading: str, files: tuple[str, ...]
+        self, source: str, edition: int, reading: str, files: tuple[str, ...], rules: str = ""
     ) -> tuple[int, int]:
         """Begin a sweep over one source in place of the one before; its number, and the edition.
 
-        Only who builds on what was saved last may: `StoreConflict` for another.
+        With `rules` it is what a pass over that source merges. Only who builds on what was saved
+        last may: `StoreConflict` for another.
         """
         sweep = secrets.randbits(62)
         async with self._changing(source, edition, {}) as (connection, source_id):
-            mine = sweeps.c.source_id == source_id, sweeps.c.reading == reading
+            alike = sweeps.c.rules != "" if rules else sweeps.c.rules == ""
+            mine = sweeps.c.source_id == source_id, sweeps.c.reading == reading, alike
             await connection.execute(delete(sweeps).where(*mine))
             row = {
                 "id": sweep,
@@ -71,17 +75,22 @@ class SqlParts:
                 "began": microseconds(self._clock()),
                 "files": dumped(list(files)),
                 "listed": 0,
+                "rules": rules,
+                "edition": edition + 1,
             }
             await connection.execute(sweeps.insert(), row)
         return sweep, edition + 1
 
     async def put(self, part: Part) -> None:
-        """Add a part that is to be read."""
+        """Add a part that is to be read, or merged."""
+        what: list[Any] = [list(each) for each in part.projects]
+        if part.to_merge is not None:
+            what = list(part.to_merge.refs)
         row = {
             "sweep_id": part.sweep,
             "number": part.number,
-            "projects": pack(dumped([list(each) for each in part.projects])),
-            "count": len(part.projects),
+            "projects": pack(dumped(what)),
+            "count": len(what),
             "state": _WAITING,
             "fence": 0,
             "worker": dumped(""),
@@ -125,13 +134,11 @@ class SqlParts:
             row = (await connection.execute(begun)).one_or_none()
             if row is None or row.state != _READING:
                 return None
-            wanted = select(sweeps.c.reading, sweeps.c.files, sources.c.name).join_from(
+            wanted = select(sweeps, sources.c.name).join_from(
                 sweeps, sources, sweeps.c.source_id == sources.c.id
             )
             of = (await connection.execute(wanted.where(sweeps.c.id == sweep))).one()
-        projects = tuple((int(n), str(path)) for n, path in loaded(unpack(row.projects)))
-        files = tuple(map(str, loaded(of.files)))
-        return Claim(Part(of.name, of.reading, sweep, number, files, projects), row.fence)
+        return Claim(_part(of, number, loaded(unpack(row.projects))), row.fence)
 
     async def finish(self, claim: Claim, read: PartRead) -> bool:
         """Write what was read; whether it counts: another one may have begun the part since."""
@@ -140,34 +147,53 @@ class SqlParts:
         return await self._end(claim, state=_DONE, reason=dumped(""), found=found, **left)
 
     async def fail(self, claim: Claim, reason: str) -> bool:
-        """Say why a part could not be read; whether it is to be tried again."""
-        again = claim.fence < TRIES
+        """Say why a part could not be read; whether it is to be tried again.
+
+        What was to be merged is not: who leads does it sooner.
+        """
+        again = claim.fence < TRIES and claim.part.to_merge is None
         state = _WAITING if again else _FAILED
         return await self._end(claim, state=state, reason=dumped(reason[:_REASON])) and again
 
+    async def merged(self, claim: Claim, done: Merged) -> bool:
+        """Write what merging a part gave; whether it counts.
+
+        It does not where another process began the part since, or wrote to the catalog. All of it
+        is one transaction, in which nobody can: who wants to waits for its end.
+        """
+        put = tuple(str(each.entity.ref) for each in done.put)
+        found = await asyncio.to_thread(encode_part, PartRead(put=put))
+        async with self._writing("save what was merged") as connection:
+            source_id = await _still_in(connection, claim)
+            if source_id is None:
+                return False
+            await write_merged(connection, source_id, done)
+            await _add_figures(connection, source_id, claim.part.sweep, done.figures)
+            ended = update(parts).where(*_begun(claim))
+            await connection.execute(ended.values(state=_DONE, reason=dumped(""), found=found))
+        return True
+
     async def _end(self, claim: Claim, **values: Any) -> bool:
-        mine = (
-            parts.c.sweep_id == claim.part.sweep,
-            parts.c.number == claim.part.number,
-            parts.c.fence == claim.fence,
-            parts.c.state == _READING,
-        )
-        ended = update(parts).where(*mine).values(values)
+        ended = update(parts).where(*_begun(claim)).values(values)
         async with self._writing("end a part of a sweep") as connection:
             return (await connection.execute(ended)).rowcount == 1
 
     async def settled(self, sweep: int) -> list[Settled]:
         """Some parts that are settled and were not given before; each is given once."""
+        # One question, as it is asked ten times a second: a row without a part is the sweep itself.
+        mine = parts.c.sweep_id == sweeps.c.id, parts.c.state.in_((_DONE, _FAILED))
         wanted = (
             select(parts.c.number, parts.c.state, parts.c.reason, parts.c.found)
-            .where(parts.c.sweep_id == sweep, parts.c.state.in_((_DONE, _FAILED)))
-            .where(parts.c.taken == 0)
+            .select_from(sweeps.outerjoin(parts, and_(*mine, parts.c.taken == 0)))
+            .where(sweeps.c.id == sweep)
             .order_by(parts.c.number)
             .limit(_AT_ONCE)
         )
         async with self._reading("look at a sweep") as connection:
-            await _refuse_another(connection, sweep)
-            found = (await connection.execute(wanted)).all()
+            rows = (await connection.execute(wanted)).all()
+        if not rows:
+            raise _begun_anew()
+        found = [row for row in rows if row.number is not None]
         if not found:
             return []
         made = [await asyncio.to_thread(_settled, row) for row in found]
@@ -200,7 +226,8 @@ class SqlParts:
             .group_by(sweeps.c.id, parts.c.state)
         )
         async with self._reading("look at sweeps") as connection:
-            told = select(sweeps).where(sweeps.c.source_id == of).order_by(sweeps.c.reading)
+            told = select(sweeps).where(sweeps.c.source_id == of)
+            told = told.order_by(sweeps.c.reading, sweeps.c.edition)
             found = (await connection.execute(told)).all()
             counts = (await connection.execute(counted)).all()
             reasons = {row.id: await _reasons(connection, row.id) for row in found}
@@ -214,12 +241,61 @@ class SqlParts:
         ]
 
 
+def _begun(claim: Claim) -> tuple[Any, ...]:
+    """The condition of a part that nobody began since."""
+    return (
+        parts.c.sweep_id == claim.part.sweep,
+        parts.c.number == claim.part.number,
+        parts.c.fence == claim.fence,
+        parts.c.state == _READING,
+    )
+
+
+async def _still_in(connection: AsyncConnection, claim: Claim) -> int | None:
+    """The source's number, where the edition and the part are those that were begun.
+
+    Until the transaction ends nobody makes another edition, nor begins the part: a process that is
+    paused in the middle is given up by PostgreSQL first. The source comes first, as for who leads.
+    """
+    part = claim.part
+    wanted = select(sources.c.id, sources.c.edition).where(
+        sources.c.name == source_name(part.source)
+    )
+    # Others may merge other parts at once, and add to the figures: the key is what they share.
+    row = (
+        await connection.execute(wanted.with_for_update(read=True, key_share=True))
+    ).one_or_none()
+    if row is None or part.to_merge is None or row.edition != part.to_merge.edition:
+        return None
+    mine = select(parts.c.number).where(*_begun(claim)).with_for_update()
+    begun = (await connection.execute(mine)).one_or_none()
+    return None if begun is None else int(row.id)
+
+
+async def _add_figures(
+    connection: AsyncConnection, source_id: int, sweep: int, figures: Mapping[str, int]
+) -> None:
+    if not figures:
+        return
+    if connection.dialect.name == "postgresql":  # one after the other, to the transaction's end
+        await connection.execute(select(func.pg_advisory_xact_lock(sweep)))
+    mine = sources.c.id == source_id
+    before = (await connection.execute(select(sources.c.figures).where(mine))).scalar_one()
+    await connection.execute(
+        update(sources).where(mine).values(figures=with_figures(before, figures))
+    )
+
+
 async def _refuse_another(connection: AsyncConnection, sweep: int) -> None:
     wanted = select(sweeps.c.id).where(sweeps.c.id == sweep)
     if (await connection.execute(wanted)).one_or_none() is None:
-        raise StoreConflict(
-            "another Fester began this sweep anew; this one ends, and publishes nothing of it"
-        )
+        raise _begun_anew()
+
+
+def _begun_anew() -> StoreConflict:
+    return StoreConflict(
+        "another Fester began this sweep anew; this one ends, and publishes nothing of it"
+    )
 
 
 async def _reasons(connection: AsyncConnection, sweep: int) -> list[str]:
@@ -227,6 +303,14 @@ async def _reasons(connection: AsyncConnection, sweep: int) -> list[str]:
     why = select(parts.c.reason).where(parts.c.sweep_id == sweep, parts.c.reason != dumped(""))
     last = why.order_by(parts.c.number.desc()).limit(_TOLD)
     return list((await connection.execute(last)).scalars())[::-1]
+
+
+def _part(of: Any, number: int, what: list[Any]) -> Part:
+    if of.rules:
+        to_merge = ToMerge(tuple(map(str, what)), of.rules, of.edition)
+        return Part(of.name, of.reading, of.id, number, to_merge=to_merge)
+    projects = tuple((int(n), str(path)) for n, path in what)
+    return Part(of.name, of.reading, of.id, number, tuple(map(str, loaded(of.files))), projects)
 
 
 def _settled(row: Any) -> Settled:
@@ -256,4 +340,5 @@ def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> SweepPr
         projects=sum(projects.values()),
         projects_done=projects.get(_DONE, 0),
         failures=tuple(str(loaded(each)) for each in reasons),
+        merges=bool(row.rules),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, Table, bindparam, delete, select
@@ -35,6 +37,13 @@ async def claim_source(connection: AsyncConnection, source: str) -> int:
     wanted = select(sources.c.id).where(sources.c.name == source_name(source)).with_for_update()
     number: int = (await connection.execute(wanted)).scalar_one()
     return number
+
+
+def with_figures(text: str, more: Mapping[str, int]) -> str:
+    """The figures of a source, as its row has them, with some added."""
+    counts = Counter(json.loads(text))
+    counts.update(more)
+    return json.dumps({name: count for name, count in sorted(counts.items()) if count})
 
 
 async def parts_of(

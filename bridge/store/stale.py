@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, insert, select
+from sqlalchemy import Select, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.sources import batched
 from bridge.store.tables import projects, stale, targets
-from bridge.store.upsert import add_rows
+from bridge.store.upsert import add_rows, insert_into
 
 # The kinds of which entities are made where nobody describes one.
 _MADE = targets.c.target.between("resource:", "resource;")
@@ -20,7 +20,7 @@ async def note(
     connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
 ) -> None:
     """Note items in a stage; one that is noted already stays so."""
-    for part in batched(dict.fromkeys(items)):
+    for part in batched(sorted(set(items))):
         made = [{"source_id": source_id, "stage": stage, "item": item} for item in part]
         await add_rows(connection, stale, made)
 
@@ -41,7 +41,11 @@ async def note_from(
         bindparam("for_stage", stage, stale.c.stage.type),
         inner.c[0],
     ).where(~known)
-    await connection.execute(insert(stale).from_select(["source_id", "stage", "item"], chosen))
+    # Others may note the same at once: in one order, so that none waits for one who waits for it.
+    new = insert_into(connection, stale).from_select(
+        ["source_id", "stage", "item"], chosen.order_by(inner.c[0])
+    )
+    await connection.execute(new.on_conflict_do_nothing())
 
 
 async def forget(

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.problems import Problem
-from bridge.store import rows
-from bridge.store.sources import parts_of
+from bridge.store import model_codec, rows
+from bridge.store.sources import batched, parts_of
 from bridge.store.tables import problems, sources
+from bridge.store.upsert import put_rows
 
 
 @dataclass(slots=True)
@@ -43,6 +44,10 @@ class StandingProblems:
             kept = self._kept[source] = _Kept(edition, await _read(connection, source_id))
         return sorted((one for each in kept.by_about.values() for one in each), key=_order)
 
+    def forget(self, source: str) -> None:
+        """Another process wrote problems of a source: they are read again."""
+        self._kept.pop(source, None)
+
     def moved(self, source: str, edition: int) -> None:
         """This process made the next edition after this one."""
         kept = self._kept.get(source)
@@ -58,6 +63,22 @@ class StandingProblems:
                     kept.by_about[about] = tuple(now)
                 else:
                     kept.by_about.pop(about, None)
+
+
+async def replace_problems(
+    connection: AsyncConnection, source_id: int, found: Mapping[str, Sequence[Problem]]
+) -> None:
+    """Replace problems by what they are about."""
+    for part in batched(found):
+        await connection.execute(
+            delete(problems).where(problems.c.source_id == source_id, problems.c.about.in_(part))
+        )
+        made = [
+            row
+            for about in part
+            for row in model_codec.problem_rows(source_id, about, found[about])
+        ]
+        await put_rows(connection, problems, made)
 
 
 async def _read(connection: AsyncConnection, source_id: int | None) -> dict[str, Sequence[Problem]]:

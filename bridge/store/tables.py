@@ -325,7 +325,7 @@ rates = Table(
     Column("body", Text, nullable=False),  # JSON
 )
 
-# Sweeps that several processes read, and their parts.
+# What several processes read of a source, or merge of a catalog, and its parts.
 sweeps = Table(
     "fester_sweeps",
     metadata,
@@ -335,6 +335,8 @@ sweeps = Table(
     Column("began", BigInteger, nullable=False),  # microseconds since 1970, UTC
     Column("files", Text, nullable=False),  # JSON: the names of the manifests that are wanted
     Column("listed", Integer, nullable=False),  # 1: all parts are there
+    Column("rules", String(60), nullable=False),  # by which it is merged; "": it is read
+    Column("edition", BigInteger, nullable=False),  # in which it is merged
     Index("fester_sweeps_by_source", "source_id", "reading"),
 )
 
@@ -349,8 +351,8 @@ parts = Table(
         autoincrement=False,
     ),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("projects", LargeBinary, nullable=False),  # packed JSON
-    Column("count", Integer, nullable=False),  # of projects
+    Column("projects", LargeBinary, nullable=False),  # packed JSON; references to be merged
+    Column("count", Integer, nullable=False),  # of them
     Column("state", String(10), nullable=False),
     Column("fence", Integer, nullable=False),  # how often it was begun
     Column("worker", Text, nullable=False),  # JSON: who began it last

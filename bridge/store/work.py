@@ -1,4 +1,4 @@
-"""Sweeps that several processes read: the parts lie in the store, whose turn it is in a queue."""
+"""What several processes do of a pass: the parts lie in the store, whose turn it is in a queue."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LOOK: Final = 0.1  # seconds between two looks for parts that are settled
 
 
 class Queue(Protocol):
-    """Has parts read by whoever has a hand free. Every method raises `StoreError`."""
+    """Has parts done by whoever has a hand free. Every method raises `StoreError`."""
 
     async def put(self, queue: str, sweep: int, numbers: Iterable[int]) -> None:
-        """Have parts read."""
+        """Have parts done."""
 
     async def hands(self, queue: str) -> int:
         """How many processes take jobs of a queue now, this one included."""
@@ -45,6 +45,7 @@ class _Sweep:
     """
 
     reading: str
+    merges: bool
     queue: str
     looked: float
     lost: frozenset[int] = frozenset()
@@ -76,7 +77,7 @@ class SharedWork:
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
-        self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading
+        self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading that reads, and merges
 
     async def others(self, reading: str) -> int:
         """How many other processes would read this source now; none while the queue is away."""
@@ -87,17 +88,25 @@ class SharedWork:
             return 0
 
     async def begin(
-        self, source: str, edition: int, reading: str, files: tuple[str, ...]
+        self, source: str, edition: int, reading: str, files: tuple[str, ...], rules: str = ""
     ) -> tuple[int, int]:
-        """Begin a sweep over one source; its number, and the next edition."""
-        sweep, edition = await self._parts.begin(source, edition, reading, files)
-        others = {n: each for n, each in self._sweeps.items() if each.reading != reading}
-        self._sweeps = {**others, sweep: _Sweep(reading, self._queue_of(reading), self._clock())}
-        log.info("A sweep is shared", action="sweep_shared", reading=reading, sweep=sweep)
+        """Begin a sweep over one source; its number, and the next edition.
+
+        With `rules` it is what a pass over that source merges.
+        """
+        sweep, edition = await self._parts.begin(source, edition, reading, files, rules)
+        made = _Sweep(reading, bool(rules), self._queue_of(reading), self._clock())
+        kind = made.reading, made.merges
+        others = {
+            n: each for n, each in self._sweeps.items() if (each.reading, each.merges) != kind
+        }
+        self._sweeps = {**others, sweep: made}
+        what = "Merging is shared" if rules else "A sweep is shared"
+        log.info(what, action="sweep_shared", reading=reading, sweep=sweep)
         return sweep, edition
 
     async def put(self, part: Part) -> None:
-        """Have a part read."""
+        """Have a part read, or merged."""
         await self._parts.put(part)
         await self._queue.put(self._sweeps[part.sweep].queue, part.sweep, [part.number])
 

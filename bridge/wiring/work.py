@@ -1,4 +1,4 @@
-"""Several processes that read one sweep: who may read what, and how."""
+"""Several processes that read one sweep and merge it: who may do what, and how."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model.work import Part, PartRead
+from bridge.model.work import Claim, Part, PartRead
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
+from bridge.passes.merge_sharing import merge_part
 from bridge.passes.sharing import read_part
 from bridge.passes.stages import Stages
 from bridge.secret.live import Secret
@@ -34,14 +35,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_FORM: Final = "2"  # of what is read of a part: raise it when another release cannot read it
+_FORM: Final = "3"  # of what is read of a part: raise it when another release cannot read it
 
 
 def queue_of(token: Secret | None, stages: Stages, reading: str) -> str:
     """The queue of those who read a source just as this process would.
 
-    They are of its version, and have its settings, its mapping files and the same token: another
-    one may be shown less, and what it is not shown would be taken for gone.
+    They are of its version, and have its settings, its mapping files and rules of merging, and the
+    same token: another one may be shown less, and what it is not shown would be taken for gone.
     """
     scope = stages.reading(reading).scope
     told = (
@@ -50,6 +51,7 @@ def queue_of(token: Secret | None, stages: Stages, reading: str) -> str:
         stages.scraper.name,
         reading,
         scope,
+        stages.maker.merges_by,
         token() if token is not None else "",
     )
     text = "\0".join(told).encode("utf-8", "surrogatepass")
@@ -96,6 +98,11 @@ class Eyes:
         more = further(part.source, store.model.reads, translator, stages.nested)
         return await read_part(part, stages.scraper, translator, store.model, more)
 
+    async def merge(self, claim: Claim) -> bool:
+        """Merge a part, and write it; whether it counts. Raises `OtherRules`, `StoreError`."""
+        stages, store = self.stages, self.parts.store
+        return await merge_part(claim, stages.maker, stages.renderer, store.model, store.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Crew:
@@ -123,7 +130,7 @@ async def crew(
         return
     tokens = tokens_of(parts)
     eyes = Eyes(settings, parts, parts.stages, tokens)
-    reader = PartReader(parts.store.parts, eyes.read, this_process())
+    reader = PartReader(parts.store.parts, eyes.read, eyes.merge, this_process())
     async with _queue(settings, reader.name, needed=needed) as queue:
         if queue is None:
             yield None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bridge.api.app import make_app
@@ -42,6 +43,15 @@ async def test_a_sweep_under_way_is_shown(aiohttp_client: Any) -> None:
     assert 'fester_sweep_parts{source="lab",state="under_way"} 2.0' in metrics
     assert 'fester_sweep_parts{source="lab",state="failed"} 1.0' in metrics
     assert 'fester_sweep_projects{source="lab",state="listed"} 2600.0' in metrics
+    assert "fester_merge_parts" not in metrics
+
+
+async def test_what_several_merge_is_shown_apart(aiohttp_client: Any) -> None:
+    page, metrics = await told(aiohttp_client, SWEEP, replace(SWEEP, merges=True, under_way=9))
+    assert "1400 of 2600 so far entities" in page
+    assert 'fester_merge_parts{source="lab",state="under_way"} 9.0' in metrics
+    assert 'fester_sweep_parts{source="lab",state="under_way"} 2.0' in metrics
+    assert metrics.count("fester_sweep_projects{") == 2
 
 
 async def test_one_that_ended_well_is_no_news(aiohttp_client: Any) -> None:

@@ -71,7 +71,8 @@ class Figures:
 class Led:
     """What a leader tells of its sweep: seconds, and those of a core by what they were taken for.
 
-    `refused` are its requests that GitLab refused, `parts` those that were handed out.
+    `refused` are its requests that GitLab refused, `parts` those that were handed out to be read,
+    and `merged` those to be merged.
     """
 
     seconds: float
@@ -80,6 +81,7 @@ class Led:
     entities: int
     refused: int
     parts: int
+    merged: int
     memory: int = 0
 
 
@@ -119,7 +121,8 @@ async def sweep(given: Settings) -> Led:
             publishing=ended_at - begins["process"],
             entities=sum(done.report.entities.values()),
             refused=refused,
-            parts=sum(each.done for each in progress),
+            parts=sum(each.done for each in progress if not each.merges),
+            merged=sum(each.done for each in progress if each.merges),
         )
 
 
@@ -249,7 +252,8 @@ async def compared(server: GitLab, postgresql: str, processes: Sequence[int]) ->
 def show(each: Figures) -> None:
     sys.stdout.write(
         f"{each.processes} processes {each.led.seconds:8.1f} s {each.requests:6d} requests, "
-        f"{each.refused} refused; {each.led.entities} entities, {each.led.parts} parts; "
+        f"{each.refused} refused; {each.led.entities} entities, {each.led.parts} parts read, "
+        f"{each.led.merged} merged; "
         f"of a core: leader {each.led.taking:.1f} s + {each.led.publishing:.1f} s, "
         f"workers {each.reading:.1f} s; "
         f"leader {each.led.memory} MB, worker {each.worker} MB, store {each.store} MB\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,3 +76,14 @@ def test_how_far_a_sweep_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[2J" not in shown
     told = json.loads(CliRunner().invoke(main, ["jobs", "--json", "--from", GITLAB]).output)
     assert told[0]["parts"] == {"done": 3, "under_way": 2, "waiting": 1, "failed": 4}
+    assert (told[0]["work"], told[0]["projects"]["done"]) == ("read", 600)
+
+
+def test_how_far_merging_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def found(settings: Settings) -> list[SweepProgress]:
+        return [replace(SWEEP, merges=True)]
+
+    monkeypatch.setattr(jobs, "_progress", found)
+    assert "600 of 2000 entities" in CliRunner().invoke(main, ["jobs", "--from", GITLAB]).output
+    told = json.loads(CliRunner().invoke(main, ["jobs", "--json", "--from", GITLAB]).output)
+    assert (told[0]["work"], told[0]["entities"]["done"]) == ("merge", 600)

@@ -30,10 +30,11 @@ from bridge.model.scrape import (
     number_of,
 )
 from bridge.model.statements import Taken
-from bridge.model.work import Part, PartRead, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled
 from bridge.passes import intake, sharing
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
+from bridge.passes.merge_sharing import merge_part
 from bridge.passes.sharing import read_part, taken_of
 from bridge.passes.stages import PassOptions, Stages
 from bridge.service.worker import PartReader
@@ -41,7 +42,15 @@ from bridge.store import SqlStore, open_store, parts
 from bridge.store.codec import pack
 from bridge.store.parts import TRIES
 from bridge.store.work import SharedWork
-from tests.fakes import ListScraper, WordTranslator, fresh, project
+from tests.fakes import (
+    ListScraper,
+    WordMaker,
+    WordRenderer,
+    WordTranslator,
+    fresh,
+    merges_nothing,
+    project,
+)
 from tests.passes.test_runner import FILES, Bench, Gitlab
 from tests.passes.village import service, village
 
@@ -110,7 +119,8 @@ class Shop(Bench):
             *(store.parts, self.queue, str, "leader", 5), clock=self.clock, sleep=self.slept
         )
         self.others = WordTranslator()
-        self.reader = PartReader(store.parts, self.read, "worker")
+        self.their_maker: WordMaker = WordMaker()
+        self.reader = PartReader(store.parts, self.read, self.merge, "worker")
         self.queue.do = self.reader.do
         super().__init__(gitlab, store)
 
@@ -126,6 +136,11 @@ class Shop(Bench):
 
     async def read(self, part: Part) -> PartRead:
         return await read_part(part, self.gitlab, self.others, self.store.model, None)
+
+    async def merge(self, claim: Claim) -> bool:
+        return await merge_part(
+            claim, self.their_maker, WordRenderer(), self.store.model, self.parts
+        )
 
 
 @pytest.fixture
@@ -233,7 +248,7 @@ async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path)
             made.extend(found.translations)
             return found
 
-        queue.do = PartReader(store.parts, read, "worker").do
+        queue.do = PartReader(store.parts, read, merges_nothing, "worker").do
         work = SharedWork(store.parts, queue, str, "leader", 5, clock=lambda: 0.0)
         it.passes.stages = replace(stages, work=work)
         for name in ("first", "second"):

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -70,13 +71,17 @@ async def test_workers_read_what_one_process_would(url: str, tmp_path: Path) -> 
         truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
         await until(lambda: published(tmp_path) == truth)
         store = await open_store(url)
-        (progress,) = await store.parts.progress(gitlab)
+        read, merged = await store.parts.progress(gitlab)
         await store.close()
         done = [await metric(each, 'fester_worker_parts_total{fate="done"}') for each in made]
-        assert progress.done == PROJECTS / 4
-        assert (progress.failed, progress.left, progress.projects_done) == (0, 0, PROJECTS)
-        assert 0 < sum(done) <= progress.done
+        assert (read.merges, merged.merges) == (False, True)
+        assert (read.failed, read.left, read.done) == (0, 0, PROJECTS / 4)
+        assert (merged.failed, merged.left) == (0, 0)
+        assert (read.projects_done, merged.projects_done) == (PROJECTS, merged.projects)
+        assert merged.projects >= PROJECTS
+        assert 0 < sum(done) <= read.done + merged.done
         told = jobs(gitlab, url)
+        assert [each["work"] for each in told] == ["read", "merge"]
         assert told[0]["parts"] == {"done": 10, "under_way": 0, "waiting": 0, "failed": 0}
 
 
@@ -264,16 +269,16 @@ def said(folder: Path) -> str:
 
 async def test_what_several_publish_is_the_same_to_the_byte(server: str) -> None:
     """The benchmark `tests.benchmarks.workers`, small: one process, and two."""
-    with in_a_process(300) as there:
+    with in_a_process(700) as there:  # more than a thousand entities: merging is shared, too
         alone, shared = await compared(there, server, [1, 2])
     assert alone.published == shared.published
     assert (alone.led.entities, alone.led.parts) == (shared.led.entities, 0)
-    assert shared.led.parts == 2
-    assert shared.requests <= 300 / 100 + 300 / 50 + 20
+    assert (shared.led.parts, shared.led.merged) == (4, 3)
+    assert shared.requests <= 700 / 100 + 700 / 50 + 20
     assert (alone.refused, shared.refused) == (0, 0)
 
 
-def jobs(gitlab: str, url: str) -> list[dict[str, dict[str, int]]]:
+def jobs(gitlab: str, url: str) -> list[dict[str, Any]]:
     told = subprocess.run(
         [
             *(sys.executable, "-c", "from bridge.cli import main; main()", "jobs", "--json"),
@@ -282,5 +287,5 @@ def jobs(gitlab: str, url: str) -> list[dict[str, dict[str, int]]]:
         capture_output=True,
         check=True,
     )
-    found: list[dict[str, dict[str, int]]] = json.loads(told.stdout)
+    found: list[dict[str, Any]] = json.loads(told.stdout)
     return found
