@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from bridge.model.manifests import Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
@@ -44,6 +45,20 @@ from bridge.ports import Translator
 
 BATCH = 200  # records that are taken in at once: a push may have to wait for them
 BATCH_BYTES = 16 << 20  # of text in them: what is more is taken in sooner
+
+
+# What is said of a manifest of Backstage's own format: the rule, and the message.
+_BESIDE: Final = (
+    "catalog-info-beside",
+    "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, too, "
+    "the entity that came first stands and the other is a conflict; keep one of the two",
+)
+_ALONE: Final = (
+    "catalog-info-alone",
+    "this is no manifest that is read, so nothing of the project is in the catalog: name the "
+    "preset `catalog-info` in the `presets.yaml` of the mappings folder, or write a qm.yaml "
+    "(`fester convert catalog-info.yaml` makes one)",
+)
 
 
 class Overtaken(Exception):
@@ -303,27 +318,23 @@ class Intake:
 
 
 def told_twice(record: Record) -> dict[int, tuple[Problem, ...]]:
-    """The problem of a project with a manifest of ours and one that Backstage's discovery reads.
+    """What there is to say of a project with a manifest that Backstage's discovery reads.
 
-    Empty for a record that says nothing of it; with no problem where one of the two is not there.
+    Empty for a record that says nothing of it; with no problem where there is no such manifest.
     """
     if isinstance(record, ProjectSkipped):
         return {record.project.id: ()}
     if not isinstance(record, ProjectRead) or record.observation is None:
         return {}
-    if record.observation.values.get("catalog_info") is not True or not record.files:
+    if record.observation.values.get("catalog_info") is not True:
         return {record.project.id: ()}
-    message = (
-        "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, "
-        "too, the entity that came first stands and the other is a conflict; keep one of the two"
-    )
-    file = min(each.path for each in record.files)
+    rule, message = _BESIDE if record.files else _ALONE
     problem = Problem(
         message,
-        "catalog-info-beside",
+        rule,
         Severity.INFO,
         project=record.project.path,
-        file=file,
+        file=min((each.path for each in record.files), default="catalog-info.yaml"),
         gitlab=mark_in(record.project.id),
     )
     return {record.project.id: (problem,)}

@@ -14,9 +14,9 @@ from tests.store.test_store import opened
 RULE = "catalog-info-beside"
 
 
-async def named(it: Town, done: Pass) -> list[tuple[str, str]]:
+async def named(it: Town, done: Pass, rule: str = RULE) -> list[tuple[str, str]]:
     problems = (await it.passes.with_problems(done)).report.problems
-    return [(each.project, each.file) for each in problems if each.rule == RULE]
+    return [(each.project, each.file) for each in problems if each.rule == rule]
 
 
 @pytest.mark.real
@@ -27,7 +27,10 @@ async def test_projects_with_both_files_are_named_until_one_of_them_is_gone(tmp_
         it.world.add_project("a/ours", id=501, files={"qm.yaml": manifest(501)})
         it.world.add_project("a/theirs", id=502, files=dict(theirs))
         expected = [("a/both", "qm.yaml")]
-        assert await named(it, await it.sweep()) == expected
+        swept = await it.sweep()
+        assert await named(it, swept) == expected
+        alone = [("a/theirs", "catalog-info.yaml")]
+        assert await named(it, swept, "catalog-info-alone") == alone
         assert await named(it, await it.hinted({501})) == expected, (
             "not looked at, and not forgotten"
         )
