@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -42,6 +43,13 @@ def test_the_example_manifest_is_valid_without_a_warning(tmp_path: Path) -> None
     (tmp_path / "qm.yaml").write_text(block("manifest", "yaml", "# yaml-language-server"), "utf-8")
     code, output = fester("check", str(tmp_path / "qm.yaml"))
     assert (code, output) == (0, "1 manifest checked, 0 errors, 0 other notes\n")
+
+
+def test_the_editor_line_of_the_readme_names_the_schema_of_manifests() -> None:
+    (name,) = re.findall(r"`fester schema (\w+) > \w+\.schema\.json`", README)
+    assert f"`# yaml-language-server: $schema={name}.schema.json`" in README
+    code, output = fester("schema", name)
+    assert (code, json.loads(output)["title"]) == (0, "qm.yaml, version 1")
 
 
 def test_the_settings_shown_are_all_known(tmp_path: Path) -> None:
