@@ -21,7 +21,7 @@ from typing import Protocol, runtime_checkable
 from bridge.model.destinations import DestinationContent, Fence, Mark, PublishedCatalog
 from bridge.model.facts import FactSchema, Reading, Subject
 from bridge.model.manifests import AggregatedManifests, Translation
-from bridge.model.reads import ReadFile
+from bridge.model.reads import ReadFile, Wanted
 from bridge.model.runs import Artifact, Processed, Receipt
 from bridge.model.scrape import ManifestFile, Project, Record, ScrapeRequest, Traffic
 
@@ -176,6 +176,27 @@ class Translator(Protocol):
 
     def translate(self, project: Project, file: ManifestFile) -> Translation:
         """Never raises for what a manifest says: whatever is wrong is in the translation."""
+
+
+@runtime_checkable
+class ReadingTranslator(Protocol):
+    """What a translator may offer beside: its mappings want more of a repository."""
+
+    @property
+    def reads(self) -> str:
+        """Names what the mappings want; "" for nothing."""
+
+    def is_manifest(self, path: str) -> bool:
+        """Whether a mapping wants files of this name."""
+
+    def depends(self, project: Project, file: ManifestFile) -> str:
+        """Names what the wishes of a manifest depend on besides its text; "" for nothing."""
+
+    def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
+        """The patterns of further manifests that a root's manifest names."""
+
+    def wanted(self, project: Project, file: ManifestFile) -> Wanted:
+        """What a manifest wants to be read besides. Never raises for what it says."""
 
 
 class Lease(Protocol):

@@ -109,7 +109,7 @@ def repository_of(path: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class _OnThisMachine:
-    """A `bridge.model.reads.FurtherReads` for one manifest of a checkout: nothing is remembered."""
+    """A `bridge.model.scrape.FurtherReads` of a checkout: nothing is remembered."""
 
     mappings: Mappings
 

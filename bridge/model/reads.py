@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from bridge.model.scrape import ManifestFile, Project
 
 
 class ReadKind(StrEnum):
@@ -120,46 +116,3 @@ class KeptReads:
     key: str
     reads: Reads
     needed: frozenset[str] = frozenset()
-
-
-@runtime_checkable
-class ReadingTranslator(Protocol):
-    """What a translator may offer beside: its mappings want more of a repository."""
-
-    @property
-    def reads(self) -> str:
-        """Names what the mappings want; "" for nothing."""
-
-    def is_manifest(self, path: str) -> bool:
-        """Whether a mapping wants files of this name."""
-
-    def depends(self, project: Project, file: ManifestFile) -> str:
-        """Names what the wishes of a manifest depend on besides its text; "" for nothing."""
-
-    def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
-        """The patterns of further manifests that a root's manifest names."""
-
-    def wanted(self, project: Project, file: ManifestFile) -> Wanted:
-        """What a manifest wants to be read besides. Never raises for what it says."""
-
-
-class FurtherReads(Protocol):
-    """What a scraper asks about reading more of a repository than its root's manifests."""
-
-    async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
-        """What was read of projects before; those of which nothing was are left out."""
-
-    async def texts(self, project_id: int, oids: Sequence[str]) -> Mapping[str, str]:
-        """The texts of blobs that were read of a project before, by object id."""
-
-    def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
-        """Names what may be wanted of a project with these manifests; "" for nothing. Cheap."""
-
-    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
-        """The patterns of further manifests, as the root's manifests and the settings have it."""
-
-    def is_manifest(self, path: str) -> bool:
-        """Whether a file of this name is a manifest."""
-
-    def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
-        """What these manifests want to be read besides."""

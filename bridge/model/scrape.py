@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import quote
 
 from bridge.model.entities import Json
-from bridge.model.reads import FurtherReads, Reads
+from bridge.model.reads import KnownReads, Reads, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,28 @@ GROUP_FILE: Final = "gitlab:group"
 def in_repositories(files: Sequence[str]) -> tuple[str, ...]:
     """Those names of manifests that are looked for in repositories."""
     return tuple(name for name in files if name != GROUP_FILE)
+
+
+class FurtherReads(Protocol):
+    """What a scraper asks about reading more of a repository than its root's manifests."""
+
+    async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
+        """What was read of projects before; those of which nothing was are left out."""
+
+    async def texts(self, project_id: int, oids: Sequence[str]) -> Mapping[str, str]:
+        """The texts of blobs that were read of a project before, by object id."""
+
+    def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
+        """Names what may be wanted of a project with these manifests; "" for nothing. Cheap."""
+
+    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
+        """The patterns of further manifests, as the root's manifests and the settings have it."""
+
+    def is_manifest(self, path: str) -> bool:
+        """Whether a file of this name is a manifest."""
+
+    def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
+        """What these manifests want to be read besides."""
 
 
 @dataclass(frozen=True, slots=True)

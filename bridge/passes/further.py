@@ -14,15 +14,15 @@ from bridge.model.definitions import blob_of, definition_of
 from bridge.model.memory import KnownManifest
 from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem, Severity
-from bridge.model.reads import KeptReads, KnownReads, ReadingTranslator, ReadKind, Reads, Wanted
+from bridge.model.reads import KeptReads, KnownReads, ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, ProjectRead, Record
 from bridge.passes.interfaces import ModelStore, ReadStore
-from bridge.ports import Translator
+from bridge.ports import ReadingTranslator, Translator
 
 
 @dataclass(frozen=True, slots=True)
 class Further:
-    """A `bridge.model.reads.FurtherReads`. `nested` are (glob of project paths, patterns)."""
+    """A `bridge.model.scrape.FurtherReads`. `nested` are (glob of project paths, patterns)."""
 
     source: str
     store: ReadStore

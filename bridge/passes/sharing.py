@@ -14,8 +14,8 @@ from typing import Any, Final, cast
 
 from bridge.errors import SourceError, StoreError
 from bridge.model.manifests import Translation
-from bridge.model.reads import FurtherReads
 from bridge.model.scrape import (
+    FurtherReads,
     Gap,
     ManifestFile,
     Project,

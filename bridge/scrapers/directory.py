@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 from bridge.errors import SourceError
 from bridge.language.paths import within
 from bridge.model.blob_ids import blob_id
-from bridge.model.reads import FurtherReads, ReadFile
+from bridge.model.reads import ReadFile
 from bridge.model.scrape import (
     Coverage,
+    FurtherReads,
     Gap,
     ManifestFile,
     Project,

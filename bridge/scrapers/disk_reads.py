@@ -12,8 +12,8 @@ from typing import Final
 from bridge.language.names import nearest
 from bridge.language.paths import is_pattern, part_fits
 from bridge.model.blob_ids import blob_id
-from bridge.model.reads import FurtherReads, ReadFile, ReadKind, Reads
-from bridge.model.scrape import ManifestFile, ProjectRead
+from bridge.model.reads import ReadFile, ReadKind, Reads
+from bridge.model.scrape import FurtherReads, ManifestFile, ProjectRead
 from bridge.scrapers.blobs import READ_LIMIT, decode, refusal
 from bridge.scrapers.bounds import (
     LISTED_LIMIT,

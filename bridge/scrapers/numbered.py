@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from bridge.errors import SourceError
 from bridge.model.numbers import TooLarge, number_of, own_id
-from bridge.model.reads import FurtherReads, KnownReads, ReadFile, Wanted
+from bridge.model.reads import KnownReads, ReadFile, Wanted
 from bridge.model.scrape import (
+    FurtherReads,
     Gap,
     ManifestFile,
     Project,

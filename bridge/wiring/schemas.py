@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from bridge.language import own_schemas
 from bridge.processors.mapping import shipped_folder
 from bridge.processors.mapping.defaults_schema import defaults_schema
-from bridge.processors.mapping.loading import Mapping
+from bridge.processors.mapping.mapping_file import Mapping
 from bridge.settings import settings_schema
 
 _FORMATS = ("qm",)  # manifests that people write for Fester alone

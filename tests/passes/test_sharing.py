@@ -14,10 +14,11 @@ import pytest
 from bridge.errors import SourceError, StoreConflict
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.numbers import FIRST
-from bridge.model.reads import FurtherReads, ReadFile, ReadKind, Reads
+from bridge.model.reads import ReadFile, ReadKind, Reads
 from bridge.model.runs import Outcome
 from bridge.model.scrape import (
     Coverage,
+    FurtherReads,
     Gap,
     ManifestFile,
     Project,

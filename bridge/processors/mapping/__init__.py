@@ -37,13 +37,8 @@ from bridge.processors.mapping.defaults import Defaults
 from bridge.processors.mapping.defaults_file import defaults_beside, opened_defaults
 from bridge.processors.mapping.examples import ExampleResult, run_examples
 from bridge.processors.mapping.explaining import ExplainedEntity, Field, MappingExplanation
-from bridge.processors.mapping.loading import (
-    Mapping,
-    load_files,
-    notes,
-    presets_folder,
-    shipped_folder,
-)
+from bridge.processors.mapping.loading import load_files, notes, presets_folder, shipped_folder
+from bridge.processors.mapping.mapping_file import Mapping
 from bridge.processors.mapping.translation import Mappings
 
 __all__ = [

@@ -29,7 +29,7 @@ from bridge.language.text_positions import Moved
 from bridge.model.entities import Json
 from bridge.model.problems import Problem, Severity
 from bridge.processors.mapping.defaults import ByKey, ByMapping, Default, group_of
-from bridge.processors.mapping.loading import Mapping as LoadedMapping
+from bridge.processors.mapping.mapping_file import Mapping as LoadedMapping
 
 FILE: Final = "qm.defaults.yaml"
 RULE: Final = "defaults-invalid"

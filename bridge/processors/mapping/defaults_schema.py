@@ -8,7 +8,7 @@ from typing import Any
 
 from bridge.language.own_schemas import schema_text
 from bridge.processors.mapping.defaults_file import OWN
-from bridge.processors.mapping.loading import Mapping
+from bridge.processors.mapping.mapping_file import Mapping
 
 
 def defaults_schema(mappings: Iterable[Mapping]) -> str:

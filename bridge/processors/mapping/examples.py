@@ -15,7 +15,7 @@ from bridge.model.manifests import Translation
 from bridge.model.reads import ReadFile, ReadKind, Reads
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.defaults import Defaults
-from bridge.processors.mapping.loading import Example, Mapping
+from bridge.processors.mapping.mapping_file import Example, Mapping
 from bridge.processors.mapping.translation import Mappings
 from bridge.processors.rules import refused
 

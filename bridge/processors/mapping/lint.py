@@ -7,27 +7,19 @@ crawl would show it only as entities that Backstage refuses, or as manifests tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Map
-from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bridge.language.expressions import PART
 from bridge.language.names import nearest
 from bridge.language.source import Source, is_expression
 from bridge.language.text_positions import Path
 from bridge.model.entities import Json
-from bridge.model.problems import Problem, Severity
 from bridge.processors.rules import SPEC_FIELDS, Broken, broken_rules
 
-if TYPE_CHECKING:
-    from bridge.processors.mapping.loading import Mapping
-
 _LOOKALIKE: Final = re.compile(r"(?<!\$)\{\{\s*[a-z_][^{}]*\}\}|\$\{\s*[a-z_][^{}]*\}|\{%.*%\}")
-_HEAD: Final = re.compile(r"^mapping:\s*\S", re.MULTILINE)
 _WORDS: Final = frozenset(("forEach", "as", "when"))
 _STEP: Final = re.compile(r"\[(\d+)\]")
-_MOST_SUBFOLDERS: Final = 100
 
 
 def lookalikes(source: Source, value: Json, path: Path) -> None:
@@ -110,36 +102,3 @@ def _misspelt(source: Source, entity: Map[str, Json], path: Path) -> None:
         if key not in fields and near:
             message = f"`{key}` is no field of a {entity['kind']}; did you mean `{near[0]}`?"
             source.note(message, (*path, "spec", key), key=True)
-
-
-def rivals(mappings: Sequence[Mapping]) -> Iterator[Problem]:
-    """Mappings that want a file which another one always takes before them."""
-    for at, mapping in enumerate(mappings):
-        for other in mappings[:at]:
-            shared = [name for name in mapping.files if name in other.files]
-            if shared and (other.when is None or other.condition == mapping.condition):
-                message = (
-                    f"{other.path.name} takes every {shared[0]} before this mapping sees it, and "
-                    "nothing tells the two apart: give each a `when: ${{ … }}`"
-                )
-                yield Problem(message, "mapping-unused", file=str(mapping.path), line=1, column=1)
-
-
-def in_subfolders(folder: FilePath) -> Iterator[Problem]:
-    """Mapping files in a folder below, where nobody looks."""
-    below = sorted(each for each in folder.iterdir() if each.is_dir())[:_MOST_SUBFOLDERS]
-    for each in below:
-        for path in sorted([*each.glob("*.yaml"), *each.glob("*.yml")]):
-            if _HEAD.search(_beginning(path)):
-                message = f"this mapping is not read: move it up, into {folder}"
-                yield Problem(
-                    message, "mapping-unused", Severity.WARNING, file=str(path), line=1, column=1
-                )
-
-
-def _beginning(path: FilePath) -> str:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(4_096)
-    except OSError:
-        return ""

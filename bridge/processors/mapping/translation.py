@@ -24,7 +24,7 @@ from bridge.model.scrape import ManifestFile, Project, in_repositories
 from bridge.processors.mapping.defaults import NOTHING, Defaults, GivenDefaults, anything, inherited
 from bridge.processors.mapping.defaults_file import read_defaults
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
-from bridge.processors.mapping.loading import Mapping
+from bridge.processors.mapping.mapping_file import Mapping
 from bridge.processors.mapping.templates import plain
 from bridge.processors.mapping.work import Foreign, Quarantine, Work
 

@@ -22,7 +22,7 @@ from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.defaults import NOTHING, ByKey, GivenDefaults, filled
 from bridge.processors.mapping.files import NESTED_LIMIT, Files, wish
-from bridge.processors.mapping.loading import Mapping
+from bridge.processors.mapping.mapping_file import Mapping
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
 from bridge.processors.mapping.splitting import (
     PART_LIMIT,

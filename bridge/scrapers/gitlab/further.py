@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from bridge.language.names import nearest
 from bridge.language.paths import is_pattern, part_fits
-from bridge.model.reads import FurtherReads, KnownReads, ReadFile, ReadKind, Reads, Wanted
-from bridge.model.scrape import Gap, ManifestFile, ProjectRead
+from bridge.model.reads import KnownReads, ReadFile, ReadKind, Reads, Wanted
+from bridge.model.scrape import FurtherReads, Gap, ManifestFile, ProjectRead
 from bridge.scrapers.blobs import refusal
 from bridge.scrapers.bounds import (
     LISTED_LIMIT,
