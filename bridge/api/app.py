@@ -49,6 +49,7 @@ from bridge.api.pages import model
 from bridge.api.parts import AppParts
 from bridge.api.problems import routes as problems
 from bridge.api.remediation import Notices, Remediation
+from bridge.api.rendering import render
 from bridge.api.root import ROOT, own_path, reachable, rooted_redirect
 from bridge.api.scores.initiatives import InitiativeRoutes
 from bridge.api.webhooks import PATH as WEBHOOK_PATH
@@ -240,7 +241,7 @@ async def _errors_answered(request: web.Request, handler: Handler) -> web.Stream
         log.error("The store does not answer", action="store_away", error=str(error))
         if own_path(request).startswith("/api/"):
             return error_response(request, 503, "ServiceUnavailableError", str(error))
-        return pages.render(request, "away.html", status=503, reason=str(error))
+        return render(request, "away.html", status=503, reason=str(error))
     except Exception as error:
         if isinstance(error, ConnectionError) and _gone(request):
             raise ClientConnectionResetError("who asked is gone") from None

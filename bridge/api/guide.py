@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from bridge.api import pages
 from bridge.api.answers import error_response
+from bridge.api.rendering import render
 from bridge.docs import TOPICS, guide_page
 from bridge.language.names import did_you_mean
 
@@ -25,7 +25,7 @@ def routes() -> list[web.RouteDef]:
 
 async def _contents(request: web.Request) -> web.StreamResponse:
     """`GET /docs`: every topic and what its page is about."""
-    return pages.render(request, "guide.html", topics=TOPICS, topic="", body=Markup())
+    return render(request, "guide.html", topics=TOPICS, topic="", body=Markup())
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
@@ -34,7 +34,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     if topic not in TOPICS:
         message = f"no such page: /docs lists them{did_you_mean(topic, TOPICS)}"
         return error_response(request, 404, "NotFoundError", message)
-    return pages.render(request, "guide.html", topics=TOPICS, topic=topic, body=as_html(topic))
+    return render(request, "guide.html", topics=TOPICS, topic=topic, body=as_html(topic))
 
 
 @cache

@@ -17,8 +17,8 @@ from bridge.answers.system_map import MOST_BOXES
 from bridge.api.app import make_app
 from bridge.api.live import Live
 from bridge.api.nothing import NoFacts
-from bridge.api.pages import breakable
 from bridge.api.parts import AppParts
+from bridge.api.rendering import breakable
 from bridge.model.blob_ids import blob_id
 from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import FactBoard

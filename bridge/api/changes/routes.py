@@ -15,7 +15,7 @@ from bridge.api.changes.atom import TYPE, atom_feed
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.live import Served, etag_of
-from bridge.api.pages import MAX_QUERY, render
+from bridge.api.rendering import MAX_QUERY, render
 from bridge.errors import BadQuestion
 
 

@@ -18,7 +18,7 @@ from bridge.api.access import needs
 from bridge.api.answers import error_response
 from bridge.api.facts.checks import SUMMARY, check_json, judged_json, summary_json
 from bridge.api.interfaces import CheckBook, FactBook, Scores
-from bridge.api.pages import score_path
+from bridge.api.rendering import score_path
 from bridge.model.access import Scope
 from bridge.model.entities import Json, Ref
 from bridge.model.facts import FactSchema, Reading

@@ -14,7 +14,7 @@ from bridge.answers.knowledge import Knowledge
 from bridge.answers.wording import in_words
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, LIVE
-from bridge.api.pages import render
+from bridge.api.rendering import render
 
 KNOWLEDGE: web.AppKey[Callable[[], Knowledge]] = web.AppKey("knowledge")
 FORMATS: Final = ("json", "text", "slack")

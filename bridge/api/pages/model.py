@@ -26,10 +26,10 @@ from bridge.api.hardening import CSP, WITH_SCRIPT
 from bridge.api.incident import KNOWLEDGE
 from bridge.api.keys import CLOCK, LIVE
 from bridge.api.memo import OF_INDEX
-from bridge.api.pages import MAX_QUERY, render
 from bridge.api.pages.map_layout import Drawing, drawing
 from bridge.api.pages.team import team_of
 from bridge.api.problems.owned import about
+from bridge.api.rendering import MAX_QUERY, render
 from bridge.api.sheets import sheet
 from bridge.catalog.jsontext import dumped
 from bridge.errors import StoreError

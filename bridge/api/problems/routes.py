@@ -12,7 +12,6 @@ from aiohttp import web
 from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, LIVE
-from bridge.api.pages import MAX_QUERY, render
 from bridge.api.problems.asked import (
     NOBODY,
     Owned,
@@ -22,6 +21,7 @@ from bridge.api.problems.asked import (
     sorts,
 )
 from bridge.api.problems.owned import owned
+from bridge.api.rendering import MAX_QUERY, render
 from bridge.api.scores.plots import Plot, Point, plot
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion, StoreError

@@ -13,8 +13,8 @@ from bridge.answers.wording import age
 from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK
-from bridge.api.pages import MAX_QUERY, render
 from bridge.api.remediation.book import MOST, RemediationBook
+from bridge.api.rendering import MAX_QUERY, render
 from bridge.errors import BadQuestion, StoreError
 from bridge.model.notices import DeliveryState, NoticeFilter, NoticeKind
 

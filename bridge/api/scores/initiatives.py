@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.api.answers import error_response
 from bridge.api.keys import SCORES
-from bridge.api.pages import render
+from bridge.api.rendering import render
 from bridge.api.scores.plots import Point, plot
 from bridge.api.sheets import sheet
 from bridge.model.initiatives import Progress

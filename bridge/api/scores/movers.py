@@ -13,7 +13,7 @@ from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, SCORES
-from bridge.api.pages import render
+from bridge.api.rendering import render
 from bridge.api.scores import score_query
 from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.scores.trees import rounded

@@ -13,7 +13,7 @@ from bridge.api.access import Handler
 from bridge.api.interfaces import Scores
 from bridge.api.keys import CLOCK, REMEDIED, SCORES
 from bridge.api.memo import OF_BOARD
-from bridge.api.pages import render
+from bridge.api.rendering import render
 from bridge.api.scores import score_query
 from bridge.api.scores.plots import Point, plot
 from bridge.api.scores.trees import changed

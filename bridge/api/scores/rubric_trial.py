@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bridge.api.answers import error_response
 from bridge.api.keys import FACTS, LIVE, SCORES
-from bridge.api.pages import render
+from bridge.api.rendering import render
 from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
 from bridge.errors import ConfigurationError

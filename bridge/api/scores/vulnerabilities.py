@@ -17,7 +17,7 @@ from aiohttp import web
 from bridge.api.answers import error_response
 from bridge.api.keys import DEACTIVATIONS, FACTS, SCORES
 from bridge.api.memo import OF_FACTS
-from bridge.api.pages import render
+from bridge.api.rendering import render
 from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
 from bridge.model.entities import Json, Ref

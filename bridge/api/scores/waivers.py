@@ -12,7 +12,7 @@ from aiohttp import web
 from bridge.api import paging
 from bridge.api.answers import error_response
 from bridge.api.keys import CLOCK, SCORES
-from bridge.api.pages import render
+from bridge.api.rendering import render
 from bridge.api.scores.score_query import NOTHING_SCORED
 from bridge.api.sheets import sheet
 from bridge.errors import BadQuestion
