@@ -17,15 +17,18 @@ class Observations(Mapping[int, Observation]):
 
     def __init__(self) -> None:
         self._packed: dict[int, tuple[datetime, bytes, str]] = {}
+        self._like = b""  # the first one: the others say the same of other projects
 
     def put(self, seen: Observation) -> None:
         """Add one; a later one of the same project counts."""
         tree = orjson.dumps([seen.values, seen.unknown], default=dict)
-        self._packed[seen.project_id] = seen.seen_at, compressed(tree), seen.unreadable
+        self._like = self._like or tree
+        packed = compressed(tree, self._like)
+        self._packed[seen.project_id] = seen.seen_at, packed, seen.unreadable
 
     def __getitem__(self, project_id: int) -> Observation:
         seen_at, packed, unreadable = self._packed[project_id]
-        values, unknown = orjson.loads(zlib.decompress(packed))
+        values, unknown = orjson.loads(zlib.decompressobj(zdict=self._like).decompress(packed))
         return Observation(project_id, seen_at, values, unknown, unreadable)
 
     def __iter__(self) -> Iterator[int]:

@@ -77,17 +77,10 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
     """The shards that have to be rendered anew, and what leads to them. Raises `StoreError`."""
     model, source = ledger.model, ledger.source
     rendered = Rendered(dict(await ledger.files()))
-    places = await model.todo(source, "render")
-    if not places and ledger.indexed is renderer:
+    laid_out = await _laid_out(ledger, renderer, rendered.files)
+    if laid_out is None:
         return rendered
-    shards = {bits for path in rendered.files if (bits := renderer.bits(path)) is not None}
-
-    counts = Counts(lambda bits, deeper: model.count_under(source, bits, deeper))
-    layout = Layout()
-    if places:
-        layout = await changed_layout(
-            places, shards, counts.of, limit=renderer.limit, depth=renderer.depth
-        )
+    shards, layout = laid_out
     for bits in layout.changed:
         entities = await model.under(source, bits)
         entities = await _defined(ledger, rendered, spool, entities)
@@ -101,6 +94,25 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
     if now != shards or ledger.indexed is not renderer:
         _index(ledger, renderer, rendered, sorted(now), spool)
     return rendered
+
+
+async def _laid_out(
+    ledger: Ledger, renderer: Renderer, files: Collection[str]
+) -> tuple[set[str], Layout] | None:
+    """The shards that are published, and what is to be made of them; None where nothing is.
+
+    The places of a first sweep are many: they are held no longer than this takes.
+    """
+    model, source = ledger.model, ledger.source
+    places = await model.todo(source, "render")
+    if not places and ledger.indexed is renderer:
+        return None
+    shards = {bits for path in files if (bits := renderer.bits(path)) is not None}
+    if not places:
+        return shards, Layout()
+    counts = Counts(lambda bits, deeper: model.count_under(source, bits, deeper))
+    limit, depth = renderer.limit, renderer.depth
+    return shards, await changed_layout(places, shards, counts.of, limit=limit, depth=depth)
 
 
 def _index(

@@ -304,8 +304,10 @@ class SqlModel:
                 wanted = select(statements).where(
                     statements.c.source_id == source_id, statements.c.ref.in_(part)
                 )
-                for row in await connection.execute(wanted):
-                    found.setdefault(row.ref, []).append(rows.stored_statement(row))
+                # A few at a time: thousands of manifests may speak of the same systems.
+                async for some in parts_of(connection, wanted):
+                    for row in some:
+                        found.setdefault(row.ref, []).append(rows.stored_statement(row))
         for said in found.values():
             said.sort(key=lambda each: each.place)
         return found

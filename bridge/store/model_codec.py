@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
+from sys import intern
 from typing import Any, Final, TypeAlias
 
 from bridge.caching.interning import interned
@@ -78,17 +80,28 @@ def statement(row: Any) -> Statement:
     tree = loaded(row.body)
     try:
         places = tuple((text, line, column) for text, line, column in loaded(row.places))
+        branch = intern(tree["default_branch"])
         manifest = TranslatedManifest(
-            Project(row.project_id, tree["path"], tree["web_url"], tree["default_branch"]),
-            row.file,
+            Project(row.project_id, tree["path"], tree["web_url"], branch),
+            intern(row.file),
             row.oid,
-            Translation(Verdict.VALID, "", tree["mapping"]),
-            moment_in(tree["kept_since"]),
-            moment_in(tree["held_since"]),
+            _translation(tree["mapping"]),
+            _moment(tree["kept_since"]),
+            _moment(tree["held_since"]),
         )
-        return Statement(ref_of(row.ref), tree["body"], manifest, row.n, row.line, row.col, places)
+        body = interned(tree["body"])
+        return Statement(ref_of(row.ref), body, manifest, row.n, row.line, row.col, places)
     except (KeyError, TypeError, ValueError) as error:
         raise codec.Undecodable(f"expected a statement ({error})") from error
+
+
+# Thousands of statements were made by the same few mappings, at the same few moments.
+_moment = lru_cache(1_024)(moment_in)
+
+
+@lru_cache(1_024)
+def _translation(mapping: str) -> Translation:
+    return Translation(Verdict.VALID, "", mapping)
 
 
 def mirrored(ref: Ref) -> str:
