@@ -107,8 +107,8 @@ class Feed:
         """These entities, and those of shards that were laid out anew."""
         found: dict[str, CatalogEntity] = {}
         for bits in moved:
-            for entity in await self.model.under(self.source, bits):
-                found[str(entity.ref)] = entity
+            (shard,) = await self.model.under(self.source, [bits])
+            found |= {str(entity.ref): entity for entity in shard}
         wanted = [ref for ref in refs if ref not in found]
         for start in range(0, len(wanted), _AT_ONCE):
             part = await self.model.entities(self.source, wanted[start : start + _AT_ONCE])

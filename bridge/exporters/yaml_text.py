@@ -70,6 +70,17 @@ def _quoted(value: str) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", _json_text(value))
 
 
+def _in_order(keys: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The keys of a mapping in their order, each with how it is written."""
+    few = sum(map(len, keys)) <= _LONGEST_KEY
+    return _recurring(keys) if few else [(key, text(key)) for key in sorted(keys, key=_order)]
+
+
+@lru_cache(maxsize=1024)
+def _recurring(keys: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(key, text(key)) for key in sorted(keys, key=_order)]
+
+
 def _order(key: str) -> tuple[int, str]:
     return (_RANK.get(key, len(_FIRST)), key)
 
@@ -78,13 +89,16 @@ def _mapping(
     tree: Mapping[str, Json], first: str, indent: str, write: Callable[[str], None]
 ) -> None:
     """Write the entries; the first one begins with `first` ("- " of a list), the rest `indent`."""
-    for key in sorted(tree, key=_order):
-        head = f"{first}{text(key)}:"
+    keys = tuple(tree)
+    for key, written in _in_order(keys):
+        head = f"{first}{written}:"
         if len(key) > _LONGEST_KEY // 6:  # six bytes or fewer a character, however it is written
             head = _long_key(first, indent, key)
         first = indent
         value = tree[key]
-        if isinstance(value, Mapping) and value:
+        if type(value) is str:  # most are: asking for an abstract class takes longer than writing
+            write(f"{head} {text(value)}\n")
+        elif isinstance(value, Mapping) and value:
             write(f"{head}\n")
             _mapping(value, f"{indent}  ", f"{indent}  ", write)
         elif isinstance(value, list | tuple) and value:

@@ -300,8 +300,8 @@ class ModelStore(Protocol):
     async def count_under(self, source: str, place: str, deeper: int) -> Mapping[str, int]:
         """How many entities have a place that begins so, by that and so many more of its bits."""
 
-    async def under(self, source: str, place: str) -> list[CatalogEntity]:
-        """The entities whose place begins so, sorted by reference."""
+    async def under(self, source: str, places: Sequence[str]) -> list[list[CatalogEntity]]:
+        """For each of some beginnings the entities whose place begins so, sorted by reference."""
 
     async def files(self, source: str) -> Mapping[str, StoredFile]:
         """The published files without their bodies, by path."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import chain, islice
 from typing import Final
 
 from bridge.errors import PublishError
@@ -33,6 +34,7 @@ from bridge.passes.reconcile import translated_manifests
 from bridge.passes.spool import Spool
 from bridge.ports import Amending, Exporter
 
+_SHARDS_AT_ONCE: Final = 8  # that are loaded at once
 RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not say when
 
 _NOT_AT_HAND: Final = f"{ELSEWHERE}read again with the next sweep of its project."
@@ -81,12 +83,13 @@ async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool)
     if laid_out is None:
         return rendered
     shards, layout = laid_out
-    for bits in layout.changed:
-        entities = await model.under(source, bits)
-        entities = await _defined(ledger, rendered, spool, entities)
-        made = await asyncio.to_thread(_shard, renderer, shown, bits, entities)
-        for artifact in made:
-            rendered.add(artifact, spool, len(entities))
+    for start in range(0, len(layout.changed), _SHARDS_AT_ONCE):
+        some = layout.changed[start : start + _SHARDS_AT_ONCE]
+        found = await model.under(source, some)
+        defined = iter(await _defined(ledger, rendered, spool, [*chain.from_iterable(found)]))
+        of_shard = {b: [*islice(defined, len(each))] for b, each in zip(some, found, strict=True)}
+        for artifact, count in await asyncio.to_thread(_files, renderer, shown, of_shard):
+            rendered.add(artifact, spool, count)
     gone = set(layout.gone)
     for path in [path for path in rendered.files if renderer.bits(path) in gone] if gone else ():
         rendered.drop(path)
@@ -177,10 +180,15 @@ async def drop_definitions(ledger: Ledger, rendered: Rendered) -> None:
         rendered.drop(path)
 
 
-def _shard(
-    renderer: Renderer, shown: Shown, bits: str, entities: Sequence[CatalogEntity]
-) -> tuple[Artifact, ...]:
-    return renderer.shard(bits, [shown(entity) for entity in entities])
+def _files(
+    renderer: Renderer, shown: Shown, shards: Mapping[str, Sequence[CatalogEntity]]
+) -> list[tuple[Artifact, int]]:
+    """The files of some shards, each with how many entities it holds."""
+    return [
+        (artifact, len(entities))
+        for bits, entities in shards.items()
+        for artifact in renderer.shard(bits, [shown(entity) for entity in entities])
+    ]
 
 
 async def listed(ledger: Ledger, lists: Sequence[EntityList], spool: Spool) -> list[Artifact]:

@@ -457,13 +457,15 @@ class SqlModel:
             wanted = select(bits, func.count()).where(*under_place(source_id, place))
             return {row[0]: row[1] for row in await connection.execute(wanted.group_by("bits"))}
 
-    async def under(self, source: str, place: str) -> list[CatalogEntity]:
-        """The entities whose place begins so, sorted by reference."""
+    async def under(self, source: str, places: Sequence[str]) -> list[list[CatalogEntity]]:
+        """For each of some beginnings the entities whose place begins so, sorted by reference."""
+        found: list[list[CatalogEntity]] = []
         async with self._of(source, "load entities of") as (connection, source_id):
-            wanted = select(entities).where(*under_place(source_id, place))
-            found = (await connection.execute(wanted)).all()
-        made = [rows.stored_entity(row).entity for row in found]
-        return sorted(made, key=lambda entity: str(entity.ref))
+            for place in places:
+                wanted = select(entities).where(*under_place(source_id, place))
+                made = _entities((await connection.execute(wanted)).all())
+                found.append(sorted(made, key=lambda entity: str(entity.ref)))
+        return found
 
     async def files(self, source: str) -> Mapping[str, StoredFile]:
         """All published files, without their bodies, by path."""

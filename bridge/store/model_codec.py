@@ -134,8 +134,8 @@ def entity(ref: str, text: str) -> CatalogEntity:
 
 
 def _origin(tree: Any) -> Origin:
-    moments = (moment_in(tree.get(name, "")) for name in _ORIGIN_MOMENTS)
-    return Origin(*(tree.get(name, "") for name in _ORIGIN), *moments)
+    moments = [_moment(tree.get(name, "")) for name in _ORIGIN_MOMENTS]
+    return Origin(*[tree.get(name, "") for name in _ORIGIN], *moments)
 
 
 def problem_rows(source_id: int, about: str, problems: Sequence[Problem]) -> list[Values]:
