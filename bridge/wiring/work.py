@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
-from bridge.errors import StoreError
 from bridge.model.work import Claim, Part, PartRead
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
@@ -25,13 +24,11 @@ from bridge.secret.live import Secret
 from bridge.service.leadership import this_process
 from bridge.service.worker import Hand, PartReader
 from bridge.settings import Settings
+from bridge.store.late_queue import WorkingQueue, sooner_or_later
 from bridge.store.work import SharedWork
 from bridge.wiring import Wired
 from bridge.wiring.mappings import remapped
 from bridge.wiring.neighbours import secret
-
-if TYPE_CHECKING:
-    from bridge.store.job_queue import JobQueue
 
 log = structlog.get_logger()
 
@@ -123,7 +120,8 @@ async def crew(
 
     None where sweeps are not shared (`share_sweeps`), and where a store has only one process.
 
-    Where the queue cannot be had each reads alone, unless it is `needed`: then `StoreError`.
+    Where the queue cannot be had each reads alone until it can, unless it is `needed`: then
+    `StoreError`.
     """
     if not (settings.share_sweeps and parts.store.shared):
         yield None
@@ -147,25 +145,25 @@ async def crew(
 
 
 @asynccontextmanager
-async def _queue(settings: Settings, name: str, *, needed: bool) -> AsyncIterator[JobQueue | None]:
-    """The queue of jobs while it is open; None where it cannot be had, which is logged."""
-    async with AsyncExitStack() as stack:
-        queue = None
-        try:
-            from bridge.store.job_queue import open_queue  # noqa: PLC0415 — its library is an extra
+async def _queue(
+    settings: Settings, name: str, *, needed: bool
+) -> AsyncIterator[WorkingQueue | None]:
+    """The queue of jobs while it is open; None where its library is not there, which is logged."""
+    try:
+        from bridge.store.job_queue import open_queue  # noqa: PLC0415 — its library is an extra
+    except ImportError:
+        log.warning(
+            "Processes on one store do not share their sweeps: type pip install "
+            "'fester[postgresql]'",
+            action="work_alone",
+        )
+        yield None
+        return
 
-            opened = open_queue(settings.store, name, settings.lease)
-            queue = await stack.enter_async_context(opened)
-        except ImportError:
-            log.warning(
-                "Processes on one store do not share their sweeps: type pip install "
-                "'fester[postgresql]'",
-                action="work_alone",
-            )
-        except StoreError as error:
-            if needed:
-                raise
-            log.warning("No sweep is shared", action="work_alone", error=str(error))
+    def opening() -> AbstractAsyncContextManager[WorkingQueue]:
+        return open_queue(settings.store, name, settings.lease)
+
+    async with opening() if needed else sooner_or_later(opening) as queue:
         yield queue
 
 
