@@ -167,6 +167,7 @@ class Coverage(StrEnum):
 class ScrapeEnd:
     """The last record of every scrape; `requests` counts what it cost.
 
+    One that is `cut` gave as much as was asked for at most, and not all that there is.
     `began` is when, by the source's own clock, where it tells: what it says of when something
     changed goes by that one.
     """
@@ -174,6 +175,7 @@ class ScrapeEnd:
     coverage: Coverage
     requests: int = 0
     began: datetime | None = field(default=None, compare=False)
+    cut: bool = False
 
 
 Record: TypeAlias = ProjectRead | ProjectSkipped | ProjectGone | Gap | Unread | ScrapeEnd
@@ -234,7 +236,7 @@ class ScrapeRequest:
     changed or not; `only` asks for these project ids. `further` tells what else to read of a
     repository, and what is known of that; None asks for nothing else. With `listing` a project may
     be told as `Unread`; who reads a `part` of what another listed is in no hurry, as one is with
-    `only` these else.
+    `only` these else, and asks for no more than `most` bytes of text and what comes with the last.
     """
 
     files: tuple[str, ...]
@@ -244,3 +246,4 @@ class ScrapeRequest:
     further: FurtherReads | None = field(default=None, compare=False, repr=False)
     listing: bool = False
     part: bool = False
+    most: int | None = None

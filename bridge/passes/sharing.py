@@ -283,18 +283,14 @@ async def read_part(
 async def _read_some(
     part: Part, scraper: Scraper, only: tuple[int, ...], more: FurtherReads | None
 ) -> tuple[list[Record], int, bool]:
-    """The records of a part, what they cost if that is told, and whether that is not all."""
-    request = ScrapeRequest(part.files, only=only, further=more, part=True)
+    """The records of a part, what they cost, and whether that is not all."""
+    request = ScrapeRequest(part.files, only=only, further=more, part=True, most=BYTES)
     records: list[Record] = []
-    size = 0
     async with aclosing(cast(Any, scraper.scrape(request))) as found:
         async for record in found:
             if isinstance(record, ScrapeEnd):
-                return records, record.requests, False
+                return records, record.requests, record.cut
             records.append(record)
-            size += bytes_of(record)
-            if size > BYTES:
-                return records, 0, True
     return records, 0, False
 
 

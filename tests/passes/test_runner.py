@@ -25,6 +25,7 @@ from bridge.model.scrape import (
     Record,
     ScrapeEnd,
     ScrapeRequest,
+    bytes_of,
 )
 from bridge.passes.interfaces import Store
 from bridge.passes.reconcile import gaps_to_retry
@@ -61,6 +62,7 @@ class Gitlab:
     holds_small: bool = False
     reading: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[ScrapeRequest] = field(default_factory=list)
+    spent: int = 0  # requests, one a project
     name: str = "https://gitlab.test"
 
     async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
@@ -73,8 +75,14 @@ class Gitlab:
         self.reading.set()
         if self.hold is not None and bool(request.only) is self.holds_small:
             await self.hold.wait()
-        for record in records:
+        size = 0
+        for n, record in enumerate(records, start=1):
+            self.spent += 1
             yield record
+            size += bytes_of(record)
+            if request.most is not None and size > request.most:
+                yield ScrapeEnd(Coverage.SELECTED, requests=n, cut=True)
+                return
         if self.lost and not request.only:
             yield Gap(self.lost)
         chosen = Coverage.SELECTED if request.only else Coverage.FULL if full else Coverage.CHANGES

@@ -401,6 +401,7 @@ async def test_a_part_that_is_too_much_for_one_is_cut(
     assert (done.report.outcome, done.report.projects["seen"]) == (Outcome.COMPLETE, 14)
     assert len(shop.queue.put_) > 4
     assert len(shop.others.calls) == 13
+    assert done.report.gitlab_requests == shop.gitlab.spent
     (progress,) = await store.parts.progress(shop.gitlab.name)
     assert (progress.left, progress.projects, progress.projects_done) == (0, 14, 14)
 

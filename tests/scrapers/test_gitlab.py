@@ -170,6 +170,18 @@ async def test_only_some_are_read_wherever_they_are_now() -> None:
 
 
 @pytest.mark.real
+async def test_no_more_is_read_than_was_asked_for_at_most_and_what_it_cost_is_told() -> None:
+    time = Time()
+    whole = await crawl(a_world(time), time, request=ScrapeRequest(FILES))
+    ids = tuple(n for n, each in whole.read.items() if each.files)
+    part = ScrapeRequest(FILES, only=ids, part=True, most=1)
+    crawled = await crawl(a_world(time), time, request=part)
+    assert sum(bool(each.files) for each in crawled.read.values()) == 1 < len(ids)
+    assert crawled.requests > 0
+    assert crawled.records[-1] == ScrapeEnd(Coverage.SELECTED, crawled.requests, cut=True)
+
+
+@pytest.mark.real
 @pytest.mark.parametrize("group", ["", "bank"])
 async def test_changes_are_found_in_a_handful_of_requests(group: str) -> None:
     time = Time()

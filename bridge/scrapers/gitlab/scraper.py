@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from bridge.model.rates import Rates
 from bridge.model.reads import ReadFile
-from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic
+from bridge.model.scrape import Coverage, Record, ScrapeEnd, ScrapeRequest, Traffic, bytes_of
 from bridge.model.token_expiry import end_of
 from bridge.scrapers.gitlab.address import read_address
 from bridge.scrapers.gitlab.client import TALLY, GitLabClient, Tally
@@ -126,14 +126,18 @@ class GitLabScraper:
         context = copy_context()
         context.run(TALLY.set, tally)
         work = asyncio.create_task(crawl.run(), context=context)
+        given, cut = 0, False
         try:
-            while (record := await crawl.records.get()) is not None:
+            while not cut and (record := await crawl.records.get()) is not None:
                 yield record
-            await work
+                given += bytes_of(record)
+                cut = request.most is not None and given > request.most
+            if not cut:
+                await work
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-        yield ScrapeEnd(_coverage(request), tally.requests, tally.began)
+        yield ScrapeEnd(_coverage(request), tally.requests, tally.began, cut)
 
 
 def _coverage(request: ScrapeRequest) -> Coverage:
