@@ -192,9 +192,6 @@ class ReadingTranslator(Protocol):
     def depends(self, project: Project, file: ManifestFile) -> str:
         """Names what the wishes of a manifest depend on besides its text; "" for nothing."""
 
-    def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
-        """The patterns of further manifests that a root's manifest names."""
-
     def wanted(self, project: Project, file: ManifestFile) -> Wanted:
         """What a manifest wants to be read besides. Never raises for what it says."""
 

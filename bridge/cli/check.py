@@ -133,7 +133,7 @@ def _not_read(mappings: Mappings, path: Path, names: Sequence[str]) -> list[Prob
     included = [
         pattern
         for name in there
-        for pattern in mappings.nested(project, read_manifest(root / name, name))
+        for pattern in mappings.wanted(project, read_manifest(root / name, name)).manifests
     ]
     if any(fits(place, pattern) for pattern in included):
         return []

@@ -122,14 +122,11 @@ class _OnThisMachine:
     def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
         return "offline"
 
-    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
-        return ()
-
     def is_manifest(self, path: str) -> bool:
         return False
 
     def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
-        return self.mappings.wanted(project, files[0])
+        return replace(self.mappings.wanted(project, files[0]), manifests=())
 
 
 def in_its_repository(

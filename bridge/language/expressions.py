@@ -25,6 +25,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final, TypeAlias, TypeGuard
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
@@ -171,6 +172,8 @@ def _get(value: Json, key: Key) -> Json:
 
 def _path(name: str, keys: tuple[Key, ...]) -> Run:
     """The closure of a path: the hottest one, so the usual case is written out."""
+    if not keys:
+        return itemgetter(name)
 
     def run(env: Env) -> Json:
         value = env[name]

@@ -32,7 +32,7 @@ from yaml.events import (
 
 from bridge.errors import NotUnderstood
 from bridge.language import text_faults as faults
-from bridge.language.text_positions import Path, Position, Positions
+from bridge.language.text_positions import Mark, Path, Position, Positions, at
 from bridge.model.entities import Json
 from bridge.model.problems import Problem
 
@@ -178,8 +178,8 @@ class _EventReader:
         self.limits = limits
         self.left = limits.nodes
         self.depth = 0
-        self.values: dict[Path, Position] = {}
-        self.keys: dict[Path, Position] = {}
+        self.values: dict[Path, Mark] = {}
+        self.keys: dict[Path, Mark] = {}
 
     def documents(self) -> tuple[tuple[Json, ...], tuple[Positions, ...]]:
         get = self.get
@@ -202,14 +202,14 @@ class _EventReader:
         self.left -= 1
         if self.left < 0:
             raise faults.too_much("many", self.limits.nodes, _at(event))
-        self.values[path] = _at(event)
+        self.values[path] = event.start_mark
         kind = type(event)
         if kind is ScalarEvent:
             return self.scalar(event)
         if kind is not MappingStartEvent and kind is not SequenceStartEvent:
             raise faults.refused("alias", _at(event))
         if event.anchor is not None or event.tag is not None:
-            raise faults.refused("tag" if event.anchor is None else "anchor", _at(event))
+            raise _marked(event)
         if self.depth >= self.limits.depth:
             raise faults.too_much("deep", self.limits.depth, _at(event))
         self.depth += 1
@@ -220,7 +220,7 @@ class _EventReader:
     def scalar(self, event: Any) -> Json:
         value: str = event.value
         if event.anchor is not None or event.tag is not None:
-            raise faults.refused("tag" if event.anchor is None else "anchor", _at(event))
+            raise _marked(event)
         if event.style:  # quoted or a block: text, whatever it looks like
             if len(value) > self.limits.scalar:
                 raise faults.too_much("long", self.limits.scalar, _at(event))
@@ -247,8 +247,8 @@ class _EventReader:
             key = self.key(event)
             below = (*path, key)
             if key in tree:
-                raise faults.duplicate(key, self.keys[below], _at(event))
-            self.keys[below] = _at(event)
+                raise faults.duplicate(key, at(self.keys[below]), _at(event))
+            self.keys[below] = event.start_mark
             tree[key] = node(get(), below)
         return tree
 
@@ -260,7 +260,7 @@ class _EventReader:
             raise faults.refused(what, _at(event))
         value: str = event.value
         if event.anchor is not None or event.tag is not None:
-            raise faults.refused("tag" if event.anchor is None else "anchor", _at(event))
+            raise _marked(event)
         if not event.style and (value in _NULLS or value == "<<"):
             raise faults.refused("merge" if value == "<<" else "key", _at(event))
         if len(value) > self.limits.scalar:
@@ -269,5 +269,9 @@ class _EventReader:
 
 
 def _at(event: Any) -> Position:
-    mark = event.start_mark
-    return Position(mark.line + 1, mark.column + 1)
+    return at(event.start_mark)
+
+
+def _marked(event: Any) -> NotUnderstood:
+    """The refusal of an event that has an anchor or a tag."""
+    return faults.refused("tag" if event.anchor is None else "anchor", _at(event))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -16,26 +16,47 @@ class Position(NamedTuple):
     column: int = 1
 
 
+class Mark(Protocol):
+    """A place as libyaml has it: both count from 0."""
+
+    @property
+    def line(self) -> int:
+        """The lines before it."""
+
+    @property
+    def column(self) -> int:
+        """The characters before it in its line."""
+
+
+def at(mark: Mark) -> Position:
+    """The place that a mark stands for."""
+    return Position(mark.line + 1, mark.column + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Positions:
     """Where the values and the keys of one document stand, by path from its top.
+
+    Few of all marks are ever asked for: only these are made positions.
 
     A path that is not there gives the place of its nearest known parent, so that something
     missing is reported where it is missing.
     """
 
-    values: Mapping[Path, Position] = field(default_factory=dict)
-    keys: Mapping[Path, Position] = field(default_factory=dict)
+    values: Mapping[Path, Mark] = field(default_factory=dict)
+    keys: Mapping[Path, Mark] = field(default_factory=dict)
 
     def value(self, path: Path) -> Position:
         """Where the value at `path` begins, or its nearest known parent's value."""
         while path and path not in self.values:
             path = path[:-1]
-        return self.values.get(path, Position())
+        mark = self.values.get(path)
+        return Position() if mark is None else at(mark)
 
     def key(self, path: Path) -> Position:
         """Where the key that `path` ends in begins; an item of a list has only its value."""
-        return self.keys.get(path) or self.value(path)
+        mark = self.keys.get(path)
+        return self.value(path) if mark is None else at(mark)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,8 @@ class KnownReads:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What manifests want to be read: paths with their texts, paths that need only be `there`,
-    and patterns of which every file is wanted with its text. Some paths are `named` by the
+    and patterns of which every file is wanted with its text. `manifests` are patterns of further
+    manifests, which a manifest at the root may name. Some paths are `named` by the
     manifest itself: of those that are not there the nearest is wanted. Some are to `spare`: one
     whose text cannot be had now holds up nothing, and is as it was known.
     """
@@ -94,6 +95,7 @@ class Wanted:
     globs: frozenset[str] = frozenset()
     named: frozenset[str] = frozenset()
     spare: frozenset[str] = frozenset()
+    manifests: tuple[str, ...] = ()
 
     def __or__(self, other: Wanted) -> Wanted:
         return Wanted(
@@ -102,6 +104,7 @@ class Wanted:
             self.globs | other.globs,
             self.named | other.named,
             self.spare | other.spare,
+            tuple(dict.fromkeys(self.manifests + other.manifests)),
         )
 
 

@@ -218,14 +218,11 @@ class FurtherReads(Protocol):
     def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
         """Names what may be wanted of a project with these manifests; "" for nothing. Cheap."""
 
-    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
-        """The patterns of further manifests, as the root's manifests and the settings have it."""
-
     def is_manifest(self, path: str) -> bool:
         """Whether a file of this name is a manifest."""
 
     def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
-        """What these manifests want to be read besides."""
+        """What these manifests want to be read besides, and the settings of such a project."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,21 +48,13 @@ class Further:
         text = "\0".join(parts)
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
-    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
-        """The patterns of further manifests, from the settings and the root's manifests."""
-        found = dict.fromkeys(self._by_settings(project))
-        for file in files:
-            if not file.folder:
-                found |= dict.fromkeys(self.reading.nested(project, file))
-        return tuple(found)
-
     def is_manifest(self, path: str) -> bool:
         """Whether a mapping wants files of this name."""
         return self.reading.is_manifest(path)
 
     def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
-        """What these manifests want to be read besides."""
-        found = Wanted()
+        """What these manifests want to be read besides, and the settings of such a project."""
+        found = Wanted(manifests=self._by_settings(project))
         for file in files:
             if file.text is not None:
                 found |= self.reading.wanted(project, file)

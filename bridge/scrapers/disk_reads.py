@@ -36,7 +36,8 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
         return read
     found: dict[str, ReadFile] = {}
     roots = {file.path for file in read.files}
-    paths = _expanded(root, further.nested(read.project, read.files), found, manifests=True)
+    wanted = further.wanted(read.project, read.files)
+    paths = _expanded(root, wanted.manifests, found, manifests=True)
     manifests = [path for path in paths if further.is_manifest(path) and path not in roots]
     if len(manifests) > MANIFESTS_LIMIT:
         reason = f"there are more than {MANIFESTS_LIMIT}"
@@ -47,7 +48,8 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
         if file.kind is ReadKind.FILE:
             found[path] = replace(file, manifest=True)
             nested.append(_as_manifest(file))
-    wanted = further.wanted(read.project, (*read.files, *nested))
+    if nested:
+        wanted |= further.wanted(read.project, nested)
     fitting = _expanded(root, sorted(wanted.globs), found, manifests=False)
     for at, path in enumerate(sorted({*wanted.texts, *wanted.there, *fitting})):
         if at >= PATHS_LIMIT:

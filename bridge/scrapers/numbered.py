@@ -54,10 +54,6 @@ class NumberedReads:
         """Names what may be wanted of a project."""
         return self._inner.key(self._numbered(project), files)
 
-    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
-        """The patterns of further manifests."""
-        return self._inner.nested(self._numbered(project), files)
-
     def is_manifest(self, path: str) -> bool:
         """Whether a file of this name is a manifest."""
         return self._inner.is_manifest(path)

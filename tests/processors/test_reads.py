@@ -289,7 +289,8 @@ def test_a_manifest_that_only_includes_others_is_valid() -> None:
     translation = SHIPPED.translate(Project(1, "a/b"), file(text))
     assert translation.verdict is Verdict.VALID
     assert translation.problems == ()
-    assert SHIPPED.nested(Project(1, "a/b"), file(text)) == ("services/*/qm.yaml", "a/qm.yaml")
+    wanted = SHIPPED.wanted(Project(1, "a/b"), file(text))
+    assert wanted.manifests == ("services/*/qm.yaml", "a/qm.yaml")
     broken = SHIPPED.translate(Project(1, "a/b"), file("version: 1\ninclude: ['**/qm.yaml']\n"))
     assert "without `**`" in broken.problems[0].message
     assert isinstance(translation, Translation)
@@ -298,7 +299,7 @@ def test_a_manifest_that_only_includes_others_is_valid() -> None:
 def test_what_a_mapping_cannot_say_of_nested_manifests_is_told(tmp_path: Path) -> None:
     mappings = mappings_with(tmp_path, [], "a", nested="${{ manifest.name | lower }}")
     own = file("name: [a, {b: c}]\n", path="own.yaml")
-    assert mappings.nested(Project(1, "a/b"), own) == ()
+    assert mappings.wanted(Project(1, "a/b"), own).manifests == ()
     translation = mappings.translate(Project(1, "a/b"), own)
     assert translation.verdict is Verdict.QUARANTINED
     assert [each.rule for each in translation.problems] == ["mapping-failed"]

@@ -31,14 +31,11 @@ class Asked:
     def key(self, project: Project, files: Sequence[ManifestFile]) -> str:
         return f"{project.path} {len(files)}"
 
-    def nested(self, project: Project, files: Sequence[ManifestFile]) -> tuple[str, ...]:
-        return (f"{project.path}/*/qm.yaml",)
-
     def is_manifest(self, path: str) -> bool:
         return path.endswith("qm.yaml")
 
     def wanted(self, project: Project, files: Sequence[ManifestFile]) -> Wanted:
-        return Wanted(texts=frozenset({project.path}))
+        return Wanted(texts=frozenset({project.path}), manifests=("*/qm.yaml",))
 
 
 async def test_what_is_known_goes_by_the_sources_own_ids() -> None:
@@ -64,7 +61,7 @@ async def test_of_an_id_beyond_all_numbers_nothing_is_known() -> None:
 def test_what_the_mappings_say_is_passed_on() -> None:
     reads, project = NumberedReads(Asked(), EU), Project(7, "shop/cart")
     assert reads.key(project, ()) == "shop/cart 0"
-    assert reads.nested(project, ()) == ("shop/cart/*/qm.yaml",)
     assert reads.is_manifest("a/qm.yaml")
     assert not reads.is_manifest("a.yaml")
-    assert reads.wanted(project, ()) == Wanted(texts=frozenset({"shop/cart"}))
+    wanted = Wanted(texts=frozenset({"shop/cart"}), manifests=("*/qm.yaml",))
+    assert reads.wanted(project, ()) == wanted

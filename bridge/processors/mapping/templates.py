@@ -42,6 +42,7 @@ class Traced:
 class Evaluation:
     """One evaluation: the names' values, and how much has been produced so far.
 
+    `items` are the `as` names of the moment, and where in the manifest each item stands.
     `referred` gathers (reference, where the manifest writes it), and `unusable` (field of `spec`,
     where) of what no reference could be made of; who takes an entity out empties them.
     """
@@ -49,7 +50,7 @@ class Evaluation:
     env: Env
     lets: dict[str, Expression]
     telling: bool = False
-    items: dict[str, tuple[Expression, int]] = field(default_factory=dict)
+    items: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     read: dict[str, tuple[Path, ...]] = field(default_factory=dict)  # by each of `lets`, once asked
     leaves: int = 0
     characters: int = 0
@@ -86,10 +87,12 @@ class Evaluation:
 
     def sources(self, expression: Expression) -> tuple[Path, ...]:
         """The manifest's paths that an expression has read and that are there."""
-        found: dict[Path, None] = {}
+        return tuple(dict.fromkeys(path for path, _ in self.given(expression)))
+
+    def given(self, expression: Expression) -> Iterator[tuple[Path, Json]]:
+        """The same, with what stands there; a path may come twice."""
         for name, keys in expression.references:
-            found.update(dict.fromkeys(self._resolve(name, keys)))
-        return tuple(found)
+            yield from self._resolve(name, keys)
 
     def folds(self, expression: Expression) -> bool:
         """Whether null means that a text could not be made a name: its last filter makes one."""
@@ -98,25 +101,22 @@ class Evaluation:
             return not keys and self.lets[name].folds
         return expression.folds
 
-    def _resolve(self, name: str, keys: Path) -> Iterator[Path]:
+    def _resolve(self, name: str, keys: Path) -> Iterator[tuple[Path, Json]]:
+        above: tuple[Path, ...] = ()
         if name == "manifest":
-            if _at(self.env["manifest"], keys) is not None:
-                yield keys
+            above = ((),)
         elif name in self.items:
-            expression, index = self.items[name]
-            for path in self.sources(expression):
-                listed = isinstance(_at(self.env["manifest"], path), list)
-                whole = (*path, index, *keys) if listed else (*path, *keys)
-                if _at(self.env["manifest"], whole) is not None:
-                    yield whole
+            above = self.items[name]
         elif name in self.lets:
             let = self.lets[name]
             if name not in self.read:
                 self.read[name] = self.sources(let)
-            for path in self.read[name]:
-                whole = (*path, *keys) if let.paths else path
-                if _at(self.env["manifest"], whole) is not None:
-                    yield whole
+            above, keys = self.read[name], keys if let.paths else ()
+        for path in above:
+            whole = (*path, *keys)
+            value = _at(self.env["manifest"], whole)
+            if value is not None:
+                yield whole, value
 
 
 def _at(data: Json, path: Path) -> Json:
@@ -179,33 +179,46 @@ class Leaf:
             value = state.count(self.expression.run(state.env))
         except EvaluationError as error:
             raise self.placed(error, state) from None
-        if isinstance(value, Beside):
-            value = value.placeholder
         if self.refers:
             self._note(value, state)
-        if state.telling and value is not None:
-            return Traced(value, self.place, state.sources(self.expression))
-        return value
+        if value is None:  # most often: a mapping names far more than a manifest says
+            return None
+        if type(value) is Beside:
+            value = value.placeholder
+        return Traced(value, self.place, state.sources(self.expression)) if state.telling else value
 
     def _note(self, value: Json, state: Evaluation) -> None:
         """Remember where a reference comes from, or that none could be made."""
-        if value is None and not state.folds(self.expression):
+        if isinstance(value, list):
+            self._note_each(value, state)
+        elif value is None:
+            path = self._of_text(state) if state.folds(self.expression) else None
+            if path is not None:
+                state.unusable.append((self.refers, path))
+        elif isinstance(value, str):
+            path = self._of_text(state)
+            if path is None:
+                path, _ = next(state.given(self.expression), (None, None))
+            if path is not None:
+                state.referred.append((value, path))
+
+    def _of_text(self, state: Evaluation) -> Path | None:
+        """Where the first text stands that was read."""
+        for path, given in state.given(self.expression):
+            if isinstance(given, str) and given.strip():
+                return path
+        return None
+
+    def _note_each(self, values: list[Json], state: Evaluation) -> None:
+        listed, given = next(state.given(self.expression), (None, None))
+        if listed is None:
             return
-        sources = state.sources(self.expression)
-        given = {path: _at(state.env["manifest"], path) for path in sources}
-        texts = [path for path in sources if isinstance(given[path], str) and given[path].strip()]
-        if isinstance(value, str) and sources:
-            state.referred.append((value, (*texts, *sources)[0]))
-        elif isinstance(value, list) and sources:
-            listed = sources[0]
-            one_each = isinstance(given[listed], list) and len(given[listed]) == len(value)
-            state.referred += [
-                (item, (*listed, at) if one_each else listed)
-                for at, item in enumerate(value)
-                if isinstance(item, str)
-            ]
-        elif value is None and texts and state.folds(self.expression):
-            state.unusable.append((self.refers, texts[0]))
+        one_each = isinstance(given, list) and len(given) == len(values)
+        state.referred += [
+            (item, (*listed, at) if one_each else listed)
+            for at, item in enumerate(values)
+            if isinstance(item, str)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +278,13 @@ class Element:
             if value is not None:
                 yield value
             return
-        for index, item in enumerate(self._items(self.each, state)):
+        items = self._items(self.each, state)
+        lists = tuple(state.given(self.each.expression)) if items else ()
+        for index, item in enumerate(items):
             state.env[self.alias] = item
-            state.items[self.alias] = (self.each.expression, index)
+            state.items[self.alias] = tuple(
+                (*path, index) if isinstance(given, list) else path for path, given in lists
+            )
             value = self.build(state)
             if value is not None:
                 yield value

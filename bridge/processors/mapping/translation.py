@@ -129,17 +129,14 @@ class Mappings:
         """Whether a mapping wants files of this name."""
         return path.rpartition("/")[2] in in_repositories(self.files)
 
-    def nested(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
-        """The patterns of further manifests that a root's manifest names."""
-        work = self._at_work(project, file)
-        return _or_nothing(work.nested, ())
-
     def wanted(self, project: Project, file: ManifestFile) -> Wanted:
         """What a manifest wants to be read besides; CODEOWNERS alone for one that cannot be used.
 
         Which owners are unknown shows when all is merged: too late to read of those alone.
         """
-        return _or_nothing(self._at_work(project, file).wanted, Wanted()) | _CODE_OWNERS
+        work = self._at_work(project, file)
+        manifests: tuple[str, ...] = () if file.folder else _or_nothing(work.nested, ())
+        return _or_nothing(work.wanted, Wanted()) | replace(_CODE_OWNERS, manifests=manifests)
 
     def _at_work(self, project: Project, file: ManifestFile, *, telling: bool = False) -> Work:
         settings = {"find_definitions": self.find_definitions}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from bridge.errors import NotUnderstood
@@ -37,7 +37,6 @@ from bridge.processors.mapping.templates import Evaluation, Leaf, Path, Traced, 
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 ENTITY_LIMIT: Final = 500
-_SHORT: Final = 4_000  # characters of a text whose documents are remembered for a while
 # A `#` right before a word is hardly meant as a comment.
 _COMMENT: Final = re.compile(r":[ \t]+(#[^\s#]\S*)")
 # What all manifests of one file may make together: inheriting must not make much of little.
@@ -98,6 +97,9 @@ class Work:
     broken: set[int] = field(default_factory=set)
     leaves: int = 0
     characters: int = 0
+    chosen: list[tuple[int, Mapping]] | None = None
+    states: dict[int, Evaluation] = field(default_factory=dict)
+    names: dict[str, Json] = field(default_factory=dict)  # the same for all documents
 
     def run(self) -> None:
         """Read, choose the mapping, check, evaluate: every document by itself."""
@@ -117,12 +119,10 @@ class Work:
 
     def wanted(self) -> Wanted:
         """What else the file wants to be read; raises as `run` does."""
-        numbers = self._read()
-        chosen, _ = self._choose(numbers)
         found = Wanted()
-        for number, mapping in self._apart(chosen):
+        for number, mapping in self._apart(self._looked_into()):
             if mapping.reads:
-                state = self._state(number, mapping)
+                state = self._looked_at(number, mapping)
                 for element in mapping.reads:
                     for item in element.expand(state):
                         found |= wish(item, element, self.file.folder)
@@ -135,17 +135,27 @@ class Work:
 
     def nested(self) -> tuple[str, ...]:
         """The patterns of further manifests that the file names; raises as `run` does."""
-        chosen, _ = self._choose(self._read())
         found: dict[str, None] = {}
-        for number, mapping in chosen:
+        for number, mapping in self._looked_into():
             if mapping.nested is None:
                 continue
-            named = mapping.nested.raw(self._state(number, mapping))
+            named = mapping.nested.raw(self._looked_at(number, mapping))
             for pattern in named if isinstance(named, list) else [named]:
                 path = within(self.file.folder, pattern) if isinstance(pattern, str) else None
                 if path is not None and (usable(path) or not is_pattern(path)):
                     found[path] = None
         return tuple(found)[:NESTED_LIMIT]
+
+    def _looked_into(self) -> list[tuple[int, Mapping]]:
+        """The documents and their mappings, for what is asked before the file is translated."""
+        if self.chosen is None:
+            self.chosen, _ = self._choose(self._read())
+        return self.chosen
+
+    def _looked_at(self, number: int, mapping: Mapping) -> Evaluation:
+        if number not in self.states:
+            self.states[number] = self._state(number, mapping)
+        return self.states[number]
 
     def _state(self, number: int, mapping: Mapping) -> Evaluation:
         """The names of one document, `let` and all. Raises EvaluationError."""
@@ -184,7 +194,7 @@ class Work:
             message = f"cannot be used: {self.file.refused or 'it is not text'}; keep it as a plain"
             raise Quarantine(Problem(f"{message} YAML file in the repository", "manifest-refused"))
         try:
-            self.documents = _documents(self.file.text)
+            self.documents = text.read_each(self.file.text)
         except NotUnderstood as error:
             raise Quarantine(error.problem) from None
         self.read = len(self.documents)
@@ -204,14 +214,14 @@ class Work:
         self.problems += [problem for problem in problems if problem.message not in said]
 
     def _env(self, data: Json) -> dict[str, Json]:
-        return {
-            "manifest": data,
+        self.names = self.names or {
             "project": project_names(self.project),
             "file": file_names(self.project, self.file),
-            "documents": [each.tree for each in self.documents[: self.read]],
             "files": Files(self.file.reads, self.file.folder),
             "settings": self.settings,
         }
+        trees = [each.tree for each in self.documents[: self.read]]
+        return {**self.names, "manifest": data, "documents": trees}
 
     def _choose(
         self, numbers: list[int]
@@ -399,7 +409,7 @@ class Work:
 
     def _commented(self, document: YamlDocument) -> list[Problem]:
         """Warnings about `channel: #x`, where YAML sees a comment and no value."""
-        if "#" not in (self.file.text or ""):
+        if not _COMMENT.search(self.file.text or ""):
             return []
         lines = (self.file.text or "").splitlines()
         found = []
@@ -436,7 +446,8 @@ class Work:
     def _keep(
         self, number: int, mapping: Mapping, entity: EntityTemplate, state: Evaluation, body: Json
     ) -> None:
-        paths = state.sources(entity.name.expression) if isinstance(entity.name, Leaf) else ()
+        named = state.given(entity.name.expression) if isinstance(entity.name, Leaf) else iter(())
+        paths = tuple(path for path, _ in islice(named, 1))
         position = self.spot(number, paths)
         for key in ("apiVersion", "kind"):
             if key not in body:
@@ -489,18 +500,6 @@ class Work:
     def _failed(self, error: EvaluationError, number: int) -> Problem:
         message = f"the mapping at {error.place} cannot use this: {error}"
         return self.problem(message, "mapping-failed", self.spot(number, error.sources))
-
-
-def _documents(content: str) -> tuple[YamlDocument, ...]:
-    """The documents of a text. Raises `NotUnderstood`."""
-    # What a manifest names and what it wants is asked one after the other.
-    short = len(content) <= _SHORT
-    return _documents_of_short(content) if short else text.read_each(content)
-
-
-@lru_cache(maxsize=16)
-def _documents_of_short(content: str) -> tuple[YamlDocument, ...]:
-    return text.read_each(content)
 
 
 def _nulls(tree: Json, path: Path) -> Iterator[Path]:

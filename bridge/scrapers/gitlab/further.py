@@ -56,7 +56,6 @@ class _Job:
     missed: bool = False  # something to spare, which is to be asked for again
     bytes: int = 0
     nested: list[ManifestFile] = field(default_factory=list)
-    patterns: tuple[str, ...] = ()  # of nested manifests
     wanted: Wanted = field(default_factory=Wanted)  # by the root's manifests; later by all
 
     @property
@@ -177,7 +176,7 @@ class FurtherReading:
     async def _nested(self, jobs: Sequence[_Job]) -> None:
         """Find and read the nested manifests."""
         await asyncio.to_thread(self._ask_roots, jobs)
-        patterns = {job.id: job.patterns for job in jobs}
+        patterns = {job.id: job.wanted.manifests for job in jobs}
         fitting = await self._expanded(jobs, patterns, manifests=True)
         roots = {job.id: {file.path for file in job.read.files} for job in jobs}
         wanted = {
@@ -214,7 +213,8 @@ class FurtherReading:
         """Find what the manifests want besides; gives the paths whose texts are wanted."""
         left = [job for job in jobs if not job.failed]
         for job in left:
-            job.wanted |= self._of_nested(job)
+            if job.nested:
+                job.wanted |= self._further.wanted(job.read.project, job.nested)
         wanted = {job.id: job.wanted for job in left}
         patterns = {number: sorted(each.globs) for number, each in wanted.items()}
         fitting = await self._expanded(left, patterns, manifests=False)
@@ -244,14 +244,9 @@ class FurtherReading:
             found[path] = replace(found[path], nearest=name)
 
     def _ask_roots(self, jobs: Sequence[_Job]) -> None:
-        """What the roots' manifests name and want, one after the other: a text is read once."""
+        """What the roots' manifests want."""
         for job in jobs:
-            project, files = job.read.project, job.read.files
-            job.patterns = self._further.nested(project, files)
-            job.wanted = self._further.wanted(project, files)
-
-    def _of_nested(self, job: _Job) -> Wanted:
-        return self._further.wanted(job.read.project, job.nested)
+            job.wanted = self._further.wanted(job.read.project, job.read.files)
 
     async def _found(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
         """Look at paths: what is there, and which blob."""
