@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.statements import StoredEntity
+from bridge.store.entity_rows import NEAR, NEAR_AT_ONCE, near_bound
 from bridge.store.sources import batched, remove_rows
-from bridge.store.tables import names, targets
+from bridge.store.tables import entities, names, targets
 from bridge.store.upsert import add_rows
 
 
@@ -66,3 +67,68 @@ async def names_of(
         names.c.source_id == source_id, names.c.ref.in_(refs)
     )
     return {(row.ref, row.rank, row.name) for row in await connection.execute(wanted)}
+
+
+async def missing(
+    connection: AsyncConnection, source_id: int | None, refs: Collection[str]
+) -> dict[str, set[str]]:
+    """What these entities point at and is not there."""
+    found: dict[str, set[str]] = {ref: set() for ref in refs}
+    there = (
+        select(entities.c.ref)
+        .where(entities.c.source_id == source_id, entities.c.ref == targets.c.target)
+        .exists()
+    )
+    for part in batched(refs):
+        wanted = select(targets.c.ref, targets.c.target).where(
+            targets.c.source_id == source_id, targets.c.ref.in_(part), ~there
+        )
+        for row in await connection.execute(wanted):
+            found[row.ref].add(row.target)
+    return found
+
+
+async def put_right(
+    connection: AsyncConnection, source_id: int | None, refs: Collection[str]
+) -> set[str]:
+    """Those of these entities whose references were put right."""
+    found: set[str] = set()
+    mine = entities.c.source_id == source_id, entities.c.merged.is_not(None)
+    for part in batched(refs):
+        wanted = select(entities.c.ref).where(*mine, entities.c.ref.in_(part))
+        found.update((await connection.execute(wanted)).scalars())
+    return found
+
+
+async def alike(
+    connection: AsyncConnection, source_id: int | None, refs: Collection[str], count: int
+) -> dict[str, list[str]]:
+    """For each reference the entities of its kind that begin or end most like it, sorted."""
+    found: dict[str, set[str]] = {ref: set() for ref in refs}
+    for part in batched(refs, NEAR_AT_ONCE):
+        bound = near_bound(source_id, part, count)
+        for row in await connection.execute(NEAR, bound):
+            found[part[min(row.n, len(part) - 1)]].add(row.ref)
+    return {ref: sorted(names) for ref, names in found.items()}
+
+
+async def pointing_at(connection: AsyncConnection, source_id: int | None, ref: str) -> list[str]:
+    """The entities that refer to something, in whatever spelling they were merged with."""
+    spelt = select(targets.c.spelt).where(targets.c.source_id == source_id, targets.c.target == ref)
+    wanted = select(targets.c.ref).where(
+        targets.c.source_id == source_id, targets.c.spelt.in_(spelt)
+    )
+    found = await connection.execute(wanted.distinct().order_by(targets.c.ref))
+    return [row.ref for row in found]
+
+
+async def named(
+    connection: AsyncConnection, source_id: int | None, names_: Collection[str]
+) -> dict[tuple[int, str], list[str]]:
+    """The entities that go by some names, by rank and name."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for part in batched(names_):
+        wanted = select(names).where(names.c.source_id == source_id, names.c.name.in_(part))
+        for row in await connection.execute(wanted):
+            found.setdefault((row.rank, row.name), []).append(row.ref)
+    return found

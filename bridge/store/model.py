@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     delete,
@@ -27,7 +27,7 @@ from bridge.errors import StoreConflict, StoreError
 from bridge.model.entities import CatalogEntity
 from bridge.model.memory import KnownProject, Memory, SourceState
 from bridge.model.problems import Problem
-from bridge.model.runs import Artifact, Report
+from bridge.model.runs import Artifact
 from bridge.model.statements import (
     Concluded,
     Merged,
@@ -36,52 +36,36 @@ from bridge.model.statements import (
     StoredFile,
     Taken,
 )
-from bridge.store import entity_changes as history
-from bridge.store import model_codec, rows
+from bridge.store import links, rows
 from bridge.store.addresses import addresses
-from bridge.store.codec import Undecodable, decode_horizon, encode_horizon
-from bridge.store.entity_rows import (
-    NEAR,
-    NEAR_AT_ONCE,
-    RELINK,
-    near_bound,
-    relinked,
-    under_place,
-)
-from bridge.store.links import names_of
-from bridge.store.merging import write_merged
-from bridge.store.reads import SqlReads, forget_reads
-from bridge.store.said import say
+from bridge.store.codec import Undecodable, decode_horizon
+from bridge.store.concluded import write_concluded
+from bridge.store.entity_rows import under_place
+from bridge.store.merging import write_checked, write_merged, write_removed
+from bridge.store.reads import SqlReads
 from bridge.store.sources import (
     batched,
     claim_source,
     parts_of,
-    remove_rows,
     source_id_of,
     with_figures,
 )
-from bridge.store.stale import forget, note, note_from, note_needed, note_pointing_at
-from bridge.store.standing import StandingProblems, replace_problems
+from bridge.store.stale import note, note_from
+from bridge.store.standing import StandingProblems
 from bridge.store.tables import (
     entities,
     files,
     manifests,
-    names,
-    passes,
     problems,
     projects,
     sources,
     stale,
     statements,
-    targets,
 )
-from bridge.store.upsert import put_rows
+from bridge.store.taken import write_taken
 
 Item = TypeVar("Item")
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
-
-PASSES_KEPT: Final = 200
-_FILES_AT_ONCE = 10
 
 
 def overtaken(source: str) -> StoreConflict:
@@ -207,18 +191,7 @@ class SqlModel:
         Gives the new edition. Raises `StoreConflict` when `edition` is not the latest.
         """
         async with self._changing(source, edition, taken.figures) as (connection, source_id):
-            gone = [(number,) for number in taken.gone_projects]
-            await remove_rows(connection, projects, source_id, gone)
-            await _forget_reads(connection, source_id, taken)
-            await remove_rows(connection, manifests, source_id, taken.gone_manifests)
-            for part in batched(taken.projects):
-                made = await asyncio.to_thread(rows.project_rows, source_id, part)
-                await put_rows(connection, projects, made)
-            for known in batched(taken.manifests):
-                made = await asyncio.to_thread(rows.manifest_rows, source_id, known)
-                await put_rows(connection, manifests, made)
-            await say(connection, source_id, taken, lane)
-            await replace_problems(connection, source_id, taken.problems)
+            await write_taken(connection, source_id, taken, lane)
         self._standing.replaced(source, edition + 1, taken.problems)
         return edition + 1
 
@@ -343,90 +316,38 @@ class SqlModel:
     ) -> int:
         """Remove entities of which nobody speaks, and note what is to be done for it."""
         async with self._changing(source, edition, figures) as (connection, source_id):
-            await history.note_before(connection, source_id, refs)
-            for part in batched(refs):
-                mine = entities.c.source_id == source_id, entities.c.ref.in_(part)
-                places = await connection.execute(select(entities.c.place).where(*mine))
-                await note(connection, source_id, "render", [row.place for row in places])
-                await connection.execute(delete(entities).where(*mine))
-                await note_needed(connection, source_id, part)
-                await connection.execute(
-                    delete(targets).where(targets.c.source_id == source_id, targets.c.ref.in_(part))
-                )
-                lost = await names_of(connection, source_id, part)
-                await connection.execute(
-                    delete(names).where(names.c.source_id == source_id, names.c.ref.in_(part))
-                )
-                await note_pointing_at(connection, source_id, {name for _, _, name in lost})
-            await forget(connection, source_id, "gone", refs)
-            await forget(connection, source_id, "check", refs)
-            about = [f"{what} {ref}" for ref in refs for what in ("entity", "links")]
-            await replace_problems(connection, source_id, dict.fromkeys(about, ()))
-        self._standing.replaced(source, edition + 1, dict.fromkeys(about, ()))
+            problems = await write_removed(connection, source_id, refs)
+        self._standing.replaced(source, edition + 1, problems)
         return edition + 1
 
     async def missing(self, source: str, refs: Collection[str]) -> Mapping[str, set[str]]:
         """What these entities point at and is not there."""
-        found: dict[str, set[str]] = {ref: set() for ref in refs}
         async with self._of(source, "check the references of") as (connection, source_id):
-            there = (
-                select(entities.c.ref)
-                .where(entities.c.source_id == source_id, entities.c.ref == targets.c.target)
-                .exists()
-            )
-            for part in batched(refs):
-                wanted = select(targets.c.ref, targets.c.target).where(
-                    targets.c.source_id == source_id, targets.c.ref.in_(part), ~there
-                )
-                for row in await connection.execute(wanted):
-                    found[row.ref].add(row.target)
-        return found
+            return await links.missing(connection, source_id, refs)
 
     async def relinked(self, source: str, refs: Collection[str]) -> set[str]:
         """Those of these entities whose references were put right."""
-        found: set[str] = set()
         async with self._of(source, "check the references of") as (connection, source_id):
-            mine = entities.c.source_id == source_id, entities.c.merged.is_not(None)
-            for part in batched(refs):
-                wanted = select(entities.c.ref).where(*mine, entities.c.ref.in_(part))
-                found.update((await connection.execute(wanted)).scalars())
-        return found
+            return await links.put_right(connection, source_id, refs)
 
     async def neighbours(
         self, source: str, refs: Collection[str], count: int
     ) -> Mapping[str, Sequence[str]]:
         """For each reference the entities of its kind that begin or end most like it, sorted."""
-        found: dict[str, set[str]] = {ref: set() for ref in refs}
         async with self._of(source, "look for names in") as (connection, source_id):
-            for part in batched(refs, NEAR_AT_ONCE):
-                bound = near_bound(source_id, part, count)
-                for row in await connection.execute(NEAR, bound):
-                    found[part[min(row.n, len(part) - 1)]].add(row.ref)
-        return {ref: sorted(names) for ref, names in found.items()}
+            return await links.alike(connection, source_id, refs, count)
 
     async def pointing_at(self, source: str, ref: str) -> list[str]:
         """The entities that refer to something, in whatever spelling they were merged with."""
         async with self._of(source, "look for references in") as (connection, source_id):
-            spelt = select(targets.c.spelt).where(
-                targets.c.source_id == source_id, targets.c.target == ref
-            )
-            wanted = select(targets.c.ref).where(
-                targets.c.source_id == source_id, targets.c.spelt.in_(spelt)
-            )
-            found = await connection.execute(wanted.distinct().order_by(targets.c.ref))
-            return [row.ref for row in found]
+            return await links.pointing_at(connection, source_id, ref)
 
     async def named(
         self, source: str, names_: Collection[str]
     ) -> Mapping[tuple[int, str], Sequence[str]]:
         """The entities that go by some names, by rank and name."""
-        found: dict[tuple[int, str], list[str]] = {}
         async with self._of(source, "look for names in") as (connection, source_id):
-            for part in batched(names_):
-                wanted = select(names).where(names.c.source_id == source_id, names.c.name.in_(part))
-                for row in await connection.execute(wanted):
-                    found.setdefault((row.rank, row.name), []).append(row.ref)
-        return found
+            return await links.named(connection, source_id, names_)
 
     async def checked(
         self,
@@ -438,13 +359,7 @@ class SqlModel:
     ) -> int:
         """Write what is wrong with the references of entities, and those that were put right."""
         async with self._changing(source, edition, {}) as (connection, source_id):
-            await forget(connection, source_id, "check", refs)
-            await note(connection, source_id, "render", (each.place for each in linked))
-            await history.note_before(connection, source_id, (str(e.entity.ref) for e in linked))
-            for part in batched(linked):
-                made = [relinked(source_id, each) for each in part]
-                await connection.execute(RELINK, made)
-            await replace_problems(connection, source_id, found)
+            await write_checked(connection, source_id, refs, linked, found)
         self._standing.replaced(source, edition + 1, found)
         return edition + 1
 
@@ -490,38 +405,8 @@ class SqlModel:
     async def conclude(self, source: str, edition: int, done: Concluded) -> int:
         """Make the files of a pass the published ones, and its report that of the latest pass."""
         async with self._changing(source, edition, {}) as (connection, source_id):
-            await remove_rows(connection, files, source_id, [(path,) for path in done.gone])
-            for part in batched(done.put, _FILES_AT_ONCE):
-                made = [
-                    model_codec.file_row(source_id, artifact, digest, count)
-                    for artifact, digest, count in part
-                ]
-                await put_rows(connection, files, made)
-            if not done.unpublished:
-                await connection.execute(
-                    delete(stale).where(stale.c.source_id == source_id, stale.c.stage == "render")
-                )
-            if done.history is not None:
-                await history.record(connection, source_id, done.history)
-            await self._add_pass(connection, source_id, done.report)
-            values = {"passes": done.horizon.passes, "horizon": encode_horizon(done.horizon)}
-            await connection.execute(
-                update(sources).where(sources.c.id == source_id).values(values)
-            )
+            await write_concluded(connection, source_id, done, self._clock())
         return edition + 1
-
-    async def _add_pass(self, connection: AsyncConnection, source_id: int, report: Report) -> None:
-        row = {
-            "source_id": source_id,
-            "saved_at": self._clock().isoformat(),
-            "outcome": report.outcome.value,
-            "report": await asyncio.to_thread(rows.packed_report, report),
-        }
-        await connection.execute(passes.insert(), [row])
-        mine = passes.c.source_id == source_id
-        kept = select(passes.c.id).where(mine).order_by(passes.c.id.desc()).limit(PASSES_KEPT)
-        oldest = select(func.min(kept.subquery().c.id)).scalar_subquery()
-        await connection.execute(delete(passes).where(mine, passes.c.id < oldest))
 
     # Looking at all of it.
 
@@ -641,12 +526,6 @@ def _above(path: str) -> Iterator[str]:
     """The groups that a project lies in, by their paths."""
     while path := path.rpartition("/")[0]:
         yield path
-
-
-async def _forget_reads(connection: AsyncConnection, source_id: int, taken: Taken) -> None:
-    """Projects that are gone or left out have nothing read of them any more."""
-    out = [each.project.id for each in taken.projects if each.left_out]
-    await forget_reads(connection, source_id, [*taken.gone_projects, *out])
 
 
 def _entities(found: Sequence[Any]) -> list[CatalogEntity]:

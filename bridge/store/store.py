@@ -33,6 +33,7 @@ from bridge.store.address import (
 )
 from bridge.store.censuses import SqlCensuses
 from bridge.store.codec import Undecodable, decode_horizon
+from bridge.store.concluded import PASSES_KEPT
 from bridge.store.digests import SqlDigests
 from bridge.store.entity_changes import SqlEntityChanges
 from bridge.store.facts import FactHistory, SqlFactStore
@@ -41,7 +42,7 @@ from bridge.store.hints import Hints
 from bridge.store.kept_text import SqlEditionText, SqlKeptText
 from bridge.store.lease import SqlLease
 from bridge.store.marks import Marks
-from bridge.store.model import PASSES_KEPT, SqlModel
+from bridge.store.model import SqlModel
 from bridge.store.notices import SqlNotices
 from bridge.store.parts import SqlParts
 from bridge.store.rates import SqlRates

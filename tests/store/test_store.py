@@ -23,8 +23,7 @@ from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
 from bridge.passes.interfaces import Store
-from bridge.store import SqlStore, open_store
-from bridge.store import model as model_module
+from bridge.store import SqlStore, concluded, open_store
 from bridge.store.tables import VERSION_TABLE, metadata
 from tests.laws import examples
 from tests.store import nouns
@@ -186,8 +185,8 @@ async def test_what_cannot_be_kept_is_refused_before_anything_is_written(url: st
 
 async def test_the_newest_passes_are_kept(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The history is bounded a source; the newest comes first."""
-    assert model_module.PASSES_KEPT == 200
-    monkeypatch.setattr(model_module, "PASSES_KEPT", 5)
+    assert concluded.PASSES_KEPT == 200
+    monkeypatch.setattr(concluded, "PASSES_KEPT", 5)
     async with opened(url) as store:
         await save(store, "other", NOTHING, NOTHING, record_of(100))
         for number in range(8):

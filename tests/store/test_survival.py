@@ -24,8 +24,7 @@ from bridge.model.manifests import Translation, Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
-from bridge.store import SqlStore, codec, model_codec, open_store
-from bridge.store import model as history
+from bridge.store import SqlStore, codec, concluded, model_codec, open_store
 from bridge.store.tables import VERSION_TABLE, metadata
 from tests.fakes import NOON
 from tests.laws import examples
@@ -154,8 +153,8 @@ async def test_reports_are_kept_newest_first_up_to_a_limit(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest report goes when there are too many; another source's stay."""
-    assert history.PASSES_KEPT == 200
-    monkeypatch.setattr(history, "PASSES_KEPT", 5)
+    assert concluded.PASSES_KEPT == 200
+    monkeypatch.setattr(concluded, "PASSES_KEPT", 5)
     await save(store, "other", Memory(), Memory(), outcome_of("other"))
     for number in range(8):
         await save(store, SOURCE, Memory(), Memory(), outcome_of(str(number)))
