@@ -84,37 +84,44 @@ class Merging:
             there = await model.entities(source, refs)
             said = await model.speaking_of(source, refs)
             gone = frozenset(await model.todo(source, "gone"))
-            made = {ref: None if ref in said else await self._derived(ref_of(ref)) for ref in refs}
-            put: list[StoredEntity] = []
-            new: list[str] = []
-            left: list[str] = []
-            back: list[str] = []
-            figures: Counter[str] = Counter()
-            for ref, entity in made.items():
-                old = there.get(ref)
-                if ref in said:
-                    continue
-                if entity is None:
-                    left += [ref] if old is not None and ref not in gone else []
-                    continue
-                back += [ref] if ref in gone else []
-                digest = entity_digest(entity)
-                if old is not None and old.digest == digest:
-                    continue
-                kind = f"entities.{entity.body['kind']}"
-                figures.update([kind] if old is None else [])
-                new += [ref] if old is None else []
-                targets = {e: self.maker.spelt(e) for e in self.maker.targets(entity.body)}
-                place = self.renderer.place(entity.ref)
-                # By none but its own name: it is made of what says just that.
-                names = frozenset({(-1, self.maker.spelt(entity.ref))})
-                put.append(StoredEntity(entity, digest, place, entity, targets, names))
-            done = Merged(refs, put, new, left, back, new, {}, dict(figures), stage="derive")
+            made = {ref: await self._derived(ref_of(ref)) for ref in refs if ref not in said}
+            done = self._as_derived(refs, made, there, gone)
             await self.ledger.write(
                 self.epoch,
                 lambda edition, done=done: model.merged(source, edition, done),  # type: ignore[misc]
             )
-            self.list_changed(each.entity.ref for each in put)
+            self.list_changed(each.entity.ref for each in done.put)
+
+    def _as_derived(
+        self,
+        refs: Sequence[str],
+        made: Mapping[str, CatalogEntity | None],
+        there: Mapping[str, StoredEntity],
+        gone: Collection[str],
+    ) -> Merged:
+        """What is to be written so that of `made` those are there that are something. Pure."""
+        put: list[StoredEntity] = []
+        new: list[str] = []
+        left: list[str] = []
+        back: list[str] = []
+        figures: Counter[str] = Counter()
+        for ref, entity in made.items():
+            old = there.get(ref)
+            if entity is None:
+                left += [ref] if old is not None and ref not in gone else []
+                continue
+            back += [ref] if ref in gone else []
+            digest = entity_digest(entity)
+            if old is not None and old.digest == digest:
+                continue
+            figures.update([f"entities.{entity.body['kind']}"] if old is None else [])
+            new += [ref] if old is None else []
+            targets = {e: self.maker.spelt(e) for e in self.maker.targets(entity.body)}
+            place = self.renderer.place(entity.ref)
+            # By none but its own name: it is made of what says just that.
+            names = frozenset({(-1, self.maker.spelt(entity.ref))})
+            put.append(StoredEntity(entity, digest, place, entity, targets, names))
+        return Merged(refs, put, new, left, back, new, {}, dict(figures), stage="derive")
 
     async def _derived(self, ref: Ref) -> CatalogEntity | None:
         """What is made because entities depend on it, if any."""
@@ -166,39 +173,43 @@ class Merging:
         """
         model, source = self.ledger.model, self.ledger.source
         while refs := await model.todo(source, "check", AT_ONCE):
-            missing = {
-                ref: {ref_of(each) for each in found}
-                for ref, found in (await model.missing(source, refs)).items()
-            }
-            # Where nothing is missing, nothing is to be put right: most are not looked at.
-            broken = [ref for ref in refs if missing[ref]]
-            seen = {*broken, *await model.relinked(source, refs)}
-            there = await model.entities(source, sorted(seen))
-            names = await self._names({each for found in missing.values() for each in found})
-            said = await model.speaking_of(source, broken)
-            put: list[StoredEntity] = []
-            problems: dict[str, Sequence[Problem]] = {about_links(ref): () for ref in refs}
-            links = {
-                ref: self.maker.link(stored.merged, missing[ref], names)
-                for ref, stored in there.items()
-            }
-            near = await self._likely(links.values())
-            for ref, stored in there.items():
-                linked = links[ref]
-                shown = self.maker.published(linked)
-                if shown is not stored.entity and (
-                    entity_digest(shown) != entity_digest(stored.entity)
-                ):
-                    put.append(replace(stored, entity=shown))
-                if linked.missing:
-                    problems[about_links(ref)] = self.maker.dangling(
-                        linked, near, said.get(ref, ())
-                    )
-            await self.ledger.write(
-                self.epoch,
-                lambda edition, r=refs, p=put, f=problems: model.checked(source, edition, r, p, f),  # type: ignore[misc]
-            )
-            self.list_changed(each.entity.ref for each in put)
+            await self._check_some(refs)
+
+    async def _check_some(self, refs: Sequence[str]) -> None:
+        """A part by itself: nothing of it is held while the next one is loaded."""
+        model, source = self.ledger.model, self.ledger.source
+        missing = {
+            ref: {ref_of(each) for each in found}
+            for ref, found in (await model.missing(source, refs)).items()
+        }
+        # Where nothing is missing, nothing is to be put right: most are not looked at.
+        broken = [ref for ref in refs if missing[ref]]
+        there = await model.entities(source, sorted({*broken, *await model.relinked(source, refs)}))
+        names = await self._names({each for found in missing.values() for each in found})
+        links = {
+            ref: self.maker.link(stored.merged, missing[ref], names)
+            for ref, stored in there.items()
+        }
+        put = [
+            replace(stored, entity=shown)
+            for ref, stored in there.items()
+            if _differs(shown := self.maker.published(links[ref]), stored.entity)
+        ]
+        problems = {about_links(ref): () for ref in refs} | await self._dangling(links)
+        await self.ledger.write(
+            self.epoch, lambda edition: model.checked(source, edition, refs, put, problems)
+        )
+        self.list_changed(each.entity.ref for each in put)
+
+    async def _dangling(self, links: Mapping[str, Linked]) -> dict[str, Sequence[Problem]]:
+        """What is wrong with entities that point at nothing, by what it is about."""
+        lost = {ref: linked for ref, linked in links.items() if linked.missing}
+        said = await self.ledger.model.speaking_of(self.ledger.source, list(lost))
+        near = await self._likely(lost.values())
+        return {
+            about_links(ref): self.maker.dangling(linked, near, said.get(ref, ()))
+            for ref, linked in lost.items()
+        }
 
     async def _names(self, missing: Collection[Ref]) -> dict[tuple[int, Ref], list[Ref]]:
         """Who goes by the names of what is missing, in whatever spelling."""
@@ -228,6 +239,10 @@ class Merging:
             self.put.update(refs)
             if len(self.put) > MOST_LISTED:
                 self.put = None
+
+
+def _differs(now: CatalogEntity, before: CatalogEntity) -> bool:
+    return now is not before and entity_digest(now) != entity_digest(before)
 
 
 async def merged_of(
