@@ -17,10 +17,10 @@ from bridge.cli.show import plain, show_problems
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem
 from bridge.passes.explain import Explanation
-from bridge.passes.explain import explain as explain_from
 from bridge.settings import Settings
 from bridge.store import open_store, without_making
 from bridge.wiring.clock import utc_now
+from bridge.wiring.stored_explanation import stored_explanation
 
 
 @click.command()
@@ -64,9 +64,8 @@ async def _answers(settings: Settings, ref: str) -> list[Explanation]:
         sources = [settings.source] if settings.source else await store.sources()
         answers = []
         for source in sources:
-            record = await store.latest(source)
-            if record is not None:
-                answer = explain_from(ref, await store.load(source), record, source)
+            answer = await stored_explanation(store, source, ref)
+            if answer is not None:
                 find = partial(store.entity_changes.find, source)
                 answers.append(await with_history(answer, find))
     finally:

@@ -26,7 +26,8 @@ from bridge.model.runs import problem_json
 from bridge.model.scrape import Project
 from bridge.passes.whose import unowned, whose
 
-_SHOWN = 20  # how many findings of one sort are worth a person's time
+SHOWN = 20  # how many findings of one sort are worth a person's time
+_NEAR = 5
 _ALIASES = "fester.dev/aliases"  # names that an entity also goes by, with commas between them
 _SOURCE_NAME = "fester.dev/source-name"  # the name as a person wrote it
 _NESTED = "where the one at the root names it in `include`, or the settings do in `gitlab.nested`"
@@ -66,7 +67,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """What was asked for, as each of the things that it may be.
 
     `ref` is set when the text names a kind. `path` is that of a project, in lower case, and
@@ -81,7 +82,8 @@ class _Question:
     url: str = ""
 
     @classmethod
-    def of(cls, asked: str) -> _Question:
+    def of(cls, asked: str) -> Question:
+        """What may be asked for by a text."""
         text = asked.strip()
         place = text.partition("/-/")[0].rstrip("/").removesuffix(".git").lower()
         clone = _SSH.fullmatch(place)
@@ -118,7 +120,7 @@ class _Question:
             return "title" if entity.ref.name != self.text.lower() else "name"
         if not self.name or not self._may_be_in(entity.ref):
             return ""
-        if entity.ref.name in (self.name, _slug(self.name)):
+        if entity.ref.name in (self.name, slug_of(self.name)):
             return "name"
         aliases = str(annotations.get(_ALIASES) or "")
         found = aliases and any(self.names(each) for each in aliases.split(","))
@@ -132,9 +134,9 @@ class _Question:
 
     def names(self, text: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """Whether a name in a manifest is what was asked for, whatever the kind."""
-        wanted = _slug(self.name)
+        wanted = slug_of(self.name)
         inside = self.namespace == namespace or (self.ref is None and "/" not in self.path)
-        return bool(wanted) and inside and _slug(text) == wanted
+        return bool(wanted) and inside and slug_of(text) == wanted
 
 
 def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") -> Explanation:
@@ -142,7 +144,7 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
 
     `source` is what is crawled, for the answer to what nothing is known of.
     """
-    question = _Question.of(asked)
+    question = Question.of(asked)
     projects = {
         number: each for number, each in memory.projects.items() if question.names_project(each)
     }
@@ -160,7 +162,7 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
     candidates = list(_candidates(question, memory, exactly))
     facts = [
         *(_otherwise(question, how, each) for how, each in named if how != "name"),
-        *(line for each in own[:_SHOWN] for line in _where_from(each, memory)),
+        *(line for each in own[:SHOWN] for line in _where_from(each, memory)),
     ]
     if not found:
         facts.append(f"{question.text} is not in the catalog.")
@@ -189,16 +191,16 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
         facts.extend(_unseen(memory, record, source))
     return Explanation(
         asked,
-        tuple(found[:_SHOWN]),
-        tuple(facts[: 3 * _SHOWN]),
-        problems[:_SHOWN],
+        tuple(found[:SHOWN]),
+        tuple(facts[: 3 * SHOWN]),
+        problems[:SHOWN],
         () if known else _suggestions(question, memory, record),
         known,
         source,
     )
 
 
-def _otherwise(question: _Question, how: str, entity: CatalogEntity) -> str:
+def _otherwise(question: Question, how: str, entity: CatalogEntity) -> str:
     article = "an" if how == "alias" else "the"
     return f"{question.text} is {article} {how} of {entity.ref}."
 
@@ -206,7 +208,7 @@ def _otherwise(question: _Question, how: str, entity: CatalogEntity) -> str:
 def _where_from(entity: CatalogEntity, memory: Memory) -> Iterator[str]:
     made = _count(len(entity.origins), "manifest")
     yield f"{entity.ref} is in the catalog, made from {made}:"
-    for origin in entity.origins[:_SHOWN]:
+    for origin in entity.origins[:SHOWN]:
         known = memory.projects.get(origin.project_id)
         project = _whereabouts(known.project) if known is not None else origin.project
         line = f"  {project} {origin.file} (blob {origin.oid[:10]}) by mapping {origin.mapping}"
@@ -244,7 +246,7 @@ def _whereabouts(project: Project) -> str:
 
 
 def _candidates(
-    question: _Question, memory: Memory, exactly: Iterable[int]
+    question: Question, memory: Memory, exactly: Iterable[int]
 ) -> Iterator[KnownManifest]:
     """Manifests that speak of what was asked for, whatever became of them."""
     for key in sorted(memory.manifests):
@@ -258,7 +260,7 @@ def _candidates(
             yield manifest
 
 
-def _speaks_of(question: _Question, manifest: KnownManifest) -> Iterator[bool]:
+def _speaks_of(question: Question, manifest: KnownManifest) -> Iterator[bool]:
     for draft in manifest.current.drafts:
         ref = Ref.of(draft.body)
         yield question.names(ref.name, ref.namespace)
@@ -285,7 +287,7 @@ def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
     if current.verdict is Verdict.IGNORED:
         yield f"{place} is ignored: {current.reason}"
     elif current.verdict is Verdict.VALID:
-        refs = ", ".join(str(Ref.of(draft.body)) for draft in current.drafts[:_SHOWN])
+        refs = ", ".join(str(Ref.of(draft.body)) for draft in current.drafts[:SHOWN])
         yield f"{place} is valid and speaks of {refs or 'nothing'}"
         yield from _inherited(manifest)
     elif manifest.good is not None:
@@ -317,7 +319,7 @@ def _state(known: KnownProject, memory: Memory) -> Iterator[str]:
 
 
 def _problems(
-    question: _Question, record: PassRecord, refs: set[str], places: set[_Place]
+    question: Question, record: PassRecord, refs: set[str], places: set[_Place]
 ) -> Iterator[Problem]:
     """Those of the entities and of `places`; the file "" stands for all of a project."""
     for problem in record.report.problems:
@@ -334,7 +336,7 @@ def _place(number: int, project: str, file: str = "") -> _Place:
     return mark_in(number), project, file
 
 
-def _about(question: _Question, problem: Problem) -> bool:
+def _about(question: Question, problem: Problem) -> bool:
     """Whether a problem is about an entity of that name, which may not be in the catalog."""
     if not problem.ref:
         return False
@@ -362,18 +364,25 @@ def _unseen(memory: Memory, record: PassRecord, source: str) -> Iterator[str]:
     )
 
 
-def _suggestions(question: _Question, memory: Memory, record: PassRecord) -> tuple[str, ...]:
+def _suggestions(question: Question, memory: Memory, record: PassRecord) -> tuple[str, ...]:
     """References and paths that look like what was asked for; the same name comes first."""
+    refs = (str(entity.ref) for entity in record.catalog.entities)
+    return near(question, refs, (known.project.path for known in memory.projects.values()))
+
+
+def near(question: Question, refs: Iterable[str], projects: Iterable[str]) -> tuple[str, ...]:
+    """Of references and projects' paths those that look like what was asked for."""
     names: dict[str, str] = {}
-    for entity in record.catalog.entities:
-        names.setdefault(entity.ref.name, str(entity.ref))
-    for known in memory.projects.values():
-        names.setdefault(_slug(known.project.name), known.project.path)
-    return tuple(names[name] for name in nearest(_slug(question.name), names, 5))
+    for ref in refs:
+        names.setdefault(ref.rpartition("/")[2], ref)
+    for path in projects:
+        names.setdefault(slug_of(path.rpartition("/")[2]), path)
+    return tuple(names[name] for name in nearest(slug_of(question.name), names, _NEAR))
 
 
 @lru_cache(256)  # what was asked for is compared with everything
-def _slug(text: str) -> str:
+def slug_of(text: str) -> str:
+    """A name as all its spellings are."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

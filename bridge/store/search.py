@@ -8,10 +8,11 @@ from typing import Any, Final
 from sqlalchemy import and_, or_, select
 
 from bridge.model.entities import Ref
-from bridge.store import model_codec
+from bridge.model.problems import Problem
+from bridge.store import model_codec, rows
 from bridge.store.lease import Open
-from bridge.store.sources import source_id_of
-from bridge.store.tables import entities, names, targets
+from bridge.store.sources import batched, source_id_of
+from bridge.store.tables import entities, names, problems, projects, statements, targets
 
 _END: Final = "\x7f"  # after every sign of a namespace
 
@@ -53,6 +54,43 @@ class SqlSearch:
             )
             found = await connection.execute(wanted.order_by(targets.c.ref).limit(most))
             return list(found.scalars())
+
+    async def of_projects(self, source: str, numbers: Collection[int]) -> list[str]:
+        """The references that manifests of these projects speak of."""
+        columns, found = statements.c, set[str]()
+        async with self._reading(f"look for entities of {source}") as connection:
+            source_id = await source_id_of(connection, source)
+            for part in batched(numbers):
+                mine = columns.source_id == source_id, columns.project_id.in_(part)
+                found |= set((await connection.execute(select(columns.ref).where(*mine))).scalars())
+        return sorted(found)
+
+    async def speaking(self, source: str, refs: Collection[str]) -> set[int]:
+        """The projects whose manifests speak of these references."""
+        columns, found = statements.c, set[int]()
+        async with self._reading(f"look for manifests of {source}") as connection:
+            source_id = await source_id_of(connection, source)
+            for part in batched(refs):
+                mine = columns.source_id == source_id, columns.ref.in_(part)
+                wanted = select(columns.project_id).where(*mine).distinct()
+                found |= set((await connection.execute(wanted)).scalars())
+        return found
+
+    async def paths(self, source: str) -> dict[int, str]:
+        """The paths of all projects in lower case, by their numbers."""
+        async with self._reading(f"list the projects of {source}") as connection:
+            source_id = await source_id_of(connection, source)
+            wanted = select(projects.c.project_id, projects.c.path)
+            mine = wanted.where(projects.c.source_id == source_id).order_by(projects.c.project_id)
+            return {row.project_id: row.path for row in await connection.execute(mine)}
+
+    async def problems(self, source: str) -> list[tuple[str, Problem]]:
+        """All that is wrong, each with what it is about."""
+        async with self._reading(f"list the problems of {source}") as connection:
+            source_id = await source_id_of(connection, source)
+            wanted = select(problems.c.about, problems.c.body)
+            found = await connection.execute(wanted.where(problems.c.source_id == source_id))
+            return [(row.about, rows.stored_problem(row.body)) for row in found]
 
     async def _found(self, source: str, fits: Sequence[Any], most: int | None) -> list[str]:
         async with self._reading(f"look for entities of {source}") as connection:
