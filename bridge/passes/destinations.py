@@ -221,7 +221,7 @@ class _Settling:
             await ledger.write(
                 ledger.epoch, lambda edition: model.take(source, edition, taken, "merge")
             )
-            ledger.taken += 1
+            ledger.described = None
         horizon = replace(self.memory.horizon, passes=ledger.state.horizon.passes + 1)
         report = await self._report()
         end = Concluded(report, horizon, unpublished=True)

@@ -309,7 +309,7 @@ class Intake:
                 self.epoch,
                 lambda edition: self.ledger.model.take(source, edition, taken, self.lane),
             )
-            self.ledger.taken += 1
+            self.ledger.undescribed |= ids
             self.changed |= ids
 
     def reports_of(self) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,8 +29,9 @@ class Ledger:
     published: Mapping[str, StoredFile] | None = None  # None: to be loaded
     listed: int = -1  # the edition that the lists of entities were made of
     indexed: object = None  # the renderer whose index of all shards is known to be published
-    taken: int = 0  # how often this process has written what a source shows
-    described: tuple[tuple[int, int], Sequence[Any]] | None = None  # when, and which teams
+    # What the manifests of each project describe that others depend on; None: to be looked at.
+    described: dict[int, list[Any]] | None = None
+    undescribed: set[int] = field(default_factory=set)  # projects that were written since
     _met: bool = False
 
     @property
@@ -43,13 +44,8 @@ class Ledger:
         state = await self.model.state(self.source)
         if not self._met or state.edition != self.state.edition:
             self.epoch += 1
-            self.published = self.indexed = None
+            self.published = self.indexed = self.described = None
         self._met, self.state = True, state
-
-    @property
-    def moment(self) -> tuple[int, int]:
-        """Stays the same as long as nobody wrote what a source shows."""
-        return self.epoch, self.taken
 
     async def write(self, epoch: int, act: Callable[[int], Awaitable[int]]) -> None:
         """Let `act` make the next edition, for a pass that began in `epoch`.

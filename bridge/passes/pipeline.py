@@ -78,23 +78,30 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
 async def taught(maker: EntityMaker, ledger: Ledger) -> EntityMaker:
     """The maker, knowing what all manifests describe. Raises `StoreError`.
 
-    They are looked through only when some of them changed since the last time.
+    All of them are looked through once by a process, and where another one wrote; then those of
+    projects that changed. Whoever asks holds the ledger's lock.
     """
-    now = ledger.moment
-    if ledger.described is None or ledger.described[0] != now:
-        ledger.described = now, await _described(maker, ledger)
-    return maker.learned(ledger.described[1])
+    found = ledger.described
+    if found is None:
+        parts = [part async for part in ledger.model.project_ids(ledger.source)]
+        found = await _described(maker, ledger, [n for part in parts for n in part])
+    elif changed := ledger.undescribed:
+        fresh = await _described(maker, ledger, sorted(changed))
+        found = {n: each for n, each in found.items() if n not in changed} | fresh
+    ledger.described = found
+    ledger.undescribed.clear()
+    return maker.learned([each for number in sorted(found) for each in found[number]])
 
 
-async def _described(maker: EntityMaker, ledger: Ledger) -> list[Any]:
-    model, source = ledger.model, ledger.source
-    parts = [part async for part in model.project_ids(source)]
-    described: list[Any] = []
-    for part in parts:
-        for start in range(0, len(part), BATCH):
-            known = await model.known(source, part[start : start + BATCH])
-            for manifest in translated_manifests(known):
-                described += maker.described(manifest)
+async def _described(
+    maker: EntityMaker, ledger: Ledger, numbers: Sequence[int]
+) -> dict[int, list[Any]]:
+    described: dict[int, list[Any]] = {}
+    for start in range(0, len(numbers), BATCH):
+        known = await ledger.model.known(ledger.source, numbers[start : start + BATCH])
+        for manifest in translated_manifests(known):
+            if told := maker.described(manifest):
+                described.setdefault(manifest.project.id, []).extend(told)
     return described
 
 
