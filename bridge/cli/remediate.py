@@ -68,6 +68,9 @@ def remediate(ctx: click.Context, /, config: Path | None, **flags: Any) -> None:
 
 
 async def _run(settings: Settings, flags: dict[str, Any]) -> RemediationRun:
+    """One run over everything: all of the catalog is loaded, since what is asked for is compared
+    with all scores, all projects and all issues of ours.
+    """
     async with wired(settings) as parts:
         source = parts.stages.scraper.name
         made = needed(assignment(parts))
