@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -71,6 +72,12 @@ def pytest_collection_finish() -> None:
 def no_secrets_in_force() -> None:
     """What one test called a secret may be a plain word in the next."""
     IN_FORCE.replace(())
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_begin() -> None:
+    """A command of one test leaves out lines that the next one looks for."""
+    structlog.reset_defaults()
 
 
 # A skip that has another reason than a missing program; the machine's, not the tests'.
