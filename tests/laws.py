@@ -1,4 +1,4 @@
-"""How many examples a law is tried with: all in CI, a fifth where somebody waits for the answer.
+"""How many examples a law is tried with: all in CI, a tenth where somebody waits for the answer.
 
 Examples are drawn anew at each run, so what a short run leaves out another one draws.
 """
@@ -9,5 +9,5 @@ import os
 
 
 def examples(most: int) -> int:
-    """`most` in CI; otherwise a fifth of it, and five at the least."""
-    return most if os.environ.get("CI") else max(5, most // 5)
+    """`most` in CI; otherwise a tenth of it, and three at the least."""
+    return most if os.environ.get("CI") else max(3, most // 10)

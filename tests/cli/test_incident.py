@@ -12,14 +12,13 @@ from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 from click.testing import CliRunner, Result
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
+from yarl import URL
 
 from bridge.answers.identify import identify
 from bridge.answers.incident import answer
@@ -36,6 +35,9 @@ from bridge.wiring.clock import utc_now
 from bridge.wiring.stored_part import StoredPart
 from tests.api.shown import show
 from tests.fakes import NOON
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 # What is asked, by what it is found, and what the answer holds.
 QUESTIONS = [
@@ -140,9 +142,17 @@ async def test_every_face_gives_the_same_answers(store: str, aiohttp_client: Mak
         assert data["total"] == right.found.total
         page = await (await client.get("/incident", params={"q": text})).text()
         assert wanted <= words(page)
-        async with Client(streamable_http_client(str(client.make_url("/mcp")))) as assistant:
+        async with assistant_at(client.make_url("/mcp")) as assistant:
             told = await assistant.call_tool("incident", {"about": text})
             assert as_of_now(answered(told)) == as_of_now(data)
+
+
+def assistant_at(url: URL) -> Client:
+    """An assistant that speaks MCP; what it needs loads slowly, and unit tests need none."""
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    return Client(streamable_http_client(str(url)))
 
 
 def answered(result: Any) -> Any:
@@ -172,7 +182,7 @@ async def test_what_changed_around_something_is_the_same_on_every_face(
         client = await aiohttp_client(app)
         data = await (await client.get("/api/changes?around=whale-watch&since=2h")).json()
         assert [each["ref"] for each in data["items"]] == ["component:default/vessel-tracker"]
-        async with Client(streamable_http_client(str(client.make_url("/mcp")))) as assistant:
+        async with assistant_at(client.make_url("/mcp")) as assistant:
             told = await assistant.call_tool("changes", {"about": "whale-watch"})
             assert answered(told) == data
         expected = words("vessel-tracker changed spec.lifecycle experimental production")

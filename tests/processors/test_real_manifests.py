@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from bridge.model.manifests import TranslatedManifest, Verdict
 from bridge.model.problems import Severity
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.backstage import BackstageProcessor
-from bridge.processors.mapping import load_mappings
+from bridge.processors.mapping import Mappings, load_mappings
 from bridge.processors.rules import broken_rules
 from bridge.wiring.mappings import mappings_and_rules
 from tests.whole import processed
@@ -26,7 +27,6 @@ NAMES = {
     "qm": "qm.yaml",
     "score": "score.yaml",
 }
-MAPPINGS = load_mappings(everything=True)
 FILES = [path for format_ in NAMES for path in sorted((REAL / format_).glob("*.yaml"))]
 
 pytestmark = pytest.mark.skipif(
@@ -34,12 +34,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@cache
+def every_mapping() -> Mappings:
+    return load_mappings(everything=True)
+
+
 def translated(path: Path, number: int = 1) -> TranslatedManifest:
     text = path.read_text("utf-8")
     name = NAMES[path.parent.name]
     project = Project(number, f"real/{path.parent.name}-{path.stem}", "https://gitlab.test/real")
     file = ManifestFile(name, "0" * 40, len(text), text)
-    return TranslatedManifest(project, name, file.oid, MAPPINGS.translate(project, file))
+    return TranslatedManifest(project, name, file.oid, every_mapping().translate(project, file))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
