@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -72,6 +73,7 @@ def convert(ctx: click.Context, file: Path, name: str | None, mappings: Path | N
         click.echo(plain(f"{file}:{each.at.line}:{each.at.column}: {_said(each)}"), err=True)
 
 
+@cache
 def short_forms() -> dict[str, tuple[str, str]]:
     """The annotations that qm.yaml has a short form for, as the shipped mapping says it."""
     text = (shipped_folder() / "qm-v1.yaml").read_text("utf-8")
