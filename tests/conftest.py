@@ -33,6 +33,15 @@ settings.register_profile(
 settings.load_profile("laws")
 
 
+# With Rich, all that the frames hold is drawn for each error: after a recursion that takes seconds.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
     """With several workers (`-n 2`) the tests of a file stay together, for what they start once."""
 

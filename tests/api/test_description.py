@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from openapi_spec_validator import validate
+
 from bridge.api.app import make_app
 from bridge.api.description import description
 from bridge.api.live import Live
@@ -33,7 +35,5 @@ def test_what_is_described_and_what_is_served_are_the_same() -> None:
 
 
 def test_the_description_is_openapi() -> None:
-    from openapi_spec_validator import validate
-
     assert DESCRIBED["openapi"] == "3.1.0"
     validate(DESCRIBED)

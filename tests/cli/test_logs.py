@@ -16,13 +16,14 @@ def test_log_lines_stand_above_the_progress_and_not_in_it(monkeypatch: pytest.Mo
     """While progress is drawn, what goes to stderr goes through it."""
     terminal = io.StringIO()
     monkeypatch.setattr("sys.stderr", terminal)
+    configured = structlog.get_config()
     configure_logs(verbose=False)
     try:
         with Progress(console=Console(file=terminal, force_terminal=True)) as bar:
             bar.add_task("reading projects", total=None)
             structlog.get_logger().warning("The store does not answer")
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**configured)
     drawn = terminal.getvalue()
     before, _, after = drawn.partition("The store does not answer")
     assert after, "the line is there"
