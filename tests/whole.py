@@ -82,12 +82,15 @@ def processed(
     merged_, conflicts = _merged(said_, maker.rules)
     problems += conflicts
     aliased = linked(merged_, maker)
-    wanted = {each for one in aliased for each in maker.targets(one.entity.body)}
+    pointing: dict[Ref, list[Linked]] = {}
+    for one in aliased:
+        for target in maker.targets(one.entity.body):
+            pointing.setdefault(target, []).append(one)
     there = {each.entity.ref for each in aliased}
     made = [
         resource
-        for ref in sorted(wanted - there)
-        if (needing := [each.entity for each in aliased if maker.needs(each, ref)])
+        for ref in sorted(pointing.keys() - there)
+        if (needing := [each.entity for each in pointing[ref] if maker.needs(each, ref)])
         and (resource := maker.derive(ref, needing, {str(r): s for r, s in said_.items()}))
     ]
     there |= {each.ref for each in made}
