@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bridge.sandbox import accidents
+from bridge.sandbox import faults_on_the_wire
 from bridge.sandbox.branches import Branches
 from bridge.sandbox.faults import Fault, FaultDice, FaultPlan, FaultRule, Target
 from bridge.sandbox.graphql import GraphQLService
@@ -162,7 +162,7 @@ class SandboxGitLab:
         now = self.clock().timestamp()
         wait = self._limits.exceeded(request.method, request.rel_url.raw_path, now)
         if wait and rule is None:
-            return accidents.too_many(wait)
+            return faults_on_the_wire.too_many(wait)
         answer = await self._answer(request, handler, rule)
         if not answer.prepared:
             answer.headers.update(headers)
@@ -176,10 +176,10 @@ class SandboxGitLab:
     ) -> web.StreamResponse:
         if rule is not None:
             if rule.fault is Fault.HANG:
-                return await accidents.hang(request, self._stopped)
+                return await faults_on_the_wire.hang(request, self._stopped)
             if rule.fault is Fault.RESET:
-                return accidents.reset(request)
-            failed = accidents.failed_answer(rule.fault, self._dice.plan, self.clock())
+                return faults_on_the_wire.reset(request)
+            failed = faults_on_the_wire.failed_answer(rule.fault, self._dice.plan, self.clock())
             if failed is not None:
                 return failed
         known = self._authenticated(request)
@@ -309,11 +309,11 @@ async def _spoiled(
     if rule is None or not isinstance(answer, web.Response):
         return answer
     if rule.fault is Fault.LOST_ANSWER:  # what was asked for is done, and nobody hears of it
-        return accidents.reset(request)
+        return faults_on_the_wire.reset(request)
     if rule.fault is Fault.TRUNCATED:
-        return await accidents.truncated(request, answer)
+        return await faults_on_the_wire.truncated(request, answer)
     if rule.fault in (Fault.LOST_PAGE, Fault.CUT_SHORT):
-        return accidents.lost_page(answer, cut_short=rule.fault is Fault.CUT_SHORT)
+        return faults_on_the_wire.lost_page(answer, cut_short=rule.fault is Fault.CUT_SHORT)
     return answer
 
 

@@ -34,7 +34,7 @@ from bridge.ox.scores.initiatives import NAME as INITIATIVES
 from bridge.ox.scores.initiatives import Initiatives, load_initiatives
 from bridge.ox.scores.publishing import changed_scores, with_score_annotations
 from bridge.ox.scores.rubric import LoadedRubric, load_rubric
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.ports import FactCollector, Scraper

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bridge.model.entities import Catalog, CatalogEntity, Ref
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
 from bridge.store import SqlStore, open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small

@@ -31,7 +31,7 @@ from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Project
 from bridge.model.statements import Statement
 from bridge.ox.scores.initiatives import Initiatives
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import SqlStore, open_store
 from bridge.wiring.remediation import Book

@@ -15,7 +15,7 @@ from bridge.cli import main
 from bridge.model.entities import Catalog
 from bridge.model.memory import Memory, PassRecord
 from bridge.model.runs import Outcome, Report
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.rubric_sources import schemas_for_rubrics
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.settings import Settings

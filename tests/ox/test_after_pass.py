@@ -18,7 +18,7 @@ from bridge.model.scores import Waiver
 from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.remediation.posting import Digesting
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import open_store
 from bridge.store.store import SqlStore

@@ -21,7 +21,7 @@ from bridge.model.initiatives import Initiative, OpenService, Progress
 from bridge.model.problems import Problem
 from bridge.model.scores import CheckResult, CheckState, Rollup, RollupKind, Score, Scoreboard
 from bridge.ox.scores.initiatives import Initiatives, concerned, load_initiatives, promised
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import open_store
 from tests.ox.rubrics import NOW, SCHEMA, reading, service, small

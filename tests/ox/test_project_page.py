@@ -17,7 +17,7 @@ from bridge.ox.facts import page_asking
 from bridge.ox.facts.collecting import due
 from bridge.ox.facts.guards import OF_BRANCH
 from bridge.ox.facts.project_page import OPTIONAL, RULES_OF
-from bridge.ox.facts.project_riders import RIDER_FACTS
+from bridge.ox.facts.project_page_fields import RIDER_FACTS
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.scores.scoreboard import evaluate
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule

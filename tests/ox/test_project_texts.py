@@ -19,7 +19,7 @@ from bridge.ox.facts.dependency_updates import LOOKED_AT, UPDATE_FACTS
 from bridge.ox.facts.gitlab_rest import GitLabRestCollector
 from bridge.ox.facts.page_asking import BUDGET
 from bridge.ox.facts.project_page import told_of
-from bridge.ox.facts.project_riders import RIDER_FACTS
+from bridge.ox.facts.project_page_fields import RIDER_FACTS
 from bridge.ox.facts.project_texts import (
     CODEOWNERS_FACTS,
     DOCS_FACTS,

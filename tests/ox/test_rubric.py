@@ -15,7 +15,7 @@ import pytest
 from bridge.errors import ConfigurationError
 from bridge.language.text import read
 from bridge.ox.scores.rubric_examples import run_rubric_examples
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.waivers import waiver_notes
 from tests.ox.rubrics import SCHEMA, SMALL, shipped, small
 

@@ -12,7 +12,7 @@ from bridge.errors import ConfigurationError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.facts import Reading
 from bridge.model.rubric_trials import RubricTrial, trial_of
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small

@@ -15,7 +15,7 @@ from bridge.errors import StoreError
 from bridge.model.entities import Catalog, Ref
 from bridge.model.scores import CheckState, RollupKind, Waiver, WaiverPlace
 from bridge.ox.scores.publishing import with_score_annotations
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
 from bridge.store import SqlStore, open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small

@@ -26,7 +26,7 @@ from bridge.ox.facts.gitlab_answers import Busy, UnreadAnswer
 from bridge.ox.facts.licences import Licence, Licences
 from bridge.ox.facts.page_asking import PageAsking
 from bridge.ox.facts.project_page import PAGE, PATHS, PageAnswer
-from bridge.ox.facts.project_riders import RIDER_FACTS, read_riders
+from bridge.ox.facts.project_page_fields import RIDER_FACTS, read_riders
 from bridge.ox.facts.project_texts import TEXT_FACTS, read_texts
 from bridge.ox.facts.readings import ReadingBuilder
 from bridge.ox.facts.schemas import GITLAB_REST

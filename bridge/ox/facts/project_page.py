@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bridge.ox.facts import dependency_updates, project_texts
-from bridge.ox.facts.project_riders import (
+from bridge.ox.facts.project_page_fields import (
     LONG_OPEN,
     LONG_OPEN_DAYS,
     QUIET,

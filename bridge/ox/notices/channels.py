@@ -18,8 +18,8 @@ from yarl import URL
 from bridge.model.entities import Json
 from bridge.model.notices import DeliveryState, Notice, NoticeKind
 from bridge.neighbours.http_client import Answer, HttpClient, NoAnswer, NotJson
+from bridge.ox.remediation.harmless import plain, slack_text
 from bridge.ox.remediation.posting import Webhook, fate
-from bridge.ox.remediation.wording import plain, slack_text
 from bridge.secret.live import Secret
 
 log = structlog.get_logger()

@@ -28,8 +28,8 @@ from bridge.model.scores import (
 )
 from bridge.ox.facts.schemas import GITLAB_REST
 from bridge.ox.facts.snyk import CRITICALS, OLD, SNYK
+from bridge.ox.remediation.harmless import plain
 from bridge.ox.remediation.streaks import Breaker, evidence_at
-from bridge.ox.remediation.wording import plain
 
 Latest = Mapping[Ref, Mapping[str, Reading]]
 SOON: Final = timedelta(days=7)  # before an initiative is due and a waiver ends

@@ -14,7 +14,7 @@ from bridge.model.initiatives import InitiativeState, Progress
 from bridge.model.scores import CheckState, RollupKind, Score, Scoreboard, ScoreDay
 from bridge.model.vulnerabilities import SEVERITIES
 from bridge.ox.facts.snyk import BY_SEVERITY, SNYK
-from bridge.ox.remediation.wording import slack_text
+from bridge.ox.remediation.harmless import slack_text
 
 NO_FACTS: Final[Mapping[Ref, Mapping[str, Reading]]] = MappingProxyType({})
 WINS: Final = 3

@@ -17,8 +17,8 @@ from bridge.model.entities import Ref
 from bridge.model.problems import Problem
 from bridge.model.remediation import IssueDraft, IssueKey, IssuePlace, KeyKind
 from bridge.model.scores import Check, CheckResult, CheckState, Evidence
+from bridge.ox.remediation.harmless import obeyed_by_nobody, plain, quoted, titled
 from bridge.ox.remediation.marker import digest_of, marked
-from bridge.ox.remediation.wording import obeyed_by_nobody, plain, quoted, titled
 
 GATE = "gate.md"
 LIST = "checklist.md"

@@ -31,7 +31,7 @@ from bridge.ox.remediation.gitlab_clients import (
     status_of,
 )
 from bridge.ox.remediation.gitlab_listing import NOT_SHOWN, IssueListing, asked, closed_of
-from bridge.ox.remediation.wording import obeyed_by_nobody
+from bridge.ox.remediation.harmless import obeyed_by_nobody
 from bridge.secret.live import Secret
 
 _NAME = 255  # characters of a user name

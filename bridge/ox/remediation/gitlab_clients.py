@@ -24,7 +24,7 @@ from gitlab.exceptions import (
 
 from bridge.errors import TrackerError, TrackerRefused, TrackerStopped, TrackerUnsure
 from bridge.neighbours.gitlab_rest import PAGE, Connection, unanswered
-from bridge.ox.remediation.wording import plain
+from bridge.ox.remediation.harmless import plain
 from bridge.secret.live import Secret, secret_of, variable_of
 from bridge.secret.masks import masked
 

@@ -19,7 +19,7 @@ from bridge.model.remediation import Action, ActionKind, Case, CaseStatus, Issue
 from bridge.model.scrape import Project
 from bridge.model.suggested_owner import LikelyOwners, SuggestedOwner
 from bridge.model.tracker import MergeRequestState, Proposal, SeenMergeRequest
-from bridge.ox.remediation.wording import plain, quoted, titled
+from bridge.ox.remediation.harmless import plain, quoted, titled
 
 KINDS: Final = ("manifest", "codeowners", "runbook")
 MANIFEST: Final = "qm.yaml"

@@ -11,8 +11,8 @@ from bridge.model.entities import Ref
 from bridge.model.remediation import Action, ActionKind, Case, CaseStatus, IssueKey, KeyKind
 from bridge.model.scores import Waiver, WaiverPlace
 from bridge.model.tracker import Listing, SeenIssue
+from bridge.ox.remediation.harmless import quoted
 from bridge.ox.remediation.marker import key_hash, read_marker
-from bridge.ox.remediation.wording import quoted
 
 WAIVER_DAYS = 90
 CLOCKS_APART = timedelta(hours=1)  # GitLab's and ours

@@ -32,7 +32,7 @@ from bridge.model.scores import (
 )
 from bridge.ox.interfaces import ScoreStore
 from bridge.ox.scores.changes import flips, score_change
-from bridge.ox.scores.rubric_file import RubricFile
+from bridge.ox.scores.rubric_in_force import RubricFile
 from bridge.ox.scores.rubric_trial import try_rubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 

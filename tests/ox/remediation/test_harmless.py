@@ -15,7 +15,7 @@ from bridge.model.entities import Ref
 from bridge.model.remediation import IssueKey, IssuePlace
 from bridge.model.scores import CheckState, Evidence
 from bridge.ox.remediation.drafts import FILES, Contact, load_drafts
-from bridge.ox.remediation.wording import TITLE_LIMIT, plain, quoted, titled
+from bridge.ox.remediation.harmless import TITLE_LIMIT, plain, quoted, titled
 from bridge.sandbox.tracker import BOT, CODE, Thing, Tracker
 from tests.ox.remediation.fleets import CHECKS, TEMPLATES, drafts, result, service
 
