@@ -34,12 +34,10 @@ settings.load_profile("laws")
 
 
 # With Rich, all that the frames hold is drawn for each error: after a recursion that takes seconds.
-structlog.configure(
-    processors=[
-        *structlog.get_config()["processors"][:-1],
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
-    ]
-)
+LOGS = [
+    *structlog.get_config()["processors"][:-1],
+    structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+]
 
 
 class TogetherByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
@@ -87,6 +85,7 @@ def no_secrets_in_force() -> None:
 def logs_as_they_begin() -> None:
     """A command of one test leaves out lines that the next one looks for."""
     structlog.reset_defaults()
+    structlog.configure(processors=LOGS)
 
 
 # A skip that has another reason than a missing program; the machine's, not the tests'.
