@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,15 +58,6 @@ class Merged(Shop):
         self.our_maker = replace(self.our_maker, fingerprint=ours, merges_by=ours, merged=[])
         self.their_maker = replace(self.their_maker, merges_by=theirs, merged=[])
         self.passes.stages = self.stages()
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(fresh(tmp_path))
-    yield opened
-    if working := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(working)
-    await opened.close()
 
 
 @pytest.fixture(autouse=True)

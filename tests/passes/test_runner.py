@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -31,14 +30,12 @@ from bridge.passes.interfaces import Store
 from bridge.passes.reconcile import gaps_to_retry
 from bridge.passes.runner import Passes, why_sweep
 from bridge.passes.stages import Pass, PassOptions, Stages
-from bridge.store import open_store
 from tests.fakes import (
     NOON,
     RecordingExporter,
     WordMaker,
     WordRenderer,
     WordTranslator,
-    fresh,
     project,
     read,
     words_in,
@@ -133,13 +130,6 @@ class Bench:
 
     async def hinted(self, *ids: int) -> Pass:
         return await self.passes.run(PassOptions(request=ScrapeRequest(FILES, only=ids)))
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await open_store(fresh(tmp_path))
-    yield opened
-    await opened.close()
 
 
 async def test_after_a_complete_sweep_only_what_changed_is_asked_for(store: Store) -> None:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bridge.model.runs import Outcome
-from bridge.store import SqlStore, open_store
-from tests.fakes import fresh
+from bridge.store import SqlStore
 from tests.passes.town import Published, manifest, town
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(fresh(tmp_path))
-    yield opened
-    await opened.close()
 
 
 @pytest.mark.parametrize("by_group", [False, True])

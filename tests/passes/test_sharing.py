@@ -144,16 +144,6 @@ class Shop(Bench):
         )
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
-    opened = await open_store(fresh(tmp_path))
-    yield opened
-    # A worker may be at a part yet: a connection that comes back to a closed store stays open.
-    if working := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(working)
-    await opened.close()
-
-
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "PART", 4)

@@ -5,12 +5,7 @@ Three services were published; the manifest of one of them is broken since the s
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
 
 from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
@@ -19,34 +14,18 @@ from bridge.passes.runner import Passes
 from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.mapping import load_mappings
-from bridge.store import open_store, schema
+from bridge.store import open_store
 from bridge.wiring.mappings import mappings_and_rules
 from tests.fakes import NOON, ListScraper, RecordingExporter
+from tests.store.older_stores import older_store
 
 SOURCE = "https://gitlab.test"
 PROJECTS = (5334585222847867, 3349749384297002, 4384820625856339)
 NAMES = {"cart", "pay", "ledger"}
 
 
-def written_by_0_1_0(file: Path) -> str:
-    """The store as it was; gives its URL."""
-    engine = create_engine(f"sqlite:///{file}")
-    config = Config()
-    folder = Path(schema.__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
-    engine.dispose()
-    rows = Path(__file__).with_name("version_0_1_0.sql").read_text()
-    written = sqlite3.connect(file)
-    written.executescript(rows)
-    written.close()
-    return f"sqlite:///{file}"
-
-
 async def test_what_an_older_fester_published_stands_until_it_is_read(tmp_path: Path) -> None:
-    store = await open_store(written_by_0_1_0(tmp_path / "s.db"))
+    store = await open_store(older_store(tmp_path / "s.db", "0005", "version_0_1_0.sql"))
     try:
         record = await store.latest(SOURCE)
         assert record is not None

@@ -6,35 +6,15 @@ shop/p2 describe one component.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
 
 from bridge.model.numbers import mark_of
 from bridge.model.problems import Problem
-from bridge.store import open_store, schema
+from bridge.store import open_store
+from tests.store.older_stores import older_store
 
 SOURCE = "https://gitlab.test"
 LAB = mark_of("lab")
-
-
-def written_at_step_0017(file: Path) -> str:
-    """The store as it was; gives its URL."""
-    engine = create_engine(f"sqlite:///{file}")
-    config = Config()
-    folder = Path(schema.__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0017")
-    engine.dispose()
-    written = sqlite3.connect(file)
-    written.executescript(Path(__file__).with_name("two_gitlabs_0017.sql").read_text())
-    written.close()
-    return f"sqlite:///{file}"
 
 
 def told(problems: list[Problem]) -> set[tuple[str, str, int]]:
@@ -43,7 +23,7 @@ def told(problems: list[Problem]) -> set[tuple[str, str, int]]:
 
 async def test_old_problems_are_of_the_gitlab_that_their_place_tells(tmp_path: Path) -> None:
     """What two GitLabs may have said is told anew: the next pass merges that entity."""
-    store = await open_store(written_at_step_0017(tmp_path / "s.db"))
+    store = await open_store(older_store(tmp_path / "s.db", "0017", "two_gitlabs_0017.sql"))
     try:
         assert told(await store.model.problems(SOURCE)) == {
             ("claim-lost", "shop/p2", 0),
@@ -57,7 +37,7 @@ async def test_old_problems_are_of_the_gitlab_that_their_place_tells(tmp_path: P
 
 
 async def test_the_address_of_each_gitlab_is_that_of_its_projects(tmp_path: Path) -> None:
-    store = await open_store(written_at_step_0017(tmp_path / "s.db"))
+    store = await open_store(older_store(tmp_path / "s.db", "0017", "two_gitlabs_0017.sql"))
     try:
         assert await store.model.gitlabs(SOURCE, ["", "lab", "other"]) == {
             "": "https://gitlab.test",
