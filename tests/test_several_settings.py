@@ -142,6 +142,21 @@ def test_a_secret_of_a_gitlab_that_nobody_named_is_told(tmp_path: Path) -> None:
     assert loaded(tmp_path, TWO, **own).source_secrets["lab-2"]["token"]
 
 
+def test_what_is_of_a_gitlab_that_a_flag_leaves_out_is_not_refused(tmp_path: Path) -> None:
+    """`fester explain … --from` asks of one GitLab; the file and the pod's secrets are for all."""
+    config = tmp_path / "fester.yaml"
+    config.write_text(f"{TWO}remediation: {{groups: {{'lab-2:x': {{}}}}}}\n")
+    environment = {"FESTER_WEBHOOK_TOKEN_LAB_2": "secret-text", "FESTER_WEBHOOK_TOKEN_OLD": ""}
+    for flags, more in (
+        ({"from": "https://gitlab.example.com"}, {}),
+        ({}, {"FESTER_FROM": "https://gitlab.example.com"}),
+    ):
+        assert not load_settings(flags, config=config, environment=environment | more).further
+    config.write_text(config.read_text().replace("lab-2:x", "lab:x"))
+    with pytest.raises(ConfigurationError, match="no item of `from` is called lab;"):
+        load_settings({"from": "https://gitlab.example.com"}, config=config, environment={})
+
+
 def test_two_gitlabs_may_share_a_host(tmp_path: Path) -> None:
     """On ports, or below paths that `gitlab.url` tells."""
     for other in (

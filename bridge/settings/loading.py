@@ -65,14 +65,15 @@ def load_settings(
     environment = os.environ if environment is None else environment
     used = (*SECRETS, "team_webhooks", "receiver_secrets") if uses is None else tuple(uses)
     problems: list[Problem] = []
-    tree, places = _written(flags, config, environment, problems)
+    tree, places, unread = _written(flags, config, environment, problems)
     mask_everything(environment, [tree.get("store"), *_urls(tree.get("from"))])
     secrets = _secrets(environment, used, problems)
     whole = tree | {name: secret.value for name, secret in secrets.items()}
     settings = _validated(whole, places, problems)
     problems.extend(_missing(settings, need))
     problems.extend(_contradictions(settings, places, used, environment))
-    named = named_secrets(settings, environment, used, places, problems)
+    problems.extend(_groups_of_nobody(settings, places, unread))
+    named = named_secrets(settings, environment, used, places, problems, unread=unread)
     if problems:
         raise ConfigurationError(problems)
     named["secret_files"] |= {name: each.file for name, each in secrets.items() if each.file}
@@ -84,9 +85,13 @@ def _written(
     config: Path | None,
     environment: Mapping[str, str],
     problems: list[Problem],
-) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
-    """What the file, variables and flags say, one above the other, and where each key stands."""
+) -> tuple[dict[str, Any], dict[tuple[str, ...], str], frozenset[str]]:
+    """What the file, variables and flags say, one above the other, and where each key stands.
+
+    The names at last are those of GitLabs in the file's list, in whose place others are read now.
+    """
     tree, places = _read_file(config, problems)
+    listed = tree.get("from")
     _note_secrets(tree, places, problems)
     for key in ("further", "token_variable"):
         if tree.pop(key, None) is not None:
@@ -96,7 +101,16 @@ def _written(
     for key, value in flags.items():
         if value not in (None, (), ""):
             _overlay(tree, {key: value}, places, place=_flag(key))
-    return tree, places
+    unread = _names_in(listed) if tree.get("from") is not listed else frozenset()
+    return tree, places, unread
+
+
+def _names_in(listed: object) -> frozenset[str]:
+    """The names of the GitLabs of a list, as far as it is what it should be."""
+    items = listed if isinstance(listed, list) else []
+    return frozenset(
+        str(each["name"]) for each in items if isinstance(each, dict) and "name" in each
+    )
 
 
 def _validated(
@@ -161,7 +175,6 @@ def _contradictions(
 ) -> Iterator[Problem]:
     """What each setting allows and all of them together do not, for a command that uses it."""
     yield from _without_backstage(settings, places)
-    yield from _groups_of_nobody(settings, places)
     own = settings.gitlab.url.rstrip("/")
     if own and settings.source and not f"{settings.source}/".startswith(f"{own}/"):
         yield placed(
@@ -202,16 +215,17 @@ def _without_backstage(
 
 
 def _groups_of_nobody(
-    settings: Settings, places: Mapping[tuple[str, ...], str]
+    settings: Settings, places: Mapping[tuple[str, ...], str], unread: Collection[str]
 ) -> Iterator[Problem]:
     """Groups of which nobody can tell in which of the GitLabs they are, or that are of none.
 
-    One that a policy is silently not applied to would be written to against somebody's will.
+    One that a policy is silently not applied to would be written to against somebody's will;
+    in those that are `unread` nothing is written.
     """
     known = [FIRST_CALLED, *(each.name for each in settings.further)]
     for written in settings.remediation.groups:
         source, colon, path = written.rpartition(":")
-        if source in known or not (colon or settings.further):
+        if source in known or source in unread or not (colon or settings.further):
             continue
         called = f"no item of `from` is called {source}" if colon else "several GitLabs are read"
         names = [f"{name}:{path}" for name in known] if settings.further else [path]

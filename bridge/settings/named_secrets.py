@@ -21,6 +21,7 @@ from bridge.settings.given_secrets import (
 )
 from bridge.settings.places import placed
 from bridge.settings.sections import Settings
+from bridge.settings.sources import suffix_of
 
 
 def named_secrets(
@@ -29,11 +30,14 @@ def named_secrets(
     used: Collection[str],
     places: Mapping[tuple[str, ...], str],
     problems: list[Problem],
+    *,
+    unread: Collection[str] = (),
 ) -> dict[str, Any]:
     """What they make of fields of the settings, and `secret_files`, those that came from files.
 
     `used` names the fields that are looked for, `places` where each key was written; what is
-    missing or wrong is added to `problems`.
+    missing or wrong is added to `problems`. `unread` are the names of further sources that this
+    command leaves out.
     """
     teams, receivers = {}, {}
     if "team_webhooks" in used:
@@ -42,7 +46,7 @@ def named_secrets(
         receivers = _receiver_secrets(settings, environment, problems)
     sources = _source_secrets(settings, environment, used, problems)
     problems.extend(_alike(settings, sources))
-    problems.extend(_of_nobody(settings, environment, used))
+    problems.extend(_of_nobody(settings, environment, used, unread))
     files = {name: each.file for name, each in teams.items() if each.file}
     files |= {f"{OF_RECEIVER}{name}": each.file for name, each in receivers.items() if each.file}
     for source in settings.further:
@@ -104,18 +108,23 @@ def _alike(
 
 
 def _of_nobody(
-    settings: Settings, environment: Mapping[str, str], used: Collection[str]
+    settings: Settings,
+    environment: Mapping[str, str],
+    used: Collection[str],
+    unread: Collection[str],
 ) -> Iterator[Problem]:
     """Secrets of GitLabs that nobody named: what is misspelt would be as if it were not there.
 
     `GITLAB_TOKEN_…` may be another program's: that is told where it is nearly one of ours.
     """
     suffixes = [each.suffix for each in settings.further]
+    known = {*suffixes, *map(suffix_of, unread)}
+    told = [variable for variable in sorted(environment) if environment[variable]]
     for field in (each for each in PER_SOURCE if each in used):
         begin = of_source(field)
-        for variable in sorted(environment):
+        for variable in told:
             suffix = variable.removesuffix(FILE).removeprefix(begin)
-            if not variable.removesuffix(FILE).startswith(begin) or suffix in suffixes:
+            if not variable.removesuffix(FILE).startswith(begin) or suffix in known:
                 continue
             lacking = [
                 e for e in suffixes if not {f"{begin}{e}", f"{begin}{e}{FILE}"} & environment.keys()

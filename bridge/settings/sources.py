@@ -136,4 +136,9 @@ class SourceSettings(Section):
     @property
     def suffix(self) -> str:
         """How the names of its variables end."""
-        return self.name.upper().replace("-", "_")
+        return suffix_of(self.name)
+
+
+def suffix_of(name: str) -> str:
+    """How the names of variables end that are of the further source with a name."""
+    return name.upper().replace("-", "_")
