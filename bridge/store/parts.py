@@ -37,6 +37,7 @@ Changing = Callable[
 TRIES: Final = 5  # times that a part is begun: one that ends whoever reads it ends no more
 _WAITING, _READING, _DONE, _FAILED = "waiting", "reading", "done", "failed"
 _AT_ONCE = 2  # parts taken in at once: each holds the texts of some hundred manifests
+_OVERTAKEN: Final = "another Fester wrote to the catalog meanwhile; it is merged by a later pass"
 _TOLD = 5  # failures told of, of each sweep
 _REASON = 500  # characters of one: an answer that is no JSON may be a whole page
 
@@ -158,18 +159,20 @@ class SqlParts:
     async def merged(self, claim: Claim, done: Merged) -> bool:
         """Write what merging a part gave; whether it counts.
 
-        It does not where another process began the part since, or wrote to the catalog. All of it
-        is one transaction, in which nobody can: who wants to waits for its end.
+        It does not where another process began the part since, or wrote to the catalog: then the
+        part ends, as it can count no more. All of it is one transaction, in which nobody can: who
+        wants to waits for its end.
         """
         put = tuple(str(each.entity.ref) for each in done.put)
         found = await asyncio.to_thread(encode_part, PartRead(put=put))
         async with self._writing("save what was merged") as connection:
             source_id = await _still_in(connection, claim)
-            if source_id is None:
+            ended = update(parts).where(*_begun(claim))
+            if source_id is None:  # who leads would wait for it
+                await connection.execute(ended.values(state=_FAILED, reason=dumped(_OVERTAKEN)))
                 return False
             await write_merged(connection, source_id, done)
             await _add_figures(connection, source_id, claim.part.sweep, done.figures)
-            ended = update(parts).where(*_begun(claim))
             await connection.execute(ended.values(state=_DONE, reason=dumped(""), found=found))
         return True
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import StoreError
+from bridge.errors import StoreConflict, StoreError
 from bridge.model.entities import CatalogEntity
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
@@ -195,3 +195,23 @@ async def test_where_the_queue_breaks_the_leader_merges_on(store: SqlStore) -> N
     assert done.report.outcome is Outcome.COMPLETE
     assert (len(shop.our_maker.merged), len(shop.their_maker.merged)) == (len(WORDS) - 4, 4)
     assert shop.published == WORDS
+
+
+async def test_where_another_process_writes_meanwhile_nobody_waits_for_what_is_refused(
+    store: SqlStore,
+) -> None:
+    """The pass ends at once: each part is begun once, and none waits for a sign of life."""
+    shop = Merged(a_town(), store)
+    model, name, merge = store.model, shop.gitlab.name, shop.merge
+
+    async def overtaken(claim: Claim) -> bool:
+        if claim.part.number == 0:
+            await model.merged_by_others(name, (await model.state(name)).edition)
+        return await merge(claim)
+
+    shop.reader.merge = overtaken
+    with pytest.raises(StoreConflict):
+        await shop.passes.run(PassOptions())
+    merged = [number for _, number in shop.queue.put_[4:]]
+    assert merged == [0, 1, 2]
+    assert (shop.queue.looked, shop.exporter.published) == (0, [])

@@ -117,6 +117,8 @@ async def test_what_comes_after_another_edition_is_refused(shared: Shared) -> No
     assert not await shared.merged(claim)
     assert await shared.there() == set()
     assert len(await shared.store.model.todo(TOWN, "merge")) == 6
+    (settled,) = await shared.store.parts.settled(shared.sweep)  # nobody waits for it
+    assert (settled.read, "another Fester wrote" in settled.reason) == (None, True)
 
 
 async def test_what_comes_after_the_end_of_a_sweep_is_refused(shared: Shared) -> None:
