@@ -308,7 +308,6 @@ class SqlModel:
         """Go on from what other processes merged: none of them may write any more."""
         async with self._changing(source, edition, {}):
             pass
-        self._standing.forget(source)
         return edition + 1
 
     async def remove(
@@ -489,14 +488,18 @@ class SqlModel:
                     self._ids[source] = number
             yield connection, number
 
-    def changing(
+    @asynccontextmanager
+    async def changing(
         self, source: str, edition: int, figures: Mapping[str, int]
-    ) -> AbstractAsyncContextManager[tuple[AsyncConnection, int]]:
+    ) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """A transaction that makes the next edition, and the number of the source.
 
-        Raises `StoreConflict` where another process made one since `edition`.
+        In that edition others may merge. Raises `StoreConflict` where another process made one
+        since `edition`.
         """
-        return self._changing(source, edition, figures)
+        async with self._changing(source, edition, figures) as made:
+            yield made
+        self._standing.forget(source)
 
     @asynccontextmanager
     async def _changing(

@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.problems import Problem
 from bridge.store import model_codec, rows
 from bridge.store.sources import batched, parts_of
-from bridge.store.tables import problems, sources
+from bridge.store.tables import problems, sources, sweeps
 from bridge.store.upsert import put_rows
+
+# While several processes merge they write problems, and the edition stays as it is.
+_merged_by_several: Final = (
+    exists()
+    .where(
+        sweeps.c.source_id == sources.c.id,
+        sweeps.c.rules != "",
+        sweeps.c.edition == sources.c.edition,
+    )
+    .label("changing")
+)
 
 
 @dataclass(slots=True)
@@ -37,15 +48,18 @@ class StandingProblems:
         self, connection: AsyncConnection, source: str, source_id: int | None
     ) -> list[Problem]:
         """All problems of a source, in the order of their places."""
-        wanted = select(sources.c.edition).where(sources.c.id == source_id)
-        edition = (await connection.execute(wanted)).scalar_one_or_none()
+        wanted = select(sources.c.edition, _merged_by_several).where(sources.c.id == source_id)
+        row = (await connection.execute(wanted)).one_or_none()
+        edition, changing = (row.edition, row.changing) if row is not None else (None, False)
         kept = self._kept.get(source)
-        if kept is None or kept.edition != edition:
-            kept = self._kept[source] = _Kept(edition, await _read(connection, source_id))
+        if kept is None or kept.edition != edition or changing:
+            kept = _Kept(edition, await _read(connection, source_id))
+            if not changing:
+                self._kept[source] = kept
         return sorted((one for each in kept.by_about.values() for one in each), key=_order)
 
     def forget(self, source: str) -> None:
-        """Another process wrote problems of a source: they are read again."""
+        """Others write problems of a source from now on: they are read again."""
         self._kept.pop(source, None)
 
     def moved(self, source: str, edition: int) -> None:

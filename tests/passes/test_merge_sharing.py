@@ -107,6 +107,32 @@ async def test_problems_that_others_wrote_are_told(store: SqlStore) -> None:
     assert {f"of component:default/{word}" for word in WORDS} <= found
 
 
+async def test_problems_that_others_wrote_are_told_after_a_pass_that_broke_off(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were asked for before and meanwhile, when some were not written yet."""
+    shop = Merged(a_town(), store)
+    model, name, merge = store.model, shop.gitlab.name, shop.merge
+    assert await model.problems(name) == []
+
+    async def looked_at(claim: Claim) -> bool:
+        await model.problems(name)
+        return await merge(claim)
+
+    async def broken(source: str, edition: int) -> int:
+        raise StoreError("lock timeout")
+
+    shop.reader.merge = looked_at
+    monkeypatch.setattr(model, "merged_by_others", broken)
+    with pytest.raises(StoreError, match="lock timeout"):
+        await shop.passes.run(PassOptions())
+    monkeypatch.undo()
+    shop.queue.hands_ = 0
+    await shop.passes.run(PassOptions())
+    found = {each.message for each in await model.problems(name)}
+    assert {f"of component:default/{word}" for word in WORDS} <= found
+
+
 async def test_with_other_rules_of_merging_the_others_merge_all_anew(store: SqlStore) -> None:
     shop = Merged(a_town(), store)
     await shop.passes.run(PassOptions())
