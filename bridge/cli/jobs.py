@@ -99,7 +99,7 @@ def _show(found: Sequence[SweepProgress]) -> None:
             str(each.done),
             str(each.left),
             str(each.failed),
-            f"{each.projects_done} of {each.projects}{listed} {_what(each)}",
+            f"{each.projects_done} of {each.projects} {_what(each)}{listed}",
         )
     console.print(table)
     for each in found:

@@ -38,7 +38,7 @@ async def told(
 
 async def test_a_sweep_under_way_is_shown(aiohttp_client: Any) -> None:
     page, metrics = await told(aiohttp_client, SWEEP)
-    assert "1400 of 2600 so far" in page
+    assert "1400 of 2600 projects so far" in page
     assert "&lt;b&gt;500" in page
     assert 'fester_sweep_parts{source="lab",state="under_way"} 2.0' in metrics
     assert 'fester_sweep_parts{source="lab",state="failed"} 1.0' in metrics
@@ -48,7 +48,7 @@ async def test_a_sweep_under_way_is_shown(aiohttp_client: Any) -> None:
 
 async def test_what_several_merge_is_shown_apart(aiohttp_client: Any) -> None:
     page, metrics = await told(aiohttp_client, SWEEP, replace(SWEEP, merges=True, under_way=9))
-    assert "1400 of 2600 so far entities" in page
+    assert "1400 of 2600 entities so far" in page
     assert 'fester_merge_parts{source="lab",state="under_way"} 9.0' in metrics
     assert 'fester_sweep_parts{source="lab",state="under_way"} 2.0' in metrics
     assert metrics.count("fester_sweep_projects{") == 2
