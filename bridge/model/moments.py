@@ -13,6 +13,15 @@ def iso(moment: datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment is not None else ""
 
 
+def zoned_moment(value: object) -> datetime | None:
+    """The moment that a text of another program names with its zone; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
 def moment_in(text: str) -> datetime | None:
     """The moment that a text names, aware: UTC where it names no zone. None where it names none."""
     try:

@@ -29,9 +29,9 @@ class Project:
     topics: tuple[str, ...] = ()
     archived: bool = False
     marked_for_deletion: bool = False  # scheduled for deletion, itself or a group above it
-    created_at: str = ""  # ISO date-times as GitLab gives them, "" unknown
-    updated_at: str = ""
-    last_activity_at: str = ""
+    created_at: datetime | None = None  # None where GitLab does not tell it
+    updated_at: datetime | None = None
+    last_activity_at: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from bridge.model.entities import Draft, Json
 from bridge.model.json_text import ascii_json, tree_of
 from bridge.model.manifests import CodeOwners, Inherited, Translation, Verdict, as_data
 from bridge.model.memory import Horizon, KnownProject
+from bridge.model.moments import zoned_moment
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Receipt, Report
 from bridge.model.scrape import Coverage, Project
@@ -108,6 +109,7 @@ def encode_project(known: KnownProject) -> str:
     """JSON text of the project and of reasons; the dates are columns of their own."""
     project = known.project
     tree = {name: getattr(project, name) for name in _PROJECT_FIELDS}
+    tree |= {name: moment_text(getattr(project, name)) for name in _PROJECT_MOMENTS}
     why = {
         "gap_reason": known.gap_reason,
         "gap_tried": moment_text(known.gap_tried),
@@ -122,6 +124,7 @@ def decode_project(text: str, read_at: str, gap_since: str) -> KnownProject:
     inner = _object(tree.get("project"))
     values = {name: _get(inner, name, *rule) for name, rule in _PROJECT_FIELDS.items()}
     values["topics"] = _strings(values["topics"])
+    values |= {name: zoned_moment(inner.get(name)) for name in _PROJECT_MOMENTS}
     reason, tried, left_out = (_get(tree, name, str, "") for name in _REASONS)
     return KnownProject(
         Project(**values),
@@ -350,7 +353,10 @@ def _by_rules(tree: Json, rules: dict[str, _Rule]) -> dict[str, Json]:
     return {name: _get(values, name, *rule) for name, rule in rules.items()}
 
 
-_PROJECT_FIELDS = _rules(Project)
+_PROJECT_MOMENTS = ("created_at", "updated_at", "last_activity_at")
+_PROJECT_FIELDS = {
+    name: rule for name, rule in _rules(Project).items() if name not in _PROJECT_MOMENTS
+}
 _PROBLEM_FIELDS = _rules(Problem)
 _OF_FURTHER = frozenset({"gitlab", "source"})  # which most stores know nothing of
 _RECEIPT_FIELDS = _rules(Receipt)

@@ -21,8 +21,8 @@ PROJECT = Project(
     "main",
     visibility="internal",
     topics=("b", "a"),
-    created_at=(NOW - timedelta(days=400)).isoformat(),
-    last_activity_at=(NOW - timedelta(days=2, hours=5)).isoformat(),
+    created_at=NOW - timedelta(days=400),
+    last_activity_at=NOW - timedelta(days=2, hours=5),
 )
 
 
@@ -85,8 +85,8 @@ async def test_a_project_that_was_not_looked_at_keeps_its_facts() -> None:
     assert await collected(None) == []
 
 
-async def test_odd_dates_are_unknown() -> None:
-    odd = replace(PROJECT, created_at="yesterday", last_activity_at="")
+async def test_dates_that_gitlab_does_not_tell_are_unknown() -> None:
+    odd = replace(PROJECT, created_at=None, last_activity_at=None)
     (reading,) = await collected(observed(), odd)
     assert told(reading, "days_without_release") == "unknown"
     assert told(reading, "last_activity_at") == "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -50,6 +51,15 @@ def test_a_file_comes_with_its_text_and_an_absent_one_not_at_all() -> None:
     assert isinstance(record, ProjectRead)
     assert [(f.path, f.oid, f.text) for f in record.files] == [("qm.yaml", "a1", "version: 1")]
     assert (record.project.default_branch, record.project.topics) == ("main", ("java",))
+
+
+@pytest.mark.parametrize("odd", ["yesterday", "2026-01-01T00:00:00", "", None, 5])
+def test_a_date_that_is_none_is_not_told(odd: object) -> None:
+    told = {**node(), "createdAt": "2026-01-01T00:00:00Z", "lastActivityAt": odd}
+    record = only_record(answer(told))
+    assert isinstance(record, ProjectRead)
+    assert record.project.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert record.project.last_activity_at is None
 
 
 @pytest.mark.parametrize(

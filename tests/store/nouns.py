@@ -18,7 +18,6 @@ names = st.text("abc/é", min_size=1, max_size=6)
 moments = st.none() | st.datetimes(
     datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)
 )
-dates = st.sampled_from(["", "2024-05-01T10:00:00+00:00"])
 ids = st.integers(1, 2**63 - 1)
 numbers = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
 scalars = st.none() | st.booleans() | st.integers() | numbers | anything
@@ -41,7 +40,9 @@ projects = st.builds(
     description=anything,
     topics=some(anything),
     archived=st.booleans(),
-    created_at=dates,
+    created_at=moments,
+    updated_at=moments,
+    last_activity_at=moments,
 )
 problems = st.builds(
     Problem,

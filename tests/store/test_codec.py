@@ -44,6 +44,18 @@ PAIRS: list[tuple[st.SearchStrategy[Any], Callable[[Any], str], Callable[[str], 
 ]
 
 
+def test_dates_of_an_older_version_are_read_on_and_odd_ones_are_unknown() -> None:
+    """It kept them as GitLab wrote them."""
+    kept = {
+        **{"id": 1, "path": "shop/cart", "created_at": "2024-05-01T10:00:00.000Z"},
+        **{"updated_at": "2024-05-02T10:00:00.000Z", "last_activity_at": "yesterday"},
+    }
+    project = decode_project(ascii_json({"project": kept})).project
+    assert project.created_at == datetime(2024, 5, 1, 10, tzinfo=UTC)
+    assert project.updated_at == datetime(2024, 5, 2, 10, tzinfo=UTC)
+    assert project.last_activity_at is None
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids=["project", "translation", "report"])
 @few
 @given(data=st.data())

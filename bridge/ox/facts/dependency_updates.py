@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bridge.ox.facts.readings import ReadingBuilder, moment
+from bridge.model.moments import zoned_moment
+from bridge.ox.facts.readings import ReadingBuilder
 
 LOOKED_AT: Final = 50
 UPDATE_FACTS: Final = ("dependency_updates_open", "days_of_oldest_dependency_update")
@@ -38,7 +39,7 @@ def read_updates(notes: ReadingBuilder, node: Mapping[str, Any], failed: Mapping
         for each in listed.get("nodes") or ()
         if each and _ROBOTS.match(str(each.get("sourceBranch") or ""))
     ]
-    made = (moment(each.get("createdAt")) for each in robots)
+    made = (zoned_moment(each.get("createdAt")) for each in robots)
     ages = [(notes.seen_at - at).days for at in made if at is not None]
     whole = not (listed.get("pageInfo") or {}).get("hasNextPage")
     if whole:

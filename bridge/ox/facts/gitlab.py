@@ -8,8 +8,9 @@ from typing import Final
 
 from bridge.model.entities import Json
 from bridge.model.facts import FactSchema, Reading, Subject
+from bridge.model.moments import zoned_moment
 from bridge.model.scrape import Observation, Project
-from bridge.ox.facts.readings import ReadingBuilder, moment, unknown_reading
+from bridge.ox.facts.readings import ReadingBuilder, unknown_reading
 from bridge.ox.facts.schemas import GITLAB
 
 # What GitLab means when it answers null.
@@ -76,7 +77,7 @@ def _project(notes: ReadingBuilder, project: Project, now: datetime) -> None:
             notes.known(name, value)
         else:
             notes.not_applicable("GitLab names none", name)
-    active = moment(project.last_activity_at)
+    active = project.last_activity_at
     if active is None:
         notes.unknown("GitLab does not tell it", "last_activity_at", "days_without_activity")
     else:
@@ -104,7 +105,7 @@ def _release(notes: ReadingBuilder, project: Project, told: Observation) -> None
         notes.unknown(told.unknown.get("last_release_at", "GitLab does not tell it"), name)
         return
     released: Json = told.values["last_release_at"]
-    since = moment(released or project.created_at)
+    since = zoned_moment(released) if released else project.created_at
     if since is None:
         notes.unknown("there is no release, and GitLab does not tell the project's age", name)
     else:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from bridge.language.codeowners import PLACES
 from bridge.model.facts import Subject
+from bridge.model.moments import zoned_moment
 from bridge.ox.facts import codeowners_text, readme_text
-from bridge.ox.facts.readings import ReadingBuilder, moment
+from bridge.ox.facts.readings import ReadingBuilder
 
 README: Final = "README.md"
 DOCS: Final = "docs"
@@ -142,7 +143,7 @@ def _docs(notes: ReadingBuilder, tree: Any, failed: Mapping[str, str]) -> None:
         _told("repository.docs", failed)
         notes.not_applicable(f"there is no folder {DOCS}/", *DOCS_FACTS)
         return
-    at = moment((folder.get("lastCommit") or {}).get("authoredDate"))
+    at = zoned_moment((folder.get("lastCommit") or {}).get("authoredDate"))
     if at is None:
         notes.unknown(f"GitLab does not tell when {DOCS}/ last changed", *DOCS_FACTS)
         return

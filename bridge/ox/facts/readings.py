@@ -54,15 +54,6 @@ class ReadingBuilder:
             self._facts[name] = Fact(name, None, self.seen_at, self.source, standing, reason)
 
 
-def moment(text: Json) -> datetime | None:
-    """A date-time with a zone, as others write it; None for anything else."""
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if found is not None and found.tzinfo is not None else None
-
-
 def unknown_reading(
     schema: FactSchema, entity: Ref, seen_at: datetime, source: str, reason: str
 ) -> Reading:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -83,11 +82,6 @@ def every(source: Any, asked: dict[str, Any], *, most: int = ROWS) -> list[dict[
     if len(rows) < promised:
         raise TrackerRefused(f"GitLab named {promised} things and gave {len(rows)}")
     return rows
-
-
-def moment(text: Any) -> datetime | None:
-    """A date-time as GitLab gives it; None for none."""
-    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
 
 
 class Answered(TrackerRefused):

@@ -18,9 +18,10 @@ from typing import Any, Final
 import gitlab
 
 from bridge.errors import TrackerError
+from bridge.model.moments import zoned_moment
 from bridge.model.tracker import Listing, SeenIssue
 from bridge.ox.remediation.closed_projects import why_closed
-from bridge.ox.remediation.gitlab_clients import Clients, every, moment, status_of
+from bridge.ox.remediation.gitlab_clients import Clients, every, status_of
 from bridge.ox.remediation.reconcile_issues import CLOCKS_APART
 
 LOOKED_FOR: Final = 500  # issues missing from a list that are asked for one by one
@@ -81,13 +82,13 @@ class IssueListing:
             url=str(row.get("web_url") or ""),
             description=str(row.get("description") or ""),
             labels=tuple(str(label) for label in row.get("labels") or ()),
-            closed_at=moment(row.get("closed_at")),
+            closed_at=zoned_moment(row.get("closed_at")),
             closed_by_us=None if not closer or _is_ghost(closer) else self._is_ours(closer),
             due=date.fromisoformat(row["due_date"]) if row.get("due_date") else None,
             title=str(row.get("title") or ""),
             author=str(author.get("username") or ""),
             orphan=_is_ghost(author),
-            created_at=moment(row.get("created_at")),
+            created_at=zoned_moment(row.get("created_at")),
         )
 
     def _listed(self, client: gitlab.Gitlab) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from bridge.errors import SourceError
-from bridge.model.scrape import Gap
+from bridge.model.scrape import Gap, Project
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.options import GitLabOptions
@@ -27,6 +27,10 @@ _SKEW = timedelta(minutes=5)  # between our clock and GitLab's
 # GitLab moves `last_activity_at` at most hourly and `updated_at` at most every five minutes.
 _ACTIVITY_OVERLAP = timedelta(hours=1) + _SKEW
 _UPDATE_OVERLAP = timedelta(minutes=5) + _SKEW
+_MOVED: Mapping[str, Callable[[Project], datetime | None]] = {
+    "last_activity_at": lambda project: project.last_activity_at,
+    "updated_at": lambda project: project.updated_at,
+}
 _OFFSET_PAGES = 500  # offset paging ends at 50,000 rows
 _CURSOR_PAGES = 100_000
 _NEXT = re.compile(r'<([^<>]{1,4000})>\s*;\s*rel="?next"?')
@@ -220,7 +224,7 @@ class Enumeration:
                 await self._lost(f"projects by {order}, from page {number}", trouble)
                 return
             for found in projects:
-                if since and self._group and _older(getattr(found.project, order), since):
+                if since and self._group and _older(_MOVED[order](found.project), since):
                     return
                 await self._emit(found)
             if link is None or not projects:
@@ -289,10 +293,6 @@ def _iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _older(value: str, since: datetime) -> bool:
+def _older(moment: datetime | None, since: datetime) -> bool:
     """Whether GitLab's date-time lies before; one that is missing or odd does not."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < since
+    return moment is not None and moment < since

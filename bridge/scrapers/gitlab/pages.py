@@ -12,6 +12,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
+from bridge.model.moments import zoned_moment
 from bridge.model.scrape import Gap, Project, ProjectRead
 from bridge.scrapers.gitlab.deletion import marked_for_deletion
 from bridge.scrapers.gitlab.files import Unclear, is_file, wanted_file
@@ -188,9 +189,9 @@ def listed(row: Any) -> ListedProject:
         archived=row.get("archived") is True,
         # Of a group above it, and in the short form, only the project's page tells.
         marked_for_deletion=bool(row.get("marked_for_deletion_on")),
-        created_at=_text(row, "created_at"),
-        updated_at=_text(row, "updated_at"),
-        last_activity_at=_text(row, "last_activity_at"),
+        created_at=zoned_moment(row.get("created_at")),
+        updated_at=zoned_moment(row.get("updated_at")),
+        last_activity_at=zoned_moment(row.get("last_activity_at")),
     )
     return ListedProject(project, forked=bool(row.get("forked_from_project")))
 
@@ -353,9 +354,9 @@ def _facts(node: Mapping[str, Any], project_id: int) -> Project:
         topics=tuple(str(topic) for topic in topics) if isinstance(topics, list) else (),
         archived=node["archived"] is True,
         marked_for_deletion=marked_for_deletion(node, path, project_id),
-        created_at=_text(node, "createdAt"),
-        updated_at=_text(node, "updatedAt"),
-        last_activity_at=_text(node, "lastActivityAt"),
+        created_at=zoned_moment(node.get("createdAt")),
+        updated_at=zoned_moment(node.get("updatedAt")),
+        last_activity_at=zoned_moment(node.get("lastActivityAt")),
     )
 
 
