@@ -16,7 +16,6 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    delete,
     func,
     select,
     update,
@@ -50,7 +49,7 @@ from bridge.store.sources import (
     source_id_of,
     with_figures,
 )
-from bridge.store.stale import note, note_from
+from bridge.store.stale import move, note, note_all
 from bridge.store.standing import StandingProblems
 from bridge.store.tables import (
     entities,
@@ -223,11 +222,8 @@ class SqlModel:
         if state.rules == rules and not noted:
             return edition
         async with self._changing(source, edition, {}) as (connection, source_id):
-            swept = stale.c.source_id == source_id, stale.c.stage.in_(noted)
-            if noted:
-                items = select(stale.c.item).where(*swept).distinct()
-                await note_from(connection, source_id, "merge", items)
-                await connection.execute(delete(stale).where(*swept))
+            for lane in noted:
+                await move(connection, source_id, lane, "merge")
             if state.rules != rules:
                 for table, column, stage in (
                     (statements, statements.c.ref, "merge"),
@@ -235,8 +231,8 @@ class SqlModel:
                     (entities, entities.c.ref, "check"),
                     (entities, entities.c.place, "render"),
                 ):
-                    items = select(column).where(table.c.source_id == source_id).distinct()
-                    await note_from(connection, source_id, stage, items)
+                    mine = table.c.source_id == source_id
+                    await note_all(connection, source_id, stage, column, mine)
                 await connection.execute(
                     update(sources).where(sources.c.id == source_id).values(rules=rules)
                 )
@@ -248,8 +244,8 @@ class SqlModel:
             if places is not None:
                 await note(connection, source_id, "render", places)
                 return edition + 1
-            items = select(entities.c.place).where(entities.c.source_id == source_id).distinct()
-            await note_from(connection, source_id, "render", items)
+            mine = entities.c.source_id == source_id
+            await note_all(connection, source_id, "render", entities.c.place, mine)
         return edition + 1
 
     async def todo(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store.sources import batched
 from bridge.store.tables import projects, stale, targets
 from bridge.store.upsert import add_rows, insert_into
+
+AT_ONCE: Final = 20_000  # items of one statement, which may take only so long: of a million, too
 
 # The kinds of which entities are made where nobody describes one.
 _MADE = targets.c.target.between("resource:", "resource;")
@@ -46,6 +48,44 @@ async def note_from(
         ["source_id", "stage", "item"], chosen.order_by(inner.c[0])
     )
     await connection.execute(new.on_conflict_do_nothing())
+
+
+async def note_all(
+    connection: AsyncConnection,
+    source_id: int,
+    stage: str,
+    column: ColumnElement[str],
+    *where: ColumnElement[bool],
+) -> None:
+    """As `note`, of all that a column has where something holds, however much that is."""
+    async for part in _parts(connection, column, where):
+        await note_from(connection, source_id, stage, select(column).where(*part).distinct())
+
+
+async def move(connection: AsyncConnection, source_id: int, stage: str, to: str) -> None:
+    """Note in another stage what is noted in one, and in that no more."""
+    mine = (stale.c.source_id == source_id, stale.c.stage == stage)
+    async for part in _parts(connection, stale.c.item, mine):
+        await note_from(connection, source_id, to, select(stale.c.item).where(*part))
+        await connection.execute(delete(stale).where(*part))
+
+
+async def _parts(
+    connection: AsyncConnection,
+    column: ColumnElement[str],
+    where: Sequence[ColumnElement[bool]],
+) -> AsyncIterator[Sequence[ColumnElement[bool]]]:
+    """Conditions that together choose what `where` does, each `AT_ONCE` values of the column."""
+    rest = where
+    while True:
+        next_ = select(column).where(*rest).distinct().order_by(column).limit(AT_ONCE).subquery()
+        found = select(func.count(), func.max(next_.c[0]).label("last"))
+        count, last = (await connection.execute(found)).one()
+        if count:
+            yield (*rest, column <= last)
+        if count < AT_ONCE:
+            return
+        rest = (*where, column > last)
 
 
 async def forget(
