@@ -104,7 +104,7 @@ async def note_pointing_at(
     connection: AsyncConnection, source_id: int, names_: Iterable[str]
 ) -> None:
     """Whoever refers to one of these, in any spelling, has its references checked."""
-    for part in batched(names_):
+    for part in batched(sorted(names_)):  # in one order, as in `note_from`
         pointing = (
             select(targets.c.ref)
             .where(targets.c.source_id == source_id, targets.c.spelt.in_(part))
@@ -121,7 +121,7 @@ async def note_pointing_at(
 
 async def note_needed(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
     """What these refer to and may be made of them is looked at anew."""
-    for part in batched(refs):
+    for part in batched(sorted(refs)):
         needed = (
             select(targets.c.target)
             .where(targets.c.source_id == source_id, targets.c.ref.in_(part), _MADE)
