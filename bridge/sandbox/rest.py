@@ -250,7 +250,10 @@ class Rest:
         )
         low, high = _between(found, *_id_bounds(request))
         descending, size = asked.get("sort", "desc") != "asc", _per_page(request)
-        rows = found[max(low, high - size) : high][::-1] if descending else found[low:high][:size]
+        if descending:
+            rows = found[max(low, high - size) : high][::-1]
+        else:
+            rows = found[low : min(high, low + size)]
         response = self._rows(request, rows)
         # A full server answers with a link as long as there were rows: the end is an empty page.
         if rows:
