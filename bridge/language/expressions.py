@@ -117,7 +117,9 @@ def compile_expression(source: str, scope: Names) -> tuple[Expression, list[Expr
 def _paths(tree: nodes.Node) -> bool:
     if isinstance(tree, nodes.Or):
         return _paths(tree.left) and _paths(tree.right)
-    return isinstance(tree, nodes.Name | nodes.Getattr | nodes.Getitem)
+    while isinstance(tree, nodes.Getattr | nodes.Getitem):
+        tree = tree.node
+    return isinstance(tree, nodes.Name)
 
 
 def _folds(tree: nodes.Node) -> bool:

@@ -247,7 +247,7 @@ def test_an_example_that_comes_out_differently_shows_the_difference(tmp_path: Pa
 
 def with_name_pattern(folder: Path, pattern: str) -> None:
     schema = {"type": "object", "properties": {"name": {"type": "string", "pattern": pattern}}}
-    text = GOOD.replace("${{ manifest.tools }}", "${{ manifest.name }}")
+    text = GOOD.replace("${{ manifest.tools }}", "${{ manifest.name | list }}")
     (folder / "toy.yaml").write_text(text.replace("${{ tool.url }}", "${{ tool }}"))
     (folder / "toy.schema.json").write_text(json.dumps(schema, indent=2))
 

@@ -140,11 +140,6 @@ class Shape:
         closed_list = self.items is not None and "object" not in self.kinds
         return self.free or bool(not named and takes_keys and not closed_list)
 
-    @property
-    def kind(self) -> str:
-        """The kinds of value that may stand here, in words."""
-        return " or ".join(TYPES.get(kind, kind) for kind in self.kinds)
-
     def below(self, step: str) -> Shape | None:
         """The shape of one key's value, or of the items by `"*"`; None when it is not named."""
         if step == "*" and self.items is not None:

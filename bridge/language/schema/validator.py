@@ -22,9 +22,11 @@ from jsonschema.validators import extend
 from bridge.errors import ConfigurationError, NotUnderstood
 from bridge.language.names import nearest
 from bridge.language.patterns import compiled
+from bridge.language.schema.kinds import kinds_at
 from bridge.language.schema.messages import MOST_PROBLEMS, findings, unknown_key
 from bridge.language.schema.quick import quick_check
 from bridge.language.schema.shape import (
+    TYPES,
     Inliner,
     bad_patterns,
     bad_refs,
@@ -47,7 +49,7 @@ class Lookup:
 
     `known`: manifests may have it. `open`: it, or a parent, takes any key. `nearest`: the closest
     right name for the first wrong step, "" if none is close. `kind`: "text", "a list", "text or an
-    object", …; "" when any kind is allowed.
+    object", …, all that is allowed; "" when any kind is, or when that cannot be told.
     """
 
     known: bool
@@ -157,7 +159,9 @@ class Schema:
                 close = nearest(step, shape.properties)
                 return Lookup(known=False, open=False, nearest=close[0] if close else "")
             shape = below
-        return Lookup(known=True, open=shape.open, kind=shape.kind)
+        kinds = kinds_at(self._inlined, self._document, path)
+        kind = " or ".join(TYPES.get(each, each) for each in kinds)
+        return Lookup(known=True, open=shape.open, kind=kind)
 
 
 def _unusable(

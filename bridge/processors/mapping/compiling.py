@@ -7,12 +7,11 @@ from typing import Final
 
 from bridge.language.expressions import Expression, null
 from bridge.language.filters import kind_of
-from bridge.language.names import Shape
 from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json
 from bridge.processors.mapping.copies import Copy
 from bridge.processors.mapping.lint import refused_literals
-from bridge.processors.mapping.scope import MappingNames
+from bridge.processors.mapping.scope import MappingNames, Meaning
 from bridge.processors.mapping.templates import (
     Constant,
     Element,
@@ -106,7 +105,7 @@ class MappingCompiler(Source):
             if fault:
                 self.problem(fault, (*path, "forEach"))
             alias = value.get("as", "item")
-            scope = self.named(alias, scope.item(each.expression.shape), (*path, "as"), scope)
+            scope = self.named(alias, scope.item(each.expression), (*path, "as"), scope)
             words.add("as")
         when = self.leaf(value["when"], (*path, "when"), scope) if "when" in words else None
         rest = {key: item for key, item in value.items() if key not in words}
@@ -119,14 +118,14 @@ class MappingCompiler(Source):
             body = Constant(None, "")
         return Element(body, when, each, alias)
 
-    def named(self, name: Json, shape: Shape, path: Path, scope: MappingNames) -> MappingNames:
+    def named(self, name: Json, meaning: Meaning, path: Path, scope: MappingNames) -> MappingNames:
         """The scope with one more name; reports a name that is none or is taken."""
         if not isinstance(name, str) or not name.isidentifier():
             self.problem("a name is one word of letters, digits and `_`", path)
             return scope
         if name in scope.names:
             self.problem(f"`{name}` already names something else here; take another", path)
-        return replace(scope, names={**scope.names, name: shape})
+        return scope.with_name(name, meaning)
 
     def entity(self, value: Json, path: Path, scope: MappingNames) -> EntityTemplate | None:
         """One entity's template; None when it lacks what every entity has."""

@@ -315,7 +315,7 @@ class _File:
         found = []
         for name, value in lets.items() if isinstance(lets, dict) else ():
             leaf = self.compiler.leaf(value, ("let", name), scope)
-            scope = self.compiler.named(name, leaf.expression.shape, ("let", name), scope)
+            scope = self.compiler.named(name, scope.meaning(leaf.expression), ("let", name), scope)
             found.append((name, leaf))
         return tuple(found), scope
 

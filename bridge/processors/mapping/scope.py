@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 from bridge.language.expressions import Expression
 from bridge.language.names import Keys, Shape, did_you_mean, dotted
@@ -43,17 +43,26 @@ _KNOWN: Final = {
 }
 
 
+class Meaning(NamedTuple):
+    """What a name stands for; `plain`: one thing in the manifest, just as it stands there."""
+
+    shape: Shape
+    plain: bool
+
+
 @dataclass(slots=True)
 class MappingNames:
     """The names that stand for something at one place of a mapping file.
 
-    `schema` is what manifests look like; None leaves paths in the manifest unchecked.
+    `schema` is what manifests look like; None leaves paths in the manifest unchecked. `plain` are
+    the names with a plain `Meaning`.
     `project_used` collects the project's fields that any expression has named.
     """
 
     schema: Schema | None
     names: dict[str, Shape] = field(default_factory=dict)
     project_used: set[str] = field(default_factory=set)
+    plain: frozenset[str] = frozenset({"manifest"})
 
     def __post_init__(self) -> None:
         for root in ROOTS:
@@ -65,23 +74,33 @@ class MappingNames:
         """The shape of one part of a value: a map's key, or "*" for a list's item."""
         return None if shape is None else tuple((root, (*keys, key)) for root, keys in shape)
 
-    def item(self, shape: Shape) -> Shape:
-        """The shape of one item of what `forEach` goes through: lists of one may be scalars."""
+    def meaning(self, expression: Expression) -> Meaning:
+        """What a name for an expression stands for; plain for a path, whatever it starts at."""
+        plain = expression.pure and expression.references[0][0] in self.plain
+        return Meaning(expression.shape, plain)
+
+    def item(self, expression: Expression) -> Meaning:
+        """The same for one item of what `forEach` goes through: lists of one may be scalars."""
+        shape, plain = self.meaning(expression)
         if shape is None or self.schema is None:
-            return None
-        return tuple(
+            return Meaning(None, False)
+        items = tuple(
             (root, (*keys, "*")) if self._fault(root, (*keys, "*")) is None else (root, keys)
             for root, keys in shape
         )
+        return Meaning(items, plain and items == self.step(shape, "*"))
+
+    def with_name(self, name: str, meaning: Meaning) -> MappingNames:
+        """The same names and one more, which hides an outer one of the same spelling."""
+        plain = self.plain | {name} if meaning.plain else self.plain - {name}
+        return replace(self, names={**self.names, name: meaning.shape}, plain=plain)
 
     def no_list(self, expression: Expression) -> str | None:
         """What is wrong with going through a path of the manifest that is no list, or None."""
-        if self.schema is None or not expression.pure or not expression.shape:
+        shape, plain = self.meaning(expression)
+        if self.schema is None or not plain or not shape:
             return None
-        (name, _), *more = expression.references
-        if name != "manifest" or more:
-            return None
-        ((_, keys),) = expression.shape
+        ((_, keys),) = shape
         kind = self.schema.look(keys).kind
         if not kind or "list" in kind:
             return None
