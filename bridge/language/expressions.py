@@ -32,7 +32,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
 from bridge.language.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
-from bridge.language.names import Names, Shape, did_you_mean
+from bridge.language.names import LISTED, Names, Shape, did_you_mean
 from bridge.language.unknown_values import kleene_and, kleene_if, kleene_or
 from bridge.model.entities import Json
 
@@ -361,22 +361,26 @@ class _ExpressionCompiler:
         if node.name == "lookup" and not isinstance(node.args[0], nodes.Dict):
             return self.fault("`lookup` needs a table: `lookup({'from': 'to'})`", node.name)
         arguments = [self._argument(argument) for argument in node.args]
-        return _filtered(known.run, run, arguments, known.takes_null), {
+        runs = [argument for argument, _ in arguments]
+        return _filtered(known.run, run, runs, known.takes_null), {
             "same": shape,
-            "list": shape,
+            "either": _joined(shape, arguments[0][1]) if arguments else None,
+            "list": self.scope.step(shape, LISTED),
             "item": self.scope.step(shape, "*"),
         }.get(known.gives)
 
-    def _argument(self, node: nodes.Node) -> Run:
+    def _argument(self, node: nodes.Node) -> tuple[Run, Shape]:
+        if isinstance(node, nodes.Const | nodes.List):
+            return self.visit(node)[0], ()  # it has no parts
         if not isinstance(node, nodes.Dict):
-            return self.visit(node)[0]
+            return self.visit(node)
         table: dict[str, Json] = {}
         for pair in node.items:
             if not isinstance(pair.key, nodes.Const) or not isinstance(pair.value, nodes.Const):
                 self.fault("a table may only hold constants", "{")
                 continue
             table[str(pair.key.value)] = pair.value.value
-        return lambda _env: table
+        return (lambda _env: table), None
 
 
 def _joined(one: Shape, two: Shape) -> Shape:

@@ -69,8 +69,9 @@ class Filter:
     fewest: int = 0
     most: int = 0
     takes_null: bool = False
-    # What the value's parts are afterwards: "same" the value itself, "item" one of its items,
-    # "list" the value as a list's only item, "new" something new.
+    # What the value's parts are afterwards: "same" the value itself, "either" the value or the
+    # argument, "item" one of its items, "list" the value as a list's only item, "new" something
+    # new.
     gives: str = "new"
 
 
@@ -232,7 +233,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "trim": Filter(_texts(str.strip)),
     "text": Filter(as_text),
     "ref": Filter(_ref, 1, 1),
-    "default": Filter(_default, 1, 1, takes_null=True, gives="same"),
+    "default": Filter(_default, 1, 1, takes_null=True, gives="either"),
     "first": Filter(_first, gives="item"),
     "rest": Filter(_rest, gives="same"),
     "list": Filter(_list, takes_null=True, gives="list"),

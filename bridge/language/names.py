@@ -8,10 +8,11 @@ about it is checked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from rapidfuzz import fuzz, process
 
+LISTED: Final = "*?"  # the last key of what `list` makes of one thing, or leaves as the list it is
 _COMPARED = 80  # characters of a word
 
 Keys: TypeAlias = tuple[str, ...]
@@ -26,7 +27,7 @@ class Names(Protocol):
         """The names themselves, with the shape of what each stands for."""
 
     def step(self, shape: Shape, key: str) -> Shape:
-        """The shape of one part of a value: a map's key, or "*" for a list's item."""
+        """The shape of one part of a value: a map's key, "*" for a list's item, or LISTED."""
 
     def fault(self, shape: Shape) -> str | None:
         """What is wrong with a path, or None."""

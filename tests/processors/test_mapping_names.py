@@ -25,6 +25,15 @@ SERVICE: dict[str, Any] = {
         "groups": {"type": "array", "items": {"$ref": "#/$defs/group"}},
         "people": {"type": "array"},
         "row": {"prefixItems": [{"type": "array"}], "items": {"type": "string"}},
+        "owner": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "object", "properties": {"team": {"type": "string"}}},
+                {"type": "array", "items": {"$ref": "#/$defs/group"}},
+            ]
+        },
+        "host": {"type": ["object", "array"], "properties": {"zone": {"type": "string"}}},
+        "hosts": {"type": ["object", "array"], "additionalProperties": {"$ref": "#/$defs/group"}},
         "notes": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     # What one branch says of a key does not hold for the others.
@@ -34,6 +43,7 @@ SERVICE: dict[str, Any] = {
     ],
     "if": {"required": ["name"]},
     "then": {"properties": {"team": {"type": "string"}}},
+    "dependentSchemas": {"port": {"properties": {"protocol": {"type": "string"}}}},
 }
 SCHEMA = {
     "type": "object",
@@ -203,3 +213,45 @@ def test_a_key_that_no_schema_knows_is_told_behind_a_name_too(tmp_path: Path) ->
     assert line("s.groups", "it.nmae") == said
     said = "in `outer.mebmers`: `manifest.service.groups[*].mebmers`"
     assert f"{said} {unknown} `members`?" in line("outer.mebmers", over="s.groups")
+
+
+@pytest.mark.parametrize(
+    ("value", "each", "item"),
+    [
+        ("manifest.service.owner | list", "s", "it.team"),
+        ("manifest.service.owner | list", "s", "it.members"),
+        ("manifest.service.owner", "s | list", "it.team"),
+        ("manifest.place | list", "s", "it.city"),
+        ("manifest.service.groups | list | list", "s", "it.members"),
+        ("manifest.service.owner | list | first", "s.team | list", "it"),
+        ("manifest.service.owner | list", "s | rest", "it.team"),
+        ("manifest.service.owner | list", "s[0].team | list", "it"),
+        ("manifest.service.host", "s", "it.anything"),
+        ("manifest.service.host", "s[0].anything | list", "it"),
+        ("manifest.service.hosts", "s", "it.anything"),
+        ("manifest.service.row", "s", "it.anything"),
+        ("manifest.service.row[0].anything", "s", "it"),
+        ("manifest.place | default(manifest.service)", "s.groups", "it"),
+        ("manifest.service.protocol", "s | list", "it"),
+        ("manifest.service.people", "s", "it.anything"),
+    ],
+)
+def test_no_key_is_told_that_may_be_meant(tmp_path: Path, value: str, each: str, item: str) -> None:
+    assert told(tmp_path, {"s": value}, each, item) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "each", "item", "said"),
+    [
+        ("manifest.service.owner | list", "s", "it.taem", "owner[*].taem` is not"),
+        ("manifest.service.owner | list | first", "s.x | list", "it", "owner[*].x` is not"),
+        ("manifest.service.groups | list", "s", "it.nmae", "groups[*].nmae` is not"),
+        ("manifest.place | list", "s", "it.ctiy", "place.ctiy` is not"),
+        ("manifest.place | default('x')", "s.ctiy", "it", "place.ctiy` is not"),
+        ("manifest.place", "s[0].city", "it", "place[*]` is not"),
+    ],
+)
+def test_a_key_is_told_that_none_of_what_may_stand_there_has(
+    tmp_path: Path, value: str, each: str, item: str, said: str
+) -> None:
+    assert said in told(tmp_path, {"s": value}, each, item)

@@ -140,15 +140,13 @@ class Shape:
         closed_list = self.items is not None and "object" not in self.kinds
         return self.free or bool(not named and takes_keys and not closed_list)
 
-    def below(self, step: str) -> Shape | None:
-        """The shape of one key's value, or of the items by `"*"`; None when it is not named."""
-        if step == "*" and self.items is not None:
-            return self.items
-        found = self.properties.get(step)
+    def below(self, key: str) -> Shape | None:
+        """The shape of one key's value; None when it is not named."""
+        found = self.properties.get(key)
         if found is not None:
             return found
         for pattern, shape in self.patterns:
-            if pattern.search(step):
+            if pattern.search(key):
                 return shape
         return self.extra
 
@@ -191,7 +189,7 @@ def shape_of(schema: Any, root: Mapping[str, Json], seen: dict[int, Shape]) -> S
     shape.free = shape.free or extra is True
     if isinstance(extra, dict):
         shape.extra = _both(shape.extra, shape_of(extra, root, seen))
-    if isinstance(schema.get("items"), dict):
+    if isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
         shape.items = _both(shape.items, shape_of(schema["items"], root, seen))
     for branch in schema.get("allOf", ()):
         shape.take(shape_of(branch, root, seen))
@@ -204,7 +202,8 @@ def shape_of(schema: Any, root: Mapping[str, Json], seen: dict[int, Shape]) -> S
 
 
 def _conditional(schema: Mapping[str, Any]) -> list[Any]:
-    return [schema[word] for word in ("then", "else") if word in schema]
+    conditional = [schema[word] for word in ("then", "else") if word in schema]
+    return [*conditional, *schema.get("dependentSchemas", {}).values()]
 
 
 def unknown_keys(data: Json, shape: Shape, path: Path) -> Iterator[tuple[Path, Shape]]:

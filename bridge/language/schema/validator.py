@@ -151,17 +151,23 @@ class Schema:
     def look(self, path: tuple[str, ...]) -> Lookup:
         """What the schema says of a path; `"*"` stands for the items of a list."""
         shape = self._shape
-        for step in path:
-            below = shape.below(step)
+        for at, step in enumerate(path):
+            below = shape.items if step == "*" else shape.below(step)
             if below is None:
-                if shape.open:
+                if shape.open or (step == "*" and self._may_be_list(path[:at])):
                     return Lookup(known=True, open=True)
                 close = nearest(step, shape.properties)
                 return Lookup(known=False, open=False, nearest=close[0] if close else "")
             shape = below
-        kinds = kinds_at(self._inlined, self._document, path)
-        kind = " or ".join(TYPES.get(each, each) for each in kinds)
+        kind = " or ".join(TYPES.get(each, each) for each in self._kinds(path))
         return Lookup(known=True, open=shape.open, kind=kind)
+
+    def _may_be_list(self, path: tuple[str, ...]) -> bool:
+        kinds = self._kinds(path)
+        return not kinds or "array" in kinds
+
+    def _kinds(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        return kinds_at(self._inlined, self._document, path)
 
 
 def _unusable(

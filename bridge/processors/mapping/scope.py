@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from bridge.language.expressions import Expression
-from bridge.language.names import Keys, Shape, did_you_mean, dotted
+from bridge.language.names import LISTED, Keys, Shape, did_you_mean, dotted
 from bridge.language.schema.validator import Schema
 
 PROJECT_KEYS: Final = (
@@ -71,8 +71,22 @@ class MappingNames:
         self.names.setdefault("documents", None)
 
     def step(self, shape: Shape, key: str) -> Shape:
-        """The shape of one part of a value: a map's key, or "*" for a list's item."""
-        return None if shape is None else tuple((root, (*keys, key)) for root, keys in shape)
+        """The shape of one part of a value: a map's key, "*" for a list's item, or LISTED."""
+        if shape is None:
+            return None
+        return tuple(
+            (root, below) for root, keys in shape for below in self._below(root, keys, key)
+        )
+
+    def _below(self, root: str, keys: Keys, key: str) -> tuple[Keys, ...]:
+        if keys[-1:] != (LISTED,):
+            return ((*keys, key),)
+        one = keys[:-1]
+        if key != "*":
+            return ((*one, key),)
+        kind = self.schema.look(one).kind if self.schema and root == "manifest" else ""
+        items = ((*one, "*"),) if not kind or "list" in kind else ()
+        return items if kind == "a list" else (*items, one)
 
     def meaning(self, expression: Expression) -> Meaning:
         """What a name for an expression stands for; plain for a path, whatever it starts at."""
@@ -80,15 +94,12 @@ class MappingNames:
         return Meaning(expression.shape, plain)
 
     def item(self, expression: Expression) -> Meaning:
-        """The same for one item of what `forEach` goes through: lists of one may be scalars."""
+        """The same for one item of what `forEach` goes through; anything where that is no list."""
         shape, plain = self.meaning(expression)
-        if shape is None or self.schema is None:
+        items = self.step(shape, "*")
+        if items is None or self.schema is None or any(self._fault(*item) for item in items):
             return Meaning(None, False)
-        items = tuple(
-            (root, (*keys, "*")) if self._fault(root, (*keys, "*")) is None else (root, keys)
-            for root, keys in shape
-        )
-        return Meaning(items, plain and items == self.step(shape, "*"))
+        return Meaning(items, plain)
 
     def with_name(self, name: str, meaning: Meaning) -> MappingNames:
         """The same names and one more, which hides an outer one of the same spelling."""
@@ -125,6 +136,8 @@ class MappingNames:
         """Nothing: a schema may allow several kinds of value, and manifests are unlike it."""
 
     def _fault(self, root: str, keys: Keys) -> str | None:
+        if keys[-1:] == (LISTED,):
+            keys = keys[:-1]
         if root == "manifest":
             return self._manifest_fault(keys)
         if root == "files":
