@@ -80,6 +80,7 @@ class Observation:
 
     `values` holds what GitLab gave, by our fact names; a fact that it did not give is in
     `unknown` with the reason. `unreadable` is set when the project as a whole could not be read.
+    `catalog_info` is the name of a file that Backstage's own discovery reads, "" when none is seen.
     """
 
     project_id: int
@@ -87,6 +88,7 @@ class Observation:
     values: Mapping[str, Json] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
     unreadable: str = ""
+    catalog_info: str = ""
 
 
 @dataclass(frozen=True, slots=True)

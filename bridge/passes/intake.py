@@ -47,18 +47,19 @@ BATCH = 200  # records that are taken in at once: a push may have to wait for th
 BATCH_BYTES = 16 << 20  # of text in them: what is more is taken in sooner
 
 
-# What is said of a manifest of Backstage's own format: the rule, and the message.
+# What is said of a file of Backstage's own format: the rule, and the message.
 _BESIDE: Final = (
     "catalog-info-beside",
-    "there is a catalog-info.yaml beside this manifest: if Backstage's discovery reads it, too, "
+    "there is a {name} beside this manifest: if Backstage's discovery reads it, too, "
     "the entity that came first stands and the other is a conflict; keep one of the two",
 )
 _ALONE: Final = (
     "catalog-info-alone",
-    "this is no manifest that is read, so nothing of the project is in the catalog: name the "
-    "preset `catalog-info` in the `presets.yaml` of the mappings folder, or write a qm.yaml "
-    "(`fester convert catalog-info.yaml` makes one)",
+    "this is no manifest that is read, so nothing of the project is in the catalog: {rename}name "
+    "the preset `catalog-info` in the `presets.yaml` of the mappings folder, or write a qm.yaml "
+    "(`fester convert {name}{as_preset}` makes one)",
 )
+_PRESET: Final = "catalog-info.yaml"  # the name that the preset reads
 
 
 class Overtaken(Exception):
@@ -326,15 +327,21 @@ def told_twice(record: Record) -> dict[int, tuple[Problem, ...]]:
         return {record.project.id: ()}
     if not isinstance(record, ProjectRead) or record.observation is None:
         return {}
-    if record.observation.values.get("catalog_info") is not True:
+    name = record.observation.catalog_info
+    if not name:
         return {record.project.id: ()}
     rule, message = _BESIDE if record.files else _ALONE
+    named = name == _PRESET
     problem = Problem(
-        message,
+        message.format(
+            name=name,
+            rename="" if named else f"call it {_PRESET} and ",
+            as_preset="" if named else f" --as {_PRESET}",
+        ),
         rule,
         Severity.INFO,
         project=record.project.path,
-        file=min((each.path for each in record.files), default="catalog-info.yaml"),
+        file=min((each.path for each in record.files), default=name),
         gitlab=mark_in(record.project.id),
     )
     return {record.project.id: (problem,)}

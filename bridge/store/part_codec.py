@@ -106,7 +106,8 @@ def _read_tree(record: ProjectRead) -> dict[str, Json]:
         tree["reads"] = _reads_tree(record.reads)
     if (seen := record.observation) is not None:
         at = seen.seen_at.isoformat()
-        tree["seen"] = [seen.project_id, at, seen.values, seen.unknown, seen.unreadable]
+        tree["seen"] = [seen.project_id, at, seen.values, seen.unknown]
+        tree["seen"] += [seen.unreadable, seen.catalog_info]
     return tree
 
 
@@ -123,9 +124,9 @@ def _read(project: Project, tree: Mapping[str, Any]) -> ProjectRead:
 
 
 def _observation(
-    number: int, at: str, values: dict[str, Json], unknown: dict[str, str], unreadable: str
+    number: int, at: str, values: dict[str, Json], unknown: dict[str, str], *rest: str
 ) -> Observation:
-    return Observation(number, datetime.fromisoformat(at), values, unknown, unreadable)
+    return Observation(number, datetime.fromisoformat(at), values, unknown, *rest)
 
 
 def _file_tree(file: ManifestFile, shared: Reads | None) -> list[Any]:

@@ -39,6 +39,29 @@ async def test_projects_with_both_files_are_named_until_one_of_them_is_gone(tmp_
 
 
 @pytest.mark.real
+async def test_what_is_told_of_a_file_names_it_as_it_is_called(tmp_path: Path) -> None:
+    async with opened(fresh(tmp_path)) as store, town(tmp_path / "out", store) as it:
+        for number, name in ((500, "catalog-info.yaml"), (501, "catalog-info.yml")):
+            theirs = {name: "kind: Component"}
+            it.world.add_project(f"a/alone{number}", id=number, files=dict(theirs))
+            files = {"qm.yaml": manifest(number + 10), **theirs}
+            it.world.add_project(f"a/both{number}", id=number + 10, files=files)
+        problems = (await it.passes.with_problems(await it.sweep())).report.problems
+        told = {each.project: each for each in problems if each.rule.startswith("catalog-info-")}
+        assert told["a/alone500"].file == "catalog-info.yaml"
+        assert "catalog: name the preset" in told["a/alone500"].message
+        assert "`fester convert catalog-info.yaml` makes" in told["a/alone500"].message
+        assert told["a/alone501"].file == "catalog-info.yml"
+        assert (
+            "catalog: call it catalog-info.yaml and name the preset" in told["a/alone501"].message
+        )
+        converted = "`fester convert catalog-info.yml --as catalog-info.yaml` makes"
+        assert converted in told["a/alone501"].message
+        assert "there is a catalog-info.yaml beside" in told["a/both500"].message
+        assert "there is a catalog-info.yml beside" in told["a/both501"].message
+
+
+@pytest.mark.real
 async def test_when_a_conflict_ends_its_files_are_to_be_read_again(tmp_path: Path) -> None:
     """Nothing in them changed: only Backstage, which showed the other source's, does not know."""
     async with opened(fresh(tmp_path)) as store, town(tmp_path / "out", store, 300) as it:

@@ -167,6 +167,16 @@ def test_a_file_is_there_however_it_is_spelt(name: str, fact: str) -> None:
     assert [fact for fact in LOOKED_FOR if told.values[fact]] == [fact]
 
 
+@pytest.mark.parametrize("name", ["catalog-info.yaml", "catalog-info.yml"])
+def test_what_backstages_discovery_reads_is_known_by_its_name(name: str) -> None:
+    assert observation(page(node(present=blobs(), names=root(name)))).catalog_info == name
+    found = page(node(present=blobs(), names=root("README.md", more=True)))
+    told, wanted = observation(found), found.seen[0].look_for
+    assert told.catalog_info == ""
+    assert looked_up(told, wanted, {name}).catalog_info == name
+    assert looked_up(told, wanted, {"LICENSE"}).catalog_info == ""
+
+
 @pytest.mark.parametrize("name", ["readme.go", "README.md.orig", "codeowners", "renovate.yml"])
 def test_a_file_of_a_like_name_is_another(name: str) -> None:
     told = observation(page(node(present=blobs(), names=root(name))))

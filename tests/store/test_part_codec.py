@@ -40,7 +40,8 @@ def test_everything_comes_back_as_it_was() -> None:
         ManifestFile("other.yaml", "oid2", 9, None, "binary", kept=True),
         ManifestFile("third.yaml", "oid3", 9, "x", reads=Reads({"b": READS.files["b"]})),
     )
-    seen = Observation(7, datetime(2026, 1, 2, tzinfo=UTC), {"a": [1, None]}, {"b": "why"}, "no")
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    seen = Observation(7, at, {"a": [1, None]}, {"b": "why"}, "no", "catalog-info.yml")
     read = PartRead(
         (
             ProjectRead(PROJECT, files, seen, "tip", READS, "key"),

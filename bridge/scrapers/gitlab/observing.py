@@ -90,11 +90,11 @@ def observe(
         unknown |= dict.fromkeys(FIELDS[field], reason)
     repository = node.get("repository")
     inside = repository if isinstance(repository, dict) else {}
-    _look_for_files(values, unknown, inside, errors)
+    seen = _look_for_files(values, unknown, inside, errors)
     _ci_config(values, unknown, node)
     if isinstance(inside.get("empty"), bool):
         values["empty"] = inside["empty"]
-    return Observation(project_id, seen_at, values, unknown)
+    return Observation(project_id, seen_at, values, unknown, catalog_info=_catalog_info(seen))
 
 
 def _look_for_files(
@@ -102,8 +102,8 @@ def _look_for_files(
     unknown: dict[str, str],
     inside: Mapping[str, Any],
     errors: Mapping[str, str],
-) -> None:
-    """A file that is not among those seen is missing only if all were seen.
+) -> set[str]:
+    """The files that were seen; one that is not among them is missing only if all were seen.
 
     An empty repository has no root: GitLab answers null for it.
     """
@@ -130,6 +130,11 @@ def _look_for_files(
             unknown[fact] = why_not
         else:
             values[fact] = False
+    return seen
+
+
+def _catalog_info(seen: Collection[str]) -> str:
+    return next((name for name in LOOKED_FOR["catalog_info"] if name in seen), "")
 
 
 def _paths(value: Any) -> tuple[Iterable[str], str]:
@@ -191,7 +196,8 @@ def looked_up(
         if found or fact not in _BY_NAME:
             values[fact] = found
             del unknown[fact]
-    return replace(told, values=values, unknown=unknown)
+    name = told.catalog_info or _catalog_info(there)
+    return replace(told, values=values, unknown=unknown, catalog_info=name)
 
 
 def not_observed(project_id: int, seen_at: datetime, why: str) -> Observation:
