@@ -23,7 +23,7 @@ from bridge.exporters.yaml_text import document
 from bridge.model.problems import Severity
 from bridge.model.scrape import Project, in_repositories
 from bridge.processors.mapping import MappingExplanation, load_mappings
-from bridge.processors.rules import neutralise
+from bridge.processors.placeholders import neutralise
 
 
 @click.command("map")

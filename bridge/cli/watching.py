@@ -15,7 +15,7 @@ from bridge.exporters.yaml_text import document
 from bridge.model.memory import KnownManifest
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping import Mappings, load_mappings, run_examples
-from bridge.processors.rules import neutralise
+from bridge.processors.placeholders import neutralise
 from bridge.store import open_store
 
 _MOST_LINES = 200  # of one difference

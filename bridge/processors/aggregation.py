@@ -23,8 +23,9 @@ from bridge.model.suggested_owner import SOURCE_NAME
 from bridge.processors.descriptions import with_description
 from bridge.processors.membership import of_gitlab
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, merge
+from bridge.processors.placeholders import neutralise, neutralised
 from bridge.processors.provenance import as_kept, says_most, with_source
-from bridge.processors.rules import broken_rules, neutralise, neutralised, refused
+from bridge.processors.rules import broken_rules, refused
 
 _MOST_NAMED = 3  # findings, names or values that one message lists
 

@@ -17,7 +17,8 @@ from bridge.model.reads import ReadFile, ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.aggregation import said
 from bridge.processors.mapping import Mappings, load_mappings
-from bridge.processors.rules import broken_rules, neutralised
+from bridge.processors.placeholders import neutralised
+from bridge.processors.rules import broken_rules
 from tests.guide import blocks
 
 OID = "a" * 40

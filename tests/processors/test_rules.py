@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.processors.rules import broken_rules, neutralise, neutralised
+from bridge.processors.placeholders import neutralise, neutralised
+from bridge.processors.rules import broken_rules
 from tests.laws import examples
 
 
