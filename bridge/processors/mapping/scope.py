@@ -8,6 +8,9 @@ from typing import Final, NamedTuple
 from bridge.language.expressions import Expression
 from bridge.language.names import LISTED, Keys, Shape, did_you_mean, dotted
 from bridge.language.schema.validator import Schema
+from bridge.model.entities import Json
+from bridge.model.numbers import own_id
+from bridge.model.scrape import ManifestFile, Project
 
 PROJECT_KEYS: Final = (
     "id",
@@ -161,3 +164,27 @@ class MappingNames:
                 hint = f"; did you mean `{near}`?" if near else ""
                 return f"`{name}` is not in the manifest's schema{hint}"
         return None
+
+
+def project_names(project: Project) -> dict[str, Json]:
+    """What `project` stands for in expressions; what is not known is null."""
+    return {
+        # A checkout on a disk has no id of GitLab's, but a number of 53 bits in its place.
+        "id": own_id(project.id) if project.web_url and own_id(project.id) < 2**31 else None,
+        "path": project.path,
+        "name": project.name,
+        "web_url": project.web_url or None,
+        "default_branch": project.default_branch or None,
+        "description": project.description or None,
+        "visibility": project.visibility or None,
+        "topics": list(project.topics),
+    }
+
+
+def file_names(project: Project, file: ManifestFile) -> dict[str, Json]:
+    """What `file` stands for; the URLs are null for a checkout without a remote."""
+    names: dict[str, Json] = {"path": file.path, "name": file.path.rpartition("/")[2]}
+    names["folder"] = file.folder or None
+    for key, verb in (("url", "blob"), ("edit_url", "edit"), ("raw_url", "raw")):
+        names[key] = project.file_url(file.path, verb) or None
+    return names

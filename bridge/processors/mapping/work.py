@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
@@ -15,14 +13,15 @@ from bridge.language.paths import is_pattern, usable, within
 from bridge.language.text import Position, Positions, YamlDocument
 from bridge.language.text_faults import shown
 from bridge.model.entities import Json
-from bridge.model.numbers import own_id
 from bridge.model.problems import Problem, Severity
 from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project
+from bridge.processors.mapping.comments import commented
 from bridge.processors.mapping.compiling import EntityTemplate
 from bridge.processors.mapping.defaults import NOTHING, ByKey, GivenDefaults, filled
 from bridge.processors.mapping.files import NESTED_LIMIT, Files, wish
 from bridge.processors.mapping.mapping_file import Mapping
+from bridge.processors.mapping.scope import file_names, project_names
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
 from bridge.processors.mapping.splitting import (
     PART_LIMIT,
@@ -37,8 +36,6 @@ from bridge.processors.mapping.templates import Evaluation, Leaf, Path, Traced, 
 from bridge.processors.rules import SPEC_FIELDS, SpecField
 
 ENTITY_LIMIT: Final = 500
-# A `#` right before a word is hardly meant as a comment.
-_COMMENT: Final = re.compile(r":[ \t]+(#[^\s#]\S*)")
 # What all manifests of one file may make together: inheriting must not make much of little.
 FILE_LEAF_LIMIT: Final = 100_000
 FILE_CHARACTER_LIMIT: Final = 4_000_000
@@ -399,32 +396,14 @@ class Work:
             replace(problem, message=masked(problem.message))
             for problem in mapping.schema.problems(document.tree, lambda: document.positions)
         ]
-        found += self._commented(document)
+        for message, position in commented(self.file.text or "", document):
+            warning = self.problem(message, "comment-for-value", position)
+            found.append(replace(warning, severity=Severity.WARNING))
         if part is not None:
             found = [replace(each, message=part.in_words(each.message)) for each in found]
         for path in self._without_secrets(number):
             warning = self.problem(_NOT_PUBLISHED, "secret-address", self.spot(number, (path,)))
             found.append(replace(warning, severity=Severity.WARNING))
-        return found
-
-    def _commented(self, document: YamlDocument) -> list[Problem]:
-        """Warnings about `channel: #x`, where YAML sees a comment and no value."""
-        if not _COMMENT.search(self.file.text or ""):
-            return []
-        lines = (self.file.text or "").splitlines()
-        found = []
-        for path in _nulls(document.tree, ()):
-            at = document.positions.key(path)
-            line = lines[at.line - 1] if at.line <= len(lines) else ""
-            comment = _COMMENT.search(line, at.column - 1)
-            if comment:
-                message = (
-                    f"`{path[-1]}` has no value here: `{shown(comment[1])[1:-1]}` is a comment to "
-                    "YAML. Put text that begins with # in quotes"
-                )
-                where = Position(at.line, comment.start(1) + 1)
-                warning = self.problem(message, "comment-for-value", where)
-                found.append(replace(warning, severity=Severity.WARNING))
         return found
 
     def _make(self, number: int, mapping: Mapping) -> None:
@@ -502,19 +481,6 @@ class Work:
         return self.problem(message, "mapping-failed", self.spot(number, error.sources))
 
 
-def _nulls(tree: Json, path: Path) -> Iterator[Path]:
-    """The paths of the keys that have no value."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if value is None:
-                yield (*path, key)
-            else:
-                yield from _nulls(value, (*path, key))
-    elif isinstance(tree, list):
-        for at, item in enumerate(tree):
-            yield from _nulls(item, (*path, at))
-
-
 def _nothing_left(given: Json, what: str) -> str:
     return (
         f"no {what} can be made of {shown(given)}: it takes letters a-z or digits, and too few "
@@ -526,27 +492,3 @@ def _at(tree: Json, path: Path) -> Json:
     for key in path:
         tree = tree[key]
     return tree
-
-
-def project_names(project: Project) -> dict[str, Json]:
-    """What `project` stands for in expressions; what is not known is null."""
-    return {
-        # A checkout on a disk has no id of GitLab's, but a number of 53 bits in its place.
-        "id": own_id(project.id) if project.web_url and own_id(project.id) < 2**31 else None,
-        "path": project.path,
-        "name": project.name,
-        "web_url": project.web_url or None,
-        "default_branch": project.default_branch or None,
-        "description": project.description or None,
-        "visibility": project.visibility or None,
-        "topics": list(project.topics),
-    }
-
-
-def file_names(project: Project, file: ManifestFile) -> dict[str, Json]:
-    """What `file` stands for; the URLs are null for a checkout without a remote."""
-    names: dict[str, Json] = {"path": file.path, "name": file.path.rpartition("/")[2]}
-    names["folder"] = file.folder or None
-    for key, verb in (("url", "blob"), ("edit_url", "edit"), ("raw_url", "raw")):
-        names[key] = project.file_url(file.path, verb) or None
-    return names
