@@ -6,8 +6,8 @@ Every failure turns into a gap inside its own task: a `TaskGroup` wraps what lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bridge.errors import SourceError, SourceRefused, StoreError
@@ -20,52 +20,21 @@ from bridge.model.scrape import (
     Unread,
     in_repositories,
 )
-from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.by_id import MOST, ById
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
 from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FurtherReading
-from bridge.scrapers.gitlab.observing import looked_up, not_observed
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
-from bridge.scrapers.gitlab.pages import (
-    ListedProject,
-    ProjectsPage,
-    SeenProject,
-    files_there,
-    read_page,
-)
+from bridge.scrapers.gitlab.page_asking import PageAsking
+from bridge.scrapers.gitlab.pages import ListedProject, ProjectsPage, SeenProject
 from bridge.scrapers.gitlab.people import People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
 _RECORDS = 500  # records not yet taken: more is back pressure on the reading
-_FURTHER = 20  # projects that one further question is about; each may name a path of its own
-_OF_ONE_PROJECT = (Cause.TOO_LARGE, Cause.SLOW, Cause.HEAVY, Cause.BROKEN)
 _ALONE = 3  # times that a lone project is asked when its answer is not whole
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """What a page may hold: the `complexity` of a query, and the `largest` page within it.
-
-    `facts_left_out` says why Ox's facts do not ride along; "" while they do.
-    """
-
-    complexity: int
-    largest: int
-    facts_left_out: str
-
-
-def _bounds(files: Sequence[str], options: GitLabOptions, *, anonymous: bool) -> _Bounds:
-    """The bounds of pages that ask for these files: manifests come first, then facts."""
-    limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
-    branch, page = bool(options.branches), max(1, options.page_size // 2)
-    fit = queries.facts_fit(files, limit=limit, page=page, branch=branch)
-    largest = queries.largest_page(files, limit=limit, branch=branch, forks=True, with_facts=fit)
-    why = "with so many manifest names it would make GitLab's pages less than half as large"
-    return _Bounds(limit, largest, "" if fit else why)
 
 
 def _of_projects(request: ScrapeRequest) -> ScrapeRequest:
@@ -97,19 +66,16 @@ class Crawl:
         self._groups_again = [-number for number in (*request.only, *request.also) if number < 0]
         request = _of_projects(request)
         self._everybody = options.people and request.since is None and not self._selected
-        bounds = _bounds(request.files, options, anonymous=anonymous)
-        self._facts_left_out = bounds.facts_left_out
-        self._limit = bounds.complexity
+        self._pages = PageAsking(
+            client, options, request, dialect=dialect, anonymous=anonymous, now=now
+        )
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)
         self._client = client
         self._options = options
         self._request = request
         self._on_progress = on_progress
-        self._now = now
         self._dialect = dialect
-        # Where a project was forked from is told only to who may read that one, too.
-        self._ask_forks = not options.forks
-        self._pacing = Pacing(options.page_size, bounds.largest)
+        self._pacing = Pacing(options.page_size, self._pages.largest)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
         self._listed: dict[int, str] = {}  # id → path, for a gap's words
         # Ids of projects of which a list told whether they are forks.
@@ -123,7 +89,7 @@ class Crawl:
         self._done = 0
         self._read_any = False
         self._further = (
-            FurtherReading(client, request.further, options.branch_of, bounds.complexity)
+            FurtherReading(client, request.further, options.branch_of, self._pages.complexity)
             if request.further is not None
             else None
         )
@@ -295,92 +261,7 @@ class Crawl:
         await self._give_up([project_id], reason)
 
     async def _ask(self, ids: Sequence[int]) -> ProjectsPage:
-        without = self._facts_left_out
-        try:
-            return await self._ask_once(ids, without=without)
-        except Trouble as trouble:
-            if trouble.cause is Cause.NOT_UNDERSTOOD and not without:
-                # An older GitLab may lack a field that only Ox wants.
-                self._facts_left_out = f"this GitLab does not understand it ({trouble.reason})"
-            elif len(ids) > 1 or trouble.cause not in _OF_ONE_PROJECT:
-                raise
-            elif trouble.cause is Cause.TOO_LARGE:
-                # One project whose files are too large to be sent: their sizes alone will say so.
-                return await self._ask_once(ids, text=False, without=trouble.reason)
-            elif without:
-                raise
-            # What Ox wants to know of one project must not cost its manifest.
-            return await self._ask_once(ids, without=self._facts_left_out or trouble.reason)
-
-    async def _ask_once(
-        self, ids: Sequence[int], *, text: bool = True, without: str = ""
-    ) -> ProjectsPage:
-        """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
-        branch = self._branch.get(ids[0], "")
-        tip = not without and self._tip_fits(len(ids), bool(branch))
-
-        def query(lacks: Collection[str]) -> str:
-            return queries.read_projects(
-                self._request.files,
-                branch=bool(branch),
-                text=text,
-                forks=self._ask_forks,
-                with_facts=not without,
-                tip=tip,
-                membership=self._options.membership,
-                lacks=lacks,
-            )
-
-        variables = {"ids": [queries.project_gid(n) for n in ids], "first": len(ids)}
-        if branch:
-            variables["branch"] = branch
-        answer = await self._dialect.spoken(
-            lambda lacks: self._client.graphql(query(lacks), variables, patient=len(ids) == 1)
-        )
-        if not without:
-            lacks = self._dialect.lacks
-            page = read_page(
-                answer, ids, self._request.files, self._now(), branch=branch, lacks=lacks
-            )
-            return await self._looked_further(page)
-        page = read_page(answer, ids, self._request.files, branch=branch)
-        return replace(page, seen=tuple(self._unobserved(seen, without) for seen in page.seen))
-
-    def _tip_fits(self, page: int, branch: bool) -> bool:
-        """Whether a page has room for the last commits, which spares the further reading a
-        question. To make pages smaller for them would cost more."""
-        files, limit = self._request.files, self._limit
-        return self._further is not None and queries.facts_fit(
-            files, limit=limit, page=page, branch=branch, tip=True
-        )
-
-    async def _looked_further(self, page: ProjectsPage) -> ProjectsPage:
-        """The page, with the files looked for that it could not tell of; mostly there are none."""
-        there: dict[int, Collection[str]] = {}
-        wanted = [seen for seen in page.seen if seen.look_for]
-        for start in range(0, len(wanted), _FURTHER):
-            there |= await self._files_there(wanted[start : start + _FURTHER])
-        return replace(page, seen=tuple(_looked_up(seen, there) for seen in page.seen))
-
-    async def _files_there(self, wanted: Sequence[SeenProject]) -> Mapping[int, Collection[str]]:
-        """Which of the paths they look for these projects have; none is told of a failure."""
-        paths = sorted({p for seen in wanted for ps in seen.look_for.values() for p in ps})
-        variables = {
-            "ids": [queries.project_gid(seen.project.id) for seen in wanted],
-            "first": len(wanted),
-            "paths": paths,
-            "files": len(paths),
-        }
-        try:
-            return files_there(await self._client.graphql(queries.FILES_THERE, variables))
-        except Trouble:
-            return {}  # the facts stay unknown
-
-    def _unobserved(self, seen: SeenProject, why: str) -> SeenProject:
-        if not isinstance(seen.record, ProjectRead):
-            return seen
-        told = not_observed(seen.project.id, self._now(), why)
-        return replace(seen, record=replace(seen.record, observation=told))
+        return await self._pages.ask(ids, self._branch.get(ids[0], ""))
 
     async def _give_page(self, page: ProjectsPage) -> None:
         for seen in page.seen:
@@ -415,7 +296,7 @@ class Crawl:
             return ProjectSkipped(project, reason)
         if isinstance(seen.record, Gap):
             return await self._by_id.without_code(project, seen.record)
-        if self._ask_forks and seen.forked is None and project.id not in self._fork_by_list:
+        if self._pages.forks and seen.forked is None and project.id not in self._fork_by_list:
             return await self._by_id.unless_forked(seen.record)
         return self._of_its_branch(seen)
 
@@ -441,15 +322,6 @@ class Crawl:
     def _failed(self, asked: int, reason: str) -> None:
         self._last_reason = reason
         self._pacing.failed(asked)
-
-
-def _looked_up(seen: SeenProject, there: Mapping[int, Collection[str]]) -> SeenProject:
-    """A project with its observation completed by what it has of the paths asked for."""
-    record, found = seen.record, there.get(seen.project.id)
-    told = record.observation if isinstance(record, ProjectRead) else None
-    if found is None or told is None or not isinstance(record, ProjectRead):
-        return seen
-    return replace(seen, record=replace(record, observation=looked_up(told, seen.look_for, found)))
 
 
 def _bytes_of(records: Sequence[ProjectRead]) -> int:
