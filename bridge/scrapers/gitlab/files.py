@@ -79,6 +79,13 @@ def found_at(blob: Any) -> ReadFile:
     return ReadFile(path, ReadKind.FILE, oid, size, text, refused)
 
 
+def nodes_of(holder: Any, connection: str) -> list[Any] | None:
+    """The nodes of a list that a repository or a tree has; None when there is no such list."""
+    found = holder.get(connection) if isinstance(holder, dict) else None
+    nodes = found.get("nodes") if isinstance(found, dict) else None
+    return nodes if isinstance(nodes, list) else None
+
+
 def _refusal_of_answer(text: Any, size: int, limit: int = SIZE_LIMIT) -> str:
     """Why a file's text as GitLab gives it is refused; "" when it is what is in the file.
 

@@ -9,116 +9,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from bridge.language.names import nearest
-from bridge.language.paths import is_pattern, part_fits
-from bridge.model.reads import KnownReads, ReadFile, ReadKind, Reads, Wanted
-from bridge.model.scrape import FurtherReads, Gap, ManifestFile, ProjectRead
-from bridge.scrapers.blobs import refusal
+from bridge.model.reads import KnownReads, ReadFile, ReadKind, Reads
+from bridge.model.scrape import FurtherReads, Gap, ProjectRead
 from bridge.scrapers.bounds import (
-    LISTED_LIMIT,
     MANIFESTS_LIMIT,
     NAMED_LIMIT,
     NEAREST_LIMIT,
     PATHS_LIMIT,
 )
 from bridge.scrapers.gitlab.client import GitLabClient
-from bridge.scrapers.gitlab.files import Unclear, found_at
-from bridge.scrapers.gitlab.further_asking import (
-    Answers,
-    Asking,
-    about_paths,
-    id_parts,
-    text_parts,
+from bridge.scrapers.gitlab.files import Unclear, found_at, nodes_of
+from bridge.scrapers.gitlab.further_asking import Asking, about_paths, id_parts, text_parts
+from bridge.scrapers.gitlab.further_folders import Folders
+from bridge.scrapers.gitlab.further_jobs import (
+    BYTES_LIMIT,
+    Job,
+    JobAsking,
+    as_manifest,
+    finished,
 )
 from bridge.scrapers.gitlab.further_queries import Asked, Question
 from bridge.scrapers.gitlab.pages import commit_of
 
 BATCH: Final = 500  # projects that are asked about together: more fill the requests better
 BATCH_BYTES: Final = 16 * 1024 * 1024  # of manifests of projects that wait to be asked about
-FITTING_LIMIT: Final = 200  # paths that one pattern may mean
-BYTES_LIMIT: Final = 8 * 1024 * 1024  # of further texts of one project
 TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects together
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """One project on its way: what was found, and why it failed."""
-
-    read: ProjectRead
-    key: str
-    known: KnownReads
-    branch: str
-    found: dict[str, ReadFile] = field(default_factory=dict)
-    failed: str = ""
-    missed: bool = False  # something to spare, which is to be asked for again
-    bytes: int = 0
-    nested: list[ManifestFile] = field(default_factory=list)
-    wanted: Wanted = field(default_factory=Wanted)  # by the root's manifests; later by all
-
-    @property
-    def id(self) -> int:
-        return self.read.project.id
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether it is at the commit that was read, and nothing else is wanted of it."""
-        known = self.known.tip, self.known.key
-        return bool(self.read.tip) and not self.failed and known == (self.read.tip, self.key)
-
-    def take(self, file: ReadFile) -> None:
-        """Keep what was found; a text beyond the project's bound is refused."""
-        if file.text is not None:
-            self.bytes += file.size
-            if self.bytes > BYTES_LIMIT:
-                reason = f"more than {BYTES_LIMIT >> 20} MB of further files in one project"
-                file = replace(file, text=None, refused=reason)
-        self.found[file.path] = file
-
-    def fail(self, question: Question, reason: str) -> None:
-        """Note what cannot be had; what is to spare stays as it is known."""
-        path = question.paths[0] if question.asked is Asked.TEXTS else ""
-        if path not in self.wanted.spare:
-            self.failed = reason
-            return
-        self.missed = True
-        known = self.known.reads.files.get(path)
-        if known is not None and known.kept and not known.refused:
-            self.found[path] = known
-        else:
-            self.found[path] = replace(self.found[path], refused=f"it cannot be read now: {reason}")
-
-    def cut(self, pattern: str, reason: str = "", *, manifests: bool) -> None:
-        """Note a pattern that was looked for, and why it may mean more than was looked at."""
-        before = self.found.get(pattern)
-        if before is None or not before.refused:
-            cut = bool(reason) and manifests
-            self.found[pattern] = ReadFile(pattern, ReadKind.GLOB, refused=reason, manifest=cut)
-
-    def record(self) -> ProjectRead | Gap:
-        if self.failed:
-            project = self.read.project
-            return Gap(f"its further files: {self.failed}", project.id, project.path)
-        # At no commit that is known: the next sweep looks again.
-        read = replace(self.read, tip="") if self.missed else self.read
-        return finished(read, Reads(self.found), self.nested, self.key)
-
-
-def finished(
-    read: ProjectRead, reads: Reads, nested: Sequence[ManifestFile], key: str
-) -> ProjectRead:
-    """A project's record with all that was read of it."""
-    files = tuple(replace(each, reads=reads) for each in (*read.files, *nested))
-    return replace(read, files=files, reads=reads, reads_key=key)
-
-
-def as_manifest(file: ReadFile) -> ManifestFile:
-    """A nested manifest; it is held to a manifest's size."""
-    refused = file.refused or refusal(file.size)
-    text = None if refused else file.text
-    return ManifestFile(file.path, file.oid, file.size, text, refused, kept=file.kept)
 
 
 class FurtherReading:
@@ -133,16 +52,17 @@ class FurtherReading:
     ) -> None:
         self._further = further
         self._branch_of = branch_of
-        self._asking = Asking(client, limit)
+        self._asking = JobAsking(Asking(client, limit))
+        self._folders = Folders(self._asking)
 
     async def complete(self, records: Sequence[ProjectRead]) -> AsyncIterator[ProjectRead | Gap]:
         """The records with their further files, in whatever order."""
         known = await self._further.known([each.project.id for each in records])
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         for each in records:
             before = known.get(each.project.id, KnownReads())
             if key := self._further.key(each.project, each.files):
-                jobs.append(_Job(each, key, before, self._branch_of(each.project.path)))
+                jobs.append(Job(each, key, before, self._branch_of(each.project.path)))
             else:
                 yield replace(each, reads=Reads() if before.key else None)
         await self._tips(jobs)
@@ -158,7 +78,7 @@ class FurtherReading:
             for job in part:
                 yield job.record()
 
-    async def _tips(self, jobs: Sequence[_Job]) -> None:
+    async def _tips(self, jobs: Sequence[Job]) -> None:
         """Ask for the last commits that the projects' own pages had no room for."""
         by_id = {job.id: job for job in jobs if not job.read.tip}
         by_branch: dict[str, list[int]] = {}
@@ -169,15 +89,15 @@ class FurtherReading:
             for branch, ids in sorted(by_branch.items())
             for part in id_parts(ids)
         ]
-        for (_, number), repository in (await self._ask(by_id, questions)).items():
+        for (_, number), repository in (await self._asking.of(by_id, questions)).items():
             tree = repository.get("tree") if isinstance(repository, dict) else None
             by_id[number].read = replace(by_id[number].read, tip=commit_of(tree))
 
-    async def _nested(self, jobs: Sequence[_Job]) -> None:
+    async def _nested(self, jobs: Sequence[Job]) -> None:
         """Find and read the nested manifests."""
         await asyncio.to_thread(self._ask_roots, jobs)
         patterns = {job.id: job.wanted.manifests for job in jobs}
-        fitting = await self._expanded(jobs, patterns, manifests=True)
+        fitting = await self._folders.fitting(jobs, patterns, manifests=True)
         roots = {job.id: {file.path for file in job.read.files} for job in jobs}
         wanted = {
             number: [p for p in paths if self._further.is_manifest(p) and p not in roots[number]]
@@ -199,7 +119,7 @@ class FurtherReading:
                     job.nested.append(as_manifest(found))
         await self._with_kept_texts(jobs)
 
-    async def _with_kept_texts(self, jobs: Sequence[_Job]) -> None:
+    async def _with_kept_texts(self, jobs: Sequence[Job]) -> None:
         """What a manifest wants stands in its text, also where that is as it was."""
         for job in jobs:
             oids = [each.oid for each in job.nested if each.kept]
@@ -209,7 +129,7 @@ class FurtherReading:
                 for each in job.nested
             ]
 
-    async def _wanted(self, jobs: Sequence[_Job]) -> dict[int, list[str]]:
+    async def _wanted(self, jobs: Sequence[Job]) -> dict[int, list[str]]:
         """Find what the manifests want besides; gives the paths whose texts are wanted."""
         left = [job for job in jobs if not job.failed]
         for job in left:
@@ -217,14 +137,14 @@ class FurtherReading:
                 job.wanted |= self._further.wanted(job.read.project, job.nested)
         wanted = {job.id: job.wanted for job in left}
         patterns = {number: sorted(each.globs) for number, each in wanted.items()}
-        fitting = await self._expanded(left, patterns, manifests=False)
+        fitting = await self._folders.fitting(left, patterns, manifests=False)
         texts = {n: sorted({*each.texts, *fitting.get(n, ())}) for n, each in wanted.items()}
         paths = {n: sorted({*texts[n], *each.there}) for n, each in wanted.items()}
         await self._found(left, paths)
         await self._nearest(left, {n: each.named for n, each in wanted.items()})
         return texts
 
-    async def _nearest(self, jobs: Sequence[_Job], named: Mapping[int, Collection[str]]) -> None:
+    async def _nearest(self, jobs: Sequence[Job], named: Mapping[int, Collection[str]]) -> None:
         """Of paths that a manifest names and that are not there, what is spelt most like them."""
         by_id = {job.id: job for job in jobs if not job.failed}
         absent: dict[int, list[str]] = {}
@@ -237,18 +157,18 @@ class FurtherReading:
             for number, paths in absent.items()
             for folder in sorted({path.rpartition("/")[0] for path in paths})[:NEAREST_LIMIT]
         }
-        listed = await self._listed(by_id, step, manifests=False)
+        listed = await self._folders.listed(by_id, step, manifests=False)
         # Names are compared letter by letter: long enough for others to wait for.
         for number, path, name in await asyncio.to_thread(_likely, absent, listed):
             found = by_id[number].found
             found[path] = replace(found[path], nearest=name)
 
-    def _ask_roots(self, jobs: Sequence[_Job]) -> None:
+    def _ask_roots(self, jobs: Sequence[Job]) -> None:
         """What the roots' manifests want."""
         for job in jobs:
             job.wanted = self._further.wanted(job.read.project, job.read.files)
 
-    async def _found(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
+    async def _found(self, jobs: Sequence[Job], paths: Mapping[int, Sequence[str]]) -> None:
         """Look at paths: what is there, and which blob."""
         by_id = {job.id: job for job in jobs if not job.failed}
         wanted: dict[int, list[str]] = {}
@@ -260,7 +180,7 @@ class FurtherReading:
                 job.take(ReadFile(path, ReadKind.FILE, refused=reason))
             wanted[number] = new[:room]
         branches = {number: by_id[number].branch for number in wanted}
-        answers = await self._ask(by_id, about_paths(branches, wanted))
+        answers = await self._asking.of(by_id, about_paths(branches, wanted))
         mine = {number: set(each) for number, each in wanted.items()}
         for (question, number), repository in answers.items():
             job = by_id[number]
@@ -273,7 +193,7 @@ class FurtherReading:
                 if path in mine[number]:  # the others are its neighbours'
                     job.take(seen.get(path) or ReadFile(path, ReadKind.ABSENT))
 
-    async def _texts(self, jobs: Sequence[_Job], paths: Mapping[int, Sequence[str]]) -> None:
+    async def _texts(self, jobs: Sequence[Job], paths: Mapping[int, Sequence[str]]) -> None:
         """Read the texts of files; those whose blobs were read before are kept."""
         by_id = {job.id: job for job in jobs if not job.failed}
         wanted: dict[tuple[str, str], list[tuple[int, int]]] = {}
@@ -298,7 +218,7 @@ class FurtherReading:
             for (branch, path), each in sorted(wanted.items())
             for part in text_parts(each)
         ]
-        for (question, number), repository in (await self._ask(by_id, questions)).items():
+        for (question, number), repository in (await self._asking.of(by_id, questions)).items():
             job = by_id[number]
             try:
                 # None is there any more where it was removed between the questions.
@@ -306,94 +226,6 @@ class FurtherReading:
                 job.take(found[0] if found else ReadFile(question.paths[0], ReadKind.ABSENT))
             except Unclear as why:
                 job.fail(question, f"GitLab's answer is not whole: {why}")
-
-    async def _expanded(
-        self, jobs: Sequence[_Job], patterns: Mapping[int, Sequence[str]], *, manifests: bool
-    ) -> dict[int, list[str]]:
-        """The paths that patterns mean, level by level: each lists the folders that fit so far."""
-        by_id = {job.id: job for job in jobs if not job.failed}
-        fitting: dict[int, list[str]] = {}
-        # (project, pattern) → folders that fit its first parts
-        open_: dict[tuple[int, str], tuple[list[str], list[str]]] = {}
-        for number, job in by_id.items():
-            for pattern in patterns.get(number, ()):
-                if is_pattern(pattern):
-                    job.cut(pattern, manifests=manifests)
-                open_[number, pattern] = ([""], pattern.split("/"))
-        while open_:
-            step: dict[tuple[int, str], tuple[list[str], list[str]]] = {}
-            for key, so_far in open_.items():
-                folders, parts = _as_far_as_written(*so_far)
-                if parts:
-                    step[key] = folders, parts
-                else:
-                    fitting.setdefault(key[0], []).extend(folders)
-            listed = await self._listed(by_id, step, manifests=manifests)
-            open_ = {}
-            for (number, pattern), (folders, parts) in step.items():
-                if by_id[number].failed:
-                    continue
-                kind = Asked.FILES if len(parts) == 1 else Asked.FOLDERS
-                names = [
-                    path
-                    for folder in folders
-                    for path in listed.get((number, folder, kind), ())
-                    if part_fits(path.rpartition("/")[2], parts[0])
-                ]
-                if len(names) > FITTING_LIMIT:
-                    reason = f"more than {FITTING_LIMIT} paths fit it"
-                    by_id[number].cut(pattern, reason, manifests=manifests)
-                    names = names[:FITTING_LIMIT]
-                if len(parts) == 1:
-                    fitting.setdefault(number, []).extend(names)
-                elif names:
-                    open_[number, pattern] = names, parts[1:]
-        return {number: sorted(set(paths)) for number, paths in fitting.items()}
-
-    async def _listed(
-        self,
-        by_id: Mapping[int, _Job],
-        step: Mapping[tuple[int, str], tuple[list[str], list[str]]],
-        *,
-        manifests: bool,
-    ) -> dict[tuple[int, str, Asked], list[str]]:
-        """What lies in folders: of each (project, folder) its folders or its files."""
-        about: dict[tuple[str, str, Asked], set[int]] = {}
-        for (number, _), (folders, parts) in step.items():
-            kind = Asked.FILES if len(parts) == 1 else Asked.FOLDERS
-            for folder in folders:
-                about.setdefault((by_id[number].branch, folder, kind), set()).add(number)
-        questions = [
-            Question(kind, (folder,), part, branch)
-            for (branch, folder, kind), ids in sorted(about.items())
-            for part in id_parts(sorted(ids))
-        ]
-        found: dict[tuple[int, str, Asked], list[str]] = {}
-        while questions:
-            answers = await self._ask(by_id, questions)
-            questions = []
-            for (question, number), repository in answers.items():
-                key = number, question.paths[0], question.asked
-                names, cursor = _page_of(repository, question.asked)
-                if names is None:
-                    by_id[number].failed = "GitLab's answer is not whole"
-                    continue
-                there = found.setdefault(key, [])
-                there += names
-                if cursor and len(there) >= LISTED_LIMIT:
-                    folder = question.paths[0] or "the root"
-                    reason = f"only {LISTED_LIMIT} entries of {folder} were looked at"
-                    by_id[number].cut(f"{question.paths[0]}/*", reason, manifests=manifests)
-                elif cursor:
-                    questions.append(replace(question, ids=(number,), after=cursor))
-        return found
-
-    async def _ask(self, by_id: Mapping[int, _Job], questions: Sequence[Question]) -> Answers:
-        """The answers; a project of which one cannot be had has failed, with the reason."""
-        answers, failed = await self._asking.ask(questions)
-        for (question, number), reason in failed.items():
-            by_id[number].fail(question, reason)
-        return answers
 
 
 def _likely(
@@ -408,9 +240,9 @@ def _likely(
     ]
 
 
-def _portions(jobs: Sequence[_Job], texts: Mapping[int, Sequence[str]]) -> Iterator[Sequence[_Job]]:
+def _portions(jobs: Sequence[Job], texts: Mapping[int, Sequence[str]]) -> Iterator[Sequence[Job]]:
     """Projects in parts whose texts may be held in memory together."""
-    part: list[_Job] = []
+    part: list[Job] = []
     size = 0
     for job in jobs:
         found = (job.found.get(path) for path in texts.get(job.id, ()))
@@ -424,41 +256,10 @@ def _portions(jobs: Sequence[_Job], texts: Mapping[int, Sequence[str]]) -> Itera
         yield part
 
 
-def _as_far_as_written(folders: list[str], parts: list[str]) -> tuple[list[str], list[str]]:
-    """The folders below, down to the next part of a pattern that stands for several."""
-    count = next((n for n, part in enumerate(parts) if is_pattern(part)), len(parts))
-    below = "/".join(parts[:count])
-    return [_joined(each, below) if below else each for each in folders], parts[count:]
-
-
-def _joined(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
 def _seen_in(repository: Any) -> dict[str, ReadFile]:
     """What is at the paths that were asked for, by path. Raises `Unclear`."""
-    nodes = _nodes(repository, "blobs")
+    nodes = nodes_of(repository, "blobs")
     if nodes is None:
         raise Unclear("it holds no files")
     found = [found_at(node) for node in nodes]
     return {each.path: each for each in found}
-
-
-def _nodes(repository: Any, connection: str) -> list[Any] | None:
-    found = repository.get(connection) if isinstance(repository, dict) else None
-    nodes = found.get("nodes") if isinstance(found, dict) else None
-    return nodes if isinstance(nodes, list) else None
-
-
-def _page_of(repository: Any, asked: Asked) -> tuple[list[str] | None, str]:
-    """The paths in a folder's list, and the cursor of its next page ("" on the last one)."""
-    tree = repository.get("tree") if isinstance(repository, dict) else None
-    if tree is None:
-        return [], ""  # an empty repository has no tree
-    kind = "trees" if asked is Asked.FOLDERS else "blobs"
-    nodes = _nodes(tree, kind)
-    info = tree[kind].get("pageInfo") if nodes is not None else None
-    if nodes is None or not isinstance(info, dict):
-        return None, ""
-    paths = [str(node["path"]) for node in nodes if isinstance(node, dict) and "path" in node]
-    return paths, str(info.get("endCursor") or "") if info.get("hasNextPage") else ""
