@@ -59,12 +59,12 @@ def explanation(translation: Translation, work: Work) -> MappingExplanation:
 
 def _fields(work: Work, document: int, value: Json, path: str) -> Iterator[Field]:
     if isinstance(value, Traced):
-        positions = work.positions(document)
-        given = {s: _default(work.given.get(document, {}), s) for s in value.sources}
+        positions = work.documents.positions(document)
+        given = {s: _default(work.documents.given.get(document, {}), s) for s in value.sources}
         own = (positions.value(source) for source in value.sources if not given[source])
         sources = tuple(dict.fromkeys(own))
         defaults = tuple(dict.fromkeys(filter(None, given.values())))
-        part = work.parts.get(document)
+        part = work.documents.parts.get(document)
         inherited = part is not None and any(s[:2] in part.inherited for s in value.sources)
         yield Field(path, plain(value), value.place, sources, inherited, defaults)
     elif isinstance(value, dict):

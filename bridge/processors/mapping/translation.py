@@ -23,10 +23,12 @@ from bridge.model.reads import ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, in_repositories
 from bridge.processors.mapping.defaults import NOTHING, Defaults, GivenDefaults, anything, inherited
 from bridge.processors.mapping.defaults_file import read_defaults
+from bridge.processors.mapping.documents import problem_at
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
+from bridge.processors.mapping.making import Quarantine
 from bridge.processors.mapping.mapping_file import Mapping
 from bridge.processors.mapping.templates import plain
-from bridge.processors.mapping.work import Foreign, Quarantine, Work
+from bridge.processors.mapping.work import Foreign, Work
 
 Found = TypeVar("Found")
 
@@ -183,7 +185,7 @@ class Mappings:
                     f"the mapping {names} broke on this ({type(error).__name__}); what was known "
                     "of it is kept. The log says where: tell whoever looks after the mappings"
                 )
-                work.problems.append(work.problem(message, "mapping-broke", Position()))
+                work.problems.append(problem_at(message, "mapping-broke", Position()))
                 verdict = Verdict.QUARANTINED
                 work.made.clear()
         return self._translation(work, verdict, reason), work
@@ -200,11 +202,11 @@ class Mappings:
             self.fingerprint(work.project, work.file),
             "+".join(work.used),
             tuple(_drafts(work)),
-            as_data([document.tree for document in work.documents[: work.read]]),
+            as_data(work.documents.trees()),
             tuple(problem.at(**place) for problem in work.problems),
             reason,
             partial=verdict is Verdict.VALID and bool(work.broken),
-            inherited=inherited(work.given.values()) if verdict is Verdict.VALID else (),
+            inherited=inherited(work.documents.given.values()) if verdict is Verdict.VALID else (),
             code_owners=_code_owners(work.file.reads),
         )
 
@@ -232,5 +234,5 @@ def _drafts(work: Work) -> Iterator[Draft]:
     for made in work.made:
         body = plain(made.body) if work.telling else made.body
         line, column = made.position.line, made.position.column
-        document = work.read_from(made.document)
+        document = work.documents.origin(made.document)
         yield Draft(interned(body), line, column, made.places, document)
