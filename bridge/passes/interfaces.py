@@ -246,6 +246,9 @@ class ModelStore(Protocol):
         so much of what comes `after` something.
         """
 
+    async def noted(self, source: str, stage: str, items: Collection[str]) -> set[str]:
+        """Those of some items that are noted in a stage."""
+
     async def speaking_of(
         self, source: str, refs: Collection[str]
     ) -> Mapping[str, list[Statement]]:
@@ -271,8 +274,8 @@ class ModelStore(Protocol):
     async def relinked(self, source: str, refs: Collection[str]) -> set[str]:
         """Those of some entities whose references were put right."""
 
-    async def pointing_at(self, source: str, ref: str) -> list[str]:
-        """The entities that refer to something, in whatever spelling they were merged with."""
+    async def pointing_at(self, source: str, spelt: str) -> list[str]:
+        """The entities that refer to what is spelt so (`EntityMaker.spelt`)."""
 
     async def named(
         self, source: str, names: Collection[str]

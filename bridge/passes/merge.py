@@ -83,7 +83,7 @@ class Merging:
         while refs := await model.todo(source, "derive", AT_ONCE):
             there = await model.entities(source, refs)
             said = await model.speaking_of(source, refs)
-            gone = frozenset(await model.todo(source, "gone"))
+            gone = await model.noted(source, "gone", refs)
             made = {ref: await self._derived(ref_of(ref)) for ref in refs if ref not in said}
             done = self._as_derived(refs, made, there, gone)
             await self.ledger.write(
@@ -126,8 +126,8 @@ class Merging:
     async def _derived(self, ref: Ref) -> CatalogEntity | None:
         """What is made because entities depend on it, if any."""
         model, source = self.ledger.model, self.ledger.source
-        pointing = await model.pointing_at(source, str(ref))
-        gone = frozenset(await model.todo(source, "gone"))
+        pointing = await model.pointing_at(source, str(self.maker.spelt(ref)))
+        gone = await model.noted(source, "gone", pointing)
         there = await model.entities(source, [each for each in pointing if each not in gone])
         missing = await model.missing(source, list(there))
         names = await self._names({ref, *map(ref_of, set().union(*missing.values()))})
@@ -254,7 +254,7 @@ async def merged_of(
     """
     said = await model.speaking_of(source, refs)
     there = await model.entities(source, refs)
-    gone = frozenset(await model.todo(source, "gone"))
+    gone = await model.noted(source, "gone", refs)
     return await asyncio.to_thread(
         _merged, maker, renderer, refs, said=said, there=there, gone=gone
     )

@@ -75,10 +75,17 @@ class SharedMerging:
                 return
             for each in await self.work.settled(self._sweep):
                 self._open.discard(each.number)
-                put = each.read.put if each.read is not None else ()
-                self.merging.list_changed(map(ref_of, put))
+                if each.read is not None:
+                    self.merging.list_changed(map(ref_of, each.read.put))
+                elif await self._overtaken():
+                    return
             if await self.work.abandoned(self._sweep):
                 return
+
+    async def _overtaken(self) -> bool:
+        """Whether another Fester made an edition since: of this one nothing counts any more."""
+        ledger = self.merging.ledger
+        return (await ledger.model.state(ledger.source)).edition != ledger.state.edition
 
     async def _put(self) -> None:
         ledger = self.merging.ledger

@@ -112,11 +112,12 @@ async def alike(
     return {ref: sorted(names) for ref, names in found.items()}
 
 
-async def pointing_at(connection: AsyncConnection, source_id: int | None, ref: str) -> list[str]:
-    """The entities that refer to something, in whatever spelling they were merged with."""
-    spelt = select(targets.c.spelt).where(targets.c.source_id == source_id, targets.c.target == ref)
+async def pointing_at(
+    connection: AsyncConnection, source_id: int | None, spelt: str
+) -> list[str]:
+    """The entities that refer to what is spelt so, in whatever spelling they were merged with."""
     wanted = select(targets.c.ref).where(
-        targets.c.source_id == source_id, targets.c.spelt.in_(spelt)
+        targets.c.source_id == source_id, targets.c.spelt == spelt[:600]
     )
     found = await connection.execute(wanted.distinct().order_by(targets.c.ref))
     return [row.ref for row in found]

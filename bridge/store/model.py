@@ -49,7 +49,7 @@ from bridge.store.sources import (
     source_id_of,
     with_figures,
 )
-from bridge.store.stale import move, note, note_all
+from bridge.store.stale import move, note, note_all, noted
 from bridge.store.standing import StandingProblems
 from bridge.store.tables import (
     entities,
@@ -261,6 +261,11 @@ class SqlModel:
             found = await connection.execute(wanted.order_by(stale.c.item).limit(limit))
             return [row.item for row in found]
 
+    async def noted(self, source: str, stage: str, items: Collection[str]) -> set[str]:
+        """Those of some items that are noted in a stage."""
+        async with self._of(source, "look at the work on") as (connection, source_id):
+            return await noted(connection, source_id, stage, items)
+
     # Merging.
 
     async def speaking_of(
@@ -332,10 +337,13 @@ class SqlModel:
         async with self._of(source, "look for names in") as (connection, source_id):
             return await links.alike(connection, source_id, refs, count)
 
-    async def pointing_at(self, source: str, ref: str) -> list[str]:
-        """The entities that refer to something, in whatever spelling they were merged with."""
+    async def pointing_at(self, source: str, spelt: str) -> list[str]:
+        """The entities that refer to what is spelt so, in whatever spelling they were merged with.
+
+        `spelt` is a reference in the one spelling of all.
+        """
         async with self._of(source, "look for references in") as (connection, source_id):
-            return await links.pointing_at(connection, source_id, ref)
+            return await links.pointing_at(connection, source_id, spelt)
 
     async def named(
         self, source: str, names_: Collection[str]

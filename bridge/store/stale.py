@@ -88,6 +88,19 @@ async def _parts(
         rest = (*where, column > last)
 
 
+async def noted(
+    connection: AsyncConnection, source_id: int | None, stage: str, items: Iterable[str]
+) -> set[str]:
+    """Those of some items that are noted in a stage."""
+    found: set[str] = set()
+    for part in batched(items):
+        wanted = select(stale.c.item).where(
+            stale.c.source_id == source_id, stale.c.stage == stage, stale.c.item.in_(part)
+        )
+        found |= set((await connection.execute(wanted)).scalars())
+    return found
+
+
 async def forget(
     connection: AsyncConnection, source_id: int, stage: str, items: Iterable[str]
 ) -> None:

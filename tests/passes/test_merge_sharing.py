@@ -227,8 +227,28 @@ async def test_where_another_process_writes_meanwhile_nobody_waits_for_what_is_r
     store: SqlStore,
 ) -> None:
     """The pass ends at once: each part is begun once, and none waits for a sign of life."""
-    shop = Merged(a_town(), store)
-    model, name, merge = store.model, shop.gitlab.name, shop.merge
+    shop = overtaken_at_once(Merged(a_town(), store))
+    with pytest.raises(StoreConflict):
+        await shop.passes.run(PassOptions())
+    merged = [number for _, number in shop.queue.put_[4:]]
+    assert merged == [0, 1, 2]
+    assert (shop.queue.looked, shop.exporter.published) == (0, [])
+
+
+async def test_where_another_process_writes_meanwhile_nothing_more_is_handed_out(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge_sharing, "_AHEAD", 1)
+    shop = overtaken_at_once(Merged(a_town(), store))
+    with pytest.raises(StoreConflict):
+        await shop.passes.run(PassOptions())
+    assert [number for _, number in shop.queue.put_[4:]] == [0]
+    assert shop.exporter.published == []
+
+
+def overtaken_at_once(shop: Merged) -> Merged:
+    """Another process writes to the catalog before the first part is merged."""
+    model, name, merge = shop.passes.stages.store.model, shop.gitlab.name, shop.merge
 
     async def overtaken(claim: Claim) -> bool:
         if claim.part.number == 0:
@@ -236,8 +256,4 @@ async def test_where_another_process_writes_meanwhile_nobody_waits_for_what_is_r
         return await merge(claim)
 
     shop.reader.merge = overtaken
-    with pytest.raises(StoreConflict):
-        await shop.passes.run(PassOptions())
-    merged = [number for _, number in shop.queue.put_[4:]]
-    assert merged == [0, 1, 2]
-    assert (shop.queue.looked, shop.exporter.published) == (0, [])
+    return shop
