@@ -32,17 +32,11 @@ async def note_from(
 ) -> None:
     """As `note`, of what a query gives."""
     inner = items.subquery()
-    known = (
-        select(stale.c.item)
-        .where(stale.c.source_id == source_id, stale.c.stage == stage)
-        .where(stale.c.item == inner.c[0])
-        .exists()
-    )
     chosen = select(
         bindparam("for_source", source_id, projects.c.project_id.type),
         bindparam("for_stage", stage, stale.c.stage.type),
         inner.c[0],
-    ).where(~known)
+    )
     # Others may note the same at once: in one order, so that none waits for one who waits for it.
     new = insert_into(connection, stale).from_select(
         ["source_id", "stage", "item"], chosen.order_by(inner.c[0])
