@@ -73,6 +73,9 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
                 epoch,
                 lambda edition, taken=taken: model.take(source, edition, taken, "merge"),  # type: ignore[misc]
             )
+    # Noted now, not when all is merged: a sweep of hours that breaks off begins with no such thing.
+    rules = stages.maker.fingerprint
+    await ledger.write(epoch, lambda edition: model.begin_merging(source, edition, rules, ()))
 
 
 async def taught(maker: EntityMaker, ledger: Ledger) -> EntityMaker:
