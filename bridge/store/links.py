@@ -112,9 +112,7 @@ async def alike(
     return {ref: sorted(names) for ref, names in found.items()}
 
 
-async def pointing_at(
-    connection: AsyncConnection, source_id: int | None, spelt: str
-) -> list[str]:
+async def pointing_at(connection: AsyncConnection, source_id: int | None, spelt: str) -> list[str]:
     """The entities that refer to what is spelt so, in whatever spelling they were merged with."""
     wanted = select(targets.c.ref).where(
         targets.c.source_id == source_id, targets.c.spelt == spelt[:600]
