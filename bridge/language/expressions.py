@@ -1,7 +1,7 @@
 """Expressions: the leaves of mappings and rubrics, `${{ manifest.service.name | slug }}`.
 
 The grammar is Jinja2's, read by Jinja2's own parser. What runs is not Jinja2's compiled Python
-but the closures made here, and only these nodes have one:
+but closures (`closures.py`), and only these nodes have one:
 
 | write | example |
 |---|---|
@@ -16,29 +16,35 @@ but the closures made here, and only these nodes have one:
 
 No calls, no methods, no arithmetic, no loops: whatever a manifest says, an expression ends after
 as many steps as it has nodes. A missing key, and any key of null, is null. A value that could not
-be seen at all leaves the result unseen unless the rest decides it (`unseen.py`).
+be seen at all leaves the result unseen unless the rest decides it (`unknown_values.py`).
 """
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Final, TypeAlias, TypeGuard
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
-from bridge.language.filters import FILTERS, EvaluationError, as_text, bounded, kind_of
+from bridge.language.closures import (
+    COMPARISONS,
+    Env,
+    Key,
+    Run,
+    concatenated,
+    filtered,
+    null,
+    part_of,
+    path_of,
+)
+from bridge.language.filters import FILTERS, as_text
 from bridge.language.names import LISTED, Names, Shape, did_you_mean
 from bridge.language.unknown_values import kleene_and, kleene_if, kleene_or
 from bridge.model.entities import Json
 
-Env: TypeAlias = dict[str, Json]
-Run: TypeAlias = Callable[[Env], Json]
-Key: TypeAlias = str | int
 Reference: TypeAlias = tuple[str, tuple[Key, ...]]
 
 EXPRESSION_LIMIT: Final = 2_000
@@ -84,11 +90,6 @@ class Expression:
     folds: bool = False
 
 
-def null(_env: Env) -> Json:
-    """Gives null; stands for an expression that could not be compiled."""
-    return None
-
-
 def compile_expression(source: str, scope: Names) -> tuple[Expression, list[ExpressionFault]]:
     """The expression and every fault found in it; with faults it must not be run."""
     compiler = _ExpressionCompiler(scope)
@@ -126,66 +127,6 @@ def _folds(tree: nodes.Node) -> bool:
     if isinstance(tree, nodes.Or):
         return _folds(tree.right)
     return isinstance(tree, nodes.Filter) and tree.name in {"slug", "ref"}
-
-
-def same(left: Json, right: Json) -> bool:
-    """Equality as JSON has it: unlike in Python, true is not 1."""
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
-
-
-def _contains(left: Json, right: Json) -> bool:
-    if isinstance(right, str):
-        return isinstance(left, str) and left in right
-    if isinstance(right, list):
-        return any(same(left, item) for item in right)
-    return isinstance(right, dict) and isinstance(left, str) and left in right
-
-
-def _ordered(compare: Callable[[Json, Json], bool]) -> Callable[[Json, Json], bool]:
-    def ordered(left: Json, right: Json) -> bool:
-        if left is None or right is None:
-            return False
-        if kind_of(left) != kind_of(right) or kind_of(left) not in {"a text", "a number"}:
-            raise EvaluationError(f"cannot compare {kind_of(left)} with {kind_of(right)}")
-        return compare(left, right)
-
-    return ordered
-
-
-_COMPARE: Final[Mapping[str, Callable[[Json, Json], bool]]] = {
-    "eq": same,
-    "ne": lambda left, right: not same(left, right),
-    "in": _contains,
-    "notin": lambda left, right: not _contains(left, right),
-    "lt": _ordered(operator.lt),
-    "lteq": _ordered(operator.le),
-    "gt": _ordered(operator.gt),
-    "gteq": _ordered(operator.ge),
-}
-
-
-def _get(value: Json, key: Key) -> Json:
-    if isinstance(value, dict):
-        return value.get(key)
-    if isinstance(key, int) and isinstance(value, list) and 0 <= key < len(value):
-        return value[key]
-    return None
-
-
-def _path(name: str, keys: tuple[Key, ...]) -> Run:
-    """The closure of a path: the hottest one, so the usual case is written out."""
-    if not keys:
-        return itemgetter(name)
-
-    def run(env: Env) -> Json:
-        value = env[name]
-        for key in keys:
-            value = value.get(key) if type(value) is dict else _get(value, key)
-            if value is None:
-                return None
-        return value
-
-    return run
 
 
 def _is_file(node: nodes.Node) -> TypeGuard[nodes.Getitem]:
@@ -230,7 +171,7 @@ class _ExpressionCompiler:
         self.references.append((node.name, ()))
         shape = self.scope.names[node.name]
         self.scope.fault(shape)
-        return _path(node.name, ()), shape
+        return path_of(node.name, ()), shape
 
     def part(self, node: nodes.Getattr | nodes.Getitem) -> tuple[Run, Shape]:
         """A key of something: a whole path at once, when it starts at a name."""
@@ -252,15 +193,8 @@ class _ExpressionCompiler:
         if isinstance(base, nodes.Name):
             if self.references and self.references[-1] == (base.name, ()):
                 self.references[-1] = (base.name, tuple(keys))
-            return _path(base.name, tuple(keys)), shape
-
-        def part(env: Env) -> Json:
-            value = run(env)
-            for key in keys:
-                value = _get(value, key)
-            return value
-
-        return part, shape
+            return path_of(base.name, tuple(keys)), shape
+        return part_of(run, tuple(keys)), shape
 
     def _file(self, node: nodes.Getitem, keys: list[Key]) -> tuple[Run, Shape]:
         """A key of a file whose path is worked out."""
@@ -274,12 +208,9 @@ class _ExpressionCompiler:
 
         def file(env: Env) -> Json:
             name = path(env)
-            value = files(env).get(as_text(name)) if name is not None else None
-            for key in keys:
-                value = _get(value, key)
-            return value
+            return files(env).get(as_text(name)) if name is not None else None
 
-        return file, None
+        return part_of(file, tuple(keys)), None
 
     def _key(self, node: nodes.Getattr | nodes.Getitem) -> Key | None:
         if isinstance(node, nodes.Getattr):
@@ -306,7 +237,7 @@ class _ExpressionCompiler:
         if len(node.ops) != 1:
             return self.fault("compare two values at a time: `a < b and b < c`")
         (left, one), (right, two) = self.visit(node.expr), self.visit(node.ops[0].expr)
-        test = _COMPARE[node.ops[0].op]
+        test = COMPARISONS[node.ops[0].op]
         for shape, other in ((one, node.ops[0].expr), (two, node.expr)):
             if isinstance(other, nodes.Const) and node.ops[0].op not in {"in", "notin"}:
                 fault = self.scope.incomparable(shape, other.value)
@@ -362,7 +293,7 @@ class _ExpressionCompiler:
             return self.fault("`lookup` needs a table: `lookup({'from': 'to'})`", node.name)
         arguments = [self._argument(argument) for argument in node.args]
         runs = [argument for argument, _ in arguments]
-        return _filtered(known.run, run, runs, known.takes_null), {
+        return filtered(known.run, run, runs, known.takes_null), {
             "same": shape,
             "either": _joined(shape, arguments[0][1]) if arguments else None,
             "list": self.scope.step(shape, LISTED),
@@ -385,39 +316,6 @@ class _ExpressionCompiler:
 
 def _joined(one: Shape, two: Shape) -> Shape:
     return None if one is None or two is None else one + two
-
-
-def concatenated(runs: list[Run]) -> Run:
-    """Text after text; null when any part is null: a text with a hole in it is of no use."""
-
-    def run(env: Env) -> Json:
-        texts = []
-        for part in runs:
-            value = part(env)
-            if value is None:
-                return None
-            texts.append(value if type(value) is str else as_text(value))
-        return bounded("".join(texts))
-
-    return run
-
-
-def _filtered(function: Callable[..., Json], run: Run, arguments: list[Run], null_too: bool) -> Run:
-    if not arguments and not null_too:
-
-        def plain(env: Env) -> Json:
-            value = run(env)
-            return None if value is None else function(value)
-
-        return plain
-
-    def filtered(env: Env) -> Json:
-        value = run(env)
-        if value is None and not null_too:
-            return None
-        return function(value, *(argument(env) for argument in arguments))
-
-    return filtered
 
 
 _VISITS: Final[dict[type[nodes.Node], Callable[..., tuple[Run, Shape]]]] = {

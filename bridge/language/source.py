@@ -10,14 +10,8 @@ from typing import Self
 
 from bridge.errors import ConfigurationError, NotUnderstood
 from bridge.language import text
-from bridge.language.expressions import (
-    PART,
-    Expression,
-    ExpressionFault,
-    Run,
-    compile_expression,
-    concatenated,
-)
+from bridge.language.closures import Run, concatenated
+from bridge.language.expressions import PART, Expression, ExpressionFault, compile_expression
 from bridge.language.names import Names, did_you_mean
 from bridge.language.text_positions import Path, Positions
 from bridge.model.entities import Json

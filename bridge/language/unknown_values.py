@@ -8,12 +8,10 @@ unseen although it could not be otherwise (`a or not a`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Mapping
 
+from bridge.language.closures import Env, Run
 from bridge.model.entities import Json
-
-Run: TypeAlias = Callable[[dict[str, Json]], Json]
 
 
 class UnknownValue(Exception):
@@ -45,7 +43,7 @@ class KnownValues(dict[str, Json]):
 def kleene_and(left: Run, right: Run) -> Run:
     """`left and right`: false as soon as one that can be seen is false."""
 
-    def run(env: dict[str, Json]) -> Json:
+    def run(env: Env) -> Json:
         try:
             found = left(env)
         except UnknownValue as unseen:
@@ -58,7 +56,7 @@ def kleene_and(left: Run, right: Run) -> Run:
 def kleene_or(left: Run, right: Run) -> Run:
     """`left or right`: true as soon as one that can be seen is true."""
 
-    def run(env: dict[str, Json]) -> Json:
+    def run(env: Env) -> Json:
         try:
             found = left(env)
         except UnknownValue as unseen:
@@ -68,7 +66,7 @@ def kleene_or(left: Run, right: Run) -> Run:
     return run
 
 
-def _decided(unseen: UnknownValue, right: Run, env: dict[str, Json], *, by: bool) -> Json:
+def _decided(unseen: UnknownValue, right: Run, env: Env, *, by: bool) -> Json:
     """The right side's value where that alone decides; else raises `UnknownValue`."""
     try:
         found = right(env)
@@ -82,7 +80,7 @@ def _decided(unseen: UnknownValue, right: Run, env: dict[str, Json], *, by: bool
 def kleene_if(test: Run, yes: Run, no: Run) -> Run:
     """`yes if test else no`: with an unseen test, what both sides agree on."""
 
-    def run(env: dict[str, Json]) -> Json:
+    def run(env: Env) -> Json:
         try:
             tested = test(env)
         except UnknownValue as unseen:
@@ -92,7 +90,7 @@ def kleene_if(test: Run, yes: Run, no: Run) -> Run:
     return run
 
 
-def _agreed(unseen: UnknownValue, yes: Run, no: Run, env: dict[str, Json]) -> Json:
+def _agreed(unseen: UnknownValue, yes: Run, no: Run, env: Env) -> Json:
     keys, found = unseen.keys, []
     for side in (yes, no):
         try:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from bridge.language.expressions import PART, Env, Run, compile_expression
+from bridge.language.closures import Env, Run
+from bridge.language.expressions import PART, compile_expression
 from bridge.language.filters import EvaluationError
 from bridge.language.names import Shape
 from bridge.model.entities import Json, Ref

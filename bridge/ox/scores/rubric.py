@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Final
 
 from bridge.errors import ConfigurationError
-from bridge.language.expressions import Expression, Run
+from bridge.language.closures import Run
+from bridge.language.expressions import Expression
 from bridge.language.names import did_you_mean
 from bridge.language.own_schemas import faults
 from bridge.language.source import Source, is_expression

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bridge.language.expressions import Expression, null
+from bridge.language.closures import null
+from bridge.language.expressions import Expression
 from bridge.language.filters import kind_of
 from bridge.language.source import Source, is_expression
 from bridge.model.entities import Json

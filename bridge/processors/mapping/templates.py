@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
-from bridge.language.expressions import Env, Expression
+from bridge.language.closures import Env
+from bridge.language.expressions import Expression
 from bridge.language.filters import LIST_LIMIT, EvaluationError, bounded, kind_of
 from bridge.model.definitions import Beside
 from bridge.model.entities import Json
