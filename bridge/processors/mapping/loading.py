@@ -25,7 +25,7 @@ from bridge.processors.mapping.lint import lookalikes
 from bridge.processors.mapping.mapping_file import Example, Mapping
 from bridge.processors.mapping.scope import MappingNames
 from bridge.processors.mapping.splitting import Split
-from bridge.processors.mapping.templates import Element, Leaf
+from bridge.processors.mapping.templates import Constant, Element, Leaf
 from bridge.processors.mapping.unused import in_subfolders, rivals
 
 # Rules for merging and the rubric live beside the mappings and are read by somebody else.
@@ -184,35 +184,25 @@ class _File:
     def mapping(self, source: str) -> Mapping | None:
         """The mapping; None when something without which there is none is missing."""
         self.compiler.problems += faults("mapping", self.compiler, self.data)
-        name, title = self._text("mapping"), self._text("title")
-        files = self._files()
         schema_path, schema = self._schema()
         scope, anything = MappingNames(schema), MappingNames(None)
-        when = None
-        if "when" in self.data:
-            when = self.compiler.leaf(self.data["when"], ("when",), scope)
-        otherwise = None
-        if "otherwise" in self.data:
-            otherwise = self.compiler.said(self.data["otherwise"], ("otherwise",), anything)
+        when = self._leaf("when", scope)
+        otherwise = self._otherwise(anything)
         foreign = self._foreign(anything)
         lets, scope = self._lets(scope)
-        nested = None
-        if "nested" in self.data:
-            nested = self.compiler.leaf(self.data["nested"], ("nested",), scope)
+        nested = self._leaf("nested", scope)
         reads = self._reads(scope)
         entities = self._entities(scope)
         warnings = self._warnings(scope)
         splits = self._splits(schema)
         defaults = self._defaults(schema, splits)
-        examples = self._examples()
-        for key in ("otherwise", "foreign", "let", "entities", "warnings"):
-            lookalikes(self.compiler, self.data.get(key), (key,))
+        self._lookalikes()
         if schema is None or self.compiler.problems:
             return None
         return Mapping(
-            id=name,
-            title=title,
-            files=files,
+            id=self._text("mapping"),
+            title=self._text("title"),
+            files=self._files(),
             path=self.path,
             schema_path=schema_path,
             schema=schema,
@@ -229,10 +219,23 @@ class _File:
             reads=reads,
             nested=nested,
             warnings=warnings,
-            examples=examples,
+            examples=self._examples(),
             condition=str(self.data.get("when", "")),
             notes=tuple(self.compiler.notes),
         )
+
+    def _leaf(self, key: str, scope: MappingNames) -> Leaf | None:
+        """The expression of a key; None where the file has no such key."""
+        return self.compiler.leaf(self.data[key], (key,), scope) if key in self.data else None
+
+    def _otherwise(self, scope: MappingNames) -> Leaf | Constant | None:
+        if "otherwise" not in self.data:
+            return None
+        return self.compiler.said(self.data["otherwise"], ("otherwise",), scope)
+
+    def _lookalikes(self) -> None:
+        for key in ("otherwise", "foreign", "let", "entities", "warnings"):
+            lookalikes(self.compiler, self.data.get(key), (key,))
 
     def _text(self, key: str) -> str:
         value = self.data.get(key)
