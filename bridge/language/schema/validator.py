@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from jsonschema.validators import extend
 
 from bridge.errors import ConfigurationError, NotUnderstood
 from bridge.language.names import nearest
-from bridge.language.patterns import compiled
+from bridge.language.schema.keywords import compiled_validator
 from bridge.language.schema.kinds import kinds_at
 from bridge.language.schema.messages import MOST_PROBLEMS, findings, unknown_key
 from bridge.language.schema.quick import quick_check
@@ -65,7 +63,7 @@ class Schema:
         """Take a schema that is known to be valid; files come in by `load`."""
         inlined = Inliner(document).inline(document)
         self._document, self._inlined = document, inlined
-        self._validator = _compiled(inlined)
+        self._validator = compiled_validator(inlined)
         self._is_valid = quick_check(inlined)
         self._shape = shape_of(inlined, document, {})
 
@@ -202,98 +200,3 @@ def _positions(content: str) -> Positions:
         return read(content, _OURS)[1][0]
     except NotUnderstood:  # a pair of escapes for one character, say: then nothing has a place
         return Positions()
-
-
-def _pattern(
-    _validator: object, pattern: str, instance: Json, _schema: object
-) -> Iterator[ValidationError]:
-    """`pattern` by an engine that never hangs, whatever the pattern and the text."""
-    if isinstance(instance, str) and not compiled(pattern).search(instance):
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-def _pattern_properties(
-    validator: Any, patterns: Mapping[str, Json], instance: Json, _schema: object
-) -> Iterator[ValidationError]:
-    if not isinstance(instance, dict):
-        return
-    for pattern, part in patterns.items():
-        for key, value in instance.items():
-            if compiled(pattern).search(key):
-                yield from validator.descend(value, part, path=key, schema_path=pattern)
-
-
-def _unique(
-    _validator: object, wanted: bool, instance: Json, _schema: object
-) -> Iterator[ValidationError]:
-    """`uniqueItems` in linear time: jsonschema's own is quadratic for lists of objects."""
-    if not wanted or not isinstance(instance, list):
-        return
-    texts = {json.dumps(item, sort_keys=True) for item in instance}
-    if len(texts) < len(instance):
-        yield ValidationError("has non-unique elements")
-
-
-def _additional(
-    validator: Any, rule: Json, instance: Json, schema: Mapping[str, Json]
-) -> Iterator[ValidationError]:
-    """`additionalProperties`, its neighbour's patterns matched by our engine, too."""
-    if not isinstance(instance, dict):
-        return
-    patterns = [compiled(pattern) for pattern in schema.get("patternProperties", ())]
-    extra = [
-        key
-        for key in instance
-        if key not in schema.get("properties", ())
-        and not any(pattern.search(key) for pattern in patterns)
-    ]
-    if isinstance(rule, dict):
-        for key in extra:
-            yield from validator.descend(instance[key], rule, path=key)
-    elif rule is False and extra:
-        yield ValidationError("has keys that no schema names")
-
-
-def _compiled(schema: Json) -> Any:
-    """A validator that makes those of the schema's parts once, and not for every value again."""
-    parts: dict[int, Any] = {}  # by the part's identity: `schema` holds them all
-
-    def errors(
-        validator: Any, part: Json, value: Json, step: str | int, rule: str | None
-    ) -> Iterator[ValidationError]:
-        below = parts.get(id(part))
-        if below is None:
-            below = parts[id(part)] = validator.evolve(schema=part)
-        for error in below.iter_errors(value):
-            error.path.appendleft(step)
-            if rule is not None:
-                error.schema_path.appendleft(rule)
-            yield error
-
-    def properties(
-        validator: Any, known: Mapping[str, Json], instance: Json, _schema: object
-    ) -> Iterator[ValidationError]:
-        if isinstance(instance, dict):
-            for name, part in known.items():
-                if name in instance:
-                    yield from errors(validator, part, instance[name], name, name)
-
-    def items(
-        validator: Any, part: Json, instance: Json, schema: Mapping[str, Json]
-    ) -> Iterator[ValidationError]:
-        if part is False or "prefixItems" in schema:
-            yield from Draft202012Validator.VALIDATORS["items"](validator, part, instance, schema)
-        elif isinstance(instance, list):
-            for index, item in enumerate(instance):
-                yield from errors(validator, part, item, index, None)
-
-    rules = {
-        "uniqueItems": _unique,
-        "properties": properties,
-        "items": items,
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional,
-    }
-    made: Any = extend(Draft202012Validator, rules)  # type: ignore[no-untyped-call]
-    return made(schema)
