@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.language import naming
 from bridge.language.paths import within
 from bridge.language.text import Position, YamlDocument
-from bridge.model.entities import DEFAULT_NAMESPACE, Body, Json, Ref
+from bridge.model.entities import DEFAULT_NAMESPACE, Json, Ref
 from bridge.model.suggested_owner import SOURCE_NAME
+from bridge.processors.carried_entities import CarriedEntities
 from bridge.processors.mapping import ExplainedEntity, MappingExplanation
 from bridge.processors.mapping.templates import Path
-from bridge.processors.references import reference_fields, referred
 from bridge.processors.rules import refused
 
 NOBODY: Final = "unknown"
@@ -86,10 +86,10 @@ def converted(
     qm.yaml has a short form (annotation → tool and key). Entities that Backstage would refuse are
     passed over. Never raises for what a file says.
     """
-    fit = [each for each in explanation.entities if not refused(each.body)]
+    fit = CarriedEntities([each for each in explanation.entities if not refused(each.body)])
     inverse = _Inverse(fit, integrations, dict(_texts(documents)))
-    services = [inverse.service(each) for each in inverse.of("component")[:MOST_SERVICES]]
-    lost = tuple(_lost(documents, inverse.carried()))
+    services = [inverse.service(each) for each in fit.of("component")[:MOST_SERVICES]]
+    lost = tuple(_lost(documents, fit.places()))
     if not services:
         return Converted(None, lost)
     nobody = tuple(str(each["name"]) for each in services if each["owner"] == {"team": NOBODY})
@@ -99,51 +99,21 @@ def converted(
 
 @dataclass(slots=True)
 class _Inverse:
-    """The entities of a file on their way back; `used` are the fields that found a place.
+    """The entities of a file on their way back.
 
     `texts` is what the file says, by where it stands.
     """
 
-    entities: Sequence[ExplainedEntity]
+    entities: CarriedEntities
     integrations: Mapping[str, tuple[str, str]]
     texts: Mapping[Position, str]
-    used: set[tuple[Ref, str]] = field(default_factory=set)
-
-    def of(self, kind: str) -> list[ExplainedEntity]:
-        return [each for each in self.entities if each.ref.kind == kind]
-
-    def known(self, ref: Ref) -> ExplainedEntity | None:
-        return next((each for each in self.entities if each.ref == ref), None)
-
-    def carried(self) -> frozenset[Position]:
-        """Where the values stand that found a place."""
-        return frozenset(
-            at
-            for each in self.entities
-            for one in each.fields
-            if any((each.ref, path) in self.used for path in _above(one.path))
-            for at in one.sources
-        )
-
-    def use(self, entity: ExplainedEntity, path: str) -> Json:
-        """The value of a field, which now has a place; None when there is none."""
-        value = _at(entity.body, path.split("."))
-        if value is not None:
-            self.used.add((entity.ref, path))
-        return value
-
-    def annotation(self, entity: ExplainedEntity, key: str) -> Json:
-        value = entity.body["metadata"].get("annotations", {}).get(key)
-        if value is not None:
-            self.used.add((entity.ref, f"metadata.annotations.{key}"))
-        return value
 
     def name(self, entity: ExplainedEntity) -> dict[str, Json]:
         """`name`, and `id` where the name alone would become another entity."""
         own = entity.ref.name if _ID.match(str(entity.body["metadata"]["name"])) else None
-        title = self.use(entity, "metadata.title")
-        source = self.annotation(entity, SOURCE_NAME)
-        self.use(entity, "metadata.name")
+        title = self.entities.use(entity, "metadata.title")
+        source = self.entities.annotation(entity, SOURCE_NAME)
+        self.entities.use(entity, "metadata.name")
         name = str(title or source or entity.body["metadata"]["name"])[:120]
         return {"name": name} | (
             {"id": own} if own is not None and naming.slug(name) != own else {}
@@ -152,19 +122,19 @@ class _Inverse:
     def service(self, entity: ExplainedEntity) -> dict[str, Json]:
         """One service of a qm.yaml, without the keys that say nothing."""
         links = self.links(entity)
-        lifecycle = self.use(entity, "spec.lifecycle")
-        type_ = self.use(entity, "spec.type")
+        lifecycle = self.entities.use(entity, "spec.lifecycle")
+        type_ = self.entities.use(entity, "spec.type")
         made: dict[str, Json] = {
             **self.name(entity),
-            "description": self.use(entity, "metadata.description"),
+            "description": self.entities.use(entity, "metadata.description"),
             "type": None if type_ == "service" else type_,
             "lifecycle": None if lifecycle == "unknown" else lifecycle,
             "tier": self.tier(entity),
             "owner": self.owner(entity),
             **self.system(entity),
-            "language": self.label(entity, "fester.dev/language"),
-            "tags": self.use(entity, "metadata.tags"),
-            "aliases": _split(self.annotation(entity, "fester.dev/aliases")),
+            "language": self.entities.label(entity, "fester.dev/language"),
+            "tags": self.entities.use(entity, "metadata.tags"),
+            "aliases": _split(self.entities.annotation(entity, "fester.dev/aliases")),
             **links,
             "dependencies": self.dependencies(entity),
             "resources": self.resources(entity),
@@ -175,75 +145,49 @@ class _Inverse:
         }
         return {key: value for key, value in made.items() if value not in (None, [], {}, "")}
 
-    def label(self, entity: ExplainedEntity, key: str) -> Json:
-        value = entity.body["metadata"].get("labels", {}).get(key)
-        if value is not None:
-            self.used.add((entity.ref, f"metadata.labels.{key}"))
-        return value
-
     def tier(self, entity: ExplainedEntity) -> Json:
-        tier = self.label(entity, "fester.dev/tier")
+        tier = self.entities.label(entity, "fester.dev/tier")
         return tier if isinstance(tier, str) and re.fullmatch("tier_[1-4]", tier) else None
 
     def owner(self, entity: ExplainedEntity) -> dict[str, Json]:
-        ref = self.target(entity, "owner")
+        ref = self.entities.target(entity, "owner")
         if ref is None or ref.name == NOBODY:
             return {"team": NOBODY}
-        group = self.known(ref)
-        channel = self.annotation(entity, "fester.dev/owner-channel")
+        group = self.entities.known(ref)
+        channel = self.entities.annotation(entity, "fester.dev/owner-channel")
         if group is None:
             team: dict[str, Json] = {"team": ref.name if ref.kind == "group" else str(ref)}
         else:
             named = self.name(group)
             team = {"team": named.pop("name"), **named}
-            self.use(group, "spec.profile.displayName")
+            self.entities.use(group, "spec.profile.displayName")
         return team | ({"channel": channel} if channel else {})
 
     def system(self, entity: ExplainedEntity) -> dict[str, Json]:
         """`system`, and the `product` that it belongs to."""
         found: dict[str, Json] = {}
-        ref = self.target(entity, "system")
-        system = self.known(ref) if ref is not None else None
+        ref = self.entities.target(entity, "system")
+        system = self.entities.known(ref) if ref is not None else None
         if ref is not None:
             found["system"] = _short(self.name(system) if system else {"name": ref.name})
-        domain = self.target(system, "domain") if system is not None else None
-        product = self.annotation(entity, "fester.dev/product")
+        domain = self.entities.target(system, "domain") if system is not None else None
+        product = self.entities.annotation(entity, "fester.dev/product")
         if domain is not None:
-            described = self.known(domain)
+            described = self.entities.known(domain)
             found["product"] = _short(self.name(described) if described else {"name": domain.name})
         elif product:
             found["product"] = product
         return found
-
-    def target(self, entity: ExplainedEntity, name: str) -> Ref | None:
-        """What a field of `spec` refers to, in the namespace that qm.yaml's names are of."""
-        for path, ref in self.refs(entity, name):
-            if ref.namespace == DEFAULT_NAMESPACE:
-                self.used.add((entity.ref, path))
-                return ref
-        return None
-
-    def refs(self, entity: ExplainedEntity, name: str) -> Iterator[tuple[str, Ref]]:
-        """What a field of `spec` refers to, each with its path in the entity."""
-        each = dict(reference_fields(entity.body))[name]
-        given = entity.body["spec"].get(name)
-        many = given if isinstance(given, list) else []
-        texts = [(f"spec.{name}[{at}]", text) for at, text in enumerate(many)]
-        texts += [(f"spec.{name}", given)] if isinstance(given, str) else []
-        for path, text in texts:
-            ref = referred(text, each, entity.body)
-            if ref is not None:
-                yield path, ref
 
     def links(self, entity: ExplainedEntity) -> dict[str, Json]:
         """`tools`, `docs` and `links`, each link where its type belongs."""
         tools: list[Json] = []
         docs: list[Json] = []
         links: list[Json] = []
-        for at, link in enumerate(_at(entity.body, ("metadata", "links")) or []):
+        for at, link in enumerate(entity.body["metadata"].get("links") or []):
             if not (isinstance(link, dict) and isinstance(link.get("url"), str)):
                 continue  # Backstage would refuse it, too
-            self.used.add((entity.ref, f"metadata.links[{at}]"))
+            self.entities.mark(entity, f"metadata.links[{at}]")
             said = {key: str(link[key]) for key in ("title", "icon", "type") if link.get(key)}
             type_ = said.get("type", "").lower()
             title = said.get("title")
@@ -257,30 +201,30 @@ class _Inverse:
 
     def dependencies(self, entity: ExplainedEntity) -> list[Json]:
         found: list[Json] = []
-        for path, ref in self.refs(entity, "dependsOn"):
+        for path, ref in self.entities.refs(entity, "dependsOn"):
             if ref.kind == "component":
                 found.append(_named(ref))
-            elif ref.kind == "resource" and self.known(ref) is None:
+            elif ref.kind == "resource" and self.entities.known(ref) is None:
                 found.append({"name": _named(ref), "kind": "resource"})
             else:
                 continue
-            self.used.add((entity.ref, path))
+            self.entities.mark(entity, path)
         return found
 
     def resources(self, entity: ExplainedEntity) -> list[Json]:
         """The resources that the service needs and the file describes."""
         found: list[Json] = []
-        for path, ref in self.refs(entity, "dependsOn"):
-            resource = self.known(ref) if ref.kind == "resource" else None
+        for path, ref in self.entities.refs(entity, "dependsOn"):
+            resource = self.entities.known(ref) if ref.kind == "resource" else None
             if resource is None:
                 continue
-            self.used.add((entity.ref, path))
-            owner = self.target(resource, "owner")
+            self.entities.mark(entity, path)
+            owner = self.entities.target(resource, "owner")
             found.append(
                 _said(
                     **self.name(resource),
-                    type=self.use(resource, "spec.type"),
-                    description=self.use(resource, "metadata.description"),
+                    type=self.entities.use(resource, "spec.type"),
+                    description=self.entities.use(resource, "metadata.description"),
                     owner=str(owner) if owner is not None and owner.name != NOBODY else None,
                 )
             )
@@ -289,23 +233,23 @@ class _Inverse:
     def apis(self, entity: ExplainedEntity) -> dict[str, Json]:
         provides: list[Json] = []
         consumes: list[Json] = []
-        for path, ref in self.refs(entity, "providesApis"):
-            self.used.add((entity.ref, path))
-            api = self.known(ref)
+        for path, ref in self.entities.refs(entity, "providesApis"):
+            self.entities.mark(entity, path)
+            api = self.entities.known(ref)
             provides.append(self.api(api) if api is not None else _named(ref))
-        for path, ref in self.refs(entity, "consumesApis"):
-            self.used.add((entity.ref, path))
+        for path, ref in self.entities.refs(entity, "consumesApis"):
+            self.entities.mark(entity, path)
             consumes.append(_named(ref))
         return {key: each for key, each in (("provides", provides), ("consumes", consumes)) if each}
 
     def api(self, api: ExplainedEntity) -> Json:
-        lifecycle = self.use(api, "spec.lifecycle")
-        self.use(api, "spec.owner")
-        self.use(api, "spec.system")
+        lifecycle = self.entities.use(api, "spec.lifecycle")
+        self.entities.use(api, "spec.owner")
+        self.entities.use(api, "spec.system")
         return _said(
             **self.name(api),
-            type=self.use(api, "spec.type"),
-            description=self.use(api, "metadata.description"),
+            type=self.entities.use(api, "spec.type"),
+            description=self.entities.use(api, "metadata.description"),
             lifecycle=None if lifecycle == "unknown" else lifecycle,
             definition=self.definition(api),
         )
@@ -317,14 +261,14 @@ class _Inverse:
             for text in filter(None, map(self.texts.get, each.sources)):
                 path = within("", text)
                 if path is not None and _FILE.match(path):
-                    self.used.add((api.ref, each.path))
+                    self.entities.mark(api, each.path)
                     return path
         return None
 
     def short_forms(self, entity: ExplainedEntity) -> dict[str, Json]:
         found: dict[str, dict[str, Json]] = {}
         for key, (tool, name) in self.integrations.items():
-            value = self.annotation(entity, key)
+            value = self.entities.annotation(entity, key)
             if value is not None:
                 found.setdefault(tool, {})[name] = value
         return dict(found)
@@ -336,12 +280,16 @@ class _Inverse:
             prefix = key.partition("/")[0]
             reserved = prefix == "backstage.io" or prefix.endswith((".backstage.io", "fester.dev"))
             if key not in _OF_THE_PROJECT and key not in self.integrations and not reserved:
-                kept[key] = self.annotation(entity, key)
+                kept[key] = self.entities.annotation(entity, key)
         return kept
 
     def labels(self, entity: ExplainedEntity) -> dict[str, Json]:
         given = entity.body["metadata"].get("labels", {})
-        return {key: self.label(entity, key) for key in given if not key.startswith("fester.dev/")}
+        return {
+            key: self.entities.label(entity, key)
+            for key in given
+            if not key.startswith("fester.dev/")
+        }
 
 
 def _said(**values: Json) -> dict[str, Json]:
@@ -360,21 +308,6 @@ def _short(named: dict[str, Json]) -> Json:
 
 def _split(text: Json) -> list[Json]:
     return [each for each in str(text).split(", ") if each] if text else []
-
-
-def _at(body: Body, keys: Sequence[str]) -> Json:
-    value: Json = body
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _above(path: str) -> Iterator[str]:
-    """A field's path and those of what it lies in: `metadata.links[0].url`, `metadata.links`."""
-    yield path
-    for at in range(len(path) - 1, 0, -1):
-        if path[at] in ".[":
-            yield path[:at]
 
 
 def _lost(documents: Sequence[YamlDocument], carried: frozenset[Position]) -> Iterator[Lost]:
