@@ -40,7 +40,7 @@ class SqlKeptText:
 
 
 class SqlEditionText:
-    """Keeps the text in a column, each as an edition of its source: see `SqlModel.changing`."""
+    """Keeps the text in a column, each as an edition of its source: see `Editions.opening`."""
 
     def __init__(self, reading: Open, changing: Changing, column: Column[Any], what: str) -> None:
         self._reading = reading

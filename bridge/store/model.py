@@ -1,7 +1,6 @@
-"""The catalog's model in tables: what is known, what it says of which entity, what was made of it.
+"""The catalog's model in tables: what is known, what it says of entities, what was made of it.
 
-Whoever writes names the edition that it builds on, and makes the next one: of two who write at
-once the later one is refused, whatever both hold in memory.
+Every write makes an edition, see `editions`.
 """
 
 from __future__ import annotations
@@ -9,20 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import (
-    func,
-    select,
-    update,
-)
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import func, select, update
 
-from bridge.errors import StoreConflict, StoreError
+from bridge.errors import StoreError
 from bridge.model.entities import CatalogEntity
 from bridge.model.memory import KnownProject, Memory, SourceState
 from bridge.model.problems import Problem
@@ -35,55 +27,34 @@ from bridge.model.statements import (
     StoredFile,
     Taken,
 )
-from bridge.store import links, rows
+from bridge.store import known, links, rows, speaking
 from bridge.store.addresses import addresses
 from bridge.store.codec import Undecodable, decode_horizon
 from bridge.store.concluded import write_concluded
+from bridge.store.editions import Editions
 from bridge.store.entity_rows import under_place
 from bridge.store.merging import write_checked, write_merged, write_removed
 from bridge.store.reads import SqlReads
-from bridge.store.sources import (
-    batched,
-    claim_source,
-    parts_of,
-    source_id_of,
-    with_figures,
-)
+from bridge.store.sources import batched, parts_of
 from bridge.store.stale import move, note, note_all, noted
-from bridge.store.standing import StandingProblems
 from bridge.store.tables import (
     entities,
     files,
-    manifests,
     problems,
-    projects,
     sources,
     stale,
     statements,
 )
 from bridge.store.taken import write_taken
 
-Item = TypeVar("Item")
-Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
-
-
-def overtaken(source: str) -> StoreConflict:
-    """The error of who builds on what another process has replaced."""
-    return StoreConflict(
-        f"another Fester saved a pass of {source} meanwhile; this one publishes nothing more, and "
-        "the next one goes on from there"
-    )
-
 
 class SqlModel:
     """A `bridge.passes.interfaces.ModelStore` in SQLite or PostgreSQL; `SqlStore.model`."""
 
-    def __init__(self, writing: Connect, reading: Connect, clock: Callable[[], datetime]) -> None:
-        self._writing = writing
-        self._reading = reading
+    def __init__(self, editions: Editions, clock: Callable[[], datetime]) -> None:
+        self._of, self._changing = editions.of, editions.changing
+        self._standing = editions.standing
         self._clock = clock
-        self._ids: dict[str, int] = {}
-        self._standing = StandingProblems()
         self._reads = SqlReads(self._of, self._changing)
 
     @property
@@ -112,57 +83,26 @@ class SqlModel:
 
     async def known(self, source: str, ids: Collection[int]) -> Memory:
         """What is known of these projects."""
-        found_projects: dict[int, Any] = {}
-        found_manifests: dict[Any, Any] = {}
         async with self._of(source, "load what is known of") as (connection, source_id):
-            for part in batched(ids):
-                wanted = select(projects).where(
-                    projects.c.source_id == source_id, projects.c.project_id.in_(part)
-                )
-                found_projects |= rows.known_projects((await connection.execute(wanted)).all())
-                wanted = select(*rows.manifest_columns).where(
-                    manifests.c.source_id == source_id, manifests.c.project_id.in_(part)
-                )
-                found = (await connection.execute(wanted)).all()
-                found_manifests |= await asyncio.to_thread(rows.known_manifests, found)
-        return Memory(found_projects, found_manifests)
+            return await known.memory_of(connection, source_id, ids)
 
     async def marks(
         self, source: str, ids: Collection[int]
     ) -> Mapping[int, tuple[KnownProject, Mapping[str, str]]]:
         """Of each of these projects what is known, with the fingerprints of its files."""
-        found: dict[int, tuple[KnownProject, dict[str, str]]] = {}
         async with self._of(source, "look at projects of") as (connection, source_id):
-            for part in batched(ids):
-                wanted = select(projects).where(
-                    projects.c.source_id == source_id, projects.c.project_id.in_(part)
-                )
-                known = rows.known_projects((await connection.execute(wanted)).all())
-                found |= {number: (each, {}) for number, each in known.items()}
-                columns = manifests.c
-                wanted = select(columns.project_id, columns.file, columns.fingerprint).where(
-                    columns.source_id == source_id, columns.project_id.in_(part)
-                )
-                for row in await connection.execute(wanted):
-                    if row.project_id in found:
-                        found[row.project_id][1][row.file] = row.fingerprint
-        return found
+            return await known.marks_of(connection, source_id, ids)
 
     async def project_ids(self, source: str) -> AsyncIterator[list[int]]:
         """The ids of all projects that are known, many at a time."""
         async with self._of(source, "list the projects of") as (connection, source_id):
-            wanted = select(projects.c.project_id).where(projects.c.source_id == source_id)
-            async for part in parts_of(connection, wanted.order_by(projects.c.project_id)):
-                yield [row.project_id for row in part]
+            async for part in known.ids(connection, source_id):
+                yield part
 
     async def gaps(self, source: str) -> list[KnownProject]:
         """The projects that cannot be read as things stand, by id."""
         async with self._of(source, "list the gaps of") as (connection, source_id):
-            wanted = select(projects).where(
-                projects.c.source_id == source_id, projects.c.gap_since > ""
-            )
-            found = rows.known_projects((await connection.execute(wanted)).all())
-        return [found[number] for number in sorted(found)]
+            return await known.gaps(connection, source_id)
 
     async def gitlabs(self, source: str, names: Collection[str]) -> Mapping[str, str]:
         """Under which address each of these GitLabs has its projects' pages, as far as is known."""
@@ -171,16 +111,8 @@ class SqlModel:
 
     async def in_groups(self, source: str, groups: Collection[str]) -> frozenset[int]:
         """The ids of the projects that lie in groups, named by their paths in lower case."""
-        wanted = frozenset(groups)
-        found: set[int] = set()
         async with self._of(source, "look for groups of") as (connection, source_id):
-            # One look at all paths: defaults may change for a thousand groups at once.
-            every = select(projects.c.project_id, projects.c.path).where(
-                projects.c.source_id == source_id
-            )
-            async for part in parts_of(connection, every):
-                found |= {row.project_id for row in part if not wanted.isdisjoint(_above(row.path))}
-        return frozenset(found)
+            return await known.in_groups(connection, source_id, groups)
 
     # Taking in what a scrape saw.
 
@@ -272,19 +204,8 @@ class SqlModel:
         self, source: str, refs: Collection[str]
     ) -> Mapping[str, list[Statement]]:
         """All that is said of these references, each in the order of `Statement.place`."""
-        found: dict[str, list[Statement]] = {}
         async with self._of(source, "load what is said in") as (connection, source_id):
-            for part in batched(refs):
-                wanted = select(statements).where(
-                    statements.c.source_id == source_id, statements.c.ref.in_(part)
-                )
-                # A few at a time: thousands of manifests may speak of the same systems.
-                async for some in parts_of(connection, wanted):
-                    for row in some:
-                        found.setdefault(row.ref, []).append(rows.stored_statement(row))
-        for said in found.values():
-            said.sort(key=lambda each: each.place)
-        return found
+            return await speaking.of(connection, source_id, refs)
 
     async def entities(self, source: str, refs: Collection[str]) -> Mapping[str, StoredEntity]:
         """These entities, as far as they are there."""
@@ -460,79 +381,9 @@ class SqlModel:
 
     async def said_of_kind(self, source: str, kind: str) -> AsyncIterator[list[Statement]]:
         """All that is said of each entity of a kind, one entity after the other, by reference."""
-        column = statements.c.ref
         async with self._of(source, "load what is said in") as (connection, source_id):
-            ordered = column.collate("C") if connection.dialect.name == "postgresql" else column
-            wanted = select(statements).where(
-                statements.c.source_id == source_id, ordered >= f"{kind}:", ordered < f"{kind};"
-            )
-            held: list[Statement] = []
-            async for part in parts_of(connection, wanted.order_by(ordered)):
-                for _, found in groupby(map(rows.stored_statement, part), lambda each: each.ref):
-                    said = list(found)
-                    if held and held[0].ref != said[0].ref:
-                        yield sorted(held, key=lambda each: each.place)
-                        held = []
-                    held += said
-            if held:
-                yield sorted(held, key=lambda each: each.place)
-
-    # Between.
-
-    @asynccontextmanager
-    async def _of(
-        self, source: str, action: str
-    ) -> AsyncIterator[tuple[AsyncConnection, int | None]]:
-        """A moment of the store, and the source's number in it."""
-        async with self._reading(f"{action} {source}") as connection:
-            number = self._ids.get(source)
-            if number is None:
-                number = await source_id_of(connection, source)
-                if number is not None:
-                    self._ids[source] = number
-            yield connection, number
-
-    @asynccontextmanager
-    async def changing(
-        self, source: str, edition: int, figures: Mapping[str, int]
-    ) -> AsyncIterator[tuple[AsyncConnection, int]]:
-        """A transaction that makes the next edition, and the number of the source.
-
-        In that edition others may merge. Raises `StoreConflict` where another process made one
-        since `edition`.
-        """
-        async with self._changing(source, edition, figures) as made:
-            yield made
-        self._standing.forget(source)
-
-    @asynccontextmanager
-    async def _changing(
-        self, source: str, edition: int, figures: Mapping[str, int]
-    ) -> AsyncIterator[tuple[AsyncConnection, int]]:
-        """A transaction that makes the next edition."""
-        async with self._writing(f"save what is known of {source}") as connection:
-            source_id = self._ids.get(source)
-            if source_id is None:
-                source_id = await claim_source(connection, source)
-            wanted = select(sources.c.edition, sources.c.figures).where(sources.c.id == source_id)
-            row = (await connection.execute(wanted.with_for_update())).one()
-            if row.edition != edition:
-                raise overtaken(source)
-            values: dict[str, Any] = {"edition": edition + 1}
-            if figures:
-                values["figures"] = with_figures(row.figures, figures)
-            await connection.execute(
-                update(sources).where(sources.c.id == source_id).values(values)
-            )
-            yield connection, source_id
-        self._ids[source] = source_id
-        self._standing.moved(source, edition)
-
-
-def _above(path: str) -> Iterator[str]:
-    """The groups that a project lies in, by their paths."""
-    while path := path.rpartition("/")[0]:
-        yield path
+            async for said in speaking.of_kind(connection, source_id, kind):
+                yield said
 
 
 def _entities(found: Sequence[Any]) -> list[CatalogEntity]:

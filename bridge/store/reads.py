@@ -30,7 +30,7 @@ _ADOPTED = "adopted"  # the key of a project of which nothing was read yet: the 
 
 
 class SqlReads:
-    """A `bridge.ports.ReadStore`; `reading` and `changing` are those of the model that it is of."""
+    """A `bridge.ports.ReadStore`; `reading` and `changing` are those of `Editions`."""
 
     def __init__(self, reading: Reading, changing: Changing) -> None:
         self._reading = reading

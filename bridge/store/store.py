@@ -35,6 +35,7 @@ from bridge.store.censuses import SqlCensuses
 from bridge.store.codec import Undecodable, decode_horizon
 from bridge.store.concluded import PASSES_KEPT
 from bridge.store.digests import SqlDigests
+from bridge.store.editions import Editions
 from bridge.store.entity_changes import SqlEntityChanges
 from bridge.store.facts import FactHistory, SqlFactStore
 from bridge.store.faults import explained
@@ -154,8 +155,9 @@ class SqlStore:
         self._closed = False
         self.lease = SqlLease(self._writing, self._reading)
         self._marks = Marks(self._writing, self._reading)
-        self.model = SqlModel(self._writing, self._reading, clock)
-        self.parts = SqlParts(self._writing, self._reading, self.model.changing, clock)
+        self.editions = Editions(self._writing, self._reading)
+        self.model = SqlModel(self.editions, clock)
+        self.parts = SqlParts(self._writing, self._reading, self.editions.opening, clock)
         self.rates = SqlRates(self._alone, lambda: clock().timestamp())
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
@@ -169,7 +171,10 @@ class SqlStore:
             self._writing, self._reading, sources.c.teams_elsewhere, "the teams elsewhere"
         )
         self.group_defaults = SqlEditionText(
-            self._reading, self.model.changing, sources.c.group_defaults, "the defaults for groups"
+            self._reading,
+            self.editions.opening,
+            sources.c.group_defaults,
+            "the defaults for groups",
         )
 
     @property

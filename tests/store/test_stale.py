@@ -24,7 +24,7 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 async def changing(url: str) -> AsyncIterator[tuple[SqlStore, AsyncConnection, int]]:
     store = await open_store(url)
     try:
-        async with store.model.changing(SOURCE, 0, {}) as (connection, source_id):
+        async with store.editions.opening(SOURCE, 0, {}) as (connection, source_id):
             yield store, connection, source_id
     finally:
         await store.close()
