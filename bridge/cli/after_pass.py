@@ -9,6 +9,7 @@ import structlog
 
 from bridge.cli.show import plain
 from bridge.errors import FesterError, StoreError
+from bridge.model.runs import Step
 from bridge.passes.stages import Pass
 from bridge.settings import Settings
 from bridge.wiring import Wired
@@ -42,9 +43,9 @@ async def facts_and_scores(parts: Wired, done: Pass, progress: Callable[[str, in
     def recorded(readings: int) -> None:
         nonlocal count
         count += readings
-        progress("collect", count)
+        progress(Step.COLLECT, count)
 
-    progress("collect", 0)
+    progress(Step.COLLECT, 0)
     try:
         await parts.facts.load()
         known = await done.known()

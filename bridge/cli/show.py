@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,21 +16,24 @@ from rich.text import Text
 
 from bridge.errors import ConfigurationError
 from bridge.model.problems import Problem, Severity
-from bridge.model.runs import Outcome, Report
+from bridge.model.runs import Outcome, Report, Step
 from bridge.model.scrape import Coverage
 from bridge.secret.masks import masked
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_STAGES = {
-    "project": "reading projects",
-    "process": "making the catalog",
-    "publish": "publishing",
-    "remember": "saving what is known",
-    "collect": "collecting facts",
+_STEPS: Mapping[str, str] = {
+    Step.PROJECT: "reading projects",
+    Step.PROCESS: "making the catalog",
+    Step.PUBLISH: "publishing",
+    Step.REMEMBER: "saving what is known",
+    Step.COLLECT: "collecting facts",
 }
 _SHOWN = 40
-_COUNTED = {"project": "projects read", "collect": "readings of facts"}
+_COUNTED: Mapping[str, str] = {
+    Step.PROJECT: "projects read",
+    Step.COLLECT: "readings of facts",
+}
 _EVERY = 500  # of these between two plain progress lines
 
 
@@ -127,9 +130,9 @@ def progress_of_pass() -> Iterator[Callable[[str, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading projects", total=None)
 
-        def listen(stage: str, done: int) -> None:
-            count = f" {done:,}" if stage in _COUNTED else ""
-            bar.update(task, description=f"{_STAGES[stage]}{count}")
+        def listen(step: str, done: int) -> None:
+            count = f" {done:,}" if step in _COUNTED else ""
+            bar.update(task, description=f"{_STEPS[step]}{count}")
 
         yield listen
 
@@ -137,10 +140,10 @@ def progress_of_pass() -> Iterator[Callable[[str, int], None]]:
 def _plain_progress() -> Callable[[str, int], None]:
     last = 0
 
-    def listen(stage: str, done: int) -> None:
+    def listen(step: str, done: int) -> None:
         nonlocal last
-        if stage in _COUNTED and done >= last + _EVERY:
+        if step in _COUNTED and done >= last + _EVERY:
             last = done
-            click.echo(f"{done} {_COUNTED[stage]}", err=True)
+            click.echo(f"{done} {_COUNTED[step]}", err=True)
 
     return listen

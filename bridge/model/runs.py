@@ -52,6 +52,16 @@ class Receipt:
     changed: tuple[str, ...] = ()
 
 
+class Step(StrEnum):
+    """What a pass is doing, for whoever shows how far it is."""
+
+    PROJECT = "project"  # with how many were read so far
+    PROCESS = "process"
+    PUBLISH = "publish"
+    REMEMBER = "remember"
+    COLLECT = "collect"  # after the pass, with how many readings of facts were made
+
+
 class Outcome(StrEnum):
     """How a pass ended."""
 

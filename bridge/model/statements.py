@@ -14,6 +14,7 @@ from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKe
 from bridge.model.moments import AFTER_ALL, iso
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Report
+from bridge.model.todo import Todo
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Merged:
     check: Sequence[str] = ()
     problems: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
     figures: Mapping[str, int] = field(default_factory=dict)
-    stage: str = "merge"  # or "derive": what is made of what others say
+    stage: str = Todo.MERGE  # or `DERIVE`: what is made of what others say
 
 
 @dataclass(frozen=True, slots=True)

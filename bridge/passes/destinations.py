@@ -20,6 +20,7 @@ from bridge.model.memory import Memory
 from bridge.model.problems import Problem, Severity
 from bridge.model.runs import Outcome, Report
 from bridge.model.statements import Concluded, Merged, StoredEntity
+from bridge.model.todo import Todo
 from bridge.passes.adoption import (
     DestinationStanding,
     adopt,
@@ -219,7 +220,7 @@ class _Settling:
         taken = difference(self.before, self.memory, self.by.maker)
         if taken:
             await ledger.write(
-                ledger.epoch, lambda edition: model.take(source, edition, taken, "merge")
+                ledger.epoch, lambda edition: model.take(source, edition, taken, Todo.MERGE)
             )
             ledger.described = None
         horizon = replace(self.memory.horizon, passes=ledger.state.horizon.passes + 1)

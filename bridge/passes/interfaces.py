@@ -242,8 +242,8 @@ class ModelStore(Protocol):
     async def todo(
         self, source: str, stage: str, limit: int | None = None, after: str = ""
     ) -> list[str]:
-        """What is noted in a stage (merge, gone, check, render), in an order of its own; at most
-        so much of what comes `after` something.
+        """What is noted in a stage (`Todo`) or in a lane, in an order of its own; at most so much
+        of what comes `after` something.
         """
 
     async def noted(self, source: str, stage: str, items: Collection[str]) -> set[str]:

@@ -22,9 +22,10 @@ from bridge.model.memory import Horizon, KnownProject
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
 from bridge.model.problems import with_sources
 from bridge.model.reads import ReadKind
-from bridge.model.runs import Outcome, Report
+from bridge.model.runs import Outcome, Report, Step
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.model.statements import Changes
+from bridge.model.todo import Todo
 from bridge.passes.destinations import OwnDestinations, Publisher, settle
 from bridge.passes.inheritance import Inheritance, InheritingWish, with_projects
 from bridge.passes.intake import BATCH, Intake, Overtaken
@@ -349,7 +350,7 @@ class Passes:
             stages.maker,
             now,
             stages.scope,
-            "merge" if wish.small else lane_of(wish.source),
+            Todo.MERGE if wish.small else lane_of(wish.source),
             ledger.epoch,
             ledger.state.horizon.of(wish.source),
             stages.observes,
@@ -404,9 +405,9 @@ def _counted(wishes: Sequence[PassOptions]) -> Iterator[PassOptions]:
     seen = [0] * len(wishes)
 
     def heard(n: int, tell: Callable[[str, int], None]) -> Callable[[str, int], None]:
-        def progress(stage: str, done: int) -> None:
-            seen[n] = done if stage == "project" else seen[n]
-            tell(stage, sum(seen) if stage == "project" else done)
+        def progress(step: str, done: int) -> None:
+            seen[n] = done if step == Step.PROJECT else seen[n]
+            tell(step, sum(seen) if step == Step.PROJECT else done)
 
         return progress
 

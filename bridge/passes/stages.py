@@ -104,8 +104,7 @@ class PassOptions:
     """How one pass is to go.
 
     `take_over` makes destinations ours that are another's. `source` names the one that is read.
-    `request` None asks for everything. `progress` hears (stage, done): "project" with the number
-    of projects read so far, then "process", "publish", "remember".
+    `request` None asks for everything. `progress` hears (`bridge.model.runs.Step`, done).
     """
 
     dry_run: bool = False

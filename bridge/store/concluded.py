@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.runs import Report
 from bridge.model.statements import Concluded
+from bridge.model.todo import Todo
 from bridge.store import entity_changes as history
 from bridge.store import model_codec, rows
 from bridge.store.codec import encode_horizon
@@ -35,7 +36,7 @@ async def write_concluded(
         await put_rows(connection, files, made)
     if not done.unpublished:
         await connection.execute(
-            delete(stale).where(stale.c.source_id == source_id, stale.c.stage == "render")
+            delete(stale).where(stale.c.source_id == source_id, stale.c.stage == Todo.RENDER)
         )
     if done.history is not None:
         await history.record(connection, source_id, done.history)

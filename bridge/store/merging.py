@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.problems import Problem
 from bridge.model.statements import Merged, StoredEntity
+from bridge.model.todo import Todo
 from bridge.store import entity_changes as history
 from bridge.store.entity_rows import RELINK, merged_row, relinked
 from bridge.store.links import call, names_of, point
@@ -22,20 +23,20 @@ from bridge.store.upsert import put_rows
 async def write_merged(connection: AsyncConnection, source_id: int, done: Merged) -> None:
     """Write what merging gave, and note what is to be checked and rendered for it."""
     await forget(connection, source_id, done.stage, done.refs)
-    await forget(connection, source_id, "gone", done.back)
-    await note(connection, source_id, "gone", done.gone)
-    await note(connection, source_id, "check", done.check)
-    await note(connection, source_id, "render", (each.place for each in done.put))
+    await forget(connection, source_id, Todo.GONE, done.back)
+    await note(connection, source_id, Todo.GONE, done.gone)
+    await note(connection, source_id, Todo.CHECK, done.check)
+    await note(connection, source_id, Todo.RENDER, (each.place for each in done.put))
     await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
     for part in batched(done.put):
         made = [merged_row(source_id, each) for each in part]
         await put_rows(connection, entities, made)
-    if done.stage == "merge":
+    if done.stage == Todo.MERGE:
         # What others depend on may be made of them, or of nobody any more.
         await note(
             connection,
             source_id,
-            "derive",
+            Todo.DERIVE,
             [ref for ref in done.gone if ref.startswith("resource:")],
         )
         await note_needed(connection, source_id, done.refs)
@@ -54,7 +55,7 @@ async def write_removed(
     for part in batched(refs):
         mine = entities.c.source_id == source_id, entities.c.ref.in_(part)
         places = await connection.execute(select(entities.c.place).where(*mine))
-        await note(connection, source_id, "render", [row.place for row in places])
+        await note(connection, source_id, Todo.RENDER, [row.place for row in places])
         await connection.execute(delete(entities).where(*mine))
         await note_needed(connection, source_id, part)
         await connection.execute(
@@ -65,8 +66,8 @@ async def write_removed(
             delete(names).where(names.c.source_id == source_id, names.c.ref.in_(part))
         )
         await note_pointing_at(connection, source_id, {name for _, _, name in lost})
-    await forget(connection, source_id, "gone", refs)
-    await forget(connection, source_id, "check", refs)
+    await forget(connection, source_id, Todo.GONE, refs)
+    await forget(connection, source_id, Todo.CHECK, refs)
     about = [f"{what} {ref}" for ref in refs for what in ("entity", "links")]
     nothing: dict[str, Sequence[Problem]] = dict.fromkeys(about, ())
     await replace_problems(connection, source_id, nothing)
@@ -81,8 +82,8 @@ async def write_checked(
     found: Mapping[str, Sequence[Problem]],
 ) -> None:
     """Write what is wrong with the references of entities, and those that were put right."""
-    await forget(connection, source_id, "check", refs)
-    await note(connection, source_id, "render", (each.place for each in linked))
+    await forget(connection, source_id, Todo.CHECK, refs)
+    await note(connection, source_id, Todo.RENDER, (each.place for each in linked))
     await history.note_before(connection, source_id, (str(e.entity.ref) for e in linked))
     for part in batched(linked):
         made = [relinked(source_id, each) for each in part]

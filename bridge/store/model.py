@@ -27,6 +27,7 @@ from bridge.model.statements import (
     StoredFile,
     Taken,
 )
+from bridge.model.todo import Todo
 from bridge.store import known, links, rows, speaking
 from bridge.store.addresses import addresses
 from bridge.store.codec import Undecodable, decode_horizon
@@ -155,13 +156,13 @@ class SqlModel:
             return edition
         async with self._changing(source, edition, {}) as (connection, source_id):
             for lane in noted:
-                await move(connection, source_id, lane, "merge")
+                await move(connection, source_id, lane, Todo.MERGE)
             if state.rules != rules:
                 for table, column, stage in (
-                    (statements, statements.c.ref, "merge"),
-                    (entities, entities.c.ref, "merge"),
-                    (entities, entities.c.ref, "check"),
-                    (entities, entities.c.place, "render"),
+                    (statements, statements.c.ref, Todo.MERGE),
+                    (entities, entities.c.ref, Todo.MERGE),
+                    (entities, entities.c.ref, Todo.CHECK),
+                    (entities, entities.c.place, Todo.RENDER),
                 ):
                     mine = table.c.source_id == source_id
                     await note_all(connection, source_id, stage, column, mine)
@@ -174,10 +175,10 @@ class SqlModel:
         """Note that what lies at these places is to be rendered; None: everything."""
         async with self._changing(source, edition, {}) as (connection, source_id):
             if places is not None:
-                await note(connection, source_id, "render", places)
+                await note(connection, source_id, Todo.RENDER, places)
                 return edition + 1
             mine = entities.c.source_id == source_id
-            await note_all(connection, source_id, "render", entities.c.place, mine)
+            await note_all(connection, source_id, Todo.RENDER, entities.c.place, mine)
         return edition + 1
 
     async def todo(
