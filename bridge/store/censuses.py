@@ -15,9 +15,9 @@ from bridge.model.census import Census
 from bridge.model.runs import Outcome
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
+from bridge.store.ox_tables import censuses
 from bridge.store.rows import unreadable
 from bridge.store.sources import claim_source, source_id_of
-from bridge.store.tables import censuses
 from bridge.store.upsert import put_rows
 
 

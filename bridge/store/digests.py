@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from bridge.model.entities import Json
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
+from bridge.store.ox_tables import digests
 from bridge.store.sources import claim_source, source_id_of
-from bridge.store.tables import digests
 from bridge.store.upsert import put_rows
 
 

@@ -24,8 +24,8 @@ from bridge.store import fact_log
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.fact_log import LoggedReading
 from bridge.store.moments import microseconds
+from bridge.store.ox_tables import fact_history, facts
 from bridge.store.sources import claim_source, parts_of, source_id_of
-from bridge.store.tables import fact_history, facts
 from bridge.store.upsert import put_rows
 
 Key: TypeAlias = tuple[str, str]  # (entity, retriever)

@@ -25,8 +25,8 @@ from bridge.model.notices import (
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
 from bridge.store.moments import microseconds, moment_of
+from bridge.store.ox_tables import notice_memory, notices
 from bridge.store.sources import claim_source, source_id_of
-from bridge.store.tables import notice_memory, notices
 from bridge.store.upsert import insert_into, put_rows
 
 EVERY_NOTICE: Final = NoticeFilter()

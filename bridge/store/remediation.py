@@ -16,8 +16,8 @@ from bridge.model.entities import Ref
 from bridge.model.remediation import Case, IssueKey, RemediationRun, RemediationState, Streak
 from bridge.store.codec import Undecodable, pack, unpack
 from bridge.store.lease import Open
+from bridge.store.ox_tables import remediation_cases, remediation_runs, remediation_streaks
 from bridge.store.sources import claim_source, source_id_of
-from bridge.store.tables import remediation_cases, remediation_runs, remediation_streaks
 from bridge.store.upsert import put_rows
 
 RUNS_KEPT = 50

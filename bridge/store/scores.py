@@ -21,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.model.entities import Ref
 from bridge.model.scores import Rollup, RollupDay, RollupKind, Rubric, Score, Scoreboard, ScoreDay
 from bridge.store import score_rows
+from bridge.store.ox_tables import boards, rollup_days, rubrics, score_days, scores
 from bridge.store.score_rows import Packed, Read
 from bridge.store.sources import claim_source, source_id_of, source_name
-from bridge.store.tables import boards, rollup_days, rubrics, score_days, scores
 from bridge.store.upsert import add_rows, put_rows
 
 Connect = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]

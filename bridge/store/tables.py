@@ -1,4 +1,4 @@
-"""The tables. Their history is in `migrations/`; a test holds the two together.
+"""The tables; those of Ox are in `ox_tables`. Their history is in `migrations/`; a test holds both.
 
 All names start with `fester_`, so that a PostgreSQL database can be shared. What strangers wrote
 stands in JSON text or in packed bytes only: JSON escapes NUL and lone surrogates, which
@@ -10,7 +10,6 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -27,20 +26,21 @@ VERSION_TABLE = "fester_version"
 metadata = MetaData()
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
-_Number = BigInteger().with_variant(Integer, "sqlite")
+Number = BigInteger().with_variant(Integer, "sqlite")
 # References and paths, in the order of their bytes whatever the database's language is.
-_Ref = String(600).with_variant(String(600, collation="C"), "postgresql")
+Ref = String(600).with_variant(String(600, collation="C"), "postgresql")
 
 
-def _source_column(*, key: bool) -> Column[int]:
+def source_column(*, key: bool) -> Column[int]:
+    """The number of the source that a row is of, and with which it goes."""
     owner = ForeignKey("fester_sources.id", ondelete="CASCADE")
-    return Column("source_id", _Number, owner, primary_key=key, nullable=False, autoincrement=False)
+    return Column("source_id", Number, owner, primary_key=key, nullable=False, autoincrement=False)
 
 
 sources = Table(
     "fester_sources",
     metadata,
-    Column("id", _Number, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("passes", BigInteger, nullable=False, server_default="0"),
     Column("horizon", Text, nullable=False, server_default="{}"),  # JSON
@@ -56,7 +56,7 @@ sources = Table(
 projects = Table(
     "fester_projects",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("project_id", BigInteger, primary_key=True, autoincrement=False),
     Column("read_at", String(40), nullable=False),
     Column("gap_since", String(40), nullable=False),
@@ -69,7 +69,7 @@ projects = Table(
 manifests = Table(
     "fester_manifests",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("project_id", BigInteger, primary_key=True, autoincrement=False),
     Column("file", Text, primary_key=True),
     Column("oid", Text, nullable=False),
@@ -85,8 +85,8 @@ manifests = Table(
 statements = Table(
     "fester_statements",
     metadata,
-    _source_column(key=True),
-    Column("ref", _Ref, primary_key=True),
+    source_column(key=True),
+    Column("ref", Ref, primary_key=True),
     Column("project_id", BigInteger, primary_key=True, autoincrement=False),
     Column("file", Text, primary_key=True),
     Column("n", Integer, primary_key=True, autoincrement=False),  # which of the manifest's drafts
@@ -104,9 +104,9 @@ statements = Table(
 entities = Table(
     "fester_entities",
     metadata,
-    _source_column(key=True),
-    Column("ref", _Ref, primary_key=True),
-    Column("mirror", _Ref, nullable=False),  # the kind, and the rest backwards
+    source_column(key=True),
+    Column("ref", Ref, primary_key=True),
+    Column("mirror", Ref, nullable=False),  # the kind, and the rest backwards
     Column("place", String(40), nullable=False),
     Column("digest", String(32), nullable=False),  # of the entity as it was merged
     Column("shown", String(32), nullable=False),  # and as it is with its references put right
@@ -120,10 +120,10 @@ entities = Table(
 targets = Table(
     "fester_targets",
     metadata,
-    _source_column(key=True),
-    Column("ref", _Ref, primary_key=True),
-    Column("target", _Ref, primary_key=True),
-    Column("spelt", _Ref, nullable=False),  # the target in the one spelling of all
+    source_column(key=True),
+    Column("ref", Ref, primary_key=True),
+    Column("target", Ref, primary_key=True),
+    Column("spelt", Ref, nullable=False),  # the target in the one spelling of all
     Index("fester_targets_by_spelling", "source_id", "spelt"),
     sqlite_with_rowid=False,
 )
@@ -132,10 +132,10 @@ targets = Table(
 names = Table(
     "fester_names",
     metadata,
-    _source_column(key=True),
-    Column("ref", _Ref, primary_key=True),
+    source_column(key=True),
+    Column("ref", Ref, primary_key=True),
     Column("rank", Integer, primary_key=True, autoincrement=False),
-    Column("name", _Ref, primary_key=True),
+    Column("name", Ref, primary_key=True),
     Index("fester_names_by_name", "source_id", "name"),
     sqlite_with_rowid=False,
 )
@@ -144,9 +144,9 @@ names = Table(
 stale = Table(
     "fester_stale",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("stage", String(10), primary_key=True),
-    Column("item", _Ref, primary_key=True),
+    Column("item", Ref, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -154,7 +154,7 @@ stale = Table(
 problems = Table(
     "fester_problems",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("about", Text, primary_key=True),
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("body", Text, nullable=False),  # JSON
@@ -165,8 +165,8 @@ problems = Table(
 files = Table(
     "fester_files",
     metadata,
-    _source_column(key=True),
-    Column("path", _Ref, primary_key=True),
+    source_column(key=True),
+    Column("path", Ref, primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("content_type", Text, nullable=False),
     Column("stage", String(20), nullable=False),
@@ -178,7 +178,7 @@ files = Table(
 reads = Table(
     "fester_reads",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("project_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tip", String(64), nullable=False),  # a commit
     Column("key", String(64), nullable=False),  # names what was wanted
@@ -189,7 +189,7 @@ reads = Table(
 blobs = Table(
     "fester_blobs",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("project_id", BigInteger, primary_key=True, autoincrement=False),
     Column("oid", String(64), primary_key=True),
     Column("body", LargeBinary, nullable=False),  # compressed
@@ -199,8 +199,8 @@ blobs = Table(
 passes = Table(
     "fester_passes",
     metadata,
-    Column("id", _Number, primary_key=True),
-    _source_column(key=False),
+    Column("id", Number, primary_key=True),
+    source_column(key=False),
     Column("saved_at", String(40), nullable=False),
     Column("outcome", String(40), nullable=False),
     Column("report", LargeBinary, nullable=False),  # packed JSON
@@ -211,101 +211,11 @@ passes = Table(
 hints = Table(
     "fester_hints",
     metadata,
-    Column("id", _Number, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("source", Text, nullable=False),
     Column("project_id", BigInteger, nullable=False),
     Column("group_path", Text, nullable=False),
     UniqueConstraint("source", "project_id", "group_path", name="fester_hints_once"),
-)
-
-# The latest reading of an entity by a retriever. Its key is most of a row's size: no second copy.
-facts = Table(
-    "fester_facts",
-    metadata,
-    _source_column(key=True),
-    Column("entity", String(600), primary_key=True),
-    Column("retriever", String(100), primary_key=True),
-    Column("seen_at", BigInteger, nullable=False),  # microseconds since 1970, UTC
-    Column("digest", String(32), nullable=False),  # of everything but the time
-    Column("body", LargeBinary, nullable=False),  # packed, see `fact_log`
-    sqlite_with_rowid=False,
-)
-
-fact_history = Table(
-    "fester_fact_history",
-    metadata,
-    _source_column(key=True),
-    Column("entity", String(600), primary_key=True),
-    Column("retriever", String(100), primary_key=True),
-    Column("segment", Integer, primary_key=True, autoincrement=False),  # of 63 days since 1970
-    Column("thinned", Integer, nullable=False),  # 1 when it holds fewer readings than were kept
-    Column("body", LargeBinary, nullable=False),  # packed, see `fact_log`
-    sqlite_with_rowid=False,
-)
-
-# What every version of the rubric weighed: the states in history stand in the order of its checks.
-rubrics = Table(
-    "fester_rubrics",
-    metadata,
-    _source_column(key=True),
-    Column("version", String(32), primary_key=True),
-    Column("checks", Text, nullable=False),  # JSON: weights by check
-)
-
-# The latest scoreboard without its scores, packed.
-boards = Table(
-    "fester_boards",
-    metadata,
-    _source_column(key=True),
-    Column("made_at", String(40), nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
-
-# The latest score of every entity; `mark` is what its last day in history holds.
-scores = Table(
-    "fester_scores",
-    metadata,
-    _source_column(key=True),
-    Column("entity", String(600), primary_key=True),
-    Column("mark", Text, nullable=False),
-    Column("digest", String(32), nullable=False),
-    Column("body", LargeBinary, nullable=False),  # packed JSON
-)
-
-# A row for a day on which something changed; it stands until the next one. Days are ordinals.
-score_days = Table(
-    "fester_score_days",
-    metadata,
-    _source_column(key=True),
-    Column("entity", String(600), primary_key=True),
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("value", Float, nullable=True),
-    Column("coverage", Float, nullable=False),
-    Column("sufficient", Integer, nullable=False),
-    Column("level", String(100), nullable=False),
-    Column("tier", Integer, nullable=True),
-    Column("target", Float, nullable=True),
-    Column("rubric", String(32), nullable=False),
-    Column("states", String(200), nullable=False),  # a letter a check of that rubric
-    Column("gone", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-rollup_days = Table(
-    "fester_rollup_days",
-    metadata,
-    _source_column(key=True),
-    Column("kind", String(20), primary_key=True),
-    Column("name", String(600), primary_key=True),
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("value", Float, nullable=True),
-    Column("coverage", Float, nullable=False),
-    Column("services", Integer, nullable=False),
-    Column("unknown", Integer, nullable=False),
-    Column("below_target", Integer, nullable=False),
-    Column("levels", Text, nullable=False),  # JSON
-    Column("gone", Integer, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 leases = Table(
@@ -330,7 +240,7 @@ sweeps = Table(
     "fester_sweeps",
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),  # drawn: never used again
-    _source_column(key=False),
+    source_column(key=False),
     Column("reading", String(60), nullable=False),  # the name of the GitLab
     Column("began", BigInteger, nullable=False),  # microseconds since 1970, UTC
     Column("files", Text, nullable=False),  # JSON: the names of the manifests that are wanted
@@ -362,74 +272,12 @@ parts = Table(
     Index("fester_parts_by_state", "sweep_id", "state"),
 )
 
-# What remediation knows of each service's checks, and each issue of ours.
-remediation_streaks = Table(
-    "fester_remediation_streaks",
-    metadata,
-    _source_column(key=True),
-    Column("entity", Text, primary_key=True),
-    Column("body", Text, nullable=False),  # JSON
-)
-
-remediation_cases = Table(
-    "fester_remediation_cases",
-    metadata,
-    _source_column(key=True),
-    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("entity", Text, primary_key=True),
-    Column("check_id", Text, primary_key=True),
-    Column("body", Text, nullable=False),  # JSON
-)
-
-remediation_runs = Table(
-    "fester_remediation_runs",
-    metadata,
-    Column("id", _Number, primary_key=True),
-    _source_column(key=False),
-    Column("body", LargeBinary, nullable=False),  # packed JSON
-    Index("fester_remediation_runs_by_source", "source_id", "id"),
-)
-
-# What a weekly digest compares with, and to whom it was sent.
-digests = Table(
-    "fester_digests",
-    metadata,
-    _source_column(key=True),
-    Column("week", String(10), primary_key=True),  # ISO, "2026-W48"
-    Column("body", LargeBinary, nullable=False),  # packed JSON
-    Column("sent", Text, nullable=False),  # the teams, as a JSON list
-)
-
-# What teams are told, by each channel: the intent is written before it is sent.
-notices = Table(
-    "fester_notices",
-    metadata,
-    _source_column(key=True),
-    Column("key", String(32), primary_key=True),  # digest of the occasion
-    Column("channel", String(20), primary_key=True),
-    Column("team", Text, nullable=False),
-    Column("state", String(10), nullable=False),
-    Column("made", BigInteger, nullable=False),  # microseconds since 1970, UTC
-    Column("at", BigInteger, nullable=False),  # the same, of its state
-    Column("batch", String(32), nullable=False),  # the message that it went with
-    Column("tries", Integer, nullable=False),  # how often it was refused
-    Column("body", Text, nullable=False),  # JSON
-    Index("fester_notices_by_state", "source_id", "state"),
-)
-
-notice_memory = Table(
-    "fester_notice_memory",
-    metadata,
-    _source_column(key=True),
-    Column("body", LargeBinary, nullable=False),  # packed JSON
-)
-
 # How entities were before the pass under way changed them; no body: they were not there.
 before = Table(
     "fester_before",
     metadata,
-    _source_column(key=True),
-    Column("ref", _Ref, primary_key=True),
+    source_column(key=True),
+    Column("ref", Ref, primary_key=True),
     Column("body", Text, nullable=True),  # as that of an entity
 )
 
@@ -437,10 +285,10 @@ before = Table(
 entity_changes = Table(
     "fester_entity_changes",
     metadata,
-    Column("id", _Number, primary_key=True),
-    _source_column(key=False),
+    Column("id", Number, primary_key=True),
+    source_column(key=False),
     Column("at", BigInteger, nullable=False),  # microseconds since 1970, UTC
-    Column("ref", _Ref, nullable=False),
+    Column("ref", Ref, nullable=False),
     Column("kind", String(10), nullable=False),
     Column("about", Text, nullable=False),  # JSON
     Column("body", Text, nullable=False),  # JSON
@@ -453,7 +301,7 @@ entity_changes = Table(
 receivers = Table(
     "fester_receivers",
     metadata,
-    _source_column(key=True),
+    source_column(key=True),
     Column("name", String(40), primary_key=True),
     Column("cursor", BigInteger, nullable=False),  # a change's number, as `sending` is
     Column("sending", BigInteger, nullable=False),  # 0: nothing is on its way
@@ -463,15 +311,6 @@ receivers = Table(
     Column("delivered_at", BigInteger, nullable=True),
     Column("reason", Text, nullable=False),
     Column("told_until", BigInteger, nullable=True),
-)
-
-# How everything stood at the end of a day's last full pass. Days are ordinals.
-censuses = Table(
-    "fester_censuses",
-    metadata,
-    _source_column(key=True),
-    Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("body", LargeBinary, nullable=False),  # packed JSON
 )
 
 # What is known of a source and was made of it; passes need no more.

@@ -26,8 +26,8 @@ from bridge.model.scores import RollupKind, Scoreboard
 from bridge.ox.scores.rubric import LoadedRubric
 from bridge.ox.scores.scoreboard import EarlierScores, evaluate
 from bridge.store import SqlStore, open_store
+from bridge.store.ox_tables import rollup_days, score_days
 from bridge.store.score_rows import day_values, rollup_values
-from bridge.store.tables import rollup_days, score_days
 from bridge.store.upsert import put_rows
 from bridge.wiring.ox import rubric
 

@@ -15,7 +15,7 @@ from bridge.model.entities import Json, Ref
 from bridge.model.facts import Fact, Reading, Standing
 from bridge.ox.interfaces import FactStore
 from bridge.store import FactHistory, SqlFactStore, SqlStore, open_store
-from bridge.store.tables import fact_history, facts
+from bridge.store.ox_tables import fact_history, facts
 
 SOURCE = "https://gitlab.example.com"
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)

@@ -29,7 +29,7 @@ from bridge.model.scores import (
 )
 from bridge.ox.interfaces import ScoreStore
 from bridge.store import ScoreHistory, SqlScoreStore, open_store
-from bridge.store.tables import score_days
+from bridge.store.ox_tables import score_days
 
 SOURCE = "https://gitlab.example.com"
 FIRST = date(2026, 1, 1)

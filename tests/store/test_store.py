@@ -214,7 +214,7 @@ async def test_many_may_open_and_save_at_once(url: str) -> None:
 
 
 async def test_the_migrations_give_the_tables_that_the_code_expects(url: str) -> None:
-    """Alembic finds no difference between the migrated database and `tables.py`."""
+    """Alembic finds no difference between the migrated database and the tables."""
 
     def differences(connection: Connection) -> Any:
         options = {"version_table": VERSION_TABLE}
