@@ -6,33 +6,27 @@ project by its path, id or URL.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeAlias
 
-from bridge.language.names import nearest
 from bridge.language.text_faults import clean
 from bridge.model.definitions import stands_in
-from bridge.model.entities import DEFAULT_NAMESPACE, CatalogEntity, Json, Ref
+from bridge.model.entities import CatalogEntity, Json, Ref
 from bridge.model.entity_changes import EntityChange
 from bridge.model.manifests import Verdict
 from bridge.model.memory import KnownManifest, KnownProject, Memory, PassRecord
 from bridge.model.moments import iso
-from bridge.model.numbers import mark_in, own_id
+from bridge.model.numbers import mark_in
 from bridge.model.problems import Problem
 from bridge.model.runs import problem_json
 from bridge.model.scrape import Project
+from bridge.passes.question import Question, near, speaks_of
 from bridge.passes.whose import unowned, whose
 
 SHOWN = 20  # how many findings of one sort are worth a person's time
-_NEAR = 5
-_ALIASES = "fester.dev/aliases"  # names that an entity also goes by, with commas between them
-_SOURCE_NAME = "fester.dev/source-name"  # the name as a person wrote it
 _NESTED = "where the one at the root names it in `include`, or the settings do in `gitlab.nested`"
 _Place: TypeAlias = tuple[int, str, str]  # the mark of a GitLab, a project's path, a file
-_SSH = re.compile(r"[\w.-]+@[^:/]+:(?P<path>[^:]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,76 +61,30 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked for, as each of the things that it may be.
+class _Meant:
+    """What is known of what was asked for.
 
-    `ref` is set when the text names a kind. `path` is that of a project, in lower case, and
-    `url` that of its page, if it was asked for by one.
+    `named` are entities with how they were named; `entities` are these, and what those projects
+    give that were asked for `exactly`; `own` are those that are named, or of one manifest alone.
     """
 
-    text: str
-    ref: Ref | None
-    name: str
-    namespace: str
-    path: str
-    url: str = ""
+    named: Sequence[tuple[str, CatalogEntity]]
+    entities: Sequence[CatalogEntity]
+    own: Sequence[CatalogEntity]
+    manifests: Sequence[KnownManifest]
+    projects: Mapping[int, KnownProject]
+    exactly: Set[int]
 
-    @classmethod
-    def of(cls, asked: str) -> Question:
-        """What may be asked for by a text."""
-        text = asked.strip()
-        place = text.partition("/-/")[0].rstrip("/").removesuffix(".git").lower()
-        clone = _SSH.fullmatch(place)
-        if clone is not None:
-            return cls(text, None, "", "", clone["path"])
-        if place.startswith(("http://", "https://", "ssh://")):
-            return cls(text, None, "", "", place.partition("://")[2].partition("/")[2], place)
-        path = place.lstrip("/")
-        try:
-            ref = Ref.parse(text)
-        except ValueError:
-            head, _, last = path.rpartition("/")
-            return cls(text, None, last, head if "/" not in head else "", path)
-        return cls(text, ref, ref.name, ref.namespace, path)
-
-    def is_project(self, known: KnownProject) -> bool:
-        """Whether it is this project's path, id or URL."""
-        project = known.project
-        if self.url and self.url == project.web_url.lower():
-            return True
-        return bool(self.path) and self.path in (project.path.lower(), str(own_id(project.id)))
-
-    def names_project(self, known: KnownProject) -> bool:
-        """Whether it is this project's path, id or URL, or its name alone."""
-        alone = self.ref is not None or "/" not in self.path
-        return self.is_project(known) or (alone and self.names(known.project.name))
-
-    def how(self, entity: CatalogEntity) -> str:
-        """How it names an entity: "name", "title", "alias"; "" when it does not."""
-        metadata = entity.body["metadata"]
-        annotations = metadata.get("annotations") or {}
-        titles = (metadata.get("title"), annotations.get(_SOURCE_NAME))
-        if self.text.lower() in (str(title).lower() for title in titles if title):
-            return "title" if entity.ref.name != self.text.lower() else "name"
-        if not self.name or not self._may_be_in(entity.ref):
-            return ""
-        if entity.ref.name in (self.name, slug_of(self.name)):
-            return "name"
-        aliases = str(annotations.get(_ALIASES) or "")
-        found = aliases and any(self.names(each) for each in aliases.split(","))
-        return "alias" if found else ""
-
-    def _may_be_in(self, ref: Ref) -> bool:
-        """Whether the kind and the namespace that were said, if any, are those of a reference."""
-        if self.ref is not None:
-            return (self.ref.kind, self.ref.namespace) == (ref.kind, ref.namespace)
-        return "/" not in self.path or self.namespace == ref.namespace
-
-    def names(self, text: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
-        """Whether a name in a manifest is what was asked for, whatever the kind."""
-        wanted = slug_of(self.name)
-        inside = self.namespace == namespace or (self.ref is None and "/" not in self.path)
-        return bool(wanted) and inside and slug_of(text) == wanted
+    def places(self, memory: Memory) -> set[_Place]:
+        """The projects and files that problems may be told of."""
+        return {
+            *(_place(o.project_id, o.project, o.file) for each in self.own for o in each.origins),
+            *(
+                _place(each.project_id, memory.projects[each.project_id].project.path, each.file)
+                for each in self.manifests
+            ),
+            *(_place(number, each.project.path) for number, each in self.projects.items()),
+        }
 
 
 def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") -> Explanation:
@@ -145,6 +93,25 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
     `source` is what is crawled, for the answer to what nothing is known of.
     """
     question = Question.of(asked)
+    meant = _meant(question, memory, record)
+    refs = {str(each.ref) for each in meant.entities}
+    problems = tuple(_problems(question, record, refs, meant.places(memory)))
+    known = bool(meant.entities or meant.manifests or meant.projects or problems)
+    facts = list(_facts(question, meant, memory, record))
+    if not known:
+        facts.extend(_unseen(memory, record, source))
+    return Explanation(
+        asked,
+        tuple(meant.entities[:SHOWN]),
+        tuple(facts[: 3 * SHOWN]),
+        problems[:SHOWN],
+        () if known else _suggestions(question, memory, record),
+        known,
+        source,
+    )
+
+
+def _meant(question: Question, memory: Memory, record: PassRecord) -> _Meant:
     projects = {
         number: each for number, each in memory.projects.items() if question.names_project(each)
     }
@@ -159,45 +126,28 @@ def explain(asked: str, memory: Memory, record: PassRecord, source: str = "") ->
     found = list({each.ref: each for each in (*(each for _, each in named), *theirs)}.values())
     asked_for = {each.ref for _, each in named}
     own = [e for e in found if e.ref in asked_for or len(e.origins) <= 1 or e not in theirs]
-    candidates = list(_candidates(question, memory, exactly))
-    facts = [
-        *(_otherwise(question, how, each) for how, each in named if how != "name"),
-        *(line for each in own[:SHOWN] for line in _where_from(each, memory)),
-    ]
-    if not found:
-        facts.append(f"{question.text} is not in the catalog.")
-    told = {(o.project_id, o.file) for each in own for o in each.origins}
-    facts.extend(
-        line
-        for manifest in candidates
-        if manifest.project_id in exactly or (manifest.project_id, manifest.file) not in told
-        for line in _standing(manifest, memory)
-    )
-    facts.extend(line for each in projects.values() for line in _state(each, memory))
-    lacking = unowned(projects.values(), own, candidates, memory, record)
-    facts.extend(whose(lacking, memory, record))
-    places = {
-        *(_place(o.project_id, o.project, o.file) for each in own for o in each.origins),
-        *(
-            _place(each.project_id, memory.projects[each.project_id].project.path, each.file)
-            for each in candidates
-        ),
-        *(_place(number, each.project.path) for number, each in projects.items()),
-    }
-    refs = {str(each.ref) for each in found}
-    problems = tuple(_problems(question, record, refs, places))
-    known = bool(found or candidates or projects or problems)
-    if not known:
-        facts.extend(_unseen(memory, record, source))
-    return Explanation(
-        asked,
-        tuple(found[:SHOWN]),
-        tuple(facts[: 3 * SHOWN]),
-        problems[:SHOWN],
-        () if known else _suggestions(question, memory, record),
-        known,
-        source,
-    )
+    manifests = list(_candidates(question, memory, exactly))
+    return _Meant(named, found, own, manifests, projects, exactly)
+
+
+def _facts(question: Question, meant: _Meant, memory: Memory, record: PassRecord) -> Iterator[str]:
+    """What is told of it, what was asked for most plainly first."""
+    for how, each in meant.named:
+        if how != "name":
+            yield _otherwise(question, how, each)
+    for each in meant.own[:SHOWN]:
+        yield from _where_from(each, memory)
+    if not meant.entities:
+        yield f"{question.text} is not in the catalog."
+    told = {(o.project_id, o.file) for each in meant.own for o in each.origins}
+    for manifest in meant.manifests:
+        key = manifest.project_id, manifest.file
+        if manifest.project_id in meant.exactly or key not in told:
+            yield from _standing(manifest, memory)
+    for known in meant.projects.values():
+        yield from _state(known, memory)
+    lacking = unowned(meant.projects.values(), meant.own, meant.manifests, memory, record)
+    yield from whose(lacking, memory, record)
 
 
 def _otherwise(question: Question, how: str, entity: CatalogEntity) -> str:
@@ -255,29 +205,9 @@ def _candidates(
         if (
             manifest.project_id in exactly
             or question.names_project(known)
-            or any(_speaks_of(question, manifest))
+            or any(speaks_of(question, manifest))
         ):
             yield manifest
-
-
-def _speaks_of(question: Question, manifest: KnownManifest) -> Iterator[bool]:
-    for draft in manifest.current.drafts:
-        ref = Ref.of(draft.body)
-        yield question.names(ref.name, ref.namespace)
-    if manifest.current.verdict is not Verdict.VALID:
-        # What is valid is told by its drafts; the text of the others is looked into.
-        for document in manifest.current.documents:
-            yield any(question.names(name) for name in _named(document))
-
-
-def _named(document: Json) -> Iterator[str]:
-    """What a parsed manifest names at its first levels."""
-    for section in (document, *(document.values() if isinstance(document, dict) else ())):
-        if isinstance(section, dict):
-            for key in ("name", "dd-service"):
-                value = section.get(key)
-                if isinstance(value, str):
-                    yield value
 
 
 def _standing(manifest: KnownManifest, memory: Memory) -> Iterator[str]:
@@ -368,22 +298,6 @@ def _suggestions(question: Question, memory: Memory, record: PassRecord) -> tupl
     """References and paths that look like what was asked for; the same name comes first."""
     refs = (str(entity.ref) for entity in record.catalog.entities)
     return near(question, refs, (known.project.path for known in memory.projects.values()))
-
-
-def near(question: Question, refs: Iterable[str], projects: Iterable[str]) -> tuple[str, ...]:
-    """Of references and projects' paths those that look like what was asked for."""
-    names: dict[str, str] = {}
-    for ref in refs:
-        names.setdefault(ref.rpartition("/")[2], ref)
-    for path in projects:
-        names.setdefault(slug_of(path.rpartition("/")[2]), path)
-    return tuple(names[name] for name in nearest(slug_of(question.name), names, _NEAR))
-
-
-@lru_cache(256)  # what was asked for is compared with everything
-def slug_of(text: str) -> str:
-    """A name as all its spellings are."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,7 +17,8 @@ from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.memory import KnownManifest, KnownProject, ManifestKey, Memory, PassRecord
 from bridge.model.numbers import own_id
 from bridge.model.problems import Problem
-from bridge.passes.explain import SHOWN, Explanation, Question, explain, near, slug_of
+from bridge.passes.explain import SHOWN, Explanation, explain
+from bridge.passes.question import Question, near, slug_of
 from bridge.store import SqlStore
 
 MOST: Final = 2_000  # entities, projects, or manifests that cannot be used; of more, all are loaded
