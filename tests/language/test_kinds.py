@@ -64,7 +64,7 @@ def inside(data: Json, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
             yield from inside(item, (*path, key))
 
 
-@settings(max_examples=examples(1_000), deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(SCHEMAS, DATA)
 def test_what_a_valid_document_holds_is_of_a_kind_that_its_schema_allows(
     schema: Json, data: Json
