@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -17,9 +17,10 @@ import structlog
 
 from bridge.errors import SourceError, StoreError
 from bridge.model.group_defaults import DefaultsPlace, Inheriting
-from bridge.model.numbers import mark_of, number_of
+from bridge.model.numbers import mark_in, mark_of, number_of
 from bridge.model.problems import Problem, Severity
 from bridge.model.reads import ReadKind
+from bridge.passes.intake import BATCH
 from bridge.passes.interfaces import Store
 from bridge.passes.ledger import Ledger
 from bridge.passes.stages import PassOptions, Stages
@@ -79,6 +80,29 @@ def with_projects(wish: PassOptions, ids: frozenset[int]) -> PassOptions:
         return wish
     also = tuple(dict.fromkeys((*request.also, *sorted(ids))))
     return replace(wish, request=replace(request, also=also))
+
+
+async def in_groups(ledger: Ledger, groups: Collection[str], source: str) -> frozenset[int]:
+    """The projects of a source that are known to lie in groups, by paths in lower case."""
+    if not groups:
+        return frozenset()
+    found = await ledger.model.in_groups(ledger.source, groups)
+    return frozenset(number for number in found if mark_in(number) == mark_of(source))
+
+
+async def projects_below(ledger: Ledger, groups: frozenset[str], source: str) -> frozenset[int]:
+    """The projects of a source with a manifest that lie in groups; "" is all there are."""
+    if "" in groups:
+        known = ledger.model.project_ids(ledger.source)
+        found = {n async for part in known for n in part if mark_in(n) == mark_of(source)}
+    else:
+        found = set(await in_groups(ledger, groups, source))
+    numbers = sorted(number for number in found if number >= 0)
+    concerned: set[int] = set()
+    for start in range(0, len(numbers), BATCH):
+        marks = await ledger.model.marks(ledger.source, numbers[start : start + BATCH])
+        concerned |= {number for number, (_, files) in marks.items() if files}
+    return frozenset(concerned)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bridge.model.entities import Draft, Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
@@ -41,6 +41,8 @@ from bridge.passes.reasons import (
     why_absent,
 )
 from bridge.ports import Translator
+
+_MOST_LEFT = 20  # of one group that are told one by one
 
 
 @dataclass(slots=True)
@@ -379,29 +381,3 @@ def moved(horizon: Horizon, end: ScrapeEnd, now: datetime, scope: str) -> Horizo
     if end.coverage is Coverage.FULL:
         horizon = replace(horizon, swept_at=now, scope=scope)
     return replace(horizon, listed_at=min(now, end.began or now))
-
-
-_SOONEST, _LATEST = timedelta(minutes=1), timedelta(hours=1)
-_MOST_LEFT = 20  # of one group that are told one by one
-_MOST_RETRIES = 100  # projects in a gap that one pass tries again
-
-
-def gaps_to_retry(gaps: Iterable[KnownProject], now: datetime) -> tuple[int, ...]:
-    """Which of the projects in a gap are to be tried again, the longest untried first, bounded.
-
-    The longer a project has been unreadable, the longer it is left alone: twice the time at each
-    try, from a minute up to an hour.
-    """
-    due = [
-        (known.gap_tried or known.gap_since or now, known.project.id)
-        for known in gaps
-        if _is_due(known, now)
-    ]
-    return tuple(project_id for _, project_id in sorted(due)[:_MOST_RETRIES])
-
-
-def _is_due(known: KnownProject, now: datetime) -> bool:
-    if known.gap_tried is None:
-        return True
-    lasted = known.gap_tried - (known.gap_since or known.gap_tried)
-    return now - known.gap_tried >= min(max(lasted, _SOONEST), _LATEST)

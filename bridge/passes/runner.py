@@ -8,10 +8,10 @@ passes over these projects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
@@ -22,20 +22,26 @@ from bridge.model.memory import Horizon, KnownProject
 from bridge.model.numbers import FIRST, lane_of, mark_in, mark_of
 from bridge.model.problems import with_sources
 from bridge.model.reads import ReadKind
-from bridge.model.runs import Outcome, Report, Step
+from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.model.statements import Changes
 from bridge.model.todo import Todo
 from bridge.passes.destinations import OwnDestinations, Publisher, settle
-from bridge.passes.inheritance import Inheritance, InheritingWish, with_projects
-from bridge.passes.intake import BATCH, Intake, Overtaken
+from bridge.passes.due import gaps_to_retry, why_sweep
+from bridge.passes.inheritance import (
+    Inheritance,
+    InheritingWish,
+    in_groups,
+    projects_below,
+    with_projects,
+)
+from bridge.passes.intake import Intake, Overtaken
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
 from bridge.passes.pipeline import Conclusion, conclude, failed, figures_of, restate, scrape, taught
 from bridge.passes.publish import Destinations
-from bridge.passes.reconcile import gaps_to_retry
 from bridge.passes.stages import Pass, PassOptions, Stages
-from bridge.passes.together import together
+from bridge.passes.together import counted_together, together
 from bridge.passes.view import Known, View
 
 log = structlog.get_logger()
@@ -154,10 +160,7 @@ class Passes:
 
     async def in_groups(self, groups: Collection[str], source: str = FIRST) -> frozenset[int]:
         """The projects of a source that are known to lie in groups, by paths in lower case."""
-        if not groups:
-            return frozenset()
-        found = await self._ledger.model.in_groups(self._ledger.source, groups)
-        return frozenset(number for number in found if mark_in(number) == mark_of(source))
+        return await in_groups(self._ledger, groups, source)
 
     async def run(self, wish: PassOptions) -> Pass:
         """One pass over one source, on top of the ones before.
@@ -180,7 +183,9 @@ class Passes:
             return await self.run(wishes[0])
         if wishes[0].dry_run and not self.trial:
             return await self._tried(wishes)
-        found = await asyncio.gather(*map(self._made, _counted(wishes)), return_exceptions=True)
+        found = await asyncio.gather(
+            *map(self._made, counted_together(wishes)), return_exceptions=True
+        )
         for each in found:
             if isinstance(each, BaseException):
                 raise each
@@ -275,26 +280,11 @@ class Passes:
             self.stages = replace(self.stages, translator=translator)
         if wish.small and due and due == self._put_off.get(wish.source):
             return InheritingWish(wish)
-        ids = await self._below(due, wish.source)
+        ids = await projects_below(self._ledger, due, wish.source)
         if wish.small and len(ids) > _MOST_INHERITING:
             self._put_off[wish.source] = due  # which the next push need not find out again
             return InheritingWish(wish)  # the next scheduled pass reads them
         return InheritingWish(with_projects(wish, ids), due, ids)
-
-    async def _below(self, groups: frozenset[str], source: str) -> frozenset[int]:
-        """The projects of a source with a manifest that lie in groups; "" is all there are."""
-        if "" in groups:
-            known = self._ledger.model.project_ids(self._ledger.source)
-            found = {n async for part in known for n in part if mark_in(n) == mark_of(source)}
-        else:
-            found = set(await self.in_groups(groups, source))
-        numbers = sorted(number for number in found if number >= 0)
-        concerned: set[int] = set()
-        for start in range(0, len(numbers), BATCH):
-            part = numbers[start : start + BATCH]
-            marks = await self._ledger.model.marks(self._ledger.source, part)
-            concerned |= {number for number, (_, files) in marks.items() if files}
-        return frozenset(concerned)
 
     async def _has_settled(self, work: Conclusion, inherited: InheritingWish) -> None:
         """Whose groups' defaults changed have been read, if no other pass took some of them."""
@@ -398,31 +388,3 @@ class Passes:
             await asyncio.wait([task], timeout=self.grace)
             task.cancel()
             raise
-
-
-def _counted(wishes: Sequence[PassOptions]) -> Iterator[PassOptions]:
-    """The same, whose progress counts the projects of all of them."""
-    seen = [0] * len(wishes)
-
-    def heard(n: int, tell: Callable[[str, int], None]) -> Callable[[str, int], None]:
-        def progress(step: str, done: int) -> None:
-            seen[n] = done if step == Step.PROJECT else seen[n]
-            tell(step, sum(seen) if step == Step.PROJECT else done)
-
-        return progress
-
-    for n, wish in enumerate(wishes):
-        yield replace(wish, progress=heard(n, wish.progress))
-
-
-def why_sweep(horizon: Horizon, scope: str, now: datetime, full_every: float) -> str:
-    """Why everything must be read, as a sentence part; "" when what changed is enough."""
-    if horizon.listed_at is None or horizon.swept_at is None:
-        return "no full sweep has been complete yet"
-    if horizon.scope != scope:
-        return "the mappings or the filters are not those of the last full sweep"
-    if now - horizon.swept_at >= timedelta(seconds=full_every):
-        return f"the last one is more than {full_every / 3600:g} hours old"
-    if horizon.listed_at > now + timedelta(minutes=5):
-        return "the last pass lies in the future: the clock was set back"
-    return ""

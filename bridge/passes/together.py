@@ -1,14 +1,29 @@
-"""Passes over several sources, told as one."""
+"""Passes over several sources: told as one, and their progress counted as one."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from bridge.model.problems import Problem
-from bridge.model.runs import Outcome, Receipt, Report
-from bridge.passes.stages import Pass
+from bridge.model.runs import Outcome, Receipt, Report, Step
+from bridge.passes.stages import Pass, PassOptions
+
+
+def counted_together(wishes: Sequence[PassOptions]) -> Iterator[PassOptions]:
+    """The same wishes, whose progress counts the projects of all of them."""
+    seen = [0] * len(wishes)
+
+    def heard(n: int, tell: Callable[[str, int], None]) -> Callable[[str, int], None]:
+        def progress(step: str, done: int) -> None:
+            seen[n] = done if step == Step.PROJECT else seen[n]
+            tell(step, sum(seen) if step == Step.PROJECT else done)
+
+        return progress
+
+    for n, wish in enumerate(wishes):
+        yield replace(wish, progress=heard(n, wish.progress))
 
 
 def together(passes: Sequence[tuple[str, Pass]]) -> Pass:

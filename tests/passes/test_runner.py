@@ -26,9 +26,9 @@ from bridge.model.scrape import (
     ScrapeRequest,
     bytes_of,
 )
+from bridge.passes.due import gaps_to_retry, why_sweep
 from bridge.passes.interfaces import Store
-from bridge.passes.reconcile import gaps_to_retry
-from bridge.passes.runner import Passes, why_sweep
+from bridge.passes.runner import Passes
 from bridge.passes.stages import Pass, PassOptions, Stages
 from tests.fakes import (
     NOON,
