@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from bridge.model.manifests import Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
 from bridge.model.numbers import FIRST, mark_in, mark_of
-from bridge.model.problems import Problem, Severity
+from bridge.model.problems import Problem
 from bridge.model.scrape import (
     Coverage,
     Gap,
@@ -35,6 +34,7 @@ from bridge.model.statements import (
     about_project,
     about_reads,
 )
+from bridge.passes.discovery import told_twice
 from bridge.passes.further import cut_short, kept_of, whole
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
@@ -45,21 +45,6 @@ from bridge.ports import Translator
 
 BATCH = 200  # records that are taken in at once: a push may have to wait for them
 BATCH_BYTES = 16 << 20  # of text in them: what is more is taken in sooner
-
-
-# What is said of a file of Backstage's own format: the rule, and the message.
-_BESIDE: Final = (
-    "catalog-info-beside",
-    "there is a {name} beside this manifest: if Backstage's discovery reads it, too, "
-    "the entity that came first stands and the other is a conflict; keep one of the two",
-)
-_ALONE: Final = (
-    "catalog-info-alone",
-    "this is no manifest that is read, so nothing of the project is in the catalog: {rename}name "
-    "the preset `catalog-info` in the `presets.yaml` of the mappings folder, or write a qm.yaml "
-    "(`fester convert {name}{as_preset}` makes one)",
-)
-_PRESET: Final = "catalog-info.yaml"  # the name that the preset reads
 
 
 class Overtaken(Exception):
@@ -90,7 +75,7 @@ class Intake:
     source: str = FIRST
     sources: Collection[str] = (FIRST,)
     elsewhere: set[int] = field(default_factory=set)
-    settled: Callable[[set[int]], None] = lambda ids: None
+    settled: Callable[[Intake, set[int]], None] = lambda intake, ids: None
     seen: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
     freed: set[int] = field(default_factory=set)  # which another source reads no more
@@ -198,7 +183,7 @@ class Intake:
         await self._keep_reads(records, told, taking)
         await self._write(known, taking, concerned)
         await self._tell_of_discovery(records)
-        self.settled(ids)
+        self.settled(self, ids)
 
     async def _keep_reads(
         self, records: Sequence[Record], told: Sequence[Record], taking: Reconciliation
@@ -318,35 +303,6 @@ class Intake:
         return [*self.problems, *map(enumeration_gap, self.lost)]
 
 
-def told_twice(record: Record) -> dict[int, tuple[Problem, ...]]:
-    """What there is to say of a project with a manifest that Backstage's discovery reads.
-
-    Empty for a record that says nothing of it; with no problem where there is no such manifest.
-    """
-    if isinstance(record, ProjectSkipped):
-        return {record.project.id: ()}
-    if not isinstance(record, ProjectRead) or record.observation is None:
-        return {}
-    name = record.observation.catalog_info
-    if not name:
-        return {record.project.id: ()}
-    rule, message = _BESIDE if record.files else _ALONE
-    named = name == _PRESET
-    problem = Problem(
-        message.format(
-            name=name,
-            rename="" if named else f"call it {_PRESET} and ",
-            as_preset="" if named else f" --as {_PRESET}",
-        ),
-        rule,
-        Severity.INFO,
-        project=record.project.path,
-        file=min((each.path for each in record.files), default=name),
-        gitlab=mark_in(record.project.id),
-    )
-    return {record.project.id: (problem,)}
-
-
 def difference(before: Memory, now: Memory, maker: EntityMaker, *, whole: bool = False) -> Taken:
     """What is to be written so that what was known before becomes what is known now.
 
@@ -372,27 +328,37 @@ def difference(before: Memory, now: Memory, maker: EntityMaker, *, whole: bool =
     for key, each in speaking.items():
         known = now.projects[key[0]]
         statements[key], problems[about_manifest(*key)] = said(known, each, maker)
-    for number in before.projects.keys() - now.projects.keys():
-        problems[about_project(number)] = ()
-        problems[about_discovery(number)] = ()
-        problems[about_reads(number)] = ()
-    for project in projects:
-        had = before.projects.get(project.project.id)
-        if project.gap_since or (had is not None and had.gap_since):
-            problem = gap_problem(project)
-            problems[about_project(project.project.id)] = (problem,) if problem else ()
+    left = before.projects.keys() - now.projects.keys()
+    problems |= _of_projects(before, projects, left)
     figures = counted(now)
     if not whole:
         figures.subtract(counted(before))
     return Taken(
         projects,
-        sorted(before.projects.keys() - now.projects.keys()),
+        sorted(left),
         manifests,
         gone,
         statements,
         problems,
         {name: count for name, count in figures.items() if count},
     )
+
+
+def _of_projects(
+    before: Memory, changed: Sequence[KnownProject], left: Collection[int]
+) -> dict[str, Sequence[Problem]]:
+    """What is wrong with projects themselves; nothing with those that `left`."""
+    problems: dict[str, Sequence[Problem]] = {}
+    for number in left:
+        problems[about_project(number)] = ()
+        problems[about_discovery(number)] = ()
+        problems[about_reads(number)] = ()
+    for project in changed:
+        had = before.projects.get(project.project.id)
+        if project.gap_since or (had is not None and had.gap_since):
+            problem = gap_problem(project)
+            problems[about_project(project.project.id)] = (problem,) if problem else ()
+    return problems
 
 
 def _same(before: object, now: object) -> bool:

@@ -334,7 +334,7 @@ class Passes:
 
     def _intake(self, stages: Stages, wish: PassOptions, now: datetime, *, yields: bool) -> Intake:
         ledger = self._ledger
-        intake = Intake(
+        return Intake(
             ledger,
             stages.translator,
             stages.maker,
@@ -347,16 +347,15 @@ class Passes:
             yields,
             wish.source,
             stages.sources,
+            settled=self._tell_others,
         )
 
-        def settled(ids: set[int]) -> None:
-            self._view.changed(Changes(projects=frozenset(ids)))
-            for other in self._under_way:
-                if other is not intake:
-                    other.elsewhere |= ids
-
-        intake.settled = settled
-        return intake
+    def _tell_others(self, intake: Intake, ids: set[int]) -> None:
+        """An intake settled some projects: the passes beside it pass over them."""
+        self._view.changed(Changes(projects=frozenset(ids)))
+        for other in self._under_way:
+            if other is not intake:
+                other.elsewhere |= ids
 
     async def _conclude(
         self, work: Conclusion, inherited: InheritingWish, maker: EntityMaker
