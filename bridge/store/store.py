@@ -157,7 +157,8 @@ class SqlStore:
         self._marks = Marks(self._writing, self._reading)
         self.editions = Editions(self._writing, self._reading)
         self.model = SqlModel(self.editions, clock)
-        self.parts = SqlParts(self._writing, self._reading, self.editions.opening, clock)
+        opening = self.editions.opening
+        self.parts = SqlParts(self._writing, self._reading, opening, clock)
         self.rates = SqlRates(self._alone, lambda: clock().timestamp())
         self.hints = Hints(self._writing, self._reading)
         self.remediation = SqlRemediation(self._writing, self._reading)
@@ -171,10 +172,7 @@ class SqlStore:
             self._writing, self._reading, sources.c.teams_elsewhere, "the teams elsewhere"
         )
         self.group_defaults = SqlEditionText(
-            self._reading,
-            self.editions.opening,
-            sources.c.group_defaults,
-            "the defaults for groups",
+            self._reading, opening, sources.c.group_defaults, "the defaults for groups"
         )
 
     @property

@@ -104,7 +104,7 @@ async def _served(
         site = web.TCPSite(runner, settings.host, settings.port)
         own = own_url(settings, await started(site, runner, settings))
         # Where any port was asked for, nobody knew which one before.
-        live.public_url = made.feed.reader.public_url = settings.public_url or own
+        made.reached_at(settings.public_url or own)
         tokens = [watch_token(scraper, live, name) for name, (_, scraper) in parts.sources.items()]
         hands = [others.hand.run()] if others is not None else []
         follow = [parts.facts.follow(), parts.scores.follow()]
@@ -165,6 +165,10 @@ class Replica:
     live: Live
     feed: Feed
     receivers: ChangeReceivers
+
+    def reached_at(self, url: str) -> None:
+        """Name this address as that of the published files, in what is served and in the index."""
+        self.live.public_url = self.feed.reader.public_url = url
 
 
 def replica_of(

@@ -167,7 +167,7 @@ class GitLabClient:
 
     def share(self, rates: Rates) -> None:
         """Count requests where all that ask with this token count them."""
-        self._throttle.rates = rates
+        self._throttle.share(rates)
 
     def _counter(self, lane: str) -> str:
         """The name of one of GitLab's counters, which counts the requests of a token."""

@@ -50,8 +50,12 @@ class Throttle:
         self._clock = clock
         self._sleep = sleep
         self._rand = rand
-        self.rates: Rates = rates or OwnRates(clock)
+        self._rates: Rates = rates or OwnRates(clock)
         self.waited = 0.0  # seconds, in all
+
+    def share(self, rates: Rates) -> None:
+        """Count from now on where others count, too."""
+        self._rates = rates
 
     async def enter(self, lane: str, *, longest: float, ahead: bool = False) -> float | None:
         """Wait until a request may go out, and count it as in flight.
@@ -72,7 +76,7 @@ class Throttle:
     async def _pause(self, lane: str, *, ahead: bool) -> float:
         while True:
             asked = self._clock()
-            pause = await self.rates.change(
+            pause = await self._rates.change(
                 lane, lambda rate, now: rate.entering(now, ahead=ahead, most=LONGEST_PAUSE)
             )
             if pause > 0 or self._clock() - asked < _STALE:
@@ -92,7 +96,7 @@ class Throttle:
             )
             return rate.left(now, told), None
 
-        await self.rates.change(lane, learned)
+        await self._rates.change(lane, learned)
 
     async def back_off(self, attempt: int) -> None:
         """Wait before retry number `attempt` (from 0): half a second doubling to 30, jittered."""
