@@ -198,13 +198,7 @@ def _shared(
     body, conflicts = merge(statements, rules.of(ref.kind))
     # Merging leaves out silent keys, and an object may be left with a lone `$text`.
     body = neutralise(body) if len(statements) > 1 else body
-    name_path = f"metadata.annotations.{SOURCE_NAME}"
-    collided = any(conflict.path == name_path for conflict in conflicts)
-    problems = overruled + [
-        _collision(ref, conflict) if conflict.path == name_path else _conflict(ref, conflict)
-        for conflict in conflicts
-        if conflict.path == name_path or not (collided and _echoes(conflict))
-    ]
+    problems = overruled + _told(ref, conflicts)
     body = with_description(body, statements)
     body = with_source(body, says_most(statements).manifest)
     kept = [(m.kept_since, m) for m in (each.manifest for each in statements) if m.kept_since]
@@ -230,6 +224,17 @@ def _shared(
         )
         return None, problems
     return CatalogEntity(ref, body, origins), problems
+
+
+def _told(ref: Ref, conflicts: Sequence[Conflict]) -> list[Problem]:
+    """What manifests say differently; of names that collide, what only echoes them is left out."""
+    name_path = f"metadata.annotations.{SOURCE_NAME}"
+    collided = any(conflict.path == name_path for conflict in conflicts)
+    return [
+        _collision(ref, conflict) if conflict.path == name_path else _conflict(ref, conflict)
+        for conflict in conflicts
+        if conflict.path == name_path or not (collided and _echoes(conflict))
+    ]
 
 
 def _in_any_order(statements: Sequence[Statement]) -> Sequence[Statement]:

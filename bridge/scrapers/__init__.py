@@ -45,15 +45,15 @@ def source(
         )
     if text and Path(text).is_dir():
         return DirectoryScraper(text, on_progress=on_progress)
+    raise ConfigurationError([_no_source(text)])
+
+
+def _no_source(text: str) -> Problem:
     # What looks like a URL may hold a token; it is not repeated.
     shown = "the source" if "@" in text else f"the source {text!r}"
-    raise ConfigurationError(
-        [
-            Problem(
-                f"{shown} is neither a URL nor a folder that is there; expected "
-                "https://gitlab.example.com, https://gitlab.example.com/group/subgroup, or a "
-                "folder of checkouts",
-                "source-invalid",
-            )
-        ]
+    return Problem(
+        f"{shown} is neither a URL nor a folder that is there; expected "
+        "https://gitlab.example.com, https://gitlab.example.com/group/subgroup, or a "
+        "folder of checkouts",
+        "source-invalid",
     )

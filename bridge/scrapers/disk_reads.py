@@ -35,19 +35,11 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
     if further is None or not key:
         return read
     found: dict[str, ReadFile] = {}
-    roots = {file.path for file in read.files}
     wanted = further.wanted(read.project, read.files)
+    roots = {file.path for file in read.files}
     paths = _expanded(root, wanted.manifests, found, manifests=True)
     manifests = [path for path in paths if further.is_manifest(path) and path not in roots]
-    if len(manifests) > MANIFESTS_LIMIT:
-        reason = f"there are more than {MANIFESTS_LIMIT}"
-        found["nested manifests"] = _cut("nested manifests", reason, manifests=True)
-    nested = []
-    for path in manifests[:MANIFESTS_LIMIT]:
-        file = look(root, path)
-        if file.kind is ReadKind.FILE:
-            found[path] = replace(file, manifest=True)
-            nested.append(_as_manifest(file))
+    nested = _nested(root, manifests, found)
     if nested:
         wanted |= further.wanted(read.project, nested)
     fitting = _expanded(root, sorted(wanted.globs), found, manifests=False)
@@ -62,6 +54,20 @@ def completed(root: Path, read: ProjectRead, further: FurtherReads | None) -> Pr
     reads = Reads(found)
     files = tuple(replace(each, reads=reads) for each in (*read.files, *nested))
     return replace(read, files=files, reads=reads, reads_key=key)
+
+
+def _nested(root: Path, manifests: Sequence[str], found: dict[str, ReadFile]) -> list[ManifestFile]:
+    """The nested manifests at these paths, as far as they are files; they are added to `found`."""
+    if len(manifests) > MANIFESTS_LIMIT:
+        reason = f"there are more than {MANIFESTS_LIMIT}"
+        found["nested manifests"] = _cut("nested manifests", reason, manifests=True)
+    nested = []
+    for path in manifests[:MANIFESTS_LIMIT]:
+        file = look(root, path)
+        if file.kind is ReadKind.FILE:
+            found[path] = replace(file, manifest=True)
+            nested.append(_as_manifest(file))
+    return nested
 
 
 def look(root: Path, path: str, *, text: bool = True) -> ReadFile:

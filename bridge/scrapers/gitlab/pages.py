@@ -99,11 +99,8 @@ def read_page(
             found = _read_node(node, project_id, files, branch)
             if seen_at is not None and isinstance(found.record, ProjectRead):
                 told = observe(project_id, node, seen_at, facts.get(index, {}), lacks)
-                found = replace(
-                    found,
-                    record=replace(found.record, observation=told),
-                    look_for=to_look_for(node, told),
-                )
+                record = replace(found.record, observation=told)
+                found = replace(found, record=record, look_for=to_look_for(node, told))
             seen.append(found)
         except Unclear as why:
             unsure[project_id] = f"GitLab's answer is not whole: {why}"
