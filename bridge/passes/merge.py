@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -22,6 +22,7 @@ from bridge.model.statements import (
     about_links,
     entity_digest,
 )
+from bridge.model.todo import Todo
 from bridge.passes.interfaces import EntityMaker, ModelStore, Renderer
 from bridge.passes.ledger import Ledger
 
@@ -66,9 +67,14 @@ class Merging:
 
     async def merge(self) -> None:
         """Merge every reference that is noted. Raises `StoreError`."""
-        model, source = self.ledger.model, self.ledger.source
-        while refs := await model.todo(source, "merge", AT_ONCE):
-            await self._merge_some(refs)
+        await self._each(Todo.MERGE, self._merge_some)
+
+    async def _each(self, stage: Todo, act: Callable[[Sequence[str]], Awaitable[None]]) -> None:
+        """Let `act` do what is noted in a stage, for which it notes nothing more in it."""
+        while refs := await self.ledger.model.todo(self.ledger.source, stage, AT_ONCE):
+            await act(refs)
+            if len(refs) < AT_ONCE:
+                return
 
     async def _merge_some(self, refs: Sequence[str]) -> None:
         """A part by itself: nothing of it is held while the next one is loaded."""
@@ -80,10 +86,10 @@ class Merging:
     async def derive(self) -> None:
         """Make what others depend on and nobody describes. Raises `StoreError`."""
         model, source = self.ledger.model, self.ledger.source
-        while refs := await model.todo(source, "derive", AT_ONCE):
+        while refs := await model.todo(source, Todo.DERIVE, AT_ONCE):
             there = await model.entities(source, refs)
             said = await model.speaking_of(source, refs)
-            gone = await model.noted(source, "gone", refs)
+            gone = await model.noted(source, Todo.GONE, refs)
             made = {ref: await self._derived(ref_of(ref)) for ref in refs if ref not in said}
             done = self._as_derived(refs, made, there, gone)
             await self.ledger.write(
@@ -121,13 +127,13 @@ class Merging:
             # By none but its own name: it is made of what says just that.
             names = frozenset({(-1, self.maker.spelt(entity.ref))})
             put.append(StoredEntity(entity, digest, place, entity, targets, names))
-        return Merged(refs, put, new, left, back, new, {}, dict(figures), stage="derive")
+        return Merged(refs, put, new, left, back, new, {}, dict(figures), stage=Todo.DERIVE)
 
     async def _derived(self, ref: Ref) -> CatalogEntity | None:
         """What is made because entities depend on it, if any."""
         model, source = self.ledger.model, self.ledger.source
         pointing = await model.pointing_at(source, str(self.maker.spelt(ref)))
-        gone = await model.noted(source, "gone", pointing)
+        gone = await model.noted(source, Todo.GONE, pointing)
         there = await model.entities(source, [each for each in pointing if each not in gone])
         missing = await model.missing(source, list(there))
         names = await self._names({ref, *map(ref_of, set().union(*missing.values()))})
@@ -145,7 +151,7 @@ class Merging:
     async def remove(self, guard: Guard, *, accepted: bool) -> list[Problem]:
         """Remove what nobody speaks of any more, or keep it and say so. Raises `StoreError`."""
         model, source = self.ledger.model, self.ledger.source
-        gone = await model.todo(source, "gone")
+        gone = await model.todo(source, Todo.GONE)
         if not gone:
             return []
         await self.ledger.refresh()
@@ -171,9 +177,7 @@ class Merging:
 
         Raises `StoreError`.
         """
-        model, source = self.ledger.model, self.ledger.source
-        while refs := await model.todo(source, "check", AT_ONCE):
-            await self._check_some(refs)
+        await self._each(Todo.CHECK, self._check_some)
 
     async def _check_some(self, refs: Sequence[str]) -> None:
         """A part by itself: nothing of it is held while the next one is loaded."""
@@ -254,7 +258,7 @@ async def merged_of(
     """
     said = await model.speaking_of(source, refs)
     there = await model.entities(source, refs)
-    gone = await model.noted(source, "gone", refs)
+    gone = await model.noted(source, Todo.GONE, refs)
     return await asyncio.to_thread(
         _merged, maker, renderer, refs, said=said, there=there, gone=gone
     )

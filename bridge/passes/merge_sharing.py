@@ -15,6 +15,7 @@ import structlog
 
 from bridge.errors import OtherRules, StoreConflict, StoreError
 from bridge.model.entities import ref_of
+from bridge.model.todo import Todo
 from bridge.model.work import Claim, Part, ToMerge
 from bridge.passes.interfaces import EntityMaker, MergedParts, ModelStore, Renderer, WorkSharing
 from bridge.passes.merge import Merging, merged_of
@@ -42,7 +43,7 @@ class SharedMerging:
     async def merge(self) -> None:
         """Have merged what is noted; what is left of it is noted still. Raises `StoreError`."""
         ledger = self.merging.ledger
-        noted = await ledger.model.todo(ledger.source, "merge", LEAST)
+        noted = await ledger.model.todo(ledger.source, Todo.MERGE, LEAST)
         if len(noted) < LEAST or not await self.work.others(self.reading):
             return
         await ledger.write(self.merging.epoch, self._begin)
@@ -89,7 +90,7 @@ class SharedMerging:
 
     async def _put(self) -> None:
         ledger = self.merging.ledger
-        refs = await ledger.model.todo(ledger.source, "merge", PART, after=self._last)
+        refs = await ledger.model.todo(ledger.source, Todo.MERGE, PART, after=self._last)
         if refs:
             self._last = refs[-1]
             what = ToMerge(tuple(refs), self.merging.maker.merges_by, ledger.state.edition)

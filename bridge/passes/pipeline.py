@@ -29,6 +29,7 @@ from bridge.model.statements import (
     Taken,
     about_manifest,
 )
+from bridge.model.todo import Todo
 from bridge.passes.destinations import OwnDestinations
 from bridge.passes.further import further
 from bridge.passes.intake import BATCH, Intake, difference
@@ -71,7 +72,7 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
             taken = await asyncio.to_thread(difference, Memory(), known, stages.maker, whole=True)
             await ledger.write(
                 epoch,
-                lambda edition, taken=taken: model.take(source, edition, taken, "merge"),  # type: ignore[misc]
+                lambda edition, taken=taken: model.take(source, edition, taken, Todo.MERGE),  # type: ignore[misc]
             )
     # Noted now, not when all is merged: a sweep of hours that breaks off begins with no such thing.
     rules = stages.maker.fingerprint
@@ -287,18 +288,21 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     """Merge what changed; gives what that changed, and the problem of removals withheld."""
     stages, wish, ledger, epoch = work.stages, work.wish, work.ledger, work.intake.epoch
     model, source, rules = ledger.model, ledger.source, work.stages.maker.fingerprint
-    long = not wish.small
-    lanes = await _lanes(work) if long else ()
+    long, before = not wish.small, ledger.state
+    noted = await model.lanes(source) if long else frozenset(Todo)
+    lanes = _lanes(work, noted) if long else ()
     await ledger.write(epoch, lambda edition: model.begin_merging(source, edition, rules, lanes))
-    before = sum(ledger.state.counts("entities").values())
-    merging = Merging(ledger, stages.maker, stages.renderer, epoch, before)
-    if stages.work is not None and long:
-        await SharedMerging(merging, stages.work, wish.source).merge()
-    await merging.merge()
-    await merging.derive()
-    withheld = await merging.remove(stages.guard, accepted=wish.accept_removals)
-    await merging.derive()  # what went may have been what something was made of
-    await merging.check()
+    count = sum(before.counts("entities").values())
+    merging = Merging(ledger, stages.maker, stages.renderer, epoch, count)
+    withheld: list[Problem] = []
+    if noted or ledger.state.edition != before.edition:  # else nothing is left to do in any stage
+        if stages.work is not None and long:
+            await SharedMerging(merging, stages.work, wish.source).merge()
+        await merging.merge()
+        await merging.derive()
+        withheld = await merging.remove(stages.guard, accepted=wish.accept_removals)
+        await merging.derive()  # what went may have been what something was made of
+        await merging.check()
     if stages.renew is not None and long:
         await _renew(stages.renew, work)
     return merging, withheld
@@ -319,18 +323,18 @@ async def _renew(renew: Renewal, work: Conclusion) -> None:
     await renew((ledger, ledger.epoch), note)
 
 
-async def _lanes(work: Conclusion) -> Collection[str]:
-    """Where this pass's own scrape noted what is to be merged.
+def _lanes(work: Conclusion, noted: Collection[str]) -> Collection[str]:
+    """Those of the lanes in which something is noted that this pass is to merge: its own scrape's.
 
     What a source left that is none any more is merged with the first one's.
     """
     own = lane_of(work.wish.source)
+    mine = [own] if own in noted else []
     if work.wish.source != FIRST:
-        return (own,)
+        return mine
     standing = {lane_of(name) for name in work.stages.sources}
-    noted = await work.ledger.model.lanes(work.ledger.source)
     left = {each for each in noted if each.startswith(LANE) and each not in standing}
-    return (own, *sorted(left))
+    return [*mine, *sorted(left)]
 
 
 def _changes(merging: Merging, intake: Intake) -> Changes:
@@ -455,12 +459,16 @@ async def _extensions(work: Conclusion) -> list[Artifact]:
                 )
             else:
                 files[artifact.path] = artifact
-        taken = _taken_of(processor.name, result, problems)
-        await ledger.write(
-            work.intake.epoch,
-            lambda edition, taken=taken: ledger.model.take(ledger.source, edition, taken, "merge"),  # type: ignore[misc]
-        )
+        await _take(work, _taken_of(processor.name, result, problems))
     return list(files.values())
+
+
+async def _take(work: Conclusion, taken: Taken) -> None:
+    ledger = work.ledger
+    await ledger.write(
+        work.intake.epoch,
+        lambda edition: ledger.model.take(ledger.source, edition, taken, Todo.MERGE),
+    )
 
 
 def _taken_of(name: str, result: Processed, problems: Sequence[Problem]) -> Taken:

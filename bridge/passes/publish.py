@@ -27,6 +27,7 @@ from bridge.model.entities import CatalogEntity
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.statements import Statement, StoredFile
+from bridge.model.todo import Todo
 from bridge.passes.adoption import as_manifests
 from bridge.passes.interfaces import EntityList, EntityMaker, Renderer
 from bridge.passes.layout import Counts, Layout, changed_layout
@@ -108,7 +109,7 @@ async def _laid_out(
     The places of a first sweep are many: they are held no longer than this takes.
     """
     model, source = ledger.model, ledger.source
-    places = await model.todo(source, "render")
+    places = await model.todo(source, Todo.RENDER)
     if not places and ledger.indexed is renderer:
         return None
     shards = {bits for path in files if (bits := renderer.bits(path)) is not None}
@@ -212,7 +213,7 @@ async def listed(ledger: Ledger, lists: Sequence[EntityList], spool: Spool) -> l
 
 async def _kept(ledger: Ledger) -> dict[str, list[Statement]]:
     """Entities of which nobody speaks and whose removal is withheld, as what would be said."""
-    gone = await ledger.model.todo(ledger.source, "gone")
+    gone = await ledger.model.todo(ledger.source, Todo.GONE)
     there = await ledger.model.entities(ledger.source, gone)
     return {
         ref: [

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.model.todo import Todo
 from bridge.store.sources import batched
 from bridge.store.tables import projects, stale, targets
 from bridge.store.upsert import add_rows, insert_into
@@ -117,13 +118,13 @@ async def note_pointing_at(
             .where(targets.c.source_id == source_id, targets.c.spelt.in_(part))
             .distinct()
         )
-        await note_from(connection, source_id, "check", pointing)
+        await note_from(connection, source_id, Todo.CHECK, pointing)
         needed = (
             select(targets.c.target)
             .where(targets.c.source_id == source_id, targets.c.spelt.in_(part), _MADE)
             .distinct()
         )
-        await note_from(connection, source_id, "derive", needed)
+        await note_from(connection, source_id, Todo.DERIVE, needed)
 
 
 async def note_needed(connection: AsyncConnection, source_id: int, refs: Iterable[str]) -> None:
@@ -134,4 +135,4 @@ async def note_needed(connection: AsyncConnection, source_id: int, refs: Iterabl
             .where(targets.c.source_id == source_id, targets.c.ref.in_(part), _MADE)
             .distinct()
         )
-        await note_from(connection, source_id, "derive", needed)
+        await note_from(connection, source_id, Todo.DERIVE, needed)
