@@ -112,7 +112,7 @@ class Merged:
     check: Sequence[str] = ()
     problems: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
     figures: Mapping[str, int] = field(default_factory=dict)
-    stage: str = Todo.MERGE  # or `DERIVE`: what is made of what others say
+    stage: Todo = Todo.MERGE  # or `DERIVE`: what is made of what others say
 
 
 @dataclass(frozen=True, slots=True)
