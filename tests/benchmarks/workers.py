@@ -98,7 +98,10 @@ def published(folder: Path) -> str:
 async def sweep(given: Settings) -> Led:
     """One sweep, led here."""
     begins: dict[str, float] = {}
-    async with wired(given) as parts, crew(given, parts, lambda: parts.stages) as others:
+    async with (
+        wired(given) as parts,
+        crew(given, parts, lambda: parts.stages, needed=True) as others,
+    ):
         assert others is not None
         hand = asyncio.create_task(others.hand.run())
         # Provenance tells since when; all sweeps are of one moment.
