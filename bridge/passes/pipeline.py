@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime
-from time import perf_counter
-from typing import Any, cast
-
-import structlog
+from dataclasses import replace
+from typing import Any
 
 from bridge.errors import SourceError
 from bridge.model.destinations import Fence, Mark
 from bridge.model.entities import Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Translation, Verdict
-from bridge.model.memory import Horizon, ManifestKey, Memory, SourceState
+from bridge.model.memory import Horizon, ManifestKey, Memory
 from bridge.model.numbers import FIRST, LANE, lane_of
-from bridge.model.problems import Problem, Severity, with_sources
-from bridge.model.runs import Artifact, Outcome, Processed, Receipt, Report
+from bridge.model.problems import Problem
+from bridge.model.runs import Artifact, Processed, Report
 from bridge.model.scrape import Coverage, Project, Record, ScrapeRequest
-from bridge.model.statements import (
-    Changes,
-    Concluded,
-    HistoryStep,
-    Statement,
-    Taken,
-    about_manifest,
-)
+from bridge.model.statements import Changes, Concluded, Statement, Taken, about_manifest
 from bridge.model.todo import Todo
-from bridge.passes.destinations import OwnDestinations
+from bridge.passes.account import Conclusion, Published, account, history_step, log_report
 from bridge.passes.further import further
 from bridge.passes.intake import BATCH, Intake, difference
 from bridge.passes.interfaces import EntityMaker
@@ -39,21 +28,16 @@ from bridge.passes.merge import Merging
 from bridge.passes.merge_sharing import SharedMerging
 from bridge.passes.publish import (
     RETRY_SECONDS,
-    Destinations,
     Rendered,
     drop_definitions,
     files_of,
     listed,
     render,
 )
-from bridge.passes.reconcile import moved, translated_manifests
+from bridge.passes.reconcile import translated_manifests
 from bridge.passes.sharing import Prepared, Sharing
 from bridge.passes.spool import Spool
 from bridge.passes.stages import PassOptions, Renewal, Stages
-
-log = structlog.get_logger()
-
-_VERDICTS = {verdict.value: 0 for verdict in Verdict}
 
 
 async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
@@ -146,44 +130,6 @@ async def _records(
     return sharing.records(request)
 
 
-@dataclass(slots=True)
-class Conclusion:
-    """The second half of a pass: whoever makes it holds the ledger's lock."""
-
-    stages: Stages
-    wish: PassOptions
-    intake: Intake
-    ledger: Ledger
-    destinations: Destinations
-    settled: OwnDestinations
-    started: datetime
-    begun: float  # by `perf_counter`
-
-
-def failed(work: Conclusion, error: SourceError) -> Report:
-    """The account of a pass whose source could not be read: nothing is published."""
-    log.error("The source could not be read", action="scrape_failed", error=str(error))
-    return Report(
-        Outcome.FAILED,
-        perf_counter() - work.begun,
-        started_at=work.started.replace(microsecond=0),
-        failure=str(error),
-        kind=work.wish.kind,
-        source=work.wish.source,
-        **figures_of(work.ledger.state),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Published:
-    """What came of publishing; `nowhere`: no destination took it."""
-
-    receipts: Sequence[Receipt]
-    refusals: Sequence[Problem]
-    retry_in: float | None
-    nowhere: bool
-
-
 async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | None]:
     """Merge, publish and save what was taken in.
 
@@ -207,7 +153,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
         await ledger.refresh()
         if not withheld:
             await intake.forget_strangers()
-        report, horizon = _account(work, withheld, published)
+        report, horizon = account(work, withheld, published)
         wish.progress("remember", 0)
         done = Concluded(
             report,
@@ -215,7 +161,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
             () if published.nowhere else rendered.put,
             () if published.nowhere else rendered.gone,
             published.nowhere,
-            _history(work),
+            history_step(work),
         )
         await ledger.write(
             intake.epoch, lambda edition: ledger.model.conclude(ledger.source, edition, done)
@@ -224,7 +170,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
     if not published.nowhere:
         ledger.published = rendered.files
         ledger.listed = ledger.state.edition if long or before == ledger.listed else -1
-    _log_report(report)
+    log_report(report)
     freed = await files_of(ledger, stages.maker, stages.renderer, intake.freed)
     return report, replace(_changes(merging, intake), freed=freed), horizon, published.retry_in
 
@@ -241,7 +187,7 @@ async def _rendered(work: Conclusion, extra: Sequence[Artifact] | None, spool: S
     return rendered
 
 
-async def _publish(work: Conclusion, rendered: Rendered, spool: Spool) -> _Published:
+async def _publish(work: Conclusion, rendered: Rendered, spool: Spool) -> Published:
     """Publish at every destination that is ours, if this process still may. Raises `LeadLost`."""
     intake, unsettled = work.intake, work.settled.unsettled
     if not work.wish.dry_run:
@@ -258,30 +204,7 @@ async def _publish(work: Conclusion, rendered: Rendered, spool: Spool) -> _Publi
     if unsettled:
         retry_in = min(retry_in or RETRY_SECONDS, RETRY_SECONDS)
     nowhere = bool(work.stages.exporters) and not receipts
-    return _Published(receipts, refusals, retry_in, nowhere)
-
-
-def _account(
-    work: Conclusion, withheld: Sequence[Problem], published: _Published
-) -> tuple[Report, Horizon]:
-    """What the pass has to tell, and up to when its source is known now."""
-    intake, refusals = work.intake, published.refusals
-    empty = _empty(work.stages.scraper.name, intake)
-    unreadable = work.ledger.state.figures.get("projects.unreadable")
-    complete = intake.complete and not (withheld or refusals or empty or unreadable)
-    horizon = _horizon(work, complete=complete)
-    notes = [*work.settled.notes, *withheld, *empty, *refusals]
-    report = _report(work, notes, complete=complete, receipts=published.receipts)
-    if published.nowhere:
-        failure = "; ".join(each.message for each in refusals)
-        report = replace(report, outcome=Outcome.FAILED, failure=failure)
-    return report, horizon
-
-
-def _history(work: Conclusion) -> HistoryStep:
-    now, before = work.stages.clock(), work.intake.horizon
-    keep = before.passes > 0 or before.listed_at is not None
-    return HistoryStep(now, now - work.stages.history, keep)
+    return Published(receipts, refusals, retry_in, nowhere)
 
 
 async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
@@ -352,17 +275,6 @@ async def _still_ours(work: Conclusion) -> None:
         await work.ledger.write(epoch, _nothing)  # which raises
 
 
-def _empty(source: str, intake: Intake) -> list[Problem]:
-    """The problem of a full sweep that saw no project at all."""
-    if intake.seen or intake.end is None or intake.end.coverage is not Coverage.FULL:
-        return []
-    message = (
-        f"no project was found in {source}: check the address, the filters, and which projects "
-        "the token may see"
-    )
-    return [Problem(message, "no-projects", Severity.WARNING)]
-
-
 def _fence(work: Conclusion) -> Fence:
     """Draws the mark of a publish that is about to write, if this process still may."""
 
@@ -376,62 +288,6 @@ def _fence(work: Conclusion) -> Fence:
 
 async def _nothing(edition: int) -> int:
     return edition
-
-
-def _horizon(work: Conclusion, *, complete: bool) -> Horizon:
-    intake, now = work.intake, work.intake.now
-    latest = work.ledger.state.horizon
-    own = latest.of(work.wish.source)
-    if intake.end is not None and not intake.lost:
-        own = moved(own, intake.end, now, work.stages.scope)
-    own = replace(own, complete_at=now) if complete else own
-    horizon = latest.moved(work.wish.source, own, work.stages.sources)
-    return replace(horizon, passes=latest.passes + 1)
-
-
-def _report(
-    work: Conclusion, problems: Sequence[Problem], *, complete: bool, receipts: Sequence[Receipt]
-) -> Report:
-    state, intake = work.ledger.state, work.intake
-    nameless = sum(number in intake.unreadable for number in intake.nameless)
-    told = (*work.stages.problems, *problems, *intake.reports_of())
-    return Report(
-        outcome=Outcome.COMPLETE if complete else Outcome.INCOMPLETE,
-        seconds=perf_counter() - work.begun,
-        **figures_of(state, nameless),
-        gitlab_requests=intake.end.requests if intake.end else 0,
-        problems=tuple(with_sources(told, work.stages.sources)),
-        published=tuple(receipts),
-        started_at=work.started.replace(microsecond=0),
-        kind=intake.end.coverage if intake.end else work.wish.kind,
-        source=work.wish.source,
-        this_pass={
-            "seen": _projects(intake.seen),
-            "unreadable": _projects(intake.unreadable),
-        },
-    )
-
-
-def _projects(numbers: Iterable[int]) -> int:
-    """How many of them are projects; groups go by numbers below zero."""
-    return sum(number > 0 for number in numbers)
-
-
-def figures_of(state: SourceState, nameless: int = 0) -> dict[str, Any]:
-    """The figures of a report: of all projects as they stand, whatever a pass looked at.
-
-    `nameless` counts projects that nothing but their numbers is known of: none can be read.
-    """
-    projects = state.counts("projects")
-    return {
-        "projects": {
-            "seen": projects.get("seen", 0) + nameless,
-            "with_manifest": projects.get("with_manifest", 0),
-            "unreadable": projects.get("unreadable", 0) + nameless,
-        },
-        "manifests": {**_VERDICTS, **state.counts("manifests")},
-        "entities": state.counts("entities"),
-    }
 
 
 async def _extensions(work: Conclusion) -> list[Artifact]:
@@ -485,20 +341,3 @@ def _add_extras(rendered: Rendered, files: Sequence[Artifact], spool: Spool) -> 
     """Files of extensions: those that are made no more go."""
     for artifact in files:
         rendered.add(artifact, spool)
-
-
-def _log_report(report: Report) -> None:
-    counts = cast(dict[str, int], dict(report.projects))
-    errors = sum(problem.severity is Severity.ERROR for problem in report.problems)
-    log.info(
-        "A pass has ended",
-        action="pass_ended",
-        kind=report.kind.value,
-        outcome=report.outcome.value,
-        seconds=round(report.seconds, 3),
-        errors=errors,
-        requests=report.gitlab_requests,
-        entities=sum(report.entities.values()),
-        looked_at=report.this_pass.get("seen", 0),
-        **counts,
-    )

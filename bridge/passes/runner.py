@@ -26,6 +26,7 @@ from bridge.model.runs import Outcome, Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.model.statements import Changes
 from bridge.model.todo import Todo
+from bridge.passes.account import Conclusion, failed, figures_of
 from bridge.passes.destinations import OwnDestinations, Publisher, settle
 from bridge.passes.due import gaps_to_retry, why_sweep
 from bridge.passes.inheritance import (
@@ -38,7 +39,7 @@ from bridge.passes.inheritance import (
 from bridge.passes.intake import Intake, Overtaken
 from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
-from bridge.passes.pipeline import Conclusion, conclude, failed, figures_of, restate, scrape, taught
+from bridge.passes.pipeline import conclude, restate, scrape, taught
 from bridge.passes.publish import Destinations
 from bridge.passes.stages import Pass, PassOptions, Stages
 from bridge.passes.together import counted_together, together
