@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 from bridge.secret.masks import IN_FORCE
 from tests.laws import examples
 
-pytest_plugins = ("tests.starting", "tests.statements", "tests.tables", "tests.threads")
+pytest_plugins = ("tests.starting", "tests.statements", "tests.tables")
 
 # Rooms whose tests share what takes long to start: a Backstage, a demo in a browser.
 SHARED = frozenset(("backstage", "browser"))

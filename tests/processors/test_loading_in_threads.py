@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from cachetools import LRUCache
 
 from bridge.processors.mapping import loading
+from tests.guarded import Guarded
 
 
-@pytest.fixture
-def few_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer files are kept than there are."""
-    loading.load_files(None)  # schemas take longest, and are kept
-    monkeypatch.setattr(loading, "_kept", LRUCache(maxsize=3))
-
-
-@pytest.mark.usefixtures("few_kept", "impatient_threads")
-def test_each_loads_all_of_them() -> None:
-    def loaded(_: int) -> list[str]:
-        return [each.id for each in loading.load_files(None)]
-
-    with ThreadPoolExecutor(6) as threads:
-        found = list(threads.map(loaded, range(48)))
-    assert found == [loaded(0)] * 48
+def test_what_is_kept_is_touched_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer files are kept than there are: a thread that finds one throws another out."""
+    expected = [each.id for each in loading.load_files(None)]
+    kept = Guarded(loading._loading, maxsize=3)
+    schemas = Guarded(loading._loading, maxsize=3)
+    monkeypatch.setattr(loading, "_kept", kept)
+    monkeypatch.setattr(loading, "_checked", schemas)
+    for _ in range(2):
+        assert [each.id for each in loading.load_files(None)] == expected
+    assert kept.touched > len(expected)
+    assert schemas.touched > 0
+    assert (kept.unguarded, schemas.unguarded) == (0, 0)
