@@ -1,8 +1,7 @@
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bridge.access.static_tokens import StaticToken, StaticTokens, digest_of, new_token
@@ -26,10 +25,26 @@ def test_a_token_is_found_by_its_hash_with_its_scopes() -> None:
     assert tokens.find(digest_of(made)) is None, "the hash itself opens nothing"
 
 
-@given(st.text())
+# A header's bytes that are no UTF-8 arrive as halves of surrogates.
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "\0", "fester_known\0", "fester_know", "fester_known ", "Fester_Known"),
+        *(
+            "fester_knöwn",
+            "\ud800",
+            "\udcff\udc80",
+            "fester_known\udc80",
+            "\U0010ffff",
+            "f" * 9_999,
+        ),
+    ],
+    ids=ascii,
+)
 def test_no_text_is_a_token_by_accident_and_none_is_an_error(text: str) -> None:
     tokens = StaticTokens([StaticToken("ci", digest_of("fester_known"), READ)])
-    assert (tokens.find(text) is None) == (text != "fester_known")
+    assert tokens.find("fester_known") is not None
+    assert tokens.find(text) is None
 
 
 def test_fester_token_prints_a_token_and_the_settings_that_let_it_in() -> None:
