@@ -47,15 +47,20 @@ OTHERS = service("others", tier=1, spec={"owner": "group:default/blue"})
 
 
 @asynccontextmanager
-async def following(folder: Path, days: int, *, each_week: int = 2) -> AsyncIterator[Initiatives]:
-    """So many days, in each week of which so many more services of the fleet get a README."""
+async def following(
+    folder: Path, days: int, *, each_week: int = 2, step: int = 1
+) -> AsyncIterator[Initiatives]:
+    """So many days, in each week of which so many more services of the fleet get a README.
+
+    They are judged once in `step` days.
+    """
     (folder / "initiatives.yaml").write_text(FILE, "utf-8")
     clock, store = Clock(NOW), await open_store("sqlite://")
     keeper = Scorekeeper(
         "here", RubricFile(folder / "rubric.yaml", [SCHEMA], small(folder)), store.scores(), clock
     )
     keeper.take_catalog(Catalog((*FLEET, OTHERS)))
-    for day in range(0, days + 1):
+    for day in range(0, days + 1, step):
         clock.now = NOW + timedelta(days=day)
         done = day // 7 * each_week
         await keeper.evaluate(
@@ -93,7 +98,7 @@ async def test_what_stands_still_is_at_risk(tmp_path: Path) -> None:
 
 
 async def test_one_that_has_ended_stays_as_it_was_on_its_last_day(tmp_path: Path) -> None:
-    async with following(tmp_path, 75, each_week=1) as goals:
+    async with following(tmp_path, 75, each_week=1, step=5) as goals:
         (found,) = await goals.progress()
         assert (await goals.progress())[0] is found
     assert (found.state, found.day) == ("ended", date(2026, 4, 30))

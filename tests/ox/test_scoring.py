@@ -444,7 +444,7 @@ def test_of_many_services_only_those_are_judged_of_whom_something_changed() -> N
     assert all(fresh.scores[ref].results is not after.scores[ref].results for ref in fresh.scores)
 
 
-def test_two_thousand_waivers_by_glob_are_looked_through_in_order(rubric: LoadedRubric) -> None:
+def test_waivers_by_glob_are_looked_through_in_order(rubric: LoadedRubric) -> None:
     many = tuple(
         Waiver(
             "readme",
@@ -453,7 +453,7 @@ def test_two_thousand_waivers_by_glob_are_looked_through_in_order(rubric: Loaded
             WaiverPlace.RUBRIC,
             f"component:*/{number}-*",
         )
-        for number in range(1_998)
+        for number in range(20)
     )
     last = Waiver(
         "readme", "By glob", date(2027, 1, 1), WaiverPlace.RUBRIC, "component:default/ap?"

@@ -193,20 +193,20 @@ async def test_another_rubric_keeps_what_the_old_one_weighed(url: str) -> None:
 async def test_old_changes_are_thinned_to_weeks_and_forgotten_but_for_what_stands(
     url: str,
 ) -> None:
-    async with opened(url, ScoreHistory(whole=14, keep=60)) as store:
-        for number in range(100):
+    async with opened(url, ScoreHistory(whole=14, keep=30)) as store:
+        for number in range(50):
             day = FIRST + timedelta(days=number)
             state = CheckState.FAIL if number % 2 else CheckState.PASS
             # The product does not change any more after its first day.
             found = replace(board(day, score(API, day, state)), rollups=board(FIRST).rollups)
             await store.record_scores(SOURCE, found, RUBRIC)
-        last = FIRST + timedelta(days=99)
+        last = FIRST + timedelta(days=49)
         days = [each.day for each in await store.score_trend(SOURCE, API, FIRST, last)]
         young = [day for day in days if day >= last - timedelta(days=14)]
         old = [day for day in days if day < last - timedelta(days=14)]
         assert len(young) == 15
         assert len({day.toordinal() // 7 for day in old}) == len(old)
-        assert sum(day < last - timedelta(days=60) for day in days) == 1
+        assert sum(day < last - timedelta(days=30) for day in days) == 1
         assert len(await store.rollup_trend(SOURCE, RollupKind.PRODUCT, "Tills", last, last)) == 1
 
 
