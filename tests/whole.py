@@ -9,7 +9,7 @@ from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Verdict
 from bridge.model.problems import Problem
 from bridge.model.statements import Linked, Statement
-from bridge.passes.interfaces import EntityMaker
+from bridge.passes.makers import EntityMaker
 from bridge.processors.aggregation import merged, said
 from bridge.processors.backstage import BackstageProcessor
 from bridge.processors.merging import MergeRules

@@ -21,7 +21,8 @@ from bridge.catalog.locations import (
 from bridge.catalog.reader import Reader
 from bridge.model.entities import CatalogEntity, Ref, Shard
 from bridge.model.statements import Changes, StoredFile
-from bridge.passes.interfaces import ModelStore, Renderer
+from bridge.passes.interfaces import ModelStore
+from bridge.passes.makers import Renderer
 
 _AT_ONCE = 500  # entities that are loaded at once
 

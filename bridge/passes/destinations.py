@@ -31,8 +31,9 @@ from bridge.passes.adoption import (
     with_published,
 )
 from bridge.passes.intake import difference
-from bridge.passes.interfaces import EntityMaker, Renderer, Store
+from bridge.passes.interfaces import Store
 from bridge.passes.ledger import Ledger
+from bridge.passes.makers import EntityMaker, Renderer
 from bridge.ports import Destination, Exporter, Rereadable
 
 log = structlog.get_logger()

@@ -36,8 +36,8 @@ from bridge.model.statements import (
 )
 from bridge.passes.discovery import told_twice
 from bridge.passes.further import cut_short, kept_of, whole
-from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
+from bridge.passes.makers import EntityMaker
 from bridge.passes.observed import Observations
 from bridge.passes.reasons import enumeration_gap, gap_problem, problems_of
 from bridge.passes.reconcile import Reconciliation, translated_manifest

@@ -23,8 +23,9 @@ from bridge.model.statements import (
     entity_digest,
 )
 from bridge.model.todo import Todo
-from bridge.passes.interfaces import EntityMaker, ModelStore, Renderer
+from bridge.passes.interfaces import ModelStore
 from bridge.passes.ledger import Ledger
+from bridge.passes.makers import EntityMaker, Renderer
 
 AT_ONCE: Final = 500  # references that are merged at once
 MOST_LISTED: Final = 5_000  # changed entities that are worth a list

@@ -17,7 +17,8 @@ from bridge.errors import OtherRules, StoreConflict, StoreError
 from bridge.model.entities import ref_of
 from bridge.model.todo import Todo
 from bridge.model.work import Claim, Part, ToMerge
-from bridge.passes.interfaces import EntityMaker, MergedParts, ModelStore, Renderer, WorkSharing
+from bridge.passes.interfaces import MergedParts, ModelStore, WorkSharing
+from bridge.passes.makers import EntityMaker, Renderer
 from bridge.passes.merge import Merging, merged_of
 
 log = structlog.get_logger()

@@ -22,8 +22,8 @@ from bridge.model.todo import Todo
 from bridge.passes.account import Conclusion, Published, account, history_step, log_report
 from bridge.passes.further import further
 from bridge.passes.intake import BATCH, Intake, difference
-from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
+from bridge.passes.makers import EntityMaker
 from bridge.passes.merge import Merging
 from bridge.passes.merge_sharing import SharedMerging
 from bridge.passes.publish import (

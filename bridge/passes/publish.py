@@ -29,9 +29,9 @@ from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.statements import Statement, StoredFile
 from bridge.model.todo import Todo
 from bridge.passes.adoption import as_manifests
-from bridge.passes.interfaces import EntityList, EntityMaker, Renderer
 from bridge.passes.layout import Counts, Layout, changed_layout
 from bridge.passes.ledger import Ledger
+from bridge.passes.makers import EntityList, EntityMaker, Renderer
 from bridge.passes.reconcile import translated_manifests
 from bridge.passes.spool import Spool
 from bridge.ports import Amending, Exporter

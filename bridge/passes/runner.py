@@ -37,8 +37,8 @@ from bridge.passes.inheritance import (
     with_projects,
 )
 from bridge.passes.intake import Intake, Overtaken
-from bridge.passes.interfaces import EntityMaker
 from bridge.passes.ledger import Ledger
+from bridge.passes.makers import EntityMaker
 from bridge.passes.pipeline import conclude, restate, scrape, taught
 from bridge.passes.publish import Destinations
 from bridge.passes.stages import Pass, PassOptions, Stages

@@ -15,7 +15,8 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Report
 from bridge.model.scrape import Coverage, Observation, ScrapeRequest
 from bridge.model.statements import Changes, StoredFile
-from bridge.passes.interfaces import EntityList, EntityMaker, Renderer, Store, WorkSharing
+from bridge.passes.interfaces import Store, WorkSharing
+from bridge.passes.makers import EntityList, EntityMaker, Renderer
 from bridge.passes.merge import Guard
 from bridge.passes.publish import Shown
 from bridge.passes.view import Known

@@ -25,7 +25,7 @@ from bridge.model.hints import Hint
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
 from bridge.model.statements import Statement
-from bridge.passes.interfaces import EntityMaker
+from bridge.passes.makers import EntityMaker
 from bridge.sandbox.world import World
 from bridge.service.leadership import Leadership
 from bridge.store import open_store
