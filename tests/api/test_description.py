@@ -11,14 +11,13 @@ from bridge.api.description import description
 from bridge.api.live import Live
 from bridge.api.parts import AppParts
 
-DESCRIBED = description()
 METHODS = ("get", "post", "put", "delete", "patch")
 
 
 def described() -> set[tuple[str, str]]:
     return {
         (method, path)
-        for path, item in DESCRIBED["paths"].items()
+        for path, item in description()["paths"].items()
         for method in METHODS
         if method in item
     }
@@ -35,5 +34,5 @@ def test_what_is_described_and_what_is_served_are_the_same() -> None:
 
 
 def test_the_description_is_openapi() -> None:
-    assert DESCRIBED["openapi"] == "3.1.0"
-    validate(DESCRIBED)
+    assert description()["openapi"] == "3.1.0"
+    validate(description())
