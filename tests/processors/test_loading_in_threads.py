@@ -12,7 +12,7 @@ def test_what_is_kept_is_touched_by_one_thread_at_a_time(monkeypatch: pytest.Mon
     """Fewer files are kept than there are: a thread that finds one throws another out."""
     expected = [each.id for each in loading.load_files(None)]
     kept = Guarded(loading._loading, maxsize=3)
-    schemas = Guarded(loading._loading, maxsize=3)
+    schemas = Guarded(loading._loading, maxsize=64)
     monkeypatch.setattr(loading, "_kept", kept)
     monkeypatch.setattr(loading, "_checked", schemas)
     for _ in range(2):
