@@ -1,9 +1,12 @@
-"""What a test starts makes it `real`: a bound socket, or a process. Held to while it runs."""
+"""What a test starts says its mark, and is held to while it runs.
+
+A bound socket or a process makes it `real`, a database of its own `store`.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,9 +18,12 @@ STARTS = {
     "subprocess.Popen": "starts a process",
     "os.posix_spawn": "starts a process",
     "os.fork": "starts a process",
+    "sqlite3.connect": "opens a database",
 }
-# Fixtures of plugins that start a server for whoever uses them.
-FIXTURES = frozenset({"aiohttp_client", "aiohttp_server"})
+# What asks for the mark `store`; all else asks for `real`.
+OPENS = STARTS["sqlite3.connect"]
+# Marks by what a fixture of that name starts for whoever uses it.
+FIXTURES = {"aiohttp_client": "real", "aiohttp_server": "real", "store": "store"}
 
 _listening: list[set[str]] = []  # to what starts now: the innermost fixture's set-up, or a test
 _started_by: dict[object, dict[str, set[str]]] = {}  # fixtures, by the node of their scope
@@ -42,35 +48,44 @@ def heard() -> Iterator[set[str]]:
         _listening.pop()
 
 
-def is_real(item: pytest.Item) -> bool:
-    """Whether a test says that it starts something."""
-    return any(item.get_closest_marker(name) for name in ("real", "backstage"))
+def mark_missing(found: set[str], marks: Collection[str]) -> str | None:
+    """Which mark a test with these marks lacks that started this; None where it lacks none.
+
+    Whatever is `real` may open a database as well: it is no unit test anyhow.
+    """
+    if not found or not {"real", "backstage"}.isdisjoint(marks):
+        return None
+    if found == {OPENS}:
+        return None if "store" in marks else "store"
+    return "real"
 
 
-def _asked_for(config: pytest.Config) -> bool:
-    """Whether real tests may be among those that are to be run."""
-    return "not real" not in config.option.markexpr
+def _left_out(config: pytest.Config) -> list[str]:
+    """The marks whose tests are not to be run."""
+    return [mark for mark in ("real", "store") if f"not {mark}" in config.option.markexpr]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Schemathesis takes longer to load than any other plugin, and only real tests use it."""
-    if _asked_for(config):
+    if "real" not in _left_out(config):
         config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """A file of real tests alone is not even loaded where they are not asked for."""
-    if _asked_for(config) or collection_path.suffix != ".py":
+    """A file of which every test has a mark is not even loaded where it is not asked for."""
+    marks = _left_out(config)
+    if not marks or collection_path.suffix != ".py":
         return None
-    return "\npytestmark = pytest.mark.real" in collection_path.read_text("utf-8") or None
+    text = collection_path.read_text("utf-8")
+    return any(f"\npytestmark = pytest.mark.{mark}" in text for mark in marks) or None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses a fixture that starts a server is real without saying so."""
+    """Whoever uses a fixture that starts something is marked without saying so."""
     for item in items:
-        if FIXTURES.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.real)
+        for name in FIXTURES.keys() & getattr(item, "fixturenames", ()):
+            item.add_marker(FIXTURES[name])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -95,6 +110,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         for name, words in _started_by.get(node, {}).items():
             if name in getattr(item, "fixturenames", ()) or node is item:
                 found |= words
-    if found and not is_real(item):
-        pytest.fail(f"it {' and '.join(sorted(found))}: mark it with pytest.mark.real")
+    missing = mark_missing(found, {mark.name for mark in item.iter_markers()})
+    if missing is not None:
+        pytest.fail(f"it {' and '.join(sorted(found))}: mark it with pytest.mark.{missing}")
     return result

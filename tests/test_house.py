@@ -109,6 +109,70 @@ def test_in_ci_a_skip_for_want_of_a_program_is_a_failure(
     assert "1 skipped" in done.stdout if failed else "2 skipped" in done.stdout
 
 
+STARTING = """\
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+@pytest.fixture
+def opened():
+    sqlite3.connect(":memory:").close()
+
+@pytest.fixture
+def store():
+    sqlite3.connect(":memory:").close()
+
+def test_opens():
+    sqlite3.connect(":memory:").close()
+
+def test_uses_what_opens(opened):
+    pass
+
+@pytest.mark.store
+def test_marked_too_little():
+    sqlite3.connect(":memory:").close()
+    subprocess.run([sys.executable, "-c", ""], check=True)
+
+def test_marked_by_its_fixture(store):
+    pass
+
+@pytest.mark.store
+def test_marked(opened):
+    sqlite3.connect(":memory:").close()
+
+@pytest.mark.real
+def test_real(opened):
+    subprocess.run([sys.executable, "-c", ""], check=True)
+
+def test_starts_nothing():
+    pass
+"""
+
+
+@pytest.mark.real
+def test_who_starts_something_and_has_not_its_mark_fails(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(STARTING)
+    arguments = ["-q", "-rf", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, "-p", "tests.starting", str(tmp_path)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = "it opens a database: mark it with pytest.mark.store"
+    more = "it opens a database and starts a process: mark it with pytest.mark.real"
+    found = re.findall(r"^FAILED \S+::(\S+) - Failed: (.*)$", done.stdout, re.MULTILINE)
+    assert found == [
+        ("test_opens", told),
+        ("test_uses_what_opens", told),
+        ("test_marked_too_little", more),
+    ], done.stdout
+
+
 CONTAINERFILE = (ROOT / ".ci/Containerfile").read_text("utf-8")
 
 

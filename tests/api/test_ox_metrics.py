@@ -33,6 +33,7 @@ def samples(families: list[Metric]) -> dict[tuple[str, ...], float]:
     }
 
 
+@pytest.mark.store
 async def test_each_is_counted(tmp_path: Path) -> None:
     async with watched(tmp_path) as metrics:
         clock = metrics.clock
@@ -72,6 +73,7 @@ async def test_each_is_counted(tmp_path: Path) -> None:
     assert found["notices_waiting_seconds", "webhook"] > 0
 
 
+@pytest.mark.store
 async def test_it_counts_anew_what_has_changed_and_only_that(tmp_path: Path) -> None:
     async with watched(tmp_path) as metrics:
         before = samples(await metrics.families())
@@ -99,6 +101,7 @@ class _Away(Book):
         raise StoreError("gone")
 
 
+@pytest.mark.store
 async def test_a_store_that_is_away_is_asked_once_a_minute_and_fails_nothing(
     tmp_path: Path,
 ) -> None:

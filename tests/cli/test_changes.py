@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 
+pytestmark = pytest.mark.store
+
 
 def manifest(folder: Path, name: str, lifecycle: str, needs: str = "") -> None:
     text = f"version: 1\nservice:\n  name: {name}\n  owner: {{team: crew}}\n"

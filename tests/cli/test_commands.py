@@ -56,6 +56,7 @@ def checkout(home: Path, name: str, text: str, file: str = "qm.yaml") -> Path:
     return folder / file
 
 
+@pytest.mark.store
 def test_run_publishes_a_folder_of_checkouts_and_reports(home: Path) -> None:
     checkout(home, "payments", GOOD)
     checkout(home, "broken", "version: 1\nservice: {name: X}\n")
@@ -81,6 +82,7 @@ def test_run_publishes_a_folder_of_checkouts_and_reports(home: Path) -> None:
     )
 
 
+@pytest.mark.store
 def test_after_a_run_every_service_has_a_score(home: Path) -> None:
     """Who runs Fester from cron has facts and scores too, and not only who serves."""
     checkout(home, "payments", GOOD)
@@ -93,6 +95,7 @@ def test_after_a_run_every_service_has_a_score(home: Path) -> None:
     assert re.search(r"dashboard-linked +pass", shown.output)
 
 
+@pytest.mark.store
 def test_facts_that_cannot_be_kept_do_not_change_what_a_run_is(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +111,7 @@ def test_facts_that_cannot_be_kept_do_not_change_what_a_run_is(
     assert (home / "out" / "index.yaml").exists()
 
 
+@pytest.mark.store
 def test_a_second_run_writes_nothing(home: Path) -> None:
     checkout(home, "payments", GOOD)
     fester("run", "--from", "src", "--to", "out")
@@ -117,6 +121,7 @@ def test_a_second_run_writes_nothing(home: Path) -> None:
     assert published == [{"to": "out", "written": 0, "kept": 5, "removed": 0}]
 
 
+@pytest.mark.store
 def test_a_dry_run_writes_neither_catalog_nor_memory(home: Path) -> None:
     checkout(home, "payments", GOOD)
     result = fester("run", "--from", "src", "--to", "out", "--dry-run")
@@ -126,6 +131,7 @@ def test_a_dry_run_writes_neither_catalog_nor_memory(home: Path) -> None:
     assert "knows of no pass" in fester("explain", "payments-api").output
 
 
+@pytest.mark.store
 def test_a_dry_run_needs_no_destination_and_looks_at_a_store_that_is_there(home: Path) -> None:
     checkout(home, "payments", GOOD)
     result = fester("run", "--from", "src", "--dry-run")
@@ -139,6 +145,7 @@ def test_a_dry_run_needs_no_destination_and_looks_at_a_store_that_is_there(home:
     assert fester("run", "--from", "src").exit_code == 2
 
 
+@pytest.mark.store
 def test_a_manifest_that_breaks_keeps_its_entities_and_explain_says_why(home: Path) -> None:
     checkout(home, "payments", GOOD)
     fester("run", "--from", "src", "--to", "out")
@@ -152,6 +159,7 @@ def test_a_manifest_that_breaks_keeps_its_entities_and_explain_says_why(home: Pa
     assert "tier_one" in result.output
 
 
+@pytest.mark.store
 def test_explain_says_why_a_service_is_missing(home: Path) -> None:
     checkout(home, "fares", "version: 1\nservice:\n  name: Fares\n")
     fester("run", "--from", "src", "--to", "out")
@@ -164,6 +172,7 @@ def test_explain_says_why_a_service_is_missing(home: Path) -> None:
     assert as_json["problems"][0]["line"] == 2
 
 
+@pytest.mark.store
 def test_explain_suggests_what_may_have_been_meant(home: Path) -> None:
     checkout(home, "payments", GOOD)
     fester("run", "--from", "src", "--to", "out")
@@ -172,6 +181,7 @@ def test_explain_suggests_what_may_have_been_meant(home: Path) -> None:
     assert "component:default/payments-api" in result.output
 
 
+@pytest.mark.store
 def test_explain_answers_once_whatever_the_number_of_sources(home: Path) -> None:
     checkout(home, "payments", GOOD)
     other = home / "other" / "cart"

@@ -231,6 +231,7 @@ async def everything_measured(folder: Path) -> str:
     return generate_latest(registry).decode()
 
 
+@pytest.mark.store
 async def test_alerts_speak_of_metrics_that_there_are(tmp_path: Path) -> None:
     (whole,) = documents("alerts")
     rules = [rule for group in whole["groups"] for rule in group["rules"]]

@@ -122,6 +122,7 @@ def test_whether_the_members_of_groups_are_shown_is_told(tmp_path: Path) -> None
         assert "as a guest at least" in result.output
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("below", [".", "not/there/yet"])
 def test_a_destination_that_cannot_be_written_is_found_before_a_pass(
     tmp_path: Path, below: str
@@ -133,6 +134,7 @@ def test_a_destination_that_cannot_be_written_is_found_before_a_pass(
     assert f"FAIL destination: {tmp_path}/taken cannot be written" in result.output
 
 
+@pytest.mark.store
 def test_everything_that_is_wrong_is_shown_at_once(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.yaml").write_text("mapping: 1\n")

@@ -19,6 +19,8 @@ from bridge.store import open_store
 from bridge.wiring.clock import utc_now
 from bridge.wiring.given import scraper
 
+pytestmark = pytest.mark.store
+
 SCHEMA = ManifestCollector(utc_now).schema
 
 

@@ -217,6 +217,7 @@ def test_what_is_not_known_is_said_with_what_is_near(store: str) -> None:
     assert "Did you mean   vessel-tracker" in said.output
 
 
+@pytest.mark.store
 def test_a_store_without_a_pass_says_what_to_do(tmp_path: object) -> None:
     said = asked(f"sqlite:///{tmp_path}/new.db", "cart")
     assert said.exit_code == 2

@@ -71,6 +71,7 @@ def test_the_commands_print_schemas_and_look_once(mine: Path) -> None:
     assert (code, "+  name: cart" in said) == (0, True)
 
 
+@pytest.mark.store
 def test_the_manifests_of_the_last_crawl_are_looked_at(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def failing() -> list[str]:
     )
 
 
+@pytest.mark.store
 def test_a_typo_is_a_warning_that_names_the_team_and_fails_the_check(home: Path) -> None:
     (home / "teams.yaml").write_text("- payments\n- lighthouse\n", "utf-8")
     report = run(home, "owners: {known_file: teams.yaml}\n")
@@ -64,11 +65,13 @@ def test_a_typo_is_a_warning_that_names_the_team_and_fails_the_check(home: Path)
     assert failing() == ["titled", "typo"]
 
 
+@pytest.mark.store
 def test_without_known_teams_three_names_make_three_groups(home: Path) -> None:
     assert run(home, "")["entities"] == {"Component": 3, "Group": 3}
     assert failing() == []
 
 
+@pytest.mark.store
 def test_what_backstage_answers_is_a_file_of_known_teams(home: Path) -> None:
     team = {"kind": "Group", "metadata": {"name": "pay"}, "spec": {"profile": {}}}
     titled = {**team, "metadata": {"name": "pay", "title": "Payments Team"}}

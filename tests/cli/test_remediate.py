@@ -124,6 +124,7 @@ def test_plan_then_apply_then_nothing_more() -> None:
         assert "GitLab refuses the token (401): check GITLAB_TOKEN" in refused.output
 
 
+@pytest.mark.store
 def test_without_a_gitlab_or_a_token_it_says_what_is_missing(tmp_path: Path) -> None:
     """Before anything else: exit code 2 and one sentence."""
     result = remediate("--from", str(tmp_path), token=None)

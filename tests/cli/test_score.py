@@ -26,6 +26,8 @@ from bridge.wiring.ox import rubric_path
 from tests.ox.rubrics import NOW, reading, service, shipped
 from tests.store.saving import save
 
+pytestmark = pytest.mark.store
+
 EVIL = service("evil", tier=4, spec={"owner": "group:default/red"}, product="\x1b[31mred")
 API = service("api", tier=4, spec={"owner": "group:default/blue"})
 GOOD = {

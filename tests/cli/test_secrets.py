@@ -201,6 +201,7 @@ def test_a_secret_that_cannot_be_one_ends_every_command_that_uses_it_in_one_line
     assert list(tmp_path.iterdir()) == [tmp_path / "fester.yaml"]
 
 
+@pytest.mark.store
 @pytest.mark.parametrize(
     "command", [["explain", "quay"], ["score", "--from", "."], ["incident", "quay"], ["changes"]]
 )

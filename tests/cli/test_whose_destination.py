@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from bridge.cli import main
 
+pytestmark = pytest.mark.store
+
 TOWN = [f"s{number}" for number in range(1, 8)]
 
 

@@ -27,6 +27,7 @@ SWEEP = SweepProgress(
 )
 
 
+@pytest.mark.store
 def test_a_worker_needs_a_store_that_others_reach(tmp_path: Path) -> None:
     """Of a SQLite file there is nothing to share; it says which store is meant."""
     command = ["worker", "--from", GITLAB, "--store", f"sqlite:///{tmp_path}/s.db", "--port", "0"]
@@ -49,6 +50,7 @@ async def _opened(parts: Wired, settings: Settings) -> None:
         pass
 
 
+@pytest.mark.store
 def test_no_shared_sweep_is_said_to_be_none(tmp_path: Path) -> None:
     command = ["jobs", "--from", GITLAB, "--store", f"sqlite:///{tmp_path}/s.db"]
     result = CliRunner().invoke(main, command)
@@ -57,6 +59,7 @@ def test_no_shared_sweep_is_said_to_be_none(tmp_path: Path) -> None:
     assert not (tmp_path / "s.db").exists()
 
 
+@pytest.mark.store
 def test_a_folder_is_a_source_that_nobody_shares(tmp_path: Path) -> None:
     command = ["jobs", "--store", f"sqlite:///{tmp_path}/s.db", "--from"]
     result = CliRunner().invoke(main, [*command, str(tmp_path)])

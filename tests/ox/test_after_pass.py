@@ -24,6 +24,8 @@ from bridge.store import open_store
 from bridge.store.store import SqlStore
 from tests.ox.rubrics import NOW, SCHEMA, reading, service, small
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.example.com"
 API = service("api", tier=4, spec={"owner": "group:default/red"})
 

@@ -75,6 +75,7 @@ async def following(
         await store.close()
 
 
+@pytest.mark.store
 async def test_it_is_for_whom_it_says_and_burns_down(tmp_path: Path) -> None:
     async with following(tmp_path, 21) as goals:
         (found,) = await goals.progress()
@@ -91,12 +92,14 @@ async def test_it_is_for_whom_it_says_and_burns_down(tmp_path: Path) -> None:
     assert promised([found]) == {(each.entity, "readme") for each in found.open}
 
 
+@pytest.mark.store
 async def test_what_stands_still_is_at_risk(tmp_path: Path) -> None:
     async with following(tmp_path, 21, each_week=0) as goals:
         (found,) = await goals.progress()
     assert (found.expected, found.at_risk, found.done) == (None, True, 0)
 
 
+@pytest.mark.store
 async def test_one_that_has_ended_stays_as_it_was_on_its_last_day(tmp_path: Path) -> None:
     async with following(tmp_path, 75, each_week=1, step=5) as goals:
         (found,) = await goals.progress()
@@ -130,6 +133,7 @@ def test_what_is_wrong_is_told_at_its_line(
         load_initiatives(path, CHECKS)
 
 
+@pytest.mark.store
 async def test_a_broken_file_keeps_the_last_good_one_and_says_so(tmp_path: Path) -> None:
     async with following(tmp_path, 8) as goals:
         before = await goals.progress()

@@ -107,6 +107,7 @@ def test_whatever_is_pushed_is_recorded_whole_or_refused(tree: Any) -> None:
         assert all(len(reading.facts) == len(SHAPE.facts) for reading in readings)
 
 
+@pytest.mark.store
 async def test_what_was_pushed_is_the_latest_and_is_history(tmp_path: Path) -> None:
     async with book(tmp_path, "api") as it:
         assert await it.push(push(one())) == 1

@@ -17,6 +17,8 @@ from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.store import open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small
 
+pytestmark = pytest.mark.store
+
 # Heavier READMEs, another level, a gate for all tiers, a target that nobody reaches, a new check.
 CHANGED = (
     SMALL.replace("weight: 2", "weight: 8")

@@ -20,6 +20,8 @@ from bridge.ox.scores.scorekeeping import Scorekeeper, WaiverSource, no_waivers
 from bridge.store import SqlStore, open_store
 from tests.ox.rubrics import NOW, SCHEMA, SMALL, reading, service, small
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.example.com"
 API = service("api", tier=4, spec={"owner": "group:default/red"})
 GOOD = {API.ref: reading(API, {"readme": True, "protected": True})}

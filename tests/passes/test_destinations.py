@@ -162,6 +162,7 @@ def seven() -> list[Record]:
     return [read(number, f"s{number}") for number in range(1, 8)]
 
 
+@pytest.mark.store
 async def test_another_source_is_refused_until_it_takes_over(tmp_path: Path) -> None:
     site = Site(tmp_path)
     await site.makes(*seven())
@@ -178,6 +179,7 @@ async def test_another_source_is_refused_until_it_takes_over(tmp_path: Path) -> 
         await site.makes(*seven())
 
 
+@pytest.mark.store
 async def test_taking_over_removes_many_only_when_that_is_accepted_too(tmp_path: Path) -> None:
     site = Site(tmp_path, guard=Guard(at_least=2))
     await site.makes(*seven())
@@ -194,6 +196,7 @@ async def test_taking_over_removes_many_only_when_that_is_accepted_too(tmp_path:
     assert site.names == ["other"]
 
 
+@pytest.mark.store
 async def test_an_emptied_source_is_never_complete_and_empties_nothing(tmp_path: Path) -> None:
     """Fewer than the guard's least: none left is none too few."""
     site = Site(tmp_path)
@@ -206,12 +209,14 @@ async def test_an_emptied_source_is_never_complete_and_empties_nothing(tmp_path:
     assert site.names == []
 
 
+@pytest.mark.store
 async def test_no_project_at_all_is_not_complete_at_the_first_pass(tmp_path: Path) -> None:
     report = (await Site(tmp_path).makes()).report
     assert report.outcome is Outcome.INCOMPLETE
     assert [problem.rule for problem in report.problems] == ["no-projects"]
 
 
+@pytest.mark.store
 async def test_a_lost_store_adopts_what_is_published_before_it_removes(tmp_path: Path) -> None:
     """Seven published; the store is gone; five projects cannot be read. The files stay as is."""
     site = Site(tmp_path)
@@ -230,6 +235,7 @@ async def test_a_lost_store_adopts_what_is_published_before_it_removes(tmp_path:
     assert site.names == ["new", "s1", "s2", "s3", "s4", "s5", "s6"]
 
 
+@pytest.mark.store
 async def test_the_dead_store_may_not_come_back(tmp_path: Path) -> None:
     site = Site(tmp_path)
     await site.makes(*seven())
@@ -242,6 +248,7 @@ async def test_the_dead_store_may_not_come_back(tmp_path: Path) -> None:
     assert len(site.names) == 7
 
 
+@pytest.mark.store
 async def test_a_lost_store_knows_whose_claim_is_older(tmp_path: Path) -> None:
     """Project 9 had the name before project 2 did; by number alone, 2 would win."""
     site = Site(tmp_path)
@@ -253,6 +260,7 @@ async def test_a_lost_store_knows_whose_claim_is_older(tmp_path: Path) -> None:
     assert site.projects_of("cart") == ["group/p9"]
 
 
+@pytest.mark.store
 async def test_a_new_store_with_another_filter_is_stopped_by_the_guard(tmp_path: Path) -> None:
     """149 published, 30 seen: what lies at the destination counts."""
     site = Site(tmp_path)
@@ -264,6 +272,7 @@ async def test_a_new_store_with_another_filter_is_stopped_by_the_guard(tmp_path:
     assert len(site.names) == 149
 
 
+@pytest.mark.store
 async def test_a_destination_that_was_left_alone_counts_for_the_guard_too(tmp_path: Path) -> None:
     """A catalog is published elsewhere for a while; then the old place again."""
     site = Site(tmp_path / "old")
@@ -275,6 +284,7 @@ async def test_a_destination_that_was_left_alone_counts_for_the_guard_too(tmp_pa
     assert len(site.names) == 49
 
 
+@pytest.mark.store
 async def test_withheld_removals_are_withheld_in_every_file(tmp_path: Path) -> None:
     site = Site(tmp_path, guard=Guard(at_least=2))
     await site.makes(*seven())
@@ -289,6 +299,7 @@ async def test_withheld_removals_are_withheld_in_every_file(tmp_path: Path) -> N
     assert len(site.files["services.csv"].splitlines()) == 2
 
 
+@pytest.mark.store
 async def test_an_unmarked_catalog_of_ours_is_adopted_and_marked(tmp_path: Path) -> None:
     """As the version before left it: no mark, no ages of claims, no id in the store."""
     site = Site(tmp_path)
@@ -300,6 +311,7 @@ async def test_an_unmarked_catalog_of_ours_is_adopted_and_marked(tmp_path: Path)
     assert site.mark["source"] == CORP
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("body", ["", "# by hand\n", "# Written by Fester from manifests\n"])
 async def test_an_unmarked_index_of_others_is_refused(tmp_path: Path, body: str) -> None:
     (tmp_path / "index.yaml").write_text(body)
@@ -310,6 +322,7 @@ async def test_an_unmarked_index_of_others_is_refused(tmp_path: Path, body: str)
     assert len(Site(tmp_path).names) == 7
 
 
+@pytest.mark.store
 async def test_an_unmarked_catalog_is_judged_by_where_it_leads(tmp_path: Path) -> None:
     """Without a mark and without a store: the entities' own addresses tell the source."""
     site = Site(tmp_path)
@@ -327,6 +340,7 @@ async def rules_of(site: Site, *records: Record) -> set[str]:
     return {problem.rule for problem in (await site.makes(*records)).report.problems}
 
 
+@pytest.mark.store
 async def test_a_catalog_that_cannot_be_understood_is_never_taken_for_none(tmp_path: Path) -> None:
     site = Site(tmp_path)
     await site.makes(*seven())
@@ -339,6 +353,7 @@ async def test_a_catalog_that_cannot_be_understood_is_never_taken_for_none(tmp_p
     assert site.files["index.yaml"] == index
 
 
+@pytest.mark.store
 async def test_a_dry_run_adopts_and_marks_nothing(tmp_path: Path) -> None:
     site = Site(tmp_path)
     await site.makes(*seven())
@@ -350,6 +365,7 @@ async def test_a_dry_run_adopts_and_marks_nothing(tmp_path: Path) -> None:
     assert await site.saved() == 0
 
 
+@pytest.mark.store
 async def test_a_store_from_a_backup_goes_on_above_what_is_published(tmp_path: Path) -> None:
     site = Site(tmp_path)
     await site.makes(*seven())

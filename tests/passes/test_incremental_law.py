@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ async def counted_again(memory: Memory, catalog: Catalog) -> dict[str, int]:
     return {name: n for name, n in sorted({**figures, **counted(memory)}.items()) if n}
 
 
+@pytest.mark.store
 @settings(max_examples=examples(40), deadline=None)
 @given(st.dictionaries(numbers, texts), steps)
 def test_passes_in_a_row_give_what_one_pass_from_nothing_gives(

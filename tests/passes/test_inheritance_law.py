@@ -38,6 +38,8 @@ from tests.fakes import NOON, RecordingExporter, fresh
 from tests.laws import examples
 from tests.passes.test_runner import Gitlab
 
+pytestmark = pytest.mark.store
+
 PLACE = DefaultsPlace("keep/defaults", "qm.defaults.yaml")
 KEEPER = 99
 MAPPINGS = load_mappings()

@@ -23,6 +23,8 @@ from tests.fakes import WordMaker, fresh
 from tests.passes.test_runner import FILES, Bench, Gitlab
 from tests.passes.test_sharing import Shop, a_town
 
+pytestmark = pytest.mark.store
+
 WORDS = [f"s{n:02}" for n in range(1, 15) if n not in {3, 5, 6}]
 
 

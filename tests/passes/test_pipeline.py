@@ -32,6 +32,8 @@ from tests.fakes import (
     words_in,
 )
 
+pytestmark = pytest.mark.store
+
 
 class Bench:
     """One store and destination, and passes over them, each by a process of its own."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bridge.model.problems import Problem
 from bridge.passes.stages import Stages
 from bridge.processors.mapping import shipped_folder
 from bridge.settings import Settings
 from bridge.wiring import wired
 from bridge.wiring.mappings import remapped
+
+pytestmark = pytest.mark.store
 
 MAPPING = "qm-v1.yaml"
 

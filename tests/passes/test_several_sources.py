@@ -145,6 +145,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.store
 @settings(max_examples=examples(25), deadline=None)
 @given(st.dictionaries(st.integers(1, 3), texts), st.dictionaries(st.integers(1, 3), texts), steps)
 def test_any_history_of_two_sources_gives_what_one_pass_over_the_truth_gives(
@@ -209,6 +210,7 @@ async def step(
     return passes
 
 
+@pytest.mark.store
 async def test_the_older_claim_wins_between_sources_and_a_tie_is_the_first_ones(
     tmp_path: Path,
 ) -> None:
@@ -236,6 +238,7 @@ async def test_the_older_claim_wins_between_sources_and_a_tie_is_the_first_ones(
     await store.close()
 
 
+@pytest.mark.store
 async def test_each_source_has_its_own_watermark_sweeps_and_gaps(tmp_path: Path) -> None:
     """One that was away is asked from where it was known; it is swept when its own sweep is due."""
     first, lab = Fallible({1: None}), Fallible({1: None, 2: None}, away=True)
@@ -262,6 +265,7 @@ async def test_each_source_has_its_own_watermark_sweeps_and_gaps(tmp_path: Path)
     await store.close()
 
 
+@pytest.mark.store
 async def test_a_source_that_is_taken_out_goes_with_a_reason_and_by_the_guard(
     tmp_path: Path,
 ) -> None:
@@ -304,6 +308,7 @@ class Slow(Manifests):
                 await self.go_on.wait()
 
 
+@pytest.mark.store
 async def test_what_half_a_sweep_saw_is_not_merged_by_another_sources_sweep(
     tmp_path: Path,
 ) -> None:
@@ -385,6 +390,7 @@ def test_a_horizon_is_as_old_as_its_oldest_source() -> None:
     assert moved.moved("", young, ["", "new"]).whole_at is None
 
 
+@pytest.mark.store
 async def test_a_dry_run_over_several_sources_writes_nothing(tmp_path: Path) -> None:
     first, lab = Fallible({1: None}), Fallible({1: a_manifest("stock", "b", "s", "x", 1)})
     store = await open_store(fresh(tmp_path))

@@ -55,6 +55,8 @@ from tests.fakes import (
 from tests.passes.test_runner import FILES, Bench, Gitlab
 from tests.passes.village import service, village
 
+pytestmark = pytest.mark.store
+
 
 @dataclass
 class Listing(Gitlab):

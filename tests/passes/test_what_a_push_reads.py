@@ -66,6 +66,7 @@ def test_a_step_through_everything_is_told(plan: str, whole: bool) -> None:
     assert reads_all(plan) is whole
 
 
+@pytest.mark.store
 async def test_no_statement_of_a_push_looks_through_a_table(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
     try:
@@ -108,6 +109,7 @@ class Counting(WordRenderer):
         return super().index(shards)
 
 
+@pytest.mark.store
 async def test_the_index_of_all_shards_is_made_only_when_there_may_be_others(
     tmp_path: Path,
 ) -> None:
@@ -132,6 +134,7 @@ async def test_the_index_of_all_shards_is_made_only_when_there_may_be_others(
         await store.close()
 
 
+@pytest.mark.store
 async def test_a_lost_index_is_made_again_by_whoever_takes_over(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
     try:
@@ -149,6 +152,7 @@ async def test_a_lost_index_is_made_again_by_whoever_takes_over(tmp_path: Path) 
         await store.close()
 
 
+@pytest.mark.store
 async def test_an_idle_pass_sends_the_same_statements_whatever_the_size(tmp_path: Path) -> None:
     sent: dict[int, list[str]] = {}
     for count in (3, 300):
@@ -189,6 +193,7 @@ class Halves(WordRenderer):
         return path.removeprefix("half/") if path.startswith("half/") else None
 
 
+@pytest.mark.store
 async def test_a_pass_renders_what_is_shown_otherwise_and_no_more(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
     differs: list[Collection[Ref] | None] = []
@@ -232,6 +237,7 @@ class Learning(WordMaker):
         return replace(self, knows=tuple(described), fingerprint=" ".join(sorted(described)))
 
 
+@pytest.mark.store
 async def test_what_manifests_describe_is_looked_at_when_they_changed(
     tmp_path: Path,
 ) -> None:
@@ -260,6 +266,7 @@ async def test_what_manifests_describe_is_looked_at_when_they_changed(
         await store.close()
 
 
+@pytest.mark.store
 async def test_a_push_knows_what_another_process_learned_that_led_meanwhile(
     tmp_path: Path,
 ) -> None:

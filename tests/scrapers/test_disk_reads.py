@@ -40,6 +40,7 @@ def put(file: Path, text: str) -> None:
     file.write_text(text)
 
 
+@pytest.mark.store
 async def test_a_checkout_is_read_like_a_project_of_gitlab(tmp_path: Path) -> None:
     shop = tmp_path / "src" / "shop"
     put(shop / "qm.yaml", MANIFEST)
@@ -70,6 +71,7 @@ def test_links_are_not_followed_and_long_files_are_refused(tmp_path: Path) -> No
     assert look(tmp_path, "long.yaml").refused == "1.9 MB; the limit is 1.0 MB"
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("pattern", ["**/qm.yaml", "../*/qm.yaml", "*/*/*/*/*/qm.yaml"])
 async def test_a_pattern_that_would_cost_too_much_is_not_looked_for(
     tmp_path: Path, pattern: str
@@ -81,6 +83,7 @@ async def test_a_pattern_that_would_cost_too_much_is_not_looked_for(
     assert [file.path for file in read.files] == ["qm.yaml"]
 
 
+@pytest.mark.store
 async def test_more_nested_manifests_than_are_read_are_told(tmp_path: Path) -> None:
     shop = tmp_path / "src" / "shop"
     put(shop / "qm.yaml", MANIFEST)
@@ -94,6 +97,7 @@ async def test_more_nested_manifests_than_are_read_are_told(tmp_path: Path) -> N
     assert [each.rule for each in cut_short(read)] == ["reads-cut"]
 
 
+@pytest.mark.store
 async def test_a_folder_of_too_many_entries_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +112,7 @@ async def test_a_folder_of_too_many_entries_is_told(
     assert read.reads.manifests_cut.endswith("only 1 entries of services were looked at")
 
 
+@pytest.mark.store
 async def test_likely_names_are_looked_for_within_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

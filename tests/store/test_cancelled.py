@@ -16,6 +16,8 @@ from bridge.model.hints import Hint
 from bridge.store import open_store
 from bridge.store.store import SqlStore
 
+pytestmark = pytest.mark.store
+
 Work = Callable[[SqlStore], Awaitable[object]]
 
 

@@ -14,6 +14,8 @@ from bridge.model.census import Census
 from bridge.model.runs import Outcome
 from bridge.store import SqlStore, open_store
 
+pytestmark = pytest.mark.store
+
 FIRST = datetime(2026, 3, 1, 6, tzinfo=UTC)
 CENSUS = Census(
     FIRST,

@@ -28,6 +28,8 @@ from bridge.store.store import SqlStore
 from bridge.wiring.mappings import mappings_and_rules
 from tests.fakes import NOON, ListScraper, RecordingExporter, project
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.test"
 MAPPINGS = load_mappings()
 MAKER = BackstageProcessor(mappings_and_rules(None)[1])

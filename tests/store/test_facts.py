@@ -17,6 +17,8 @@ from bridge.ox.interfaces import FactStore
 from bridge.store import FactHistory, SqlFactStore, SqlStore, open_store
 from bridge.store.ox_tables import fact_history, facts
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.example.com"
 START = datetime(2026, 1, 1, 6, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -21,6 +21,8 @@ from bridge.store import SqlStore, open_store
 from tests.fakes import WordMaker, WordRenderer
 from tests.store.conftest import database
 
+pytestmark = pytest.mark.store
+
 TOWN = "town"
 WORDS = [f"w{n}" for n in range(6)]
 

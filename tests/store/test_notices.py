@@ -22,6 +22,8 @@ from bridge.model.notices import (
 from bridge.ox.interfaces import NoticeStore
 from tests.store.test_store import SOURCE, opened
 
+pytestmark = pytest.mark.store
+
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 ONE = Notice("gate|x|\x00é", NoticeKind.GATE, "group:default/a", "it\x00 broke \U0001f600")

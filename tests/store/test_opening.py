@@ -33,12 +33,14 @@ async def test_other_urls_are_a_configuration_error(url: str, message: str) -> N
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.store
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """The error names the file and says what to check."""
     with pytest.raises(StoreError, match=r"nowhere/fester\.db.*folder exists"):
         await open_store(f"sqlite:///{tmp_path}/nowhere/fester.db")
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("name", ["nowhere/fester.db", ".", "other.txt"])
 async def test_the_driver_is_not_asked_for_what_cannot_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -52,6 +54,7 @@ async def test_the_driver_is_not_asked_for_what_cannot_be_opened(
     assert asked == []
 
 
+@pytest.mark.store
 async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     """Somebody's notes are not overwritten."""
     notes = tmp_path / "notes.txt"
@@ -127,6 +130,7 @@ def test_an_address_hides_its_secrets() -> None:
     assert "hunter" not in address.shown
 
 
+@pytest.mark.store
 async def test_sqlite_lets_readers_read_while_one_writes(tmp_path: Path) -> None:
     """The file is in write-ahead mode once it was opened, for whoever opens it."""
     store = await open_store(f"sqlite:///{tmp_path}/store.db")

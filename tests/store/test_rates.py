@@ -65,6 +65,7 @@ def test_the_requests_of_a_process_that_died_are_forgotten() -> None:
     entered(later, PROBES, NOW + 151)
 
 
+@pytest.mark.store
 async def test_two_stores_count_in_one_place(url: str) -> None:
     """What one process is told holds for the other, and both use up the same budget."""
     one, other = await open_store(url), await open_store(url)
@@ -95,6 +96,7 @@ async def test_two_stores_count_in_one_place(url: str) -> None:
         await other.close()
 
 
+@pytest.mark.store
 async def test_who_ask_at_once_are_each_counted(url: str) -> None:
     """Whoever was overtaken looks again: nobody uses what another one has used."""
     one, other = await open_store(url), await open_store(url)
@@ -116,6 +118,7 @@ async def test_who_ask_at_once_are_each_counted(url: str) -> None:
         await other.close()
 
 
+@pytest.mark.store
 async def test_what_cannot_be_understood_is_begun_anew(tmp_path: Path) -> None:
     import sqlite3
 

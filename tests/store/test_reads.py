@@ -17,6 +17,8 @@ from bridge.store import open_store
 from bridge.store.store import SqlStore
 from tests.fakes import NOON
 
+pytestmark = pytest.mark.store
+
 
 @pytest.fixture
 async def store() -> AsyncIterator[SqlStore]:

@@ -16,6 +16,8 @@ from bridge.store.store import SqlStore
 from tests.fakes import NOON
 from tests.store.saving import changed, forgotten
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.test"
 CART = EntityChange(Ref("component", "default", "cart"), ChangeKind.ADDED, NOON, "cart")
 LATER = replace(CART, at=NOON + timedelta(hours=1))

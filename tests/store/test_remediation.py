@@ -29,6 +29,8 @@ from bridge.ox.interfaces import RemediationStore
 from bridge.store.remediation import RUNS_KEPT
 from tests.store.test_store import SOURCE, opened
 
+pytestmark = pytest.mark.store
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REF = Ref("component", "default", "x")
 KEY = IssueKey(7, REF, "owner")

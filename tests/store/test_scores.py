@@ -31,6 +31,8 @@ from bridge.ox.interfaces import ScoreStore
 from bridge.store import ScoreHistory, SqlScoreStore, open_store
 from bridge.store.ox_tables import score_days
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.example.com"
 FIRST = date(2026, 1, 1)
 API, WEB = Ref("component", "default", "api"), Ref("component", "default", "web")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from bridge.model.entities import CatalogEntity, Ref
 from bridge.model.statements import Merged, StoredEntity
 from bridge.store import SqlStore, open_store
+
+pytestmark = pytest.mark.store
 
 SOURCE = "https://gitlab.test"
 

@@ -10,6 +10,8 @@ import pytest
 
 from bridge.store.sqlite_thread import SqliteConnection, connect
 
+pytestmark = pytest.mark.store
+
 ROWS = 1_203  # more than come with the statement, twice
 
 

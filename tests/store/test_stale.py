@@ -12,6 +12,8 @@ from bridge.store import SqlStore, open_store, stale
 from bridge.store.stale import move, note, note_all
 from bridge.store.tables import stale as noted
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.test"
 
 

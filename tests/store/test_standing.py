@@ -14,6 +14,8 @@ from bridge.model.problems import Problem
 from bridge.model.statements import Merged, Taken
 from bridge.store import SqlStore, open_store
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.test"
 ONE, TWO, THREE = (Problem(f"problem {n}", "rule", project=f"p{n}") for n in (1, 2, 3))
 

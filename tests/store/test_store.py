@@ -29,6 +29,8 @@ from tests.laws import examples
 from tests.store import nouns
 from tests.store.saving import save
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.example.com"
 NOTHING = Memory()
 

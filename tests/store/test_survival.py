@@ -94,6 +94,7 @@ def test_what_the_codec_never_wrote_is_refused(stored: str) -> None:
         codec.decode_translation(stored)
 
 
+@pytest.mark.store
 async def test_what_was_saved_is_there_after_a_restart(url: str) -> None:
     """Memory, catalog and reports, byte for byte; another source knows nothing of it."""
     first = await open_store(url)
@@ -215,6 +216,7 @@ async def test_marks_grow_and_who_was_overtaken_gets_none(store: SqlStore) -> No
     assert (await store.next_mark(SOURCE, 1)).fence == 43
 
 
+@pytest.mark.store
 async def test_of_many_rivals_one_gets_the_lease(url: str) -> None:
     """Four stores open at once on an empty database, and one of them wins the lease."""
     stores = await asyncio.gather(*(open_store(url) for _ in range(4)))
@@ -269,12 +271,14 @@ async def test_an_unreachable_server_is_explained_without_the_password() -> None
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.store
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The file's path and what to check."""
     with pytest.raises(StoreError, match=r"absent/fester\.db.*folder exists"):
         await open_store(f"sqlite:///{tmp_path}/absent/fester.db")
 
 
+@pytest.mark.store
 async def test_another_kind_of_file_is_not_touched(tmp_path: Path) -> None:
     """A file that is no database stays as it was."""
     file = tmp_path / "notes.txt"
@@ -284,6 +288,7 @@ async def test_another_kind_of_file_is_not_touched(tmp_path: Path) -> None:
     assert file.read_text().startswith("not a database")
 
 
+@pytest.mark.store
 async def test_a_locked_database_is_explained(tmp_path: Path) -> None:
     """A reader goes on while another process writes; a second writer is told why it cannot."""
     store = await open_store(f"sqlite:///{tmp_path}/s.db", patience=0.1)
@@ -297,6 +302,7 @@ async def test_a_locked_database_is_explained(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.store
 async def test_a_damaged_row_stops_the_load(tmp_path: Path) -> None:
     """It is named; to go on without it would look like a deletion."""
     store = await open_store(f"sqlite:///{tmp_path}/s.db")
@@ -309,6 +315,7 @@ async def test_a_damaged_row_stops_the_load(tmp_path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.store
 async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """The save fails as a StoreError, and what was there before is there still."""
     store = await open_store(f"sqlite:///{tmp_path}/s.db")

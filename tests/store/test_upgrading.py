@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap
@@ -24,6 +26,7 @@ PROJECTS = (5334585222847867, 3349749384297002, 4384820625856339)
 NAMES = {"cart", "pay", "ledger"}
 
 
+@pytest.mark.store
 async def test_what_an_older_fester_published_stands_until_it_is_read(tmp_path: Path) -> None:
     store = await open_store(older_store(tmp_path / "s.db", "0005", "version_0_1_0.sql"))
     try:

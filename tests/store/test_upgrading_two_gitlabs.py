@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bridge.model.numbers import mark_of
 from bridge.model.problems import Problem
 from bridge.store import open_store
 from tests.store.older_stores import older_store
+
+pytestmark = pytest.mark.store
 
 SOURCE = "https://gitlab.test"
 LAB = mark_of("lab")

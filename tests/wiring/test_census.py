@@ -15,6 +15,8 @@ from bridge.store import open_store
 from bridge.wiring.census import CensusTaker
 from tests.api.test_problems import PROBLEMS, REPORT, serving
 
+pytestmark = pytest.mark.store
+
 SOURCE = "https://gitlab.example.com"
 
 

@@ -87,6 +87,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return metadata
 
 
+@pytest.mark.store
 @pytest.mark.usefixtures("installed")
 def test_an_installed_package_adds_all_three() -> None:
     arguments = ["run", "--from", "moon://base", "--to", "print://here"]
@@ -97,6 +98,7 @@ def test_an_installed_package_adds_all_three() -> None:
     assert "1 Component" in result.output
 
 
+@pytest.mark.store
 def test_a_broken_package_is_named(installed: Path) -> None:
     (installed / "entry_points.txt").write_text("[fester.processors]\nx = moon_extension:Missing\n")
     arguments = ["run", "--from", ".", "--to", "out"]

@@ -113,6 +113,7 @@ def test_the_longest_group_that_fits_counts() -> None:
     assert policy("elsewhere/api", apply=True).applies is True
 
 
+@pytest.mark.store
 @pytest.mark.parametrize(
     ("tree", "said"),
     [
@@ -130,6 +131,7 @@ async def test_notices_that_lead_nowhere_are_refused(tree: dict[str, Json], said
     await store.close()
 
 
+@pytest.mark.store
 async def test_notices_go_where_the_settings_say() -> None:
     store = await open_store("sqlite://")
     tree: dict[str, Json] = {

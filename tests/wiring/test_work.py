@@ -12,6 +12,7 @@ from bridge.wiring import wired
 from bridge.wiring.work import Eyes, tokens_of
 
 
+@pytest.mark.store
 async def test_a_token_that_was_renewed_is_that_of_whoever_starts_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from tests.ox.notices.sightings import DAY, NOW, TEAM, F, P, seen, snyk
 from tests.ox.remediation.fleets import service
 from tests.ox.test_collecting import Clock
 
+pytestmark = pytest.mark.store
+
 SENT, WAITING, UNSURE = DeliveryState.SENT, DeliveryState.WAITING, DeliveryState.UNSURE
 
 
