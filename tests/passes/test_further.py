@@ -70,6 +70,9 @@ async def test_last_commits_that_pages_have_no_room_for_are_asked_apart(tmp_path
             for n in range(160)
         ]
         await it.sweep()
+        # Two pages, one for the commits, and three each for which blobs there are and for their
+        # texts: one would do, and would take GitLab three times as long.
+        assert graphql(it) == 2 + 1 + 3 + 3
         await it.sweep()
         # Two pages of projects with their manifests, and one for the commits.
         assert graphql(it) == 2 + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.sandbox.complexity import score
 from bridge.sandbox.plan import QueryPlanner
-from bridge.scrapers.gitlab.further_asking import about_paths
+from bridge.scrapers.gitlab.further_asking import about_paths, wider
 from bridge.scrapers.gitlab.further_queries import (
     MIXED_PATHS,
     PATHS_AT_ONCE,
@@ -43,6 +44,32 @@ def test_every_request_stays_within_what_gitlab_allows(wanted: list[Question]) -
         charged = score(QueryPlanner().prepare(query, variables, None))
         assert charged <= sum(each.cost for each in part) <= 1.6 * charged + 10
         assert charged <= ANONYMOUS_COMPLEXITY_LIMIT
+
+
+@given(st.lists(questions(), max_size=12), st.integers(0, 5))
+def test_what_is_asked_in_more_requests_is_the_same(wanted: list[Question], more: int) -> None:
+    requests = list(together(wanted, ANONYMOUS_COMPLEXITY_LIMIT))
+    found = wider(requests, more)
+    assert len(requests) <= len(found) <= len(requests) + more
+    assert told(found) == told(requests)
+    if len(found) < len(requests) + more:  # no request is about so many that it is worth two
+        assert all(looked_at(part) < 100 for part in found)
+
+
+def told(requests: list[list[Question]]) -> Counter[tuple[Asked, str, tuple[str, ...], int]]:
+    questions = [each for part in requests for each in part]
+    return Counter((e.asked, e.branch, e.paths, number) for e in questions for number in e.ids)
+
+
+def looked_at(part: list[Question]) -> int:
+    return sum(len(each.ids) for each in part if each.asked is not Asked.TIPS)
+
+
+def test_last_commits_are_asked_for_in_few_requests_in_every_sweep() -> None:
+    tips = [Question(Asked.TIPS, (), tuple(range(start, start + 100))) for start in (0, 100, 200)]
+    assert wider([tips], 3) == [tips]
+    blobs = [replace(each, asked=Asked.BLOBS, paths=("a",)) for each in tips]
+    assert len(wider([blobs], 3)) == 4
 
 
 @pytest.mark.parametrize("asked", Asked)

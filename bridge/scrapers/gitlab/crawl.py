@@ -25,6 +25,7 @@ from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
 from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FurtherReading
+from bridge.scrapers.gitlab.further_asking import SPARE
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.page_asking import PageAsking
@@ -89,11 +90,18 @@ class Crawl:
         self._done = 0
         self._read_any = False
         self._further = (
-            FurtherReading(client, request.further, options.branch_of, self._pages.complexity)
+            FurtherReading(
+                client,
+                request.further,
+                options.branch_of,
+                self._pages.complexity,
+                0 if request.part else SPARE,
+            )
             if request.further is not None
             else None
         )
         self._completing: list[ProjectRead] = []
+        self._parts = asyncio.Semaphore(options.concurrency)  # that are completed at once
         self._by_id = ById(client, options, len(request.only) or MOST + len(request.also))
         self._last_reason = ""
 
@@ -106,9 +114,11 @@ class Crawl:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._enumerate())
                 tasks.create_task(self._people())
-                for _ in range(self._options.concurrency):
-                    tasks.create_task(self._reader())
-            await self._complete(all_of_them=True)
+                readers = [
+                    tasks.create_task(self._reader(tasks)) for _ in range(self._options.concurrency)
+                ]
+                await asyncio.wait(readers)
+                await self._complete(tasks, all_of_them=True)
         except* (SourceError, StoreError) as group:
             failure = _first(group)
         except* Exception as group:
@@ -177,9 +187,10 @@ class Crawl:
         self._branch[project_id] = branch
         self._by_branch.setdefault(branch, []).append(project_id)
 
-    async def _reader(self) -> None:
+    async def _reader(self, tasks: asyncio.TaskGroup) -> None:
         while ids := await self._next_page():
             await self._read(ids)
+            await self._complete(tasks)
 
     async def _next_page(self) -> list[int]:
         """As many projects as one request may ask for now; empty when there are no more."""
@@ -270,13 +281,15 @@ class Crawl:
                 self._completing.append(record)
             elif record is not None:
                 await self._give(record)
-        await self._complete()
         for project_id in page.missing:
             path = self._listed.get(project_id, "")
             await self._give(await self._by_id.left_out(project_id, path))
 
-    async def _complete(self, *, all_of_them: bool = False) -> None:
-        """Read what else is wanted of the projects that wait for it, many at a time."""
+    async def _complete(self, tasks: asyncio.TaskGroup, *, all_of_them: bool = False) -> None:
+        """Have read what else is wanted of the projects that wait for it, many at a time.
+
+        Readers go on meanwhile, as long as not too many parts are under way.
+        """
         if self._further is None:
             return
         while self._completing:
@@ -284,8 +297,15 @@ class Crawl:
             if not (full or all_of_them):
                 return
             part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
-            async for record in self._further.complete(part):
+            await self._parts.acquire()
+            tasks.create_task(self._complete_part(self._further, part))
+
+    async def _complete_part(self, further: FurtherReading, part: Sequence[ProjectRead]) -> None:
+        try:
+            async for record in further.complete(part):
                 await self._give(record)
+        finally:
+            self._parts.release()
 
     async def _record(self, seen: SeenProject) -> Record | None:
         """What is told of a project; None when it must be read again, from another branch."""

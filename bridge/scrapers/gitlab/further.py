@@ -41,7 +41,9 @@ TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects to
 
 
 class FurtherReading:
-    """Completes the records of one crawl. `limit` is what a request may cost."""
+    """Completes the records of one crawl. `limit` is what a request may cost; `spare` requests may
+    be sent to be done sooner.
+    """
 
     def __init__(
         self,
@@ -49,10 +51,11 @@ class FurtherReading:
         further: FurtherReads,
         branch_of: Callable[[str], str],
         limit: int,
+        spare: int = 0,
     ) -> None:
         self._further = further
         self._branch_of = branch_of
-        self._asking = JobAsking(Asking(client, limit))
+        self._asking = JobAsking(Asking(client, limit, spare))
         self._folders = Folders(self._asking)
 
     async def complete(self, records: Sequence[ProjectRead]) -> AsyncIterator[ProjectRead | Gap]:

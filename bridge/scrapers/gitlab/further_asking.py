@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -23,17 +24,25 @@ from bridge.scrapers.gitlab.pacing import PATIENCE
 from bridge.scrapers.gitlab.pages import repositories
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
+SPARE: Final = 10  # requests of a crawl that make it quicker and not cheaper
+_WIDER: Final = 3  # of these at once
+_WORTH: Final = 50  # projects that are worth a request
 _COMMON: Final = 5  # projects that want a path, from which on they are asked about by themselves
 
 Answers: TypeAlias = dict[tuple[Question, int], Any]  # a question, a project's id → its repository
 
 
 class Asking:
-    """Asks for one crawl. `limit` is what a request may cost."""
+    """Asks for one crawl. `limit` is what a request may cost.
 
-    def __init__(self, client: GitLabClient, limit: int) -> None:
+    `spare` requests may be sent besides those that are needed: what is asked of hundreds of
+    repositories in one takes GitLab as long as all of them in a row.
+    """
+
+    def __init__(self, client: GitLabClient, limit: int, spare: int = 0) -> None:
         self._client = client
         self._limit = limit
+        self._spare = spare
         self._failures = 0
 
     async def ask(
@@ -42,7 +51,22 @@ class Asking:
         """The answers; and of those that cannot be had, why."""
         answers: Answers = {}
         failed: dict[tuple[Question, int], str] = {}
-        waiting = list(together(questions, self._limit))
+        parts = list(together(questions, self._limit))
+        more = wider(parts, min(self._spare, _WIDER))
+        self._spare -= len(more) - len(parts)
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(self._ask([part])) for part in more]
+        for each in asked:
+            answers |= each.result()[0]
+            failed |= each.result()[1]
+        return answers, failed
+
+    async def _ask(
+        self, waiting: list[list[Question]]
+    ) -> tuple[Answers, dict[tuple[Question, int], str]]:
+        """As `ask`, one request after the other, and smaller ones of one that fails."""
+        answers: Answers = {}
+        failed: dict[tuple[Question, int], str] = {}
         while waiting:
             part = waiting.pop()
             try:
@@ -69,6 +93,23 @@ class Asking:
                 raise Trouble(Cause.NOT_THERE, "GitLab leaves it out of its answer")
             answers |= {(question, number): there[number] for number in question.ids}
         return answers
+
+
+def wider(parts: Sequence[list[Question]], more: int) -> list[list[Question]]:
+    """Some requests as at most so many more, the largest ones halved."""
+    found = list(parts)
+    for _ in range(more):
+        largest = max(found, key=_projects, default=[])
+        if _projects(largest) < 2 * _WORTH:
+            break
+        found.remove(largest)
+        found += _smaller(largest)
+    return found
+
+
+def _projects(part: Sequence[Question]) -> int:
+    """How many there are to look at; last commits are asked for in every sweep, so in few."""
+    return sum(len(each.ids) for each in part if each.asked is not Asked.TIPS)
 
 
 def _smaller(part: list[Question]) -> list[list[Question]]:
