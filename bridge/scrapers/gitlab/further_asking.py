@@ -27,6 +27,9 @@ from bridge.scrapers.gitlab.trouble import Cause, Trouble
 SPARE: Final = 10  # requests of a crawl that make it quicker and not cheaper
 _WIDER: Final = 3  # of these at once
 _WORTH: Final = 50  # projects that are worth a request
+# Requests that are made smaller at the same time: of more, each failing but once, `PATIENCE` would
+# end before any of them was asked again for less.
+_SIDE_BY_SIDE: Final = 8
 _COMMON: Final = 5  # projects that want a path, from which on they are asked about by themselves
 
 Answers: TypeAlias = dict[tuple[Question, int], Any]  # a question, a project's id → its repository
@@ -44,6 +47,7 @@ class Asking:
         self._limit = limit
         self._spare = spare
         self._failures = 0
+        self._turns = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def ask(
         self, questions: Sequence[Question]
@@ -55,29 +59,29 @@ class Asking:
         more = wider(parts, min(self._spare, _WIDER))
         self._spare -= len(more) - len(parts)
         async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(self._ask([part])) for part in more]
+            asked = [tasks.create_task(self._ask(part)) for part in more]
         for each in asked:
             answers |= each.result()[0]
             failed |= each.result()[1]
         return answers, failed
 
-    async def _ask(
-        self, waiting: list[list[Question]]
-    ) -> tuple[Answers, dict[tuple[Question, int], str]]:
-        """As `ask`, one request after the other, and smaller ones of one that fails."""
+    async def _ask(self, part: list[Question]) -> tuple[Answers, dict[tuple[Question, int], str]]:
+        """As `ask`, of one request, and of smaller ones in its place where it fails."""
         answers: Answers = {}
         failed: dict[tuple[Question, int], str] = {}
-        while waiting:
-            part = waiting.pop()
-            try:
-                answers |= await self._ask_once(part, patient=len(part) == 1)
-                self._failures = 0
-            except Trouble as trouble:
-                self._failures += 1
-                if smaller := _smaller(part) if self._failures < PATIENCE else []:
-                    waiting += smaller
-                else:
-                    failed |= {(each, n): trouble.reason for each in part for n in each.ids}
+        waiting = [part]
+        async with self._turns:
+            while waiting:
+                part = waiting.pop()
+                try:
+                    answers |= await self._ask_once(part, patient=len(part) == 1)
+                    self._failures = 0
+                except Trouble as trouble:
+                    self._failures += 1
+                    if smaller := _smaller(part) if self._failures < PATIENCE else []:
+                        waiting += smaller
+                    else:
+                        failed |= {(each, n): trouble.reason for each in part for n in each.ids}
         return answers, failed
 
     async def _ask_once(self, part: Sequence[Question], *, patient: bool) -> Answers:
