@@ -15,7 +15,7 @@ from bridge.model.manifests import AggregatedManifests, TranslatedManifest, Tran
 from bridge.model.memory import Horizon, ManifestKey, Memory
 from bridge.model.numbers import FIRST, LANE, lane_of
 from bridge.model.problems import Problem
-from bridge.model.runs import Artifact, Processed, Report
+from bridge.model.runs import Artifact, Processed, Report, Step
 from bridge.model.scrape import Coverage, Project, Record, ScrapeRequest
 from bridge.model.statements import Changes, Concluded, Statement, Taken, about_manifest
 from bridge.model.todo import Todo
@@ -107,7 +107,7 @@ async def scrape(stages: Stages, wish: PassOptions, intake: Intake) -> None:
         async for record in records:
             await intake.take(record)
             seen += 1
-            wish.progress("project", seen)
+            wish.progress(Step.PROJECT, seen)
     if intake.end is None:
         raise SourceError(
             f"{stages.scraper.name}: the scrape broke off before its end; nothing is changed. "
@@ -137,7 +137,7 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
     taken over, `StoreError` when the pass cannot be saved.
     """
     wish, ledger, intake = work.wish, work.ledger, work.intake
-    wish.progress("process", 0)
+    wish.progress(Step.PROCESS, 0)
     await _still_ours(work)
     before, long = ledger.state.edition, not wish.small
     if long and work.stages.maker.learns:
@@ -148,13 +148,13 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
     merging, withheld = await _merge(work)
     with Spool() as spool:
         rendered = await _rendered(work, extra, spool)
-        wish.progress("publish", 0)
+        wish.progress(Step.PUBLISH, 0)
         published = await _publish(work, rendered, spool)
         await ledger.refresh()
         if not withheld:
             await intake.forget_strangers()
         report, horizon = account(work, withheld, published)
-        wish.progress("remember", 0)
+        wish.progress(Step.REMEMBER, 0)
         done = Concluded(
             report,
             horizon,

@@ -12,8 +12,12 @@ import pytest
 from bridge.errors import SourceError
 from bridge.model.entities import Catalog, CatalogEntity, Ref
 from bridge.model.manifests import AggregatedManifests
+from bridge.model.memory import Memory
 from bridge.model.runs import Artifact, Outcome, Processed
 from bridge.model.scrape import Coverage, Gap, ProjectSkipped, Record
+from bridge.model.statements import Taken
+from bridge.passes import intake, pipeline
+from bridge.passes.makers import EntityMaker
 from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
 from bridge.passes.stages import Pass, PassOptions, Stages
@@ -144,6 +148,25 @@ def test_a_source_that_fails_publishes_nothing_and_forgets_nothing(
     assert bench.known.memory.manifests.keys() >= memory.manifests.keys()
     assert bench.known.memory.horizon == memory.horizon
     assert bench.catalog == ["component:default/a"]
+
+
+def test_what_a_first_sweep_read_before_it_broke_off_is_not_worked_out_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BATCH", 1)
+    assert bench.make(read(1, "a"), SourceError("gone")).report.outcome is Outcome.FAILED
+    anew: list[int] = []
+
+    def worked_out(
+        before: Memory, now: Memory, maker: EntityMaker, *, whole: bool = False
+    ) -> Taken:
+        anew.extend(now.projects)
+        return intake.difference(before, now, maker, whole=whole)
+
+    monkeypatch.setattr(pipeline, "difference", worked_out)
+    bench.make(read(1, "a"), read(2, "b"))
+    assert anew == []
+    assert bench.published == ["component:default/a", "component:default/b"]
 
 
 def test_a_dry_run_writes_and_remembers_nothing(bench: Bench) -> None:
