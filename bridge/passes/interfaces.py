@@ -98,7 +98,10 @@ class ModelStore(Protocol):
     async def begin_merging(
         self, source: str, edition: int, rules: str, lanes: Collection[str]
     ) -> int:
-        """Make what is noted in some lanes of long passes ready; of other rules, everything."""
+        """Make what is noted in some lanes of long passes ready; of other rules, everything.
+
+        `lanes` are some of those in which something is noted.
+        """
 
     async def lanes(self, source: str) -> frozenset[str]:
         """The lanes and stages in which something is noted."""

@@ -9,10 +9,7 @@ from bridge.model.entities import Body, CatalogEntity, Ref, Shard
 from bridge.model.manifests import TranslatedManifest
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact
-from bridge.model.statements import (
-    Linked,
-    Statement,
-)
+from bridge.model.statements import Linked, Statement
 
 
 class EntityMaker(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -22,10 +22,7 @@ async def memory_of(
     found_projects: dict[int, Any] = {}
     found_manifests: dict[Any, Any] = {}
     for part in batched(ids):
-        wanted = select(projects).where(
-            projects.c.source_id == source_id, projects.c.project_id.in_(part)
-        )
-        found_projects |= rows.known_projects((await connection.execute(wanted)).all())
+        found_projects |= await _projects(connection, source_id, part)
         wanted = select(*rows.manifest_columns).where(
             manifests.c.source_id == source_id, manifests.c.project_id.in_(part)
         )
@@ -41,10 +38,7 @@ async def marks_of(
     found: dict[int, tuple[KnownProject, dict[str, str]]] = {}
     columns = manifests.c
     for part in batched(ids):
-        wanted = select(projects).where(
-            projects.c.source_id == source_id, projects.c.project_id.in_(part)
-        )
-        known = rows.known_projects((await connection.execute(wanted)).all())
+        known = await _projects(connection, source_id, part)
         found |= {number: (each, {}) for number, each in known.items()}
         wanted = select(columns.project_id, columns.file, columns.fingerprint).where(
             columns.source_id == source_id, columns.project_id.in_(part)
@@ -53,6 +47,15 @@ async def marks_of(
             if row.project_id in found:
                 found[row.project_id][1][row.file] = row.fingerprint
     return found
+
+
+async def _projects(
+    connection: AsyncConnection, source_id: int | None, part: Sequence[int]
+) -> Mapping[int, KnownProject]:
+    wanted = select(projects).where(
+        projects.c.source_id == source_id, projects.c.project_id.in_(part)
+    )
+    return rows.known_projects((await connection.execute(wanted)).all())
 
 
 async def ids(connection: AsyncConnection, source_id: int | None) -> AsyncIterator[list[int]]:

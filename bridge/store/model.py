@@ -149,13 +149,15 @@ class SqlModel:
     async def begin_merging(
         self, source: str, edition: int, rules: str, lanes: Collection[str]
     ) -> int:
-        """Make what is noted in `lanes` ready for merging; of other `rules`, everything."""
+        """Make what is noted in `lanes` ready for merging; of other `rules`, everything.
+
+        `lanes` are some of those in which something is noted (`lanes`): none is looked at again.
+        """
         state = await self.state(source)
-        noted = [lane for lane in lanes if await self.todo(source, lane, 1)]
-        if state.rules == rules and not noted:
+        if state.rules == rules and not lanes:
             return edition
         async with self._changing(source, edition, {}) as (connection, source_id):
-            for lane in noted:
+            for lane in lanes:
                 await move(connection, source_id, lane, Todo.MERGE)
             if state.rules != rules:
                 for table, column, stage in (
