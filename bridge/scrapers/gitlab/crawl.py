@@ -28,7 +28,7 @@ from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FurtherReading
 from bridge.scrapers.gitlab.further_asking import SPARE
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
-from bridge.scrapers.gitlab.page_asking import PageAsking
+from bridge.scrapers.gitlab.page_requests import PageRequests
 from bridge.scrapers.gitlab.pages import ListedProject, ProjectsPage, SeenProject
 from bridge.scrapers.gitlab.people import People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
@@ -67,7 +67,7 @@ class Crawl:
         self._groups_again = [-number for number in (*request.only, *request.also) if number < 0]
         request = _of_projects(request)
         self._everybody = options.people and request.since is None and not self._selected
-        self._pages = PageAsking(
+        self._pages = PageRequests(
             client, options, request, dialect=dialect, anonymous=anonymous, now=now
         )
         self.records: asyncio.Queue[Record | None] = asyncio.Queue(_RECORDS)

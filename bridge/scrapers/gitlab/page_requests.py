@@ -44,7 +44,7 @@ def _bounds(files: Sequence[str], options: GitLabOptions, *, anonymous: bool) ->
     return _Bounds(limit, largest, "" if fit else why)
 
 
-class PageAsking:
+class PageRequests:
     """Asks for one crawl, for the files and on the terms of its `request`.
 
     `complexity` is what a query may cost, and `largest` the largest page within it. `forks` says
