@@ -14,6 +14,7 @@ _PROBE_AGAIN: Final = 0.1  # seconds
 # Seconds after which a request counts no more although nobody told what came of it: its process
 # died. An answer takes less, or counts as none.
 _FORGOTTEN: Final = 150.0
+_LONGEST_WINDOW: Final = 3600.0  # seconds; what ends later was told by a clock set wrong
 _AHEAD: Final = 4  # requests that are left to whoever is in a hurry
 _AHEAD_OF: Final = 20  # of so many one, where a counter allows only few
 
@@ -38,7 +39,9 @@ class LimitAnswer:
 class Rate:
     """A counter; every moment is in seconds since the epoch.
 
-    `in_flight` are requests without an answer yet: until when each counts.
+    `remaining` is the least that answers told of the window that ends at `reset`, less the
+    requests that ended untold. `in_flight` are requests without an answer yet, which GitLab may
+    not have counted: until when each counts.
     """
 
     remaining: int | None = None
@@ -57,22 +60,29 @@ class Rate:
         pause = known._pause(now, ahead=ahead, most=most)
         if pause > 0:
             return known, pause
-        left = known.remaining - 1 if known.remaining is not None else None
-        return replace(known, remaining=left, in_flight=(*known.in_flight, now + _FORGOTTEN)), 0.0
+        return replace(known, in_flight=(*known.in_flight, now + _FORGOTTEN)), 0.0
 
     def left(self, now: float, told: LimitAnswer) -> Rate:
         """The counter after an answer. Those who died are forgotten first: they began first."""
         known = self._at(now)
-        flying = known.in_flight[:-1]
-        known = replace(known, in_flight=flying, heard=known.heard or 200 <= told.status < 300)
-        if told.remaining is not None and told.reset is not None:
-            # Requests still in flight will be counted too; the header does not know of them.
-            left = told.remaining - len(flying)
-            known = replace(known, remaining=left, reset=told.reset, limit=told.limit)
+        heard = known.heard or 200 <= told.status < 300
+        known = replace(known._learned(now, told), in_flight=known.in_flight[:-1], heard=heard)
         if told.status in (429, 503) and told.asked is not None:
             until = max(known.paused_until, now + told.asked)
             known = replace(known, paused_until=until)
         return known
+
+    def _learned(self, now: float, told: LimitAnswer) -> Rate:
+        """What is left. Answers overtake each other: a window's least is its latest, and what was
+        told of an earlier window counts as little as nothing told."""
+        reset = told.reset
+        earlier = reset is not None and reset < self.reset < now + _LONGEST_WINDOW
+        if told.remaining is None or reset is None or earlier:
+            return self if self.remaining is None else replace(self, remaining=self.remaining - 1)
+        left = told.remaining
+        if reset == self.reset and self.remaining is not None:
+            left = min(left, self.remaining)
+        return replace(self, remaining=left, reset=reset, limit=told.limit)
 
     def _at(self, now: float) -> Rate:
         flying = tuple(sorted(until for until in self.in_flight if until > now))
@@ -83,7 +93,7 @@ class Rate:
     def _pause(self, now: float, *, ahead: bool, most: float) -> float:
         pause = self.paused_until - now
         kept = 0 if ahead else min(_AHEAD, self.limit // _AHEAD_OF)
-        if self.remaining is not None and self.remaining <= kept:
+        if self.remaining is not None and self.remaining - len(self.in_flight) <= kept:
             pause = max(pause, min(most, self.reset - now))
         unlimited = self.heard and not self.reset
         if self.remaining is None and not unlimited and len(self.in_flight) >= PROBES:

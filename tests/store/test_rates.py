@@ -22,6 +22,25 @@ from tests.scrapers.crawling import Time
 NOW = 1_800_000_000.0
 
 
+class SharedTime(Time):
+    """Who sleep at once wake at once: each sleeps from when it looked at the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looked: dict[object, float] = {}
+
+    def clock(self) -> float:
+        self._looked[asyncio.current_task()] = self.now
+        return self.now
+
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now = max(self.now, self._looked[asyncio.current_task()] + seconds)
+        await asyncio.sleep(0)
+
+
 def entered(rate: Rate, times: int = 1, now: float = NOW) -> Rate:
     for _ in range(times):
         rate, pause = rate.entering(now, ahead=False, most=120)
@@ -34,8 +53,37 @@ def test_while_nothing_is_known_only_a_few_go_out() -> None:
     full = entered(Rate(), PROBES)
     assert full.entering(NOW, ahead=False, most=120)[1] > 0
     answered = full.left(NOW, LimitAnswer(200, remaining=50, reset=NOW + 30))
-    assert answered.remaining == 50 - (PROBES - 1)
-    entered(answered, 50 - (PROBES - 1))
+    used_up = entered(answered, 50 - (PROBES - 1))
+    assert used_up.entering(NOW, ahead=True, most=120)[1] == 30
+
+
+def test_an_answer_that_was_overtaken_gives_nothing_back() -> None:
+    """Of six sent at once the first one's answer comes last: it told of more than is left."""
+    rate = entered(Rate(), 6)
+    for left in (6, 7, 8, 9, 10, 11):
+        rate = rate.left(NOW, LimitAnswer(200, remaining=left, reset=NOW + 30, limit=12))
+    assert entered(rate, 6).entering(NOW, ahead=True, most=120)[1] == 30
+
+
+def test_an_answer_of_the_window_before_tells_nothing_of_this_one() -> None:
+    """It was asked in the one and came in the other, where GitLab may have counted it."""
+    rate = entered(Rate(), 2)
+    rate = rate.left(NOW, LimitAnswer(200, remaining=1, reset=NOW + 60, limit=12))
+    rate = rate.left(NOW, LimitAnswer(200, remaining=9, reset=NOW, limit=12))
+    assert rate.entering(NOW, ahead=True, most=120)[1] == 60
+
+
+def test_a_window_told_by_a_clock_set_wrong_is_not_kept_to() -> None:
+    rate = entered(Rate(), 2)
+    rate = rate.left(NOW, LimitAnswer(200, remaining=0, reset=NOW + 1e6, limit=12))
+    rate = rate.left(NOW, LimitAnswer(200, remaining=9, reset=NOW + 60, limit=12))
+    entered(rate, 9)
+
+
+def test_a_request_that_ended_untold_is_counted() -> None:
+    rate = entered(Rate(), 2).left(NOW, LimitAnswer(200, remaining=3, reset=NOW + 60, limit=12))
+    rate = entered(rate.left(NOW, LimitAnswer(0)), 2)
+    assert rate.entering(NOW, ahead=True, most=120)[1] == 60
 
 
 def test_a_gitlab_without_limits_holds_nobody_back() -> None:
@@ -137,7 +185,7 @@ async def test_what_cannot_be_understood_is_begun_anew(tmp_path: Path) -> None:
 @pytest.mark.real
 async def test_three_that_read_at_once_are_never_told_429(tmp_path: Path) -> None:
     """The look-alike counts: what one process keeps to, three of them keep to together."""
-    time, world = Time(), World(Time().moment)
+    time, world = SharedTime(), World(Time().moment)
     for number in range(90):
         world.add_project(f"g/p{number}", files={"qm.yaml": "version: 1\n"})
     sandbox = SandboxGitLab(world, rate_limit=12, clock=time.moment)
