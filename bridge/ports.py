@@ -186,6 +186,10 @@ class ReadingTranslator(Protocol):
     def reads(self) -> str:
         """Names what the mappings want; "" for nothing."""
 
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Paths that are looked for whatever a manifest says, from a repository's root."""
+
     def is_manifest(self, path: str) -> bool:
         """Whether a mapping wants files of this name."""
 

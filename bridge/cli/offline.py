@@ -113,6 +113,10 @@ class _OnThisMachine:
 
     mappings: Mappings
 
+    @property
+    def usual(self) -> tuple[str, ...]:
+        return ()
+
     async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
         return {}
 

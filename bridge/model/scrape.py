@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeAlias
 from urllib.parse import quote
 
 from bridge.model.entities import Json
-from bridge.model.reads import KnownReads, Reads, Wanted
+from bridge.model.reads import KnownReads, ReadFile, Reads, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,8 @@ class ProjectRead:
 
     `observation` is what else its page told; None for a source that tells nothing else. `tip` is
     the commit that was read, "" unknown. `reads` is what was read besides for what `reads_key`
-    names; None where nothing was to be.
+    names; None where nothing was to be. `looked` is what its page told of usual paths: of
+    files only that they are there. It is of no use any more once all is read.
     """
 
     project: Project
@@ -106,6 +107,7 @@ class ProjectRead:
     tip: str = ""
     reads: Reads | None = None
     reads_key: str = ""
+    looked: tuple[ReadFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,10 @@ def in_repositories(files: Sequence[str]) -> tuple[str, ...]:
 
 class FurtherReads(Protocol):
     """What a scraper asks about reading more of a repository than its root's manifests."""
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Paths that are looked for in most repositories."""
 
     async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
         """What was read of projects before; those of which nothing was are left out."""

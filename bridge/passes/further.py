@@ -30,6 +30,11 @@ class Further:
     nested_in: tuple[tuple[str, tuple[str, ...]], ...] = ()
     _wanted: dict[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Paths that are looked for in most repositories."""
+        return self.reading.usual
+
     async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
         """What was read of projects before. Raises `StoreError`."""
         return await self.store.known(self.source, ids)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 SIZE_LIMIT = 256 * 1024  # bytes; the largest manifest seen in the wild has a tenth of it
-
-
 READ_LIMIT = 1024 * 1024  # of what is read besides manifests: definitions of APIs are long
+# How a pointer begins: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+_LFS = "version https://git-lfs.github.com/spec/"
 
 
 def refusal(size: int, *, symlink: bool = False, lfs: bool = False, limit: int = SIZE_LIMIT) -> str:
@@ -21,6 +21,8 @@ def refusal(size: int, *, symlink: bool = False, lfs: bool = False, limit: int =
 
 def refusal_of_text(text: str, limit: int = SIZE_LIMIT) -> str:
     """Why a text is refused; "" when it is not."""
+    if text.startswith(_LFS):
+        return refusal(0, lfs=True)
     if "\0" in text:
         return "binary"
     return refusal(len(text.encode("utf-8", "surrogatepass")), limit=limit)
@@ -28,8 +30,8 @@ def refusal_of_text(text: str, limit: int = SIZE_LIMIT) -> str:
 
 def decode(raw: bytes) -> tuple[str | None, str]:
     """The text of a file's bytes and "", or None and why it is refused."""
-    if raw.startswith(b"version https://git-lfs.github.com/spec/"):
-        return None, "an LFS pointer"
+    if raw.startswith(_LFS.encode()):
+        return None, refusal(0, lfs=True)
     if b"\0" in raw:
         return None, "binary"
     try:

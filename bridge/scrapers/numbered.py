@@ -34,6 +34,11 @@ class NumberedReads:
         self._inner = inner
         self._source = source
 
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Paths that are looked for in most repositories."""
+        return self._inner.usual
+
     async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
         """What was read of projects before."""
         numbers = []

@@ -4,14 +4,15 @@
 
 The peer is `@backstage/plugin-catalog-backend-module-gitlab` in a real backend, from npm. The
 sandbox GitLab answers REST after 60 ms and GraphQL after 60 ms and 8 ms for each project read.
-Every service has a `qm.yaml` for Fester and, saying the same, a `catalog-info.yaml` for the peer;
-the figures count only when both end with the same components. Then a share of the requests fails
+Every service has a `qm.yaml` for Fester and, saying the same, a `catalog-info.yaml` for the peer,
+with the APIs that it provides, their definitions among them; the figures count only when both end
+with the same components and APIs. Then a share of the requests fails
 (half with 429, half with 502), and both go over the same GitLab again, in which nothing changed.
 
 The peer's time is measured twice: until its discovery has ended (it then knows which files there
-are, and has read none) and until its catalog holds every component. Fester's is a whole pass, from
-an empty store to published files. `--peer-retries` gives the peer the retries that it has in its
-configuration and leaves off unless told.
+are, and has read none) and until its catalog holds every component and API. Fester's is a whole
+pass, from an empty store to published files. `--peer-retries` gives the peer the retries that it
+has in its configuration and leaves off unless told.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,16 +56,18 @@ PATIENCE = 900.0
 ATTEMPTS = 8  # the peer's discovery breaks off when a page of its list fails: it is started anew
 SWEEP = 40.0  # Backstage removes what nobody lists any more every 30 s
 AIM = 30
+KINDS = ("component", "api")
+_COMPARED = "&".join(f"filter=kind={kind}" for kind in KINDS)
 _ENDED = re.compile(r"Processed \d+ locations")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one of the two took, and which components it ended with."""
+    """What one of the two took, and which components and APIs it ended with."""
 
     requests: Counter[str]
     seconds: float
-    components: frozenset[str]
+    entities: frozenset[str]
 
 
 def twice(world: World) -> None:
@@ -75,18 +78,39 @@ def twice(world: World) -> None:
         if manifest is None:
             continue
         service = yaml.load(manifest.content)["service"]
-        entity = {
-            "apiVersion": "backstage.io/v1alpha1",
-            "kind": "Component",
-            "metadata": {"name": service["name"], "description": service["description"]},
-            "spec": {
-                "type": service["type"],
-                "lifecycle": service["lifecycle"],
-                "owner": service["owner"]["team"],
-                "system": service["system"],
-            },
-        }
-        world.commit_file(project.id, "catalog-info.yaml", json.dumps(entity))
+        documents = "\n---\n".join(json.dumps(each) for each in in_backstages_words(service))
+        world.commit_file(project.id, "catalog-info.yaml", documents)
+
+
+def in_backstages_words(service: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entities that a service owner would have written for a service and its APIs."""
+    provided = [each if isinstance(each, dict) else {"name": each} for each in _provided(service)]
+    common = {
+        "lifecycle": service["lifecycle"],
+        "owner": service["owner"]["team"],
+        "system": service["system"],
+    }
+    apis = [each["name"] for each in provided]
+    component = {"type": service["type"], "providesApis": apis, **common}
+    words = {"name": service["name"], "description": service["description"]}
+    return [_entity("Component", words, component), *(_api(each, common) for each in provided)]
+
+
+def _provided(service: dict[str, Any]) -> list[Any]:
+    found: list[Any] = service["apis"]["provides"]
+    return found
+
+
+def _api(api: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    path = api.get("definition")
+    definition = {"$text": f"./{path}"} if path else "Nobody has written one."
+    spec = {"type": api.get("type", "openapi"), "definition": definition, **common}
+    return _entity("API", {"name": api["name"]}, spec)
+
+
+def _entity(kind: str, metadata: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    version = "backstage.io/v1alpha1"
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def app_config(port: int, token: str, host: str, retries: int) -> dict[str, Any]:
@@ -138,16 +162,16 @@ class Peer:
     def settle(self, expected: frozenset[str]) -> None:
         """Wait until its catalog holds all of these."""
         wanted = len(expected)
-        self._wait(lambda: self._count() >= wanted, f"the peer never had {wanted} components", 0.5)
+        self._wait(lambda: self._count() >= wanted, f"the peer never had {wanted} entities", 0.5)
 
     def swept(self) -> frozenset[str]:
         """What its catalog holds once nothing has changed for longer than it lets orphans be."""
         self._wait(_Steady(self._count, SWEEP), "the peer's catalog does not settle", 1.0)
-        return self.components()
+        return self.entities()
 
-    def components(self) -> frozenset[str]:
+    def entities(self) -> frozenset[str]:
         """What its catalog holds now."""
-        return frozenset(ref for ref in self.backstage.entities() if ref.startswith("component:"))
+        return compared(self.backstage.entities())
 
     def _triggered(self) -> bool:
         """Start a discovery; False while the one before is not quite over."""
@@ -169,7 +193,7 @@ class Peer:
         return len(_ENDED.findall(text)), text.count("refresh failed")
 
     def _count(self) -> int:
-        found = self.backstage.get("entities/by-query?filter=kind=component&limit=0")
+        found = self.backstage.get(f"entities/by-query?{_COMPARED}&limit=0")
         return int(found["totalItems"])
 
     def _wait(self, reached: Callable[[], bool], otherwise: str, step: float = STEP) -> None:
@@ -194,10 +218,14 @@ class _Steady:
         return time.monotonic() - self._since >= self._seconds
 
 
-def components(done: Known) -> frozenset[str]:
-    """The components that a pass of Fester's published."""
-    refs = (str(entity.ref) for entity in done.catalog.entities)
-    return frozenset(ref for ref in refs if ref.startswith("component:"))
+def compared(refs: Iterable[str]) -> frozenset[str]:
+    """Those that both can have: Fester's catalog holds systems, teams and domains besides."""
+    return frozenset(ref for ref in refs if ref.partition(":")[0] in KINDS)
+
+
+def published(done: Known) -> frozenset[str]:
+    """What a pass of Fester's published."""
+    return compared(str(entity.ref) for entity in done.catalog.entities)
 
 
 async def fester(server: GitLab, folder: Path, failing: float) -> tuple[Figures, frozenset[str]]:
@@ -207,13 +235,13 @@ async def fester(server: GitLab, folder: Path, failing: float) -> tuple[Figures,
         begun = perf_counter()
         done = await Passes(parts.stages).run(PassOptions())
         took = perf_counter() - begun
-        figures = Figures(server.counts(), took, components(await done.known()))
+        figures = Figures(server.counts(), took, published(await done.known()))
         server.use_faults(faults(failing))
         begun = perf_counter()
         again = await Passes(parts.stages).run(PassOptions())
         show("Fester, failing", server.counts(), perf_counter() - begun)
         server.use_faults(FaultPlan())
-        held = components(await again.known())
+        held = published(await again.known())
     return figures, held
 
 
@@ -236,7 +264,7 @@ def peer(
         whole = perf_counter() - begun
         counted = server.counts()
         alone = Counter({kind: n for kind, n in counted.items() if kind != "GET raw"})
-        held = it.components()
+        held = it.entities()
         server.use_faults(faults(failing))
         begun = perf_counter()
         attempts = next((n for n in range(1, ATTEMPTS + 1) if it.discover()), 0)
@@ -271,7 +299,7 @@ def say(line: str) -> None:
 
 
 def main() -> None:
-    """Print the figures; exit code 1 when the two do not end with the same components."""
+    """Print the figures; exit code 1 when the two do not end with the same entities."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--projects", type=int, default=1000)
     parser.add_argument("--failing", type=float, default=0.05)
@@ -285,20 +313,20 @@ def main() -> None:
     with gitlab(arguments.projects, FAR_AWAY, twice) as server, TemporaryDirectory() as folder:
         failing, retries = arguments.failing, arguments.peer_retries
         ours, ours_left = asyncio.run(fester(server, Path(folder), failing))
-        alone, whole, left = peer(server, Path(folder), ours.components, failing, retries)
+        alone, whole, left = peer(server, Path(folder), ours.entities, failing, retries)
     show("Fester, from nothing to published files", ours.requests, ours.seconds)
     show("peer, until its discovery has ended", alone.requests, alone.seconds)
     show("peer, until its catalog is whole", whole.requests, whole.seconds)
     compare("against the discovery alone", alone, ours)
     compare("against a whole catalog", whole, ours)
     say(
-        f"components: Fester {len(ours.components)}, peer {len(whole.components)}; after "
+        f"components and APIs: Fester {len(ours.entities)}, peer {len(whole.entities)}; after "
         f"{failing:.0%} of requests failed Fester has lost "
-        f"{len(ours.components - ours_left)}, the peer {len(whole.components - left)}"
+        f"{len(ours.entities - ours_left)}, the peer {len(whole.entities - left)}"
     )
-    if ours.components != whole.components:
+    if ours.entities != whole.entities:
         raise SystemExit(
-            f"NOT COMPARABLE, only one of the two has {sorted(ours.components ^ whole.components)}"
+            f"NOT COMPARABLE, only one of the two has {sorted(ours.entities ^ whole.entities)}"
         )
 
 

@@ -56,6 +56,46 @@ async def test_a_definition_is_published_beside_the_shards_and_follows_its_file(
         assert it.definitions() == []
 
 
+async def test_what_is_likely_there_is_read_without_looking_first(tmp_path: Path) -> None:
+    """The page tells what is at usual paths, the manifest names its definition: one question."""
+    async with village(tmp_path) as it:
+        for name in ("cart", "bill"):
+            it.world.add_project(
+                f"shop/{name}",
+                files={
+                    "qm.yaml": service(name, "openapi.yaml"),
+                    "openapi.yaml": OPENAPI + f"x-of: {name}\n",
+                    "CODEOWNERS": "* @crew\n",
+                    "docs/index.md": "# Docs",
+                },
+            )
+        await it.sweep()
+        assert graphql(it) == 2  # the page, and what else is wanted
+        assert it.definition("bill-api") == OPENAPI + "x-of: bill\n"
+        site = it.entities()["Component:cart"]["metadata"]["annotations"]
+        assert site["backstage.io/techdocs-ref"] == f"url:{it.url}/shop/cart/-/tree/main/"
+
+        # Another commit, in which nothing of it changed but the definition.
+        it.world.commit_file(1, "openapi.yaml", OPENAPI)
+        await it.sweep()
+        assert graphql(it) == 3  # the page, the blob, the text
+        assert it.definition("cart-api") == OPENAPI
+
+
+async def test_a_text_that_cannot_be_had_so_is_looked_for_first(tmp_path: Path) -> None:
+    """One request fails, once: what it asked is asked in the usual way."""
+    async with village(tmp_path) as it:
+        it.world.add_project(
+            "shop/cart",
+            files={"qm.yaml": service("cart", "openapi.yaml"), "openapi.yaml": OPENAPI},
+        )
+        once = FaultPlan((FaultRule(Fault.PARTIAL, "graphql", skip=1, first_n=1),))
+        done = await it.sweep(once)
+        assert done.report.outcome is Outcome.COMPLETE
+        assert graphql(it) == 4  # the page, the text, what is there, the text
+        assert it.definition("cart-api") == OPENAPI
+
+
 def graphql(it: Village) -> int:
     """How many of the last pass's requests were GraphQL."""
     return sum(request.kind == "graphql" for request in it.sandbox.requests)
@@ -70,9 +110,9 @@ async def test_last_commits_that_pages_have_no_room_for_are_asked_apart(tmp_path
             for n in range(160)
         ]
         await it.sweep()
-        # Two pages, one for the commits, and three each for which blobs there are and for their
-        # texts: one would do, and would take GitLab three times as long.
-        assert graphql(it) == 2 + 1 + 3 + 3
+        # Two pages, one for the commits, and five for the texts and for what is at usual paths, of
+        # which a page of a hundred cannot tell: one would take GitLab several times as long.
+        assert graphql(it) == 2 + 1 + 5
         await it.sweep()
         # Two pages of projects with their manifests, and one for the commits.
         assert graphql(it) == 2 + 1

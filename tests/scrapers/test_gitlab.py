@@ -63,16 +63,18 @@ async def test_the_scraper_is_the_ports_scraper_and_shows_no_token() -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("files", [FILES, FILES[:1], tuple(f"{n}.yaml" for n in range(9))])
+@pytest.mark.parametrize("usual", [(), ("docs", "mkdocs.yml", ".gitlab/CODEOWNERS")])
 @pytest.mark.parametrize("with_facts", [False, True])
 async def test_the_estimated_price_is_never_below_the_servers_own(
-    files: tuple[str, ...], with_facts: bool
+    files: tuple[str, ...], with_facts: bool, usual: tuple[str, ...]
 ) -> None:
     sandbox = SandboxGitLab(World(Time().moment), token=TOKEN, text_tenfold=True)
-    asked = queries.read_projects(files, with_facts=with_facts)
+    usual = usual if with_facts else ()
+    asked = queries.read_projects(files, with_facts=with_facts, usual=usual)
     query = asked.removesuffix("}") + " queryComplexity { score } }"
     async with running(sandbox) as url, ClientSession() as session:
         for page in (1, 50, 100):
-            price = queries.complexity(len(files), page, with_facts=with_facts)
+            price = queries.complexity(len(files), page, with_facts=with_facts, usual=usual)
             if price > queries.COMPLEXITY_LIMIT:
                 continue
             body = {"query": query, "variables": {"ids": [], "first": page}}

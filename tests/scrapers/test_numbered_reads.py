@@ -19,6 +19,10 @@ class Asked:
     def __init__(self) -> None:
         self.numbers: list[int] = []
 
+    @property
+    def usual(self) -> tuple[str, ...]:
+        return ("docs",)
+
     async def known(self, ids: Sequence[int]) -> Mapping[int, KnownReads]:
         self.numbers += ids
         there = {number_of(EU, 7): KnownReads("eu"), number_of(US, 7): KnownReads("us")}
@@ -61,6 +65,7 @@ async def test_of_an_id_beyond_all_numbers_nothing_is_known() -> None:
 def test_what_the_mappings_say_is_passed_on() -> None:
     reads, project = NumberedReads(Asked(), EU), Project(7, "shop/cart")
     assert reads.key(project, ()) == "shop/cart 0"
+    assert reads.usual == ("docs",)
     assert reads.is_manifest("a/qm.yaml")
     assert not reads.is_manifest("a.yaml")
     wanted = Wanted(texts=frozenset({"shop/cart"}), manifests=("*/qm.yaml",))

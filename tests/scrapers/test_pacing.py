@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigurationError
+from bridge.language.codeowners import PLACES
 from bridge.model.scrape import in_repositories
 from bridge.processors.mapping import load_mappings
 from bridge.scrapers.gitlab import queries
@@ -114,10 +115,15 @@ def test_the_shipped_files_fit_a_full_page_for_whomever_asks() -> None:
 
 
 def test_what_ox_wants_rides_on_the_same_page() -> None:
-    """A token's page holds more than the usual 50; without a token it is smaller."""
-    files = in_repositories(load_mappings(None).files)
+    """A token's page holds more than the usual 50, with all else that is looked for; without a
+    token it is smaller."""
+    mappings = load_mappings(None)
+    files, usual = in_repositories(mappings.files), mappings.usual
+    assert set(usual) == {"docs", "mkdocs.yml", *PLACES}
     limit, less = queries.COMPLEXITY_LIMIT, queries.ANONYMOUS_COMPLEXITY_LIMIT
-    assert queries.largest_page(files, limit=limit, forks=True, with_facts=True) == 84
+    assert queries.largest_page(files, limit=limit, forks=True, with_facts=True) == 100
+    assert queries.facts_fit(files, limit=limit, page=75, tip=True, usual=usual)
+    assert not queries.facts_fit(files, limit=limit, page=100, tip=True, usual=usual)
     assert queries.facts_fit(files, limit=less, page=25)
     assert not queries.facts_fit(files, limit=less, page=100)
     assert not queries.facts_fit((*files, *(f"{n}.yaml" for n in range(9))), limit=limit, page=50)

@@ -16,10 +16,13 @@ from bridge.scrapers.gitlab.trouble import Cause, Trouble
 from tests.laws import examples
 
 FILES = ("qm.yaml", "opslevel.yml")
+LFS = "version https://git-lfs.github.com/spec"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+USUAL = ("CODEOWNERS", "docs", "mkdocs.yml")
 
 
 def blob(**changes: Any) -> dict[str, Any]:
-    whole = {"oid": "a1", "size": 10, "mode": "100644", "lfsOid": None, "rawTextBlob": "version: 1"}
+    whole = {"oid": "a1", "size": 10, "mode": "100644", "rawTextBlob": "version: 1"}
     return {"nodes": [{**whole, **changes}]}
 
 
@@ -67,7 +70,8 @@ def test_a_date_that_is_none_is_not_told(odd: object) -> None:
     [
         ({"rawTextBlob": None}, "binary"),
         ({"rawTextBlob": "a\0b"}, "binary"),
-        ({"lfsOid": "abc"}, "an LFS pointer"),
+        ({"rawTextBlob": f"{LFS}/v1\noid sha256:ab\nsize 9\n"}, "an LFS pointer"),
+        ({"rawTextBlob": f"#{LFS}"}, "not UTF-8, of which GitLab gives only a guess"),
         ({"mode": "120000"}, "a symbolic link"),
         ({"size": "4300000"}, "4.1 MB; the limit is 256 kB"),
         ({"rawTextBlob": "x" * 262_145}, "257 kB; the limit is 256 kB"),
@@ -79,6 +83,35 @@ def test_a_file_unfit_for_reading_is_there_and_says_why(
     record = only_record(answer(node(f0=blob(**changes))))
     assert isinstance(record, ProjectRead)
     assert (record.files[0].text, record.files[0].refused) == (None, refused)
+
+
+def looked(*nodes: Any, **more: Any) -> dict[str, tuple[str, str]]:
+    """What a page told of the usual paths; `nodes` are those that GitLab's list holds."""
+    body = answer(node(present={"nodes": list(nodes)}), **more)
+    (seen,) = read_page(body, [1], FILES, NOW, usual=USUAL).seen
+    assert isinstance(seen.record, ProjectRead)
+    return {each.path: (each.kind.value, each.oid) for each in seen.record.looked}
+
+
+def test_a_page_tells_what_is_at_the_usual_paths() -> None:
+    docs = {"path": "docs", "mode": "040000", "oid": "d0"}
+    owners = {"path": "CODEOWNERS", "mode": "100644", "oid": "c0"}
+    other = {"path": "renovate.json", "mode": "100644", "oid": "r0"}
+    assert looked(docs, owners, other) == {
+        "CODEOWNERS": ("file", "c0"),
+        "docs": ("folder", "d0"),
+        "mkdocs.yml": ("absent", ""),
+    }
+
+
+@pytest.mark.parametrize("odd", [None, {}, {"path": "docs", "mode": "040000", "oid": None}])
+def test_a_page_that_is_not_whole_tells_nothing_of_the_usual_paths(odd: Any) -> None:
+    assert looked(odd) == {}
+
+
+def test_an_error_at_the_usual_paths_says_not_that_they_are_absent() -> None:
+    path = ["projects", "nodes", 0, "repository", "present"]
+    assert looked(errors=[{"message": "Timeout", "path": path}]) == {}
 
 
 def test_an_empty_repository_is_read_and_holds_nothing() -> None:

@@ -59,7 +59,9 @@ def every_query(lacks: frozenset[str] = frozenset()) -> list[str]:
         read_further(FURTHER)[0],
         one_file.read_file(branch=False),
         one_file.read_file(branch=True),
-        queries.read_projects(("qm.yaml",), tip=True, with_facts=True, lacks=lacks),
+        queries.read_projects(
+            ("qm.yaml",), tip=True, with_facts=True, usual=("docs", '\u2028é"'), lacks=lacks
+        ),
         *(
             queries.read_projects(
                 ("qm.yaml", "opslevel.yml"),

@@ -75,11 +75,12 @@ def wish(item: Json, element: Element, folder: str) -> Wanted:
     if path is None or is_pattern(path):
         return Wanted()
     paths = frozenset({path})
-    named = frozenset() if _is_constant(element) else paths
+    named = frozenset() if written_path(element) is not None else paths
     return Wanted(texts=paths, named=named) if text else Wanted(there=paths, named=named)
 
 
-def _is_constant(element: Element) -> bool:
-    """Whether the mapping writes the path out, and the manifest does not name it."""
+def written_path(element: Element) -> str | None:
+    """The path that the mapping itself writes out; None where a manifest names it."""
     entries = dict(element.body.entries) if isinstance(element.body, MapNode) else {}
-    return isinstance(entries.get("path"), Constant)
+    path = entries.get("path")
+    return path.value if isinstance(path, Constant) and isinstance(path.value, str) else None

@@ -13,6 +13,7 @@ from bridge.caching.interning import interned
 from bridge.errors import ConfigurationError
 from bridge.language.codeowners import PLACES, owners_of_everything
 from bridge.language.filters import EvaluationError
+from bridge.language.paths import is_pattern, within
 from bridge.language.text import Position
 from bridge.model.entities import Draft
 from bridge.model.group_defaults import DefaultsPlace
@@ -25,6 +26,7 @@ from bridge.processors.mapping.defaults import NOTHING, Defaults, GivenDefaults,
 from bridge.processors.mapping.defaults_file import read_defaults
 from bridge.processors.mapping.documents import problem_at
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
+from bridge.processors.mapping.files import written_path
 from bridge.processors.mapping.making import Quarantine
 from bridge.processors.mapping.mapping_file import Mapping
 from bridge.processors.mapping.templates import plain
@@ -120,6 +122,17 @@ class Mappings:
         """Names what the mappings want to be read of a repository besides; "" for nothing."""
         wanting = [each.digest for each in self.all if each.reads or each.nested]
         return "+".join([*wanting, str(self.find_definitions), *PLACES]) if wanting else ""
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Paths that are looked for whatever a manifest says, from a repository's root."""
+        if not self.reads:
+            return ()
+        always = (e for mapping in self.all for e in mapping.reads if not (e.when or e.each))
+        written = map(written_path, always)
+        inside = (within("", path) for path in written if path is not None)
+        paths = (path for path in inside if path and not is_pattern(path))
+        return tuple(sorted({*PLACES, *paths}))
 
     def depends(self, project: Project, file: ManifestFile) -> str:
         """Names what the wishes of a manifest depend on besides its text: its groups' defaults."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.model.reads import ReadFile, ReadKind
@@ -12,6 +13,7 @@ from bridge.scrapers.blobs import READ_LIMIT, SIZE_LIMIT, refusal, refusal_of_te
 _FILE, _SYMLINK = "100", "120000"  # how the modes of a file begin, and that of a link
 _FOLDER = "40000"  # git itself writes it without a leading zero, and some releases with one
 _BOM = "\ufeff".encode()
+_A_PART = "it tells only a part of a file"
 NOT_UTF_8 = "not UTF-8, of which GitLab gives only a guess"
 
 
@@ -61,22 +63,35 @@ def found_at(blob: Any) -> ReadFile:
 
     Raises `Unclear`.
     """
+    found = kind_at(blob)
+    if found.kind is not ReadKind.FILE:
+        return found
     try:
-        path, mode, oid, size = blob["path"], blob["mode"], blob["oid"], int(blob["size"] or 0)
+        size = int(blob["size"] or 0)
     except (KeyError, TypeError, ValueError, OverflowError):
-        raise Unclear("it tells only a part of a file") from None
-    if not (isinstance(path, str) and isinstance(mode, str) and isinstance(oid, str) and oid):
-        raise Unclear("it tells only a part of a file")
-    if not is_file(mode):
-        folder = mode.lstrip("0") == _FOLDER
-        return ReadFile(path, ReadKind.FOLDER if folder else ReadKind.ABSENT, oid)
+        raise Unclear(_A_PART) from None
     lfs = bool(blob.get("lfsOid"))
-    refused = refusal(size, symlink=mode == _SYMLINK, lfs=lfs, limit=READ_LIMIT)
+    refused = refusal(size, symlink=blob["mode"] == _SYMLINK, lfs=lfs, limit=READ_LIMIT)
     text = None
     if not refused and "rawTextBlob" in blob:
         refused = _refusal_of_answer(blob["rawTextBlob"], size, READ_LIMIT)
         text = None if refused else blob["rawTextBlob"]
-    return ReadFile(path, ReadKind.FILE, oid, size, text, refused)
+    return replace(found, size=size, text=text, refused=refused)
+
+
+def kind_at(blob: Any) -> ReadFile:
+    """What a node of a list of blobs tells of its path, but for how long a file is.
+
+    Raises `Unclear`.
+    """
+    told = blob if isinstance(blob, dict) else {}
+    path, mode, oid = told.get("path"), told.get("mode"), told.get("oid")
+    if not (isinstance(path, str) and isinstance(mode, str) and isinstance(oid, str) and oid):
+        raise Unclear(_A_PART)
+    if is_file(mode):
+        return ReadFile(path, ReadKind.FILE, oid)
+    folder = mode.lstrip("0") == _FOLDER
+    return ReadFile(path, ReadKind.FOLDER if folder else ReadKind.ABSENT, oid)
 
 
 def nodes_of(holder: Any, connection: str) -> list[Any] | None:

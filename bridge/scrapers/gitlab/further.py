@@ -1,8 +1,9 @@
 """Reads more of repositories than their roots' manifests: nested ones, and what manifests name.
 
 A repository whose last commit is the one that was read is not asked about at all. Of another one
-object ids are asked for first, and texts of those alone that were never read. What cannot be had is
-a gap of its project: the manifest is taken when all that it names is at hand.
+object ids are asked for first, and texts of those alone that were never read; see `further_ahead`
+for one of which nothing was. What cannot be had is a gap of its project: the manifest is taken when
+all that it names is at hand.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from bridge.scrapers.bounds import (
 )
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.files import Unclear, found_at, nodes_of
-from bridge.scrapers.gitlab.further_asking import Asking, about_paths, id_parts, text_parts
+from bridge.scrapers.gitlab.further_ahead import Ahead
+from bridge.scrapers.gitlab.further_asking import Asking, about_paths, about_texts, id_parts
 from bridge.scrapers.gitlab.further_folders import Folders
 from bridge.scrapers.gitlab.further_jobs import (
     BYTES_LIMIT,
@@ -35,9 +37,10 @@ from bridge.scrapers.gitlab.further_jobs import (
 from bridge.scrapers.gitlab.further_queries import Asked, Question
 from bridge.scrapers.gitlab.pages import commit_of
 
-BATCH: Final = 500  # projects that are asked about together: more fill the requests better
+BATCH: Final = 250  # projects that are asked about together: more fill the requests better
 BATCH_BYTES: Final = 16 * 1024 * 1024  # of manifests of projects that wait to be asked about
 TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects together
+_NOTHING: Final[Mapping[int, Sequence[str]]] = {}
 
 
 class FurtherReading:
@@ -57,6 +60,7 @@ class FurtherReading:
         self._branch_of = branch_of
         self._asking = JobAsking(Asking(client, limit, spare))
         self._folders = Folders(self._asking)
+        self._ahead = Ahead(further.usual)
 
     async def complete(self, records: Sequence[ProjectRead]) -> AsyncIterator[ProjectRead | Gap]:
         """The records with their further files, in whatever order."""
@@ -67,7 +71,7 @@ class FurtherReading:
             if key := self._further.key(each.project, each.files):
                 jobs.append(Job(each, key, before, self._branch_of(each.project.path)))
             else:
-                yield replace(each, reads=Reads() if before.key else None)
+                yield replace(each, reads=Reads() if before.key else None, looked=())
         await self._tips(jobs)
         for job in jobs:
             if job.unchanged:
@@ -143,7 +147,7 @@ class FurtherReading:
         fitting = await self._folders.fitting(left, patterns, manifests=False)
         texts = {n: sorted({*each.texts, *fitting.get(n, ())}) for n, each in wanted.items()}
         paths = {n: sorted({*texts[n], *each.there}) for n, each in wanted.items()}
-        await self._found(left, paths)
+        await self._found(left, paths, texts)
         await self._nearest(left, {n: each.named for n, each in wanted.items()})
         return texts
 
@@ -171,8 +175,13 @@ class FurtherReading:
         for job in jobs:
             job.wanted = self._further.wanted(job.read.project, job.read.files)
 
-    async def _found(self, jobs: Sequence[Job], paths: Mapping[int, Sequence[str]]) -> None:
-        """Look at paths: what is there, and which blob."""
+    async def _found(
+        self,
+        jobs: Sequence[Job],
+        paths: Mapping[int, Sequence[str]],
+        texts: Mapping[int, Sequence[str]] = _NOTHING,
+    ) -> None:
+        """Look at paths: what is there, and which blob; some of the `texts` are read ahead."""
         by_id = {job.id: job for job in jobs if not job.failed}
         wanted: dict[int, list[str]] = {}
         for number, job in by_id.items():
@@ -182,19 +191,43 @@ class FurtherReading:
                 reason = f"more than {PATHS_LIMIT} paths are wanted of one project"
                 job.take(ReadFile(path, ReadKind.FILE, refused=reason))
             wanted[number] = new[:room]
-        branches = {number: by_id[number].branch for number in wanted}
-        answers = await self._asking.of(by_id, about_paths(branches, wanted))
+            for path in wanted[number]:
+                if path in job.looked:
+                    job.take(job.looked[path])
+        ahead = self._ahead.questions(by_id, wanted, texts)
+        asked = {(number, path) for each in ahead for number in each.ids for path in each.paths}
+        await self._look(by_id, wanted, ahead, without=asked)
+        await self._look(by_id, wanted)  # at what could not be had ahead
+
+    async def _look(
+        self,
+        by_id: Mapping[int, Job],
+        wanted: Mapping[int, Sequence[str]],
+        ahead: Sequence[Question] = (),
+        *,
+        without: Collection[tuple[int, str]] = (),
+    ) -> None:
+        """Ask what is at the wanted paths of which nothing is known, and what is asked `ahead`."""
+        left = {
+            number: [p for p in each if p not in job.found and (number, p) not in without]
+            for number, each in wanted.items()
+            if not (job := by_id[number]).failed
+        }
+        branches = {number: by_id[number].branch for number in left}
+        answers = await self._asking.of(by_id, [*about_paths(branches, left), *ahead])
         mine = {number: set(each) for number, each in wanted.items()}
         for (question, number), repository in answers.items():
             job = by_id[number]
             try:
                 seen = _seen_in(repository)
             except Unclear as why:
-                job.failed = f"GitLab's answer is not whole: {why}"
+                if not question.ahead:
+                    job.failed = f"GitLab's answer is not whole: {why}"
                 continue
             for path in question.paths:
                 if path in mine[number]:  # the others are its neighbours'
                     job.take(seen.get(path) or ReadFile(path, ReadKind.ABSENT))
+        self._ahead.learn(by_id, ahead)
 
     async def _texts(self, jobs: Sequence[Job], paths: Mapping[int, Sequence[str]]) -> None:
         """Read the texts of files; those whose blobs were read before are kept."""
@@ -210,17 +243,7 @@ class FurtherReading:
                     job.found[path] = replace(file, kept=True)
                 elif file.text is None and not file.kept:
                     wanted.setdefault((job.branch, path), []).append((number, file.size))
-        questions = [
-            Question(
-                Asked.TEXTS,
-                (path,),
-                tuple(n for n, _ in part),
-                branch,
-                size=sum(s for _, s in part),
-            )
-            for (branch, path), each in sorted(wanted.items())
-            for part in text_parts(each)
-        ]
+        questions = about_texts(wanted)
         for (question, number), repository in (await self._asking.of(by_id, questions)).items():
             job = by_id[number]
             try:

@@ -180,6 +180,23 @@ def id_parts(ids: Sequence[int]) -> Iterator[tuple[int, ...]]:
         yield tuple(ids[start : start + PROJECTS_AT_ONCE])
 
 
+def about_texts(
+    wanted: Mapping[tuple[str, str], Sequence[tuple[int, int]]],
+) -> list[Question]:
+    """Questions about texts: for each branch and path the projects, each with its bytes."""
+    return [
+        Question(
+            Asked.TEXTS,
+            (path,),
+            tuple(number for number, _ in part),
+            branch,
+            size=sum(size for _, size in part),
+        )
+        for (branch, path), each in sorted(wanted.items())
+        for part in text_parts(each)
+    ]
+
+
 def text_parts(each: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
     """(project, bytes) in parts whose texts may come in one answer."""
     part: list[tuple[int, int]] = []

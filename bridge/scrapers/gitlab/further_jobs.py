@@ -23,12 +23,34 @@ class Job:
     key: str
     known: KnownReads
     branch: str
+    # What is at usual paths as far as its page told, and which of them are files.
+    looked: dict[str, ReadFile] = field(init=False)
+    there: frozenset[str] = field(init=False)
     found: dict[str, ReadFile] = field(default_factory=dict)
     failed: str = ""
     missed: bool = False  # something to spare, which is to be asked for again
     bytes: int = 0
     nested: list[ManifestFile] = field(default_factory=list)
     wanted: Wanted = field(default_factory=Wanted)  # by the root's manifests; later by all
+
+    def __post_init__(self) -> None:
+        told = {each.path: each for each in self.read.looked}
+        self.there = frozenset(path for path, e in told.items() if e.kind is ReadKind.FILE)
+        seen = ((path, self._as_known(each)) for path, each in told.items())
+        self.looked = {path: each for path, each in seen if each is not None}
+        self.read = replace(self.read, looked=())
+
+    def _as_known(self, told: ReadFile) -> ReadFile | None:
+        """What is at a path of which a page told; None where it told too little.
+
+        A file that is the same as before is as it was known.
+        """
+        if told.kind is not ReadKind.FILE:
+            return told
+        known = self.known.reads.files.get(told.path)
+        if known is None or known.kind is not ReadKind.FILE or known.oid != told.oid:
+            return None
+        return None if known.refused or known.manifest else known
 
     @property
     def id(self) -> int:
@@ -40,6 +62,11 @@ class Job:
         """Whether it is at the commit that was read, and nothing else is wanted of it."""
         known = self.known.tip, self.known.key
         return bool(self.read.tip) and not self.failed and known == (self.read.tip, self.key)
+
+    @property
+    def first(self) -> bool:
+        """Whether nothing of it was read before."""
+        return not self.known.key
 
     def take(self, file: ReadFile) -> None:
         """Keep what was found; a text beyond the project's bound is refused."""
@@ -102,8 +129,9 @@ class JobAsking:
         self._asking = asking
 
     async def of(self, by_id: Mapping[int, Job], questions: Sequence[Question]) -> Answers:
-        """The answers that can be had."""
+        """The answers that can be had. What was asked ahead and cannot be had says nothing yet."""
         answers, failed = await self._asking.ask(questions)
         for (question, number), reason in failed.items():
-            by_id[number].fail(question, reason)
+            if not question.ahead:
+                by_id[number].fail(question, reason)
         return answers

@@ -45,7 +45,8 @@ _SELECTED: Final = {
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question. `branch` is "" for the default one; `after` goes on with a list; `size` is
-    how many bytes of text are expected. About the last commit it has no paths.
+    how many bytes of text are expected. About the last commit it has no paths. A text is asked for
+    `ahead` of knowing what is there.
     """
 
     asked: Asked
@@ -54,6 +55,7 @@ class Question:
     branch: str = ""
     after: str = ""
     size: int = 0
+    ahead: bool = False
 
     @property
     def cost(self) -> int:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from bridge.model.scrape import ProjectRead, ScrapeRequest
+from bridge.scrapers.bounds import USUAL_LIMIT
 from bridge.scrapers.gitlab import queries
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
@@ -34,12 +36,19 @@ class _Bounds:
     facts_left_out: str
 
 
-def _bounds(files: Sequence[str], options: GitLabOptions, *, anonymous: bool) -> _Bounds:
-    """The bounds of pages that ask for these files: manifests come first, then facts."""
+def _bounds(request: ScrapeRequest, options: GitLabOptions, *, anonymous: bool) -> _Bounds:
+    """The bounds of pages that ask for a request's files: manifests come first, then facts."""
+    files = request.files
     limit = queries.ANONYMOUS_COMPLEXITY_LIMIT if anonymous else queries.COMPLEXITY_LIMIT
     branch, page = bool(options.branches), max(1, options.page_size // 2)
     fit = queries.facts_fit(files, limit=limit, page=page, branch=branch)
     largest = queries.largest_page(files, limit=limit, branch=branch, forks=True, with_facts=fit)
+    if fit and request.further is not None:
+        # What larger pages have no room for would be asked apart, of each project once more.
+        usual = request.further.usual[:USUAL_LIMIT]
+        whole = partial(queries.facts_fit, files, limit=limit, branch=branch, tip=True, usual=usual)
+        sizes = range(largest, options.page_size - 1, -1)
+        largest = next((size for size in sizes if whole(page=size)), largest)
     why = "with so many manifest names it would make GitLab's pages less than half as large"
     return _Bounds(limit, largest, "" if fit else why)
 
@@ -68,9 +77,11 @@ class PageRequests:
         self._now = now
         # Where a project was forked from is told only to who may read that one, too.
         self.forks = not options.forks
-        bounds = _bounds(request.files, options, anonymous=anonymous)
+        bounds = _bounds(request, options, anonymous=anonymous)
         self.complexity, self.largest = bounds.complexity, bounds.largest
         self._facts_left_out = bounds.facts_left_out
+        further = request.further
+        self._usual = further.usual[:USUAL_LIMIT] if further is not None else ()
 
     async def ask(self, ids: Sequence[int], branch: str) -> ProjectsPage:
         """What these projects' `branch` tells ("" is each one's default one). Raises `Trouble`."""
@@ -96,6 +107,7 @@ class PageRequests:
     ) -> ProjectsPage:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
         tip = not without and self._tip_fits(len(ids), bool(branch))
+        usual = () if without or branch else self._usual_of(len(ids), tip=tip)
 
         def query(lacks: Collection[str]) -> str:
             return queries.read_projects(
@@ -105,6 +117,7 @@ class PageRequests:
                 forks=self.forks,
                 with_facts=not without,
                 tip=tip,
+                usual=usual,
                 membership=self._options.membership,
                 lacks=lacks,
             )
@@ -118,7 +131,13 @@ class PageRequests:
         if not without:
             lacks = self._dialect.lacks
             page = read_page(
-                answer, ids, self._request.files, self._now(), branch=branch, lacks=lacks
+                answer,
+                ids,
+                self._request.files,
+                self._now(),
+                branch=branch,
+                lacks=lacks,
+                usual=usual,
             )
             return await self._looked_further(page)
         page = read_page(answer, ids, self._request.files, branch=branch)
@@ -131,6 +150,13 @@ class PageRequests:
         return self._request.further is not None and queries.facts_fit(
             files, limit=limit, page=page, branch=branch, tip=True
         )
+
+    def _usual_of(self, page: int, *, tip: bool) -> Sequence[str]:
+        """The usual paths, where a page has room for them: they spare another question."""
+        fit = queries.facts_fit(
+            self._request.files, limit=self.complexity, page=page, tip=tip, usual=self._usual
+        )
+        return self._usual if fit else ()
 
     async def _looked_further(self, page: ProjectsPage) -> ProjectsPage:
         """The page, with the files looked for that it could not tell of; mostly there are none."""

@@ -13,11 +13,12 @@ from sys import intern
 from typing import Any
 
 from bridge.model.moments import zoned_moment
+from bridge.model.reads import ReadFile, ReadKind
 from bridge.model.scrape import Gap, Project, ProjectRead
 from bridge.scrapers.gitlab.deletion import marked_for_deletion
-from bridge.scrapers.gitlab.files import Unclear, is_file, wanted_file
+from bridge.scrapers.gitlab.files import Unclear, is_file, kind_at, nodes_of, wanted_file
 from bridge.scrapers.gitlab.observing import FIELDS, observe, to_look_for
-from bridge.scrapers.gitlab.queries import TIP, alias
+from bridge.scrapers.gitlab.queries import PRESENT, TIP, alias
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 NO_CODE = "repository is null in GitLab's answer: the token has no permission to read its code"
@@ -74,12 +75,13 @@ def read_page(
     *,
     branch: str = "",
     lacks: Collection[str] = (),
+    usual: Sequence[str] = (),
 ) -> ProjectsPage:
     """What the answer to `read_projects` tells. Raises `Trouble` when it tells nothing at all.
 
     With `seen_at` it was asked for Ox's facts too, and each project read has its observation.
     `branch` is the one that was read instead of the default one; `lacks` are the fields that this
-    GitLab does not know.
+    GitLab does not know. The `usual` paths were looked for beside those of the facts.
     """
     nodes = _nodes(answer, "projects")
     answer, facts = _without_fact_errors(answer)
@@ -99,7 +101,8 @@ def read_page(
             found = _read_node(node, project_id, files, branch)
             if seen_at is not None and isinstance(found.record, ProjectRead):
                 told = observe(project_id, node, seen_at, facts.get(index, {}), lacks)
-                record = replace(found.record, observation=told)
+                looked = () if PRESENT in facts.get(index, {}) else looked_at(node, usual)
+                record = replace(found.record, observation=told, looked=looked)
                 found = replace(found, record=record, look_for=to_look_for(node, told))
             seen.append(found)
         except Unclear as why:
@@ -109,6 +112,18 @@ def read_page(
         unsure |= dict.fromkeys(missing, f"GitLab's answer has an error: {errors[0]}")
         missing = []
     return ProjectsPage(tuple(seen), tuple(missing), unsure)
+
+
+def looked_at(node: Mapping[str, Any], paths: Sequence[str]) -> tuple[ReadFile, ...]:
+    """What a project's page tells of these paths; nothing where it does not tell it whole."""
+    nodes = nodes_of(node.get("repository"), PRESENT) if paths else None
+    if nodes is None:
+        return ()
+    try:
+        seen = {each.path: each for each in map(kind_at, nodes)}
+    except Unclear:
+        return ()
+    return tuple(seen.get(path) or ReadFile(path, ReadKind.ABSENT) for path in paths)
 
 
 def group_page(answer: Any) -> GroupPage | None:

@@ -35,7 +35,7 @@ _FACTS = (
     "updatedAt",
     "lastActivityAt",
 )
-_BLOB_FACTS = "oid size mode lfsOid"
+_BLOB_FACTS = "oid size mode"
 # What rides along for Ox: files by path and mode, which no release charges tenfold.
 PLAIN_FACTS = (
     "openIssuesCount",
@@ -79,10 +79,6 @@ ROOT_FILES = 100
 SHOWN_RELEASES = 5  # the newest may still lie in the future
 # A tag hides a branch of its name from whoever does not say that a branch is meant.
 _HEADS = "refType: HEADS"
-_PRESENT = (
-    f"{PRESENT}: blobs(paths: {json.dumps(_PATHS)}, first: {len(_PATHS)}, {_HEADS}) "
-    "{ nodes { path mode } }"
-)
 # No type of ref here: GitLab would then look for a branch named "head".
 _ROOT = (
     f"{ROOT}: tree {{ blobs(first: {ROOT_FILES}) {{ nodes {{ name }} pageInfo {{ hasNextPage }} "
@@ -103,6 +99,7 @@ def read_projects(
     forks: bool = False,
     with_facts: bool = False,
     tip: bool = False,
+    usual: Sequence[str] = (),
     membership: bool = False,
     lacks: Collection[str] = (),
 ) -> str:
@@ -110,12 +107,13 @@ def read_projects(
 
     GitLab answers a branch that is not there as it does a branch without the files: so its last
     commit is asked for too, which tells them apart; with `tip` it is in any case. Without `text`
-    the query asks only for oid, size and mode. `forks` asks for `isForked` too, `with_facts` for
-    what Ox wants to know of a project. `membership` leaves out projects that the user is no
-    member of.
-    `lacks` are fields that this GitLab does not know, "Type.field".
+    the query asks only for what tells of a file without it. `forks` asks for `isForked` too,
+    `with_facts` for what Ox wants to know of a project, and with it for what is at the `usual`
+    paths. `membership` leaves out projects that the user is no member of. `lacks` are fields that
+    this GitLab does not know, "Type.field".
     """
-    blob = f"{_BLOB_FACTS} rawTextBlob" if text else _BLOB_FACTS
+    # A text tells itself whether it is a pointer of LFS.
+    blob = f"{_BLOB_FACTS} {'rawTextBlob' if text else 'lfsOid'}"
     at, declared = (f"ref: $branch, {_HEADS}", ", $branch: String") if branch else (_HEADS, "")
     inside = [
         f"{alias(n)}: blobs(paths: [{json.dumps(name, ensure_ascii=False)}], first: 1, {at}) "
@@ -125,7 +123,7 @@ def read_projects(
     facts = _known([*_FACTS, *(["isForked"] if forks else [])], lacks)
     if with_facts:
         facts += _facts_of_ox(lacks)
-        inside += [_PRESENT, _ROOT]
+        inside += [_present(usual), _ROOT]
     if branch:
         inside.append(f"{TIP}: tree({at}) {{ lastCommit {{ sha }} }}")
     elif tip:  # no type of ref here, see _ROOT
@@ -135,6 +133,16 @@ def read_projects(
         f"query readProjects($ids: [ID!], $first: Int{declared}) "
         f"{{ projects(ids: $ids, first: $first{mine}) "
         f"{{ nodes {{ {' '.join(facts)} repository {{ rootRef empty {' '.join(inside)} }} }} }} }}"
+    )
+
+
+def _present(usual: Sequence[str]) -> str:
+    """What is asked of files at paths. The same question serves two: it is one call of Gitaly."""
+    paths = [*dict.fromkeys((*_PATHS, *usual))]
+    facts = "path mode oid" if usual else "path mode"
+    return (
+        f"{PRESENT}: blobs(paths: {json.dumps(paths, ensure_ascii=False)}, first: {len(paths)}, "
+        f"{_HEADS}) {{ nodes {{ {facts} }} }}"
     )
 
 
@@ -160,15 +168,18 @@ def complexity(
     forks: bool = False,
     with_facts: bool = False,
     tip: bool = False,
+    usual: Sequence[str] = (),
 ) -> int:
     """What GitLab charges at most for `read_projects` with so many files and projects."""
-    blob = 1 + len(_BLOB_FACTS.split()) + 1 + 2  # `nodes`, plain facts, lfsOid's and text's Gitaly
+    blob = 1 + len(_BLOB_FACTS.split()) + 2  # `nodes`, plain facts, the text and its Gitaly call
     blobs = int((blob + 1 + 1 + 1) * 1.01)  # the field, its Gitaly call, its one path
     # rootRef and empty call Gitaly; so does the tip of a branch, if one is asked for.
     repository = 1 + 2 + 2 + files * blobs + (_TIP_COST if branch or tip else 0)
     project = 1 + len(_FACTS) + forks + repository
     if with_facts:
-        present = int((5 + len(_PATHS)) * (1 + len(_PATHS) / 100))
+        paths = len({*_PATHS, *usual})
+        # Its resolver, its Gitaly call, nodes, path and mode, and oid.
+        present = int((5 + bool(usual) + paths) * (1 + paths / 100))
         # A pipeline and its status; languages call Gitaly; releases are sorted.
         project += len(PLAIN_FACTS) + 2 + 4 + 6 + _ROOT_COST + present
     return int((project + 1) * (1 + page / 100))
@@ -204,14 +215,22 @@ def largest_page(
 
 
 def facts_fit(
-    files: Sequence[str], *, limit: int, page: int, branch: bool = False, tip: bool = False
+    files: Sequence[str],
+    *,
+    limit: int,
+    page: int,
+    branch: bool = False,
+    tip: bool = False,
+    usual: Sequence[str] = (),
 ) -> bool:
     """Whether Ox's facts fit beside the manifests in a page of `page` projects.
 
-    With `tip`, whether the last commit fits beside both.
+    With `tip` and `usual`, whether the last commit and what is at usual paths fit beside both.
     """
-    query = read_projects(files, branch=branch, forks=True, with_facts=True, tip=tip)
-    charge = complexity(len(files), page, branch=branch, forks=True, with_facts=True, tip=tip)
+    asked = partial(read_projects, branch=branch, forks=True, with_facts=True)
+    price = partial(complexity, branch=branch, forks=True, with_facts=True)
+    query = asked(files, tip=tip, usual=usual)
+    charge = price(len(files), page, tip=tip, usual=usual)
     return len(query) <= TEXT_LIMIT and charge <= limit
 
 

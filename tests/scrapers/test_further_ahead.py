@@ -1,0 +1,98 @@
+"""Which texts are asked for before anything is known of them, and in how many requests."""
+
+from __future__ import annotations
+
+from bridge.model.reads import KnownReads, ReadFile, ReadKind, Reads, Wanted
+from bridge.model.scrape import Project, ProjectRead
+from bridge.scrapers.gitlab.further_ahead import LIMIT, Ahead
+from bridge.scrapers.gitlab.further_jobs import Job
+
+NOTHING = KnownReads()
+USUAL = ("CODEOWNERS", "docs", "mkdocs.yml")
+
+
+def job(number: int, *named: str, known: KnownReads = NOTHING, told: str = "") -> Job:
+    """A project whose manifest names some paths, and whose page told of usual ones:
+    `f`ile, folde`r` or `a`bsent, in their order."""
+    kinds = {"f": ReadKind.FILE, "r": ReadKind.FOLDER, "a": ReadKind.ABSENT}
+    looked = tuple(
+        ReadFile(path, kinds[kind], "" if kind == "a" else f"{path} {number}")
+        for path, kind in zip(USUAL, told, strict=False)
+    )
+    project = Project(number, f"shop/p{number}", default_branch="main")
+    made = Job(ProjectRead(project, looked=looked), "key", known, "")
+    made.wanted = Wanted(texts=frozenset({*named, "CODEOWNERS"}), named=frozenset(named))
+    return made
+
+
+def asked(ahead: Ahead, *jobs: Job) -> dict[str, set[int]]:
+    """The projects that are asked for a text, by its path."""
+    texts = {each.id: sorted(each.wanted.texts) for each in jobs}
+    questions = ahead.questions({each.id: each for each in jobs}, texts, texts)
+    assert all(each.ahead and each.ids for each in questions)
+    found: dict[str, set[int]] = {}
+    for each in questions:
+        found.setdefault(each.paths[0], set()).update(each.ids)
+    return found
+
+
+def test_what_is_likely_there_is_asked_for_of_projects_that_were_never_read() -> None:
+    before = KnownReads("tip", "another key")
+    found = asked(
+        Ahead(USUAL),
+        job(1, "api.yaml", told="f"),
+        job(2, "api.yaml", told="a"),
+        job(3),
+        job(4, "api.yaml", known=before, told="f"),
+    )
+    assert found == {"api.yaml": {1, 2}, "CODEOWNERS": {1}}
+
+
+def test_what_was_found_is_not_asked_for() -> None:
+    one = job(1, "api.yaml", told="f")
+    one.take(ReadFile("api.yaml", ReadKind.FILE, "o", 9, "text"))
+    assert asked(Ahead(USUAL), one) == {"CODEOWNERS": {1}}
+
+
+def test_texts_of_unknown_length_are_asked_for_within_a_bound() -> None:
+    many = [job(number, "api.yaml") for number in range(1, 1001)]
+    assert len(asked(Ahead(USUAL), *many)["api.yaml"]) == LIMIT // (64 * 1024)
+
+
+def test_the_texts_that_came_tell_how_long_others_are() -> None:
+    """By path for the usual ones: those are short everywhere, where definitions are long."""
+    ahead, many = Ahead(USUAL), {n: job(n, "api.yaml", told="f") for n in range(1, 41)}
+    texts = {number: ["CODEOWNERS", "api.yaml"] for number in many}
+
+    def expected() -> dict[str, int]:
+        questions = ahead.questions(many, texts, texts)
+        sizes: dict[str, int] = {}
+        for each in questions:
+            sizes[each.paths[0]] = sizes.get(each.paths[0], 0) + each.size
+        return {path: size // len(many) for path, size in sizes.items()}
+
+    assert expected() == {"CODEOWNERS": 64 * 1024, "api.yaml": 64 * 1024}
+    first = ahead.questions(many, texts, texts)
+    for each in many.values():
+        each.take(ReadFile("CODEOWNERS", ReadKind.FILE, "c", 100, "* @x"))
+        each.take(ReadFile("api.yaml", ReadKind.FILE, "a", 90_000, "openapi"))
+    ahead.learn(many, first)
+    for each in many.values():
+        each.found.clear()
+    assert expected() == {"CODEOWNERS": 8 * 1024, "api.yaml": 180_000}
+
+
+def test_a_file_that_is_as_it_was_is_not_asked_about_again() -> None:
+    """Nor is what is no file. One whose text could not be had before is asked for."""
+    same = ReadFile("CODEOWNERS", ReadKind.FILE, "CODEOWNERS 1", 7, kept=True)
+    before = KnownReads("tip", "key", Reads({same.path: same}))
+    assert job(1, known=before, told="far").looked == {
+        "CODEOWNERS": same,
+        "docs": ReadFile("docs", ReadKind.ABSENT),
+        "mkdocs.yml": ReadFile("mkdocs.yml", ReadKind.FOLDER, "mkdocs.yml 1"),
+    }
+    assert job(2, known=before, told="f").looked == {}
+    failed = ReadFile("CODEOWNERS", ReadKind.FILE, "CODEOWNERS 1", 7, refused="not now", kept=True)
+    assert (
+        job(1, known=KnownReads("tip", "key", Reads({failed.path: failed})), told="f").looked == {}
+    )
