@@ -75,6 +75,11 @@ async def test_what_is_likely_there_is_read_without_looking_first(tmp_path: Path
         site = it.entities()["Component:cart"]["metadata"]["annotations"]
         assert site["backstage.io/techdocs-ref"] == f"url:{it.url}/shop/cart/-/tree/main/"
 
+        # Of a file that another repository has word for word, the text is at hand.
+        memory = await it.store.load(it.passes.stages.scraper.name)
+        owners = [each.current.code_owners for each in memory.manifests.values()]
+        assert [each.handles for each in owners if each] == [("@crew",), ("@crew",)]
+
         # Another commit, in which nothing of it changed but the definition.
         it.world.commit_file(1, "openapi.yaml", OPENAPI)
         await it.sweep()

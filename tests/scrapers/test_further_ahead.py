@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.model.reads import KnownReads, ReadFile, ReadKind, Reads, Wanted
 from bridge.model.scrape import Project, ProjectRead
+from bridge.scrapers.gitlab.files import kind_at
 from bridge.scrapers.gitlab.further_ahead import LIMIT, Ahead
 from bridge.scrapers.gitlab.further_jobs import Job
 
@@ -11,12 +12,14 @@ NOTHING = KnownReads()
 USUAL = ("CODEOWNERS", "docs", "mkdocs.yml")
 
 
-def job(number: int, *named: str, known: KnownReads = NOTHING, told: str = "") -> Job:
+def job(
+    number: int, *named: str, known: KnownReads = NOTHING, told: str = "", oid: str = ""
+) -> Job:
     """A project whose manifest names some paths, and whose page told of usual ones:
     `f`ile, folde`r` or `a`bsent, in their order."""
     kinds = {"f": ReadKind.FILE, "r": ReadKind.FOLDER, "a": ReadKind.ABSENT}
     looked = tuple(
-        ReadFile(path, kinds[kind], "" if kind == "a" else f"{path} {number}")
+        ReadFile(path, kinds[kind], "" if kind == "a" else oid or f"{path} {number}")
         for path, kind in zip(USUAL, told, strict=False)
     )
     project = Project(number, f"shop/p{number}", default_branch="main")
@@ -28,7 +31,7 @@ def job(number: int, *named: str, known: KnownReads = NOTHING, told: str = "") -
 def asked(ahead: Ahead, *jobs: Job) -> dict[str, set[int]]:
     """The projects that are asked for a text, by its path."""
     texts = {each.id: sorted(each.wanted.texts) for each in jobs}
-    questions = ahead.questions({each.id: each for each in jobs}, texts, texts)
+    questions = ahead.of({each.id: each for each in jobs}, texts, texts).questions
     assert all(each.ahead and each.ids for each in questions)
     found: dict[str, set[int]] = {}
     for each in questions:
@@ -65,14 +68,14 @@ def test_the_texts_that_came_tell_how_long_others_are() -> None:
     texts = {number: ["CODEOWNERS", "api.yaml"] for number in many}
 
     def expected() -> dict[str, int]:
-        questions = ahead.questions(many, texts, texts)
+        questions = ahead.of(many, texts, texts).questions
         sizes: dict[str, int] = {}
         for each in questions:
             sizes[each.paths[0]] = sizes.get(each.paths[0], 0) + each.size
         return {path: size // len(many) for path, size in sizes.items()}
 
     assert expected() == {"CODEOWNERS": 64 * 1024, "api.yaml": 64 * 1024}
-    first = ahead.questions(many, texts, texts)
+    first = ahead.of(many, texts, texts)
     for each in many.values():
         each.take(ReadFile("CODEOWNERS", ReadKind.FILE, "c", 100, "* @x"))
         each.take(ReadFile("api.yaml", ReadKind.FILE, "a", 90_000, "openapi"))
@@ -80,6 +83,33 @@ def test_the_texts_that_came_tell_how_long_others_are() -> None:
     for each in many.values():
         each.found.clear()
     assert expected() == {"CODEOWNERS": 8 * 1024, "api.yaml": 180_000}
+
+
+def test_a_blob_that_several_have_is_read_from_one_of_them() -> None:
+    """Also of those that come later, and of each by itself where it cannot be had of the one."""
+    ahead = Ahead(USUAL)
+    first = {n: job(n, told="f", oid="same" if n < 4 else "other") for n in (1, 2, 3, 4)}
+    texts = {number: ["CODEOWNERS"] for number in (*first, 5, 6)}
+    asked_of = ahead.of(first, texts, texts)
+    assert [each.ids for each in asked_of.questions] == [(1, 4)]
+    assert asked_of.concerned == {(n, "CODEOWNERS") for n in (1, 2, 3, 4)}
+
+    first[1].take(ReadFile("CODEOWNERS", ReadKind.FILE, "same", 4, "* @x"))
+    ahead.learn(first, asked_of)
+    assert [
+        each.found.get("CODEOWNERS") and each.found["CODEOWNERS"].text for each in first.values()
+    ] == ["* @x", "* @x", "* @x", None]
+    later = {5: job(5, told="f", oid="same"), 6: job(6, told="f", oid="other")}
+    assert [each.ids for each in ahead.of(later, texts, texts).questions] == [(6,)]
+    assert later[5].found["CODEOWNERS"].text == "* @x"
+
+
+def test_a_link_is_no_blob_that_others_have() -> None:
+    """The same blob is a text in one repository, and in another one the name of a file."""
+    link = kind_at({"path": "CODEOWNERS", "mode": "120000", "oid": "same"})
+    one = Job(ProjectRead(Project(1, "shop/p1"), looked=(link,)), "key", NOTHING, "")
+    one.wanted = Wanted(texts=frozenset({"CODEOWNERS"}))
+    assert asked(Ahead(USUAL), one) == {}
 
 
 def test_a_file_that_is_as_it_was_is_not_asked_about_again() -> None:

@@ -24,7 +24,7 @@ from bridge.scrapers.gitlab.by_id import MOST, ById
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
-from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FurtherReading
+from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FIRST_BATCH, FurtherReading
 from bridge.scrapers.gitlab.further_asking import SPARE
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
@@ -101,6 +101,7 @@ class Crawl:
             else None
         )
         self._completing: list[ProjectRead] = []
+        self._batch = FIRST_BATCH
         self._parts = asyncio.Semaphore(options.concurrency)  # that are completed at once
         self._by_id = ById(client, options, len(request.only) or MOST + len(request.also))
         self._last_reason = ""
@@ -293,10 +294,12 @@ class Crawl:
         if self._further is None:
             return
         while self._completing:
-            full = len(self._completing) >= BATCH or _bytes_of(self._completing) > BATCH_BYTES
+            size = self._batch
+            full = len(self._completing) >= size or _bytes_of(self._completing) > BATCH_BYTES
             if not (full or all_of_them):
                 return
-            part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
+            part, self._completing = self._completing[:size], self._completing[size:]
+            self._batch = min(BATCH, size + size // 4)
             await self._parts.acquire()
             tasks.create_task(self._complete_part(self._further, part))
 

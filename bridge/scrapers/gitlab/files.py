@@ -71,7 +71,7 @@ def found_at(blob: Any) -> ReadFile:
     except (KeyError, TypeError, ValueError, OverflowError):
         raise Unclear(_A_PART) from None
     lfs = bool(blob.get("lfsOid"))
-    refused = refusal(size, symlink=blob["mode"] == _SYMLINK, lfs=lfs, limit=READ_LIMIT)
+    refused = found.refused or refusal(size, lfs=lfs, limit=READ_LIMIT)
     text = None
     if not refused and "rawTextBlob" in blob:
         refused = _refusal_of_answer(blob["rawTextBlob"], size, READ_LIMIT)
@@ -89,7 +89,7 @@ def kind_at(blob: Any) -> ReadFile:
     if not (isinstance(path, str) and isinstance(mode, str) and isinstance(oid, str) and oid):
         raise Unclear(_A_PART)
     if is_file(mode):
-        return ReadFile(path, ReadKind.FILE, oid)
+        return ReadFile(path, ReadKind.FILE, oid, refused=refusal(0, symlink=mode == _SYMLINK))
     folder = mode.lstrip("0") == _FOLDER
     return ReadFile(path, ReadKind.FOLDER if folder else ReadKind.ABSENT, oid)
 

@@ -24,7 +24,7 @@ from bridge.scrapers.bounds import (
 )
 from bridge.scrapers.gitlab.client import GitLabClient
 from bridge.scrapers.gitlab.files import Unclear, found_at, nodes_of
-from bridge.scrapers.gitlab.further_ahead import Ahead
+from bridge.scrapers.gitlab.further_ahead import Ahead, AheadOf
 from bridge.scrapers.gitlab.further_asking import Asking, about_paths, about_texts, id_parts
 from bridge.scrapers.gitlab.further_folders import Folders
 from bridge.scrapers.gitlab.further_jobs import (
@@ -37,9 +37,13 @@ from bridge.scrapers.gitlab.further_jobs import (
 from bridge.scrapers.gitlab.further_queries import Asked, Question
 from bridge.scrapers.gitlab.pages import commit_of
 
-BATCH: Final = 250  # projects that are asked about together: more fill the requests better
+# Projects that are asked about together: more fill the requests better, and the first ones are
+# not to wait for as many.
+BATCH: Final = 500
+FIRST_BATCH: Final = 100
 BATCH_BYTES: Final = 16 * 1024 * 1024  # of manifests of projects that wait to be asked about
 TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects together
+_NOT_AHEAD: Final = AheadOf()
 _NOTHING: Final[Mapping[int, Sequence[str]]] = {}
 
 
@@ -194,27 +198,24 @@ class FurtherReading:
             for path in wanted[number]:
                 if path in job.looked:
                     job.take(job.looked[path])
-        ahead = self._ahead.questions(by_id, wanted, texts)
-        asked = {(number, path) for each in ahead for number in each.ids for path in each.paths}
-        await self._look(by_id, wanted, ahead, without=asked)
+        await self._look(by_id, wanted, self._ahead.of(by_id, wanted, texts))
         await self._look(by_id, wanted)  # at what could not be had ahead
 
     async def _look(
         self,
         by_id: Mapping[int, Job],
         wanted: Mapping[int, Sequence[str]],
-        ahead: Sequence[Question] = (),
-        *,
-        without: Collection[tuple[int, str]] = (),
+        ahead: AheadOf = _NOT_AHEAD,
     ) -> None:
         """Ask what is at the wanted paths of which nothing is known, and what is asked `ahead`."""
+        without = ahead.concerned
         left = {
             number: [p for p in each if p not in job.found and (number, p) not in without]
             for number, each in wanted.items()
             if not (job := by_id[number]).failed
         }
         branches = {number: by_id[number].branch for number in left}
-        answers = await self._asking.of(by_id, [*about_paths(branches, left), *ahead])
+        answers = await self._asking.of(by_id, [*about_paths(branches, left), *ahead.questions])
         mine = {number: set(each) for number, each in wanted.items()}
         for (question, number), repository in answers.items():
             job = by_id[number]

@@ -2,16 +2,19 @@
 
 Of a repository of which nothing was read all texts are new. Asked for are those that a manifest
 names, which mostly are there, and those of which the project's page told that they are. How long
-they are is not known: what was read so far tells what to expect.
+they are is not known: what was read so far tells what to expect. A blob that several repositories
+have is read from one of them: its id names its text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bridge.model.reads import ReadKind
+from cachetools import LRUCache
+
+from bridge.model.reads import ReadFile, ReadKind
 from bridge.scrapers.gitlab.further_asking import about_texts
 from bridge.scrapers.gitlab.further_jobs import Job
 from bridge.scrapers.gitlab.further_queries import Question
@@ -20,6 +23,24 @@ LIMIT: Final = 16 * 1024 * 1024  # bytes that are expected of texts of several p
 _UNKNOWN: Final = 64 * 1024  # bytes of a text of which nothing is known
 _SHORTEST: Final = 8 * 1024
 _SPARE: Final = 2  # times that a text may be longer than the others of its path
+_KEPT: Final = 2 * 1024 * 1024  # bytes of texts that other repositories may have, too
+
+
+@dataclass(frozen=True, slots=True)
+class AheadOf:
+    """What is asked ahead of some projects.
+
+    `others` are the blobs of theirs, by project and path, that one of the `questions` is about.
+    """
+
+    questions: Sequence[Question] = ()
+    others: Mapping[tuple[int, str], str] = field(default_factory=dict)
+
+    @property
+    def concerned(self) -> frozenset[tuple[int, str]]:
+        """The projects and paths that nothing else need be asked about yet."""
+        asked = {(number, each.paths[0]) for each in self.questions for number in each.ids}
+        return frozenset(asked | self.others.keys())
 
 
 class Ahead:
@@ -28,39 +49,61 @@ class Ahead:
     def __init__(self, usual: Sequence[str]) -> None:
         self._usual = frozenset(usual)
         self._expected: dict[str, int] = {}  # bytes, by usual path; "" stands for all others
+        self._kept: LRUCache[str, ReadFile] = LRUCache(_KEPT, getsizeof=lambda file: file.size)
 
-    def questions(
+    def of(
         self,
         by_id: Mapping[int, Job],
         wanted: Mapping[int, Sequence[str]],
         texts: Mapping[int, Sequence[str]],
-    ) -> list[Question]:
-        """Of the wanted paths of projects those whose `texts` are wanted, and can be asked so."""
+    ) -> AheadOf:
+        """Of the wanted paths of projects those whose `texts` are wanted, and can be asked so.
+
+        A project takes what was read of another one.
+        """
         sizes: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        others: dict[tuple[int, str], str] = {}
+        asked: set[str] = set()
         room = LIMIT
         for number, paths in texts.items():
             job = by_id.get(number)
             if job is None or not job.first:
                 continue
-            likely = (job.wanted.named | job.there).intersection(wanted[number], paths)
+            likely = (job.wanted.named | job.there.keys()).intersection(wanted[number], paths)
             for path in sorted(likely - job.found.keys()):
+                oid = job.there.get(path, "")
                 size = self._expected.get(self._alike(path), _UNKNOWN)
-                if size <= room:
+                if self._take(job, path, oid):
+                    continue
+                if oid in asked:
+                    others[number, path] = oid
+                elif size <= room:
                     room -= size
+                    asked |= {oid} - {""}
                     sizes.setdefault((job.branch, path), []).append((number, size))
-        return [replace(each, ahead=True) for each in about_texts(sizes)]
+        return AheadOf([replace(each, ahead=True) for each in about_texts(sizes)], others)
 
-    def learn(self, by_id: Mapping[int, Job], questions: Sequence[Question]) -> None:
-        """See how long the texts were that were asked for."""
+    def learn(self, by_id: Mapping[int, Job], ahead: AheadOf) -> None:
+        """See how long the texts were that were asked for, and let others have them."""
         sizes: dict[str, list[int]] = {}
-        for question in questions:
-            for number in question.ids:
-                file = by_id[number].found.get(question.paths[0])
-                if file is not None and file.kind is ReadKind.FILE:
-                    sizes.setdefault(self._alike(file.path), []).append(file.size)
+        for number, path in ahead.concerned - ahead.others.keys():
+            file = by_id[number].found.get(path)
+            if file is None or file.kind is not ReadKind.FILE:
+                continue
+            sizes.setdefault(self._alike(path), []).append(file.size)
+            if path in self._usual and file.text is not None and file.size < _SHORTEST:
+                self._kept[file.oid] = file
         for alike, found in sizes.items():
             mean = sum(found) // len(found)
             self._expected[alike] = max(_SHORTEST, _SPARE * mean)
+        for (number, path), oid in ahead.others.items():
+            self._take(by_id[number], path, oid)
+
+    def _take(self, job: Job, path: str, oid: str) -> bool:
+        kept = self._kept.get(oid)
+        if kept is not None:
+            job.take(replace(kept, path=path))
+        return kept is not None
 
     def _alike(self, path: str) -> str:
         return path if path in self._usual else ""

@@ -23,9 +23,9 @@ class Job:
     key: str
     known: KnownReads
     branch: str
-    # What is at usual paths as far as its page told, and which of them are files.
+    # What is at usual paths as far as its page told, and the blobs of those that are files.
     looked: dict[str, ReadFile] = field(init=False)
-    there: frozenset[str] = field(init=False)
+    there: dict[str, str] = field(init=False)
     found: dict[str, ReadFile] = field(default_factory=dict)
     failed: str = ""
     missed: bool = False  # something to spare, which is to be asked for again
@@ -35,7 +35,8 @@ class Job:
 
     def __post_init__(self) -> None:
         told = {each.path: each for each in self.read.looked}
-        self.there = frozenset(path for path, e in told.items() if e.kind is ReadKind.FILE)
+        files = (each for each in told.values() if each.kind is ReadKind.FILE and not each.refused)
+        self.there = {each.path: each.oid for each in files}
         seen = ((path, self._as_known(each)) for path, each in told.items())
         self.looked = {path: each for path, each in seen if each is not None}
         self.read = replace(self.read, looked=())
