@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
@@ -52,6 +52,7 @@ from bridge.store.remediation import SqlRemediation
 from bridge.store.scores import ScoreHistory, SqlScoreStore
 from bridge.store.search import SqlSearch
 from bridge.store.sources import parts_of, source_id_of, source_name
+from bridge.store.statistics import Statistics
 from bridge.store.tables import MODEL, manifests, passes, projects, sources
 
 log = structlog.get_logger()
@@ -153,6 +154,7 @@ class SqlStore:
         self._patience = patience
         self._clock = clock
         self._closed = False
+        self._statistics = None if address.sqlite else Statistics(self._single)
         self.lease = SqlLease(self._writing, self._reading)
         self._marks = Marks(self._writing, self._reading)
         self.editions = Editions(self._writing, self._reading)
@@ -313,6 +315,8 @@ class SqlStore:
                     wait = text("SELECT set_config('lock_timeout', :wait, true)")
                     await connection.execute(wait, {"wait": f"{int(self._patience * 1000)}ms"})
                 yield connection
+            if self._statistics is not None:
+                await self._statistics.written()
 
     @asynccontextmanager
     async def _alone(self, action: str) -> AsyncIterator[AsyncConnection]:
@@ -323,9 +327,12 @@ class SqlStore:
             return
         with explained(self._address, action):
             self._refuse_closed()
-            single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-            async with single.connect() as connection:
+            async with self._single() as connection:
                 yield connection
+
+    def _single(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection on which each statement is a transaction, where there may be several."""
+        return self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
 
     def _refuse_closed(self) -> None:
         if self._closed:
