@@ -288,7 +288,9 @@ class Intake:
             if number not in taking.projects:
                 self.nameless.add(number)
         now = Memory(taking.projects, taking.manifests)
-        taken = await asyncio.to_thread(difference, known, now, self.maker)
+        # A sweep takes hours: the rules may be others by now.
+        maker = self.ledger.maker or self.maker
+        taken = await asyncio.to_thread(difference, known, now, maker)
         if taken:
             source = self.ledger.source
             await self.ledger.write(

@@ -11,6 +11,7 @@ from bridge.errors import StoreConflict
 from bridge.model.memory import SourceState
 from bridge.model.statements import StoredFile
 from bridge.passes.interfaces import ModelStore, Store
+from bridge.passes.makers import EntityMaker
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +33,7 @@ class Ledger:
     # What the manifests of each project describe that others depend on; None: to be looked at.
     described: dict[int, list[Any]] | None = None
     undescribed: set[int] = field(default_factory=set)  # projects that were written since
+    maker: EntityMaker | None = None  # by whose rules the store has what manifests say
     _met: bool = False
 
     @property

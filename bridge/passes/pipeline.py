@@ -47,6 +47,7 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
     """
     model, source = ledger.model, ledger.source
     if ledger.state.rules == stages.maker.fingerprint:
+        ledger.maker = stages.maker
         return
     await ledger.write(epoch, lambda edition: model.begin_restating(source, edition))
     found = [part async for part in model.project_ids(source)]
@@ -61,6 +62,7 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
     # Noted now, not when all is merged: a sweep of hours that breaks off begins with no such thing.
     rules = stages.maker.fingerprint
     await ledger.write(epoch, lambda edition: model.begin_merging(source, edition, rules, ()))
+    ledger.maker = stages.maker
 
 
 async def taught(maker: EntityMaker, ledger: Ledger) -> EntityMaker:
@@ -140,6 +142,8 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
     wish.progress(Step.PROCESS, 0)
     await _still_ours(work)
     before, long = ledger.state.edition, not wish.small
+    # Another pass may have begun meanwhile, by other rules.
+    work.stages = replace(work.stages, maker=ledger.maker or work.stages.maker)
     if long and work.stages.maker.learns:
         work.stages = replace(work.stages, maker=await taught(work.stages.maker, ledger))
         await restate(work.stages, ledger, intake.epoch)

@@ -10,10 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.errors import LeadLost, StoreConflict
+from bridge.errors import LeadLost, SourceError, StoreConflict
 from bridge.model.destinations import Fence
-from bridge.model.manifests import Translation
+from bridge.model.entities import Body, Ref
+from bridge.model.manifests import TranslatedManifest, Translation
 from bridge.model.memory import Horizon, Memory
+from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Outcome, Receipt
 from bridge.model.scrape import (
     Coverage,
@@ -26,6 +28,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
     bytes_of,
 )
+from bridge.model.statements import Statement
 from bridge.passes.due import gaps_to_retry, why_sweep
 from bridge.passes.interfaces import Store
 from bridge.passes.runner import Passes
@@ -316,6 +319,55 @@ async def test_a_changed_mapping_reaches_what_a_push_was_just_reading(
     bench.gitlab.hold.set()
     await asyncio.gather(small, sweep)
     assert bench.published == ["new-a", "new-b"]
+
+
+class BreaksOff(Gitlab):
+    """A sweep of it ends before its end."""
+
+    breaks = True
+
+    async def scrape(self, request: ScrapeRequest) -> AsyncIterator[Record]:
+        async for record in super().scrape(request):
+            if self.breaks and not request.only and isinstance(record, ScrapeEnd):
+                raise SourceError("it broke off")
+            yield record
+
+
+class Loud(WordMaker):
+    """Other rules: everything has another name."""
+
+    def statements(
+        self, manifest: TranslatedManifest
+    ) -> tuple[Sequence[Statement], Sequence[Problem]]:
+        found, problems = super().statements(manifest)
+        loud = [_loud(each.body) for each in found]
+        return [
+            replace(each, ref=Ref.of(body), body=body)
+            for each, body in zip(found, loud, strict=True)
+        ], problems
+
+
+def _loud(body: Body) -> Body:
+    return {**body, "metadata": {"name": f"{body['metadata']['name']}-loud"}}
+
+
+async def test_rules_that_change_during_a_sweep_count_for_what_it_still_takes_in(
+    store: Store,
+) -> None:
+    """Also where it breaks off, and what it read is not looked at again."""
+    gitlab = BreaksOff({n: f"w{n:03}" for n in range(1, 251)}, hold=asyncio.Event())
+    bench = Bench(gitlab, store)
+    sweep = asyncio.create_task(bench.due())
+    await gitlab.reading.wait()  # by the old rules
+    bench.passes.stages = replace(bench.stages(), maker=Loud("loud", "loud"))
+    await bench.hinted(1)
+    assert gitlab.hold is not None
+    gitlab.hold.set()
+    await sweep
+    assert len((await bench.memory()).manifests) > 100
+    gitlab.breaks = False
+    await bench.due()
+    assert bench.published == [f"w{n:03}-loud" for n in range(1, 251)]
 
 
 async def test_who_lost_the_lead_publishes_nothing(store: Store) -> None:

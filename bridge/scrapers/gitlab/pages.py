@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -123,7 +124,12 @@ def looked_at(node: Mapping[str, Any], paths: Sequence[str]) -> tuple[ReadFile, 
         seen = {each.path: each for each in map(kind_at, nodes)}
     except Unclear:
         return ()
-    return tuple(seen.get(path) or ReadFile(path, ReadKind.ABSENT) for path in paths)
+    return tuple(seen.get(path) or _absent(path) for path in paths)
+
+
+@lru_cache(64)  # many projects wait with the same few
+def _absent(path: str) -> ReadFile:
+    return ReadFile(path, ReadKind.ABSENT)
 
 
 def group_page(answer: Any) -> GroupPage | None:
