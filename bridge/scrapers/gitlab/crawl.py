@@ -19,6 +19,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
     Unread,
     in_repositories,
+    number_of,
 )
 from bridge.scrapers.gitlab.by_id import MOST, ById
 from bridge.scrapers.gitlab.client import GitLabClient
@@ -78,9 +79,10 @@ class Crawl:
         self._dialect = dialect
         self._pacing = Pacing(options.page_size, self._pages.largest)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
-        self._listed: dict[int, str] = {}  # id → path, for a gap's words
-        # Ids of projects of which a list told whether they are forks.
-        self._fork_by_list: set[int] = set()
+        # id → path, for a gap's words: "" once a project is done, of a million it counts.
+        self._listed: dict[int, str] = {}
+        # Ids of projects of which no list told whether they are forks.
+        self._fork_untold: set[int] = set()
         # A page is read from one branch: "" stands for each project's default one.
         self._by_branch: dict[str, list[int]] = {}
         self._branch: dict[int, str] = {}
@@ -139,8 +141,7 @@ class Crawl:
     async def _enumerate(self) -> None:
         if self._selected:
             for project_id in dict.fromkeys(self._request.only):
-                self._listed[project_id] = ""
-                await self._waiting.put(project_id)
+                await self._take_unlisted(project_id)
         else:
             for group in self._places():
                 enumeration = Enumeration(
@@ -152,8 +153,7 @@ class Crawl:
                     await enumeration.changes(self._request.since)
             for project_id in dict.fromkeys(self._request.also):
                 if project_id not in self._listed:
-                    self._listed[project_id] = ""
-                    await self._waiting.put(project_id)
+                    await self._take_unlisted(project_id)
         self._all_listed = True
         await self._waiting.put(None)
 
@@ -172,8 +172,8 @@ class Crawl:
         self._listed[project.id] = project.path
         reason = self._options.reason_to_skip(project, forked=bool(found.forked))
         branch = self._options.branch_of(project.path)
-        if found.forked is not None:
-            self._fork_by_list.add(project.id)
+        if found.forked is None:
+            self._fork_untold.add(project.id)
         if reason:
             await self._give(ProjectSkipped(project, reason))
         elif self._request.listing:
@@ -182,6 +182,12 @@ class Crawl:
             self._put_off(project.id, branch)
         else:
             await self._waiting.put(project.id)
+
+    async def _take_unlisted(self, project_id: int) -> None:
+        """A project that was asked for by its number."""
+        self._listed[project_id] = ""
+        self._fork_untold.add(project_id)
+        await self._waiting.put(project_id)
 
     def _put_off(self, project_id: int, branch: str) -> None:
         """Read it from this branch, when the projects that need no branch are read."""
@@ -319,7 +325,7 @@ class Crawl:
             return ProjectSkipped(project, reason)
         if isinstance(seen.record, Gap):
             return await self._by_id.without_code(project, seen.record)
-        if self._pages.forks and seen.forked is None and project.id not in self._fork_by_list:
+        if self._pages.forks and seen.forked is None and project.id in self._fork_untold:
             return await self._by_id.unless_forked(seen.record)
         return self._of_its_branch(seen)
 
@@ -339,6 +345,8 @@ class Crawl:
 
     async def _give(self, record: Record) -> None:
         self._done += 1
+        if (number := number_of(record)) in self._listed:
+            self._listed[number] = ""
         self._on_progress(len(self._listed), self._done)
         await self.records.put(record)
 
