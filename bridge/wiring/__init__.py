@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -42,6 +41,7 @@ from bridge.wiring.extensions import extensions
 from bridge.wiring.given import Given, given_by
 from bridge.wiring.location import located_each
 from bridge.wiring.mappings import maker_of, remapped, scope
+from bridge.wiring.memory import spare_memory
 from bridge.wiring.neighbours import secret, trust_of
 from bridge.wiring.ox import (
     WithScores,
@@ -203,8 +203,7 @@ async def wired(settings: Settings, connections: int = CONNECTIONS) -> AsyncIter
     There are no more `connections` to a PostgreSQL than these.
     Raises `ConfigurationError` with the problems of mappings and destinations together.
     """
-    # Rows by the thousand come and go without cycles: Python looks for these more seldom.
-    gc.set_threshold(20_000, 20, 20)
+    spare_memory()
     each = await located_each(settings)
     settings = each[FIRST].model_copy(update={"further": settings.further})
     given = given_by(settings, each)
