@@ -85,6 +85,15 @@ def test_the_texts_that_came_tell_how_long_others_are() -> None:
     assert expected() == {"CODEOWNERS": 8 * 1024, "api.yaml": 180_000}
 
 
+def test_a_text_far_too_long_does_not_keep_others_from_being_asked_for() -> None:
+    ahead, one, more = Ahead(USUAL), {1: job(1, "api.yaml")}, {2: job(2, "api.yaml")}
+    texts = {1: ["api.yaml"], 2: ["api.yaml"]}
+    first = ahead.of(one, texts, texts)
+    one[1].take(ReadFile("api.yaml", ReadKind.FILE, "a", 90 << 20, refused="90 MB"))
+    ahead.learn(one, first)
+    assert [each.ids for each in ahead.of(more, texts, texts).questions] == [(2,)]
+
+
 def test_a_blob_that_several_have_is_read_from_one_of_them() -> None:
     """Also of those that come later, and of each by itself where it cannot be had of the one."""
     ahead = Ahead(USUAL)

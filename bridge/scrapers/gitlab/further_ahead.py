@@ -15,6 +15,7 @@ from typing import Final
 from cachetools import LRUCache
 
 from bridge.model.reads import ReadFile, ReadKind
+from bridge.scrapers.blobs import READ_LIMIT
 from bridge.scrapers.gitlab.further_asking import about_texts
 from bridge.scrapers.gitlab.further_jobs import Job
 from bridge.scrapers.gitlab.further_queries import Question
@@ -90,7 +91,8 @@ class Ahead:
             file = by_id[number].found.get(path)
             if file is None or file.kind is not ReadKind.FILE:
                 continue
-            sizes.setdefault(self._alike(path), []).append(file.size)
+            # One that is far too long must not keep the others from being asked for.
+            sizes.setdefault(self._alike(path), []).append(min(file.size, READ_LIMIT))
             if path in self._usual and file.text is not None and file.size < _SHORTEST:
                 self._kept[file.oid] = file
         for alike, found in sizes.items():
