@@ -74,9 +74,10 @@ class Rate:
 
     def _learned(self, now: float, told: LimitAnswer) -> Rate:
         """What is left. Answers overtake each other: a window's least is its latest, and what was
-        told of an earlier window counts as little as nothing told."""
+        told of an earlier window of the same counter counts as little as nothing told."""
         reset = told.reset
         earlier = reset is not None and reset < self.reset < now + _LONGEST_WINDOW
+        earlier = earlier and told.limit == self.limit
         if told.remaining is None or reset is None or earlier:
             return self if self.remaining is None else replace(self, remaining=self.remaining - 1)
         left = told.remaining

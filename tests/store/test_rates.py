@@ -73,6 +73,14 @@ def test_an_answer_of_the_window_before_tells_nothing_of_this_one() -> None:
     assert rate.entering(NOW, ahead=True, most=120)[1] == 60
 
 
+def test_another_counter_that_answers_for_once_is_not_kept_to() -> None:
+    """Whose window is longer: what the usual one tells afterwards counts."""
+    rate = entered(Rate(), 2)
+    rate = rate.left(NOW, LimitAnswer(200, remaining=1, reset=NOW + 600, limit=5))
+    rate = rate.left(NOW, LimitAnswer(200, remaining=1999, reset=NOW + 30, limit=2000))
+    entered(rate, 100)
+
+
 def test_a_window_told_by_a_clock_set_wrong_is_not_kept_to() -> None:
     rate = entered(Rate(), 2)
     rate = rate.left(NOW, LimitAnswer(200, remaining=0, reset=NOW + 1e6, limit=12))
