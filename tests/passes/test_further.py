@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from bridge.language.names import nearest
+from bridge.model.reads import ReadKind
 from bridge.model.runs import Outcome
 from bridge.passes.explain import explain
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.scrapers.bounds import NAMED_LIMIT
 from bridge.scrapers.gitlab import further
+from bridge.scrapers.gitlab.further_jobs import Job
 from tests.passes.village import OPENAPI, Village, service, village
 
 pytestmark = pytest.mark.real
@@ -99,6 +101,29 @@ async def test_a_text_that_cannot_be_had_so_is_looked_for_first(tmp_path: Path) 
         assert done.report.outcome is Outcome.COMPLETE
         assert graphql(it) == 4  # the page, the text, what is there, the text
         assert it.definition("cart-api") == OPENAPI
+
+
+async def test_what_a_page_tells_is_no_older_than_the_commit_that_it_is_known_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of ninety has no room for the last commits: they are asked for after it."""
+    tips = further.FurtherReading._tips
+    async with village(tmp_path, page=90) as it:
+        for n in range(180):
+            it.world.add_project(f"shop/s{n}", files={"qm.yaml": service(f"s{n}")})
+
+        async def between(reading: further.FurtherReading, jobs: Sequence[Job]) -> None:
+            if any(job.id == 1 for job in jobs):
+                it.world.commit_file(1, "mkdocs.yml", "site_name: Docs")
+            await tips(reading, jobs)
+
+        monkeypatch.setattr(further.FurtherReading, "_tips", between)
+        await it.sweep()
+        monkeypatch.undo()
+        it.restart()
+        await it.sweep()
+        known = await it.store.model.reads.known(it.passes.stages.scraper.name, [1])
+        assert known[1].reads.files["mkdocs.yml"].kind is ReadKind.FILE
 
 
 def graphql(it: Village) -> int:

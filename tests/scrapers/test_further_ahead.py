@@ -13,7 +13,12 @@ USUAL = ("CODEOWNERS", "docs", "mkdocs.yml")
 
 
 def job(
-    number: int, *named: str, known: KnownReads = NOTHING, told: str = "", oid: str = ""
+    number: int,
+    *named: str,
+    known: KnownReads = NOTHING,
+    told: str = "",
+    oid: str = "",
+    tip: str = "tip",
 ) -> Job:
     """A project whose manifest names some paths, and whose page told of usual ones:
     `f`ile, folde`r` or `a`bsent, in their order."""
@@ -23,7 +28,7 @@ def job(
         for path, kind in zip(USUAL, told, strict=False)
     )
     project = Project(number, f"shop/p{number}", default_branch="main")
-    made = Job(ProjectRead(project, looked=looked), "key", known, "")
+    made = Job(ProjectRead(project, looked=looked, tip=tip), "key", known, "")
     made.wanted = Wanted(texts=frozenset({*named, "CODEOWNERS"}), named=frozenset(named))
     return made
 
@@ -113,12 +118,51 @@ def test_a_blob_that_several_have_is_read_from_one_of_them() -> None:
     assert later[5].found["CODEOWNERS"].text == "* @x"
 
 
+def test_a_long_blob_is_had_by_all_that_waited_for_it() -> None:
+    ahead, both = Ahead(USUAL), {n: job(n, told="f", oid="long") for n in (1, 2)}
+    texts = {number: ["CODEOWNERS"] for number in (1, 2, 3)}
+    asked_of = ahead.of(both, texts, texts)
+    both[1].take(ReadFile("CODEOWNERS", ReadKind.FILE, "long", 500_000, "text"))
+    ahead.learn(both, asked_of)
+    assert both[2].found["CODEOWNERS"].text == "text"
+    # It is too long to be kept for those that come later.
+    assert asked(ahead, job(3, told="f", oid="long")) == {"CODEOWNERS": {3}}
+
+
+def test_all_that_is_under_way_stays_within_the_bound() -> None:
+    """Of several parts of a crawl together; what came makes room again."""
+    ahead = Ahead(USUAL)
+    parts = [{n: job(n, "api.yaml") for n in range(k, k + 200)} for k in (1, 201, 401)]
+    texts = {number: ["api.yaml"] for number in range(1, 601)}
+    counts, under_way = [], []
+    for part in parts:
+        under_way.append(ahead.of(part, texts, texts))
+        counts.append(sum(len(each.ids) for each in under_way[-1].questions))
+    assert counts == [200, 56, 0]
+    ahead.learn(parts[1], under_way[1])
+    again = ahead.of(parts[2], texts, texts)
+    assert sum(len(each.ids) for each in again.questions) == 56
+
+
+def test_without_the_commit_a_page_tells_nothing_of_paths() -> None:
+    """The commit that is asked for afterwards may be a later one, which has them."""
+    one = job(1, told="far", tip="")
+    assert (one.looked, one.there) == ({}, {})
+
+
 def test_a_link_is_no_blob_that_others_have() -> None:
     """The same blob is a text in one repository, and in another one the name of a file."""
     link = kind_at({"path": "CODEOWNERS", "mode": "120000", "oid": "same"})
-    one = Job(ProjectRead(Project(1, "shop/p1"), looked=(link,)), "key", NOTHING, "")
+    one = Job(ProjectRead(Project(1, "shop/p1"), looked=(link,), tip="tip"), "key", NOTHING, "")
     one.wanted = Wanted(texts=frozenset({"CODEOWNERS"}))
     assert asked(Ahead(USUAL), one) == {}
+
+
+def test_a_text_that_comes_twice_is_counted_once() -> None:
+    one = job(1)
+    for _ in range(20):
+        one.take(ReadFile("api.yaml", ReadKind.FILE, "a", 1 << 20, "text"))
+    assert one.found["api.yaml"].refused == ""
 
 
 def test_a_file_that_is_as_it_was_is_not_asked_about_again() -> None:

@@ -216,7 +216,7 @@ class FurtherReading:
         }
         branches = {number: by_id[number].branch for number in left}
         answers = await self._asking.of(by_id, [*about_paths(branches, left), *ahead.questions])
-        mine = {number: set(each) for number, each in wanted.items()}
+        mine = {number: set(each) for number, each in left.items()}
         for (question, number), repository in answers.items():
             job = by_id[number]
             try:
@@ -226,7 +226,8 @@ class FurtherReading:
                     job.failed = f"GitLab's answer is not whole: {why}"
                 continue
             for path in question.paths:
-                if path in mine[number]:  # the others are its neighbours'
+                # The others are its neighbours', or known already.
+                if question.ahead or path in mine[number]:
                     job.take(seen.get(path) or ReadFile(path, ReadKind.ABSENT))
         self._ahead.learn(by_id, ahead)
 

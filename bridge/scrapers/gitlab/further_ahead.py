@@ -20,10 +20,11 @@ from bridge.scrapers.gitlab.further_asking import about_texts
 from bridge.scrapers.gitlab.further_jobs import Job
 from bridge.scrapers.gitlab.further_queries import Question
 
-LIMIT: Final = 16 * 1024 * 1024  # bytes that are expected of texts of several projects together
+LIMIT: Final = 16 * 1024 * 1024  # bytes that are expected of all texts under way
 _UNKNOWN: Final = 64 * 1024  # bytes of a text of which nothing is known
 _SHORTEST: Final = 8 * 1024
 _SPARE: Final = 2  # times that a text may be longer than the others of its path
+_LONGEST_KEPT: Final = 64 * 1024  # bytes of one of them
 _KEPT: Final = 2 * 1024 * 1024  # bytes of texts that other repositories may have, too
 
 
@@ -31,11 +32,13 @@ _KEPT: Final = 2 * 1024 * 1024  # bytes of texts that other repositories may hav
 class AheadOf:
     """What is asked ahead of some projects.
 
-    `others` are the blobs of theirs, by project and path, that one of the `questions` is about.
+    `others` are the blobs of theirs, by project and path, that one of the `questions` is about;
+    `expected` are the bytes of all texts.
     """
 
     questions: Sequence[Question] = ()
     others: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    expected: int = 0
 
     @property
     def concerned(self) -> frozenset[tuple[int, str]]:
@@ -50,6 +53,7 @@ class Ahead:
     def __init__(self, usual: Sequence[str]) -> None:
         self._usual = frozenset(usual)
         self._expected: dict[str, int] = {}  # bytes, by usual path; "" stands for all others
+        self._room = LIMIT
         self._kept: LRUCache[str, ReadFile] = LRUCache(_KEPT, getsizeof=lambda file: file.size)
 
     def of(
@@ -65,7 +69,6 @@ class Ahead:
         sizes: dict[tuple[str, str], list[tuple[int, int]]] = {}
         others: dict[tuple[int, str], str] = {}
         asked: set[str] = set()
-        room = LIMIT
         for number, paths in texts.items():
             job = by_id.get(number)
             if job is None or not job.first:
@@ -74,38 +77,37 @@ class Ahead:
             for path in sorted(likely - job.found.keys()):
                 oid = job.there.get(path, "")
                 size = self._expected.get(self._alike(path), _UNKNOWN)
-                if self._take(job, path, oid):
-                    continue
-                if oid in asked:
+                if kept := self._kept.get(oid):
+                    job.take(replace(kept, path=path))
+                elif oid in asked:
                     others[number, path] = oid
-                elif size <= room:
-                    room -= size
+                elif size <= self._room:
+                    self._room -= size
                     asked |= {oid} - {""}
                     sizes.setdefault((job.branch, path), []).append((number, size))
-        return AheadOf([replace(each, ahead=True) for each in about_texts(sizes)], others)
+        questions = [replace(each, ahead=True) for each in about_texts(sizes)]
+        return AheadOf(questions, others, sum(each.size for each in questions))
 
     def learn(self, by_id: Mapping[int, Job], ahead: AheadOf) -> None:
         """See how long the texts were that were asked for, and let others have them."""
         sizes: dict[str, list[int]] = {}
+        read: dict[str, ReadFile] = {}
+        self._room += ahead.expected
         for number, path in ahead.concerned - ahead.others.keys():
             file = by_id[number].found.get(path)
             if file is None or file.kind is not ReadKind.FILE:
                 continue
             # One that is far too long must not keep the others from being asked for.
             sizes.setdefault(self._alike(path), []).append(min(file.size, READ_LIMIT))
-            if path in self._usual and file.text is not None and file.size < _SHORTEST:
-                self._kept[file.oid] = file
+            if path in self._usual and file.text is not None:
+                read[file.oid] = file
         for alike, found in sizes.items():
             mean = sum(found) // len(found)
             self._expected[alike] = max(_SHORTEST, _SPARE * mean)
         for (number, path), oid in ahead.others.items():
-            self._take(by_id[number], path, oid)
-
-    def _take(self, job: Job, path: str, oid: str) -> bool:
-        kept = self._kept.get(oid)
-        if kept is not None:
-            job.take(replace(kept, path=path))
-        return kept is not None
+            if oid in read:
+                by_id[number].take(replace(read[oid], path=path))
+        self._kept.update((oid, file) for oid, file in read.items() if file.size <= _LONGEST_KEPT)
 
     def _alike(self, path: str) -> str:
         return path if path in self._usual else ""

@@ -34,7 +34,8 @@ class Job:
     wanted: Wanted = field(default_factory=Wanted)  # by the root's manifests; later by all
 
     def __post_init__(self) -> None:
-        told = {each.path: each for each in self.read.looked}
+        # Of a commit that is asked for later, what was told before says nothing.
+        told = {each.path: each for each in self.read.looked} if self.read.tip else {}
         files = (each for each in told.values() if each.kind is ReadKind.FILE and not each.refused)
         self.there = {each.path: each.oid for each in files}
         seen = ((path, self._as_known(each)) for path, each in told.items())
@@ -71,6 +72,9 @@ class Job:
 
     def take(self, file: ReadFile) -> None:
         """Keep what was found; a text beyond the project's bound is refused."""
+        before = self.found.get(file.path)
+        if before is not None and before.text is not None:
+            self.bytes -= before.size
         if file.text is not None:
             self.bytes += file.size
             if self.bytes > BYTES_LIMIT:

@@ -107,7 +107,8 @@ class PageRequests:
     ) -> ProjectsPage:
         """Ask for these projects; `without` says why Ox's facts are left out, "" asks for them."""
         tip = not without and self._tip_fits(len(ids), bool(branch))
-        usual = () if without or branch else self._usual_of(len(ids), tip=tip)
+        # Not without the last commit: it must be no later than what is told of the paths.
+        usual = self._usual_of(len(ids)) if tip and not branch else ()
 
         def query(lacks: Collection[str]) -> str:
             return queries.read_projects(
@@ -145,16 +146,16 @@ class PageRequests:
 
     def _tip_fits(self, page: int, branch: bool) -> bool:
         """Whether a page has room for the last commits, which spares the further reading a
-        question. To make pages smaller for them would cost more."""
+        question. Pages are made smaller for them only as far as `_bounds` does."""
         files, limit = self._request.files, self.complexity
         return self._request.further is not None and queries.facts_fit(
             files, limit=limit, page=page, branch=branch, tip=True
         )
 
-    def _usual_of(self, page: int, *, tip: bool) -> Sequence[str]:
+    def _usual_of(self, page: int) -> Sequence[str]:
         """The usual paths, where a page has room for them: they spare another question."""
         fit = queries.facts_fit(
-            self._request.files, limit=self.complexity, page=page, tip=tip, usual=self._usual
+            self._request.files, limit=self.complexity, page=page, tip=True, usual=self._usual
         )
         return self._usual if fit else ()
 
