@@ -49,6 +49,7 @@ async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
     if ledger.state.rules == stages.maker.fingerprint:
         ledger.maker = stages.maker
         return
+    ledger.maker = None
     await ledger.write(epoch, lambda edition: model.begin_restating(source, edition))
     found = [part async for part in model.project_ids(source)]
     for part in found:
@@ -142,8 +143,10 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
     wish.progress(Step.PROCESS, 0)
     await _still_ours(work)
     before, long = ledger.state.edition, not wish.small
-    # Another pass may have begun meanwhile, by other rules.
+    # Another pass may have begun meanwhile, by other rules; and may have broken off at that.
     work.stages = replace(work.stages, maker=ledger.maker or work.stages.maker)
+    if ledger.maker is None:
+        await restate(work.stages, ledger, intake.epoch)
     if long and work.stages.maker.learns:
         work.stages = replace(work.stages, maker=await taught(work.stages.maker, ledger))
         await restate(work.stages, ledger, intake.epoch)

@@ -363,8 +363,10 @@ class Passes:
     ) -> Pass:
         report, changes, horizon, retry_in = await conclude(work)
         await self._has_settled(work, inherited)
-        if self._learned is not None and self._learned.maker is maker:
-            self._learned = replace(self._learned, taught=work.stages.maker)
+        if self._learned is not None:
+            same = self._learned.maker is maker
+            # By other rules than it began with: what these have learned is found out anew.
+            self._learned = replace(self._learned, taught=work.stages.maker) if same else None
         self._view.changed(changes)
         intake = work.intake
         for number, reason in intake.unreadable.items():

@@ -128,7 +128,8 @@ class SqlModel:
         return edition + 1
 
     async def begin_restating(self, source: str, edition: int) -> int:
-        """Begin to work out anew what all manifests say: the figures begin with the entities."""
+        """Begin to work out anew what all manifests say: the figures begin with the entities, and
+        no rules are in force until all of it is done."""
         kinds: Counter[str] = Counter()
         async for part in self.catalog(source):
             kinds.update(f"entities.{entity.body['kind']}" for entity in part)
@@ -136,7 +137,7 @@ class SqlModel:
             await connection.execute(
                 update(sources)
                 .where(sources.c.id == source_id)
-                .values(figures=json.dumps(kinds, sort_keys=True))
+                .values(figures=json.dumps(kinds, sort_keys=True), rules="")
             )
         return edition + 1
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.errors import LeadLost, SourceError, StoreConflict
+from bridge.errors import LeadLost, SourceError, StoreConflict, StoreError
 from bridge.model.destinations import Fence
 from bridge.model.entities import Body, Ref
 from bridge.model.manifests import TranslatedManifest, Translation
@@ -28,7 +28,7 @@ from bridge.model.scrape import (
     ScrapeRequest,
     bytes_of,
 )
-from bridge.model.statements import Statement
+from bridge.model.statements import Statement, Taken
 from bridge.passes.due import gaps_to_retry, why_sweep
 from bridge.passes.interfaces import Store
 from bridge.passes.runner import Passes
@@ -368,6 +368,64 @@ async def test_rules_that_change_during_a_sweep_count_for_what_it_still_takes_in
     gitlab.breaks = False
     await bench.due()
     assert bench.published == [f"w{n:03}-loud" for n in range(1, 251)]
+
+
+@dataclass(frozen=True)
+class Learning(WordMaker):
+    """Knows by its fingerprint what all manifests describe."""
+
+    learns: bool = True
+    rules: str = ""
+
+    def described(self, manifest: TranslatedManifest) -> Sequence[str]:
+        return [each.body["metadata"]["name"] for each in manifest.translation.drafts]
+
+    def learned(self, described: Sequence[str]) -> Learning:
+        return replace(self, fingerprint=f"{self.rules}: {' '.join(sorted(described))}")
+
+
+async def test_what_a_sweep_that_began_by_other_rules_learned_is_kept_by_the_next_push(
+    store: Store,
+) -> None:
+    gitlab = Gitlab({1: "a", 2: "b"}, hold=asyncio.Event())
+    bench = Bench(gitlab, store)
+    bench.passes.stages = replace(bench.stages(), maker=Learning(rules="old"))
+    sweep = asyncio.create_task(bench.due())
+    await gitlab.reading.wait()
+    bench.passes.stages = replace(bench.stages(), maker=Learning(rules="new"))
+    await bench.hinted(1)
+    assert gitlab.hold is not None
+    gitlab.hold.set()
+    await sweep
+    assert (await store.model.state(gitlab.name)).rules == "new: a b"
+    await bench.hinted(2)
+    assert (await store.model.state(gitlab.name)).rules == "new: a b"
+
+
+async def test_a_restatement_that_broke_off_leaves_no_rules_in_force(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old ones are put back: what the new ones had written must not stay."""
+    gitlab = Gitlab({n: f"w{n:03}" for n in range(1, 251)})
+    bench = Bench(gitlab, store)
+    await bench.due()
+    take = store.model.take
+    taken: list[Taken] = []
+
+    async def once(source: str, edition: int, what: Taken, lane: str) -> int:
+        if taken:
+            raise StoreError("the disk is full")
+        taken.append(what)
+        return await take(source, edition, what, lane)
+
+    monkeypatch.setattr(store.model, "take", once)
+    bench.passes.stages = replace(bench.stages(), maker=Loud("loud", "loud"))
+    with pytest.raises(StoreError, match="full"):
+        await bench.hinted(1)
+    monkeypatch.undo()
+    bench.passes.stages = bench.stages()
+    await bench.hinted(1)
+    assert bench.published == [f"w{n:03}" for n in range(1, 251)]
 
 
 async def test_who_lost_the_lead_publishes_nothing(store: Store) -> None:
