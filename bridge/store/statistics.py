@@ -29,7 +29,8 @@ from bridge.store.tables import (
     targets,
 )
 
-FIRST: Final = 16  # writes of a process after which it has the tables looked at, and then doubled
+# Writes of what a sweep finds after which a process has the tables looked at, and then doubled.
+FIRST: Final = 16
 _GROWING: Final = (
     projects,
     manifests,
@@ -65,9 +66,9 @@ class Statistics:
         try:
             async with self._alone() as connection:
                 await connection.execute(_LOOK)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             log.warning(
                 "PostgreSQL did not look at the tables, it will by itself",
                 action="statistics_failed",
-                reason=str(error.__cause__ or error).strip().splitlines()[0],
+                reason=repr(error.__cause__ or error),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 from contextlib import suppress
 from typing import Final
 
@@ -17,5 +18,6 @@ def spare_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
     # Threads take turns, and glibc would keep for each what only it gets again: a tenth of all.
     # https://sourceware.org/glibc/manual/latest/html_node/Malloc-Tunable-Parameters.html
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(OSError, AttributeError, TypeError):
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
