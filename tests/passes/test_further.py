@@ -77,7 +77,9 @@ async def test_what_is_likely_there_is_read_without_looking_first(tmp_path: Path
         site = it.entities()["Component:cart"]["metadata"]["annotations"]
         assert site["backstage.io/techdocs-ref"] == f"url:{it.url}/shop/cart/-/tree/main/"
 
-        # Of a file that another repository has word for word, the text is at hand.
+        # The file that both have word for word was asked of one of them.
+        asked = [each for each in it.sandbox.requests if each.kind == "graphql"][-1].project_ids
+        assert sorted(asked) in ([1, 1, 2], [1, 2, 2])  # and both about their definitions
         memory = await it.store.load(it.passes.stages.scraper.name)
         owners = [each.current.code_owners for each in memory.manifests.values()]
         assert [each.handles for each in owners if each] == [("@crew",), ("@crew",)]
