@@ -41,10 +41,14 @@ class AheadOf:
     expected: int = 0
 
     @property
-    def concerned(self) -> frozenset[tuple[int, str]]:
+    def asked(self) -> set[tuple[int, str]]:
+        """The projects and paths that the questions are about."""
+        return {(number, each.paths[0]) for each in self.questions for number in each.ids}
+
+    @property
+    def concerned(self) -> set[tuple[int, str]]:
         """The projects and paths that nothing else need be asked about yet."""
-        asked = {(number, each.paths[0]) for each in self.questions for number in each.ids}
-        return frozenset(asked | self.others.keys())
+        return self.asked | self.others.keys()
 
 
 class Ahead:
@@ -93,7 +97,7 @@ class Ahead:
         sizes: dict[str, list[int]] = {}
         read: dict[str, ReadFile] = {}
         self._room += ahead.expected
-        for number, path in ahead.concerned - ahead.others.keys():
+        for number, path in ahead.asked:
             file = by_id[number].found.get(path)
             if file is None or file.kind is not ReadKind.FILE:
                 continue

@@ -28,11 +28,13 @@ _OF_ONE_PROJECT = (Cause.TOO_LARGE, Cause.SLOW, Cause.HEAVY, Cause.BROKEN)
 class _Bounds:
     """What a page may hold: the `complexity` of a query, and the `largest` page within it.
 
-    `facts_left_out` says why Ox's facts do not ride along; "" while they do.
+    `usual` paths are looked for beside. `facts_left_out` says why Ox's facts do not ride along; ""
+    while they do.
     """
 
     complexity: int
     largest: int
+    usual: Sequence[str]
     facts_left_out: str
 
 
@@ -43,14 +45,14 @@ def _bounds(request: ScrapeRequest, options: GitLabOptions, *, anonymous: bool) 
     branch, page = bool(options.branches), max(1, options.page_size // 2)
     fit = queries.facts_fit(files, limit=limit, page=page, branch=branch)
     largest = queries.largest_page(files, limit=limit, branch=branch, forks=True, with_facts=fit)
+    usual = request.further.usual[:USUAL_LIMIT] if request.further is not None else ()
     if fit and request.further is not None:
         # What larger pages have no room for would be asked apart, of each project once more.
-        usual = request.further.usual[:USUAL_LIMIT]
         whole = partial(queries.facts_fit, files, limit=limit, branch=branch, tip=True, usual=usual)
         sizes = range(largest, options.page_size - 1, -1)
         largest = next((size for size in sizes if whole(page=size)), largest)
     why = "with so many manifest names it would make GitLab's pages less than half as large"
-    return _Bounds(limit, largest, "" if fit else why)
+    return _Bounds(limit, largest, usual, "" if fit else why)
 
 
 class PageRequests:
@@ -80,8 +82,7 @@ class PageRequests:
         bounds = _bounds(request, options, anonymous=anonymous)
         self.complexity, self.largest = bounds.complexity, bounds.largest
         self._facts_left_out = bounds.facts_left_out
-        further = request.further
-        self._usual = further.usual[:USUAL_LIMIT] if further is not None else ()
+        self._usual = bounds.usual
 
     async def ask(self, ids: Sequence[int], branch: str) -> ProjectsPage:
         """What these projects' `branch` tells ("" is each one's default one). Raises `Trouble`."""

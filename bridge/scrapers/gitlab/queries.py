@@ -227,10 +227,10 @@ def facts_fit(
 
     With `tip` and `usual`, whether the last commit and what is at usual paths fit beside both.
     """
-    asked = partial(read_projects, branch=branch, forks=True, with_facts=True)
-    price = partial(complexity, branch=branch, forks=True, with_facts=True)
-    query = asked(files, tip=tip, usual=usual)
-    charge = price(len(files), page, tip=tip, usual=usual)
+    query = read_projects(files, branch=branch, forks=True, with_facts=True, tip=tip, usual=usual)
+    charge = complexity(
+        len(files), page, branch=branch, forks=True, with_facts=True, tip=tip, usual=usual
+    )
     return len(query) <= TEXT_LIMIT and charge <= limit
 
 
