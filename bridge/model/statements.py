@@ -116,6 +116,19 @@ class Merged:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What checking the references of some entities gave.
+
+    `refs` were checked. `put` are entities of them that are published otherwise now, and `problems`
+    are what is wrong, by what it is about.
+    """
+
+    refs: Sequence[str]
+    put: Sequence[StoredEntity] = ()
+    problems: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A published file without its body. `digest` is the SHA-256 of the body, in hex."""
 

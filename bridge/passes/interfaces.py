@@ -13,6 +13,7 @@ from bridge.model.problems import Problem
 from bridge.model.reads import KeptReads, KnownReads
 from bridge.model.runs import Artifact, Report
 from bridge.model.statements import (
+    Checked,
     Concluded,
     Merged,
     Statement,
@@ -154,14 +155,7 @@ class ModelStore(Protocol):
     ) -> Mapping[str, Sequence[str]]:
         """For each reference the entities of its kind that begin or end most like it."""
 
-    async def checked(
-        self,
-        source: str,
-        edition: int,
-        refs: Sequence[str],
-        linked: Sequence[StoredEntity],
-        found: Mapping[str, Sequence[Problem]],
-    ) -> int:
+    async def checked(self, source: str, edition: int, done: Checked) -> int:
         """Write what is wrong with the references of entities, and those that were put right."""
 
     async def note_places(self, source: str, edition: int, places: Collection[str] | None) -> int:

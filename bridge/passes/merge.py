@@ -8,29 +8,26 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.model.entities import CatalogEntity, Ref, ref_of
 from bridge.model.problems import Problem
 from bridge.model.statements import (
-    Linked,
     Merged,
     Statement,
     StoredEntity,
     about_entity,
-    about_links,
     entity_digest,
 )
 from bridge.model.todo import Todo
+from bridge.passes.checking import Checking
 from bridge.passes.interfaces import ModelStore
 from bridge.passes.ledger import Ledger
 from bridge.passes.makers import EntityMaker, Renderer
 
 AT_ONCE: Final = 500  # references that are merged at once
 MOST_LISTED: Final = 5_000  # changed entities that are worth a list
-_NEIGHBOURS: Final = 20
-_MOST_SEARCHES: Final = 1_000  # targets for which a suggestion is looked up in one pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,10 @@ class Merging:
     before: int  # entities that there were
     put: set[Ref] | None = field(default_factory=set)
     removed: set[Ref] = field(default_factory=set)
-    _near: dict[Ref, tuple[str, ...]] = field(default_factory=dict)  # for what is missing
+    checking: Checking = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checking = Checking(self.ledger.source, self.ledger.model, self.maker)
 
     async def merge(self) -> None:
         """Merge every reference that is noted. Raises `StoreError`."""
@@ -137,7 +137,8 @@ class Merging:
         gone = await model.noted(source, Todo.GONE, pointing)
         there = await model.entities(source, [each for each in pointing if each not in gone])
         missing = await model.missing(source, list(there))
-        names = await self._names({ref, *map(ref_of, set().union(*missing.values()))})
+        lost = {ref, *map(ref_of, set().union(*missing.values()))}
+        names = await self.checking.names(lost)
         needing = []
         for name, stored in sorted(there.items()):
             lost = {ref, *map(ref_of, missing[name])}
@@ -183,60 +184,9 @@ class Merging:
     async def _check_some(self, refs: Sequence[str]) -> None:
         """A part by itself: nothing of it is held while the next one is loaded."""
         model, source = self.ledger.model, self.ledger.source
-        missing = {
-            ref: {ref_of(each) for each in found}
-            for ref, found in (await model.missing(source, refs)).items()
-        }
-        # Where nothing is missing, nothing is to be put right: most are not looked at.
-        broken = [ref for ref in refs if missing[ref]]
-        there = await model.entities(source, sorted({*broken, *await model.relinked(source, refs)}))
-        names = await self._names({each for found in missing.values() for each in found})
-        links = {
-            ref: self.maker.link(stored.merged, missing[ref], names)
-            for ref, stored in there.items()
-        }
-        put = [
-            replace(stored, entity=shown)
-            for ref, stored in there.items()
-            if _differs(shown := self.maker.published(links[ref]), stored.entity)
-        ]
-        problems = {about_links(ref): () for ref in refs} | await self._dangling(links)
-        await self.ledger.write(
-            self.epoch, lambda edition: model.checked(source, edition, refs, put, problems)
-        )
-        self.list_changed(each.entity.ref for each in put)
-
-    async def _dangling(self, links: Mapping[str, Linked]) -> dict[str, Sequence[Problem]]:
-        """What is wrong with entities that point at nothing, by what it is about."""
-        lost = {ref: linked for ref, linked in links.items() if linked.missing}
-        said = await self.ledger.model.speaking_of(self.ledger.source, list(lost))
-        near = await self._likely(lost.values())
-        return {
-            about_links(ref): self.maker.dangling(linked, near, said.get(ref, ()))
-            for ref, linked in lost.items()
-        }
-
-    async def _names(self, missing: Collection[Ref]) -> dict[tuple[int, Ref], list[Ref]]:
-        """Who goes by the names of what is missing, in whatever spelling."""
-        wanted = {str(each) for each in missing} | {str(self.maker.spelt(e)) for e in missing}
-        found = await self.ledger.model.named(self.ledger.source, wanted)
-        return {
-            (rank, ref_of(name)): [ref_of(each) for each in refs]
-            for (rank, name), refs in found.items()
-        }
-
-    async def _likely(self, links: Iterable[Linked]) -> dict[Ref, tuple[str, ...]]:
-        """What may be meant by what is missing, as far as searches are left."""
-        wanted = dict.fromkeys(target for linked in links for target in linked.missing)
-        new = [each for each in wanted if each not in self._near]
-        new = new[: max(0, _MOST_SEARCHES - len(self._near))]
-        found = await self.ledger.model.neighbours(
-            self.ledger.source, [str(each) for each in new], _NEIGHBOURS
-        )
-        self._near |= await asyncio.to_thread(
-            lambda: {each: self.maker.likely(each, found[str(each)]) for each in new}
-        )
-        return {each: self._near.get(each, ()) for each in wanted}
+        done = await self.checking.checked(refs)
+        await self.ledger.write(self.epoch, lambda edition: model.checked(source, edition, done))
+        self.list_changed(each.entity.ref for each in done.put)
 
     def list_changed(self, refs: Iterable[Ref]) -> None:
         """Take references for changed."""
@@ -244,10 +194,6 @@ class Merging:
             self.put.update(refs)
             if len(self.put) > MOST_LISTED:
                 self.put = None
-
-
-def _differs(now: CatalogEntity, before: CatalogEntity) -> bool:
-    return now is not before and entity_digest(now) != entity_digest(before)
 
 
 async def merged_of(

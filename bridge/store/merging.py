@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.problems import Problem
-from bridge.model.statements import Merged, StoredEntity
+from bridge.model.statements import Checked, Merged
 from bridge.model.todo import Todo
 from bridge.store import entity_changes as history
 from bridge.store.entity_rows import RELINK, merged_row, relinked
@@ -74,18 +74,12 @@ async def write_removed(
     return nothing
 
 
-async def write_checked(
-    connection: AsyncConnection,
-    source_id: int,
-    refs: Sequence[str],
-    linked: Sequence[StoredEntity],
-    found: Mapping[str, Sequence[Problem]],
-) -> None:
+async def write_checked(connection: AsyncConnection, source_id: int, done: Checked) -> None:
     """Write what is wrong with the references of entities, and those that were put right."""
-    await forget(connection, source_id, Todo.CHECK, refs)
-    await note(connection, source_id, Todo.RENDER, (each.place for each in linked))
-    await history.note_before(connection, source_id, (str(e.entity.ref) for e in linked))
-    for part in batched(linked):
+    await forget(connection, source_id, Todo.CHECK, done.refs)
+    await note(connection, source_id, Todo.RENDER, (each.place for each in done.put))
+    await history.note_before(connection, source_id, (str(e.entity.ref) for e in done.put))
+    for part in batched(done.put):
         made = [relinked(source_id, each) for each in part]
         await connection.execute(RELINK, made)
-    await replace_problems(connection, source_id, found)
+    await replace_problems(connection, source_id, done.problems)

@@ -20,6 +20,7 @@ from bridge.model.memory import KnownProject, Memory, SourceState
 from bridge.model.problems import Problem
 from bridge.model.runs import Artifact
 from bridge.model.statements import (
+    Checked,
     Concluded,
     Merged,
     Statement,
@@ -277,18 +278,11 @@ class SqlModel:
         async with self._of(source, "look for names in") as (connection, source_id):
             return await links.named(connection, source_id, names_)
 
-    async def checked(
-        self,
-        source: str,
-        edition: int,
-        refs: Sequence[str],
-        linked: Sequence[StoredEntity],
-        found: Mapping[str, Sequence[Problem]],
-    ) -> int:
+    async def checked(self, source: str, edition: int, done: Checked) -> int:
         """Write what is wrong with the references of entities, and those that were put right."""
         async with self._changing(source, edition, {}) as (connection, source_id):
-            await write_checked(connection, source_id, refs, linked, found)
-        self._standing.replaced(source, edition + 1, found)
+            await write_checked(connection, source_id, done)
+        self._standing.replaced(source, edition + 1, done.problems)
         return edition + 1
 
     # Rendering and publishing.
