@@ -7,7 +7,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -103,7 +103,12 @@ class WordMaker:
 
     fingerprint: str = "words"
     merges_by: str = "words"
+    checks_by: str = "words"
+    judged: tuple[str, ...] = ()
     learns: bool = False
+
+    def judging(self, judged: tuple[str, ...]) -> WordMaker:
+        return replace(self, judged=judged)
 
     def described(self, manifest: TranslatedManifest) -> Sequence[Any]:
         return ()
@@ -252,6 +257,6 @@ def _template() -> Path:
     return file
 
 
-async def merges_nothing(claim: Claim) -> bool:
+async def writes_nothing(claim: Claim) -> bool:
     """Of who is asked to read alone."""
     raise AssertionError(claim)

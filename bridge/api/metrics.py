@@ -19,6 +19,7 @@ from bridge.errors import StoreError
 from bridge.model.numbers import FIRST_CALLED
 from bridge.model.replica_role import ReplicaRole
 from bridge.model.runs import Outcome, Report
+from bridge.model.work import Task
 
 OX_METRICS: Final = web.AppKey("ox_metrics", OxMetrics)
 
@@ -215,17 +216,19 @@ async def sweep_families(live: Live) -> list[Metric]:
     projects = GaugeMetricFamily(
         "fester_sweep_projects", "projects of the latest shared sweep", labels=["source", "state"]
     )
-    merges = GaugeMetricFamily(
-        "fester_merge_parts", "parts of the latest shared merging", labels=["source", "state"]
+    labels = ["source", "task", "state"]
+    tasks = GaugeMetricFamily(
+        "fester_task_parts", "parts of what else of a pass was shared last", labels=labels
     )
     for each in found:
-        name = each.reading or FIRST_CALLED
+        name, reads = each.reading or FIRST_CALLED, each.task is Task.READ
         for state in ("waiting", "under_way", "done", "failed"):
-            (merges if each.merges else parts).add_metric([name, state], getattr(each, state))
-        if not each.merges:
+            family, names = (parts, [name]) if reads else (tasks, [name, each.task.value])
+            family.add_metric([*names, state], getattr(each, state))
+        if reads:
             projects.add_metric([name, "listed"], each.projects)
             projects.add_metric([name, "done"], each.projects_done)
-    return [each for each in (parts, projects, merges) if each.samples]
+    return [each for each in (parts, projects, tasks) if each.samples]
 
 
 async def expose(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""`fester jobs`: how far the sweeps are that several processes read, and merge."""
+"""`fester jobs`: how far what several processes do of a pass is."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from bridge.store import open_store, without_making
 @click.option("--from", "from_", metavar="SOURCE", help="A GitLab URL, as `fester serve` has it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def jobs(*, config: Path | None, as_json: bool, **flags: Any) -> None:
-    """Show how far sweeps are that several processes read: parts done, left and failed.
+    """Show how far passes are that several processes share: parts done, left and failed.
 
-    A part is some hundred projects that are read, or entities that are merged. Of each
-    GitLab the latest shared sweep is shown; one that a process reads alone has no parts.
+    A part is some hundred projects that are read, or entities that are merged or checked. Of each
+    GitLab the latest of each task is shown; what a process does alone has no parts.
     """
     settings = settings_from(flags, config=config, need=("from",), uses=())
     found = asyncio.run(_progress(settings))
@@ -67,7 +67,7 @@ def as_tree(each: SweepProgress) -> dict[str, Any]:
     """A sweep as JSON has it."""
     return {
         "source": each.reading or "first",
-        "work": "merge" if each.merges else "read",
+        "work": each.task.value,
         "began": iso(each.began),
         "listed": each.listed,
         "parts": {
@@ -76,30 +76,26 @@ def as_tree(each: SweepProgress) -> dict[str, Any]:
             "waiting": each.waiting,
             "failed": each.failed,
         },
-        _what(each): {"listed": each.projects, "done": each.projects_done},
+        each.task.items: {"listed": each.projects, "done": each.projects_done},
         "failures": list(each.failures),
     }
 
 
-def _what(each: SweepProgress) -> str:
-    """What its parts are of."""
-    return "entities" if each.merges else "projects"
-
-
 def _show(found: Sequence[SweepProgress]) -> None:
     console = Console()
-    table = Table("source", "since", "parts done", "left", "failed", "done", box=None)
+    table = Table("source", "task", "since", "parts", "left", "failed", "done", box=None)
     now = datetime.now(UTC)
     for each in found:
         listed = "" if each.listed else " so far"
         minutes = (now - each.began).total_seconds() / 60
         table.add_row(
             each.reading or "first",
+            each.task.value,
             f"{minutes:.0f} min",
             str(each.done),
             str(each.left),
             str(each.failed),
-            f"{each.projects_done} of {each.projects} {_what(each)}{listed}",
+            f"{each.projects_done} of {each.projects} {each.task.items}{listed}",
         )
     console.print(table)
     for each in found:

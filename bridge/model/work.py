@@ -1,22 +1,55 @@
-"""Parts of a pass that any process may read or merge, what came of them, how far they are."""
+"""Parts of a pass that any process may do, what came of them, and how far they are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from bridge.model.manifests import Translation
 from bridge.model.scrape import Record
 
 
-@dataclass(frozen=True, slots=True)
-class ToMerge:
-    """References to merge by some rules, as things stand in an `edition` of the catalog."""
+class Task(StrEnum):
+    """What is to be done in a pass, part by part."""
 
-    refs: tuple[str, ...]
+    READ = "read"  # projects
+    MERGE = "merge"  # what is said of entities
+    CHECK = "check"  # where entities point
+
+    @property
+    def items(self) -> str:
+        """What its parts are of, in the plural."""
+        return "projects" if self is Task.READ else "entities"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """What several processes are to do of a pass over the source `reading`, of those of a catalog.
+
+    `rules` name those that it is done by, where it is not to be done by others. `told` is what
+    whoever does it has to know besides: of what is read, the names of manifests.
+    """
+
+    reading: str
+    task: Task = Task.READ
+    rules: str = ""
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OnCatalog:
+    """What is to be done with the catalog as it stands in an `edition`: a task that is not to read.
+
+    `items` are references. `rules` and `told` are those of the `SweepPlan`.
+    """
+
+    task: Task
+    items: tuple[str, ...]
     rules: str
     edition: int
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +57,7 @@ class Part:
     """Some projects that one process reads in one go; `projects` are their numbers and paths.
 
     `files` are the names of the manifests that are wanted. `reading` names the source, of those of
-    the catalog `source`. Where there is something `to_merge`, that is all there is to do.
+    the catalog `source`. Where there is something `on_catalog`, that is all there is to do.
     """
 
     source: str
@@ -33,7 +66,7 @@ class Part:
     number: int
     files: tuple[str, ...] = ()
     projects: tuple[tuple[int, str], ...] = ()
-    to_merge: ToMerge | None = None
+    on_catalog: OnCatalog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +82,7 @@ class PartRead:
     """What a process read of a part, and what it made of the manifests, by their fingerprints.
 
     Of one that is `cut` it read no more, as that is enough for one: the rest is to be another part.
-    Of one that was to be merged there is `put` alone: the references of what changed.
+    Of one that was to be merged or checked there is `put` alone: the references of what changed.
     """
 
     records: Sequence[Record] = ()
@@ -72,8 +105,8 @@ class Settled:
 class SweepProgress:
     """How far a sweep over one source is, in parts and in projects.
 
-    `listed` says whether all parts are known by now; `failures` has reasons, the latest last. With
-    `merges` it is the merging of what a pass found, and of references in place of projects.
+    `listed` says whether all parts are known by now; `failures` has reasons, the latest last. Where
+    the `task` is not to read, they are of its `items` in place of projects.
     """
 
     reading: str
@@ -86,7 +119,7 @@ class SweepProgress:
     projects: int = 0
     projects_done: int = 0
     failures: tuple[str, ...] = ()
-    merges: bool = False
+    task: Task = Task.READ
 
     @property
     def left(self) -> int:

@@ -21,7 +21,7 @@ from bridge.model.statements import (
     StoredFile,
     Taken,
 )
-from bridge.model.work import Claim, Part, PartRead, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled, SweepPlan
 
 
 class ReadStore(Protocol):
@@ -128,8 +128,8 @@ class ModelStore(Protocol):
     async def merged(self, source: str, edition: int, done: Merged) -> int:
         """Write what merging gave; what is to be checked and rendered for it is noted."""
 
-    async def merged_by_others(self, source: str, edition: int) -> int:
-        """Go on from what other processes merged: none of them may write any more."""
+    async def written_by_others(self, source: str, edition: int) -> int:
+        """Go on from what other processes wrote: none of them may write any more."""
 
     async def remove(
         self, source: str, edition: int, refs: Sequence[str], figures: Mapping[str, int]
@@ -197,36 +197,37 @@ class ModelStore(Protocol):
         """All that is said of each entity of a kind, by reference."""
 
 
-class MergedParts(Protocol):
-    """Takes what processes merged of a catalog. Not an entry point."""
+class CatalogParts(Protocol):
+    """Takes what processes made of parts of a catalog. Not an entry point.
+
+    What they write does not count where another process began the part since, or wrote to the
+    catalog. Every method raises `StoreError`.
+    """
 
     async def merged(self, claim: Claim, done: Merged) -> bool:
-        """Write what merging a part gave; whether it counts. Raises `StoreError`.
+        """Write what merging a part gave; whether it counts."""
 
-        It does not where another process began the part since, or wrote to the catalog.
-        """
+    async def checked(self, claim: Claim, done: Checked) -> bool:
+        """Write what checking a part gave; whether it counts."""
 
 
 class WorkSharing(Protocol):
-    """Has other processes read parts of a sweep, or merge what a pass found. Not an entry point.
+    """Has other processes do parts of a pass. Not an entry point.
 
-    Where there is none a pass reads all by itself, as it does where there are no `others`.
+    Where there is none a pass does all by itself, as it does where there are no `others`.
     """
 
     async def others(self, reading: str) -> int:
         """How many other processes would read this source now; 0 where nobody can tell."""
 
-    async def begin(
-        self, source: str, edition: int, reading: str, files: tuple[str, ...], rules: str = ""
-    ) -> tuple[int, int]:
-        """Begin a sweep over one source of a catalog; its number, and the next edition.
+    async def begin(self, source: str, edition: int, plan: SweepPlan) -> tuple[int, int]:
+        """Begin a sweep over a catalog; its number, and the next edition.
 
-        With `rules` it is what a pass over that source merges. Raises `StoreConflict` when another
-        process made one meanwhile.
+        Raises `StoreConflict` when another process made one meanwhile.
         """
 
     async def put(self, part: Part) -> None:
-        """Have a part read, or merged.
+        """Have a part done.
 
         Raises `StoreConflict` when another process began the sweep anew.
         """

@@ -24,6 +24,17 @@ class EntityMaker(Protocol):
         """Names everything that `merge`, `targets`, `names` and `spelt` depend on, and no more."""
 
     @property
+    def checks_by(self) -> str:
+        """Names everything that `link`, `published` and `likely` depend on, and no more."""
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """What `dangling` depends on besides `checks_by`."""
+
+    def judging(self, judged: tuple[str, ...]) -> EntityMaker:
+        """The same maker, whose `dangling` depends on this in place of what it knows."""
+
+    @property
     def learns(self) -> bool:
         """Whether what one manifest says depends on what others describe."""
 

@@ -25,7 +25,6 @@ from bridge.passes.intake import BATCH, Intake, difference
 from bridge.passes.ledger import Ledger
 from bridge.passes.makers import EntityMaker
 from bridge.passes.merge import Merging
-from bridge.passes.merge_sharing import SharedMerging
 from bridge.passes.publish import (
     RETRY_SECONDS,
     Rendered,
@@ -38,6 +37,7 @@ from bridge.passes.reconcile import translated_manifests
 from bridge.passes.sharing import Prepared, Sharing
 from bridge.passes.spool import Spool
 from bridge.passes.stages import PassOptions, Renewal, Stages
+from bridge.passes.task_sharing import share_checking, share_merging
 
 
 async def restate(stages: Stages, ledger: Ledger, epoch: int) -> None:
@@ -226,12 +226,15 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     merging = Merging(ledger, stages.maker, stages.renderer, epoch, count)
     withheld: list[Problem] = []
     if noted or ledger.state.edition != before.edition:  # else nothing is left to do in any stage
-        if stages.work is not None and long:
-            await SharedMerging(merging, stages.work, wish.source).merge()
+        sharing = stages.work if long else None
+        if sharing is not None:
+            await share_merging(merging, sharing, wish.source)
         await merging.merge()
         await merging.derive()
         withheld = await merging.remove(stages.guard, accepted=wish.accept_removals)
         await merging.derive()  # what went may have been what something was made of
+        if sharing is not None:
+            await share_checking(merging, sharing, wish.source)
         await merging.check()
     if stages.renew is not None and long:
         await _renew(stages.renew, work)

@@ -27,7 +27,7 @@ from bridge.model.scrape import (
     bytes_of,
     number_of,
 )
-from bridge.model.work import Claim, Part, PartRead, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled, SweepPlan
 from bridge.passes.further import texts_left, with_texts
 from bridge.passes.interfaces import ModelStore, WorkSharing
 from bridge.passes.ledger import Ledger
@@ -119,8 +119,8 @@ class Sharing:
             yield replace(self._end, requests=self._end.requests + self._requests)
 
     async def _begin(self, request: ScrapeRequest, edition: int) -> int:
-        source = self.ledger.source
-        self._sweep, edition = await self.work.begin(source, edition, self.reading, request.files)
+        plan = SweepPlan(self.reading, told=request.files)
+        self._sweep, edition = await self.work.begin(self.ledger.source, edition, plan)
         return edition
 
     async def _run(self, request: ScrapeRequest) -> None:

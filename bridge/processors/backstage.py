@@ -35,6 +35,7 @@ class BackstageProcessor:
     owners: OwnerRules = field(default_factory=OwnerRules)
     said: tuple[Team, ...] = ()
     publish_dangling: bool = False
+    judged_otherwise: tuple[str, ...] | None = None  # by `judging`
 
     @cached_property
     def known(self) -> frozenset[Ref]:
@@ -71,6 +72,24 @@ class BackstageProcessor:
     def merges_by(self) -> str:
         """Names the rules of merging, and the Fester that follows them."""
         return blake2b(f"{version('fester')} {self.rules!r}".encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def checks_by(self) -> str:
+        """Names the teams of others, what is published, and the Fester that checks."""
+        known = sorted(map(str, self.known))
+        named = f"{version('fester')} {known!r} {self.publish_dangling}"
+        return blake2b(named.encode(), digest_size=16).hexdigest()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The kinds of owners of whom manifests are told themselves that they are unknown."""
+        if self.judged_otherwise is not None:
+            return self.judged_otherwise
+        return tuple(kind for kind in ("group", "user") if self.teams.judges(kind))
+
+    def judging(self, judged: tuple[str, ...]) -> BackstageProcessor:
+        """The same maker, where manifests are told of owners of these kinds."""
+        return replace(self, judged_otherwise=judged)
 
     def statements(
         self, manifest: TranslatedManifest
@@ -161,9 +180,15 @@ class BackstageProcessor:
             linked.entity, linked.missing, nearest=nearest, several=linked.several
         )
         # What is said of an owner is said once, on the manifest's line.
-        told = (e for e in found if not (e.field == "owner" and self.teams.judges(e.target)))
+        judged = self.judged
+        told = (e for e in found if not (e.field == "owner" and _owner_kind(e.target) in judged))
         published = self.publish_dangling
         return [_placed(replace(each, published=published), by_place) for each in told]
+
+
+def _owner_kind(ref: Ref) -> str:
+    """Which kind of owner a reference is judged as."""
+    return "group" if ref.kind == "group" else "user"
 
 
 def _placed(found: Dangling, statements: Mapping[tuple[int, str], Sequence[Statement]]) -> Problem:

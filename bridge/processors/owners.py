@@ -83,7 +83,9 @@ def settled(manifest: TranslatedManifest, teams: Teams) -> _Settled:
     drafts = manifest.translation.drafts
     owners = _owners(drafts)
     found = {ref: teams.find(ref) for ref in owners}
-    lost = {ref: each for ref, each in found.items() if len(each.refs) != 1 and teams.judges(ref)}
+    lost = {
+        ref: each for ref, each in found.items() if len(each.refs) != 1 and teams.judges(ref.kind)
+    }
     told = (_problem(manifest, ref, owners[ref], lost[ref]) for ref in list(lost)[:_MOST_TOLD])
     problems = (*collided, *foreign, *_elsewhere(manifest, owners, teams), *told)
     right = tuple(each for draft in drafts for each in _draft(draft, found, teams))

@@ -106,9 +106,9 @@ class Teams:
         sourced = bool(groups) and (rules.people or bool(rules.known))
         self.strict = not rules.invent if rules.invent is not None else sourced
 
-    def judges(self, ref: Ref) -> bool:
-        """Whether it can be said of an owner that it is unknown."""
-        return self.strict and (ref.kind == "group" or self._people_known)
+    def judges(self, kind: str) -> bool:
+        """Whether it can be said of an owner of this kind that it is unknown."""
+        return self.strict and (kind == "group" or self._people_known)
 
     def _named(self, read: Sequence[Team]) -> dict[tuple[int, str], Team]:
         """Give each name to the first that has it; for all others by GitLab and path, who it is."""

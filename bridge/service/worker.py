@@ -1,4 +1,4 @@
-"""A hand for the passes of others: reads and merges parts until told to stop."""
+"""A hand for the passes of others: does parts of them until told to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bridge.service.schedule import ended
 log = structlog.get_logger()
 
 _LONGEST: Final = 1800.0  # seconds for one part: GitLab may ask to wait for long
-_LONGEST_MERGE: Final = 60.0  # seconds: who leads waits, and would rather do it itself
+_LONGEST_ON_CATALOG: Final = 60.0  # seconds: who leads waits, and would rather do it itself
 _LOOK: Final = 20.0  # seconds between two looks at what this process would read, and how
 _PAUSE: Final = 2.0  # seconds after a fault of the store's
 _TRIES: Final = 30  # of what the store does not take or give: a minute and more
@@ -40,20 +40,20 @@ class PartStore(Protocol):
 
 @dataclass(slots=True)
 class PartReader:
-    """Reads and merges parts for one process, called `name`; `counts` what came of them.
+    """Does parts for one process, called `name`; `counts` what came of them.
 
-    `merge` merges a part and writes it; whether it counts.
+    `read` reads a part. `write` does one that is on the catalog, and writes it; whether it counts.
     """
 
     parts: PartStore
     read: Callable[[Part], Awaitable[PartRead]]
-    merge: Callable[[Claim], Awaitable[bool]]
+    write: Callable[[Claim], Awaitable[bool]]
     name: str
     counts: Counter[str] = field(default_factory=Counter)  # done, failed, late
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def do(self, sweep: int, number: int) -> bool:
-        """Read a part, or merge it; whether it is to be tried again. Raises `StoreError`.
+        """Do a part; whether it is to be tried again. Raises `StoreError`.
 
         That the store does not answer is no fault of the part's: it is asked again. Whoever is
         silent for so long that another one reads the part is refused in the end.
@@ -61,12 +61,12 @@ class PartReader:
         claim = await self.parts.claim(sweep, number, self.name)
         if claim is None:
             return False
-        merges = claim.part.to_merge is not None
-        longest = _LONGEST_MERGE if merges else _LONGEST
+        on_catalog = claim.part.on_catalog is not None
+        longest = _LONGEST_ON_CATALOG if on_catalog else _LONGEST
         try:
             async with asyncio.timeout(longest):
-                if merges:
-                    return self._counted(claim, await self._in_spite(lambda: self.merge(claim)))
+                if on_catalog:
+                    return self._counted(claim, await self._in_spite(lambda: self.write(claim)))
                 read = await self._in_spite(lambda: self.read(claim.part))
         except TimeoutError:
             return await self._failed(claim, f"it took longer than {longest / 60:g} minutes")

@@ -231,8 +231,8 @@ class SqlModel:
         self._standing.replaced(source, edition + 1, done.problems)
         return edition + 1
 
-    async def merged_by_others(self, source: str, edition: int) -> int:
-        """Go on from what other processes merged: none of them may write any more."""
+    async def written_by_others(self, source: str, edition: int) -> int:
+        """Go on from what other processes wrote: none of them may write any more."""
         async with self._changing(source, edition, {}):
             pass
         return edition + 1

@@ -1,4 +1,4 @@
-"""The parts of sweeps that several processes read: who began which, and what came of it.
+"""The parts of sweeps that several processes do: who began which, and what came of it.
 
 Every time that a part is begun its fence grows: what a process writes that began it before, and
 was paused or cut off since, is refused. A sweep that was begun anew has another number, so all of
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final
@@ -19,10 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreConflict
 from bridge.model.scrape import number_of
-from bridge.model.statements import Merged
-from bridge.model.work import Claim, Part, PartRead, Settled, SweepProgress, ToMerge
+from bridge.model.statements import Checked, Merged, StoredEntity
+from bridge.model.work import (
+    Claim,
+    OnCatalog,
+    Part,
+    PartRead,
+    Settled,
+    SweepPlan,
+    SweepProgress,
+    Task,
+)
 from bridge.store.codec import Undecodable, pack, unpack
-from bridge.store.merging import write_merged
+from bridge.store.merging import write_checked, write_merged
 from bridge.store.model_codec import dumped, loaded
 from bridge.store.moments import microseconds, moment_of
 from bridge.store.part_codec import decode_part, encode_part
@@ -33,11 +42,12 @@ Open = Callable[[str], AbstractAsyncContextManager[AsyncConnection]]
 Changing = Callable[
     [str, int, dict[str, int]], AbstractAsyncContextManager[tuple[AsyncConnection, int]]
 ]
+Writing = Callable[[AsyncConnection, int], Awaitable[None]]
 
 TRIES: Final = 5  # times that a part is begun: one that ends whoever reads it ends no more
 _WAITING, _READING, _DONE, _FAILED = "waiting", "reading", "done", "failed"
 _AT_ONCE = 2  # parts taken in at once: each holds the texts of some hundred manifests
-_OVERTAKEN: Final = "another Fester wrote to the catalog meanwhile; it is merged by a later pass"
+_OVERTAKEN: Final = "another Fester wrote to the catalog meanwhile; a later pass does it"
 _TOLD = 5  # failures told of, of each sweep
 _REASON = 500  # characters of one: an answer that is no JSON may be a whole page
 
@@ -56,37 +66,34 @@ class SqlParts:
         self._changing = changing
         self._clock = clock
 
-    async def begin(
-        self, source: str, edition: int, reading: str, files: tuple[str, ...], rules: str = ""
-    ) -> tuple[int, int]:
-        """Begin a sweep over one source in place of the one before; its number, and the edition.
+    async def begin(self, source: str, edition: int, plan: SweepPlan) -> tuple[int, int]:
+        """Begin a sweep in place of the one before of its kind; its number, and the edition.
 
-        With `rules` it is what a pass over that source merges. Only who builds on what was saved
-        last may: `StoreConflict` for another.
+        Only who builds on what was saved last may: `StoreConflict` for another.
         """
         sweep = secrets.randbits(62)
         async with self._changing(source, edition, {}) as (connection, source_id):
-            alike = sweeps.c.rules != "" if rules else sweeps.c.rules == ""
-            mine = sweeps.c.source_id == source_id, sweeps.c.reading == reading, alike
-            await connection.execute(delete(sweeps).where(*mine))
+            mine = sweeps.c.source_id == source_id, sweeps.c.reading == plan.reading
+            await connection.execute(delete(sweeps).where(*mine, sweeps.c.task == plan.task))
             row = {
                 "id": sweep,
                 "source_id": source_id,
-                "reading": reading,
+                "reading": plan.reading,
                 "began": microseconds(self._clock()),
-                "files": dumped(list(files)),
+                "told": dumped(list(plan.told)),
                 "listed": 0,
-                "rules": rules,
+                "task": plan.task,
+                "rules": plan.rules,
                 "edition": edition + 1,
             }
             await connection.execute(sweeps.insert(), row)
         return sweep, edition + 1
 
     async def put(self, part: Part) -> None:
-        """Add a part that is to be read, or merged."""
+        """Add a part that is to be done."""
         what: list[Any] = [list(each) for each in part.projects]
-        if part.to_merge is not None:
-            what = list(part.to_merge.refs)
+        if part.on_catalog is not None:
+            what = list(part.on_catalog.items)
         row = {
             "sweep_id": part.sweep,
             "number": part.number,
@@ -148,31 +155,47 @@ class SqlParts:
         return await self._end(claim, state=_DONE, reason=dumped(""), found=found, **left)
 
     async def fail(self, claim: Claim, reason: str) -> bool:
-        """Say why a part could not be read; whether it is to be tried again.
+        """Say why a part could not be done; whether it is to be tried again.
 
-        What was to be merged is not: who leads does it sooner.
+        What is not to be read is not: who leads does it sooner.
         """
-        again = claim.fence < TRIES and claim.part.to_merge is None
+        again = claim.fence < TRIES and claim.part.on_catalog is None
         state = _WAITING if again else _FAILED
         return await self._end(claim, state=state, reason=dumped(reason[:_REASON])) and again
 
     async def merged(self, claim: Claim, done: Merged) -> bool:
-        """Write what merging a part gave; whether it counts.
+        """Write what merging a part gave; whether it counts."""
+
+        async def write(connection: AsyncConnection, source_id: int) -> None:
+            await write_merged(connection, source_id, done)
+            await _add_figures(connection, source_id, claim.part.sweep, done.figures)
+
+        return await self._written(claim, done.put, write)
+
+    async def checked(self, claim: Claim, done: Checked) -> bool:
+        """Write what checking a part gave; whether it counts."""
+
+        async def write(connection: AsyncConnection, source_id: int) -> None:
+            await write_checked(connection, source_id, done)
+
+        return await self._written(claim, done.put, write)
+
+    async def _written(self, claim: Claim, put: Sequence[StoredEntity], write: Writing) -> bool:
+        """Write to the catalog what a part gave, of which some was `put`; whether it counts.
 
         It does not where another process began the part since, or wrote to the catalog: then the
         part ends, as it can count no more. All of it is one transaction, in which nobody can: who
         wants to waits for its end.
         """
-        put = tuple(str(each.entity.ref) for each in done.put)
-        found = await asyncio.to_thread(encode_part, PartRead(put=put))
-        async with self._writing("save what was merged") as connection:
+        changed = PartRead(put=tuple(str(each.entity.ref) for each in put))
+        found = await asyncio.to_thread(encode_part, changed)
+        async with self._writing("save what was done of a part") as connection:
             source_id = await _still_in(connection, claim)
             ended = update(parts).where(*_begun(claim))
             if source_id is None:  # who leads would wait for it
                 await connection.execute(ended.values(state=_FAILED, reason=dumped(_OVERTAKEN)))
                 return False
-            await write_merged(connection, source_id, done)
-            await _add_figures(connection, source_id, claim.part.sweep, done.figures)
+            await write(connection, source_id)
             await connection.execute(ended.values(state=_DONE, reason=dumped(""), found=found))
         return True
 
@@ -268,7 +291,7 @@ async def _still_in(connection: AsyncConnection, claim: Claim) -> int | None:
     row = (
         await connection.execute(wanted.with_for_update(read=True, key_share=True))
     ).one_or_none()
-    if row is None or part.to_merge is None or row.edition != part.to_merge.edition:
+    if row is None or part.on_catalog is None or row.edition != part.on_catalog.edition:
         return None
     mine = select(parts.c.number).where(*_begun(claim)).with_for_update()
     begun = (await connection.execute(mine)).one_or_none()
@@ -309,11 +332,12 @@ async def _reasons(connection: AsyncConnection, sweep: int) -> list[str]:
 
 
 def _part(of: Any, number: int, what: list[Any]) -> Part:
-    if of.rules:
-        to_merge = ToMerge(tuple(map(str, what)), of.rules, of.edition)
-        return Part(of.name, of.reading, of.id, number, to_merge=to_merge)
+    told = tuple(map(str, loaded(of.told)))
+    if of.task != Task.READ:
+        wanted = OnCatalog(Task(of.task), tuple(map(str, what)), of.rules, of.edition, told)
+        return Part(of.name, of.reading, of.id, number, on_catalog=wanted)
     projects = tuple((int(n), str(path)) for n, path in what)
-    return Part(of.name, of.reading, of.id, number, tuple(map(str, loaded(of.files))), projects)
+    return Part(of.name, of.reading, of.id, number, told, projects)
 
 
 def _settled(row: Any) -> Settled:
@@ -343,5 +367,5 @@ def _progress(row: Any, by_state: dict[str, Any], reasons: list[str]) -> SweepPr
         projects=sum(projects.values()),
         projects_done=projects.get(_DONE, 0),
         failures=tuple(str(loaded(each)) for each in reasons),
-        merges=bool(row.rules),
+        task=Task(row.task),
     )

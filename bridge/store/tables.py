@@ -243,10 +243,11 @@ sweeps = Table(
     source_column(key=False),
     Column("reading", String(60), nullable=False),  # the name of the GitLab
     Column("began", BigInteger, nullable=False),  # microseconds since 1970, UTC
-    Column("files", Text, nullable=False),  # JSON: the names of the manifests that are wanted
+    Column("told", Text, nullable=False),  # JSON, as `SweepPlan.told`
     Column("listed", Integer, nullable=False),  # 1: all parts are there
-    Column("rules", String(60), nullable=False),  # by which it is merged; "": it is read
-    Column("edition", BigInteger, nullable=False),  # in which it is merged
+    Column("task", String(10), nullable=False),  # as `Task`
+    Column("rules", String(60), nullable=False),  # by which it is done, where that is not to read
+    Column("edition", BigInteger, nullable=False),  # in which it is done
     Index("fester_sweeps_by_source", "source_id", "reading"),
 )
 
@@ -261,7 +262,7 @@ parts = Table(
         autoincrement=False,
     ),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("projects", LargeBinary, nullable=False),  # packed JSON; references to be merged
+    Column("projects", LargeBinary, nullable=False),  # packed JSON; or what else it is of
     Column("count", Integer, nullable=False),  # of them
     Column("state", String(10), nullable=False),
     Column("fence", Integer, nullable=False),  # how often it was begun

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from bridge.errors import StoreError
-from bridge.model.work import Claim, Part, PartRead, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled, SweepPlan, Task
 from bridge.store.parts import SqlParts
 
 log = structlog.get_logger()
@@ -45,7 +45,7 @@ class _Sweep:
     """
 
     reading: str
-    merges: bool
+    task: Task
     queue: str
     looked: float
     lost: frozenset[int] = frozenset()
@@ -77,7 +77,7 @@ class SharedWork:
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
-        self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading that reads, and merges
+        self._sweeps: dict[int, _Sweep] = {}  # the latest of each reading and task
 
     async def others(self, reading: str) -> int:
         """How many other processes would read this source now; none while the queue is away."""
@@ -87,26 +87,19 @@ class SharedWork:
             log.warning("A sweep is not shared", action="sweep_alone", error=str(error))
             return 0
 
-    async def begin(
-        self, source: str, edition: int, reading: str, files: tuple[str, ...], rules: str = ""
-    ) -> tuple[int, int]:
-        """Begin a sweep over one source; its number, and the next edition.
-
-        With `rules` it is what a pass over that source merges.
-        """
-        sweep, edition = await self._parts.begin(source, edition, reading, files, rules)
-        made = _Sweep(reading, bool(rules), self._queue_of(reading), self._clock())
-        kind = made.reading, made.merges
-        others = {
-            n: each for n, each in self._sweeps.items() if (each.reading, each.merges) != kind
-        }
+    async def begin(self, source: str, edition: int, plan: SweepPlan) -> tuple[int, int]:
+        """Begin a sweep; its number, and the next edition."""
+        sweep, edition = await self._parts.begin(source, edition, plan)
+        made = _Sweep(plan.reading, plan.task, self._queue_of(plan.reading), self._clock())
+        kind = made.reading, made.task
+        others = {n: each for n, each in self._sweeps.items() if (each.reading, each.task) != kind}
         self._sweeps = {**others, sweep: made}
-        what = "Merging is shared" if rules else "A sweep is shared"
-        log.info(what, action="sweep_shared", reading=reading, sweep=sweep)
+        told = {"task": plan.task.value, "reading": plan.reading, "sweep": sweep}
+        log.info("A part of a pass is shared", action="sweep_shared", **told)
         return sweep, edition
 
     async def put(self, part: Part) -> None:
-        """Have a part read, or merged."""
+        """Have a part done."""
         await self._parts.put(part)
         await self._queue.put(self._sweeps[part.sweep].queue, part.sweep, [part.number])
 

@@ -1,4 +1,4 @@
-"""Several processes that read one sweep and merge it: who may do what, and how."""
+"""Several processes that share passes: who may do what, and how."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +17,9 @@ import structlog
 from bridge.model.work import Claim, Part, PartRead
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
-from bridge.passes.merge_sharing import merge_part
 from bridge.passes.sharing import read_part
 from bridge.passes.stages import Stages
+from bridge.passes.task_sharing import CatalogHand
 from bridge.secret.live import Secret
 from bridge.service.leadership import this_process
 from bridge.service.worker import Hand, PartReader
@@ -32,7 +32,7 @@ from bridge.wiring.neighbours import secret
 
 log = structlog.get_logger()
 
-_FORM: Final = "3"  # of what is read of a part: raise it when another release cannot read it
+_FORM: Final = "4"  # of what is read of a part: raise it when another release cannot read it
 
 
 def queue_of(token: Secret | None, stages: Stages, reading: str) -> str:
@@ -72,7 +72,11 @@ class Eyes:
     parts: Wired
     stages: Stages
     tokens: Mapping[str, Secret | None]
+    _hand: CatalogHand = field(init=False)
     _stamp: tuple[object, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._hand = CatalogHand(self.parts.store.model, self.parts.store.parts)
 
     async def queues(self) -> frozenset[str]:
         """The queues of what this process reads as others would."""
@@ -95,10 +99,12 @@ class Eyes:
         more = further(part.source, store.model.reads, translator, stages.nested)
         return await read_part(part, stages.scraper, translator, store.model, more)
 
-    async def merge(self, claim: Claim) -> bool:
-        """Merge a part, and write it; whether it counts. Raises `OtherRules`, `StoreError`."""
-        stages, store = self.stages, self.parts.store
-        return await merge_part(claim, stages.maker, stages.renderer, store.model, store.parts)
+    async def write(self, claim: Claim) -> bool:
+        """Do a part that is on the catalog, and write it; whether it counts.
+
+        Raises `OtherRules`, `StoreError`.
+        """
+        return await self._hand.do(claim, self.stages.maker, self.stages.renderer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,7 @@ async def crew(
         return
     tokens = tokens_of(parts)
     eyes = Eyes(settings, parts, parts.stages, tokens)
-    reader = PartReader(parts.store.parts, eyes.read, eyes.merge, this_process())
+    reader = PartReader(parts.store.parts, eyes.read, eyes.write, this_process())
     async with _queue(settings, reader.name, needed=needed) as queue:
         if queue is None:
             yield None

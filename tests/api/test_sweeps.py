@@ -10,7 +10,7 @@ from bridge.api.live import Live
 from bridge.api.parts import AppParts
 from bridge.errors import StoreError
 from bridge.model.runs import Outcome, Report
-from bridge.model.work import SweepProgress
+from bridge.model.work import SweepProgress, Task
 from tests.fakes import NOON
 
 SWEEP = SweepProgress("lab", NOON, False, 3, 2, 7, 1, 2600, 1400, ("<b>500</b> from GitLab",))
@@ -43,13 +43,13 @@ async def test_a_sweep_under_way_is_shown(aiohttp_client: Any) -> None:
     assert 'fester_sweep_parts{source="lab",state="under_way"} 2.0' in metrics
     assert 'fester_sweep_parts{source="lab",state="failed"} 1.0' in metrics
     assert 'fester_sweep_projects{source="lab",state="listed"} 2600.0' in metrics
-    assert "fester_merge_parts" not in metrics
+    assert "fester_task_parts" not in metrics
 
 
 async def test_what_several_merge_is_shown_apart(aiohttp_client: Any) -> None:
-    page, metrics = await told(aiohttp_client, SWEEP, replace(SWEEP, merges=True, under_way=9))
+    page, metrics = await told(aiohttp_client, SWEEP, replace(SWEEP, task=Task.MERGE, under_way=9))
     assert "1400 of 2600 entities so far" in page
-    assert 'fester_merge_parts{source="lab",state="under_way"} 9.0' in metrics
+    assert 'fester_task_parts{source="lab",state="under_way",task="merge"} 9.0' in metrics
     assert 'fester_sweep_parts{source="lab",state="under_way"} 2.0' in metrics
     assert metrics.count("fester_sweep_projects{") == 2
 

@@ -38,6 +38,7 @@ from urllib.request import urlopen
 import psycopg
 import structlog
 
+from bridge.model.work import Task
 from bridge.passes.runner import Passes
 from bridge.passes.stages import PassOptions
 from bridge.sandbox.latency import Latency
@@ -72,7 +73,7 @@ class Led:
     """What a leader tells of its sweep: seconds, and those of a core by what they were taken for.
 
     `refused` are its requests that GitLab refused, `parts` those that were handed out to be read,
-    and `merged` those to be merged.
+    and `others` those of other tasks.
     """
 
     seconds: float
@@ -81,7 +82,7 @@ class Led:
     entities: int
     refused: int
     parts: int
-    merged: int
+    others: int
     memory: int = 0
 
 
@@ -124,8 +125,8 @@ async def sweep(given: Settings) -> Led:
             publishing=ended_at - begins["process"],
             entities=sum(done.report.entities.values()),
             refused=refused,
-            parts=sum(each.done for each in progress if not each.merges),
-            merged=sum(each.done for each in progress if each.merges),
+            parts=sum(each.done for each in progress if each.task is Task.READ),
+            others=sum(each.done for each in progress if each.task is not Task.READ),
         )
 
 
@@ -256,7 +257,7 @@ def show(each: Figures) -> None:
     sys.stdout.write(
         f"{each.processes} processes {each.led.seconds:8.1f} s {each.requests:6d} requests, "
         f"{each.refused} refused; {each.led.entities} entities, {each.led.parts} parts read, "
-        f"{each.led.merged} merged; "
+        f"{each.led.others} of other tasks; "
         f"of a core: leader {each.led.taking:.1f} s + {each.led.publishing:.1f} s, "
         f"workers {each.reading:.1f} s; "
         f"leader {each.led.memory} MB, worker {each.worker} MB, store {each.store} MB\n"

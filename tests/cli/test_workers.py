@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from bridge.cli import jobs
 from bridge.cli.program import main
 from bridge.errors import ConfigurationError
-from bridge.model.work import SweepProgress
+from bridge.model.work import SweepProgress, Task
 from bridge.settings import Settings
 from bridge.wiring import Wired
 from bridge.wiring.working import working
@@ -84,7 +84,7 @@ def test_how_far_a_sweep_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_how_far_merging_is_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     async def found(settings: Settings) -> list[SweepProgress]:
-        return [replace(SWEEP, merges=True, listed=False)]
+        return [replace(SWEEP, task=Task.MERGE, listed=False)]
 
     monkeypatch.setattr(jobs, "_progress", found)
     said = CliRunner().invoke(main, ["jobs", "--from", GITLAB]).output

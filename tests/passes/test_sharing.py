@@ -31,13 +31,13 @@ from bridge.model.scrape import (
     number_of,
 )
 from bridge.model.statements import Taken
-from bridge.model.work import Claim, Part, PartRead, Settled
+from bridge.model.work import Claim, Part, PartRead, Settled, SweepPlan
 from bridge.passes import intake, sharing
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
-from bridge.passes.merge_sharing import merge_part
 from bridge.passes.sharing import read_part, taken_of
 from bridge.passes.stages import PassOptions, Stages
+from bridge.passes.task_sharing import CatalogHand
 from bridge.service.worker import PartReader
 from bridge.store import SqlStore, open_store, parts
 from bridge.store.codec import pack
@@ -49,8 +49,8 @@ from tests.fakes import (
     WordRenderer,
     WordTranslator,
     fresh,
-    merges_nothing,
     project,
+    writes_nothing,
 )
 from tests.passes.test_runner import FILES, Bench, Gitlab
 from tests.passes.village import service, village
@@ -123,7 +123,8 @@ class Shop(Bench):
         )
         self.others = WordTranslator()
         self.their_maker: WordMaker = WordMaker()
-        self.reader = PartReader(store.parts, self.read, self.merge, "worker")
+        self.hand = CatalogHand(store.model, store.parts)
+        self.reader = PartReader(store.parts, self.read, self.write, "worker")
         self.queue.do = self.reader.do
         super().__init__(gitlab, store)
 
@@ -140,10 +141,8 @@ class Shop(Bench):
     async def read(self, part: Part) -> PartRead:
         return await read_part(part, self.gitlab, self.others, self.store.model, None)
 
-    async def merge(self, claim: Claim) -> bool:
-        return await merge_part(
-            claim, self.their_maker, WordRenderer(), self.store.model, self.parts
-        )
+    async def write(self, claim: Claim) -> bool:
+        return await self.hand.do(claim, self.their_maker, WordRenderer())
 
 
 @pytest.fixture(autouse=True)
@@ -241,7 +240,7 @@ async def test_who_reads_for_others_knows_what_manifests_inherit(tmp_path: Path)
             made.extend(found.translations)
             return found
 
-        queue.do = PartReader(store.parts, read, merges_nothing, "worker").do
+        queue.do = PartReader(store.parts, read, writes_nothing, "worker").do
         work = SharedWork(store.parts, queue, str, "leader", 5, clock=lambda: 0.0)
         it.passes.stages = replace(stages, work=work)
         for name in ("first", "second"):
@@ -484,13 +483,13 @@ async def test_who_was_overtaken_can_begin_no_sweep(store: SqlStore) -> None:
     shop = Shop(a_town(), store)
     await shop.passes.run(PassOptions())
     with pytest.raises(StoreConflict):
-        await store.parts.begin(shop.gitlab.name, 1, "", FILES)
+        await store.parts.begin(shop.gitlab.name, 1, SweepPlan("", told=FILES))
 
 
 async def begun(store: SqlStore) -> int:
     """A sweep with one part."""
     edition = (await store.model.state("town")).edition
-    sweep, _ = await store.parts.begin("town", edition, "", FILES)
+    sweep, _ = await store.parts.begin("town", edition, SweepPlan("", told=FILES))
     await store.parts.put(Part("town", "", sweep, 0, FILES, ((1, "group/p1"), (2, "group/p2"))))
     return sweep
 

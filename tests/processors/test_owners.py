@@ -224,3 +224,21 @@ def test_owners_besides_the_first_are_looked_up_too_and_make_no_team_by_being_na
     told = [(each.project, each.rule) for each in problems if each.rule.startswith("owner-")]
     assert told == [("shop/s1", "owner-unknown"), ("shop/s2", "owner-unknown")]
     assert all("did you mean group:default/lighthouse?" in each.message for each in problems)
+
+
+def test_who_checks_for_another_one_says_what_that_one_would() -> None:
+    """It has not looked through all manifests for teams."""
+    by = BackstageProcessor(rules(), OwnerRules(people=True))
+    team = team_of(group("shop"))
+    assert team is not None
+    leader = by.learned([team])
+    entity_, _ = by.merge(by.statements(manifest(1, component("a", "group:nobody")))[0])
+    assert entity_ is not None
+    linked = by.link(entity_, by.targets(entity_.body), {})
+    assert [each.rule for each in by.dangling(linked, {}, ())] == ["dangling-ref"]
+    assert (leader.judged, leader.dangling(linked, {}, ())) == (("group",), [])
+    assert by.judging(leader.judged).dangling(linked, {}, ()) == []
+    assert by.checks_by == leader.checks_by
+    others = BackstageProcessor(rules(), known(group("shop"), people=True))
+    loose = BackstageProcessor(rules(), by.owners, publish_dangling=True)
+    assert len({by.checks_by, others.checks_by, loose.checks_by}) == 3

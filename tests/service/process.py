@@ -57,7 +57,7 @@ class Process:
 # Parts of a few projects: so many of them as a sweep of an hour has.
 SMALL_PARTS = (
     "import bridge.passes.sharing as sharing; sharing.PART = 4; "
-    "import bridge.passes.merge_sharing as merging; merging.PART, merging.LEAST = 4, 8; "
+    "import bridge.passes.task_sharing as tasks; tasks.PART, tasks.LEAST = 4, 8; "
 )
 
 

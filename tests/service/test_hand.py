@@ -13,7 +13,7 @@ from bridge.errors import StoreError
 from bridge.model.work import Claim, Part, PartRead
 from bridge.service.schedule import ended
 from bridge.service.worker import Hand, PartReader
-from tests.fakes import merges_nothing
+from tests.fakes import writes_nothing
 
 
 async def _one() -> frozenset[str]:
@@ -112,7 +112,7 @@ async def test_a_store_that_is_away_costs_a_part_no_try() -> None:
         answers("read")
         return PartRead()
 
-    reader = PartReader(Store(), read, merges_nothing, "worker", sleep=_turns)
+    reader = PartReader(Store(), read, writes_nothing, "worker", sleep=_turns)
     assert not await reader.do(1, 0)
     assert (parts, reader.counts) == ({"read": 2, "finish": 3}, {"done": 1})
 
@@ -132,7 +132,7 @@ async def test_a_store_that_stays_away_is_told_as_the_reason() -> None:
     async def read(part: Part) -> PartRead:
         raise StoreError("a row cannot be understood")
 
-    reader = PartReader(Store(), read, merges_nothing, "worker", sleep=_turns)
+    reader = PartReader(Store(), read, writes_nothing, "worker", sleep=_turns)
     assert not await reader.do(1, 0)
     assert reader.counts == {"failed": 1}
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from bridge.model.runs import Outcome
+from bridge.model.work import Task
 from bridge.processors.mapping import shipped_folder
 from bridge.sandbox.latency import Latency
 from bridge.sandbox.world import World
@@ -71,17 +72,17 @@ async def test_workers_read_what_one_process_would(url: str, tmp_path: Path) -> 
         truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
         await until(lambda: published(tmp_path) == truth)
         store = await open_store(url)
-        read, merged = await store.parts.progress(gitlab)
+        read, merged, checked = await store.parts.progress(gitlab)
         await store.close()
         done = [await metric(each, 'fester_worker_parts_total{fate="done"}') for each in made]
-        assert (read.merges, merged.merges) == (False, True)
+        assert [read.task, merged.task, checked.task] == [Task.READ, Task.MERGE, Task.CHECK]
         assert (read.failed, read.left, read.done) == (0, 0, PROJECTS / 4)
-        assert (merged.failed, merged.left) == (0, 0)
+        assert (merged.failed, merged.left, checked.failed, checked.left) == (0, 0, 0, 0)
         assert (read.projects_done, merged.projects_done) == (PROJECTS, merged.projects)
         assert merged.projects >= PROJECTS
-        assert 0 < sum(done) <= read.done + merged.done
+        assert 0 < sum(done) <= read.done + merged.done + checked.done
         told = jobs(gitlab, url)
-        assert [each["work"] for each in told] == ["read", "merge"]
+        assert [each["work"] for each in told] == ["read", "merge", "check"]
         assert told[0]["parts"] == {"done": 10, "under_way": 0, "waiting": 0, "failed": 0}
 
 
@@ -273,7 +274,7 @@ async def test_what_several_publish_is_the_same_to_the_byte(server: str) -> None
         alone, shared = await compared(there, server, [1, 2])
     assert alone.published == shared.published
     assert (alone.led.entities, alone.led.parts) == (shared.led.entities, 0)
-    assert (shared.led.parts, shared.led.merged) == (4, 3)
+    assert (shared.led.parts, shared.led.others) == (4, 6)
     assert shared.requests <= 700 / 100 + 700 / 50 + 20
     assert (alone.refused, shared.refused) == (0, 0)
 

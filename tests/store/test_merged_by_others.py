@@ -1,4 +1,4 @@
-"""What a process writes that it merged for another one: all of it, or nothing where it is stale."""
+"""What a process writes of a task for another one: all of it, or nothing where it is stale."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pytest
 from bridge.errors import StoreError
 from bridge.model.entities import Ref
 from bridge.model.manifests import TranslatedManifest, Translation, Verdict
+from bridge.model.problems import Problem
 from bridge.model.scrape import Project
-from bridge.model.statements import Statement, Taken
-from bridge.model.work import Claim, Part, ToMerge
+from bridge.model.statements import Checked, Statement, Taken
+from bridge.model.work import Claim, OnCatalog, Part, SweepPlan, Task
 from bridge.passes.merge import merged_of
 from bridge.store import SqlStore, open_store
 from tests.fakes import WordMaker, WordRenderer
@@ -25,6 +26,9 @@ pytestmark = pytest.mark.store
 
 TOWN = "town"
 WORDS = [f"w{n}" for n in range(6)]
+READING = SweepPlan("", told=("qm.yaml",))
+MERGING = SweepPlan("", Task.MERGE, "words")
+CHECKING = SweepPlan("", Task.CHECK, "words")
 
 
 def said(words: Collection[str]) -> Taken:
@@ -48,11 +52,12 @@ class Shared:
     async def begin(self) -> None:
         model, parts = self.store.model, self.store.parts
         edition = await model.take(TOWN, 0, said(WORDS), "merge")
-        self.sweep, edition = await parts.begin(TOWN, edition, "", (), "words")
+        self.sweep, edition = await parts.begin(TOWN, edition, MERGING)
         refs = await model.todo(TOWN, "merge")
         for number in range(2):
-            what = ToMerge(tuple(refs[3 * number : 3 * number + 3]), "words", edition)
-            await parts.put(Part(TOWN, "", self.sweep, number, to_merge=what))
+            some = tuple(refs[3 * number : 3 * number + 3])
+            what = OnCatalog(Task.MERGE, some, "words", edition)
+            await parts.put(Part(TOWN, "", self.sweep, number, on_catalog=what))
 
     async def claim(self, number: int, store: SqlStore | None = None) -> Claim:
         found = await (store or self.store).parts.claim(self.sweep, number, "worker")
@@ -60,9 +65,9 @@ class Shared:
         return found
 
     async def merged(self, claim: Claim, store: SqlStore | None = None) -> bool:
-        store, what = store or self.store, claim.part.to_merge
+        store, what = store or self.store, claim.part.on_catalog
         assert what is not None
-        made = await merged_of(what.refs, TOWN, store.model, WordMaker(), WordRenderer())
+        made = await merged_of(what.items, TOWN, store.model, WordMaker(), WordRenderer())
         return await store.parts.merged(claim, made)
 
     async def edition(self) -> int:
@@ -98,7 +103,7 @@ async def test_what_was_merged_is_written_with_its_figures(shared: Shared) -> No
     put = [ref for each in settled if each.read is not None for ref in each.read.put]
     assert put == [f"component:default/{word}" for word in WORDS]
     (told,) = await shared.store.parts.progress(TOWN)
-    assert (told.merges, told.done, told.projects_done) == (True, 2, 6)
+    assert (told.task, told.done, told.projects_done) == (Task.MERGE, 2, 6)
 
 
 async def test_what_one_brings_that_was_taken_for_dead_is_refused(shared: Shared) -> None:
@@ -115,7 +120,7 @@ async def test_what_one_brings_that_was_taken_for_dead_is_refused(shared: Shared
 async def test_what_comes_after_another_edition_is_refused(shared: Shared) -> None:
     """Another process leads, or this one went on: what it builds on is no more."""
     claim = await shared.claim(0)
-    await shared.store.model.merged_by_others(TOWN, await shared.edition())
+    await shared.store.model.written_by_others(TOWN, await shared.edition())
     assert not await shared.merged(claim)
     assert await shared.there() == set()
     assert len(await shared.store.model.todo(TOWN, "merge")) == 6
@@ -130,6 +135,33 @@ async def test_what_comes_after_the_end_of_a_sweep_is_refused(shared: Shared) ->
     assert await shared.there() == set()
 
 
+async def test_what_was_checked_counts_as_what_was_merged_does(shared: Shared) -> None:
+    """Once, of who began it last, and in the edition in which it was handed out."""
+    parts, model = shared.store.parts, shared.store.model
+    for number in range(2):
+        assert await shared.merged(await shared.claim(number))
+    refs = await model.todo(TOWN, "check")
+    shared.sweep, edition = await parts.begin(TOWN, await shared.edition(), CHECKING)
+    for number in range(2):
+        some = tuple(refs[3 * number : 3 * number + 3])
+        what = OnCatalog(Task.CHECK, some, "words", edition)
+        await parts.put(Part(TOWN, "", shared.sweep, number, on_catalog=what))
+    problem = Problem("nowhere", "a-word")
+    found = Checked(refs[:3], problems={f"links {refs[0]}": [problem]})
+    first, second = await shared.claim(0), await shared.claim(0)
+    assert not await parts.checked(first, found)
+    assert (await model.todo(TOWN, "check"), await model.problems(TOWN)) == (refs, [])
+    assert await parts.checked(second, found)
+    assert not await parts.checked(second, found)
+    assert await model.todo(TOWN, "check") == refs[3:]
+    last = await shared.claim(1)
+    await model.written_by_others(TOWN, edition)
+    assert await model.problems(TOWN) == [problem]
+    assert not await parts.checked(last, Checked(refs[3:]))
+    assert await model.todo(TOWN, "check") == refs[3:]
+    assert [each.task for each in await parts.progress(TOWN)] == [Task.MERGE, Task.CHECK]
+
+
 async def test_what_could_not_be_merged_is_not_tried_again(shared: Shared) -> None:
     """Who leads does it sooner than the next try."""
     assert not await shared.store.parts.fail(await shared.claim(0), "why")
@@ -141,11 +173,11 @@ async def test_a_sweep_that_is_read_and_one_that_is_merged_stand_side_by_side(
     shared: Shared,
 ) -> None:
     parts = shared.store.parts
-    reading, edition = await parts.begin(TOWN, await shared.edition(), "", ("qm.yaml",))
+    reading, edition = await parts.begin(TOWN, await shared.edition(), READING)
     assert await parts.settled(shared.sweep) == []
-    merging, _ = await parts.begin(TOWN, edition, "", (), "words")
+    merging, _ = await parts.begin(TOWN, edition, MERGING)
     assert await parts.settled(reading) == []
-    assert [each.merges for each in await parts.progress(TOWN)] == [False, True]
+    assert [each.task for each in await parts.progress(TOWN)] == [Task.READ, Task.MERGE]
     assert merging != shared.sweep
 
 
@@ -207,12 +239,12 @@ async def test_nobody_goes_on_before_one_ends_that_was_paused_in_the_middle(two:
         with pytest.raises(StoreError, match="lock timeout"):
             await it.claim(0)
         with pytest.raises(StoreError, match="lock timeout"):
-            await it.store.model.merged_by_others(TOWN, edition)
+            await it.store.model.written_by_others(TOWN, edition)
         assert await it.there() == set()
         await holder.rollback()
         assert await paused
     assert await it.merged(other)
-    await it.store.model.merged_by_others(TOWN, edition)
+    await it.store.model.written_by_others(TOWN, edition)
     assert await it.there() == set(WORDS)
 
 
@@ -227,8 +259,8 @@ async def test_what_many_refer_to_is_noted_by_all_who_merge(two: Two) -> None:
 
     async def merge(number: int) -> bool:
         claim = await it.claim(number, stores[number])
-        assert claim.part.to_merge is not None
-        refs, model = claim.part.to_merge.refs, stores[number].model
+        assert claim.part.on_catalog is not None
+        refs, model = claim.part.on_catalog.items, stores[number].model
         made = await merged_of(refs, TOWN, model, Referring(), WordRenderer())
         return await stores[number].parts.merged(claim, made)
 

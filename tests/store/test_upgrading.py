@@ -12,6 +12,7 @@ import pytest
 from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap
+from bridge.model.work import Task
 from bridge.passes.runner import Passes
 from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
@@ -24,6 +25,17 @@ from tests.store.older_stores import older_store
 SOURCE = "https://gitlab.test"
 PROJECTS = (5334585222847867, 3349749384297002, 4384820625856339)
 NAMES = {"cart", "pay", "ledger"}
+
+
+@pytest.mark.store
+async def test_tasks_that_were_shared_are_what_they_were(tmp_path: Path) -> None:
+    """`tasks_0019.sql` has a sweep that was read, and what was then merged of it."""
+    store = await open_store(older_store(tmp_path / "s.db", "0019", "tasks_0019.sql"))
+    try:
+        found = await store.parts.progress(SOURCE)
+        assert [each.task for each in found] == [Task.READ, Task.MERGE]
+    finally:
+        await store.close()
 
 
 @pytest.mark.store

@@ -1,22 +1,22 @@
-"""What several processes merge is what one merges, and nothing stale or half comes of any."""
+"""What several processes do is what one does, and nothing stale or half comes of any."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from bridge.errors import StoreConflict, StoreError
-from bridge.model.entities import CatalogEntity
+from bridge.model.entities import Body, CatalogEntity, Ref
 from bridge.model.problems import Problem
 from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
-from bridge.model.statements import Statement
-from bridge.model.work import Claim
-from bridge.passes import merge_sharing, sharing
+from bridge.model.statements import Linked, Statement
+from bridge.model.work import Claim, Task
+from bridge.passes import sharing, task_sharing
 from bridge.passes.stages import PassOptions, Stages
 from bridge.store import SqlStore, open_store
 from tests.fakes import WordMaker, fresh
@@ -25,14 +25,42 @@ from tests.passes.test_sharing import Shop, a_town
 
 pytestmark = pytest.mark.store
 
+NOWHERE = Ref("component", "default", "nowhere")
 WORDS = [f"s{n:02}" for n in range(1, 15) if n not in {3, 5, 6}]
 
 
 @dataclass(frozen=True)
 class Counting(WordMaker):
-    """Keeps which references it merged, and has a word to say of each."""
+    """Keeps which references it merged and checked, and has a word to say of each.
+
+    All of them point nowhere: that is said as it is `judged`.
+    """
 
     merged: list[str] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+
+    def judging(self, judged: tuple[str, ...]) -> Counting:
+        return replace(self, judged=judged)
+
+    def targets(self, body: Body) -> frozenset[Ref]:
+        return frozenset({NOWHERE})
+
+    def link(
+        self,
+        entity: CatalogEntity,
+        missing: Collection[Ref],
+        names: Mapping[tuple[int, Ref], Collection[Ref]],
+    ) -> Linked:
+        self.checked.append(str(entity.ref))
+        return Linked(entity, tuple(missing))
+
+    def dangling(
+        self,
+        linked: Linked,
+        nearest: Mapping[Ref, Sequence[str]],
+        statements: Sequence[Statement],
+    ) -> Sequence[Problem]:
+        return (Problem(f"{linked.entity.ref} is {self.judged}", "a-word"),)
 
     def merge(
         self, statements: Sequence[Statement]
@@ -48,7 +76,7 @@ class Merged(Shop):
     their_maker: Counting
 
     def __init__(self, gitlab: Gitlab, store: SqlStore) -> None:
-        self.our_maker = Counting()
+        self.our_maker = Counting(judged=("ours",))
         super().__init__(gitlab, store)
         self.their_maker = Counting()
 
@@ -57,29 +85,34 @@ class Merged(Shop):
 
     def rules(self, ours: str, theirs: str) -> None:
         """Other rules of merging from now on."""
-        self.our_maker = replace(self.our_maker, fingerprint=ours, merges_by=ours, merged=[])
-        self.their_maker = replace(self.their_maker, merges_by=theirs, merged=[])
+        self.our_maker = replace(
+            self.our_maker, fingerprint=ours, merges_by=ours, checks_by=ours, merged=[], checked=[]
+        )
+        self.their_maker = replace(
+            self.their_maker, merges_by=theirs, checks_by=theirs, merged=[], checked=[]
+        )
         self.passes.stages = self.stages()
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "PART", 4)
-    monkeypatch.setattr(merge_sharing, "PART", 4)
-    monkeypatch.setattr(merge_sharing, "LEAST", 8)
+    monkeypatch.setattr(task_sharing, "PART", 4)
+    monkeypatch.setattr(task_sharing, "LEAST", 8)
 
 
 class Alone(Bench):
     def stages(self) -> Stages:
-        return replace(super().stages(), maker=Counting())
+        return replace(super().stages(), maker=Counting(judged=("ours",)))
 
 
 async def test_it_gives_what_one_that_merges_alone_gives(store: SqlStore, tmp_path: Path) -> None:
-    """The same files, figures, changes and problems; and the leader has merged nothing."""
+    """The same files, figures, changes and problems; and the leader has done nothing itself."""
     shop = Merged(a_town(), store)
     shared = await shop.passes.run(PassOptions())
-    assert shop.our_maker.merged == []
-    assert len(shop.their_maker.merged) == len(set(shop.their_maker.merged)) == len(WORDS)
+    assert (shop.our_maker.merged, shop.our_maker.checked) == ([], [])
+    for done in (shop.their_maker.merged, shop.their_maker.checked):
+        assert sorted(done) == [f"component:default/{word}" for word in WORDS]
 
     other = await open_store(fresh(tmp_path, "alone.db"))
     alone = Alone(a_town(), other)
@@ -90,12 +123,17 @@ async def test_it_gives_what_one_that_merges_alone_gives(store: SqlStore, tmp_pa
     assert len(shared.changes.put) == len(WORDS)
     assert shared.report.entities == told.report.entities
     name = shop.gitlab.name
-    assert await store.model.problems(name) == await other.model.problems(name)
+    problems = await store.model.problems(name)
+    assert problems == await other.model.problems(name)
+    assert {f"component:default/{word} is ('ours',)" for word in WORDS} <= {
+        each.message for each in problems
+    }
     assert (await store.model.state(name)).figures == (await other.model.state(name)).figures
-    read, merged = await store.parts.progress(name)
-    assert (read.merges, merged.merges) == (False, True)
-    assert (merged.done, merged.failed, merged.left) == (3, 0, 0)
-    assert (merged.projects, merged.projects_done) == (len(WORDS), len(WORDS))
+    _, *others = await store.parts.progress(name)
+    assert [each.task for each in others] == [Task.MERGE, Task.CHECK]
+    for each in others:
+        assert (each.done, each.failed, each.left) == (3, 0, 0)
+        assert (each.projects, each.projects_done) == (len(WORDS), len(WORDS))
     await other.close()
 
 
@@ -114,18 +152,18 @@ async def test_problems_that_others_wrote_are_told_after_a_pass_that_broke_off(
 ) -> None:
     """They were asked for before and meanwhile, when some were not written yet."""
     shop = Merged(a_town(), store)
-    model, name, merge = store.model, shop.gitlab.name, shop.merge
+    model, name, write = store.model, shop.gitlab.name, shop.write
     assert await model.problems(name) == []
 
     async def looked_at(claim: Claim) -> bool:
         await model.problems(name)
-        return await merge(claim)
+        return await write(claim)
 
     async def broken(source: str, edition: int) -> int:
         raise StoreError("lock timeout")
 
-    shop.reader.merge = looked_at
-    monkeypatch.setattr(model, "merged_by_others", broken)
+    shop.reader.write = looked_at
+    monkeypatch.setattr(model, "written_by_others", broken)
     with pytest.raises(StoreError, match="lock timeout"):
         await shop.passes.run(PassOptions())
     monkeypatch.undo()
@@ -167,22 +205,24 @@ async def test_whose_rules_are_others_merges_nothing(store: SqlStore) -> None:
     done = await shop.passes.run(PassOptions())
     assert done.report.outcome is Outcome.COMPLETE
     assert (len(shop.our_maker.merged), shop.their_maker.merged) == (len(WORDS), [])
-    _, merged = await store.parts.progress(shop.gitlab.name)
-    assert (merged.failed, merged.done) == (3, 0)
+    _, merged, checked = await store.parts.progress(shop.gitlab.name)
+    assert (merged.failed, merged.done, checked.failed, checked.done) == (3, 0, 3, 0)
     assert "merge.yaml" in merged.failures[0]
+    assert "Backstage" in checked.failures[0]
+    assert (len(shop.our_maker.checked), shop.their_maker.checked) == (len(WORDS), [])
 
 
 async def test_what_nobody_could_merge_the_leader_merges(store: SqlStore) -> None:
     """It waits for no second try, and merges no more than that."""
     shop = Merged(a_town(), store)
-    merge = shop.merge
+    write = shop.write
 
     async def breaks(claim: Claim) -> bool:
         if claim.part.number == 1:
             raise ZeroDivisionError
-        return await merge(claim)
+        return await write(claim)
 
-    shop.reader.merge = breaks
+    shop.reader.write = breaks
     done = await shop.passes.run(PassOptions())
     assert done.report.outcome is Outcome.COMPLETE
     assert (len(shop.our_maker.merged), len(shop.their_maker.merged)) == (4, len(WORDS) - 4)
@@ -240,7 +280,7 @@ async def test_where_another_process_writes_meanwhile_nobody_waits_for_what_is_r
 async def test_where_another_process_writes_meanwhile_nothing_more_is_handed_out(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merge_sharing, "_AHEAD", 1)
+    monkeypatch.setattr(task_sharing, "_AHEAD", 1)
     shop = overtaken_at_once(Merged(a_town(), store))
     with pytest.raises(StoreConflict):
         await shop.passes.run(PassOptions())
@@ -250,12 +290,12 @@ async def test_where_another_process_writes_meanwhile_nothing_more_is_handed_out
 
 def overtaken_at_once(shop: Merged) -> Merged:
     """Another process writes to the catalog before the first part is merged."""
-    model, name, merge = shop.passes.stages.store.model, shop.gitlab.name, shop.merge
+    model, name, write = shop.passes.stages.store.model, shop.gitlab.name, shop.write
 
     async def overtaken(claim: Claim) -> bool:
         if claim.part.number == 0:
-            await model.merged_by_others(name, (await model.state(name)).edition)
-        return await merge(claim)
+            await model.written_by_others(name, (await model.state(name)).edition)
+        return await write(claim)
 
-    shop.reader.merge = overtaken
+    shop.reader.write = overtaken
     return shop
