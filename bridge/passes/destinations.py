@@ -107,9 +107,12 @@ class _Settling:
     async def _load(self) -> None:
         """Load all that is known: to adopt needs it."""
         if self.before is None:
-            self.before = self.memory = await self.by.store.load(self.ledger.source)
-            record = await self.by.store.latest(self.ledger.source)
-            self.known = self.catalog = record.catalog if record else Catalog()
+            model, source = self.ledger.model, self.ledger.source
+            self.before = self.memory = await self.by.store.load(source)
+            # Also of a first pass that ended before it was saved: what it made is known, and no
+            # news that lies at a destination.
+            made = [each async for part in model.catalog(source) for each in part]
+            self.known = self.catalog = Catalog(tuple(sorted(made, key=lambda each: str(each.ref))))
 
     async def settle(self, exporter: Exporter) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bridge.errors import ConfigurationError
+from bridge.errors import ConfigurationError, StoreError
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import ShardRenderer
 from bridge.model.destinations import DestinationContent, Mark
@@ -21,6 +21,7 @@ from bridge.model.entities import Draft, Json
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap, ManifestFile, Project, Record
+from bridge.model.statements import Concluded
 from bridge.passes.adoption import standing
 from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
@@ -31,6 +32,7 @@ from bridge.processors.merge_file import load_merge_rules
 from bridge.processors.merging import MergeRules
 from bridge.processors.services_csv import ServicesCsv
 from bridge.store import open_store
+from bridge.store.model import SqlModel
 from tests.fakes import NOON, ListScraper, WordTranslator, fresh, read
 
 CORP = "https://gitlab.test"
@@ -403,3 +405,25 @@ def test_how_a_destination_stands(
     assert (bool(stand.refusal), stand.adopt, stand.claim) == (refused, adopts, claims)
     taken = standing(found, OURS, new=new, take_over=True, name="out")
     assert not taken.refusal
+
+
+@pytest.mark.store
+async def test_a_first_pass_that_ended_after_publishing_has_nothing_to_adopt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there is what the store knows: it counts once, and nobody takes it for gone."""
+    site = Site(tmp_path)
+
+    async def killed(model: SqlModel, source: str, edition: int, done: Concluded) -> int:
+        raise StoreError("as if this process had been killed")
+
+    with monkeypatch.context() as first:
+        first.setattr(SqlModel, "conclude", killed)
+        with pytest.raises(StoreError, match="killed"):
+            await site.makes(*seven())
+    assert (len(site.names), await site.saved()) == (7, 0)
+    done = await site.makes(*seven()[:-1], read(7, "s7"), read(8, "s8"))
+    assert done.report.outcome is Outcome.COMPLETE
+    assert done.report.entities == {"Component": 8, "System": 1}
+    assert {each.rule for each in done.report.problems} == {"dangling-ref"}  # the team is no entity
+    assert len(site.names) == 8
