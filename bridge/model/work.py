@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.model.manifests import Translation
+from bridge.model.runs import Artifact
 from bridge.model.scrape import Record
 
 
@@ -17,11 +18,12 @@ class Task(StrEnum):
     READ = "read"  # projects
     MERGE = "merge"  # what is said of entities
     CHECK = "check"  # where entities point
+    RENDER = "render"  # shards
 
     @property
     def items(self) -> str:
         """What its parts are of, in the plural."""
-        return "projects" if self is Task.READ else "entities"
+        return {Task.READ: "projects", Task.RENDER: "shards"}.get(self, "entities")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class SweepPlan:
 class OnCatalog:
     """What is to be done with the catalog as it stands in an `edition`: a task that is not to read.
 
-    `items` are references. `rules` and `told` are those of the `SweepPlan`.
+    `items` are references, or the bits of shards. `rules` and `told` are those of the `SweepPlan`.
     """
 
     task: Task
@@ -78,11 +80,22 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderedShard:
+    """The files of a shard, how many `entities` it has, and the `definitions` that they name."""
+
+    bits: str
+    entities: int
+    files: tuple[Artifact, ...]
+    definitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PartRead:
     """What a process read of a part, and what it made of the manifests, by their fingerprints.
 
     Of one that is `cut` it read no more, as that is enough for one: the rest is to be another part.
-    Of one that was to be merged or checked there is `put` alone: the references of what changed.
+    Of one that was to be merged or checked there is `put` alone: the references of what changed. Of
+    one that was to be rendered there are `shards` alone.
     """
 
     records: Sequence[Record] = ()
@@ -90,6 +103,7 @@ class PartRead:
     requests: int = 0
     cut: bool = False
     put: tuple[str, ...] = ()
+    shards: tuple[RenderedShard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,9 @@ class CatalogParts(Protocol):
     async def checked(self, claim: Claim, done: Checked) -> bool:
         """Write what checking a part gave; whether it counts."""
 
+    async def finish(self, claim: Claim, read: PartRead) -> bool:
+        """Hand over what came of a part that writes nothing to the catalog; whether it counts."""
+
 
 class WorkSharing(Protocol):
     """Has other processes do parts of a pass. Not an entry point.

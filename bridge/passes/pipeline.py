@@ -34,6 +34,7 @@ from bridge.passes.publish import (
     render,
 )
 from bridge.passes.reconcile import translated_manifests
+from bridge.passes.render_sharing import SharedRendering
 from bridge.passes.sharing import Prepared, Sharing
 from bridge.passes.spool import Spool
 from bridge.passes.stages import PassOptions, Renewal, Stages
@@ -185,7 +186,11 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
 async def _rendered(work: Conclusion, extra: Sequence[Artifact] | None, spool: Spool) -> Rendered:
     """The files that changed; with `extra`, those of extensions, the lists of all are made, too."""
     ledger, stages = work.ledger, work.stages
-    rendered = await render(ledger, stages.renderer, stages.shown, spool)
+    others = None
+    # What is shown of scores is known to who leads alone.
+    if stages.work is not None and not work.wish.small and stages.renew is None:
+        others = SharedRendering(ledger, work.intake.epoch, stages.work, work.wish.source)
+    rendered = await render(ledger, stages.renderer, stages.shown, spool, others)
     if extra is not None:
         for artifact in await listed(ledger, stages.lists, spool):
             rendered.add(artifact, spool)

@@ -7,7 +7,7 @@ these it is given what changed, if it can take that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from io import BytesIO
@@ -28,6 +28,7 @@ from bridge.model.problems import Problem
 from bridge.model.runs import Artifact, Receipt, Stage
 from bridge.model.statements import Statement, StoredFile
 from bridge.model.todo import Todo
+from bridge.model.work import RenderedShard
 from bridge.passes.adoption import as_manifests
 from bridge.passes.layout import Counts, Layout, changed_layout
 from bridge.passes.ledger import Ledger
@@ -42,6 +43,8 @@ RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not s
 _NOT_AT_HAND: Final = f"{ELSEWHERE}read again with the next sweep of its project."
 
 Shown = Callable[[CatalogEntity], CatalogEntity]
+# Renders some shards, in the order of their bits, and adds their files; gives those that it did.
+Others = Callable[["Rendered", Sequence[str], Spool], Awaitable[Collection[str]]]
 
 
 @dataclass(slots=True)
@@ -71,27 +74,43 @@ class Rendered:
             artifact.path, digest, artifact.content_type, artifact.stage.value, entities
         )
 
+    def take(self, shard: RenderedShard, spool: Spool) -> None:
+        """Take in the files of a shard."""
+        for artifact in shard.files:
+            self.add(artifact, spool, shard.entities)
+
     def drop(self, path: str) -> None:
         """A file is to be no more."""
         if self.files.pop(path, None) is not None:
             self.gone.append(path)
 
 
-async def render(ledger: Ledger, renderer: Renderer, shown: Shown, spool: Spool) -> Rendered:
-    """The shards that have to be rendered anew, and what leads to them. Raises `StoreError`."""
+async def render(
+    ledger: Ledger,
+    renderer: Renderer,
+    shown: Shown,
+    spool: Spool,
+    others: Others | None = None,
+) -> Rendered:
+    """The shards that have to be rendered anew, and what leads to them. Raises `StoreError`.
+
+    What `others` render is not rendered here.
+    """
     model, source = ledger.model, ledger.source
     rendered = Rendered(dict(await ledger.files()))
     laid_out = await _laid_out(ledger, renderer, rendered.files)
     if laid_out is None:
         return rendered
     shards, layout = laid_out
-    for start in range(0, len(layout.changed), _SHARDS_AT_ONCE):
-        some = layout.changed[start : start + _SHARDS_AT_ONCE]
+    done = await others(rendered, sorted(layout.changed), spool) if others is not None else ()
+    left = [bits for bits in layout.changed if bits not in done]
+    for start in range(0, len(left), _SHARDS_AT_ONCE):
+        some = left[start : start + _SHARDS_AT_ONCE]
         found = await model.under(source, some)
         defined = iter(await _defined(ledger, rendered, spool, [*chain.from_iterable(found)]))
         of_shard = {b: [*islice(defined, len(each))] for b, each in zip(some, found, strict=True)}
-        for artifact, count in await asyncio.to_thread(_files, renderer, shown, of_shard):
-            rendered.add(artifact, spool, count)
+        for shard in await asyncio.to_thread(shards_of, renderer, shown, of_shard):
+            rendered.take(shard, spool)
     gone = set(layout.gone)
     for path in [path for path in rendered.files if renderer.bits(path) in gone] if gone else ():
         rendered.drop(path)
@@ -140,17 +159,28 @@ async def _defined(
     A text may be at hand no more, where a store was lost: then it says so in its place.
     """
     paths = [definition_of(each.body) for each in entities]
-    new = {path: blob_of(path) for path in paths if path is not None and path not in rendered.files}
+    lost = await define(ledger, rendered, spool, [path for path in paths if path is not None])
+    return [
+        replace(each, body=with_definition(each.body, _NOT_AT_HAND)) if path in lost else each
+        for each, path in zip(entities, paths, strict=True)
+    ]
+
+
+async def define(
+    ledger: Ledger, rendered: Rendered, spool: Spool, paths: Collection[str]
+) -> set[str]:
+    """Add the definitions of these paths that are not there yet; gives those that are lost.
+
+    Raises `StoreError`.
+    """
+    new = {path: blob_of(path) for path in paths if path not in rendered.files}
     texts = await ledger.model.reads.anybodys(ledger.source, {oid for oid, _ in new.values()})
     lost = {path for path, (oid, _) in new.items() if oid not in texts}
     for path, (oid, type_) in new.items():
         if path not in lost:
             body = texts[oid].encode("utf-8", "backslashreplace")
             rendered.add(Artifact(path, body, type_, Stage.DEFINITIONS), spool)
-    return [
-        replace(each, body=with_definition(each.body, _NOT_AT_HAND)) if path in lost else each
-        for each, path in zip(entities, paths, strict=True)
-    ]
+    return lost
 
 
 async def files_of(
@@ -182,14 +212,18 @@ async def drop_definitions(ledger: Ledger, rendered: Rendered) -> None:
         rendered.drop(path)
 
 
-def _files(
+def shards_of(
     renderer: Renderer, shown: Shown, shards: Mapping[str, Sequence[CatalogEntity]]
-) -> list[tuple[Artifact, int]]:
-    """The files of some shards, each with how many entities it holds."""
+) -> list[RenderedShard]:
+    """The files of some shards, by the bits of these. Pure."""
     return [
-        (artifact, len(entities))
+        RenderedShard(
+            bits,
+            len(entities),
+            renderer.shard(bits, [shown(entity) for entity in entities]),
+            tuple(path for e in entities if (path := definition_of(e.body)) is not None),
+        )
         for bits, entities in shards.items()
-        for artifact in renderer.shard(bits, [shown(entity) for entity in entities])
     ]
 
 

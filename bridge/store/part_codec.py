@@ -1,4 +1,4 @@
-"""What a process read of a part of a sweep, to packed JSON and back."""
+"""What came of a part of a sweep, to packed JSON and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from bridge.model.entities import Json
 from bridge.model.memory import KnownProject
 from bridge.model.reads import ReadFile, ReadKind, Reads
+from bridge.model.runs import Artifact, Stage
 from bridge.model.scrape import (
     Gap,
     ManifestFile,
@@ -20,7 +21,7 @@ from bridge.model.scrape import (
     ProjectSkipped,
     Record,
 )
-from bridge.model.work import PartRead
+from bridge.model.work import PartRead, RenderedShard
 from bridge.store.codec import (
     Undecodable,
     decode_project,
@@ -43,6 +44,7 @@ def encode_part(read: PartRead) -> bytes:
         "requests": read.requests,
         "cut": read.cut,
         "put": list(read.put),
+        "shards": [_shard_tree(each) for each in read.shards],
     }
     return pack(dumped(tree))
 
@@ -57,9 +59,20 @@ def decode_part(packed: bytes) -> PartRead:
             int(tree["requests"]),
             bool(tree["cut"]),
             tuple(map(str, tree["put"])),
+            tuple(_shard(*each) for each in tree["shards"]),
         )
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise Undecodable(f"expected what was read of a part ({error!r})") from error
+
+
+def _shard_tree(shard: RenderedShard) -> list[Any]:
+    files = [[e.path, e.content_type, e.stage.value, e.body.decode()] for e in shard.files]
+    return [shard.bits, shard.entities, files, list(shard.definitions)]
+
+
+def _shard(bits: str, entities: int, files: list[Any], definitions: list[str]) -> RenderedShard:
+    made = (Artifact(path, text.encode(), type_, Stage(to)) for path, type_, to, text in files)
+    return RenderedShard(bits, int(entities), tuple(made), tuple(definitions))
 
 
 def _record_tree(record: Record) -> list[Any]:

@@ -16,7 +16,7 @@ from bridge.model.runs import Outcome
 from bridge.model.scrape import ScrapeRequest
 from bridge.model.statements import Linked, Statement
 from bridge.model.work import Claim, Task
-from bridge.passes import sharing, task_sharing
+from bridge.passes import shared_task, sharing, task_sharing
 from bridge.passes.stages import PassOptions, Stages
 from bridge.store import SqlStore, open_store
 from tests.fakes import WordMaker, fresh
@@ -280,7 +280,7 @@ async def test_where_another_process_writes_meanwhile_nobody_waits_for_what_is_r
 async def test_where_another_process_writes_meanwhile_nothing_more_is_handed_out(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_sharing, "_AHEAD", 1)
+    monkeypatch.setattr(shared_task, "_AHEAD", 1)
     shop = overtaken_at_once(Merged(a_town(), store))
     with pytest.raises(StoreConflict):
         await shop.passes.run(PassOptions())

@@ -58,6 +58,8 @@ class Process:
 SMALL_PARTS = (
     "import bridge.passes.sharing as sharing; sharing.PART = 4; "
     "import bridge.passes.task_sharing as tasks; tasks.PART, tasks.LEAST = 4, 8; "
+    "import bridge.passes.render_sharing as shards; shards.PART, shards.LEAST = 2, 4; "
+    "import bridge.exporters.render as render; render.SHARD_LIMIT = 10; "
 )
 
 

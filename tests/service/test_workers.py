@@ -72,17 +72,19 @@ async def test_workers_read_what_one_process_would(url: str, tmp_path: Path) -> 
         truth = {f"s{n}" for n in range(1, PROJECTS + 1)}
         await until(lambda: published(tmp_path) == truth)
         store = await open_store(url)
-        read, merged, checked = await store.parts.progress(gitlab)
+        read, merged, checked, rendered = await store.parts.progress(gitlab)
         await store.close()
         done = [await metric(each, 'fester_worker_parts_total{fate="done"}') for each in made]
-        assert [read.task, merged.task, checked.task] == [Task.READ, Task.MERGE, Task.CHECK]
+        tasks = [read.task, merged.task, checked.task, rendered.task]
+        assert tasks == [Task.READ, Task.MERGE, Task.CHECK, Task.RENDER]
         assert (read.failed, read.left, read.done) == (0, 0, PROJECTS / 4)
         assert (merged.failed, merged.left, checked.failed, checked.left) == (0, 0, 0, 0)
+        assert (rendered.failed, rendered.left, rendered.done >= 2) == (0, 0, True)
         assert (read.projects_done, merged.projects_done) == (PROJECTS, merged.projects)
         assert merged.projects >= PROJECTS
-        assert 0 < sum(done) <= read.done + merged.done + checked.done
+        assert 0 < sum(done) <= read.done + merged.done + checked.done + rendered.done
         told = jobs(gitlab, url)
-        assert [each["work"] for each in told] == ["read", "merge", "check"]
+        assert [each["work"] for each in told] == ["read", "merge", "check", "render"]
         assert told[0]["parts"] == {"done": 10, "under_way": 0, "waiting": 0, "failed": 0}
 
 

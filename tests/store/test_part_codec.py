@@ -10,6 +10,7 @@ from bridge.model.entities import Draft
 from bridge.model.manifests import Translation, Verdict
 from bridge.model.problems import Problem
 from bridge.model.reads import ReadFile, ReadKind, Reads
+from bridge.model.runs import Artifact, Stage
 from bridge.model.scrape import (
     Gap,
     ManifestFile,
@@ -20,7 +21,7 @@ from bridge.model.scrape import (
     ProjectSkipped,
     Unread,
 )
-from bridge.model.work import PartRead
+from bridge.model.work import PartRead, RenderedShard
 from bridge.store.codec import Undecodable, pack
 from bridge.store.part_codec import decode_part, encode_part
 
@@ -32,6 +33,15 @@ READS = Reads(
         "*.yaml": ReadFile("*.yaml", ReadKind.GLOB, refused="cut", manifest=True, kept=True),
     }
 )
+
+
+def test_shards_that_were_rendered_come_back_as_they_were() -> None:
+    files = (
+        Artifact("entities/01.yaml", "a: ü\n".encode(), "application/yaml", Stage.ENTITIES),
+        Artifact("provenance/01.json", b"{}", "application/json", Stage.DATA),
+    )
+    read = PartRead(shards=(RenderedShard("01", 2, files, ("definitions/a.yaml",)),))
+    assert decode_part(encode_part(read)) == read
 
 
 def test_everything_comes_back_as_it_was() -> None:

@@ -1,0 +1,72 @@
+"""Rendering that several processes share: who is free renders some shards, the leader publishes.
+
+What comes back counts as if it had been rendered here: nobody else has written to the catalog
+meanwhile, or this pass publishes nothing. Where a definition that a shard names is lost, the leader
+renders that shard itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bridge.model.work import PartRead, RenderedShard, SweepPlan, Task
+from bridge.passes.interfaces import ModelStore, WorkSharing
+from bridge.passes.ledger import Ledger
+from bridge.passes.makers import Renderer
+from bridge.passes.publish import Rendered, define, shards_of
+from bridge.passes.shared_task import SharedTask
+from bridge.passes.spool import Spool
+from bridge.passes.stages import as_it_is
+
+PART: Final = 32  # shards: half a second of work
+LEAST: Final = 64  # shards: fewer are sooner rendered than handed out
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRendering:
+    """What others render of a pass over the source `reading`; a `bridge.passes.publish.Others`."""
+
+    ledger: Ledger
+    epoch: int
+    work: WorkSharing
+    reading: str
+
+    async def __call__(
+        self, rendered: Rendered, shards: Sequence[str], spool: Spool
+    ) -> Collection[str]:
+        """Have shards rendered, and add their files; those that were. Raises `StoreError`."""
+        done: set[str] = set()
+
+        async def items(after: str, limit: int) -> Sequence[str]:
+            start = bisect_right(shards, after) if after else 0
+            return shards[start : start + limit]
+
+        async def took(read: PartRead) -> None:
+            for shard in read.shards:
+                if await self._taken(shard, rendered, spool):
+                    done.add(shard.bits)
+
+        plan = SweepPlan(self.reading, Task.RENDER)
+        shared = SharedTask(self.ledger, self.epoch, self.work, plan, items, took, PART)
+        await shared.run(LEAST)
+        return done
+
+    async def _taken(self, shard: RenderedShard, rendered: Rendered, spool: Spool) -> bool:
+        """Take in a shard with the definitions that it names; not where one of them is lost."""
+        if await define(self.ledger, rendered, spool, shard.definitions):
+            return False
+        rendered.take(shard, spool)
+        return True
+
+
+async def rendered_part(
+    source: str, bits: Sequence[str], model: ModelStore, renderer: Renderer
+) -> PartRead:
+    """Some shards, for another process. Raises `StoreError`."""
+    found = dict(zip(bits, await model.under(source, bits), strict=True))
+    made = await asyncio.to_thread(shards_of, renderer, as_it_is, found)
+    return PartRead(shards=tuple(made))
