@@ -14,7 +14,7 @@ FesterError
 ├── StoreError              the store cannot be opened, read or written (exit code 1)
 │   └── StoreConflict       somebody else saved a pass of the same source meanwhile
 ├── FactsRefused            facts that were pushed are not what their schema promises
-├── OtherRules              this process would merge otherwise than the one that leads
+├── OtherRules              this process would do a task otherwise than who leads
 ├── LeadLost                another replica leads now; nothing was published
 ├── BadQuestion             a question that cannot be answered as it is put
 ├── TokenRefused            a request's token is not good (401)
@@ -106,7 +106,7 @@ class StoreConflict(StoreError):
 
 
 class OtherRules(FesterError):
-    """This process would merge otherwise than the one that leads: its rules are others."""
+    """This process would do a task otherwise than the one that leads: its rules are others."""
 
 
 class LeadLost(FesterError):

@@ -32,8 +32,9 @@ from bridge.store import open_store, without_making
 def jobs(*, config: Path | None, as_json: bool, **flags: Any) -> None:
     """Show how far passes are that several processes share: parts done, left and failed.
 
-    A part is some hundred projects that are read, or entities that are merged or checked. Of each
-    GitLab the latest of each task is shown; what a process does alone has no parts.
+    A part is some hundred projects that are read, or entities that are merged or checked, or some
+    shards that are rendered. Of each GitLab the latest of each task is shown; what a process does
+    alone has no parts.
     """
     settings = settings_from(flags, config=config, need=("from",), uses=())
     found = asyncio.run(_progress(settings))

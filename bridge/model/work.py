@@ -30,7 +30,7 @@ class Task(StrEnum):
 class SweepPlan:
     """What several processes are to do of a pass over the source `reading`, of those of a catalog.
 
-    `rules` name those that it is done by, where it is not to be done by others. `told` is what
+    Who has other `rules` is not to do it; "" where the queue alone tells who may. `told` is what
     whoever does it has to know besides: of what is read, the names of manifests.
     """
 

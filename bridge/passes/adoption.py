@@ -82,7 +82,7 @@ def adopt(memory: Memory, catalog: PublishedCatalog, now: datetime) -> Memory:
     # A claim whose age is not told is older than any that the next pass can find.
     age = min(catalog.at, now - timedelta(seconds=1)).replace(microsecond=0)
     for (project_id, file), parts in by_manifest(catalog.entities).items():
-        if project_id in memory.projects:
+        if project_id in memory.projects or not project_id:  # an extension's say it anew
             continue
         projects.setdefault(project_id, KnownProject(_project(parts), read_at=age))
         manifests[project_id, file] = _known(project_id, file, parts, age)

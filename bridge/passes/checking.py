@@ -14,7 +14,7 @@ from bridge.passes.interfaces import ModelStore
 from bridge.passes.makers import EntityMaker
 
 _NEIGHBOURS: Final = 20
-_MOST_SEARCHES: Final = 1_000  # targets for which a suggestion is looked up in one pass
+_MOST_SEARCHES: Final = 1_000  # targets for which a process looks up a suggestion in a pass
 
 
 @dataclass(slots=True, eq=False)

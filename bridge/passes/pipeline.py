@@ -37,7 +37,7 @@ from bridge.passes.reconcile import translated_manifests
 from bridge.passes.render_sharing import SharedRendering
 from bridge.passes.sharing import Prepared, Sharing
 from bridge.passes.spool import Spool
-from bridge.passes.stages import PassOptions, Renewal, Stages
+from bridge.passes.stages import PassOptions, Renewal, Stages, as_it_is
 from bridge.passes.task_sharing import share_checking, share_merging
 
 
@@ -187,8 +187,8 @@ async def _rendered(work: Conclusion, extra: Sequence[Artifact] | None, spool: S
     """The files that changed; with `extra`, those of extensions, the lists of all are made, too."""
     ledger, stages = work.ledger, work.stages
     others = None
-    # What is shown of scores is known to who leads alone.
-    if stages.work is not None and not work.wish.small and stages.renew is None:
+    # What is shown besides is known to who leads alone.
+    if stages.work is not None and not work.wish.small and stages.shown is as_it_is:
         others = SharedRendering(ledger, work.intake.epoch, stages.work, work.wish.source)
     rendered = await render(ledger, stages.renderer, stages.shown, spool, others)
     if extra is not None:
@@ -353,6 +353,6 @@ def _taken_of(name: str, result: Processed, problems: Sequence[Problem]) -> Take
 
 
 def _add_extras(rendered: Rendered, files: Sequence[Artifact], spool: Spool) -> None:
-    """Files of extensions: those that are made no more go."""
+    """Take in the files of extensions."""
     for artifact in files:
         rendered.add(artifact, spool)

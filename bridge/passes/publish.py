@@ -37,7 +37,7 @@ from bridge.passes.reconcile import translated_manifests
 from bridge.passes.spool import Spool
 from bridge.ports import Amending, Exporter
 
-_SHARDS_AT_ONCE: Final = 8  # that are loaded at once
+SHARDS_AT_ONCE: Final = 8  # that are loaded at once
 RETRY_SECONDS: Final = 60.0  # until a destination is tried again that did not say when
 
 _NOT_AT_HAND: Final = f"{ELSEWHERE}read again with the next sweep of its project."
@@ -104,8 +104,8 @@ async def render(
     shards, layout = laid_out
     done = await others(rendered, sorted(layout.changed), spool) if others is not None else ()
     left = [bits for bits in layout.changed if bits not in done]
-    for start in range(0, len(left), _SHARDS_AT_ONCE):
-        some = left[start : start + _SHARDS_AT_ONCE]
+    for start in range(0, len(left), SHARDS_AT_ONCE):
+        some = left[start : start + SHARDS_AT_ONCE]
         found = await model.under(source, some)
         defined = iter(await _defined(ledger, rendered, spool, [*chain.from_iterable(found)]))
         of_shard = {b: [*islice(defined, len(each))] for b, each in zip(some, found, strict=True)}

@@ -17,13 +17,14 @@ from bridge.model.work import PartRead, RenderedShard, SweepPlan, Task
 from bridge.passes.interfaces import ModelStore, WorkSharing
 from bridge.passes.ledger import Ledger
 from bridge.passes.makers import Renderer
-from bridge.passes.publish import Rendered, define, shards_of
+from bridge.passes.publish import SHARDS_AT_ONCE, Rendered, define, shards_of
 from bridge.passes.shared_task import SharedTask
 from bridge.passes.spool import Spool
 from bridge.passes.stages import as_it_is
 
 PART: Final = 32  # shards: half a second of work
 LEAST: Final = 64  # shards: fewer are sooner rendered than handed out
+BYTES: Final = 16 << 20  # of files that a process hands over of a part: the leader renders the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ class SharedRendering:
             return shards[start : start + limit]
 
         async def took(read: PartRead) -> None:
+            named = {path for shard in read.shards for path in shard.definitions}
+            lost = await define(self.ledger, rendered, spool, named)
             for shard in read.shards:
-                if await self._taken(shard, rendered, spool):
+                if lost.isdisjoint(shard.definitions):
+                    rendered.take(shard, spool)
                     done.add(shard.bits)
 
         plan = SweepPlan(self.reading, Task.RENDER)
@@ -55,18 +59,19 @@ class SharedRendering:
         await shared.run(LEAST)
         return done
 
-    async def _taken(self, shard: RenderedShard, rendered: Rendered, spool: Spool) -> bool:
-        """Take in a shard with the definitions that it names; not where one of them is lost."""
-        if await define(self.ledger, rendered, spool, shard.definitions):
-            return False
-        rendered.take(shard, spool)
-        return True
-
 
 async def rendered_part(
     source: str, bits: Sequence[str], model: ModelStore, renderer: Renderer
 ) -> PartRead:
-    """Some shards, for another process. Raises `StoreError`."""
-    found = dict(zip(bits, await model.under(source, bits), strict=True))
-    made = await asyncio.to_thread(shards_of, renderer, as_it_is, found)
+    """Some shards, for another process: as many as `BYTES` allow. Raises `StoreError`."""
+    made: list[RenderedShard] = []
+    size = 0
+    for start in range(0, len(bits), SHARDS_AT_ONCE):
+        some = bits[start : start + SHARDS_AT_ONCE]
+        found = dict(zip(some, await model.under(source, some), strict=True))
+        new = await asyncio.to_thread(shards_of, renderer, as_it_is, found)
+        made += new
+        size += sum(len(file.body) for shard in new for file in shard.files)
+        if size > BYTES:
+            break
     return PartRead(shards=tuple(made))

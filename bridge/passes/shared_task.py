@@ -20,6 +20,7 @@ from bridge.passes.ledger import Ledger
 log = structlog.get_logger()
 
 _AHEAD: Final = 64  # parts that are handed out and not settled
+_IDLE: Final = 900  # looks in a row at which nothing was settled: a minute and a half
 
 # The next items that are to be done after one ("" for the first ones), and no more than so many.
 Items = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -46,11 +47,14 @@ class SharedTask:
     _last: str = ""  # item that was handed out
     _listed: bool = False
 
-    async def run(self, least: int) -> None:
-        """Have done what there is, if it is not less than `least`. Raises `StoreError`."""
+    async def run(self, least: int) -> bool:
+        """Have done what there is, if it is not less than `least`; whether `took` heard of all.
+
+        Raises `StoreError`.
+        """
         first = await self.items("", least)
         if len(first) < least or not await self.work.others(self.plan.reading):
-            return
+            return True
         await self.ledger.write(self.epoch, self._begin)
         try:
             await self._all()
@@ -71,19 +75,27 @@ class SharedTask:
         await self.ledger.write(
             self.epoch, lambda edition: model.written_by_others(source, edition)
         )
+        return not self._open
 
     async def _begin(self, edition: int) -> int:
         self._sweep, self._edition = await self.work.begin(self.ledger.source, edition, self.plan)
         return self._edition
 
     async def _all(self) -> None:
-        """Hand out part by part until all are settled, or nobody takes them any more."""
-        while True:
+        """Hand out part by part until all are settled, or nobody takes them any more.
+
+        Who leads waits here while pushes wait for it: it rather does the rest itself than wait for
+        hands that are full, or hang and show signs of life.
+        """
+        idle = 0
+        while idle < _IDLE:
             while not self._listed and len(self._open) < _AHEAD:
                 await self._put()
             if not self._open:
                 return
-            for each in await self.work.settled(self._sweep):
+            settled = await self.work.settled(self._sweep)
+            idle = 0 if settled else idle + 1
+            for each in settled:
                 self._open.discard(each.number)
                 if each.read is not None:
                     await self.took(each.read)

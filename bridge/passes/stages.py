@@ -79,7 +79,7 @@ class Stages:
     defaults: DefaultsPlace | None = None  # the file that says what manifests inherit
     further: Mapping[str, FurtherSource] = field(default_factory=dict)
     history: timedelta = timedelta(days=90)  # how long what changed is kept
-    work: WorkSharing | None = None  # has other processes read parts of a full sweep
+    work: WorkSharing | None = None  # has other processes do parts of a long pass
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ async def _share(merging: Merging, work: WorkSharing, plan: SweepPlan, stage: To
         merging.list_changed(map(ref_of, read.put))
 
     shared = SharedTask(merging.ledger, merging.epoch, work, plan, items, took, PART)
-    await shared.run(LEAST)
+    if not await shared.run(LEAST):
+        merging.put = None  # others may have changed what nobody told of
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +82,7 @@ class CatalogHand:
         return await self.parts.checked(claim, checked)
 
     def _checking_of(self, claim: Claim, what: OnCatalog, maker: EntityMaker) -> Checking:
-        """The checking of a sweep: it searches no more often for all parts than for one."""
+        """The checking of a sweep: of all its parts that come here, searches are counted once."""
         sweep = claim.part.sweep
         if self._checking is None or self._checking[0] != sweep:
             made = Checking(claim.part.source, self.model, maker.judging(what.told))

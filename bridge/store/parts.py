@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, case, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.errors import StoreConflict
@@ -67,14 +67,16 @@ class SqlParts:
         self._clock = clock
 
     async def begin(self, source: str, edition: int, plan: SweepPlan) -> tuple[int, int]:
-        """Begin a sweep in place of the one before of its kind; its number, and the edition.
+        """Begin a sweep in place of the one before of its task; its number, and the edition.
 
-        Only who builds on what was saved last may: `StoreConflict` for another.
+        One that is read begins a pass: what is left of the tasks of another one goes, too. Only
+        who builds on what was saved last may: `StoreConflict` for another.
         """
         sweep = secrets.randbits(62)
         async with self._changing(source, edition, {}) as (connection, source_id):
             mine = sweeps.c.source_id == source_id, sweeps.c.reading == plan.reading
-            await connection.execute(delete(sweeps).where(*mine, sweeps.c.task == plan.task))
+            over = sweeps.c.task == plan.task if plan.task is not Task.READ else true()
+            await connection.execute(delete(sweeps).where(*mine, over))
             row = {
                 "id": sweep,
                 "source_id": source_id,
@@ -126,7 +128,7 @@ class SqlParts:
         mine = parts.c.sweep_id == sweep, parts.c.number == number
         open_ = parts.c.state.in_((_WAITING, _READING))
         worn = parts.c.fence >= TRIES
-        why = f"{TRIES} processes began to read it and none came to an end"
+        why = f"{TRIES} processes began it and none came to an end"
         begun = (
             update(parts)
             .where(*mine, open_)

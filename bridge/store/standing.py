@@ -13,17 +13,18 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.model.problems import Problem
+from bridge.model.work import Task
 from bridge.store import model_codec, rows
 from bridge.store.sources import batched, parts_of
 from bridge.store.tables import problems, sources, sweeps
 from bridge.store.upsert import put_rows
 
-# While several processes merge they write problems, and the edition stays as it is.
-_merged_by_several: Final = (
+# While several processes merge and check they write problems, and the edition stays as it is.
+_written_by_several: Final = (
     exists()
     .where(
         sweeps.c.source_id == sources.c.id,
-        sweeps.c.rules != "",
+        sweeps.c.task.in_((Task.MERGE, Task.CHECK)),
         sweeps.c.edition == sources.c.edition,
     )
     .label("changing")
@@ -48,7 +49,7 @@ class StandingProblems:
         self, connection: AsyncConnection, source: str, source_id: int | None
     ) -> list[Problem]:
         """All problems of a source, in the order of their places."""
-        wanted = select(sources.c.edition, _merged_by_several).where(sources.c.id == source_id)
+        wanted = select(sources.c.edition, _written_by_several).where(sources.c.id == source_id)
         row = (await connection.execute(wanted)).one_or_none()
         edition, changing = (row.edition, row.changing) if row is not None else (None, False)
         kept = self._kept.get(source)

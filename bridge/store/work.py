@@ -95,7 +95,7 @@ class SharedWork:
         others = {n: each for n, each in self._sweeps.items() if (each.reading, each.task) != kind}
         self._sweeps = {**others, sweep: made}
         told = {"task": plan.task.value, "reading": plan.reading, "sweep": sweep}
-        log.info("A part of a pass is shared", action="sweep_shared", **told)
+        log.info("A task of a pass is shared", action="sweep_shared", **told)
         return sweep, edition
 
     async def put(self, part: Part) -> None:
@@ -148,7 +148,7 @@ class SharedWork:
         if not await self._queue.hands(known.queue):
             known.abandoned = True
             log.warning(
-                "Nobody reads with this process any more, so it reads the rest of a sweep itself",
+                "Nobody works with this process any more, so it does the rest of a sweep itself",
                 action="sweep_abandoned",
                 reading=known.reading,
                 sweep=sweep,
@@ -164,7 +164,7 @@ class SharedWork:
             known.lost = frozenset()
         if over or again:
             log.warning(
-                "Parts of a sweep are read again: who read them shows no sign of life",
+                "Parts of a sweep are done again: who did them shows no sign of life",
                 action="parts_taken_over",
                 count=over + len(again),
             )

@@ -24,7 +24,7 @@ from bridge.ox.after_pass import AfterPass
 from bridge.ox.facts.collecting import FactService
 from bridge.ox.scores.scorekeeping import Scorekeeper
 from bridge.passes.merge import Guard
-from bridge.passes.stages import FurtherSource, Listener, Stages
+from bridge.passes.stages import FurtherSource, Listener, Stages, as_it_is
 from bridge.ports import Processor, Scraper
 from bridge.processors.mapping import Mappings
 from bridge.processors.services_csv import ServicesCsv
@@ -274,7 +274,7 @@ def _stages(settings: Settings, given: Given, store: SqlStore, shown: WithScores
         guard=Guard(settings.guard.share, settings.guard.at_least),
         scope=scope(settings, given.mappings),
         problems=(*given.mappings.notes, *given.elsewhere.problems),
-        shown=shown,
+        shown=shown if shown.wanted else as_it_is,
         renew=shown.renew if shown.wanted else None,
         observes=settings.ox.collect,
         nested=_nested(settings),

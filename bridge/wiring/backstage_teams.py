@@ -76,25 +76,17 @@ class BackstageTeams:
         self._told_at = now.isoformat(timespec="seconds")
         await store.teams_elsewhere.save(source, _text(self._told_at, self.teams))
 
+    async def recall(self, store: SqlStore, source: str) -> None:
+        """Take the teams that whoever leads was told last. Raises `StoreError`."""
+        if text := await store.teams_elsewhere.load(source):
+            self.teams = _told_in(text)[2]
+
     def _due(self, now: datetime) -> bool:
         return self._asked_at is None or now - self._asked_at >= ASKED_AGAIN
 
     def _remember(self, text: str) -> None:
-        if not text:
-            return
-        try:
-            told = json.loads(text)
-            asked_at = datetime.fromisoformat(told["at"]).astimezone(UTC)
-            teams = tuple(
-                Team(Ref.parse(ref), tuple(names), kind, elsewhere=True)
-                for ref, names, kind in told["teams"]
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise StoreError(
-                "what the store has of the teams that Backstage told of last cannot be "
-                "understood: restore the store from a backup, or take `owners.backstage` out"
-            ) from None
-        self._told_at, self._asked_at, self.teams = told["at"], asked_at, teams
+        if text:
+            self._told_at, self._asked_at, self.teams = _told_in(text)
 
     async def _from_others(
         self, entities: Sequence[Mapping[str, Any]], store: SqlStore, source: str
@@ -142,6 +134,26 @@ class BackstageTeams:
             "owners-unread",
             Severity.WARNING,
         )
+
+
+def _told_in(text: str) -> tuple[str, datetime, tuple[Team, ...]]:
+    """When Backstage told what the store has, as text and as a moment, and the teams.
+
+    Raises `StoreError`.
+    """
+    try:
+        told = json.loads(text)
+        moment = datetime.fromisoformat(told["at"]).astimezone(UTC)
+        teams = tuple(
+            Team(Ref.parse(ref), tuple(names), kind, elsewhere=True)
+            for ref, names, kind in told["teams"]
+        )
+        return told["at"], moment, teams
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise StoreError(
+            "what the store has of the teams that Backstage told of last cannot be "
+            "understood: restore the store from a backup, or take `owners.backstage` out"
+        ) from None
 
 
 def _by_text(item: tuple[Ref, Team]) -> str:

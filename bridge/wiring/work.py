@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from bridge.model.work import Claim, Part, PartRead
+from bridge.model.work import Claim, Part, PartRead, Task
 from bridge.passes.further import further
 from bridge.passes.inheritance import with_kept
 from bridge.passes.sharing import read_part
@@ -104,7 +104,18 @@ class Eyes:
 
         Raises `OtherRules`, `StoreError`.
         """
+        what = claim.part.on_catalog
+        if what is not None and what.task is Task.CHECK and self.settings.owners.backstage:
+            await self._with_teams(what.rules)
         return await self._hand.do(claim, self.stages.maker, self.stages.renderer)
+
+    async def _with_teams(self, rules: str) -> None:
+        """Check by the teams that whoever leads was told last, if by these it goes."""
+        parts = self.parts
+        if self.stages.maker.checks_by != rules:
+            await parts.elsewhere.recall(parts.store, parts.source)
+            teams = parts.elsewhere.teams
+            self.stages = await asyncio.to_thread(remapped, self.settings, self.stages, teams)
 
 
 @dataclass(frozen=True, slots=True)

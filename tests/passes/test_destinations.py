@@ -16,13 +16,14 @@ from sqlalchemy import text
 from bridge.errors import ConfigurationError, StoreError
 from bridge.exporters.filesystem import FolderExporter
 from bridge.exporters.render import ShardRenderer
-from bridge.model.destinations import DestinationContent, Mark
-from bridge.model.entities import Draft, Json
+from bridge.model.destinations import DestinationContent, Mark, PublishedCatalog
+from bridge.model.entities import CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import Translation, Verdict
+from bridge.model.memory import Memory
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap, ManifestFile, Project, Record
 from bridge.model.statements import Concluded
-from bridge.passes.adoption import standing
+from bridge.passes.adoption import adopt, standing
 from bridge.passes.merge import Guard
 from bridge.passes.runner import Passes
 from bridge.passes.stages import Pass, PassOptions, Stages
@@ -427,3 +428,11 @@ async def test_a_first_pass_that_ended_after_publishing_has_nothing_to_adopt(
     assert done.report.entities == {"Component": 8, "System": 1}
     assert {each.rule for each in done.report.problems} == {"dangling-ref"}  # the team is no entity
     assert len(site.names) == 8
+
+
+def test_what_an_extension_says_is_adopted_for_no_project() -> None:
+    """It says it anew with the next pass, and no project was ever there that could be left out."""
+    body = {"apiVersion": "v1", "kind": "Domain", "metadata": {"name": "shop"}, "spec": {}}
+    origin = Origin(0, "", "processor:domains", "", "processor:domains")
+    made = CatalogEntity(Ref("domain", "default", "shop"), body, (origin,))
+    assert adopt(Memory(), PublishedCatalog((made,), NOON), NOON) == Memory()

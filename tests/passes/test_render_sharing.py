@@ -162,6 +162,20 @@ async def test_a_shard_that_names_a_lost_definition_is_rendered_by_the_leader(
         assert lost not in crew.files()
 
 
+async def test_what_is_too_much_to_hand_over_the_leader_renders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_sharing, "BYTES", 0)
+    monkeypatch.setattr(render_sharing, "SHARDS_AT_ONCE", 2)
+    async with a_crew(tmp_path) as crew:
+        assert (await crew.it.sweep()).report.outcome is Outcome.COMPLETE
+        ours, theirs = sorted(crew.ours.made), sorted(crew.theirs.made)
+        assert (len(ours), set(ours) & set(theirs)) == (len(ours + theirs) // 3, set())
+        files = crew.files()
+        await crew.again()
+        assert (sorted(crew.ours.made), crew.files()) == (sorted(ours + theirs), files)
+
+
 async def test_few_shards_are_sooner_rendered_than_handed_out(tmp_path: Path) -> None:
     async with a_crew(tmp_path) as crew:
         await crew.it.sweep()

@@ -247,6 +247,32 @@ async def test_when_nobody_takes_jobs_any_more_the_leader_merges_on(store: SqlSt
     assert (len(shop.our_maker.merged), shop.their_maker.merged) == (len(WORDS), [])
 
 
+async def test_the_leader_waits_for_no_hands_that_live_and_take_nothing(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may hang, or be full; pushes wait while it waits."""
+    monkeypatch.setattr(shared_task, "_IDLE", 20)
+    shop = Merged(a_town(), store)
+    await shop.passes.run(PassOptions())
+    shop.rules("others", "others")
+    waiting = set(range(4))
+
+    async def known(sweep: int) -> dict[int, bool]:
+        return dict.fromkeys(waiting, False)
+
+    put = shop.queue.put
+
+    async def never(queue: str, sweep: int, numbers: Sequence[int]) -> None:
+        if len(shop.queue.put_) < 14:  # those of the pass before, and four that are read
+            await put(queue, sweep, numbers)
+
+    shop.queue.put, shop.queue.known = never, known  # type: ignore[method-assign,assignment]
+    async with asyncio.timeout(20):
+        done = await shop.passes.run(PassOptions())
+    assert done.report.outcome is Outcome.COMPLETE
+    assert (len(shop.our_maker.merged), shop.their_maker.merged) == (len(WORDS), [])
+
+
 async def test_where_the_queue_breaks_the_leader_merges_on(store: SqlStore) -> None:
     """What others merged of it counts, and is merged no second time."""
     shop = Merged(a_town(), store)
@@ -263,6 +289,7 @@ async def test_where_the_queue_breaks_the_leader_merges_on(store: SqlStore) -> N
     assert done.report.outcome is Outcome.COMPLETE
     assert (len(shop.our_maker.merged), len(shop.their_maker.merged)) == (len(WORDS) - 4, 4)
     assert shop.published == WORDS
+    assert done.changes.everything  # of what others merged before nobody told
 
 
 async def test_where_another_process_writes_meanwhile_nobody_waits_for_what_is_refused(

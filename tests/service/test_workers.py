@@ -100,12 +100,25 @@ def a_town() -> World:
     return world
 
 
+# Each part takes so long that a signal finds the task it is meant for.
+SLOW_HANDS = f"""{SMALL_PARTS}tasks.LEAST = shards.LEAST = 2
+import asyncio
+do = tasks.CatalogHand.do
+async def slowly(hand, *part):
+    await asyncio.sleep(0.3)
+    return await do(hand, *part)
+tasks.CatalogHand.do = slowly
+"""
+
+
 @asynccontextmanager
-async def hands(count: int, gitlab: str, folder: Path, url: str) -> AsyncIterator[list[Process]]:
-    """Workers that take jobs."""
+async def hands(
+    count: int, gitlab: str, folder: Path, url: str, before: str = SMALL_PARTS
+) -> AsyncIterator[list[Process]]:
+    """Workers that take jobs; `before` is code that runs first."""
     async with AsyncExitStack() as stack:
         made = [
-            await stack.enter_async_context(worker(gitlab, folder, url, SMALL_PARTS, **AGAIN))
+            await stack.enter_async_context(worker(gitlab, folder, url, before, **AGAIN))
             for _ in range(count)
         ]
         for each in made:
@@ -113,11 +126,11 @@ async def hands(count: int, gitlab: str, folder: Path, url: str) -> AsyncIterato
         yield made
 
 
-async def shared(url: str, gitlab: str) -> bool:
-    """Whether a sweep is under way that several processes read."""
+async def shared(url: str, gitlab: str, task: Task = Task.READ) -> bool:
+    """Whether several processes are at a task."""
     store = await open_store(url)
     try:
-        return any(each.left for each in await store.parts.progress(gitlab))
+        return any(e.left for e in await store.parts.progress(gitlab) if e.task is task)
     finally:
         await store.close()
 
@@ -155,13 +168,16 @@ async def test_workers_that_are_killed_or_stopped_lose_nothing(url: str, tmp_pat
 async def test_a_leader_that_is_killed_in_a_shared_sweep_loses_nothing(
     url: str, tmp_path: Path
 ) -> None:
-    """Again and again, with workers beside it: the next one begins its sweep anew."""
+    """Again and again, with workers beside it, while these do what comes after reading, too: the
+    next one begins its sweep anew.
+    """
     world, dice = a_town(), Random(8)
-    async with a_gitlab(world, SLOW) as (_, gitlab), hands(2, gitlab, tmp_path, url):
-        for turn in range(3):
+    async with a_gitlab(world, SLOW) as (_, gitlab), hands(2, gitlab, tmp_path, url, SLOW_HANDS):
+        for turn, task in enumerate(Task):
             truth = rename(world, turn)
-            async with serve(gitlab, tmp_path, url, SMALL_PARTS, **AGAIN) as doomed:
-                await asyncio.sleep(dice.uniform(0.5, 2.5))
+            async with serve(gitlab, tmp_path, url, SLOW_HANDS, **AGAIN) as doomed:
+                await until(lambda task=task: shared(url, gitlab, task))  # type: ignore[misc]
+                await asyncio.sleep(dice.uniform(0.0, 0.3))
                 doomed.process.send_signal(signal.SIGKILL)
                 await doomed.process.wait()
             whole(tmp_path)

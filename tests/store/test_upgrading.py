@@ -12,7 +12,7 @@ import pytest
 from bridge.exporters.render import ShardRenderer
 from bridge.model.runs import Outcome
 from bridge.model.scrape import Gap
-from bridge.model.work import Task
+from bridge.model.work import OnCatalog, Task
 from bridge.passes.runner import Passes
 from bridge.passes.stages import PassOptions, Stages
 from bridge.processors.backstage import BackstageProcessor
@@ -34,6 +34,12 @@ async def test_tasks_that_were_shared_are_what_they_were(tmp_path: Path) -> None
     try:
         found = await store.parts.progress(SOURCE)
         assert [each.task for each in found] == [Task.READ, Task.MERGE]
+        read, merged = [await store.parts.claim(sweep, 0, "worker") for sweep in (7, 8)]
+        assert read is not None
+        assert merged is not None
+        assert (read.part.files, read.part.projects) == (("qm.yaml",), ((1, "group/p1"),))
+        what = OnCatalog(Task.MERGE, ("component:default/cart",), "abc", 4)
+        assert merged.part.on_catalog == what
     finally:
         await store.close()
 
