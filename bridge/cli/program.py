@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "jobs": (
         "bridge.cli.jobs:jobs",
-        "Show how far sweeps are that several processes read: parts done, left and failed.",
+        "Show how far passes are that several processes share: parts done, left and failed.",
     ),
     "map": ("bridge.cli.map:map_command", "Print the entities that the manifest FILE becomes."),
     "mappings": ("bridge.cli.mappings:mappings", "Check and test mapping files and the rubric."),
