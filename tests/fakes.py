@@ -161,7 +161,7 @@ class WordMaker:
         missing: Collection[Ref],
         names: Mapping[tuple[int, Ref], Collection[Ref]],
     ) -> Linked:
-        return Linked(entity)
+        return Linked(entity, tuple(missing))
 
     def likely(self, target: Ref, others: Collection[str]) -> tuple[str, ...]:
         return ()

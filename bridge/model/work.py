@@ -81,7 +81,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class RenderedShard:
-    """The files of a shard, how many `entities` it has, and the `definitions` that they name."""
+    """The files of a shard, and how many `entities` it has.
+
+    Of one that another process rendered there are the `definitions` that its entities name, too.
+    """
 
     bits: str
     entities: int

@@ -19,6 +19,7 @@ from bridge.model.scrape import Coverage
 from bridge.model.statements import HistoryStep
 from bridge.passes.destinations import OwnDestinations
 from bridge.passes.intake import Intake
+from bridge.passes.interfaces import WorkSharing
 from bridge.passes.ledger import Ledger
 from bridge.passes.publish import Destinations
 from bridge.passes.reconcile import moved
@@ -41,6 +42,11 @@ class Conclusion:
     settled: OwnDestinations
     started: datetime
     begun: float  # by `perf_counter`
+
+    @property
+    def sharing(self) -> WorkSharing | None:
+        """What has others do parts of it; None of a pass that is sooner made than handed out."""
+        return None if self.wish.small else self.stages.work
 
 
 def failed(work: Conclusion, error: SourceError) -> Report:

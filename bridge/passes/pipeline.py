@@ -186,10 +186,10 @@ async def conclude(work: Conclusion) -> tuple[Report, Changes, Horizon, float | 
 async def _rendered(work: Conclusion, extra: Sequence[Artifact] | None, spool: Spool) -> Rendered:
     """The files that changed; with `extra`, those of extensions, the lists of all are made, too."""
     ledger, stages = work.ledger, work.stages
-    others = None
+    others, sharing = None, work.sharing
     # What is shown besides is known to who leads alone.
-    if stages.work is not None and not work.wish.small and stages.shown is as_it_is:
-        others = SharedRendering(ledger, work.intake.epoch, stages.work, work.wish.source)
+    if sharing is not None and stages.shown is as_it_is:
+        others = SharedRendering(ledger, work.intake.epoch, sharing, work.wish.source)
     rendered = await render(ledger, stages.renderer, stages.shown, spool, others)
     if extra is not None:
         for artifact in await listed(ledger, stages.lists, spool):
@@ -231,7 +231,7 @@ async def _merge(work: Conclusion) -> tuple[Merging, list[Problem]]:
     merging = Merging(ledger, stages.maker, stages.renderer, epoch, count)
     withheld: list[Problem] = []
     if noted or ledger.state.edition != before.edition:  # else nothing is left to do in any stage
-        sharing = stages.work if long else None
+        sharing = work.sharing
         if sharing is not None:
             await share_merging(merging, sharing, wish.source)
         await merging.merge()

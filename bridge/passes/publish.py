@@ -221,7 +221,6 @@ def shards_of(
             bits,
             len(entities),
             renderer.shard(bits, [shown(entity) for entity in entities]),
-            tuple(path for e in entities if (path := definition_of(e.body)) is not None),
         )
         for bits, entities in shards.items()
     ]

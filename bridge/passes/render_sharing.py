@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from bridge.model.definitions import definition_of
+from bridge.model.entities import CatalogEntity
 from bridge.model.work import PartRead, RenderedShard, SweepPlan, Task
 from bridge.passes.interfaces import ModelStore, WorkSharing
 from bridge.passes.ledger import Ledger
@@ -70,8 +72,14 @@ async def rendered_part(
         some = bits[start : start + SHARDS_AT_ONCE]
         found = dict(zip(some, await model.under(source, some), strict=True))
         new = await asyncio.to_thread(shards_of, renderer, as_it_is, found)
-        made += new
+        made += [replace(each, definitions=_named(found[each.bits])) for each in new]
         size += sum(len(file.body) for shard in new for file in shard.files)
         if size > BYTES:
             break
     return PartRead(shards=tuple(made))
+
+
+def _named(entities: Iterable[CatalogEntity]) -> tuple[str, ...]:
+    """The definitions that entities name, which the leader has to have."""
+    paths = (definition_of(each.body) for each in entities)
+    return tuple(path for path in paths if path is not None)

@@ -41,7 +41,6 @@ class SharedTask:
     took: Callable[[PartRead], Awaitable[None]]
     size: int
     _sweep: int = 0
-    _edition: int = 0
     _parts: int = 0
     _open: set[int] = field(default_factory=set)  # parts that are not settled
     _last: str = ""  # item that was handed out
@@ -78,8 +77,8 @@ class SharedTask:
         return not self._open
 
     async def _begin(self, edition: int) -> int:
-        self._sweep, self._edition = await self.work.begin(self.ledger.source, edition, self.plan)
-        return self._edition
+        self._sweep, edition = await self.work.begin(self.ledger.source, edition, self.plan)
+        return edition
 
     async def _all(self) -> None:
         """Hand out part by part until all are settled, or nobody takes them any more.
@@ -106,15 +105,16 @@ class SharedTask:
 
     async def _overtaken(self) -> bool:
         """Whether another Fester made an edition since: of this one nothing counts any more."""
-        return (await self.ledger.model.state(self.ledger.source)).edition != self._edition
+        ledger = self.ledger
+        return (await ledger.model.state(ledger.source)).edition != ledger.state.edition
 
     async def _put(self) -> None:
-        items, plan = await self.items(self._last, self.size), self.plan
+        items, plan, ledger = await self.items(self._last, self.size), self.plan, self.ledger
         if items:
             self._last = items[-1]
-            what = OnCatalog(plan.task, tuple(items), plan.rules, self._edition, plan.told)
-            source = self.ledger.source
-            part = Part(source, plan.reading, self._sweep, self._parts, on_catalog=what)
+            edition = ledger.state.edition
+            what = OnCatalog(plan.task, tuple(items), plan.rules, edition, plan.told)
+            part = Part(ledger.source, plan.reading, self._sweep, self._parts, on_catalog=what)
             self._parts += 1
             self._open.add(part.number)
             await self.work.put(part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,21 +45,13 @@ class Counting(WordMaker):
     def targets(self, body: Body) -> frozenset[Ref]:
         return frozenset({NOWHERE})
 
-    def link(
-        self,
-        entity: CatalogEntity,
-        missing: Collection[Ref],
-        names: Mapping[tuple[int, Ref], Collection[Ref]],
-    ) -> Linked:
-        self.checked.append(str(entity.ref))
-        return Linked(entity, tuple(missing))
-
     def dangling(
         self,
         linked: Linked,
         nearest: Mapping[Ref, Sequence[str]],
         statements: Sequence[Statement],
     ) -> Sequence[Problem]:
+        self.checked.append(str(linked.entity.ref))
         return (Problem(f"{linked.entity.ref} is {self.judged}", "a-word"),)
 
     def merge(
