@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from bridge.model.manifests import Verdict
 from bridge.model.memory import Horizon, KnownManifest, KnownProject, ManifestKey, Memory
@@ -44,7 +45,9 @@ from bridge.passes.reconcile import Reconciliation, translated_manifest
 from bridge.ports import Translator
 
 BATCH = 200  # records that are taken in at once: a push may have to wait for them
+_FIRST_BATCH = 10  # so many first: there is nothing else to do while GitLab answers
 BATCH_BYTES = 16 << 20  # of text in them: what is more is taken in sooner
+_NO_PROBLEMS: Final[Mapping[str, Sequence[Problem]]] = {}
 
 
 class Overtaken(Exception):
@@ -88,6 +91,7 @@ class Intake:
     prepared: Translator | None = None
     _waiting: list[Record] = field(default_factory=list)
     _held: int = 0  # bytes of text in what waits
+    _batch: int = _FIRST_BATCH
 
     @property
     def complete(self) -> bool:
@@ -101,8 +105,9 @@ class Intake:
             return
         self._waiting.append(record)
         self._held += bytes_of(record)
-        if len(self._waiting) >= BATCH or self._held >= BATCH_BYTES:
+        if len(self._waiting) >= self._batch or self._held >= BATCH_BYTES:
             await self.flush()
+            self._batch = min(BATCH, 2 * self._batch)
 
     async def flush(self) -> None:
         """Settle what waits."""
@@ -180,15 +185,23 @@ class Intake:
                 taking.take(record)
 
         await asyncio.to_thread(take)
-        await self._keep_reads(records, told, taking)
-        await self._write(known, taking, concerned)
-        await self._tell_of_discovery(records)
+        beside = await self._keep_reads(records, told, taking)
+        twice = {number: found for each in records for number, found in told_twice(each).items()}
+        beside |= {about_discovery(number): found for number, found in twice.items()}
+        changed = await self._not_as_told(beside)
+        await self._write(known, taking, concerned, changed)
+        self.freed |= {
+            n for n, found in twice.items() if not found and about_discovery(n) in changed
+        }
         self.settled(self, ids)
 
     async def _keep_reads(
         self, records: Sequence[Record], told: Sequence[Record], taking: Reconciliation
-    ) -> None:
-        """Keep what was read besides manifests; before what was made of it is written."""
+    ) -> dict[str, Sequence[Problem]]:
+        """Keep what was read besides manifests, before what was made of it is written.
+
+        Gives what is wrong with it, by what it is about.
+        """
         read = {
             each.project.id: each
             for each in (*records, *told)
@@ -202,7 +215,7 @@ class Intake:
             if marks.get(number, ("", "")) != (each.tip, each.reads_key) or not each.tip
         ]
         if not new:
-            return
+            return {}
         quiet = [each.project.id for each in new if each.project.id not in taking.projects]
         known = (await model.known(source, quiet)).manifests if quiet else {}
         by_project: dict[int, list[KnownManifest]] = {}
@@ -210,32 +223,16 @@ class Intake:
             by_project.setdefault(number, []).append(manifest)
         kept = [kept_of(each, by_project.get(each.project.id, ())) for each in new]
         await self.ledger.write(self.epoch, lambda edition: model.reads.keep(source, edition, kept))
-        cut = {about_reads(each.project.id): cut_short(each) for each in new}
-        before = await model.problems_about(source, cut)
-        changed = {k: found for k, found in cut.items() if found != tuple(before.get(k, ()))}
-        if changed:
-            taken = Taken(problems=changed)
-            await self.ledger.write(
-                self.epoch, lambda edition: model.take(source, edition, taken, self.lane)
-            )
+        return {about_reads(each.project.id): cut_short(each) for each in new}
 
-    async def _tell_of_discovery(self, records: Sequence[Record]) -> None:
-        """Keep which projects Backstage's own discovery reads, too; of others it stands."""
-        model, source = self.ledger.model, self.ledger.source
-        now = {number: found for each in records for number, found in told_twice(each).items()}
-        about = {about_discovery(number): number for number in now}
-        before = await model.problems_about(source, about)
-        changed = {
-            key: now[number]
-            for key, number in about.items()
-            if now[number] != tuple(before.get(key, ()))
+    async def _not_as_told(
+        self, found: Mapping[str, Sequence[Problem]]
+    ) -> dict[str, Sequence[Problem]]:
+        """Of problems, by what they are about, those that the store does not have just so."""
+        before = await self.ledger.model.problems_about(self.ledger.source, found)
+        return {
+            about: now for about, now in found.items() if tuple(now) != tuple(before.get(about, ()))
         }
-        self.freed |= {about[key] for key, found in changed.items() if not found}
-        if changed:
-            taken = Taken(problems=changed)
-            await self.ledger.write(
-                self.epoch, lambda edition: model.take(source, edition, taken, self.lane)
-            )
 
     def _note(self, record: Record) -> None:
         """Remember of a record what needs no row."""
@@ -277,7 +274,14 @@ class Intake:
         made.enumeration_lost = list(self.lost)
         return made
 
-    async def _write(self, known: Memory, taking: Reconciliation, ids: set[int]) -> None:
+    async def _write(
+        self,
+        known: Memory,
+        taking: Reconciliation,
+        ids: set[int],
+        beside: Mapping[str, Sequence[Problem]] = _NO_PROBLEMS,
+    ) -> None:
+        """Write what is known now, and the problems that were found `beside` it."""
         self.seen |= taking.seen
         self.lost = taking.enumeration_lost
         self.problems += taking.problems
@@ -291,12 +295,16 @@ class Intake:
         # A sweep takes hours: the rules may be others by now.
         maker = self.ledger.maker or self.maker
         taken = await asyncio.to_thread(difference, known, now, maker)
-        if taken:
-            source = self.ledger.source
+        if taken or beside:
+            source, whole = (
+                self.ledger.source,
+                replace(taken, problems={**taken.problems, **beside}),
+            )
             await self.ledger.write(
                 self.epoch,
-                lambda edition: self.ledger.model.take(source, edition, taken, self.lane),
+                lambda edition: self.ledger.model.take(source, edition, whole, self.lane),
             )
+        if taken:
             self.ledger.undescribed |= ids
             self.changed |= ids
 

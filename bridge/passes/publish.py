@@ -203,7 +203,9 @@ async def files_of(
 
 async def drop_definitions(ledger: Ledger, rendered: Rendered) -> None:
     """Take away the definitions that no API names any more. Raises `StoreError`."""
-    there = {path for path in rendered.files if is_definition(path)}
+    # What was not there before this pass is named by what it rendered.
+    new = rendered.changed
+    there = {path for path in rendered.files if is_definition(path) and path not in new}
     if not there:
         return
     async for part in ledger.model.of_kind(ledger.source, "api"):

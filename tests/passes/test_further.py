@@ -15,7 +15,7 @@ from bridge.passes.explain import explain
 from bridge.processors.mapping import load_mappings
 from bridge.sandbox.faults import Fault, FaultPlan, FaultRule
 from bridge.scrapers.bounds import NAMED_LIMIT
-from bridge.scrapers.gitlab import further
+from bridge.scrapers.gitlab import further, pacing
 from bridge.scrapers.gitlab.further_jobs import Job
 from tests.passes.village import OPENAPI, Village, service, village
 
@@ -109,14 +109,18 @@ async def test_what_a_page_tells_is_no_older_than_the_commit_that_it_is_known_at
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of ninety has no room for the last commits: they are asked for after it."""
+    monkeypatch.setattr(pacing, "_FIRST_SHARES", ())
     tips = further.FurtherReading._tips
     async with village(tmp_path, page=90) as it:
         for n in range(180):
             it.world.add_project(f"shop/s{n}", files={"qm.yaml": service(f"s{n}")})
 
+        asked: list[int] = []
+
         async def between(reading: further.FurtherReading, jobs: Sequence[Job]) -> None:
-            if any(job.id == 1 for job in jobs):
-                it.world.commit_file(1, "mkdocs.yml", "site_name: Docs")
+            if jobs and not asked:
+                asked.append(jobs[0].id)
+                it.world.commit_file(jobs[0].id, "mkdocs.yml", "site_name: Docs")
             await tips(reading, jobs)
 
         monkeypatch.setattr(further.FurtherReading, "_tips", between)
@@ -124,8 +128,8 @@ async def test_what_a_page_tells_is_no_older_than_the_commit_that_it_is_known_at
         monkeypatch.undo()
         it.restart()
         await it.sweep()
-        known = await it.store.model.reads.known(it.passes.stages.scraper.name, [1])
-        assert known[1].reads.files["mkdocs.yml"].kind is ReadKind.FILE
+        known = await it.store.model.reads.known(it.passes.stages.scraper.name, asked)
+        assert known[asked[0]].reads.files["mkdocs.yml"].kind is ReadKind.FILE
 
 
 def graphql(it: Village) -> int:

@@ -71,7 +71,7 @@ def test_the_last_projects_are_shared_and_no_page_is_much_larger_than_usual(
     pacing = Pacing(start, 100)
     pages = []
     while left > 0:
-        pages.append(min(left, pacing.page(left, readers)))
+        pages.append(min(left, pacing.page(left, readers, ending=True)))
         left -= pages[-1]
     total, largest = sum(pages), min(100, start + max(1, start // 4))
     assert max(pages, default=0) <= max(start, largest)
@@ -82,11 +82,20 @@ def test_the_last_projects_are_shared_and_no_page_is_much_larger_than_usual(
 
 def test_a_thousand_projects_make_rounds_of_the_same_size() -> None:
     pacing = Pacing(50, 100)
-    assert pacing.page(None, 8) == 50
-    assert pacing.page(863, 8) == 54
-    assert pacing.page(54, 8) == 54
+    assert pacing.page(100, 8) == 50
+    assert pacing.page(863, 8, ending=True) == 54
+    assert pacing.page(54, 8, ending=True) == 54
     pacing.failed(54)
-    assert pacing.page(863, 8) == 33  # 27 and a quarter: what failed is not asked again
+    # 27 and a quarter: what failed is not asked again
+    assert pacing.page(863, 8, ending=True) == 33
+
+
+def test_the_first_pages_are_small_where_many_wait_and_a_small_gitlab_is_one_page() -> None:
+    pacing = Pacing(50, 100, soon=True)
+    assert pacing.page(50, 8) == 50
+    assert [pacing.page(60, 8) for _ in range(6)] == [12, 12, 25, 25, 50, 50]
+    pacing.succeeded(12)
+    assert pacing.size == 50  # a small page says nothing of larger ones
 
 
 def test_it_is_hopeless_only_after_failures_with_no_success_between() -> None:

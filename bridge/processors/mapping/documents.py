@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from threading import Lock
+from typing import Final, Self, TypeAlias
+
+from cachetools import FIFOCache
 
 from bridge.language import text
 from bridge.language.text import Path, Position, Positions, YamlDocument
@@ -13,6 +16,36 @@ from bridge.model.problems import Problem
 from bridge.processors.mapping.defaults import ByKey, filled
 from bridge.processors.mapping.secret_addresses import masked, without_secrets
 from bridge.processors.mapping.splitting import ManifestPart
+
+Reader: TypeAlias = Callable[[str], Sequence[YamlDocument]]
+
+_MOST_HELD: Final = 256 * 1024  # characters: what was read of a text takes some twenty times it
+
+
+class OpenTexts:
+    """Texts that were looked into and are translated soon: what was read of them is held until
+    then. Of more than can be held the oldest goes. Threads share one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._held: FIFOCache[str, tuple[int, Sequence[YamlDocument]]] = FIFOCache(
+            _MOST_HELD, getsizeof=lambda held: held[0]
+        )
+
+    def open(self, content: str) -> Sequence[YamlDocument]:
+        """Read a text that is to be read again. Raises as `bridge.language.text.read_each`."""
+        found = text.read_each(content)
+        if len(content) <= _MOST_HELD:
+            with self._lock:
+                self._held[content] = len(content), found
+        return found
+
+    def close(self, content: str) -> Sequence[YamlDocument]:
+        """What a text says, which is held no longer. Raises as `bridge.language.text.read_each`."""
+        with self._lock:
+            held = self._held.pop(content, None)
+        return text.read_each(content) if held is None else held[1]
 
 
 @dataclass(slots=True)
@@ -30,9 +63,9 @@ class Documents:
     _origins: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, content: str) -> Self:
+    def of(cls, content: str, read: Reader) -> Self:
         """The documents of a text; raises NotUnderstood where none can be read."""
-        found = list(text.read_each(content))
+        found = list(read(content))
         return cls(_all=found, _read=len(found))
 
     def __getitem__(self, number: int) -> YamlDocument:

@@ -14,7 +14,7 @@ from bridge.errors import ConfigurationError
 from bridge.language.codeowners import PLACES, owners_of_everything
 from bridge.language.filters import EvaluationError
 from bridge.language.paths import is_pattern, within
-from bridge.language.text import Position
+from bridge.language.text import Position, read_each
 from bridge.model.entities import Draft
 from bridge.model.group_defaults import DefaultsPlace
 from bridge.model.manifests import CodeOwners, Translation, Verdict, as_data
@@ -24,7 +24,7 @@ from bridge.model.reads import ReadKind, Reads, Wanted
 from bridge.model.scrape import ManifestFile, Project, in_repositories
 from bridge.processors.mapping.defaults import NOTHING, Defaults, GivenDefaults, anything, inherited
 from bridge.processors.mapping.defaults_file import read_defaults
-from bridge.processors.mapping.documents import problem_at
+from bridge.processors.mapping.documents import OpenTexts, Reader, problem_at
 from bridge.processors.mapping.explaining import MappingExplanation, explanation
 from bridge.processors.mapping.files import written_path
 from bridge.processors.mapping.making import Quarantine
@@ -55,6 +55,7 @@ class Mappings:
     find_definitions: bool = False
     defaults: Defaults = field(default_factory=Defaults)
     _digests: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False)
+    _texts: OpenTexts = field(default_factory=OpenTexts, compare=False)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -113,7 +114,7 @@ class Mappings:
 
     def lacking(self, project: Project, file: ManifestFile) -> tuple[str, ...]:
         """The keys that a file does not have and that defaults for its groups could give."""
-        work = self._at_work(project, file)
+        work = self._at_work(project, file, read_each)
         work.defaults = {each.id: anything(each.inheritable) for each in self.wanting(file)}
         return tuple(each.key for each in inherited(_or_nothing(work.inheriting, ())))
 
@@ -149,14 +150,16 @@ class Mappings:
 
         Which owners are unknown shows when all is merged: too late to read of those alone.
         """
-        work = self._at_work(project, file)
+        work = self._at_work(project, file, self._texts.open)
         manifests: tuple[str, ...] = () if file.folder else _or_nothing(work.nested, ())
         return _or_nothing(work.wanted, Wanted()) | replace(_CODE_OWNERS, manifests=manifests)
 
-    def _at_work(self, project: Project, file: ManifestFile, *, telling: bool = False) -> Work:
+    def _at_work(
+        self, project: Project, file: ManifestFile, read: Reader, *, telling: bool = False
+    ) -> Work:
         settings = {"find_definitions": self.find_definitions}
         given = self._given(project, file)
-        return Work(project, file, self.wanting(file), telling, settings, given)
+        return Work(project, file, self.wanting(file), read, telling, settings, given)
 
     def _digest(self, file: ManifestFile) -> tuple[str, tuple[str, ...]]:
         name = file.path.rpartition("/")[2]
@@ -177,7 +180,7 @@ class Mappings:
     ) -> tuple[Translation, Work]:
         """The translation and how it came about; with `telling`, values know their sources."""
         wanting = self.wanting(file)
-        work = self._at_work(project, file, telling=telling)
+        work = self._at_work(project, file, self._texts.close, telling=telling)
         verdict, reason = Verdict.VALID, ""
         if not wanting:
             verdict, reason = Verdict.IGNORED, "no mapping wants a file of this name"

@@ -15,7 +15,7 @@ from bridge.model.reads import Wanted
 from bridge.model.scrape import ManifestFile, Project
 from bridge.processors.mapping.comments import commented
 from bridge.processors.mapping.defaults import NOTHING, ByKey, GivenDefaults
-from bridge.processors.mapping.documents import Documents, problem_at
+from bridge.processors.mapping.documents import Documents, Reader, problem_at
 from bridge.processors.mapping.files import NESTED_LIMIT, Files, wish
 from bridge.processors.mapping.making import Made, Making, Quarantine, failed
 from bridge.processors.mapping.mapping_file import Mapping
@@ -56,6 +56,7 @@ class Work:
     project: Project
     file: ManifestFile
     mappings: tuple[Mapping, ...]
+    read: Reader
     telling: bool = False
     settings: dict[str, Json] = field(default_factory=dict)
     defaults: dict[str, GivenDefaults] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class Work:
             message = f"cannot be used: {self.file.refused or 'it is not text'}; keep it as a plain"
             raise Quarantine(Problem(f"{message} YAML file in the repository", "manifest-refused"))
         try:
-            self.documents = Documents.of(self.file.text)
+            self.documents = Documents.of(self.file.text, self.read)
         except NotUnderstood as error:
             raise Quarantine(error.problem) from None
         for number, document in enumerate(self.documents.read):

@@ -27,6 +27,7 @@ from bridge.scrapers.gitlab.dialect import Dialect
 from bridge.scrapers.gitlab.enumerate import Enumeration
 from bridge.scrapers.gitlab.further import BATCH, BATCH_BYTES, FIRST_BATCH, FurtherReading
 from bridge.scrapers.gitlab.further_asking import SPARE
+from bridge.scrapers.gitlab.further_jobs import Job
 from bridge.scrapers.gitlab.options import GitLabOptions
 from bridge.scrapers.gitlab.pacing import Pacing, halves
 from bridge.scrapers.gitlab.page_requests import PageRequests
@@ -77,7 +78,8 @@ class Crawl:
         self._request = request
         self._on_progress = on_progress
         self._dialect = dialect
-        self._pacing = Pacing(options.page_size, self._pages.largest)
+        sweeps = request.since is None and not self._selected
+        self._pacing = Pacing(options.page_size, self._pages.largest, soon=sweeps)
         self._waiting: asyncio.Queue[int | None] = asyncio.Queue(_WAITING)
         # id → path, for a gap's words: "" once a project is done, of a million it counts.
         self._listed: dict[int, str] = {}
@@ -102,7 +104,7 @@ class Crawl:
             if request.further is not None
             else None
         )
-        self._completing: list[ProjectRead] = []
+        self._completing: list[Job] = []
         self._batch = FIRST_BATCH
         self._parts = asyncio.Semaphore(options.concurrency)  # that are completed at once
         self._by_id = ById(client, options, len(request.only) or MOST + len(request.also))
@@ -203,17 +205,22 @@ class Crawl:
         """As many projects as one request may ask for now; empty when there are no more."""
         ids: list[int] = []
         async with self._taking:
-            # A part is whole pages: to share them out among all readers would cost requests.
-            ending = self._all_listed and not self._request.part
-            left = self._waiting.qsize() if ending else None
-            size = self._pacing.page(left, self._options.concurrency)
+            size = 1
             while not self._exhausted and len(ids) < size:
                 project_id = await self._waiting.get()
                 if project_id is None:
                     self._exhausted = True
-                else:
-                    ids.append(project_id)
+                    break
+                if not ids:  # who waits shows now
+                    size = self._size(1 + self._waiting.qsize())
+                ids.append(project_id)
         return ids or self._put_off_page()
+
+    def _size(self, waiting: int) -> int:
+        """How many of the projects that wait are asked about in the next request."""
+        # A part is whole pages: to share them out among all readers would cost requests.
+        ending = self._all_listed and not self._request.part
+        return self._pacing.page(waiting, self._options.concurrency, ending=ending)
 
     def _put_off_page(self) -> list[int]:
         for branch, waiting in self._by_branch.items():
@@ -282,12 +289,18 @@ class Crawl:
         return await self._pages.ask(ids, self._branch.get(ids[0], ""))
 
     async def _give_page(self, page: ProjectsPage) -> None:
+        reads: list[ProjectRead] = []
         for seen in page.seen:
             record = await self._record(seen)
             if isinstance(record, ProjectRead) and self._further is not None:
-                self._completing.append(record)
+                reads.append(record)
             elif record is not None:
                 await self._give(record)
+        if self._further is not None and reads:
+            done, left = await self._further.begin(reads)
+            self._completing += left
+            for finished in done:
+                await self._give(finished)
         for project_id in page.missing:
             path = self._listed.get(project_id, "")
             await self._give(await self._by_id.left_out(project_id, path))
@@ -300,16 +313,15 @@ class Crawl:
         if self._further is None:
             return
         while self._completing:
-            size = self._batch
-            full = len(self._completing) >= size or _bytes_of(self._completing) > BATCH_BYTES
-            if not (full or all_of_them):
+            enough = len(self._completing) >= self._batch
+            if not (enough or all_of_them or _bytes_of(self._completing) > BATCH_BYTES):
                 return
-            part, self._completing = self._completing[:size], self._completing[size:]
-            self._batch = min(BATCH, size + size // 4)
+            part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
+            self._batch = min(BATCH, 2 * self._batch)
             await self._parts.acquire()
             tasks.create_task(self._complete_part(self._further, part))
 
-    async def _complete_part(self, further: FurtherReading, part: Sequence[ProjectRead]) -> None:
+    async def _complete_part(self, further: FurtherReading, part: Sequence[Job]) -> None:
         try:
             async for record in further.complete(part):
                 await self._give(record)
@@ -355,9 +367,9 @@ class Crawl:
         self._pacing.failed(asked)
 
 
-def _bytes_of(records: Sequence[ProjectRead]) -> int:
-    """How much text the manifests of some records hold at most."""
-    return sum(file.size for each in records for file in each.files if file.text is not None)
+def _bytes_of(jobs: Sequence[Job]) -> int:
+    """How much text the manifests of some projects hold at most."""
+    return sum(file.size for job in jobs for file in job.read.files if file.text is not None)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from bridge.language.names import nearest
 from bridge.model.reads import KnownReads, ReadFile, ReadKind, Reads
@@ -40,11 +40,13 @@ from bridge.scrapers.gitlab.pages import commit_of
 # Projects that are asked about together: more fill the requests better, and the first ones are
 # not to wait for as many.
 BATCH: Final = 500
-FIRST_BATCH: Final = 100
+FIRST_BATCH: Final = 10
 BATCH_BYTES: Final = 16 * 1024 * 1024  # of manifests of projects that wait to be asked about
 TEXTS_LIMIT: Final = 16 * 1024 * 1024  # of further texts of several projects together
 _NOT_AHEAD: Final = AheadOf()
 _NOTHING: Final[Mapping[int, Sequence[str]]] = {}
+
+Finished: TypeAlias = ProjectRead | Gap
 
 
 class FurtherReading:
@@ -66,32 +68,55 @@ class FurtherReading:
         self._folders = Folders(self._asking)
         self._ahead = Ahead(further.usual)
 
-    async def complete(self, records: Sequence[ProjectRead]) -> AsyncIterator[ProjectRead | Gap]:
-        """The records with their further files, in whatever order."""
+    async def begin(self, records: Sequence[ProjectRead]) -> tuple[list[Finished], list[Job]]:
+        """The records of which all is at hand, and the projects that more is to be asked about."""
         known = await self._further.known([each.project.id for each in records])
+        done: list[Finished] = []
         jobs: list[Job] = []
         for each in records:
             before = known.get(each.project.id, KnownReads())
             if key := self._further.key(each.project, each.files):
                 jobs.append(Job(each, key, before, self._branch_of(each.project.path)))
             else:
-                yield replace(each, reads=Reads() if before.key else None, looked=())
-        await self._tips(jobs)
-        for job in jobs:
-            if job.unchanged:
-                nested = [as_manifest(file) for file in job.known.reads.manifests]
-                yield finished(job.read, job.known.reads, nested, job.key)
+                done.append(replace(each, reads=Reads() if before.key else None, looked=()))
+        done += (_as_known(job) for job in jobs if job.unchanged)
         changed = [job for job in jobs if not job.unchanged]
-        await self._nested(changed)
-        texts = await self._wanted(changed)
-        for part in _portions(changed, texts):
+        await self._ask_roots([job for job in changed if job.read.tip])
+        ready = {job.id: job for job in changed if job.read.tip and self._at_hand(job)}
+        done += [each async for each in self._completed(list(ready.values()))]
+        return done, [job for job in changed if job.id not in ready]
+
+    async def complete(self, jobs: Sequence[Job]) -> AsyncIterator[Finished]:
+        """The records of projects that are asked about, in whatever order."""
+        late = [job for job in jobs if not job.read.tip]
+        await self._tips(late)
+        for job in late:
+            if job.unchanged:
+                yield _as_known(job)
+        await self._ask_roots([job for job in late if not job.unchanged])
+        async for record in self._completed([job for job in jobs if not job.unchanged]):
+            yield record
+
+    async def _completed(self, jobs: Sequence[Job]) -> AsyncIterator[Finished]:
+        """The records of projects whose roots' manifests have told what they want."""
+        await self._nested(jobs)
+        texts = await self._wanted(jobs)
+        for part in _portions(jobs, texts):
             await self._texts(part, texts)
             for job in part:
                 yield job.record()
 
+    def _at_hand(self, job: Job) -> bool:
+        """Whether all that is wanted of a project is known without asking."""
+        wanted = job.wanted
+        if wanted.manifests or wanted.globs:
+            return False
+        paths = wanted.texts | wanted.there
+        return all(path in job.looked or self._ahead.has(job, path) for path in paths)
+
     async def _tips(self, jobs: Sequence[Job]) -> None:
         """Ask for the last commits that the projects' own pages had no room for."""
-        by_id = {job.id: job for job in jobs if not job.read.tip}
+        by_id = {job.id: job for job in jobs}
         by_branch: dict[str, list[int]] = {}
         for number, job in by_id.items():
             by_branch.setdefault(job.branch, []).append(number)
@@ -106,7 +131,6 @@ class FurtherReading:
 
     async def _nested(self, jobs: Sequence[Job]) -> None:
         """Find and read the nested manifests."""
-        await asyncio.to_thread(self._ask_roots, jobs)
         patterns = {job.id: job.wanted.manifests for job in jobs}
         fitting = await self._folders.fitting(jobs, patterns, manifests=True)
         roots = {job.id: {file.path for file in job.read.files} for job in jobs}
@@ -174,10 +198,15 @@ class FurtherReading:
             found = by_id[number].found
             found[path] = replace(found[path], nearest=name)
 
-    def _ask_roots(self, jobs: Sequence[Job]) -> None:
+    async def _ask_roots(self, jobs: Sequence[Job]) -> None:
         """What the roots' manifests want."""
-        for job in jobs:
-            job.wanted = self._further.wanted(job.read.project, job.read.files)
+
+        def ask() -> None:
+            for job in jobs:
+                job.wanted = self._further.wanted(job.read.project, job.read.files)
+
+        if jobs:
+            await asyncio.to_thread(ask)
 
     async def _found(
         self,
@@ -254,6 +283,12 @@ class FurtherReading:
                 job.take(found[0] if found else ReadFile(question.paths[0], ReadKind.ABSENT))
             except Unclear as why:
                 job.fail(question, f"GitLab's answer is not whole: {why}")
+
+
+def _as_known(job: Job) -> ProjectRead:
+    """The record of a project of which nothing was asked."""
+    nested = [as_manifest(file) for file in job.known.reads.manifests]
+    return finished(job.read, job.known.reads, nested, job.key)
 
 
 def _likely(

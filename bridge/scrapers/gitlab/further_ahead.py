@@ -92,6 +92,10 @@ class Ahead:
         questions = [replace(each, ahead=True) for each in about_texts(sizes)]
         return AheadOf(questions, others, sum(each.size for each in questions))
 
+    def has(self, job: Job, path: str) -> bool:
+        """Whether a project's file at a path was read of another project."""
+        return job.first and job.there.get(path) in self._kept
+
     def learn(self, by_id: Mapping[int, Job], ahead: AheadOf) -> None:
         """See how long the texts were that were asked for, and let others have them."""
         sizes: dict[str, list[int]] = {}
