@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bridge.caching.interning import once_for_each
 from bridge.language.text_faults import clean, shown
 from bridge.model.entities import Body, CatalogEntity, Draft, Json, Origin, Ref
 from bridge.model.manifests import TranslatedManifest
@@ -25,7 +26,7 @@ from bridge.processors.membership import of_gitlab
 from bridge.processors.merging import Conflict, Identity, MergeRules, Rule, merge
 from bridge.processors.placeholders import neutralise, neutralised
 from bridge.processors.provenance import as_kept, says_most, with_source
-from bridge.processors.rules import broken_rules, refused
+from bridge.processors.rules import Broken, broken_rules, refused
 
 _MOST_NAMED = 3  # findings, names or values that one message lists
 
@@ -56,8 +57,7 @@ def said(manifest: TranslatedManifest) -> tuple[list[Statement], list[Problem]]:
     statements: list[Statement] = []
     problems: list[Problem] = []
     for index, draft in enumerate(manifest.translation.drafts):
-        body, changed = neutralised(draft.body)
-        broken = refused(body)
+        body, changed, broken = _judged(draft.body)
         if broken:
             message = _invalid(body, [f"{each.path}: {each.message}" for each in broken])
             problems.append(
@@ -72,6 +72,13 @@ def said(manifest: TranslatedManifest) -> tuple[list[Statement], list[Problem]]:
             message = _placeholder(ref, changed)
             problems.append(_at(manifest, draft, message, rule="placeholder", ref=str(ref)))
     return statements, problems
+
+
+@once_for_each
+def _judged(draft: Body) -> tuple[Body, tuple[str, ...], list[Broken]]:
+    """A draft without placeholders, where it had some, and why Backstage would refuse it."""
+    body, changed = neutralised(draft)
+    return body, changed, refused(body)
 
 
 def is_left_out(statement: Statement, rules: MergeRules) -> bool:
