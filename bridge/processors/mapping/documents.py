@@ -19,7 +19,7 @@ from bridge.processors.mapping.splitting import ManifestPart
 
 Reader: TypeAlias = Callable[[str], Sequence[YamlDocument]]
 
-_MOST_HELD: Final = 256 * 1024  # characters: what was read of a text takes some twenty times it
+_MOST_HELD: Final = 512 * 1024  # characters: what was read of a text takes some twenty times it
 
 
 class OpenTexts:

@@ -6,7 +6,7 @@ Every failure turns into a gap inside its own task: a `TaskGroup` wraps what lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,7 +36,8 @@ from bridge.scrapers.gitlab.people import People
 from bridge.scrapers.gitlab.trouble import Cause, Trouble
 
 _WAITING = 2000  # projects listed and not yet read: more is back pressure on the listing
-_RECORDS = 500  # records not yet taken: more is back pressure on the reading
+_RECORDS = 200  # records not yet taken: more is back pressure on the reading
+_BEGUN = 200  # projects of which the store is asked at once what it knows
 _ALONE = 3  # times that a lone project is asked when its answer is not whole
 
 
@@ -104,6 +105,9 @@ class Crawl:
             if request.further is not None
             else None
         )
+        self._reads: list[ProjectRead] = []  # of which it is not known whether to ask more
+        self._many = FIRST_BATCH
+        self._beginning = asyncio.Lock()
         self._completing: list[Job] = []
         self._batch = FIRST_BATCH
         self._parts = asyncio.Semaphore(options.concurrency)  # that are completed at once
@@ -123,6 +127,7 @@ class Crawl:
                     tasks.create_task(self._reader(tasks)) for _ in range(self._options.concurrency)
                 ]
                 await asyncio.wait(readers)
+                await self._begin(all_of_them=True)
                 await self._complete(tasks, all_of_them=True)
         except* (SourceError, StoreError) as group:
             failure = _first(group)
@@ -199,6 +204,7 @@ class Crawl:
     async def _reader(self, tasks: asyncio.TaskGroup) -> None:
         while ids := await self._next_page():
             await self._read(ids)
+            await self._begin()
             await self._complete(tasks)
 
     async def _next_page(self) -> list[int]:
@@ -289,21 +295,28 @@ class Crawl:
         return await self._pages.ask(ids, self._branch.get(ids[0], ""))
 
     async def _give_page(self, page: ProjectsPage) -> None:
-        reads: list[ProjectRead] = []
         for seen in page.seen:
             record = await self._record(seen)
             if isinstance(record, ProjectRead) and self._further is not None:
-                reads.append(record)
+                self._reads.append(record)
             elif record is not None:
                 await self._give(record)
-        if self._further is not None and reads:
-            done, left = await self._further.begin(reads)
-            self._completing += left
-            for finished in done:
-                await self._give(finished)
         for project_id in page.missing:
             path = self._listed.get(project_id, "")
             await self._give(await self._by_id.left_out(project_id, path))
+
+    async def _begin(self, *, all_of_them: bool = False) -> None:
+        """Give the projects of which nothing more need be asked; the others wait for each other."""
+        async with self._beginning:  # one after the other: what is begun is held in memory
+            enough = len(self._reads) >= self._many or _bytes_of(self._reads) > BATCH_BYTES
+            if self._further is None or not self._reads or not (enough or all_of_them):
+                return
+            part, self._reads = self._reads, []
+            self._many = min(_BEGUN, 2 * self._many)
+            done, left = await self._further.begin(part)
+            self._completing += left
+            for record in done:
+                await self._give(record)
 
     async def _complete(self, tasks: asyncio.TaskGroup, *, all_of_them: bool = False) -> None:
         """Have read what else is wanted of the projects that wait for it, many at a time.
@@ -313,8 +326,9 @@ class Crawl:
         if self._further is None:
             return
         while self._completing:
-            enough = len(self._completing) >= self._batch
-            if not (enough or all_of_them or _bytes_of(self._completing) > BATCH_BYTES):
+            size = _bytes_of(job.read for job in self._completing)
+            enough = len(self._completing) >= self._batch or size > BATCH_BYTES
+            if not (enough or all_of_them):
                 return
             part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
             self._batch = min(BATCH, 2 * self._batch)
@@ -367,9 +381,9 @@ class Crawl:
         self._pacing.failed(asked)
 
 
-def _bytes_of(jobs: Sequence[Job]) -> int:
-    """How much text the manifests of some projects hold at most."""
-    return sum(file.size for job in jobs for file in job.read.files if file.text is not None)
+def _bytes_of(records: Iterable[ProjectRead]) -> int:
+    """How much text the manifests of some records hold at most."""
+    return sum(file.size for each in records for file in each.files if file.text is not None)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
