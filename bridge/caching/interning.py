@@ -34,9 +34,8 @@ def interned(tree: Json) -> Json:
 
 def once_for_each(make: Callable[[Json], Made]) -> Callable[[Json], Made]:
     """`make`, which is not called again for the very same tree that was met lately."""
-    made: dict[
-        int, tuple[Json, Made]
-    ] = {}  # with the tree: as long as it is held its id is its own
+    # With each tree: as long as it is held, its id is no other's.
+    made: dict[int, tuple[Json, Made]] = {}
 
     def remembered(tree: Json) -> Made:
         found = made.get(id(tree))

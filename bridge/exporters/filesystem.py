@@ -27,7 +27,7 @@ from bridge.model.runs import Artifact, Receipt, Stage
 
 _TEMPORARY = ".fester-tmp-"
 _LOCK = ".fester-lock"
-_AT_ONCE = 8  # files that are written side by side
+_AT_ONCE = 8  # files that are written side by side: most of the time a disk is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,25 +186,20 @@ class FolderExporter:
         return file.read_bytes() if file is not None else None
 
     def _carry_out(self, plan: Plan) -> None:
-        for stage in (Stage.DEFINITIONS, Stage.ENTITIES, Stage.INDEX, Stage.DATA):
-            written = plan.stage(stage)
-            # An index leads to others, and each stands before what names it.
-            at_once = _AT_ONCE if stage in (Stage.DEFINITIONS, Stage.ENTITIES) else 1
-            self._put_all(written, at_once)
-            # The names are on disk before anything refers to them.
-            for folder in self._folders(written) if written else ():
-                _sync_folder(folder)
-        for path in plan.remove:
-            (self.folder / path).unlink(missing_ok=True)
-
-    def _put_all(self, artifacts: Sequence[Artifact], at_once: int) -> None:
-        """Write files in their order, or several at once: most of the time a disk is waited for."""
-
         def put(artifact: Artifact) -> None:
             self._put(artifact.path, artifact.body)
 
-        with ThreadPoolExecutor(at_once, "fester-files") as pool:
-            deque(pool.map(put, artifacts), maxlen=0)  # raises what writing one of them raised
+        with ThreadPoolExecutor(_AT_ONCE, "fester-files") as pool:
+            for stage in (Stage.DEFINITIONS, Stage.ENTITIES, Stage.INDEX, Stage.DATA):
+                written = plan.stage(stage)
+                # An index leads to others, and each stands before what names it.
+                in_order = stage in (Stage.INDEX, Stage.DATA)
+                deque((map if in_order else pool.map)(put, written), maxlen=0)
+                # The names are on disk before anything refers to them.
+                for folder in self._folders(written) if written else ():
+                    _sync_folder(folder)
+        for path in plan.remove:
+            (self.folder / path).unlink(missing_ok=True)
 
     def _put(self, path: str, body: bytes) -> None:
         """Write beside the target and put it in place in one step."""

@@ -296,10 +296,8 @@ class Intake:
         maker = self.ledger.maker or self.maker
         taken = await asyncio.to_thread(difference, known, now, maker)
         if taken or beside:
-            source, whole = (
-                self.ledger.source,
-                replace(taken, problems={**taken.problems, **beside}),
-            )
+            source = self.ledger.source
+            whole = replace(taken, problems={**taken.problems, **beside})
             await self.ledger.write(
                 self.epoch,
                 lambda edition: self.ledger.model.take(source, edition, whole, self.lane),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.caching import interning
-from bridge.caching.interning import interned
+from bridge.caching.interning import interned, once_for_each
 from bridge.model.entities import Json
 
 trees: st.SearchStrategy[Json] = st.recursive(
@@ -52,3 +52,20 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(35):
         interned({"number": number})
     assert len(interning._known) <= 10
+
+
+def test_the_very_same_tree_is_worked_on_once_and_an_equal_one_for_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interning, "_MOST_MADE", 3)
+    met: list[Json] = []
+
+    def number(tree: Json) -> int:
+        met.append(tree)
+        return len(met)
+
+    count = once_for_each(number)
+    one: Json = {"kind": "Group"}
+    assert [count(one), count(one), count({"kind": "Group"})] == [1, 1, 2]
+    # Trees come and go, and their ids are given to others: none gets what was made of another.
+    assert [count({"kind": n}) for n in range(50)] == list(range(3, 53))

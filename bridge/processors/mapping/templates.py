@@ -63,7 +63,7 @@ class Evaluation:
         self.leaves += 1
         if self.leaves > LEAF_LIMIT:
             raise EvaluationError(f"makes more than {LEAF_LIMIT:,} values of one manifest")
-        if value is None:
+        if value is None:  # most often: a mapping names far more than a manifest says
             return None
         if isinstance(value, str):
             self.characters += len(bounded(value))
@@ -177,16 +177,12 @@ class Leaf:
     def build(self, state: Evaluation) -> Json:
         """The expression's value, counted: a scalar or a list of scalars."""
         try:
-            value = self.expression.run(state.env)
-            if value is None and not self.refers and state.leaves < LEAF_LIMIT:
-                state.leaves += 1
-                return None  # most often: a mapping names far more than a manifest says
-            value = state.count(value)
+            value = state.count(self.expression.run(state.env))
         except EvaluationError as error:
             raise self.placed(error, state) from None
         if self.refers:
             self._note(value, state)
-        if value is None:
+        if value is None:  # most often: a mapping names far more than a manifest says
             return None
         if type(value) is Beside:
             value = value.placeholder

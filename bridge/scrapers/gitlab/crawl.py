@@ -326,11 +326,11 @@ class Crawl:
         if self._further is None:
             return
         while self._completing:
-            size = _bytes_of(job.read for job in self._completing)
-            enough = len(self._completing) >= self._batch or size > BATCH_BYTES
+            waiting = self._completing
+            enough = len(waiting) >= self._batch or _bytes_of(e.read for e in waiting) > BATCH_BYTES
             if not (enough or all_of_them):
                 return
-            part, self._completing = self._completing[:BATCH], self._completing[BATCH:]
+            part, self._completing = waiting[:BATCH], waiting[BATCH:]
             self._batch = min(BATCH, 2 * self._batch)
             await self._parts.acquire()
             tasks.create_task(self._complete_part(self._further, part))

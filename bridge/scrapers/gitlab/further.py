@@ -81,10 +81,12 @@ class FurtherReading:
                 done.append(replace(each, reads=Reads() if before.key else None, looked=()))
         done += (_as_known(job) for job in jobs if job.unchanged)
         changed = [job for job in jobs if not job.unchanged]
-        await self._ask_roots([job for job in changed if job.read.tip])
-        ready = {job.id: job for job in changed if job.read.tip and self._at_hand(job)}
-        done += [each async for each in self._completed(list(ready.values()))]
-        return done, [job for job in changed if job.id not in ready]
+        whole = [job for job in changed if job.read.tip]  # the others are told apart later
+        await self._ask_roots(whole)
+        ready = [job for job in whole if self._at_hand(job)]
+        done += [each async for each in self._completed(ready)]
+        begun = {job.id for job in ready}
+        return done, [job for job in changed if job.id not in begun]
 
     async def complete(self, jobs: Sequence[Job]) -> AsyncIterator[Finished]:
         """The records of projects that are asked about, in whatever order."""
